@@ -1,0 +1,1 @@
+"""What training and serving must agree about; knows neither Ray nor HTTP."""

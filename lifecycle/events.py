@@ -1,0 +1,78 @@
+"""The event schema and the ingest folder: events sharded by a stable hash of customer_id, items, customers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from lifecycle.folders import read_manifest
+
+DATA_KIND = "data"
+REVENUE_KINDS = ("purchase", "renewal")
+KINDS = (
+    "purchase", "refund", "view", "cart", "search", "review",
+    "support", "campaign", "redemption", "renewal", "cancellation",
+)  # fmt: skip
+EVENT_SCHEMA = pl.Schema(
+    {
+        "event_id": pl.String(),
+        "customer_id": pl.String(),
+        "occurred_at": pl.Datetime("us", "UTC"),
+        "kind": pl.String(),
+        "order_id": pl.String(),
+        "item_id": pl.String(),
+        "quantity": pl.Float64(),
+        "amount": pl.Float64(),  # money in; refunds negative
+        "discount": pl.Float64(),  # positive
+        "cost": pl.Float64(),  # money out that this event caused
+        "rating": pl.Float64(),
+        "text": pl.String(),
+        "impression_id": pl.String(),
+    }
+)
+ITEM_COLUMNS = ("item_id", "title", "category", "price", "description")
+
+
+def stable_hash(ids: pl.Series, salt: str) -> np.ndarray:
+    """A 64-bit SipHash of each string, shape (n,), the same on every machine and in every run.
+
+    Different salts give independent hashes: shards, folds and validation customers do not line up.
+    """
+    key = (salt * 16)[:16]
+    return pd.util.hash_array(ids.to_numpy().astype(object), hash_key=key)  # type: ignore[no-any-return]
+
+
+def shard_numbers(customer_ids: pl.Series, num_shards: int) -> pl.Series:
+    """The shard of each customer."""
+    unique = customer_ids.unique()
+    shards = pl.Series((stable_hash(unique, "shard") % num_shards).astype(np.uint32))
+    return customer_ids.replace_strict(unique, shards, return_dtype=pl.UInt32)
+
+
+def shard_path(data: Path, shard: int) -> Path:
+    """Where a shard of the events of an ingest folder lies."""
+    return data / "events" / f"shard-{shard:05d}.parquet"
+
+
+def shard_paths(data: Path) -> list[Path]:
+    """All event shards of a complete ingest folder, in order."""
+    num_shards = read_manifest(data, DATA_KIND)["num_shards"]
+    assert isinstance(num_shards, int)
+    return [shard_path(data, shard) for shard in range(num_shards)]
+
+
+def read_shard(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """The events of one shard, sorted by customer and time."""
+    return pl.read_parquet(path, columns=columns)
+
+
+def read_items(data: Path) -> pl.DataFrame:
+    """The item catalogue: item_id, title, category, price, description and any other columns."""
+    return pl.read_parquet(data / "items.parquet")
+
+
+def read_customers(data: Path) -> pl.DataFrame | None:
+    """Customer attributes, or None where the shop gave none."""
+    path = data / "customers.parquet"
+    return pl.read_parquet(path) if path.exists() else None

@@ -1,0 +1,117 @@
+"""Folders that are complete or refused: every file listed with its SHA-256 in a manifest written last."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+PACKAGES = ("evervalue", "ray", "torch", "transformers", "peft", "deepspeed", "polars", "lightgbm", "numpy")
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(value: object) -> str:
+    """Hex SHA-256 of a JSON-serialisable value; equal values give equal fingerprints."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide what a folder's content means."""
+    installed = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions()}
+    return {name: installed[name] for name in PACKAGES if name in installed}
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON to a temporary name and rename it, so that a reader never sees half a file."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=False, allow_nan=False, default=str) + "\n")
+    os.replace(temporary, path)
+
+
+def write_manifest(folder: Path, kind: str, content: dict[str, object]) -> None:
+    """Describe `folder` and every file in it. Call it last: a folder with a manifest is complete."""
+    files = {str(path.relative_to(folder)): file_sha256(path) for path in _payload(folder)}
+    manifest = {"format_version": FORMAT_VERSION, "kind": kind, **content}
+    write_json(folder / MANIFEST, manifest | {"packages": package_versions(), "files": files})
+
+
+def read_manifest(folder: Path, kind: str) -> dict[str, object]:
+    """The manifest of a complete folder of the given kind; its files are not read.
+
+    Raises ValueError where the folder is missing, incomplete, of another kind or of an unknown format.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ValueError(f"{kind} folder {folder} does not exist")
+    if not path.is_file():
+        raise ValueError(f"{kind} folder {folder} is incomplete: it has no {MANIFEST}")
+    try:
+        manifest = json.loads(path.read_text())
+    except ValueError:
+        raise ValueError(f"{path} is damaged: it is not JSON") from None
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        found = manifest.get("kind") if isinstance(manifest, dict) else manifest
+        raise ValueError(f"{folder} holds {found!r}, not {kind!r}")
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise ValueError(f"{path} has format version {manifest.get('format_version')}; this is {FORMAT_VERSION}")
+    return manifest
+
+
+def verify(folder: Path, kind: str) -> dict[str, object]:
+    """The manifest of a folder whose files all match their SHA-256; ValueError names the one that does not."""
+    manifest = read_manifest(folder, kind)
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise ValueError(f"{folder / MANIFEST} is damaged: it lists no files")
+    for name, sha256 in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise ValueError(f"{kind} folder {folder} is damaged: {name} is missing")
+        if file_sha256(path) != sha256:
+            raise ValueError(f"{kind} folder {folder} is damaged: {name} is not the file the manifest describes")
+    unknown = {str(path.relative_to(folder)) for path in _payload(folder)} - set(files)
+    if unknown:
+        raise ValueError(f"{kind} folder {folder} holds files its manifest does not know: {sorted(unknown)}")
+    return manifest
+
+
+@contextmanager
+def new_folder(folder: Path, kind: str, content: dict[str, object]) -> Iterator[Path]:
+    """A temporary folder beside `folder`; on success it gets its manifest and takes the place of `folder`.
+
+    `content` may be filled in the with-block. An existing incomplete `folder` is replaced, a complete one never.
+    """
+    if (folder / MANIFEST).exists():
+        raise ValueError(f"{folder} is complete already; delete it or choose another output")
+    temporary = folder.with_name(folder.name + ".incomplete")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    yield temporary
+    write_manifest(temporary, kind, content)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(temporary, folder)
+
+
+def is_complete(folder: Path, kind: str, identity: str) -> bool:
+    """Whether `folder` was already made from the same inputs; ValueError if it is complete but from others."""
+    if not (folder / MANIFEST).exists():
+        return False
+    if read_manifest(folder, kind).get("identity") != identity:
+        raise ValueError(
+            f"{folder} is complete and was made from another config or other inputs; delete it or choose another output"
+        )
+    return True
+
+
+def _payload(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)

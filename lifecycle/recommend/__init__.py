@@ -1,0 +1,1 @@
+"""Recommendation: retrieval, baselines, LLaMA re-ranking."""

@@ -1,0 +1,1 @@
+"""Customer value: formula, distributions, buy-till-you-die models, intervals."""

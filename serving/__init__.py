@@ -1,0 +1,1 @@
+"""HTTP endpoints on Ray Serve."""

@@ -1,0 +1,1 @@
+"""Jobs from raw tables to an artifact."""
