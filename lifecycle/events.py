@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+import mmh3
 import numpy as np
-import pandas as pd
 import polars as pl
 
 from lifecycle.folders import read_manifest
@@ -35,12 +35,13 @@ ITEM_COLUMNS = ("item_id", "title", "category", "price", "description")
 
 
 def stable_hash(ids: pl.Series, salt: str) -> np.ndarray:
-    """A 64-bit SipHash of each string, shape (n,), the same on every machine and in every run.
+    """A 64-bit MurmurHash3 of each string, shape (n,), the same on every machine and in every run.
 
     Different salts give independent hashes: shards, folds and validation customers do not line up.
     """
-    key = (salt * 16)[:16]
-    return pd.util.hash_array(ids.to_numpy().astype(object), hash_key=key)  # type: ignore[no-any-return]
+    seed = mmh3.hash(salt, signed=False)
+    hashes = (mmh3.hash64(text, seed, signed=False)[0] for text in ids.to_list())
+    return np.fromiter(hashes, dtype=np.uint64, count=len(ids))
 
 
 def shard_numbers(customer_ids: pl.Series, num_shards: int) -> pl.Series:
@@ -76,3 +77,8 @@ def read_customers(data: Path) -> pl.DataFrame | None:
     """Customer attributes, or None where the shop gave none."""
     path = data / "customers.parquet"
     return pl.read_parquet(path) if path.exists() else None
+
+
+def order_key() -> pl.Expr:
+    """What makes lines one order: their order_id, or the UTC day where there is none."""
+    return pl.coalesce("order_id", pl.col("occurred_at").dt.date().cast(pl.String))

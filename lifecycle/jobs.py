@@ -1,0 +1,54 @@
+"""How every job starts and ends: checked configuration, one log format, one line for a user's mistake."""
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+
+from lifecycle.config import Config, from_command_line
+
+C = TypeVar("C", bound=Config)
+logger = logging.getLogger(__name__)
+
+
+def run_job(config_class: type[C], job: str, work: Callable[[C], None]) -> None:
+    """Load the configuration, do the work; a ValueError ends the process with its message and status 1."""
+    config = from_command_line(config_class, job)
+    start_logging()
+    started_at = time.monotonic()
+    try:
+        work(config)
+    except ValueError as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        print(f"{job}: {error}\n  (raised in {frame.filename}:{frame.lineno})", file=sys.stderr)
+        raise SystemExit(1) from None
+    logger.info("%s done in %.1f s", job, time.monotonic() - started_at)
+
+
+def start_logging() -> None:
+    """Log lines of our modules go to standard error with the time of day."""
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.INFO, force=True)
+
+
+class Progress:
+    """Logs how much of a known amount of work is done, how fast, and how long the rest will take."""
+
+    def __init__(self, label: str, total: int, unit: str, every_seconds: float = 5.0) -> None:
+        self.label, self.total, self.unit, self.every_seconds = label, total, unit, every_seconds
+        self.done = 0
+        self.started_at = self.logged_at = time.monotonic()
+
+    def advance(self, amount: int) -> None:
+        """Count `amount` more units as done; logs at most every `every_seconds`, and at the end."""
+        self.done += amount
+        now = time.monotonic()
+        if now - self.logged_at < self.every_seconds and self.done < self.total:
+            return
+        self.logged_at = now
+        rate = self.done / max(now - self.started_at, 1e-9)
+        eta = (self.total - self.done) / max(rate, 1e-9)
+        share = self.done / max(self.total, 1)
+        logger.info("%s %d/%d %s (%.0f %%), %.1f/s, ETA %.0f s",
+                    self.label, self.done, self.total, self.unit, 100 * share, rate, max(eta, 0.0))  # fmt: skip

@@ -1,0 +1,97 @@
+"""The item catalogue, from an item table or derived from the lines, and the table of customer attributes."""
+
+import polars as pl
+
+from training.sources import ROW, Table, read_batches
+
+COLUMNS = {"title": pl.String(), "category": pl.String(), "price": pl.Float64(), "description": pl.String()}
+
+
+class LineCatalogue:
+    """Collects what the event lines say of their items, while they stream by."""
+
+    def __init__(self) -> None:
+        self.seen: pl.DataFrame | None = None
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Count each way that these lines describe an item; a purchase's `text` serves where there is no `title`."""
+        if "item_id" not in rows.columns:
+            return
+        rows = rows.filter(pl.col("item_id").is_not_null() & (pl.col("kind") != "support"))
+        title = pl.col("title") if "title" in rows.columns else _purchase_text(rows)
+        unit_price = pl.lit(None, dtype=pl.Float64)
+        if {"quantity", "amount"} <= set(rows.columns):
+            unit_price = pl.when(pl.col("quantity") > 0).then(pl.col("amount") / pl.col("quantity")).round(2)
+        described = rows.select(
+            "item_id",
+            title.alias("title"),
+            (pl.col("category") if "category" in rows.columns else pl.lit(None, dtype=pl.String)).alias("category"),
+            (pl.col("price") if "price" in rows.columns else unit_price).alias("price"),
+            (pl.col("description") if "description" in rows.columns else pl.lit(None, dtype=pl.String)).alias("description"),
+        )  # fmt: skip
+        counts = described.group_by(described.columns).agg(pl.len().cast(pl.UInt64).alias("lines"))
+        if self.seen is not None:
+            counts = pl.concat([self.seen, counts]).group_by(described.columns).agg(pl.col("lines").sum())
+        self.seen = counts
+
+    def items(self) -> pl.DataFrame:
+        """One row per item: its most frequent title, category and description, and its median price."""
+        if self.seen is None:
+            return pl.DataFrame(schema={"item_id": pl.String(), **COLUMNS})
+        return _most_frequent(self.seen, weight="lines")
+
+
+def _purchase_text(rows: pl.DataFrame) -> pl.Expr:
+    if "text" not in rows.columns:
+        return pl.lit(None, dtype=pl.String)
+    return pl.when(pl.col("kind").is_in(["purchase", "refund", "renewal"])).then("text")
+
+
+def _most_frequent(rows: pl.DataFrame, weight: str) -> pl.DataFrame:
+    """One row per item_id: of every text column the value of most weight (ties: the first in order), median numbers."""
+    result = rows.select("item_id").unique().sort("item_id")
+    for name in rows.columns:
+        if name in ("item_id", weight):
+            continue
+        given = rows.drop_nulls(name)
+        if rows.schema[name].is_numeric():
+            best = given.group_by("item_id").agg(pl.col(name).median())
+        else:
+            counts = given.group_by("item_id", name).agg(pl.col(weight).sum())
+            best = counts.sort(weight, name, descending=[True, False]).unique("item_id", keep="first").drop(weight)
+        result = result.join(best, on="item_id", how="left")
+    return result
+
+
+def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
+    """The catalogue of an item table and how many of its items are described in more than one way.
+
+    Such items keep their most frequent description. Raises ValueError where no column is mapped to item_id.
+    """
+    rows = _read_table(table, "item_id", "items")
+    for name, dtype in COLUMNS.items():
+        if name not in rows.columns:
+            rows = rows.with_columns(pl.lit(None, dtype=dtype).alias(name))
+    distinct = rows.unique()
+    num_conflicting = distinct.height - distinct["item_id"].n_unique()
+    others = [name for name in rows.columns if name not in ("item_id", *COLUMNS)]
+    items = _most_frequent(rows.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines")), weight="lines")
+    return items.select("item_id", *COLUMNS, *others), num_conflicting
+
+
+def read_customer_table(table: Table) -> pl.DataFrame:
+    """One row per customer; ValueError where two rows of one customer contradict each other."""
+    rows = _read_table(table, "customer_id", "customers").unique(maintain_order=True)
+    repeated = rows.filter(pl.col("customer_id").is_duplicated()).sort("customer_id", maintain_order=True)
+    if repeated.height:
+        one, other = repeated.head(2).iter_rows(named=True)
+        differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+        raise ValueError(f"customers: two rows contradict each other for {one['customer_id']!r}: {differing}")
+    return rows.sort("customer_id")
+
+
+def _read_table(table: Table, key: str, name: str) -> pl.DataFrame:
+    if key not in table.columns:
+        raise ValueError(f"{name}.columns needs {key}")
+    batches = [batch.rows.drop(ROW).drop_nulls(key) for batch in read_batches(table)]
+    return pl.concat(batches)

@@ -1,0 +1,242 @@
+"""Job: any shop's tables to events, items and customers that every later stage can trust, with a quality report."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import mmh3
+import polars as pl
+import pyarrow as pa
+from pydantic import Field
+
+from lifecycle.config import Config
+from lifecycle.events import DATA_KIND, EVENT_SCHEMA, shard_numbers, shard_path
+from lifecycle.folders import fingerprint, is_complete, new_folder, write_json
+from lifecycle.jobs import Progress, run_job
+from training.catalogue import LineCatalogue, read_customer_table, read_item_table
+from training.quality import Quality, write_quality_html
+from training.refunds import match_refunds
+from training.rules import SOURCE, SPILL_SCHEMA, MissingRules, OutlierRules, checked_rows, event_rows, without_outliers
+from training.sources import ROW_HASH, Source, Table, read_batches, source_files
+
+logger = logging.getLogger(__name__)
+BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
+SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
+SAME_EVENT = ["customer_id", "occurred_at", "kind", "order_id", "item_id", "amount"]
+
+
+class CustomerTable(Table):
+    """Customer attributes. Only those declared usable may be predicted from; the rest serve to audit bias alone."""
+
+    usable_for_prediction: dict[str, bool] = {}
+
+
+class IngestConfig(Config):
+    """Recipe of `python -m training.ingest`."""
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    items: Table | None = None
+    customers: CustomerTable | None = None
+    currency: str = "USD"
+    output: Path
+    num_shards: int | None = Field(None, ge=1, le=512)  # None: from the size of the sources
+    missing: MissingRules = MissingRules()
+    outliers: OutlierRules = OutlierRules()
+    quality_html: bool = True
+
+
+def ingest(config: IngestConfig) -> None:
+    """Write the ingest folder; a complete one from the same recipe and files is left as it is."""
+    files = [file for table in _tables(config) for file in source_files(table)]
+    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    identity = fingerprint([config.model_dump(mode="json", exclude={"output"}), stamps])
+    if is_complete(config.output, DATA_KIND, identity):
+        logger.info("%s is complete already", config.output)
+        return
+    num_shards = config.num_shards or _num_shards(config.sources)
+    content: dict[str, object] = {"identity": identity, "num_shards": num_shards, "currency": config.currency}
+    with new_folder(config.output, DATA_KIND, content) as folder:
+        config.save(folder / "ingest.yaml")
+        quality, catalogue = Quality(), LineCatalogue()
+        _write_tables(config, folder, quality)
+        _spill(config, folder / "spill", num_shards, quality, catalogue)
+        _finish_shards(config, folder, num_shards, quality)
+        if config.items is None:
+            catalogue.items().write_parquet(folder / "items.parquet")
+        report = quality.report(config.currency, pl.read_parquet(folder / "items.parquet"))
+        write_json(folder / "quality.json", report)
+        if config.quality_html:
+            write_quality_html(folder / "quality.html", report)
+        content |= {key: report[key] for key in ("first_event_at", "last_event_at", "num_events", "num_customers")}
+        content["usable_attributes"] = _usable_attributes(config)
+    logger.info("%s: %d events of %d customers in %d shards",
+                config.output, quality.num_events, quality.num_customers, num_shards)  # fmt: skip
+
+
+def _tables(config: IngestConfig) -> list[Table]:
+    lookups = [source.lookup for source in config.sources if source.lookup]
+    return [*config.sources, *lookups, *(table for table in (config.items, config.customers) if table)]
+
+
+def _num_shards(sources: tuple[Source, ...]) -> int:
+    parts = sum(
+        file.stat().st_size / BYTES_PER_SHARD[source.format] for source in sources for file in source_files(source)
+    )
+    return max(2, min(512, round(parts)))
+
+
+def _usable_attributes(config: IngestConfig) -> list[str]:
+    """Attributes declared usable; ValueError for a declaration of a column that the recipe does not map."""
+    if config.customers is None:
+        return []
+    declared, columns = config.customers.usable_for_prediction, config.customers.columns
+    for name in declared:
+        if name not in columns:
+            raise ValueError(f"customers.usable_for_prediction.{name}: not among customers.columns {list(columns)}")
+    undeclared = [name for name in columns if name not in declared and name != "customer_id"]
+    if undeclared:
+        logger.warning("customers.usable_for_prediction does not declare %s: kept for audits only", undeclared)
+    return [name for name, usable in declared.items() if usable]
+
+
+def _write_tables(config: IngestConfig, folder: Path, quality: Quality) -> None:
+    _usable_attributes(config)
+    if config.items is not None:
+        items, quality.num_conflicting_items = read_item_table(config.items)
+        items.write_parquet(folder / "items.parquet")
+    if config.customers is not None:
+        read_customer_table(config.customers).write_parquet(folder / "customers.parquet")
+
+
+def _spill(config: IngestConfig, folder: Path, num_shards: int, quality: Quality, catalogue: LineCatalogue) -> None:
+    """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
+    num_rows = 0
+    with _spill_writers(folder, num_shards) as writers:
+        for number, source in enumerate(config.sources):
+            for name in ("customer_id", "occurred_at"):
+                if name not in source.columns:
+                    raise ValueError(f"sources.{number}.columns needs {name}")
+            for batch in read_batches(source):
+                quality.add_counts(source.path, batch.counts)
+                rows = checked_rows(batch, source, config.missing, quality)
+                quality.add_amounts(rows)
+                if config.items is None:
+                    catalogue.add(rows)
+                events = event_rows(rows, number)
+                shards = shard_numbers(events["customer_id"], num_shards).alias("shard")
+                parts = events.with_columns(shards).partition_by("shard", as_dict=True, include_key=False)
+                for (shard,), part in parts.items():
+                    writers[shard].write_table(part.to_arrow())
+                num_rows += rows.height
+                logger.info("%s: %d rows read", batch.file.name, quality.num_rows_read)
+    if num_rows == 0:
+        raise ValueError(f"no usable event in {[source.path for source in config.sources]}: {quality.dropped}")
+
+
+@contextmanager
+def _spill_writers(folder: Path, num_shards: int) -> Iterator[list[pa.RecordBatchStreamWriter]]:
+    """One open stream of record batches per shard."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        yield [stack.enter_context(pa.ipc.new_stream(_spill_file(folder, n), SPILL)) for n in range(num_shards)]
+
+
+def _spill_file(folder: Path, shard: int) -> str:
+    return str(folder / f"{shard}.arrow")
+
+
+def _finish_shards(config: IngestConfig, folder: Path, num_shards: int, quality: Quality) -> None:
+    """Second pass, shard by shard: duplicates, order in time, event ids, outliers, refunds, statistics."""
+    (folder / "events").mkdir()
+    fence = quality.outlier_fence(config.outliers.spread)
+    progress = Progress("shards written", num_shards, "shards")
+    matches = []
+    for shard in range(num_shards):
+        with pa.memory_map(_spill_file(folder / "spill", shard)) as file:
+            rows = pl.from_arrow(pa.ipc.open_stream(file).read_all())
+        assert isinstance(rows, pl.DataFrame)
+        events = _identified(_without_exact_duplicates(rows, config.sources, quality), quality)
+        events = without_outliers(events, fence, config.outliers, quality)
+        events.write_parquet(shard_path(folder, shard))
+        matches.append(match_refunds(events))
+        quality.add_events(events, num_matched=matches[-1].height)
+        progress.advance(1)
+    pl.concat(matches).write_parquet(folder / "refunds.parquet")
+    shutil.rmtree(folder / "spill")
+    if any("event_id" in source.columns for source in config.sources):
+        _check_ids_across_customers(folder)
+
+
+def _without_exact_duplicates(rows: pl.DataFrame, sources: tuple[Source, ...], quality: Quality) -> pl.DataFrame:
+    """One of each set of equal source rows, where the source asks for it."""
+    if not any(source.drop_exact_duplicates for source in sources):
+        return rows
+    is_first = pl.struct(SOURCE, "customer_id", ROW_HASH).is_first_distinct()
+    kept = rows.filter(pl.col(ROW_HASH).is_null() | is_first)
+    quality.drop("exact_duplicate", rows.height - kept.height)
+    return kept
+
+
+def _identified(rows: pl.DataFrame, quality: Quality) -> pl.DataFrame:
+    """The events sorted by customer and time, rows of the same time in source order, each with an event_id.
+
+    An event without id gets one from its content and, among events of equal content, its number.
+    """
+    customers = pl.Enum(rows["customer_id"].unique().sort())  # sorts as integers, five times faster than as text
+    events = rows.sort(pl.col("customer_id").cast(customers), "occurred_at", maintain_order=True)
+    content = events.select(
+        pl.concat_str([pl.col(name).cast(pl.Int64) if name == "occurred_at" else name for name in SAME_EVENT],
+                      separator="\x1f", ignore_nulls=True)
+    ).to_series()  # fmt: skip
+    derived = pl.Series("derived", [mmh3.mmh3_x64_128_digest(text.encode()).hex() for text in content])
+    derived = _numbered(derived, quality)
+    is_given = events["event_id"].null_count() < events.height
+    events = events.with_columns(pl.coalesce("event_id", derived).alias("event_id")).select(list(EVENT_SCHEMA))
+    return _without_repeated_ids(events, quality) if is_given else events
+
+
+def _numbered(ids: pl.Series, quality: Quality) -> pl.Series:
+    """Equal ids told apart by a number behind the second and later ones."""
+    positions = ids.is_duplicated().arg_true()
+    if positions.is_empty():
+        return ids
+    repeated = ids.gather(positions).to_frame("id").select("id", number=pl.int_range(pl.len()).over("id"))
+    quality.num_equal_events += int((repeated["number"] > 0).sum())
+    numbered = pl.when(pl.col("number") > 0).then(pl.format("{}-{}", "id", "number")).otherwise("id")
+    return ids.scatter(positions, repeated.select(numbered).to_series())
+
+
+def _without_repeated_ids(events: pl.DataFrame, quality: Quality) -> pl.DataFrame:
+    """Events that were given twice under one id, once; ValueError where the two differ."""
+    distinct = events.unique(maintain_order=True)
+    for event_id, group in distinct.filter(pl.col("event_id").is_duplicated()).group_by("event_id"):
+        one, other = group.head(2).select(list(EVENT_SCHEMA)).iter_rows(named=True)
+        differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+        raise ValueError(f"event_id {event_id[0]!r} is given to two events that contradict each other: {differing}")
+    quality.drop("duplicate_event_id", events.height - distinct.height)
+    return distinct
+
+
+def _check_ids_across_customers(folder: Path) -> None:
+    """ValueError where one event_id belongs to two customers, whose events may lie in different shards."""
+    events = pl.scan_parquet(folder / "events" / "*.parquet")
+    hashes = events.select(pl.col("event_id").hash()).group_by("event_id").len().filter(pl.col("len") > 1)
+    suspects = hashes.select("event_id").collect(engine="streaming")["event_id"]
+    if suspects.len():
+        rows = events.filter(pl.col("event_id").hash().is_in(suspects.implode())).collect().sort("event_id")
+        for event_id, group in rows.filter(pl.col("event_id").is_duplicated()).group_by(
+            "event_id", maintain_order=True
+        ):
+            customers = group["customer_id"].to_list()
+            raise ValueError(f"event_id {event_id[0]!r} is given to events of two customers: {customers}")
+
+
+def main() -> None:
+    """Entry point of `python -m training.ingest`."""
+    run_job(IngestConfig, "training.ingest", ingest)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Self-contained HTML pages with tables and plots; no script, no outside resource."""
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430; }
+h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse; margin: .5rem 0 } img { max-width: 100% }
+td, th { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #e3e7ee }
+td.number { text-align: right; font-variant-numeric: tabular-nums }
+"""
+
+
+def new_figure(width: float = 8.0, height: float = 3.2) -> Figure:
+    """An empty figure in the house style, sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def image(figure: Figure, description: str) -> str:
+    """A figure as an <img> with its drawing inside the page."""
+    buffer = io.BytesIO()
+    FigureCanvasSVG(figure)
+    figure.savefig(buffer, format="svg")
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{encoded}">'
+
+
+def bar_chart(values: Mapping[str, object], unit: str) -> str:
+    """One bar per key."""
+    figure = new_figure()
+    axes = figure.subplots()
+    axes.bar(list(values), [float(str(value)) for value in values.values()], color="#3867d6")
+    axes.set_ylabel(unit)
+    axes.tick_params(axis="x", rotation=45 if len(values) > 8 else 0)
+    return image(figure, f"{unit} by {', '.join(values)}")
+
+
+def table(values: Mapping[str, object]) -> str:
+    """Two columns: key and value."""
+    return grid([], [[key, value] for key, value in values.items()])
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table; numbers are right-aligned, None is a dash."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
+    return f"<table>{f'<tr>{head}</tr>' if header else ''}{body}</table>"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"<td>{html.escape('–' if value is None else str(value))}</td>"
+    text = f"{value:,d}" if isinstance(value, int) else f"{value:,.3f}"
+    return f'<td class="number">{text}</td>'
+
+
+def write_page(path: Path, title: str, sections: Sequence[tuple[str, str]]) -> None:
+    """Write one page of (heading, HTML) sections."""
+    body = "".join(f"<h2>{html.escape(heading)}</h2>{content}" for heading, content in sections)
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
+    path.write_text(f"<!doctype html><html lang=en><head>{head}</head><body><h1>{title}</h1>{body}</body></html>\n")

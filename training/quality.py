@@ -1,0 +1,180 @@
+"""What ingest kept, dropped and found, and which models these data can support."""
+
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lifecycle.events import REVENUE_KINDS, order_key
+
+LOG_AMOUNT_BINS = np.linspace(-4, 10, 1401)
+ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
+
+
+class Quality:
+    """Counts that grow while rows stream by; `report` turns them into quality.json."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, Counter[str]] = {}
+        self.dropped: Counter[str] = Counter()
+        self.amounts = np.zeros(len(LOG_AMOUNT_BINS) - 1, dtype=np.int64)
+        self.kinds: Counter[str] = Counter()
+        self.orders_per_customer: Counter[str] = Counter()
+        self.months: Counter[str] = Counter()
+        self.revenue_by_month: Counter[str] = Counter()
+        self.missing: Counter[str] = Counter()
+        self.num_events = self.num_customers = self.num_repeat_customers = 0
+        self.num_outliers = self.num_equal_events = self.num_conflicting_items = 0
+        self.num_refunds = self.num_refunds_matched = 0
+        self.fence = float("inf")
+        self.first_event_at: datetime | None = None
+        self.last_event_at: datetime | None = None
+
+    @property
+    def num_rows_read(self) -> int:
+        """Rows of all sources so far."""
+        return sum(counts["rows_read"] for counts in self.sources.values())
+
+    def add_counts(self, source: str, counts: dict[str, int]) -> None:
+        """Rows read from a source and dropped by its filters."""
+        self.sources.setdefault(source, Counter()).update(counts)
+        for reason, number in counts.items():
+            if reason != "rows_read":
+                self.drop(reason, number)
+
+    def drop(self, reason: str, number: int) -> None:
+        """Count rows left out for a reason."""
+        if number:
+            self.dropped[reason] += number
+
+    def add_amounts(self, rows: pl.DataFrame) -> None:
+        """Count purchase amounts by size, for the outlier fence."""
+        if "amount" in rows.columns:
+            positive = rows.filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > 0))["amount"].to_numpy()
+            self.amounts += np.histogram(np.log10(positive), LOG_AMOUNT_BINS)[0]
+
+    def outlier_fence(self, spread: float) -> float:
+        """The amount `spread` interquartile ranges of log amount above the third quartile; inf without purchases."""
+        total = self.amounts.sum()
+        if total:
+            share = np.cumsum(self.amounts) / total
+            low, high = (LOG_AMOUNT_BINS[int(np.searchsorted(share, q)) + 1] for q in (0.25, 0.75))
+            self.fence = float(10 ** (high + spread * max(high - low, 0.01)))
+        return self.fence
+
+    def add_events(self, events: pl.DataFrame, num_matched: int) -> None:
+        """Statistics of the finished events of one shard."""
+        if events.is_empty():
+            return
+        self.num_events += events.height
+        self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
+        self.num_refunds = self.kinds["refund"]
+        self.num_refunds_matched += num_matched
+        first, last = events.select(first=pl.col("occurred_at").min(), last=pl.col("occurred_at").max()).row(0)
+        self.first_event_at = min(first, self.first_event_at or first)
+        self.last_event_at = max(last, self.last_event_at or last)
+        self._add_orders(events)
+        lacking = events.null_count().row(0, named=True)
+        self.missing.update({name: count for name, count in lacking.items() if count})
+        purchases = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
+        months = purchases.group_by(month=pl.col("occurred_at").dt.strftime("%Y-%m")).agg(
+            pl.len().alias("lines"), pl.col("amount").sum()
+        )
+        for month, lines, amount in months.iter_rows():
+            self.months[month] += lines
+            self.revenue_by_month[month] += amount
+
+    def _add_orders(self, events: pl.DataFrame) -> None:
+        is_order = pl.col("kind").is_in(REVENUE_KINDS)
+        orders = events.group_by("customer_id").agg(
+            order_key().filter(is_order).n_unique().alias("orders"),
+            pl.col("occurred_at").filter(is_order).dt.date().n_unique().alias("days"),
+        )
+        self.num_customers += orders.height
+        self.num_repeat_customers += int((orders["days"] > 1).sum())
+        groups = orders["orders"].cut([0, 1, 2, 5, 10, 20], labels=list(ORDER_GROUPS)).cast(pl.String)
+        self.orders_per_customer.update(groups.to_list())
+
+    def report(self, currency: str, items: pl.DataFrame) -> dict[str, object]:
+        """The content of quality.json. Raises ValueError where nothing is left."""
+        if self.first_event_at is None or self.last_event_at is None:
+            raise ValueError(f"no usable event is left: {dict(self.dropped)}")
+        days = (self.last_event_at - self.first_event_at).days + 1
+        return {
+            "num_rows_read": self.num_rows_read,
+            "num_events": self.num_events,
+            "num_customers": self.num_customers,
+            "num_items": items.height,
+            "currency": currency,
+            "first_event_at": self.first_event_at.isoformat(),
+            "last_event_at": self.last_event_at.isoformat(),
+            "days": days,
+            "rows_read": {path: counts["rows_read"] for path, counts in self.sources.items()},
+            "rows_kept": self.num_events,
+            "rows_dropped": dict(self.dropped),
+            "duplicates": {
+                "dropped_exact": self.dropped["exact_duplicate"],
+                "dropped_same_id": self.dropped["duplicate_event_id"],
+                "kept_equal": self.num_equal_events,
+            },
+            "refunds": {"total": self.num_refunds, "matched": self.num_refunds_matched},
+            "outliers": {"total": self.num_outliers, "fence": None if np.isinf(self.fence) else self.fence},
+            "events_by_kind": dict(self.kinds.most_common()),
+            "customers_by_orders": {group: self.orders_per_customer[group] for group in ORDER_GROUPS},
+            "missing_values": dict(self.missing),
+            "items_without_title": int(items["title"].is_null().sum()),
+            "items_with_conflicting_rows": self.num_conflicting_items,
+            "lines_by_month": dict(sorted(self.months.items())),
+            "revenue_by_month": {month: round(value, 2) for month, value in sorted(self.revenue_by_month.items())},
+            "models": self._verdicts(days, items),
+        }
+
+    def _verdicts(self, days: int, items: pl.DataFrame) -> dict[str, dict[str, object]]:
+        """Which models these data can support, each with the rule and the number that decided."""
+        repeat, customers = self.num_repeat_customers, self.num_customers
+        titled = items.height - int(items["title"].is_null().sum())
+        lines = sum(self.months.values())
+        rules = {
+            "persistence": (lines > 0, f"needs purchases: {lines} lines"),
+            "bgnbd_gg": (repeat >= 50 and days >= 60,
+                         f"needs 50 customers with purchases on 2 days and 60 days of data: {repeat}, {days}"),
+            "lightgbm": (customers >= 200 and days >= 90,
+                         f"needs 200 customers and 90 days of data: {customers}, {days}"),
+            "text_llama": (customers >= 200 and days >= 90,
+                           f"needs 200 customers and 90 days of data: {customers}, {days}"),
+            "recommendation": (items.height >= 20, f"needs 20 items: {items.height}"),
+            "text_llama_rerank": (titled >= 20, f"needs 20 items with a title: {titled}"),
+            "service_cost": (self.num_events > self.missing["cost"],
+                             f"needs events with a cost: {self.num_events - self.missing['cost']}"),
+        }  # fmt: skip
+        return {name: {"supported": bool(holds), "reason": reason} for name, (holds, reason) in rules.items()}
+
+
+def write_quality_html(path: Path, report: dict[str, object]) -> None:
+    """quality.json for people: what was kept and why not, with plots."""
+    from training.page import bar_chart, table, write_page
+
+    def mapping(key: str) -> dict[str, object]:
+        value = report[key]
+        assert isinstance(value, dict)
+        return value
+
+    verdicts = {
+        name: f"{'yes' if verdict['supported'] else 'no'}: {verdict['reason']}"
+        for name, verdict in mapping("models").items()
+        if isinstance(verdict, dict)
+    }
+    facts = {key: report[key] for key in ("num_rows_read", "num_events", "num_customers", "num_items", "currency",
+                                          "first_event_at", "last_event_at", "days")}  # fmt: skip
+    write_page(path, "Data quality", [
+        ("What came in", table(facts) + table(mapping("rows_read"))),
+        ("Rows left out, by reason", table(mapping("rows_dropped")) + table(mapping("duplicates"))),
+        ("Which models these data support", table(verdicts)),
+        ("Revenue by month", bar_chart(mapping("revenue_by_month"), str(report["currency"]))),
+        ("Customers by number of orders", bar_chart(mapping("customers_by_orders"), "customers")),
+        ("Events by kind", table(mapping("events_by_kind"))),
+        ("Refunds and outliers", table(mapping("refunds")) + table(mapping("outliers"))),
+        ("Missing values", table(mapping("missing_values"))),
+    ])  # fmt: skip

@@ -1,0 +1,102 @@
+"""Stated rules for missing values, signs and outliers: parsed rows to event rows that later stages can trust."""
+
+from typing import Literal
+
+import polars as pl
+from pydantic import Field
+
+from lifecycle.config import Config
+from lifecycle.events import EVENT_SCHEMA, KINDS, REVENUE_KINDS
+from training.quality import Quality
+from training.sources import ROW, ROW_HASH, Batch, Source, where
+
+SOURCE = "__source"
+SPILL_SCHEMA = pl.Schema({**EVENT_SCHEMA, ROW_HASH: pl.UInt64(), SOURCE: pl.UInt16()})
+
+
+class MissingRules(Config):
+    """What happens to rows without a value. Rows without customer or time are always dropped and counted."""
+
+    amount: Literal["drop", "zero", "error"] = "drop"  # of purchases, renewals and refunds
+
+
+class OutlierRules(Config):
+    """Purchase amounts more than `spread` interquartile ranges of log amount above the third quartile are outliers.
+
+    Tukey's far-out fence lies at 3. Clipping sets them to the fence.
+    """
+
+    action: Literal["flag", "clip", "drop"] = "flag"
+    spread: float = Field(3.0, gt=0)
+
+
+def checked_rows(batch: Batch, source: Source, missing: MissingRules, quality: Quality) -> pl.DataFrame:
+    """The rows of a batch that have a customer, a time, a known kind, and an amount of the right sign.
+
+    Raises ValueError with file, row and value for an unknown kind or a purchase of negative amount.
+    """
+    _check_kinds(batch, source)
+    rows = batch.rows
+    for name in ("customer_id", "occurred_at"):
+        kept = rows.drop_nulls(name)
+        quality.drop(f"missing_{name}", rows.height - kept.height)
+        rows = kept
+    if "amount" not in rows.columns:
+        return rows
+    needs_amount = pl.col("kind").is_in([*REVENUE_KINDS, "refund"])
+    lacking = rows.filter(needs_amount & pl.col("amount").is_null())
+    if lacking.height and missing.amount == "error":
+        raise ValueError(f"{where(source, batch.file, lacking[ROW][0])}: amount is missing (missing.amount: error)")
+    if lacking.height and missing.amount == "drop":
+        rows = rows.filter(~needs_amount | pl.col("amount").is_not_null())
+        quality.drop("missing_amount", lacking.height)
+    elif lacking.height:
+        rows = rows.with_columns(pl.when(needs_amount).then(pl.col("amount").fill_null(0.0)).otherwise("amount"))
+    _check_signs(rows, batch, source)
+    return rows.with_columns(
+        pl.when(pl.col("kind") == "refund").then(-pl.col("amount").abs()).otherwise("amount").alias("amount")
+    )
+
+
+def _check_kinds(batch: Batch, source: Source) -> None:
+    unknown = ~batch.rows["kind"].is_in(KINDS).fill_null(False)
+    index = unknown.arg_max() if unknown.any() else None
+    if index is not None:
+        row, value = batch.rows[ROW][index], batch.rows["kind"][index]
+        raise ValueError(f"{where(source, batch.file, row)}: kind is {value!r}; kinds are {', '.join(KINDS)}")
+
+
+def _check_signs(rows: pl.DataFrame, batch: Batch, source: Source) -> None:
+    negative = rows.filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") < 0)).head(1)
+    for row, kind, amount in negative.select(ROW, "kind", "amount").iter_rows():
+        raise ValueError(
+            f"{where(source, batch.file, row)}: amount is {amount} for a {kind}, which needs 0 or more; "
+            "say in `kind` which rows are refunds"
+        )
+
+
+def event_rows(rows: pl.DataFrame, source_number: int) -> pl.DataFrame:
+    """The columns of SPILL_SCHEMA, absent ones null; discounts and costs positive whichever sign the shop uses."""
+    columns = []
+    for name, dtype in SPILL_SCHEMA.items():
+        if name == SOURCE:
+            column = pl.lit(source_number)
+        elif name not in rows.columns:
+            column = pl.lit(None)
+        else:
+            column = pl.col(name).abs() if name in ("discount", "cost") else pl.col(name)
+        columns.append(column.cast(dtype).alias(name))
+    return rows.select(columns)
+
+
+def without_outliers(events: pl.DataFrame, fence: float, rules: OutlierRules, quality: Quality) -> pl.DataFrame:
+    """Apply the outlier rule to purchases above `fence` and count them."""
+    is_outlier = pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > fence)
+    num_outliers = events.select(is_outlier.fill_null(False).sum()).item()
+    quality.num_outliers += num_outliers
+    if num_outliers == 0 or rules.action == "flag":
+        return events
+    if rules.action == "clip":
+        return events.with_columns(pl.when(is_outlier).then(fence).otherwise("amount").alias("amount"))
+    quality.drop("outlier", num_outliers)
+    return events.filter(~is_outlier.fill_null(False))
