@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from training.sources import ROW, Table, read_batches
+from training.batches import ROW, read_batches
+from training.sources import Table
 
 COLUMNS = {"title": pl.String(), "category": pl.String(), "price": pl.Float64(), "description": pl.String()}
 
@@ -19,15 +20,15 @@ class LineCatalogue:
             return
         rows = rows.filter(pl.col("item_id").is_not_null() & (pl.col("kind") != "support"))
         title = pl.col("title") if "title" in rows.columns else _purchase_text(rows)
-        unit_price = pl.lit(None, dtype=pl.Float64)
+        no_text, unit_price = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.Float64)
         if {"quantity", "amount"} <= set(rows.columns):
             unit_price = pl.when(pl.col("quantity") > 0).then(pl.col("amount") / pl.col("quantity")).round(2)
         described = rows.select(
             "item_id",
             title.alias("title"),
-            (pl.col("category") if "category" in rows.columns else pl.lit(None, dtype=pl.String)).alias("category"),
+            (pl.col("category") if "category" in rows.columns else no_text).alias("category"),
             (pl.col("price") if "price" in rows.columns else unit_price).alias("price"),
-            (pl.col("description") if "description" in rows.columns else pl.lit(None, dtype=pl.String)).alias("description"),
+            (pl.col("description") if "description" in rows.columns else no_text).alias("description"),
         )  # fmt: skip
         counts = described.group_by(described.columns).agg(pl.len().cast(pl.UInt64).alias("lines"))
         if self.seen is not None:
@@ -55,12 +56,19 @@ def _most_frequent(rows: pl.DataFrame, weight: str) -> pl.DataFrame:
             continue
         given = rows.drop_nulls(name)
         if rows.schema[name].is_numeric():
-            best = given.group_by("item_id").agg(pl.col(name).median())
+            best = _weighted_median(given, name, weight)
         else:
             counts = given.group_by("item_id", name).agg(pl.col(weight).sum())
             best = counts.sort(weight, name, descending=[True, False]).unique("item_id", keep="first").drop(weight)
         result = result.join(best, on="item_id", how="left")
     return result
+
+
+def _weighted_median(rows: pl.DataFrame, name: str, weight: str) -> pl.DataFrame:
+    """Per item_id the smallest value that reaches half of the weight."""
+    counts = rows.group_by("item_id", name).agg(pl.col(weight).sum()).sort("item_id", name)
+    reached = pl.col(weight).cum_sum().over("item_id") * 2 >= pl.col(weight).sum().over("item_id")
+    return counts.filter(reached).unique("item_id", keep="first", maintain_order=True).drop(weight)
 
 
 def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:

@@ -15,15 +15,17 @@ from lifecycle.config import Config
 from lifecycle.events import DATA_KIND, EVENT_SCHEMA, shard_numbers, shard_path
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json
 from lifecycle.jobs import Progress, run_job
+from training.batches import ROW_HASH, check_columns, read_batches
 from training.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.quality import Quality, write_quality_html
 from training.refunds import match_refunds
 from training.rules import SOURCE, SPILL_SCHEMA, MissingRules, OutlierRules, checked_rows, event_rows, without_outliers
-from training.sources import ROW_HASH, Source, Table, read_batches, source_files
+from training.sources import Source, Table, source_files
 
 logger = logging.getLogger(__name__)
 BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
 SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
+EVENTS_PER_CHECK = 4_000_000
 SAME_EVENT = ["customer_id", "occurred_at", "kind", "order_id", "item_id", "amount"]
 
 
@@ -49,8 +51,7 @@ class IngestConfig(Config):
 
 def ingest(config: IngestConfig) -> None:
     """Write the ingest folder; a complete one from the same recipe and files is left as it is."""
-    files = [file for table in _tables(config) for file in source_files(table)]
-    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(config)]
     identity = fingerprint([config.model_dump(mode="json", exclude={"output"}), stamps])
     if is_complete(config.output, DATA_KIND, identity):
         logger.info("%s is complete already", config.output)
@@ -60,6 +61,8 @@ def ingest(config: IngestConfig) -> None:
     with new_folder(config.output, DATA_KIND, content) as folder:
         config.save(folder / "ingest.yaml")
         quality, catalogue = Quality(), LineCatalogue()
+        for table in _tables(config):
+            check_columns(table)
         _write_tables(config, folder, quality)
         _spill(config, folder / "spill", num_shards, quality, catalogue)
         _finish_shards(config, folder, num_shards, quality)
@@ -76,8 +79,12 @@ def ingest(config: IngestConfig) -> None:
 
 
 def _tables(config: IngestConfig) -> list[Table]:
+    return [*config.sources, *(table for table in (config.items, config.customers) if table)]
+
+
+def _files(config: IngestConfig) -> list[Path]:
     lookups = [source.lookup for source in config.sources if source.lookup]
-    return [*config.sources, *lookups, *(table for table in (config.items, config.customers) if table)]
+    return [file for table in [*_tables(config), *lookups] for file in source_files(table)]
 
 
 def _num_shards(sources: tuple[Source, ...]) -> int:
@@ -115,9 +122,6 @@ def _spill(config: IngestConfig, folder: Path, num_shards: int, quality: Quality
     num_rows = 0
     with _spill_writers(folder, num_shards) as writers:
         for number, source in enumerate(config.sources):
-            for name in ("customer_id", "occurred_at"):
-                if name not in source.columns:
-                    raise ValueError(f"sources.{number}.columns needs {name}")
             for batch in read_batches(source):
                 quality.add_counts(source.path, batch.counts)
                 rows = checked_rows(batch, source, config.missing, quality)
@@ -132,7 +136,8 @@ def _spill(config: IngestConfig, folder: Path, num_shards: int, quality: Quality
                 num_rows += rows.height
                 logger.info("%s: %d rows read", batch.file.name, quality.num_rows_read)
     if num_rows == 0:
-        raise ValueError(f"no usable event in {[source.path for source in config.sources]}: {quality.dropped}")
+        paths = [source.path for source in config.sources]
+        raise ValueError(f"no usable event in {paths}; rows left out by reason: {dict(quality.dropped)}")
 
 
 @contextmanager
@@ -166,7 +171,7 @@ def _finish_shards(config: IngestConfig, folder: Path, num_shards: int, quality:
     pl.concat(matches).write_parquet(folder / "refunds.parquet")
     shutil.rmtree(folder / "spill")
     if any("event_id" in source.columns for source in config.sources):
-        _check_ids_across_customers(folder)
+        _check_ids_across_customers(folder, quality.num_events)
 
 
 def _without_exact_duplicates(rows: pl.DataFrame, sources: tuple[Source, ...], quality: Quality) -> pl.DataFrame:
@@ -186,15 +191,20 @@ def _identified(rows: pl.DataFrame, quality: Quality) -> pl.DataFrame:
     """
     customers = pl.Enum(rows["customer_id"].unique().sort())  # sorts as integers, five times faster than as text
     events = rows.sort(pl.col("customer_id").cast(customers), "occurred_at", maintain_order=True)
+    is_lacking = events["event_id"].is_null()
+    derived = _numbered(_content_ids(events.filter(is_lacking)), quality)
+    ids = derived if is_lacking.all() else events["event_id"].scatter(is_lacking.arg_true(), derived)
+    events = events.with_columns(ids.alias("event_id")).select(list(EVENT_SCHEMA))
+    return events if is_lacking.all() else _without_repeated_ids(events, quality)
+
+
+def _content_ids(events: pl.DataFrame) -> pl.Series:
+    """A 128-bit MurmurHash3 of the columns that make events the same, in hex; a missing value is not an empty one."""
+    texts = [pl.col(name).cast(pl.Int64 if name == "occurred_at" else pl.String) for name in SAME_EVENT]
     content = events.select(
-        pl.concat_str([pl.col(name).cast(pl.Int64) if name == "occurred_at" else name for name in SAME_EVENT],
-                      separator="\x1f", ignore_nulls=True)
-    ).to_series()  # fmt: skip
-    derived = pl.Series("derived", [mmh3.mmh3_x64_128_digest(text.encode()).hex() for text in content])
-    derived = _numbered(derived, quality)
-    is_given = events["event_id"].null_count() < events.height
-    events = events.with_columns(pl.coalesce("event_id", derived).alias("event_id")).select(list(EVENT_SCHEMA))
-    return _without_repeated_ids(events, quality) if is_given else events
+        pl.concat_str([text.cast(pl.String).fill_null("\x00") for text in texts], separator="\x1f")
+    ).to_series()
+    return pl.Series("event_id", [mmh3.mmh3_x64_128_digest(text.encode()).hex() for text in content], dtype=pl.String)
 
 
 def _numbered(ids: pl.Series, quality: Quality) -> pl.Series:
@@ -211,7 +221,9 @@ def _numbered(ids: pl.Series, quality: Quality) -> pl.Series:
 def _without_repeated_ids(events: pl.DataFrame, quality: Quality) -> pl.DataFrame:
     """Events that were given twice under one id, once; ValueError where the two differ."""
     distinct = events.unique(maintain_order=True)
-    for event_id, group in distinct.filter(pl.col("event_id").is_duplicated()).group_by("event_id"):
+    for event_id, group in distinct.filter(pl.col("event_id").is_duplicated()).group_by(
+        "event_id", maintain_order=True
+    ):
         one, other = group.head(2).select(list(EVENT_SCHEMA)).iter_rows(named=True)
         differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
         raise ValueError(f"event_id {event_id[0]!r} is given to two events that contradict each other: {differing}")
@@ -219,18 +231,18 @@ def _without_repeated_ids(events: pl.DataFrame, quality: Quality) -> pl.DataFram
     return distinct
 
 
-def _check_ids_across_customers(folder: Path) -> None:
+def _check_ids_across_customers(folder: Path, num_events: int) -> None:
     """ValueError where one event_id belongs to two customers, whose events may lie in different shards."""
-    events = pl.scan_parquet(folder / "events" / "*.parquet")
-    hashes = events.select(pl.col("event_id").hash()).group_by("event_id").len().filter(pl.col("len") > 1)
-    suspects = hashes.select("event_id").collect(engine="streaming")["event_id"]
-    if suspects.len():
-        rows = events.filter(pl.col("event_id").hash().is_in(suspects.implode())).collect().sort("event_id")
-        for event_id, group in rows.filter(pl.col("event_id").is_duplicated()).group_by(
-            "event_id", maintain_order=True
-        ):
-            customers = group["customer_id"].to_list()
-            raise ValueError(f"event_id {event_id[0]!r} is given to events of two customers: {customers}")
+    hashed = pl.scan_parquet(folder / "events" / "*.parquet").with_columns(hash=pl.col("event_id").hash())
+    num_parts = num_events // EVENTS_PER_CHECK + 1
+    for part in range(num_parts):  # a part of the ids at a time, because a set of all may not fit into memory
+        of_part = hashed.filter(pl.col("hash") % num_parts == part)
+        repeated = of_part.group_by("hash").len().filter(pl.col("len") > 1).collect(engine="streaming")["hash"]
+        if repeated.len():
+            suspects = hashed.filter(pl.col("hash").is_in(repeated.implode())).collect().sort("event_id", "customer_id")
+            for row in suspects.filter(pl.col("event_id").is_duplicated()).iter_rows(named=True):
+                customers = suspects.filter(pl.col("event_id") == row["event_id"])["customer_id"].to_list()
+                raise ValueError(f"event_id {row['event_id']!r} is given to events of two customers: {customers}")
 
 
 def main() -> None:

@@ -36,7 +36,9 @@ def bar_chart(values: Mapping[str, object], unit: str) -> str:
     """One bar per key."""
     figure = new_figure()
     axes = figure.subplots()
-    axes.bar(list(values), [float(str(value)) for value in values.values()], color="#3867d6")
+    positions = range(len(values))
+    axes.bar(positions, [float(str(value)) for value in values.values()], color="#3867d6")
+    axes.set_xticks(positions, list(values))  # keys such as 2017-01 are labels, not numbers or dates
     axes.set_ylabel(unit)
     axes.tick_params(axis="x", rotation=45 if len(values) > 8 else 0)
     return image(figure, f"{unit} by {', '.join(values)}")
@@ -65,4 +67,5 @@ def write_page(path: Path, title: str, sections: Sequence[tuple[str, str]]) -> N
     """Write one page of (heading, HTML) sections."""
     body = "".join(f"<h2>{html.escape(heading)}</h2>{content}" for heading, content in sections)
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
-    path.write_text(f"<!doctype html><html lang=en><head>{head}</head><body><h1>{title}</h1>{body}</body></html>\n")
+    body = f"<body><h1>{html.escape(title)}</h1>{body}</body>"
+    path.write_text(f'<!doctype html><html lang="en"><head>{head}</head>{body}</html>\n', encoding="utf-8")

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 import polars as pl
 
 ISO_FORMATS = (
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f%#z",
     "%Y-%m-%d %H:%M:%S%.f%#z",
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%d",
     "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M%#z",
+    "%Y-%m-%d %H:%M%#z",
 )
-EPOCHS = ("epoch_s", "epoch_ms")
+EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 THOUSANDS = {".": (r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", ","), ",": (r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$", ".")}
+INSTANT = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,18 @@ class Column:
 def parse_ids(column: Column) -> pl.Series:
     """Ids as text: `17850`, `17850.0` and 17850.0 are the same id, leading zeros stay, blanks are null."""
     values = column.values
+    texts = values.cast(pl.String)
     if values.dtype.is_float():
         whole = values.cast(pl.Int64, strict=False)
-        if bool((whole.cast(values.dtype) == values).all()):
-            values = whole
-    texts = values.cast(pl.String)
-    if column.values.dtype == pl.String:
+        is_whole = (whole.cast(values.dtype) == values).fill_null(False)
+        texts = whole.cast(pl.String).zip_with(is_whole, texts)
+    elif values.dtype == pl.String:
         texts = texts.str.strip_chars()
         if texts.str.ends_with(".0").any():
-            texts = texts.str.replace(r"^(\d+)\.0$", "${1}")
-    blank = column.is_blank()
-    return texts.set(blank, None) if blank.any() else texts
+            texts = texts.str.replace(r"^(-?\d+)\.0$", "${1}")
+    elif values.dtype.is_decimal():
+        texts = texts.str.replace(r"\.0+$", "")
+    return _without_blanks(texts, column)
 
 
 def parse_texts(column: Column) -> pl.Series:
@@ -54,6 +59,10 @@ def parse_texts(column: Column) -> pl.Series:
     texts = column.values.cast(pl.String)
     if column.values.dtype == pl.String:
         texts = texts.str.strip_chars()
+    return _without_blanks(texts, column)
+
+
+def _without_blanks(texts: pl.Series, column: Column) -> pl.Series:
     blank = column.is_blank()
     return texts.set(blank, None) if blank.any() else texts
 
@@ -63,8 +72,8 @@ def parse_numbers(column: Column, decimal: str) -> pl.Series:
     values = column.values
     if values.dtype == pl.String:
         values = _numbers_from_text(values.str.strip_chars(), decimal)
-    elif values.dtype == pl.Boolean or values.dtype.is_temporal():
-        return pl.Series(values.name, [None] * values.len(), dtype=pl.Float64)
+    elif not values.dtype.is_numeric():
+        return pl.Series(values.name, [None], dtype=pl.Float64).new_from_index(0, values.len())
     numbers = values.cast(pl.Float64, strict=False)
     finite = numbers.is_finite().fill_null(True)
     return numbers if finite.all() else numbers.set(~finite, None)
@@ -76,52 +85,55 @@ def _numbers_from_text(texts: pl.Series, decimal: str) -> pl.Series:
         is_grouped = texts.str.contains(grouped).fill_null(False)
         texts = texts.zip_with(~is_grouped, texts.str.replace_all(separator, "", literal=True))
     if decimal == ",":
-        texts = texts.zip_with(
-            ~texts.str.contains(".", literal=True).fill_null(False), pl.Series([None], dtype=pl.String)
-        )
-        texts = texts.str.replace(",", ".", literal=True)
+        has_point = texts.str.contains(".", literal=True).fill_null(False)
+        texts = texts.set(has_point, None).str.replace(",", ".", literal=True)
     return texts.cast(pl.Float64, strict=False)
 
 
 def parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
-    """Instants in UTC. Times without a zone are local times of `timezone`; of an hour that occurs twice the first."""
+    """Instants in UTC. Times without a zone are local times of `timezone`, dates are its midnights.
+
+    Of an hour that occurs twice the first is meant; a time that the change to summer time skips is an hour later.
+    """
     values = column.values
+    if date_format in EPOCH_MICROSECONDS and (values.dtype == pl.String or values.dtype.is_numeric()):
+        units = parse_numbers(column, ".") * EPOCH_MICROSECONDS[date_format]
+        return units.round().cast(pl.Int64, strict=False).cast(INSTANT)
+    if date_format is not None and values.dtype.is_integer():
+        values = values.cast(pl.String)  # such as 20240131 for %Y%m%d
     if values.dtype == pl.String:
-        values = _times_from_text(values.str.strip_chars(), date_format)
-    elif date_format in EPOCHS and values.dtype.is_numeric():
-        values = pl.from_epoch(values.cast(pl.Int64, strict=False), time_unit="s" if date_format == "epoch_s" else "ms")
-    if not values.dtype.is_temporal():
-        return pl.Series(values.name, [None] * values.len(), dtype=pl.Datetime("us", "UTC"))
-    instants = values.cast(pl.Datetime("us")) if values.dtype == pl.Date else values
-    zone = instants.dtype.time_zone if isinstance(instants.dtype, pl.Datetime) else None
-    if zone is None:
-        if date_format in EPOCHS or timezone == "UTC":
-            instants = instants.dt.replace_time_zone("UTC")
-        else:
-            instants = _localised(instants, timezone)
-    return instants.dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC"))
+        return _instants_from_text(values.str.strip_chars(), date_format, timezone)
+    if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
+        return _instants(values, timezone)
+    return pl.Series(values.name, [None], dtype=INSTANT).new_from_index(0, values.len())
+
+
+def _instants_from_text(texts: pl.Series, date_format: str | None, timezone: str) -> pl.Series:
+    if date_format is not None:
+        return _instants(_read(texts, date_format), timezone)
+    is_given = texts.is_not_null() & (texts != "")
+    example = texts.filter(is_given).head(1)
+    instants = pl.Series(texts.name, [None], dtype=INSTANT).new_from_index(0, texts.len())
+    for iso_format in sorted(ISO_FORMATS, key=lambda iso_format: _read(example, iso_format).null_count()):
+        if bool((instants.is_not_null() | ~is_given).all()):
+            break
+        instants = instants.zip_with(instants.is_not_null(), _instants(_read(texts, iso_format), timezone))
+    return instants
+
+
+def _read(texts: pl.Series, date_format: str) -> pl.Series:
+    return texts.str.to_datetime(date_format, time_unit="us", strict=False)
+
+
+def _instants(values: pl.Series, timezone: str) -> pl.Series:
+    times = values.cast(pl.Datetime("us")) if values.dtype == pl.Date else values
+    assert isinstance(times.dtype, pl.Datetime)
+    if times.dtype.time_zone is None:
+        times = times.dt.replace_time_zone("UTC") if timezone == "UTC" else _localised(times, timezone)
+    return times.dt.convert_time_zone("UTC").cast(INSTANT)
 
 
 def _localised(times: pl.Series, timezone: str) -> pl.Series:
-    """Local times as instants; a time that the change to summer time skips is read an hour later."""
     zoned = times.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
     later = times.dt.offset_by("1h").dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
     return zoned.zip_with(zoned.is_not_null(), later)
-
-
-def _times_from_text(texts: pl.Series, date_format: str | None) -> pl.Series:
-    if date_format in EPOCHS:
-        return pl.from_epoch(texts.cast(pl.Int64, strict=False), time_unit="s" if date_format == "epoch_s" else "ms")
-    if date_format is not None:
-        has_time = any(code in date_format for code in ("%H", "%I", "%T", "%R", "%X", "%s", "%c"))
-        if has_time:
-            return texts.str.to_datetime(date_format, time_unit="us", strict=False)
-        return texts.str.to_date(date_format, strict=False).cast(pl.Datetime("us"))
-    present = texts.is_not_null() & (texts != "")
-    for iso_format in ISO_FORMATS:
-        times = texts.str.to_datetime(iso_format, time_unit="us", strict=False)
-        if bool((times.is_not_null() | ~present).all()):
-            return times
-    dates = texts.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
-    times = texts.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
-    return times.zip_with(times.is_not_null(), dates)

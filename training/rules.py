@@ -7,8 +7,9 @@ from pydantic import Field
 
 from lifecycle.config import Config
 from lifecycle.events import EVENT_SCHEMA, KINDS, REVENUE_KINDS
+from training.batches import ROW, ROW_HASH, Batch
 from training.quality import Quality
-from training.sources import ROW, ROW_HASH, Batch, Source, where
+from training.sources import Source, where
 
 SOURCE = "__source"
 SPILL_SCHEMA = pl.Schema({**EVENT_SCHEMA, ROW_HASH: pl.UInt64(), SOURCE: pl.UInt16()})
@@ -53,9 +54,8 @@ def checked_rows(batch: Batch, source: Source, missing: MissingRules, quality: Q
     elif lacking.height:
         rows = rows.with_columns(pl.when(needs_amount).then(pl.col("amount").fill_null(0.0)).otherwise("amount"))
     _check_signs(rows, batch, source)
-    return rows.with_columns(
-        pl.when(pl.col("kind") == "refund").then(-pl.col("amount").abs()).otherwise("amount").alias("amount")
-    )
+    refunded = 0.0 - pl.col("amount").abs()
+    return rows.with_columns(pl.when(pl.col("kind") == "refund").then(refunded).otherwise("amount").alias("amount"))
 
 
 def _check_kinds(batch: Batch, source: Source) -> None:

@@ -1,0 +1,61 @@
+"""What is known of customers at their cutoffs: orders and lines before it. Nothing at or after a cutoff passes."""
+
+from datetime import datetime
+
+import polars as pl
+
+from lifecycle.events import REVENUE_KINDS, order_key
+
+KEYS = ["customer_id", "cutoff"]
+
+
+def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+    """The rows of each customer strictly before each of its cutoffs, with `age_days` before that cutoff (> 0).
+
+    `cutoffs` has customer_id and cutoff (UTC instants); a row comes back once for every later cutoff of its customer.
+    """
+    joined = rows.join(cutoffs.select(KEYS), on="customer_id", maintain_order="left")
+    known = joined.filter(pl.col("occurred_at") < pl.col("cutoff"))
+    return known.with_columns(((pl.col("cutoff") - pl.col("occurred_at")).dt.total_seconds() / 86400).alias("age_days"))
+
+
+def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+    """One row per (customer_id, cutoff, order) with its lines before the cutoff, oldest order first.
+
+    Columns: occurred_at and age_days (of the first line), amount (gross), discount, num_lines. An order is the lines
+    of one order_id, or of one UTC day where there is none.
+    """
+    lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
+    moments = lines.group_by("customer_id", order_key().alias("order"), "occurred_at").agg(
+        pl.col("amount").sum(), pl.col("discount").sum(), pl.len().alias("num_lines")
+    )
+    sums = pl.col("amount", "discount", "num_lines").sum()
+    orders = (
+        known_at(moments, cutoffs)
+        .group_by(*KEYS, "order")
+        .agg(pl.col("occurred_at").min(), pl.col("age_days").max(), sums)
+    )
+    return orders.sort(*KEYS, "occurred_at", "order")
+
+
+def customers_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """customer_id and cutoff of every customer with a purchase before the cutoff, by id."""
+    bought = events.filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("occurred_at") < cutoff))
+    cutoff_column = pl.lit(cutoff).cast(pl.Datetime("us", "UTC")).alias("cutoff")
+    return bought.select("customer_id").unique().sort("customer_id").select("customer_id", cutoff_column)
+
+
+def outcomes(events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int) -> pl.DataFrame:
+    """What happened in [cutoff, cutoff + horizon): target (gross), actual_net (after refunds), num_orders_ahead."""
+    joined = events.join(cutoffs.select(KEYS), on="customer_id")
+    ahead = joined.filter(
+        (pl.col("occurred_at") >= pl.col("cutoff"))
+        & (pl.col("occurred_at") < pl.col("cutoff") + pl.duration(days=horizon_days))
+    )
+    is_revenue = pl.col("kind").is_in(REVENUE_KINDS)
+    sums = ahead.group_by(KEYS).agg(
+        pl.col("amount").filter(is_revenue).sum().alias("target"),
+        pl.col("amount").filter(is_revenue | (pl.col("kind") == "refund")).sum().alias("actual_net"),
+        order_key().filter(is_revenue).n_unique().cast(pl.Int64).alias("num_orders_ahead"),
+    )
+    return cutoffs.select(KEYS).join(sums, on=KEYS, how="left", maintain_order="left").fill_null(0)

@@ -1,0 +1,158 @@
+"""The text encoder: a Hugging Face decoder with LoRA adapters and a zero-inflated lognormal value head."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from lifecycle.lora import LoraSettings
+from lifecycle.value.ziln import starting_logits
+
+HEAD_FILE = "head.safetensors"
+SCALE_FILE = "head.json"
+NUM_LOGITS = 3
+
+
+class ValueHead(nn.Module):
+    """Linear layer from the last token's hidden state, shape (n, hidden), to ZILN logits (n, 3) of target / scale."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(hidden_size, NUM_LOGITS)
+        nn.init.zeros_(self.linear.weight)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits in float32 whatever the dtype of the decoder."""
+        return nn.functional.linear(hidden.float(), self.linear.weight.float(), self.linear.bias.float())
+
+    def start_from(self, targets: Tensor) -> None:
+        """Set the bias so that every customer starts at the distribution of `targets` (scaled, shape (n,))."""
+        with torch.no_grad():
+            self.linear.bias.copy_(starting_logits(targets))
+
+
+class TextValueModel(nn.Module):
+    """Decoder and head; right-padded prompts (n, tokens) to logits (n, 3)."""
+
+    def __init__(self, decoder: nn.Module, head: ValueHead) -> None:
+        super().__init__()
+        self.decoder, self.head = decoder, head
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Zero-inflated lognormal logits of each prompt's last token."""
+        return self.head(last_hidden(self.decoder, input_ids, attention_mask))  # type: ignore[no-any-return]
+
+
+def last_hidden(decoder: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """Hidden state of the last real token of right-padded prompts, shape (n, hidden)."""
+    hidden: Tensor = decoder(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+    last = attention_mask.sum(dim=1) - 1
+    return hidden[torch.arange(hidden.shape[0], device=hidden.device), last]
+
+
+def load_tokenizer(base_model: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base model, padding on the right."""
+    tokenizer = AutoTokenizer.from_pretrained(base_model)
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_decoder(base_model: str | Path, dtype: torch.dtype, attention: str) -> PreTrainedModel:
+    """The decoder of a base model without its language-model head."""
+    return AutoModel.from_pretrained(base_model, dtype=dtype, attn_implementation=attention)
+
+
+def with_lora(decoder: PreTrainedModel, settings: LoraSettings) -> PeftModel:
+    """The decoder with adapters in its own dtype; only they are trainable."""
+    total = decoder.config.num_hidden_layers
+    if settings.num_layers is not None and not 1 <= settings.num_layers <= total:
+        raise ValueError(f"lora.num_layers is {settings.num_layers}; the base model has {total} layers")
+    layers = list(range(total - settings.num_layers, total)) if settings.num_layers is not None else None
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.targets),
+        layers_to_transform=layers,
+    )
+    return get_peft_model(decoder, config, autocast_adapter_dtype=False)
+
+
+def new_value_model(
+    base_model: str | Path, lora: LoraSettings | None, dtype: torch.dtype, attention: str
+) -> TextValueModel:
+    """A base model ready to be fine-tuned; all weights are trainable where `lora` is None."""
+    decoder = load_decoder(base_model, dtype, attention)
+    head = ValueHead(decoder.config.hidden_size)
+    return TextValueModel(decoder if lora is None else with_lora(decoder, lora), head)
+
+
+def trained_state(model: TextValueModel) -> dict[str, Tensor]:
+    """The weights that training changes, by name."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def save_value_model(model: TextValueModel, state: dict[str, Tensor], scale: float, folder: Path) -> None:
+    """Write adapter (or full decoder) and head as safetensors; `state` has the trained weights by name."""
+    strip = "decoder."
+    decoder_state = {name.removeprefix(strip): value for name, value in state.items() if name.startswith(strip)}
+    model.decoder.save_pretrained(folder, state_dict=decoder_state)  # type: ignore[operator]
+    head = {name.removeprefix("head."): value.float() for name, value in state.items() if name.startswith("head.")}
+    save_file({name: value.contiguous().cpu() for name, value in head.items()}, folder / HEAD_FILE)
+    (folder / SCALE_FILE).write_text(json.dumps({"scale": scale}))
+
+
+def load_value_model(
+    folder: Path, base_model: str | Path, dtype: torch.dtype, attention: str
+) -> tuple[TextValueModel, float]:
+    """A saved model in evaluation mode, and the scale its targets were divided by."""
+    if (folder / "adapter_config.json").exists():
+        decoder: nn.Module = PeftModel.from_pretrained(
+            load_decoder(base_model, dtype, attention), folder, autocast_adapter_dtype=False
+        ).merge_and_unload()
+    else:
+        decoder = load_decoder(folder, dtype, attention)
+    head = ValueHead(decoder.config.hidden_size)  # type: ignore[arg-type,union-attr]
+    head.load_state_dict(load_file(folder / HEAD_FILE))
+    model = TextValueModel(decoder.to(dtype), head).eval()
+    return model, float(json.loads((folder / SCALE_FILE).read_text())["scale"])
+
+
+def fast_dtype(device: str) -> torch.dtype:
+    """bf16 where the processor multiplies it natively, else float32."""
+    if device == "gpu":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if has_bf16 else torch.float32
+
+
+def token_batches(
+    tokenizer: PreTrainedTokenizerBase, prompts: list[str], max_tokens: int, batch_size: int
+) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """(positions in `prompts`, input_ids, attention_mask), similar lengths together.
+
+    Raises ValueError for a prompt of more than `max_tokens`: cutting it would hide the customer's latest orders.
+    """
+    tokens = tokenizer(prompts)["input_ids"]
+    longest = max(range(len(tokens)), key=lambda position: len(tokens[position]))
+    if len(tokens[longest]) > max_tokens:
+        raise ValueError(f"a prompt has {len(tokens[longest])} tokens; max_tokens is {max_tokens}")
+    order = sorted(range(len(tokens)), key=lambda position: len(tokens[position]))
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        yield chosen, *pad_tokens([tokens[position] for position in chosen], tokenizer.pad_token_id)
+
+
+def pad_tokens(tokens: list[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Token lists as right-padded ids and mask, both (n, longest)."""
+    length = max(len(row) for row in tokens)
+    ids = torch.tensor([row + [pad_id] * (length - len(row)) for row in tokens])
+    mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in tokens])
+    return ids, mask

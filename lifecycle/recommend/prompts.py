@@ -1,0 +1,40 @@
+"""The text a re-ranker reads: one line per item, a prompt per customer, and the prompt of nobody in particular."""
+
+import unicodedata
+
+RERANK_PROMPT_VERSION = 1  # raise it with any change below: priors and fine-tuned weights belong to one version
+MAX_ITEM_CHARACTERS = 120  # bounds the tokens of one item; some marketplace titles run to 500 characters
+UNTITLED = "untitled item"
+CUE = "Next they buy:"
+NEUTRAL_PROMPT = f"A customer of a shop buys something.\n{CUE}"
+
+
+def item_text(title: str | None, category: str | None) -> str:
+    """How an item is written in prompts and scored: its title, else its category, else UNTITLED.
+
+    One line of at most MAX_ITEM_CHARACTERS, without control characters, so that a title cannot start a new line.
+    """
+    return clean_line(title or "") or clean_line(category or "") or UNTITLED
+
+
+def clean_line(text: str) -> str:
+    """Text on one line: control characters and runs of white space become one space, lone surrogates vanish."""
+    kinds = ((character, unicodedata.category(character)) for character in text)
+    printable = "".join(" " if kind == "Cc" else character for character, kind in kinds if kind != "Cs")
+    return " ".join(printable.split())[:MAX_ITEM_CHARACTERS].rstrip()
+
+
+def shopping_prompt(recent_titles: list[str], *, max_titles: int = 12) -> str:
+    """The prompt of a customer whose purchases, oldest first, are `recent_titles`.
+
+    Names the `max_titles` most recent distinct ones, newest last. Without any it is NEUTRAL_PROMPT, under which
+    every item scores zero: keep the retriever's order for such a customer.
+    """
+    if max_titles < 1:
+        raise ValueError(f"max_titles is {max_titles}; a prompt names at least 1 item")
+    newest_first = dict.fromkeys(clean_line(title) for title in reversed(recent_titles))
+    titles = [title for title in newest_first if title][:max_titles]
+    if not titles:
+        return NEUTRAL_PROMPT
+    lines = "\n".join(f"- {title}" for title in reversed(titles))
+    return f"A customer of a shop bought, oldest first:\n{lines}\n{CUE}"

@@ -1,0 +1,227 @@
+"""Job: ingest folder to training, validation and test examples, point-in-time correct at every cutoff."""
+
+import json
+import logging
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from lifecycle.config import Config
+from lifecycle.events import DATA_KIND, REVENUE_KINDS, read_items, read_shard, shard_paths, stable_hash
+from lifecycle.features import FEATURES, value_features
+from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest, write_json
+from lifecycle.history import customers_at, outcomes
+from lifecycle.jobs import Progress, run_job
+from lifecycle.prompts import PROMPT_VERSION, value_prompts
+
+logger = logging.getLogger(__name__)
+EXAMPLES_KIND = "examples"
+NUM_FOLDS = 5
+VALIDATION_PERCENT = 20
+PARTS = ("train", "val", "test")
+
+
+class PrepareConfig(Config):
+    """Recipe of `python -m training.prepare`. Dates are UTC midnights."""
+
+    data: Path
+    split: Literal["time", "leave_one_out"] = "time"
+    test_cutoff: date | None = None  # None: the latest whose horizon the data cover
+    horizon_days: int = Field(90, ge=1)
+    num_train_cutoffs: int = Field(4, ge=1, le=60)
+    train_cutoffs: tuple[date, ...] | None = None  # instead of num_train_cutoffs
+    seed: int = 0
+    output: Path
+
+    @model_validator(mode="after")
+    def _train_before_test(self) -> "PrepareConfig":
+        for cutoff in self.train_cutoffs or ():
+            if self.test_cutoff and cutoff + timedelta(days=self.horizon_days) > self.test_cutoff:
+                raise ValueError(
+                    f"train_cutoffs: {cutoff} + {self.horizon_days} days ends after test_cutoff {self.test_cutoff}"
+                )
+        return self
+
+
+def prepare(config: PrepareConfig) -> None:
+    """Write the examples folder; a complete one from the same recipe and data is left as it is."""
+    data = read_manifest(config.data, DATA_KIND)
+    identity = fingerprint([config.model_dump(mode="json", exclude={"output", "data"}), data["identity"]])
+    if is_complete(config.output, EXAMPLES_KIND, identity):
+        logger.info("%s is complete already", config.output)
+        return
+    with new_folder(config.output, EXAMPLES_KIND, {"identity": identity}) as folder:
+        config.save(folder / "prepare.yaml")
+        facts = _time_split(config, folder) if config.split == "time" else _leave_one_out(config, folder)
+        facts |= {"split": config.split, "data_identity": data["identity"], "seed": config.seed}
+        write_json(folder / "dataset.json", facts)
+    logger.info("%s: %s rows", config.output, facts["num_rows"])
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _purchase_days(data: Path) -> tuple[date, date]:
+    """First and last UTC day with a purchase."""
+    spans = [
+        pl.scan_parquet(path)
+        .filter(pl.col("kind").is_in(REVENUE_KINDS))
+        .select(first=pl.col("occurred_at").min().dt.date(), last=pl.col("occurred_at").max().dt.date())
+        .collect()
+        for path in shard_paths(data)
+    ]
+    first, last = pl.concat(spans).select(pl.col("first").min(), pl.col("last").max()).row(0)
+    if first is None:
+        raise ValueError(f"{data} has no purchases or renewals: there is no value to learn from")
+    return first, last
+
+
+def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, list[date]]:
+    """The test cutoff and the training cutoffs, oldest first; `first` and `last` are days with purchases.
+
+    The latest training cutoff lies one horizon before the test cutoff; the others go back in equal steps of whole
+    weeks to the day on which half of the time before it, at most one horizon, has passed. Raises ValueError where
+    the data are too short for the horizon.
+    """
+    horizon, end = timedelta(days=config.horizon_days), last + timedelta(days=1)
+    test = config.test_cutoff or end - horizon
+    if test + horizon > end:
+        raise ValueError(
+            f"horizon_days is {config.horizon_days} from test_cutoff {test}, but the purchases end on {last}: "
+            f"the latest cutoff these data cover is {end - horizon}"
+        )
+    latest = test - horizon
+    if config.train_cutoffs is not None:
+        train = sorted(config.train_cutoffs)
+        if not train or train[-1] > latest:
+            raise ValueError(f"train_cutoffs must hold days up to {latest} (test_cutoff - horizon_days), not {train}")
+    else:
+        earliest = first + min(horizon, (latest - first) / 2)
+        steps = max(config.num_train_cutoffs - 1, 1)
+        step = timedelta(days=(latest - earliest).days // steps)
+        step = max(timedelta(days=step.days // 7 * 7 or step.days), timedelta(days=1))
+        train = sorted({latest - step * back for back in range(config.num_train_cutoffs)})
+    if train[0] <= first:
+        raise ValueError(
+            f"horizon_days is {config.horizon_days}, but the purchases begin on {first}: a training cutoff on "
+            f"{train[0]} has no history (first purchase to test_cutoff {test} must be longer than two horizons)"
+        )
+    return test, train
+
+
+def is_validation_customer(customer_ids: pl.Series) -> pl.Series:
+    """The stable-hash fifth of all customers that no training row may show."""
+    return pl.Series(stable_hash(customer_ids, "validation") % 100 < VALIDATION_PERCENT)
+
+
+def fold_of(customer_ids: pl.Series) -> pl.Series:
+    """Fold 0 to 4 of each customer, for out-of-fold stacking."""
+    return pl.Series((stable_hash(customer_ids, "fold") % NUM_FOLDS).astype("int8"))
+
+
+def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
+    test, train = cutoffs_for(config, *_purchase_days(config.data))
+    items = read_items(config.data)
+    paths = shard_paths(config.data)
+    progress = Progress("shards prepared", len(paths), "shards")
+    parts: dict[str, list[Path]] = {part: [] for part in PARTS}
+    for number, path in enumerate(paths):
+        rows = _shard_examples(read_shard(path), items, [*train, test], config)
+        is_val, cutoff = is_validation_customer(rows["customer_id"]), rows["cutoff"]
+        is_test = cutoff == _midnight(test)
+        split = {
+            "train": rows.filter(~is_test & ~is_val),
+            "val": rows.filter(is_val & (cutoff == _midnight(train[-1]))),
+            "test": rows.filter(is_test),
+        }
+        for part, part_rows in split.items():
+            parts[part].append(folder / f"{part}-{number}.parquet")
+            part_rows.write_parquet(parts[part][-1])
+        progress.advance(1)
+    num_rows = {part: _merge(files, folder / f"{part}.parquet") for part, files in parts.items()}
+    if not all(num_rows.values()):
+        raise ValueError(f"too few customers: rows per part are {num_rows}, each part needs at least one")
+    return {
+        "test_cutoff": str(test),
+        "horizon_days": config.horizon_days,
+        "train_cutoffs": [str(day) for day in train],
+        "selection": {
+            "window": "val",
+            "cutoff": str(train[-1]),
+            "why": f"customers that no training row shows, {VALIDATION_PERCENT} % by stable hash",
+        },
+        "features": list(FEATURES),
+        "prompt_version": PROMPT_VERSION,
+        "num_rows": num_rows,
+    }
+
+
+def _shard_examples(events: pl.DataFrame, items: pl.DataFrame, days: list[date], config: PrepareConfig) -> pl.DataFrame:
+    """One row per customer and cutoff of a shard: keys, fold, outcomes, prompt, features."""
+    cutoffs = pl.concat([customers_at(events, _midnight(day)) for day in days])
+    features = value_features(events, cutoffs)
+    prompts = value_prompts(events, features, items, config.horizon_days)
+    results = outcomes(events, cutoffs, config.horizon_days)
+    return pl.concat(
+        [
+            cutoffs.with_columns(fold_of(cutoffs["customer_id"]).alias("fold")),
+            results.drop("customer_id", "cutoff"),
+            prompts.select("prompt"),
+            features.select(FEATURES),
+        ],
+        how="horizontal",
+    )
+
+
+def _merge(files: list[Path], output: Path) -> int:
+    """Concatenate Parquet files into one without holding them in memory; returns the number of rows."""
+    rows = pl.scan_parquet(files)
+    rows.sink_parquet(output)
+    for file in files:
+        file.unlink()
+    return int(pl.scan_parquet(output).select(pl.len()).collect().item())
+
+
+def _leave_one_out(config: PrepareConfig, folder: Path) -> dict[str, object]:
+    """Next-item examples: of each customer's purchases in order the last is test, the one before it validation.
+
+    `position` is how many earlier purchases belong to the history; `item_id` is the item to predict.
+    """
+    parts: dict[str, list[Path]] = {part: [] for part in PARTS}
+    for number, path in enumerate(shard_paths(config.data)):
+        bought = read_shard(path).filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null())
+        position = pl.int_range(pl.len()).over("customer_id")
+        rows = bought.select(
+            "customer_id", pl.col("occurred_at").alias("cutoff"), "item_id", position.alias("position")
+        )
+        from_end = rows.select(pl.len().over("customer_id") - pl.col("position")).to_series()
+        rows = rows.with_columns(fold_of(rows["customer_id"]).alias("fold")).filter(pl.col("position") > 0)
+        from_end = from_end.filter(bought.select(position > 0).to_series())
+        split = {"train": from_end > 2, "val": from_end == 2, "test": from_end == 1}
+        for part, chosen in split.items():
+            parts[part].append(folder / f"{part}-{number}.parquet")
+            rows.filter(chosen).write_parquet(parts[part][-1])
+    num_rows = {part: _merge(files, folder / f"{part}.parquet") for part, files in parts.items()}
+    if not num_rows["test"]:
+        raise ValueError(f"leave_one_out needs customers with two purchases of items; {config.data} has none")
+    return {"num_rows": num_rows}
+
+
+def read_dataset(examples: Path) -> dict[str, object]:
+    """dataset.json of a complete examples folder."""
+    read_manifest(examples, EXAMPLES_KIND)
+    facts: dict[str, object] = json.loads((examples / "dataset.json").read_text())
+    return facts
+
+
+def main() -> None:
+    """Entry point of `python -m training.prepare`."""
+    run_job(PrepareConfig, "training.prepare", prepare)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The training recipe: what `training.run` reads, its workers obey and `tuning.run` varies."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from lifecycle.config import Config
+from lifecycle.folders import fingerprint, read_manifest
+from lifecycle.lora import LoraSettings
+from lifecycle.member import base_model_identity
+from training.prepare import EXAMPLES_KIND, read_dataset
+
+
+class OptimizerSettings(Config):
+    """AdamW with linear warm-up and cosine decay. Learning rates are per optimiser step."""
+
+    learning_rate: float = Field(5e-4, gt=0)
+    head_learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    warmup_share: float = Field(0.06, ge=0, lt=1)  # of all steps
+    final_share: float = Field(0.1, ge=0, le=1)  # of the learning rate, at the end
+    clip_norm: float = Field(1.0, gt=0)
+
+
+class ZeroSettings(Config):
+    """DeepSpeed ZeRO: 0 nothing sharded, 1 optimiser, 2 also gradients, 3 also parameters."""
+
+    stage: Literal[0, 1, 2, 3] = 2
+    offload_optimizer: bool = False  # to the CPU of a GPU node
+    offload_parameters: bool = False  # stage 3 only
+
+    @model_validator(mode="after")
+    def _offload_needs_stage(self) -> "ZeroSettings":
+        if self.offload_parameters and self.stage != 3:
+            raise ValueError(f"zero.offload_parameters needs zero.stage 3, not {self.stage}")
+        if self.offload_optimizer and self.stage == 0:
+            raise ValueError("zero.offload_optimizer needs zero.stage 1, 2 or 3")
+        return self
+
+
+class TrainConfig(Config):
+    """Recipe of `python -m training.run`."""
+
+    data: Path
+    examples: Path
+    task: Literal["value"] = "value"
+    encoder: Literal["text"] = "text"
+    base_model: str
+    lora: LoraSettings | None = LoraSettings()  # null fine-tunes all weights
+    max_tokens: int = Field(160, ge=8)
+    dtype: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor multiplies it natively
+    attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
+    gradient_checkpointing: bool = False
+    optimizer: OptimizerSettings = OptimizerSettings()
+    zero: ZeroSettings = ZeroSettings()
+    global_batch: int = Field(32, ge=1)  # examples per optimiser step, over all workers
+    micro_batch: int = Field(8, ge=1)  # examples per worker and forward pass
+    epochs: float = Field(1.0, gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    validation_rows: int = Field(128, ge=1)  # a seeded sample, scored at every checkpoint
+    checkpoint_every_steps: int = Field(25, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    max_failures: int = Field(3, ge=0)  # lost workers before the run gives up
+    start_timeout_seconds: int = Field(180, ge=10)
+    num_workers: int = Field(2, ge=1)
+    cpus_per_worker: float = Field(1.0, gt=0)
+    device: Literal["cpu", "gpu"] = "cpu"
+    seed: int = 0
+    output: Path
+
+    @property
+    def accumulation(self) -> int:
+        """Forward passes of each worker per optimiser step."""
+        return self.global_batch // (self.micro_batch * self.num_workers)
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> "TrainConfig":
+        per_pass = self.micro_batch * self.num_workers
+        if self.global_batch % per_pass:
+            raise ValueError(
+                f"global_batch is {self.global_batch}; it must be a multiple of micro_batch x num_workers = {per_pass}"
+            )
+        return self
+
+    def num_steps(self, num_rows: int) -> int:
+        """Optimiser steps for `num_rows` training rows; the last incomplete batch of the run is left out."""
+        steps = int(num_rows * self.epochs) // self.global_batch
+        if steps == 0:
+            raise ValueError(f"global_batch is {self.global_batch}, but the run has only {num_rows} rows")
+        return min(steps, self.max_steps or steps)
+
+
+def member_content(config: TrainConfig) -> dict[str, object]:
+    """What the manifest of the trained member says besides its metrics and files."""
+    dataset = read_dataset(config.examples)
+    return {
+        "identity": run_identity(config),
+        "name": "text_llama",
+        "task": config.task,
+        "encoder": config.encoder,
+        "base_model": base_model_identity(config.base_model),
+        "prompt_version": dataset["prompt_version"],
+        "horizon_days": dataset["horizon_days"],
+        "max_tokens": config.max_tokens,
+        "attention": config.attention,
+        "dataset": read_manifest(config.examples, EXAMPLES_KIND)["identity"],
+        "recipe": config.model_dump(mode="json"),
+    }
+
+
+def run_identity(config: TrainConfig) -> str:
+    """Fingerprint of what decides the trained weights: the recipe, the examples and the base model."""
+    examples = read_manifest(config.examples, EXAMPLES_KIND)["identity"]
+    return fingerprint([config.model_dump(mode="json", exclude={"output", "data", "examples"}), examples])

@@ -1,0 +1,41 @@
+"""Job: fine-tune a model with Ray Train and DeepSpeed; the same command resumes what a crash interrupted."""
+
+import logging
+
+from lifecycle.folders import is_complete
+from lifecycle.jobs import run_job
+from lifecycle.member import MEMBER_KIND, base_model_identity
+from training.recipe import TrainConfig, run_identity
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig) -> None:
+    """Train and write `<output>/member`; a complete one of the same recipe is left as it is."""
+    base_model_identity(config.base_model)
+    identity = run_identity(config)
+    if is_complete(config.output / "member", MEMBER_KIND, identity):
+        logger.info("%s is complete already", config.output / "member")
+        return
+    _claim_output(config, identity)
+    from training.trainer import fit
+
+    fit(config)
+
+
+def _claim_output(config: TrainConfig, identity: str) -> None:
+    """Save the recipe; ValueError where the folder holds an unfinished run of another one."""
+    config.output.mkdir(parents=True, exist_ok=True)
+    path = config.output / "config.yaml"
+    if path.exists() and run_identity(TrainConfig.load(path)) != identity:
+        raise ValueError(f"{config.output} holds a run of another recipe; delete it or choose another output")
+    config.save(path)
+
+
+def main() -> None:
+    """Entry point of `python -m training.run`."""
+    run_job(TrainConfig, "training.run", train)
+
+
+if __name__ == "__main__":
+    main()

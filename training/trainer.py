@@ -1,0 +1,59 @@
+"""Ray Train around the training loop: workers, their failures, and where checkpoints are kept."""
+
+import logging
+import os
+from pathlib import Path
+
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from training.ray_start import require_resources, start_ray
+from training.recipe import TrainConfig
+
+logger = logging.getLogger(__name__)
+
+
+def train_on_worker(settings: dict[str, object]) -> None:
+    """Runs in each worker: sets what DeepSpeed reads from the environment, then imports it."""
+    from training.zero import build_cpu_op, set_environment
+
+    device = str(settings["device"])
+    set_environment(device)
+    if device == "cpu":
+        build_cpu_op()
+    from training.loop import train_worker
+
+    train_worker(settings)
+
+
+def fit(config: TrainConfig) -> None:
+    """Run the recipe's workers to the end. Lost workers are replaced and go on from the last checkpoint.
+
+    Raises ValueError where the cluster is too small, RuntimeError where the run failed more than `max_failures` times.
+    """
+    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
+    start_ray()
+    require_resources(config.num_workers, config.cpus_per_worker, config.device)
+    build_trainer(config).fit()
+
+
+def build_trainer(config: TrainConfig) -> TorchTrainer:
+    """The trainer of a recipe; a run of the same output folder goes on where it was."""
+    settings = config.model_dump(mode="json")
+    for name in ("data", "examples", "base_model", "output"):  # workers have another working folder
+        settings[name] = str(Path(settings[name]).absolute())
+    resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.device == "gpu" else {})
+    return TorchTrainer(
+        train_on_worker,
+        train_loop_config=settings,
+        torch_config=TorchConfig(backend="nccl" if config.device == "gpu" else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=config.num_workers, use_gpu=config.device == "gpu", resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=str(config.output.absolute()),
+            failure_config=FailureConfig(max_failures=config.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=config.keep_checkpoints),
+        ),
+    )
