@@ -72,17 +72,23 @@ def load_decoder(base_model: str | Path, dtype: torch.dtype, attention: str) -> 
 def with_lora(decoder: PreTrainedModel, settings: LoraSettings) -> PeftModel:
     """The decoder with adapters in its own dtype; only they are trainable."""
     total = decoder.config.num_hidden_layers
-    if settings.num_layers is not None and not 1 <= settings.num_layers <= total:
+    first = total - (settings.num_layers or total)
+    if first < 0:
         raise ValueError(f"lora.num_layers is {settings.num_layers}; the base model has {total} layers")
-    layers = list(range(total - settings.num_layers, total)) if settings.num_layers is not None else None
+    names = [name for name, _ in decoder.named_modules() if name.rpartition(".")[2] in settings.targets]
+    chosen = [name for name in names if _layer_number(name) >= first]
+    if not chosen:
+        linear = {name.rpartition(".")[2] for name, _ in decoder.named_modules() if _layer_number(name) == 0}
+        raise ValueError(f"lora.targets are {settings.targets}; the base model's layers have {sorted(linear)}")
     config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=list(settings.targets),
-        layers_to_transform=layers,
+        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=chosen
     )
     return get_peft_model(decoder, config, autocast_adapter_dtype=False)
+
+
+def _layer_number(module_name: str) -> int:
+    """The layer a module lies in, from the first number in its name; -1 outside the layers."""
+    return next((int(part) for part in module_name.split(".") if part.isdecimal()), -1)
 
 
 def new_value_model(

@@ -80,10 +80,12 @@ def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
     for name, dtype in COLUMNS.items():
         if name not in rows.columns:
             rows = rows.with_columns(pl.lit(None, dtype=dtype).alias(name))
-    distinct = rows.unique()
-    num_conflicting = distinct.height - distinct["item_id"].n_unique()
+    is_repeated = pl.col("item_id").is_duplicated()
+    repeated = rows.filter(is_repeated)
+    num_conflicting = repeated.unique().filter(is_repeated)["item_id"].n_unique()
+    merged = _most_frequent(repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines")), weight="lines")
+    items = pl.concat([rows.filter(~is_repeated), merged.select(rows.columns)]).sort("item_id")
     others = [name for name in rows.columns if name not in ("item_id", *COLUMNS)]
-    items = _most_frequent(rows.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines")), weight="lines")
     return items.select("item_id", *COLUMNS, *others), num_conflicting
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import time
 
 import deepspeed
@@ -43,6 +44,8 @@ def train_worker(settings: dict[str, object]) -> None:
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     config = TrainConfig.model_validate(settings)
     torch.manual_seed(config.seed)
+    torch.set_num_threads(max(1, round(config.cpus_per_worker)))
+    join_group(config)
     examples = read_examples(config)
     tokenizer = load_tokenizer(config.base_model)
     engine = start_engine(config, examples)
@@ -58,6 +61,14 @@ def train_worker(settings: dict[str, object]) -> None:
             run.write_progress(step, metrics)
             report_checkpoint(engine, step, metrics)
     run.export(run.validate())
+
+
+def join_group(config: TrainConfig) -> None:
+    """Give DeepSpeed the process group that Ray Train made; without workers, a group of one."""
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+        os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+    deepspeed.init_distributed("nccl" if config.device == "gpu" else "gloo", auto_mpi_discovery=False, verbose=False)
 
 
 def log(message: str) -> None:
@@ -102,7 +113,6 @@ def start_engine(config: TrainConfig, examples: Examples) -> DeepSpeedEngine:
         model=model,
         model_parameters=groups,
         config=zero_config(config, num_steps, bf16=dtype == torch.bfloat16),
-        dist_init_required=False,
     )
     return engine
 

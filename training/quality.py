@@ -9,7 +9,8 @@ import polars as pl
 
 from lifecycle.events import REVENUE_KINDS, order_key
 
-LOG_AMOUNT_BINS = np.linspace(-4, 10, 1401)
+LOG_AMOUNTS = (-4, 10)  # decimal logarithms of the amounts told apart for the outlier fence
+BINS_PER_DECADE = 100
 ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
 
 
@@ -19,7 +20,7 @@ class Quality:
     def __init__(self) -> None:
         self.sources: dict[str, Counter[str]] = {}
         self.dropped: Counter[str] = Counter()
-        self.amounts = np.zeros(len(LOG_AMOUNT_BINS) - 1, dtype=np.int64)
+        self.amounts = np.zeros((LOG_AMOUNTS[1] - LOG_AMOUNTS[0]) * BINS_PER_DECADE, dtype=np.int64)
         self.kinds: Counter[str] = Counter()
         self.orders_per_customer: Counter[str] = Counter()
         self.months: Counter[str] = Counter()
@@ -53,14 +54,18 @@ class Quality:
         """Count purchase amounts by size, for the outlier fence."""
         if "amount" in rows.columns:
             positive = rows.filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > 0))["amount"].to_numpy()
-            self.amounts += np.histogram(np.log10(positive), LOG_AMOUNT_BINS)[0]
+            bins = np.floor((np.log10(positive) - LOG_AMOUNTS[0]) * BINS_PER_DECADE).astype(np.int64)
+            self.amounts += np.bincount(np.clip(bins, 0, len(self.amounts) - 1), minlength=len(self.amounts))
 
     def outlier_fence(self, spread: float) -> float:
         """The amount `spread` interquartile ranges of log amount above the third quartile; inf without purchases."""
         total = self.amounts.sum()
         if total:
             share = np.cumsum(self.amounts) / total
-            low, high = (LOG_AMOUNT_BINS[int(np.searchsorted(share, q)) + 1] for q in (0.25, 0.75))
+            low, high = (
+                LOG_AMOUNTS[0] + (int(np.searchsorted(share, quartile)) + 1) / BINS_PER_DECADE
+                for quartile in (0.25, 0.75)
+            )
             self.fence = float(10 ** (high + spread * max(high - low, 0.01)))
         return self.fence
 
@@ -79,10 +84,8 @@ class Quality:
         lacking = events.null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         purchases = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
-        months = purchases.group_by(month=pl.col("occurred_at").dt.strftime("%Y-%m")).agg(
-            pl.len().alias("lines"), pl.col("amount").sum()
-        )
-        for month, lines, amount in months.iter_rows():
+        months = purchases.group_by(pl.col("occurred_at").dt.truncate("1mo")).agg(pl.len(), pl.col("amount").sum())
+        for month, lines, amount in months.with_columns(pl.col("occurred_at").dt.strftime("%Y-%m")).iter_rows():
             self.months[month] += lines
             self.revenue_by_month[month] += amount
 

@@ -64,7 +64,7 @@ class TrainConfig(Config):
     keep_checkpoints: int = Field(2, ge=1)
     max_failures: int = Field(3, ge=0)  # lost workers before the run gives up
     start_timeout_seconds: int = Field(180, ge=10)
-    num_workers: int = Field(2, ge=1)
+    num_workers: int = Field(2, ge=0)  # 0: one, inside the driver, without checkpoints (tests, short trials)
     cpus_per_worker: float = Field(1.0, gt=0)
     device: Literal["cpu", "gpu"] = "cpu"
     seed: int = 0
@@ -73,11 +73,11 @@ class TrainConfig(Config):
     @property
     def accumulation(self) -> int:
         """Forward passes of each worker per optimiser step."""
-        return self.global_batch // (self.micro_batch * self.num_workers)
+        return self.global_batch // (self.micro_batch * max(self.num_workers, 1))
 
     @model_validator(mode="after")
     def _batch_divides(self) -> "TrainConfig":
-        per_pass = self.micro_batch * self.num_workers
+        per_pass = self.micro_batch * max(self.num_workers, 1)
         if self.global_batch % per_pass:
             raise ValueError(
                 f"global_batch is {self.global_batch}; it must be a multiple of micro_batch x num_workers = {per_pass}"

@@ -32,8 +32,9 @@ def fit(config: TrainConfig) -> None:
     Raises ValueError where the cluster is too small, RuntimeError where the run failed more than `max_failures` times.
     """
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
-    start_ray()
-    require_resources(config.num_workers, config.cpus_per_worker, config.device)
+    if config.num_workers:
+        start_ray()
+        require_resources(config.num_workers, config.cpus_per_worker, config.device)
     build_trainer(config).fit()
 
 

@@ -1,0 +1,146 @@
+"""How fast ingest is beside a plain polars script, and how much memory ten million lines take.
+
+`python -m benchmarks.ingest_speed [--runs 5] [--lines 10000000]`. Both sides run as processes of their own, in turn, on
+The Complete Journey; the file of ten million lines is made in the temporary folder and deleted at the end.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import yaml
+
+from benchmarks.evidence import write_evidence
+from lifecycle.events import DATA_KIND
+from lifecycle.folders import read_manifest
+from training.ingest import IngestConfig
+from training.sources import source_files
+
+RECIPE = Path("training/configs/journey_ingest.yaml")
+SEED = 7
+LINES_PER_CHUNK = 500_000
+CHILD_SECONDS = """
+import sys, time
+from pathlib import Path
+from training.ingest import IngestConfig, ingest
+config = IngestConfig.load(Path(sys.argv[1]), sys.argv[2:])
+started_at = time.perf_counter()
+ingest(config)
+print(time.perf_counter() - started_at)
+"""
+
+
+def main() -> None:
+    """Measure, print, write the evidence."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--lines", type=int, default=10_000_000)
+    arguments = parser.parse_args()
+    config = IngestConfig.load(RECIPE)
+    tables = [*config.sources, *(source.lookup for source in config.sources if source.lookup)]
+    tables += [table for table in (config.items, config.customers) if table]
+    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as folder:
+        numbers = {**compare(Path(folder), arguments.runs), **peak_memory(Path(folder), arguments.lines)}
+    data = [file for table in tables for file in source_files(table)]
+    write_evidence("ingest_speed", numbers, seeds=[SEED], data=data)
+
+
+def compare(folder: Path, runs: int) -> dict[str, object]:
+    """Seconds of both sides, alternating, and the ratios of their medians."""
+    ours, plain, ours_inside, plain_inside = (list[float]() for _ in range(4))
+    for run in range(runs + 1):
+        output = folder / "journey"
+        whole, inside, _ = _timed(["-c", CHILD_SECONDS, str(RECIPE), f"output={output}", "quality_html=false"])
+        num_shards = read_manifest(output, DATA_KIND)["num_shards"]
+        plain_whole, plain_in, _ = _timed(["-m", "benchmarks.plain_ingest", str(folder / "plain"), str(num_shards)])
+        shutil.rmtree(output)
+        shutil.rmtree(folder / "plain")
+        if run == 0:
+            continue  # files come into the page cache, modules are compiled
+        for values, value in zip(
+            (ours, ours_inside, plain, plain_inside), (whole, inside, plain_whole, plain_in), strict=True
+        ):
+            values.append(value)
+        print(f"run {run}: ours {whole:.2f} s, plain {plain_whole:.2f} s", flush=True)
+    return {
+        "ratio_to_polars": statistics.median(ours) / statistics.median(plain),
+        "ratio_to_polars_in_process": statistics.median(ours_inside) / statistics.median(plain_inside),
+        "seconds": ours,
+        "seconds_polars": plain,
+        "seconds_in_process": ours_inside,
+        "seconds_polars_in_process": plain_inside,
+        "num_shards": num_shards,
+    }
+
+
+def _timed(arguments: list[str]) -> tuple[float, float, float]:
+    """Wall seconds of a Python process, the seconds it prints of its work without imports, and its peak RSS in GiB."""
+    started_at = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started_at
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise ValueError(f"{arguments} ended with status {process.returncode}")
+    return seconds, float(printed.split()[-1]), usage.ru_maxrss / 2**20  # Linux counts in KiB
+
+
+def peak_memory(folder: Path, num_lines: int) -> dict[str, object]:
+    """The largest resident set of a process that ingests a CSV of `num_lines` lines."""
+    lines = folder / "lines.csv"
+    write_lines(lines, num_lines)
+    recipe = folder / "recipe.yaml"
+    columns = {name: name for name in ("customer_id", "order_id", "item_id", "quantity")}
+    columns |= {"occurred_at": "sold_at", "text": "title"}
+    source = {"path": str(lines), "columns": {**columns, "amount": {"sql": "quantity * unit_price"}}}
+    recipe.write_text(yaml.safe_dump({"sources": [source], "output": str(folder / "data"), "quality_html": False}))
+    print(f"{num_lines} lines, {lines.stat().st_size / 2**20:.0f} MiB", flush=True)
+    seconds, _, peak_rss_gib = _timed(["-c", CHILD_SECONDS, str(recipe)])
+    num_events = read_manifest(folder / "data", DATA_KIND)["num_events"]
+    if num_events != num_lines:
+        raise ValueError(f"{num_events} events of {num_lines} lines")
+    return {
+        "peak_rss_gib_10m": peak_rss_gib,
+        "lines_10m": num_lines,
+        "mib_10m": lines.stat().st_size / 2**20,
+        "seconds_10m": seconds,
+    }
+
+
+def write_lines(path: Path, num_lines: int) -> None:
+    """Sales lines of many customers and items, in the order of time, as a shop would export them."""
+    random = np.random.default_rng(SEED)
+    with path.open("wb") as file:
+        for first in range(0, num_lines, LINES_PER_CHUNK):
+            number = min(LINES_PER_CHUNK, num_lines - first)
+            items = (random.pareto(1.2, number) * 50).astype(np.int64) % 40_000
+            chunk = pl.DataFrame(
+                {
+                    "customer_id": random.integers(0, 400_000, number),
+                    "order_id": first // 4 + np.arange(number) // 4,
+                    "sold_at": 1_600_000_000 + (first + np.arange(number)) * 6,
+                    "item_id": items,
+                    "quantity": random.integers(1, 6, number),
+                    "unit_price": (100 + items * 7 % 5_000) / 100,
+                    "title": items,
+                }
+            )
+            chunk = chunk.with_columns(
+                pl.from_epoch("sold_at").dt.strftime("%Y-%m-%d %H:%M:%S"),
+                pl.format("Article number {}", "title").alias("title"),
+            )
+            chunk.write_csv(file, include_header=first == 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from lifecycle.folders import file_sha256, is_complete, new_folder, read_manifest, verify, write_json
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "artifact"
+    with new_folder(path, "artifact", {"identity": "one"}) as temporary:
+        (temporary / "sub").mkdir()
+        (temporary / "sub" / "weights").write_bytes(b"weights")
+        (temporary / "facts.json").write_text("{}")
+    return path
+
+
+def test_complete_folder_verifies_and_lists_every_file(folder: Path) -> None:
+    manifest = verify(folder, "artifact")
+    assert manifest["files"] == {
+        "facts.json": hashlib.sha256(b"{}").hexdigest(),
+        "sub/weights": hashlib.sha256(b"weights").hexdigest(),
+    }
+
+
+def test_changed_file_is_refused_by_name(folder: Path) -> None:
+    (folder / "sub" / "weights").write_bytes(b"Weights")
+    with pytest.raises(ValueError, match="damaged: sub/weights is not the file"):
+        verify(folder, "artifact")
+
+
+def test_missing_file_is_refused_by_name(folder: Path) -> None:
+    (folder / "facts.json").unlink()
+    with pytest.raises(ValueError, match="facts.json is missing"):
+        verify(folder, "artifact")
+
+
+def test_unknown_file_is_refused_by_name(folder: Path) -> None:
+    (folder / "extra.pkl").write_bytes(b"")
+    with pytest.raises(ValueError, match="does not know: .*extra.pkl"):
+        verify(folder, "artifact")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{half", "manifest.json is damaged"),
+        ('"text"', "holds 'text', not 'artifact'"),
+        ('{"kind": "member"}', "holds 'member', not 'artifact'"),
+        ('{"kind": "artifact", "format_version": 99}', "format version 99"),
+        ('{"kind": "artifact", "format_version": 1}', "lists no files"),
+    ],
+)
+def test_unusable_manifest_is_refused(folder: Path, text: str, message: str) -> None:
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        verify(folder, "artifact")
+
+
+def test_folder_without_manifest_is_incomplete(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="incomplete"):
+        read_manifest(folder, "artifact")
+    with pytest.raises(ValueError, match="does not exist"):
+        read_manifest(folder / "nowhere", "artifact")
+
+
+def test_failure_in_the_block_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "data", "data", {}) as temporary:
+        (temporary / "half").write_text("")
+        raise ZeroDivisionError
+    assert not (tmp_path / "data").exists()
+
+
+def test_complete_folder_is_never_replaced_and_incomplete_one_is(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="complete already"), new_folder(folder, "artifact", {}):
+        pass
+    verify(folder, "artifact")
+    incomplete = tmp_path / "incomplete"
+    incomplete.mkdir()
+    (incomplete / "rest").write_text("of a run that died")
+    with new_folder(incomplete, "artifact", {}) as temporary:
+        (temporary / "new").write_text("")
+    assert list(json.loads((incomplete / "manifest.json").read_text())["files"]) == ["new"]
+
+
+def test_is_complete_tells_same_inputs_from_others(folder: Path, tmp_path: Path) -> None:
+    assert is_complete(folder, "artifact", "one")
+    assert not is_complete(tmp_path / "nowhere", "artifact", "one")
+    with pytest.raises(ValueError, match="from another config or other inputs"):
+        is_complete(folder, "artifact", "two")
+
+
+def test_write_json_leaves_no_temporary_file_and_refuses_nan(tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    write_json(path, {"a": 1})
+    assert [file.name for file in tmp_path.iterdir()] == ["facts.json"]
+    with pytest.raises(ValueError):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_file_sha256_of_known_bytes(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, example B.1
+    assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,133 @@
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
+
+
+def column(values: list[object], dtype: pl.DataType | None = None) -> Column:
+    series = pl.Series("x", values, dtype=dtype, strict=False)
+    return Column(series, pl.Series("row", range(1, len(values) + 1)), "x")
+
+
+def instant(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
+
+
+def test_ids_read_as_floats_are_the_ids() -> None:
+    texts = column([" 17850 ", "17850.0", "00042", "10.10", "A-1.0", "", None])
+    assert parse_ids(texts).to_list() == ["17850", "17850", "00042", "10.10", "A-1.0", None, None]
+    assert parse_ids(column([17850.0, None, float("nan")])).to_list() == ["17850", None, None]
+
+
+def test_ids_of_floats_do_not_depend_on_the_other_ids() -> None:
+    assert parse_ids(column([17850.0, 1.5, 1e20])).to_list()[:2] == ["17850", "1.5"]
+    assert parse_ids(column([1e20]))[0] is not None
+
+
+def test_big_whole_numbers_keep_every_digit() -> None:
+    assert parse_ids(column([2**63 + 1], pl.UInt64())).to_list() == ["9223372036854775809"]
+    assert parse_ids(column([2**53 + 1, -7])).to_list() == ["9007199254740993", "-7"]
+    assert parse_ids(column([Decimal("17850.00")])).to_list() == ["17850"]
+
+
+def test_texts_are_stripped_and_blank_ones_missing() -> None:
+    assert parse_texts(column(["  LUNCH BOX ", " ", None])).to_list() == ["LUNCH BOX", None, None]
+    assert parse_texts(column([1, None])).to_list() == ["1", None]
+
+
+@pytest.mark.parametrize(
+    ("decimal", "text", "number"),
+    [
+        (".", "1,234,567.50", 1234567.5),
+        (".", " -2.5 ", -2.5),
+        (".", "1,234", 1234.0),
+        (".", "1,5", None),
+        (".", "12,34.5", None),
+        (".", "inf", None),
+        (".", "5 EUR", None),
+        (",", "1.234.567,50", 1234567.5),
+        (",", "1.234", 1234.0),
+        (",", "2,5", 2.5),
+        (",", "2.5", None),
+        (",", "1,234.50", None),
+    ],
+)
+def test_number_of_a_text(decimal: str, text: str, number: float | None) -> None:
+    assert parse_numbers(column([text, None]), decimal).to_list() == [number, None]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.sampled_from(".,"))
+def test_formatted_number_parses_to_itself(number: float, decimal: str) -> None:
+    text = f"{number:,.6f}"
+    if decimal == ",":
+        text = text.translate(str.maketrans(".,", ",."))
+    assert parse_numbers(column([text]), decimal).item() == pytest.approx(number, abs=1e-6)
+
+
+def test_values_that_are_no_numbers_are_null() -> None:
+    assert parse_numbers(column([True, False]), ".").to_list() == [None, None]
+    assert parse_numbers(column([date(2024, 1, 1)]), ".").to_list() == [None]
+    assert parse_numbers(column([float("inf"), 1.0]), ".").to_list() == [None, 1.0]
+
+
+def test_day_first_and_month_first() -> None:
+    text = ["1/12/2010 8:26"]
+    assert parse_times(column(text), "%d/%m/%Y %H:%M", "UTC").to_list() == [instant(2010, 12, 1, 8, 26)]
+    assert parse_times(column(text), "%m/%d/%Y %H:%M", "UTC").to_list() == [instant(2010, 1, 12, 8, 26)]
+    assert parse_times(column(["13/13/2010 8:26"]), "%d/%m/%Y %H:%M", "UTC").to_list() == [None]
+
+
+def test_iso_times_of_every_form_in_one_column() -> None:
+    texts = [
+        "2024-03-01", "2024-03-01T10:00:00Z", "2024-03-01 10:00:00.25", "2024-03-01T10:00:00+02:00", "2024-03-01 10:00",
+        "2024-03-01T10:00", "2024-03-01T10:00:00", "2024-03-01T10:00+0100", None, " ", "1 March 2024",
+    ]  # fmt: skip
+    expected = [
+        instant(2024, 3, 1), instant(2024, 3, 1, 10), instant(2024, 3, 1, 10, 0, 0, 250_000), instant(2024, 3, 1, 8),
+        instant(2024, 3, 1, 10), instant(2024, 3, 1, 10), instant(2024, 3, 1, 10), instant(2024, 3, 1, 9),
+        None, None, None,
+    ]  # fmt: skip
+    assert parse_times(column(texts), None, "UTC").to_list() == expected
+    for text, value in zip(texts, expected, strict=True):  # the others in the column do not matter
+        assert parse_times(column([text], pl.String()), None, "UTC").to_list() == [value]
+
+
+def test_local_times_around_both_changes_of_the_clock() -> None:
+    texts = ["2024-03-31 01:30:00", "2024-03-31 02:30:00", "2024-03-31 03:30:00", "2024-10-27 02:30:00", "2024-07-01"]
+    expected = [
+        instant(2024, 3, 31, 0, 30),
+        instant(2024, 3, 31, 1, 30),  # does not exist: an hour later, 03:30 in summer time
+        instant(2024, 3, 31, 1, 30),
+        instant(2024, 10, 27, 0, 30),  # occurs twice: the first, in summer time
+        instant(2024, 6, 30, 22),  # a date is its midnight in Berlin
+    ]
+    assert parse_times(column(texts), None, "Europe/Berlin").to_list() == expected
+
+
+def test_midnight_that_the_clock_skips() -> None:
+    days = column([date(2018, 11, 4), date(2018, 11, 5)])  # Sao Paulo went from 00:00 to 01:00
+    assert parse_times(days, None, "America/Sao_Paulo").to_list() == [instant(2018, 11, 4, 3), instant(2018, 11, 5, 2)]
+
+
+def test_a_time_with_its_own_zone_keeps_it() -> None:
+    assert parse_times(column(["2024-07-01T10:00:00Z"]), None, "Europe/Berlin").item() == instant(2024, 7, 1, 10)
+    zoned = pl.Series("x", [datetime(2024, 7, 1, 10)]).dt.replace_time_zone("Asia/Tokyo")
+    assert parse_times(Column(zoned, zoned, "x"), None, "Europe/Berlin").item() == instant(2024, 7, 1, 1)
+
+
+def test_numbers_since_1970() -> None:
+    assert parse_times(column(["1709287200", "1709287200.5"]), "epoch_s", "Europe/Berlin").to_list() == [
+        instant(2024, 3, 1, 10), instant(2024, 3, 1, 10, 0, 0, 500_000)
+    ]  # fmt: skip
+    assert parse_times(column([1709287200123]), "epoch_ms", "UTC").item() == instant(2024, 3, 1, 10, 0, 0, 123_000)
+
+
+def test_whole_numbers_as_dates_need_a_format() -> None:
+    assert parse_times(column([20240301]), "%Y%m%d", "UTC").item() == instant(2024, 3, 1)
+    assert parse_times(column([20240301]), None, "UTC").to_list() == [None]
+    assert parse_times(column([True]), None, "UTC").to_list() == [None]
