@@ -4,6 +4,7 @@ import polars as pl
 
 from lifecycle.events import KINDS, REVENUE_KINDS
 from lifecycle.history import KEYS, known_at, orders_at
+from lifecycle.value.btyd import summarise
 
 WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
 BUCKET_DAYS = 28  # spend of each of the last NUM_BUCKETS four-week periods
@@ -11,11 +12,15 @@ NUM_BUCKETS = 6
 NUM_LAST_ORDERS = 5
 CONTACT_KINDS = tuple(kind for kind in KINDS if kind not in REVENUE_KINDS)
 CONTACT_WINDOW_DAYS = 91
+MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search")
 COUNTS = ("orders_", "spend_", "num_", "total_", *(f"{kind}_" for kind in CONTACT_KINDS))  # 0 where nothing happened
+BTYD_SUMMARY = ("btyd_frequency", "btyd_recency", "btyd_age")  # repeat order days, days, days
 FEATURES = (
+    *BTYD_SUMMARY, "spend_last_horizon", "orders_last_horizon",
     "recency_days", "tenure_days", "num_orders", "num_order_days", "total_spend", "total_discount",
     "mean_order_value", "std_order_value", "max_order_value", "mean_lines", "mean_gap_days", "std_gap_days",
-    "recency_over_gap", "num_distinct_items", "refund_share",
+    "recency_over_gap", "num_distinct_items",
+    "total_refunded", "total_service_cost", "total_marketing_cost",
     *(f"orders_{days}d" for days in WINDOWS_DAYS),
     *(f"spend_{days}d" for days in WINDOWS_DAYS),
     *(f"spend_bucket_{number}" for number in range(NUM_BUCKETS)),
@@ -24,17 +29,19 @@ FEATURES = (
 )  # fmt: skip
 
 
-def value_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+def value_features(events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int) -> pl.DataFrame:
     """One row per (customer_id, cutoff) of `cutoffs`, in its order, with the columns FEATURES as float64.
 
     Amounts in the shop's currency, times in days. Undefined values (a gap with one order) are null.
     """
     known = orders_at(events, cutoffs)
     parts = [
-        known.group_by(KEYS).agg(_order_features()),
+        known.group_by(KEYS).agg(_order_features(horizon_days)),
+        _btyd_summary(known),
         _gap_features(known),
         _item_features(events, cutoffs),
         _contact_features(events, cutoffs),
+        _cost_features(events, cutoffs),
     ]
     result = cutoffs.select(KEYS)
     for part in parts:
@@ -43,12 +50,11 @@ def value_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     result = result.with_columns(
         pl.col(counts).fill_null(0),
         (pl.col("recency_days") / pl.col("mean_gap_days").clip(0.5)).alias("recency_over_gap"),
-        (-pl.col("refunded") / pl.col("total_spend").clip(1e-9)).fill_null(0).clip(0, 1).alias("refund_share"),
     )
     return result.select(*KEYS, *(pl.col(name).cast(pl.Float64) for name in FEATURES))
 
 
-def _order_features() -> list[pl.Expr]:
+def _order_features(horizon_days: int) -> list[pl.Expr]:
     age, amount = pl.col("age_days"), pl.col("amount")
     newest_first = amount.reverse()
     return [
@@ -62,6 +68,8 @@ def _order_features() -> list[pl.Expr]:
         amount.std().alias("std_order_value"),
         amount.max().alias("max_order_value"),
         pl.col("num_lines").mean().alias("mean_lines"),
+        (age <= horizon_days).sum().alias("orders_last_horizon"),
+        amount.filter(age <= horizon_days).sum().alias("spend_last_horizon"),
         *((age <= days).sum().alias(f"orders_{days}d") for days in WINDOWS_DAYS),
         *(amount.filter(age <= days).sum().alias(f"spend_{days}d") for days in WINDOWS_DAYS),
         *(
@@ -89,10 +97,30 @@ def _item_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _contact_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    """Events other than purchases in the last CONTACT_WINDOW_DAYS by kind, and the sum ever refunded (negative)."""
+    """Events other than purchases in the last CONTACT_WINDOW_DAYS, by kind."""
     known = known_at(events.filter(pl.col("kind").is_in(CONTACT_KINDS)), cutoffs)
     recent, kind = pl.col("age_days") <= CONTACT_WINDOW_DAYS, pl.col("kind")
     return known.group_by(KEYS).agg(
-        *((recent & (kind == name)).sum().alias(f"{name}_{CONTACT_WINDOW_DAYS}d") for name in CONTACT_KINDS),
-        pl.col("amount").filter(kind == "refund").sum().alias("refunded"),
+        *((recent & (kind == name)).sum().alias(f"{name}_{CONTACT_WINDOW_DAYS}d") for name in CONTACT_KINDS)
     )
+
+
+def _cost_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+    """Money that ever went out, as positive sums: refunds, marketing (MARKETING_KINDS), service (all other kinds)."""
+    costly = events.filter((pl.col("kind") == "refund") | (pl.col("cost") > 0))
+    is_marketing = pl.col("kind").is_in(MARKETING_KINDS)
+    return (
+        known_at(costly, cutoffs)
+        .group_by(KEYS)
+        .agg(
+            (-pl.col("amount").filter(pl.col("kind") == "refund").sum()).alias("total_refunded"),
+            pl.col("cost").filter(~is_marketing).sum().alias("total_service_cost"),
+            pl.col("cost").filter(is_marketing).sum().alias("total_marketing_cost"),
+        )
+    )
+
+
+def _btyd_summary(known: pl.DataFrame) -> pl.DataFrame:
+    summary = summarise(known)
+    names = dict(zip(("frequency", "recency", "age"), BTYD_SUMMARY, strict=True))
+    return summary.rename(names).select(*KEYS, *BTYD_SUMMARY)

@@ -11,12 +11,12 @@ NUM_CATEGORIES = 2
 CATEGORY_WINDOW_DAYS = 182
 # Every number costs a token per digit and one per blank before it, hence the terse lines.
 TEMPLATE = (
-    "Days since first,last order:{},{}\n"
-    "Spend in week,month,quarter,half year:{},{},{},{}\n"
-    "Orders in month,quarter,ever:{},{},{}\n"
-    "Last orders:{}\n"
+    "First,last order:{},{} days ago\n"
+    "Spend week,month,quarter,half year:{},{},{},{}\n"
+    "Orders month,quarter,ever:{},{},{}\n"
+    "Last:{}\n"
     "Buys {}\n"
-    "Spend in next {} days:"
+    "Next {} days:"
 )
 
 

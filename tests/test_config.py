@@ -82,7 +82,7 @@ def test_saved_config_loads_to_an_equal_one(recipe: Path, tmp_path: Path) -> Non
 
 def test_config_cannot_be_changed(recipe: Path) -> None:
     with pytest.raises(ValueError):
-        Recipe.load(recipe).output = Path("elsewhere")
+        Recipe.load(recipe).output = Path("elsewhere")  # type: ignore[misc]
 
 
 def test_command_line_without_config_prints_usage_and_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:

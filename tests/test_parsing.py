@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from training.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
 
 
-def column(values: list[object], dtype: pl.DataType | None = None) -> Column:
+def column(values: Sequence[object], dtype: pl.DataType | None = None) -> Column:
     series = pl.Series("x", values, dtype=dtype, strict=False)
     return Column(series, pl.Series("row", range(1, len(values) + 1)), "x")
 

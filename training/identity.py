@@ -26,8 +26,9 @@ def content_ids(events: pl.DataFrame) -> pl.Series:
         if values.dtype == pl.String:
             low, high = _with_texts(low, high, values)
         else:
-            numbers = values + 0.0 if values.dtype.is_float() else values.cast(pl.Int64)  # -0.0 is 0.0
-            low, high = _mixed(low + numbers.fill_null(0).to_numpy().view("<u8"), high + values.is_null().to_numpy())
+            numbers = values if values.dtype.is_float() else values.cast(pl.Int64)
+            bits = (numbers.fill_null(0).to_numpy() + 0).view("<u8")  # + 0 makes -0.0 0.0
+            low, high = _mixed(low + bits, high + values.is_null().to_numpy())
     digests = np.stack([low, high], axis=1).view(np.uint8)[:, : ID_LENGTH * 6 // 8]
     characters = binascii.b2a_base64(digests.tobytes(), newline=False).translate(URL_SAFE)
     offsets = np.arange(events.height + 1, dtype=np.int64) * ID_LENGTH

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import time
+from collections.abc import Callable
 
 import deepspeed
 import numpy as np
@@ -37,8 +38,18 @@ logger = logging.getLogger(__name__)
 LOG_EVERY_SECONDS = 5.0
 
 
+Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
+
+
 def train_worker(settings: dict[str, object]) -> None:
     """Entry point on each worker; `settings` is the recipe as JSON, which Ray hands over."""
+    run = start_run(settings)
+    take_steps(run, restore(run.engine), report_checkpoint)
+    run.export(run.validate())
+
+
+def start_run(settings: dict[str, object]) -> "Run":
+    """The run of a recipe on this worker, before its first step."""
     start_logging()
     transformers_logging.disable_progress_bar()
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
@@ -48,25 +59,27 @@ def train_worker(settings: dict[str, object]) -> None:
     join_group(config)
     examples = read_examples(config)
     tokenizer = load_tokenizer(config.base_model)
-    engine = start_engine(config, examples)
-    step = restore(engine)
+    return Run(config, start_engine(config, examples), tokenizer, examples)
+
+
+def take_steps(run: "Run", step: int, report: Report) -> None:
+    """Train from `step` to the end; `report` gets engine, step and validation metrics at every checkpoint."""
     if step:
         log(f"resumed at step {step}")
-    run = Run(config, engine, tokenizer, examples)
     while step < run.num_steps:
         run.take_step(step)
         step += 1
-        if step % config.checkpoint_every_steps == 0 or step == run.num_steps:
+        if step % run.config.checkpoint_every_steps == 0 or step == run.num_steps:
             metrics = run.validate()
             run.write_progress(step, metrics)
-            report_checkpoint(engine, step, metrics)
-    run.export(run.validate())
+            report(run.engine, step, metrics)
 
 
 def join_group(config: TrainConfig) -> None:
     """Give DeepSpeed the process group that Ray Train made; without workers, a group of one."""
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+        store = torch.distributed.HashStore()  # type: ignore[attr-defined]
+        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
         os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
     deepspeed.init_distributed("nccl" if config.device == "gpu" else "gloo", auto_mpi_discovery=False, verbose=False)
 

@@ -49,7 +49,8 @@ class PrepareConfig(Config):
 def prepare(config: PrepareConfig) -> None:
     """Write the examples folder; a complete one from the same recipe and data is left as it is."""
     data = read_manifest(config.data, DATA_KIND)
-    identity = fingerprint([config.model_dump(mode="json", exclude={"output", "data"}), data["identity"]])
+    recipe = config.model_dump(mode="json", exclude={"output", "data"})
+    identity = fingerprint([recipe, data["identity"], FEATURES, PROMPT_VERSION])
     if is_complete(config.output, EXAMPLES_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
@@ -163,7 +164,7 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
 def _shard_examples(events: pl.DataFrame, items: pl.DataFrame, days: list[date], config: PrepareConfig) -> pl.DataFrame:
     """One row per customer and cutoff of a shard: keys, fold, outcomes, prompt, features."""
     cutoffs = pl.concat([customers_at(events, _midnight(day)) for day in days])
-    features = value_features(events, cutoffs)
+    features = value_features(events, cutoffs, config.horizon_days)
     prompts = value_prompts(events, features, items, config.horizon_days)
     results = outcomes(events, cutoffs, config.horizon_days)
     return pl.concat(

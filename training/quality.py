@@ -11,7 +11,12 @@ from lifecycle.events import REVENUE_KINDS, order_key
 
 LOG_AMOUNTS = (-4, 10)  # decimal logarithms of the amounts told apart for the outlier fence
 BINS_PER_DECADE = 100
+ORDER_GROUP_ENDS = (0, 1, 2, 5, 10, 20)
 ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
+SHARD_COUNTERS = ("dropped", "kinds", "orders_per_customer", "months", "revenue_by_month", "missing")
+SHARD_NUMBERS = (
+    "num_events", "num_customers", "num_repeat_customers", "num_outliers", "num_equal_events", "num_refunds_matched",
+)  # fmt: skip
 
 
 class Quality:
@@ -28,7 +33,7 @@ class Quality:
         self.missing: Counter[str] = Counter()
         self.num_events = self.num_customers = self.num_repeat_customers = 0
         self.num_outliers = self.num_equal_events = self.num_conflicting_items = 0
-        self.num_refunds = self.num_refunds_matched = 0
+        self.num_refunds_matched = 0
         self.fence = float("inf")
         self.first_event_at: datetime | None = None
         self.last_event_at: datetime | None = None
@@ -69,17 +74,26 @@ class Quality:
             self.fence = float(10 ** (high + spread * max(high - low, 0.01)))
         return self.fence
 
-    def add_events(self, events: pl.DataFrame, num_matched: int) -> None:
+    def add_shard(self, shard: "Quality") -> None:
+        """Take in what was counted while one shard was finished."""
+        for name in SHARD_COUNTERS:
+            getattr(self, name).update(getattr(shard, name))
+        for name in SHARD_NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(shard, name))
+        if shard.first_event_at and shard.last_event_at:
+            self.first_event_at = min(shard.first_event_at, self.first_event_at or shard.first_event_at)
+            self.last_event_at = max(shard.last_event_at, self.last_event_at or shard.last_event_at)
+
+    def set_events(self, events: pl.DataFrame, num_matched: int) -> None:
         """Statistics of the finished events of one shard."""
         if events.is_empty():
             return
-        self.num_events += events.height
+        self.num_events = events.height
         self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
-        self.num_refunds = self.kinds["refund"]
-        self.num_refunds_matched += num_matched
-        first, last = events.select(first=pl.col("occurred_at").min(), last=pl.col("occurred_at").max()).row(0)
-        self.first_event_at = min(first, self.first_event_at or first)
-        self.last_event_at = max(last, self.last_event_at or last)
+        self.num_refunds_matched = num_matched
+        self.first_event_at, self.last_event_at = events.select(
+            first=pl.col("occurred_at").min(), last=pl.col("occurred_at").max()
+        ).row(0)
         self._add_orders(events)
         lacking = events.null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
@@ -97,8 +111,10 @@ class Quality:
         )
         self.num_customers += orders.height
         self.num_repeat_customers += int((orders["days"] > 1).sum())
-        groups = orders["orders"].cut([0, 1, 2, 5, 10, 20], labels=list(ORDER_GROUPS)).cast(pl.String)
-        self.orders_per_customer.update(groups.to_list())
+        groups = np.bincount(
+            np.searchsorted(ORDER_GROUP_ENDS, orders["orders"].to_numpy()), minlength=len(ORDER_GROUPS)
+        )
+        self.orders_per_customer.update(dict(zip(ORDER_GROUPS, groups.tolist(), strict=True)))
 
     def report(self, currency: str, items: pl.DataFrame) -> dict[str, object]:
         """The content of quality.json. Raises ValueError where nothing is left."""
@@ -122,7 +138,7 @@ class Quality:
                 "dropped_same_id": self.dropped["duplicate_event_id"],
                 "kept_equal": self.num_equal_events,
             },
-            "refunds": {"total": self.num_refunds, "matched": self.num_refunds_matched},
+            "refunds": {"total": self.kinds["refund"], "matched": self.num_refunds_matched},
             "outliers": {"total": self.num_outliers, "fence": None if np.isinf(self.fence) else self.fence},
             "events_by_kind": dict(self.kinds.most_common()),
             "customers_by_orders": {group: self.orders_per_customer[group] for group in ORDER_GROUPS},

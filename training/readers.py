@@ -24,7 +24,7 @@ def opened(table: Table, file: Path) -> Iterator[pl.LazyFrame]:
             if isinstance(table, Source) and table.lookup is not None and table.lookup_on is not None:
                 frame = _with_lookup(frame, table.lookup, table.lookup_on, file, Path(folder))
             yield frame
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             raise ValueError(_reading_problem(table, file, str(error))) from None
 
 

@@ -54,8 +54,8 @@ def checked_rows(batch: Batch, source: Source, missing: MissingRules, quality: Q
     elif lacking.height:
         rows = rows.with_columns(pl.when(needs_amount).then(pl.col("amount").fill_null(0.0)).otherwise("amount"))
     _check_signs(rows, batch, source)
-    refunded = 0.0 - pl.col("amount").abs()
-    return rows.with_columns(pl.when(pl.col("kind") == "refund").then(refunded).otherwise("amount").alias("amount"))
+    takes_back = (pl.col("kind") == "refund") & (pl.col("amount") > 0)
+    return rows.with_columns(pl.when(takes_back).then(-pl.col("amount")).otherwise("amount").alias("amount"))
 
 
 def _check_kinds(batch: Batch, source: Source) -> None:

@@ -43,7 +43,8 @@ class Table(Config):
     date_format: str | None = None  # None: ISO 8601 only; epoch_s and epoch_ms: numbers since 1970
     timezone: str = "UTC"  # of times and dates that carry none
     columns: dict[str, Value]
-    filter: Value | dict[str, Value] | None = None  # rows to keep; a map names the reason each condition drops for
+    # rows to keep; a map names the reason each condition drops for
+    filter: Value | dict[str, Value] | None = Field(None, union_mode="left_to_right")  # {sql: x} is no map of reasons
 
     @field_validator("delimiter")
     @classmethod

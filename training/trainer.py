@@ -2,9 +2,10 @@
 
 import logging
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from training.ray_start import require_resources, start_ray
@@ -35,17 +36,19 @@ def fit(config: TrainConfig) -> None:
     if config.num_workers:
         start_ray()
         require_resources(config.num_workers, config.cpus_per_worker, config.device)
-    build_trainer(config).fit()
+    build_trainer(config, train_on_worker).fit()
 
 
-def build_trainer(config: TrainConfig) -> TorchTrainer:
-    """The trainer of a recipe; a run of the same output folder goes on where it was."""
+def build_trainer(
+    config: TrainConfig, worker: Callable[[dict[str, object]], None], callbacks: Sequence[UserCallback] = ()
+) -> TorchTrainer:
+    """The trainer of a recipe, whose workers run `worker`; a run of the same output folder goes on where it was."""
     settings = config.model_dump(mode="json")
     for name in ("data", "examples", "base_model", "output"):  # workers have another working folder
         settings[name] = str(Path(settings[name]).absolute())
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.device == "gpu" else {})
     return TorchTrainer(
-        train_on_worker,
+        worker,
         train_loop_config=settings,
         torch_config=TorchConfig(backend="nccl" if config.device == "gpu" else "gloo"),
         scaling_config=ScalingConfig(
@@ -56,5 +59,6 @@ def build_trainer(config: TrainConfig) -> TorchTrainer:
             storage_path=str(config.output.absolute()),
             failure_config=FailureConfig(max_failures=config.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=config.keep_checkpoints),
+            callbacks=list(callbacks),
         ),
     )

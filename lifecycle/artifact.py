@@ -1,0 +1,160 @@
+"""The artifact: all that serving and scoring need, in one immutable folder, and how it answers for customers."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from lightgbm import Booster
+
+from lifecycle.features import FEATURES, value_features
+from lifecycle.folders import verify
+from lifecycle.member import read_member
+from lifecycle.prompts import PROMPT_VERSION, value_prompts
+from lifecycle.recommend.retrieval import Retriever, load_retriever
+from lifecycle.segments import SegmentThresholds, assign_segments
+from lifecycle.stages import next_best_action, stages
+from lifecycle.value.baselines import (
+    BTYD_FILE,
+    LIGHTGBM_FILE,
+    Btyd,
+    btyd_value,
+    lightgbm_value,
+    load_btyd,
+    persistence,
+)
+from lifecycle.value.clv import ClvSettings, CostRates, CustomerValues, customer_values
+from lifecycle.value.intervals import Intervals, bounds
+
+ARTIFACT_KIND = "artifact"
+SETTINGS_FILE = "settings.json"
+LLAMA = "text_llama"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the arena decided and measured, apart from the models themselves."""
+
+    champion: str
+    recommender: str
+    horizon_days: int
+    currency: str
+    data_end: str  # ISO instant of the last event
+    median_gap_days: float
+    clv: ClvSettings
+    costs: CostRates
+    thresholds: SegmentThresholds
+    intervals: Intervals
+    num_candidates: int
+    exclude_seen: bool
+    base_model: str | None
+
+    def save(self, folder: Path) -> None:
+        """Write as JSON."""
+        content = {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "clv": self.clv.model_dump()}
+        for name in ("costs", "thresholds", "intervals"):
+            content[name] = asdict(content[name])
+        (folder / SETTINGS_FILE).write_text(json.dumps(content, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Settings":
+        """What `save` wrote."""
+        content = json.loads((folder / SETTINGS_FILE).read_text())
+        return cls(
+            **content
+            | {
+                "clv": ClvSettings(**content["clv"]),
+                "costs": CostRates(**content["costs"]),
+                "thresholds": SegmentThresholds(**content["thresholds"]),
+                "intervals": Intervals(**content["intervals"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified artifact in memory; LLaMA weights are loaded by whoever needs them."""
+
+    folder: Path
+    manifest: dict[str, object]
+    settings: Settings
+    items: pl.DataFrame
+    retriever: Retriever
+    btyd: Btyd | None
+    lightgbm: Booster | None
+
+    @property
+    def member(self) -> Path:
+        """The LLaMA member, where there is one."""
+        return self.folder / "members" / LLAMA
+
+    @property
+    def data_end(self) -> datetime:
+        """Instant of the last event the artifact was made from."""
+        return datetime.fromisoformat(self.settings.data_end)
+
+
+def load_artifact(folder: Path) -> Artifact:
+    """Verify every file and read the models. ValueError names the folder or file that is incomplete or damaged."""
+    manifest = verify(folder, ARTIFACT_KIND)
+    if manifest.get("prompt_version") != PROMPT_VERSION:
+        raise ValueError(
+            f"artifact {folder} has prompt version {manifest.get('prompt_version')!r}, not {PROMPT_VERSION!r}"
+        )
+    if manifest.get("features") != list(FEATURES):
+        raise ValueError(f"artifact {folder} was made for other features than this version computes; evaluate again")
+    settings = Settings.load(folder)
+    if settings.champion == LLAMA:
+        read_member(folder / "members" / LLAMA)
+    return Artifact(
+        folder=folder,
+        manifest=manifest,
+        settings=settings,
+        items=pl.read_parquet(folder / "items.parquet"),
+        retriever=load_retriever(folder / "retriever"),
+        btyd=load_btyd(folder) if (folder / BTYD_FILE).exists() else None,
+        lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
+    )
+
+
+def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+    """Keys, prompt and FEATURES of customers at their cutoffs: the same functions that made the training rows."""
+    features = value_features(events, cutoffs, artifact.settings.horizon_days)
+    prompts = value_prompts(events, features, artifact.items, artifact.settings.horizon_days)
+    return features.with_columns(prompts["prompt"])
+
+
+def cheap_value(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.ndarray:
+    """Expected spend over the horizon by a model other than LLaMA, shape (n,)."""
+    if model == "persistence":
+        return persistence(examples)
+    if model == "bgnbd_gg" and artifact.btyd is not None:
+        return btyd_value(artifact.btyd, examples, artifact.settings.horizon_days)
+    if model == "lightgbm" and artifact.lightgbm is not None:
+        return lightgbm_value(artifact.lightgbm, examples)
+    raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
+
+
+def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
+    """Lifetime values from the champion's expected spend `total` (n,)."""
+    settings = artifact.settings
+    intervals = bounds(settings.intervals, total)
+    return customer_values(
+        examples, total, intervals, artifact.btyd, settings.costs, settings.clv, settings.horizon_days
+    )
+
+
+def labels_for(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> dict[str, np.ndarray]:
+    """segment, stage and next_best_action of each customer, as text arrays (n,)."""
+    segment = assign_segments(artifact.settings.thresholds, values.clv)
+    gap = examples["mean_gap_days"].fill_null(artifact.settings.median_gap_days).to_numpy()
+    stage = stages(
+        num_orders=examples["num_orders"].to_numpy(),
+        recency_days=examples["recency_days"].to_numpy(),
+        tenure_days=examples["tenure_days"].to_numpy(),
+        p_active=values.p_active,
+        median_gap_days=gap,
+    )
+    return {"segment": segment, "stage": stage, "next_best_action": next_best_action(stage, segment, values.p_active)}

@@ -1,0 +1,96 @@
+"""LLaMA at inference: expected spend from prompts, hidden states, likelihood of items. One process, no Ray, no HTTP."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from lifecycle.model import (
+    TextValueModel,
+    fast_dtype,
+    last_hidden,
+    load_decoder,
+    load_tokenizer,
+    load_value_model,
+    token_batches,
+)
+from lifecycle.recommend.rerank import item_priors, rerank
+from lifecycle.value.ziln import expectation
+
+BATCH_ROWS = 16
+
+
+@dataclass(frozen=True)
+class ValuePredictor:
+    """A fine-tuned member with its tokenizer."""
+
+    model: TextValueModel
+    tokenizer: PreTrainedTokenizerBase
+    scale: float
+    max_tokens: int
+
+    @torch.inference_mode()
+    def expected_spend(self, prompts: list[str]) -> np.ndarray:
+        """Expected spend over the trained horizon in currency, shape (n,)."""
+        result = np.empty(len(prompts))
+        for rows, ids, mask in token_batches(self.tokenizer, prompts, self.max_tokens, BATCH_ROWS):
+            result[rows] = expectation(self.model(ids, mask)).double().numpy() * self.scale
+        return result
+
+
+@dataclass(frozen=True)
+class HiddenPredictor:
+    """An untrained decoder with its tokenizer."""
+
+    decoder: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    max_tokens: int
+
+    @torch.inference_mode()
+    def hidden(self, prompts: list[str]) -> np.ndarray:
+        """Last token's hidden state of each prompt, shape (n, hidden)."""
+        result = np.empty((len(prompts), self.decoder.config.hidden_size))
+        for rows, ids, mask in token_batches(self.tokenizer, prompts, self.max_tokens, BATCH_ROWS):
+            result[rows] = last_hidden(self.decoder, ids, mask).double().numpy()
+        return result
+
+
+@dataclass(frozen=True)
+class Reranker:
+    """A language model that scores items for a customer; remembers the likelihood of each text without one."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    priors: dict[str, float]
+
+    def scores(self, prompt: str, texts: list[str]) -> list[float]:
+        """Score of each item text after the prompt, in the order given; equal texts are computed once."""
+        distinct = [(text, text) for text in dict.fromkeys(texts)]
+        new = [pair for pair in distinct if pair[0] not in self.priors]
+        if new:
+            self.priors.update(item_priors(self.model, self.tokenizer, new))
+        ranked = dict(rerank(self.model, self.tokenizer, prompt, distinct, self.priors))
+        return [ranked[text] for text in texts]
+
+
+def load_value_predictor(member: Path, base_model: str, attention: str, max_tokens: int) -> ValuePredictor:
+    """A member ready to predict on one CPU core, in the dtype that core is fast at."""
+    torch.set_num_threads(1)
+    model, scale = load_value_model(member, base_model, fast_dtype("cpu"), attention)
+    return ValuePredictor(model, load_tokenizer(base_model), scale, max_tokens)
+
+
+def load_hidden_predictor(base_model: str, attention: str, max_tokens: int) -> HiddenPredictor:
+    """The base model as it is, on one CPU core."""
+    torch.set_num_threads(1)
+    decoder = load_decoder(base_model, fast_dtype("cpu"), attention).eval()
+    return HiddenPredictor(decoder, load_tokenizer(base_model), max_tokens)
+
+
+def load_reranker(base_model: str, attention: str) -> Reranker:
+    """The base language model with its vocabulary head, on one CPU core."""
+    torch.set_num_threads(1)
+    model = AutoModelForCausalLM.from_pretrained(base_model, dtype=fast_dtype("cpu"), attn_implementation=attention)
+    return Reranker(model.eval(), load_tokenizer(base_model), {})

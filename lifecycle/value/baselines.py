@@ -1,0 +1,150 @@
+"""The cheap value models that every LLaMA is judged beside: persistence, BG/NBD with Gamma-Gamma, LightGBM, ridge."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import polars as pl
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from lifecycle.features import BTYD_SUMMARY, FEATURES
+from lifecycle.value.btyd import (
+    BgNbd,
+    GammaGamma,
+    cumulative_purchases,
+    expected_order_value,
+    expected_purchases,
+    fit_bgnbd,
+    fit_gamma_gamma,
+    probability_active,
+    probability_no_purchase,
+)
+
+LIGHTGBM_FILE, BTYD_FILE = "lightgbm.txt", "btyd.json"
+LIGHTGBM_PARAMETERS = {
+    "objective": "tweedie",
+    "tweedie_variance_power": 1.3,
+    "learning_rate": 0.03,
+    "num_leaves": 15,
+    "min_data_in_leaf": 40,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbose": -1,
+}
+NUM_TREES = 250
+PROMPT_NUMBERS = (
+    "tenure_days", "recency_days", "spend_7d", "spend_28d", "spend_91d", "spend_182d", "orders_28d", "orders_91d",
+    "num_orders", "last_order_0_value", "last_order_1_value", "last_order_2_value", "last_order_3_value",
+)  # fmt: skip
+
+
+def persistence(examples: pl.DataFrame) -> np.ndarray:
+    """The next horizon spends what the last horizon spent, shape (n,)."""
+    return examples["spend_last_horizon"].to_numpy().astype(float)
+
+
+@dataclass(frozen=True)
+class Btyd:
+    """How often customers buy (BG/NBD, in order days) and for how much (Gamma-Gamma)."""
+
+    purchases: BgNbd
+    values: GammaGamma
+
+
+def fit_btyd(examples: pl.DataFrame) -> Btyd:
+    """Fit both models to customers at one cutoff. Raises ValueError where too few have bought again.
+
+    Gamma-Gamma sees all order days. Leaving out the first, as is usual, costs accuracy: on CDNOW's validation window
+    (1997-07-02, 182 days) Gini .61 instead of .67, since three quarters of the customers have bought just once.
+    """
+    return Btyd(fit_bgnbd(*_summary(examples)), fit_gamma_gamma(*_order_values(examples)))
+
+
+def _summary(examples: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    frequency, recency, age = (examples[name].to_numpy().astype(float) for name in BTYD_SUMMARY)
+    return frequency, recency, age
+
+
+def _order_values(examples: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Number of order days and their mean value."""
+    days = examples["num_order_days"].to_numpy().astype(float)
+    return days, examples["total_spend"].to_numpy().astype(float) / days
+
+
+def btyd_value(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.ndarray:
+    """Expected spend over the horizon, shape (n,)."""
+    orders = expected_purchases(model.purchases, *_summary(examples), horizon_days)
+    return orders * btyd_order_value(model, examples)  # type: ignore[no-any-return]
+
+
+def btyd_order_value(model: Btyd, examples: pl.DataFrame) -> np.ndarray:
+    """Expected value of a customer's order day, shape (n,)."""
+    return expected_order_value(model.values, *_order_values(examples))
+
+
+def btyd_active(model: Btyd, examples: pl.DataFrame) -> np.ndarray:
+    """Probability of still being a customer at the cutoff, shape (n,)."""
+    return probability_active(model.purchases, *_summary(examples))
+
+
+def btyd_churn(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.ndarray:
+    """Probability of no purchase within the horizon, shape (n,)."""
+    return probability_no_purchase(model.purchases, *_summary(examples), horizon_days)
+
+
+def btyd_curve(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndarray:
+    """Expected purchases up to each of `days` (k,) after the cutoff, shape (n, k)."""
+    return cumulative_purchases(model.purchases, *_summary(examples), days)
+
+
+def save_btyd(model: Btyd, folder: Path) -> None:
+    """Write the parameters as JSON."""
+    (folder / BTYD_FILE).write_text(json.dumps(asdict(model), indent=1))
+
+
+def load_btyd(folder: Path) -> Btyd:
+    """What `save_btyd` wrote."""
+    content = json.loads((folder / BTYD_FILE).read_text())
+    return Btyd(BgNbd(**content["purchases"]), GammaGamma(**content["values"]))
+
+
+def fit_lightgbm(examples: pl.DataFrame, *, seed: int) -> lightgbm.Booster:
+    """Gradient-boosted trees with Tweedie loss on FEATURES; `examples` may hold several cutoffs."""
+    data = lightgbm.Dataset(feature_matrix(examples), examples["target"].to_numpy(), feature_name=list(FEATURES))
+    return lightgbm.train(LIGHTGBM_PARAMETERS | {"seed": seed}, data, NUM_TREES)
+
+
+def lightgbm_value(model: lightgbm.Booster, examples: pl.DataFrame) -> np.ndarray:
+    """Expected spend over the horizon, shape (n,)."""
+    return np.asarray(model.predict(feature_matrix(examples), num_threads=1), dtype=float)
+
+
+def feature_matrix(examples: pl.DataFrame) -> np.ndarray:
+    """FEATURES as float64, shape (n, len(FEATURES)); undefined values are NaN."""
+    return examples.select(FEATURES).to_numpy()
+
+
+def ridge_value(train: pl.DataFrame, test: pl.DataFrame) -> np.ndarray:
+    """Ridge regression on log1p of the numbers that the prompt shows, fitted on train, predicting test, shape (n,)."""
+    numbers = [pl.col(name).fill_null(0).clip(0).log1p() for name in PROMPT_NUMBERS]
+    scaler = StandardScaler().fit(train.select(numbers).to_numpy())
+    return ridge_on(scaler.transform(train.select(numbers).to_numpy()), train["target"].to_numpy(),
+                    scaler.transform(test.select(numbers).to_numpy()))  # fmt: skip
+
+
+def ridge_on(train_inputs: np.ndarray, target: np.ndarray, test_inputs: np.ndarray, alpha: float = 1.0) -> np.ndarray:
+    """Ridge on the square root of spend, squared back with the residual variance added; shape (n_test,).
+
+    The root tames the tail without cutting customers who spent nothing, as a logarithm would.
+    """
+    root = np.sqrt(target)
+    model = Ridge(alpha=alpha).fit(train_inputs, root)
+    residual_variance = float(np.var(root - model.predict(train_inputs)))
+    return np.clip(model.predict(test_inputs), 0, None) ** 2 + residual_variance  # type: ignore[no-any-return]

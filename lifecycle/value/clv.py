@@ -1,0 +1,141 @@
+"""From a customer's expected spend over the trained horizon to periods, costs and lifetime value."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from lifecycle.config import Config
+from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value
+from lifecycle.value.formula import discount_rate
+
+PRIOR_DAYS = 90.0  # a customer's own cost per day counts half once this many days were seen
+
+
+class ClvSettings(Config):
+    """Periods after the cutoff and the annual discount rate (0.1 = ten per cent)."""
+
+    period_days: int = Field(30, ge=1)
+    num_periods: int = Field(12, ge=1)
+    annual_discount_rate: float = Field(0.1, gt=-1)
+
+
+@dataclass(frozen=True)
+class CostRates:
+    """What the shop's customers cost on average: refunds per unit of spend, service and marketing per day."""
+
+    refund_rate: float
+    mean_spend: float
+    service_per_day: float
+    marketing_per_day: float
+
+
+@dataclass(frozen=True)
+class CustomerValues:
+    """Value of n customers over T periods, amounts in currency. Arrays are (n,), those of `periods` (n, T)."""
+
+    clv: np.ndarray
+    clv_bounds: dict[float, tuple[np.ndarray, np.ndarray]]  # level -> low, high
+    revenue: np.ndarray
+    refunds: np.ndarray
+    service_cost: np.ndarray
+    marketing_cost: np.ndarray
+    expected_orders: np.ndarray
+    expected_order_value: np.ndarray
+    p_active: np.ndarray
+    churn_probability: np.ndarray
+    period_revenue: np.ndarray
+    period_cost: np.ndarray
+    period_discounted: np.ndarray
+    extrapolated: np.ndarray  # (T,): the period ends beyond the trained horizon
+
+
+def fit_cost_rates(examples: pl.DataFrame) -> CostRates:
+    """The shop's average rates, from what its customers cost before the cutoff."""
+    days = max(float(examples["tenure_days"].sum()), 1.0)
+    spend = float(examples["total_spend"].sum())
+    return CostRates(
+        refund_rate=min(float(examples["total_refunded"].sum()) / max(spend, 1e-9), 1.0),
+        mean_spend=spend / examples.height,
+        service_per_day=float(examples["total_service_cost"].sum()) / days,
+        marketing_per_day=float(examples["total_marketing_cost"].sum()) / days,
+    )
+
+
+def customer_values(
+    examples: pl.DataFrame,
+    total: np.ndarray,
+    bounds: dict[float, tuple[np.ndarray, np.ndarray]],
+    btyd: Btyd | None,
+    costs: CostRates,
+    settings: ClvSettings,
+    horizon_days: int,
+) -> CustomerValues:
+    """Lifetime value of customers whose spend over the horizon is expected to be `total` (n,), within `bounds`.
+
+    The total is spread over periods in proportion to BTYD's expected purchases; periods beyond the horizon go on with
+    its survival. Refunds are a share of revenue, service and marketing a cost per day while active; a customer's own
+    rates are shrunk to the shop's. Without a BTYD model spend is spread evenly and nobody leaves.
+    """
+    shares = _period_shares(examples, btyd, settings, horizon_days)
+    active = np.ones(examples.height) if btyd is None else btyd_active(btyd, examples)
+    refund_rate, daily_service, daily_marketing = _own_rates(examples, costs)
+    revenue = total[:, None] * shares
+    days = settings.period_days * active
+    service, marketing = daily_service * days, daily_marketing * days
+    cost = refund_rate[:, None] * revenue + (service + marketing)[:, None]
+    factors = (1 + discount_rate(settings.annual_discount_rate, settings.period_days)) ** -np.arange(
+        1, settings.num_periods + 1, dtype=float
+    )
+    per_unit = ((1 - refund_rate)[:, None] * shares * factors).sum(axis=1)
+    fixed = (service + marketing) * factors.sum()
+    discounted = (revenue - cost) * factors
+    total_revenue = revenue.sum(axis=1)
+    order_value = _order_value(examples, btyd)
+    return CustomerValues(
+        clv=discounted.sum(axis=1),
+        clv_bounds={level: (low * per_unit - fixed, high * per_unit - fixed) for level, (low, high) in bounds.items()},
+        revenue=total_revenue,
+        refunds=refund_rate * total_revenue,
+        service_cost=service * settings.num_periods,
+        marketing_cost=marketing * settings.num_periods,
+        expected_orders=total_revenue / order_value,
+        expected_order_value=order_value,
+        p_active=active,
+        churn_probability=np.zeros(examples.height) if btyd is None else btyd_churn(btyd, examples, horizon_days),
+        period_revenue=revenue,
+        period_cost=cost,
+        period_discounted=discounted,
+        extrapolated=settings.period_days * np.arange(1, settings.num_periods + 1) > horizon_days,
+    )
+
+
+def _period_shares(examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSettings, horizon_days: int) -> np.ndarray:
+    """Spend of each period per unit of spend within the horizon, shape (n, T)."""
+    ends = settings.period_days * np.arange(1, settings.num_periods + 1, dtype=float)
+    even = np.full((examples.height, settings.num_periods), settings.period_days / horizon_days)
+    if btyd is None:
+        return even
+    curve = btyd_curve(btyd, examples, np.append(ends, float(horizon_days)))
+    within = curve[:, -1:]
+    per_period = np.diff(curve[:, :-1], axis=1, prepend=0.0)
+    return np.where(within > 1e-12, per_period / np.maximum(within, 1e-12), even)
+
+
+def _own_rates(examples: pl.DataFrame, costs: CostRates) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each customer's refund rate and daily service and marketing cost, shrunk to the shop's rates."""
+    spend, days = examples["total_spend"].to_numpy(), examples["tenure_days"].to_numpy()
+    prior_spend = max(costs.mean_spend, 1e-9)
+    refund = (examples["total_refunded"].to_numpy() + costs.refund_rate * prior_spend) / (spend + prior_spend)
+    service = (examples["total_service_cost"].to_numpy() + costs.service_per_day * PRIOR_DAYS) / (days + PRIOR_DAYS)
+    marketing = (examples["total_marketing_cost"].to_numpy() + costs.marketing_per_day * PRIOR_DAYS) / (
+        days + PRIOR_DAYS
+    )
+    return np.clip(refund, 0.0, 1.0), service, marketing
+
+
+def _order_value(examples: pl.DataFrame, btyd: Btyd | None) -> np.ndarray:
+    """Expected value of an order day, at least one cent so that expected orders stay finite."""
+    own = (examples["total_spend"] / examples["num_order_days"]).to_numpy()
+    return np.maximum(own if btyd is None else btyd_order_value(btyd, examples), 0.01)

@@ -1,0 +1,121 @@
+"""`serve run serving.app:build artifact=PATH events=PATH`: check everything, then start the service."""
+
+import os
+import socket
+from pathlib import Path
+
+import ray
+from pydantic import Field
+from ray import serve
+from ray.serve import Application
+
+from lifecycle.config import Config
+from lifecycle.folders import MANIFEST, file_sha256, verify
+from serving.api import RETRY_AFTER_SECONDS, ApiSettings
+from serving.deployments import ArtifactSource, Gateway, Recommender, ValueModel
+from serving.keys import default_path, require_keys
+from serving.schemas import Limits
+from serving.store import EventStore
+
+ARTIFACT_KIND = "artifact"
+
+
+class ServeArguments(Config):
+    """Arguments of the builder: words of the command line, or `args` in cluster/serve.yaml.
+
+    `host` and `port` hold where `serve run` starts Serve; a deployed config says them in http_options.
+    """
+
+    artifact: Path
+    events: Path  # the ingest folder
+    keys: Path = Field(default_factory=default_path)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    max_customers: int = Field(default=256, ge=1)  # of one request
+    max_events: int = Field(default=10_000, ge=1)  # of one customer of a request
+    max_body_bytes: int = Field(default=8 * 2**20, ge=1)
+    max_in_flight: int = Field(default=64, ge=1)  # requests admitted by each gateway; the next one gets 429
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    max_batch_customers: int = Field(default=64, ge=1)
+    batch_wait_seconds: float = Field(default=0.005, ge=0)
+    max_ongoing_requests: int = Field(default=32, ge=1)  # sent to each replica of a model; the rest wait in the gateway
+    replicas: int = Field(default=1, ge=1)  # of each model; serve.yaml autoscales them instead
+    replica_cpus: float = Field(default=0.5, gt=0)
+    gateway_cpus: float = Field(default=0.25, gt=0)
+
+
+def build(arguments: ServeArguments) -> Application:
+    """The Serve application. ValueError, before anything starts, where it could not answer."""
+    artifact, events, keys = (path.absolute() for path in (arguments.artifact, arguments.events, arguments.keys))
+    verify(artifact, ARTIFACT_KIND)
+    EventStore(events)
+    require_keys(keys)
+    if not ray.is_initialized():
+        start_serve(arguments.host, arguments.port)
+    source = ArtifactSource(str(artifact), file_sha256(artifact / MANIFEST))
+    models = {
+        "num_replicas": arguments.replicas,
+        "max_ongoing_requests": arguments.max_ongoing_requests,
+        "max_queued_requests": arguments.max_in_flight,  # at each gateway, which admits no more than that
+        "ray_actor_options": {"num_cpus": arguments.replica_cpus},
+    }
+    value = serve.deployment(**models)(ValueModel)
+    recommender = serve.deployment(**models)(Recommender)
+    gateway = serve.deployment(**gateway_options(arguments))(serve.ingress()(Gateway))
+    return gateway.bind(
+        api_settings(arguments),
+        str(keys),
+        str(events),
+        value.bind(source, arguments.max_batch_customers, arguments.batch_wait_seconds),
+        recommender.bind(source),
+    )
+
+
+def api_settings(arguments: ServeArguments) -> ApiSettings:
+    """Limits of each gateway."""
+    return ApiSettings(
+        limits=Limits(arguments.max_customers, arguments.max_events),
+        max_body_bytes=arguments.max_body_bytes,
+        max_in_flight=arguments.max_in_flight,
+        timeout_seconds=arguments.timeout_seconds,
+    )
+
+
+def gateway_options(arguments: ServeArguments) -> dict[str, object]:
+    """Serve's own limits of the gateway lie above ours, so that it is we who refuse, and quickly."""
+    room = 4 * arguments.max_in_flight
+    return {
+        "max_ongoing_requests": room,
+        "max_queued_requests": room,
+        "backpressure_config": {"status_code": 429, "retry_after_s": RETRY_AFTER_SECONDS},
+        "ray_actor_options": {"num_cpus": arguments.gateway_cpus},
+    }
+
+
+def start_serve(host: str, port: int) -> None:
+    """Start Serve on one address. Left to itself it binds every interface when HAProxy is on."""
+    for number in (port, *haproxy_ports()):
+        require_free_port(host, number)
+    serve.start(http_options={"host": host, "port": port})
+
+
+def haproxy_ports() -> tuple[int, ...]:
+    """Ports that Serve's HAProxy opens beside the API: metrics and statistics."""
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") != "1":
+        return ()
+    return (
+        int(os.environ.get("RAY_SERVE_HAPROXY_METRICS_PORT", "9101")),
+        int(os.environ.get("RAY_SERVE_HAPROXY_STATS_PORT", "8404")),
+    )
+
+
+def require_free_port(host: str, port: int) -> None:
+    """ValueError where something listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ValueError(
+                f"port {port} of {host} cannot be used ({error.strerror}); stop what listens there, or choose another"
+            ) from None

@@ -1,0 +1,100 @@
+"""A real search: Ray Tune, Optuna and ASHA over a two-layer LLaMA; killed, resumed, and its result trained."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from lifecycle.folders import verify
+from tests.conftest import TinyShop
+from training.recipe import TrainConfig
+from tuning.run import SEARCH_KIND
+
+pytestmark = pytest.mark.integration
+REPOSITORY = Path(__file__).parents[2]
+
+
+def write_recipes(folder: Path, shop: TinyShop, base_model: Path, **changes: object) -> Path:
+    """A training recipe for the tiny shop and a search over it; returns the path of the latter."""
+    base = {
+        "data": str(shop.data), "examples": str(shop.examples), "base_model": str(base_model),
+        "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
+        "global_batch": 16, "micro_batch": 8, "epochs": 4, "validation_rows": 32, "checkpoint_every_steps": 20,
+        "num_workers": 0, "output": str(folder / "member"),
+    }  # fmt: skip
+    search = {
+        "base": str(folder / "base.yaml"),
+        "space": {"optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]}, "lora.rank": {"choice": [2, 4]}},
+        "overrides": {"max_steps": 6, "checkpoint_every_steps": 2},
+        "num_trials": 3, "minutes": 5, "output": str(folder / "search"),
+    } | changes  # fmt: skip
+    (folder / "base.yaml").write_text(yaml.safe_dump(base))
+    (folder / "search.yaml").write_text(yaml.safe_dump(search))
+    return folder / "search.yaml"
+
+
+def start(module: str, recipe: Path, *overrides: str) -> subprocess.Popen[str]:
+    """`python -m MODULE --config RECIPE` in a process group of its own."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, "--config", str(recipe), *overrides],
+        cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """The output of a process that ends with status 0."""
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output[-5000:]
+    return output
+
+
+def wait_for_finished_trial(process: subprocess.Popen[str]) -> None:
+    """Read the log until a trial has finished and the next one has reported."""
+    assert process.stdout is not None
+    finished = False
+    for line in process.stdout:
+        finished = finished or "finished, ETA" in line
+        if finished and "trial 2/3" in line and "step" in line:
+            return
+    raise AssertionError("the search ended before its second trial reported")
+
+
+def test_killed_search_resumes_and_its_best_recipe_trains(
+    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path
+) -> None:
+    recipe = write_recipes(tmp_path, tiny_shop, tiny_base_model)
+    search = tmp_path / "search"
+    process = start("tuning.run", recipe)
+    wait_for_finished_trial(process)
+    time.sleep(3)  # the state is saved every two seconds
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finished_before = sorted((search / "trials").glob("*/progress.jsonl"), key=lambda path: path.stat().st_mtime)[0]
+    first_progress = finished_before.read_text()
+
+    log = finish(start("tuning.run", recipe))
+
+    assert "resuming the search" in log
+    assert finished_before.read_text() == first_progress
+    trials = pl.read_parquet(search / "trials.parquet")
+    assert trials.height == 3
+    assert set(trials["status"]) <= {"completed", "stopped"}
+    assert trials["optimizer.learning_rate"].is_between(1e-4, 1e-2).all()
+    best = TrainConfig.load(search / "best.yaml")
+    completed = trials.filter(pl.col("status") == "completed").sort("val_rmse")
+    assert best.optimizer.learning_rate == completed["optimizer.learning_rate"][0]
+    assert (best.max_steps, best.checkpoint_every_steps, best.output) == (None, 20, tmp_path / "member")
+    verify(search, SEARCH_KIND)
+    assert not (search / "ray").exists()
+    assert not list(search.glob("trials/*/member"))
+
+    assert "complete already" in finish(start("tuning.run", recipe))
+    finish(start("training.run", search / "best.yaml", "max_steps=1", f"output={tmp_path / 'trained'}"))
+    assert (tmp_path / "trained" / "member" / "manifest.json").is_file()

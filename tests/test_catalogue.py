@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from training.catalogue import LineCatalogue, read_customer_table, read_item_table
+from training.sources import Table
+
+
+def table(path: Path, text: str, **columns: str) -> Table:
+    path.write_text(text)
+    return Table.model_validate({"path": str(path), "columns": columns})
+
+
+def lines(*rows: tuple[str | None, str, float, float]) -> pl.DataFrame:
+    schema = {"item_id": pl.String, "text": pl.String, "quantity": pl.Float64, "amount": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(kind=pl.lit("purchase"))
+
+
+def test_derived_catalogue_takes_the_most_frequent_title_and_the_median_price_of_lines() -> None:
+    catalogue = LineCatalogue()
+    catalogue.add(lines(("A", "lamp", 1, 2.0), ("A", "LAMP", 2, 4.0), ("A", "LAMP", 1, 9.0), (None, "x", 1, 1.0)))
+    catalogue.add(lines(("A", "lamp?", 0, 0.0), ("A", "LAMP", 10, 20.0), ("B", "box", 4, 1.0)))
+    items = catalogue.items()
+    assert items.select("item_id", "title", "price").rows() == [("A", "LAMP", 2.0), ("B", "box", 0.25)]
+    assert items.columns == ["item_id", "title", "category", "price", "description"]
+
+
+def test_returned_lines_and_contacts_describe_items_as_little_as_they_should() -> None:
+    catalogue = LineCatalogue()
+    contact = lines(("A", "where is my lamp", 1, 1.0)).with_columns(kind=pl.lit("support"))
+    review = lines(("A", "love it", 1, 1.0)).with_columns(kind=pl.lit("review"))
+    catalogue.add(pl.concat([contact, review]))
+    assert catalogue.items()["title"].to_list() == [None]
+    assert LineCatalogue().items().is_empty()
+
+
+def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path) -> None:
+    text = "id,name,brand,price\n2,box,X,1\n1,lamp,Y,2\n1,Lamp,Y,2\n1,lamp,Y,2\n3,jar,Z,\n3,jar,Z,\n"
+    items, num_conflicting = read_item_table(
+        table(tmp_path / "i.csv", text, item_id="id", title="name", brand="brand", price="price")
+    )
+    assert items.select("item_id", "title", "price", "brand").rows() == [
+        ("1", "lamp", 2.0, "Y"), ("2", "box", 1.0, "X"), ("3", "jar", None, "Z")
+    ]  # fmt: skip
+    assert num_conflicting == 1
+
+
+def test_customers_may_be_repeated_but_not_contradict_each_other(tmp_path: Path) -> None:
+    text = "id,age\n2.0,31\n1,40\n2,31\n,50\n"
+    customers = read_customer_table(table(tmp_path / "c.csv", text, customer_id="id", age="age"))
+    assert customers.rows() == [("1", "40"), ("2", "31")]
+    with pytest.raises(ValueError, match=r"two rows contradict each other for '2': \{'age': \('31', '32'\)\}"):
+        read_customer_table(table(tmp_path / "c.csv", text + "2,32\n", customer_id="id", age="age"))
+
+
+def test_tables_need_their_key(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="items.columns needs item_id"):
+        read_item_table(table(tmp_path / "i.csv", "id\n1\n", title="id"))
+    with pytest.raises(ValueError, match="customers.columns needs customer_id"):
+        read_customer_table(table(tmp_path / "c.csv", "id\n1\n", age="id"))

@@ -1,0 +1,59 @@
+from datetime import UTC, datetime
+
+import polars as pl
+
+from lifecycle.events import EVENT_SCHEMA
+from training.refunds import match_refunds
+
+
+def matches(*rows: tuple[str, str, int, str | None, float | None, float]) -> dict[str, str]:
+    """Refund to purchase; rows are (event_id, kind, day, order_id, quantity, amount) of one customer and item."""
+    events = pl.DataFrame(
+        [
+            {"event_id": event, "kind": kind, "occurred_at": datetime(2024, 1, day, tzinfo=UTC), "order_id": order,
+             "quantity": quantity, "amount": amount, "customer_id": "1", "item_id": "A"}
+            for event, kind, day, order, quantity, amount in rows
+        ],
+        schema=EVENT_SCHEMA,
+    )  # fmt: skip
+    return dict(match_refunds(events).iter_rows())
+
+
+EARLY, LATE = ("p1", "purchase", 1, "1", 2.0, 10.0), ("p2", "purchase", 2, "2", 2.0, 10.0)
+
+
+def test_refund_takes_back_the_latest_purchase_before_it() -> None:
+    refund, later = ("r", "refund", 3, "C3", -2.0, -10.0), ("p4", "purchase", 4, "4", 2.0, 10.0)
+    assert matches(EARLY, LATE, refund, later) == {"r": "p2"}
+
+
+def test_refund_of_the_same_order_comes_first() -> None:
+    assert matches(EARLY, LATE, ("r", "refund", 3, "1", -2.0, -10.0)) == {"r": "p1"}
+
+
+def test_a_purchase_is_refunded_in_parts_but_not_twice() -> None:
+    purchase = ("p", "purchase", 1, "1", 3.0, 30.0)
+    refunds = [(f"r{number}", "refund", 2, None, -1.0, -10.0) for number in range(4)]
+    assert matches(purchase, *refunds) == {"r0": "p", "r1": "p", "r2": "p"}
+
+
+def test_refund_of_more_than_was_bought_or_before_it_stays_unmatched() -> None:
+    assert matches(("p", "purchase", 1, "1", 1.0, 5.0), ("r", "refund", 2, "1", -2.0, -10.0)) == {}
+    assert matches(("r", "refund", 1, "1", -1.0, -5.0), ("p", "purchase", 2, "1", 1.0, 5.0)) == {}
+
+
+def test_without_quantities_the_amount_decides() -> None:
+    purchase = ("p", "renewal", 1, "1", 1.0, 20.0)
+    assert matches(purchase, ("r1", "refund", 2, None, None, -12.0), ("r2", "refund", 3, None, None, -9.0)) == {
+        "r1": "p"
+    }
+
+
+def test_other_customers_and_items_are_not_matched() -> None:
+    names = ["event_id", "kind", "customer_id", "item_id"]
+    bought = [("p", "purchase", "1", "A"), ("q", "purchase", "2", "B")]
+    taken_back = [("r", "refund", "2", "A"), ("s", "refund", "2", None)]
+    events = pl.DataFrame([*bought, *taken_back], schema=names, orient="row").with_columns(
+        occurred_at=datetime(2024, 1, 1, tzinfo=UTC), amount=1.0, order_id=None, quantity=None
+    )
+    assert match_refunds(events).is_empty()

@@ -1,0 +1,93 @@
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lifecycle.events import EVENT_SCHEMA
+from training.batches import ROW, Batch
+from training.quality import Quality
+from training.rules import SPILL_SCHEMA, MissingRules, OutlierRules, checked_rows, event_rows, without_outliers
+from training.sources import Source
+
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+SOURCE = Source.model_validate({"path": "lines.csv", "columns": {"customer_id": "c", "occurred_at": "t"}})
+
+
+def batch(**columns: list[object]) -> Batch:
+    number = len(next(iter(columns.values())))
+    given: dict[str, object] = {"customer_id": ["1"] * number, "occurred_at": [NOW] * number}
+    given |= {"kind": ["purchase"] * number, **columns}
+    types = {name: dtype for name, dtype in EVENT_SCHEMA.items() if name in given}
+    return Batch(Path("lines.csv"), pl.DataFrame(given, schema_overrides=types).with_row_index(ROW, 1), {})
+
+
+def test_rows_without_customer_or_time_are_left_out_and_counted() -> None:
+    quality = Quality()
+    rows = checked_rows(
+        batch(customer_id=[None, "1", "1"], occurred_at=[None, None, NOW]), SOURCE, MissingRules(), quality
+    )
+    assert rows[ROW].to_list() == [3]
+    assert quality.dropped == {"missing_customer_id": 1, "missing_occurred_at": 1}
+
+
+@pytest.mark.parametrize(("rule", "amounts"), [("drop", [5.0, None]), ("zero", [5.0, 0.0, None])])
+def test_missing_amount_matters_for_money_only(rule: str, amounts: list[float | None]) -> None:
+    given = batch(amount=[5.0, None, None], kind=["purchase", "renewal", "view"])
+    rows = checked_rows(given, SOURCE, MissingRules.model_validate({"amount": rule}), Quality())
+    assert rows["amount"].to_list() == amounts
+
+
+def test_missing_amount_as_an_error_names_the_row() -> None:
+    with pytest.raises(ValueError, match="lines.csv, row 2 after the header: amount is missing"):
+        checked_rows(batch(amount=[5.0, None]), SOURCE, MissingRules(amount="error"), Quality())
+
+
+@pytest.mark.parametrize("kind", ["purchase", "renewal"])
+def test_negative_purchase_is_refused_with_row_and_value(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"row 2 after the header: amount is -3.0 for a {kind}"):
+        checked_rows(batch(amount=[5.0, -3.0], kind=[kind, kind]), SOURCE, MissingRules(), Quality())
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("buy", "'buy'"), (None, "None")])
+def test_unknown_kind_is_refused_with_row_and_value(kind: str | None, shown: str) -> None:
+    with pytest.raises(ValueError, match=f"row 2 after the header: kind is {shown}; kinds are purchase, refund"):
+        checked_rows(batch(kind=["view", kind]), SOURCE, MissingRules(), Quality())
+
+
+def test_refunds_are_negative_whatever_their_sign() -> None:
+    amounts = checked_rows(
+        batch(amount=[5.0, -3.0, 0.0], kind=["refund"] * 3), SOURCE, MissingRules(), Quality()
+    )["amount"].to_list()  # fmt: skip
+    assert amounts == [-5.0, -3.0, 0.0]
+    assert math.copysign(1, amounts[2]) == 1
+
+
+def test_event_rows_have_the_whole_schema_and_positive_discounts_and_costs() -> None:
+    rows = checked_rows(batch(discount=[-1.5], cost=[2.0], amount=[1.0]), SOURCE, MissingRules(), Quality())
+    events = event_rows(rows, 3)
+    assert events.schema == SPILL_SCHEMA
+    assert events.select("discount", "cost", "item_id", "__source").row(0) == (1.5, 2.0, None, 3)
+
+
+def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
+    quality, amounts = Quality(), np.exp(np.random.default_rng(1).normal(3, 1, 20_001))
+    quality.add_amounts(batch(amount=amounts.tolist()).rows)
+    low, high = np.quantile(np.log(amounts), [0.25, 0.75])
+    assert quality.outlier_fence(3.0) == pytest.approx(math.exp(high + 3 * (high - low)), rel=0.15)  # bins of 1/100
+    assert Quality().outlier_fence(3.0) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("action", "amounts", "dropped"),
+    [("flag", [5.0, 99.0, -99.0], {}), ("clip", [5.0, 50.0, -99.0], {}), ("drop", [5.0, -99.0], {"outlier": 1})],
+)
+def test_outliers_are_flagged_clipped_or_dropped(action: str, amounts: list[float], dropped: dict[str, int]) -> None:
+    quality = Quality()
+    events = batch(amount=[5.0, 99.0, -99.0], kind=["purchase", "purchase", "refund"]).rows
+    kept = without_outliers(events, 50.0, OutlierRules.model_validate({"action": action}), quality)
+    assert kept["amount"].to_list() == amounts
+    assert quality.num_outliers == 1
+    assert quality.dropped == dropped

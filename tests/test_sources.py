@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from training.sources import Source, Sql, Table, resolve_path, source_files, table_values
+
+COLUMNS = {"customer_id": "c", "occurred_at": "t"}
+
+
+def test_file_folder_and_glob_in_name_order(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv", "c.parquet", "notes.md", "sub/d.TXT"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x\n1\n")
+
+    def names(path: str) -> list[str]:
+        return [file.name for file in source_files(Table(path=f"{tmp_path}/{path}", columns={}))]
+
+    assert names("a.csv") == ["a.csv"]
+    assert names("") == ["a.csv", "b.csv", "d.TXT"]
+    assert names("*.csv") == ["a.csv", "b.csv"]
+    assert names("**/*.TXT") == ["d.TXT"]
+
+
+def test_file_whose_name_looks_like_a_glob(tmp_path: Path) -> None:
+    (tmp_path / "lines[2024].csv").write_text("x\n1\n")
+    assert len(source_files(Table(path=f"{tmp_path}/lines[2024].csv", columns={}))) == 1
+
+
+def test_nothing_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such file, or no parquet file"):
+        source_files(Table(path=str(tmp_path), format="parquet", columns={}))
+    with pytest.raises(ValueError, match="nothing.csv.*no such file"):
+        source_files(Table(path=str(tmp_path / "nothing.csv"), columns={}))
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(ValueError, match="empty.csv is empty"):
+        source_files(Table(path=str(tmp_path), columns={}))
+
+
+def test_file_that_is_not_parquet_or_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"c": range(1000)}).write_parquet(path)
+    table = Table(path=str(path), format="parquet", columns={})
+    assert source_files(table) == [path]
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="x.parquet is not a Parquet file, or is cut off"):
+        source_files(table)
+    path.write_text("customer_id,amount\n1,2\n")
+    with pytest.raises(ValueError, match="x.parquet is not a Parquet file"):
+        source_files(table)
+
+
+def test_package_paths_do_not_import_the_package() -> None:
+    assert resolve_path("package:pydantic/main.py").is_file()
+    with pytest.raises(ValueError, match="'no_such_package' is not installed"):
+        resolve_path("package:no_such_package/x.csv")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"columns": {**COLUMNS, "ammount": "x"}}, "unknown event column 'ammount'"),
+        ({"columns": {"customer_id": "c"}}, "needs occurred_at"),
+        ({"columns": {"occurred_at": "t"}}, "needs customer_id"),
+        ({"delimiter": "||"}, "one character"),
+        ({"timezone": "Mars/Olympus"}, "no such time zone"),
+        ({"skip_rows": -1}, "greater than or equal to 0"),
+        ({"kind": "purchase", "columns": {**COLUMNS, "kind": "k"}}, "kind is given twice"),
+        ({"lookup": {"path": "x", "columns": {}}}, "need each other"),
+        ({"format": "xlsx"}, "'csv', 'parquet' or 'json'"),
+    ],
+)
+def test_recipe_that_cannot_mean_anything(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Source.model_validate({"path": "x.csv", "columns": COLUMNS} | changes)
+
+
+def test_every_value_has_a_dotted_name() -> None:
+    required = ["columns.customer_id", "columns.occurred_at"]
+    conditions = {"zero": {"sql": "p > 0"}, "test": True}
+    source = Source.model_validate({"path": "x", "columns": COLUMNS, "filter": conditions})
+    assert list(table_values(source)) == [*required, "kind", "filter.zero", "filter.test"]
+    source = Source.model_validate({"path": "x", "columns": {**COLUMNS, "kind": "k"}, "filter": "ok"})
+    assert list(table_values(source)) == [*required, "columns.kind", "filter"]
+
+
+def test_filter_of_one_expression_is_not_a_map_of_reasons() -> None:
+    source = Source.model_validate({"path": "x", "columns": COLUMNS, "filter": {"sql": "p > 0"}})
+    assert source.filter == Sql(sql="p > 0")
+    assert Source.model_validate(source.model_dump(mode="json")) == source

@@ -1,0 +1,213 @@
+"""The value arena: every model predicts selection and test customers; the best on selection becomes champion."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from lightgbm import Booster
+
+from lifecycle.metrics import bootstrap, paired_difference, value_metrics
+from lifecycle.value.baselines import (
+    Btyd,
+    btyd_value,
+    fit_btyd,
+    fit_lightgbm,
+    lightgbm_value,
+    persistence,
+    ridge_on,
+    ridge_value,
+)
+from lifecycle.value.intervals import Intervals, bounds, fit_intervals
+
+logger = logging.getLogger(__name__)
+CHEAP_MODELS = ("persistence", "bgnbd_gg", "lightgbm")
+BIAS_RANGE = (0.9, 1.1)
+
+
+@dataclass(frozen=True)
+class ExampleSets:
+    """The rows of the examples folder, and what was predicted from."""
+
+    train: pl.DataFrame
+    selection: pl.DataFrame
+    test: pl.DataFrame
+    horizon_days: int
+
+
+@dataclass
+class Entry:
+    """One model in the arena: expected spend of selection and test customers, and its speed."""
+
+    selection: np.ndarray
+    test: np.ndarray
+    customers_per_second: float
+    intervals: Intervals | None = None
+    metrics: dict[str, object] = field(default_factory=dict)
+
+
+def read_example_sets(examples: Path, horizon_days: int) -> ExampleSets:
+    """Train, validation (the selection window) and test rows."""
+    train, selection, test = (pl.read_parquet(examples / f"{part}.parquet") for part in ("train", "val", "test"))
+    return ExampleSets(train, selection, test, horizon_days)
+
+
+def cheap_entries(
+    sets: ExampleSets, models: tuple[str, ...], seed: int
+) -> tuple[dict[str, Entry], Btyd | None, Booster | None]:
+    """The models that fit in seconds, and those of them that the artifact keeps.
+
+    For the selection window they are fitted without its customers, for the test window on all earlier rows.
+    """
+    entries: dict[str, Entry] = {}
+    btyd, trees = _fit_btyd(sets.test), None
+    if "persistence" in models:
+        entries["persistence"] = _timed(persistence, sets.selection, sets.test)
+    if "bgnbd_gg" in models and btyd is not None:
+        latest = sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
+        earlier, horizon = _fit_btyd(latest), sets.horizon_days
+        if earlier is not None:
+            entry = _timed(lambda rows: btyd_value(btyd, rows, horizon), sets.selection, sets.test)
+            entry.selection = btyd_value(earlier, sets.selection, horizon)
+            entries["bgnbd_gg"] = entry
+    if "lightgbm" in models:
+        trees = fit_lightgbm(pl.concat([sets.train, sets.selection]), seed=seed)
+        entry = _timed(lambda rows: lightgbm_value(trees, rows), sets.selection, sets.test)
+        entry.selection = lightgbm_value(fit_lightgbm(sets.train, seed=seed), sets.selection)
+        entries["lightgbm"] = entry
+    return entries, btyd, trees
+
+
+def _fit_btyd(rows: pl.DataFrame) -> Btyd | None:
+    try:
+        model = fit_btyd(rows)
+    except ValueError as error:
+        logger.warning("bgnbd_gg is left out: %s", error)
+        return None
+    for part in (model.purchases, model.values):
+        if not part.converged:
+            logger.warning("bgnbd_gg: %s", part.message)
+    return model
+
+
+def _timed(predict, selection: pl.DataFrame, test: pl.DataFrame) -> Entry:  # type: ignore[no-untyped-def]
+    chosen = predict(selection)
+    started_at = time.perf_counter()
+    predicted = predict(test)
+    return Entry(chosen, predicted, test.height / max(time.perf_counter() - started_at, 1e-9))
+
+
+def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed: int) -> None:
+    """Fill in each entry's intervals (calibrated on selection) and its metrics on the test customers."""
+    actual_selection, actual = _target(sets.selection), _target(sets.test)
+    for name, entry in entries.items():
+        entry.intervals = fit_intervals(entry.selection, actual_selection)
+        limits = bounds(entry.intervals, entry.test)
+        ci = bootstrap(actual, entry.test, limits, num_resamples=num_resamples, seed=seed)
+        entry.metrics = {
+            **value_metrics(actual, entry.test, limits),
+            "customers_per_second": entry.customers_per_second,
+            "ci": {metric: list(interval) if interval else None for metric, interval in ci.items()},
+        }
+        logger.info("%s: %s", name, _line(entry.metrics))
+
+
+def _line(metrics: dict[str, object]) -> str:
+    shown = ("mae", "rmse", "gini", "spearman", "bias", "coverage_80")
+    return ", ".join(f"{name} {metrics[name]:.3f}" for name in shown if isinstance(metrics.get(name), float))
+
+
+def choose_champion(
+    entries: dict[str, Entry], sets: ExampleSets, budget: float | None
+) -> tuple[str, dict[str, object]]:
+    """The model of least RMSE on the selection customers among those of fair bias there and fast enough.
+
+    Ties go to the lower decile MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
+    """
+    actual = _target(sets.selection)
+    table = {name: value_metrics(actual, entry.selection) for name, entry in entries.items()}
+    fast = [name for name in entries if budget is None or entries[name].customers_per_second >= budget]
+    if not fast:
+        raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
+    biases = {name: table[name]["bias"] for name in fast}
+    fair = [name for name, bias in biases.items() if bias is not None and BIAS_RANGE[0] <= bias <= BIAS_RANGE[1]]
+    fairest = sorted(fast, key=lambda name: abs((biases[name] or 0.0) - 1.0))[:1]
+    champion = min(fair or fairest, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0))
+    return champion, {
+        "rule": f"least RMSE on the selection customers among models of bias {BIAS_RANGE[0]}-{BIAS_RANGE[1]} there",
+        "num_customers": sets.selection.height,
+        "any_fair": bool(fair),
+        "models": table,
+    }
+
+
+def fine_tuning_verdict(
+    sets: ExampleSets,
+    sample: np.ndarray,
+    tuned: np.ndarray,
+    probe_rows: np.ndarray,
+    probe_hidden: np.ndarray,
+    sample_hidden: np.ndarray,
+    seed: int,
+) -> dict[str, object]:
+    """What fine-tuning bought, on the sampled test customers (positions `sample`).
+
+    Compares `tuned` (predictions for all test customers) with a linear probe on the untrained model's hidden states of
+    the training rows `probe_rows`, and with ridge regression on the same numbers that the prompt shows.
+    """
+    actual = _target(sets.test)[sample]
+    center, spread = probe_hidden.mean(axis=0), probe_hidden.std(axis=0) + 1e-6
+    alphas = 10.0 ** np.arange(0, 5)
+    train_target = _target(sets.train)[probe_rows]
+    scaled, scaled_sample = (probe_hidden - center) / spread, (sample_hidden - center) / spread
+    alpha = _best_alpha(scaled, train_target, alphas)
+    probe = ridge_on(scaled, train_target, scaled_sample, alpha)
+    ridge = ridge_value(sets.train, sets.test)[sample]
+    ours = tuned[sample]
+    verdict: dict[str, object] = {
+        "num_customers": len(sample),
+        "text_llama": value_metrics(actual, ours),
+        "untrained_probe": value_metrics(actual, probe) | {"alpha": alpha, "num_train_rows": len(probe_rows)},
+        "ridge_same_numbers": value_metrics(actual, ridge),
+    }
+    for name, other in (("untrained_probe", probe), ("ridge_same_numbers", ridge)):
+        verdict[f"text_llama_minus_{name}"] = {
+            metric: paired_difference(actual, ours, other, metric, seed=seed) for metric in ("rmse", "gini", "mae")
+        }
+    return verdict
+
+
+def _best_alpha(inputs: np.ndarray, target: np.ndarray, alphas: np.ndarray) -> float:
+    """The ridge penalty of least squared error on the second half of the probe's training rows."""
+    half = len(target) // 2
+    errors = [np.mean((ridge_on(inputs[:half], target[:half], inputs[half:], a) - target[half:]) ** 2) for a in alphas]
+    return float(alphas[int(np.argmin(errors))])
+
+
+def _target(rows: pl.DataFrame) -> np.ndarray:
+    return rows["target"].to_numpy().astype(float)
+
+
+def predictions_frame(entries: dict[str, Entry], sets: ExampleSets) -> pl.DataFrame:
+    """predictions.parquet: one row per test customer and model."""
+    frames = []
+    for name, entry in entries.items():
+        assert entry.intervals is not None
+        limits = bounds(entry.intervals, entry.test)
+        frames.append(
+            sets.test.select(
+                "customer_id",
+                pl.lit(name).alias("model"),
+                pl.Series("predicted", entry.test),
+                *(
+                    pl.Series(f"{side}_{round(100 * level)}", limits[level][index])
+                    for level in (0.8, 0.95)
+                    for index, side in enumerate(("low", "high"))
+                ),
+                pl.col("target").alias("actual"),
+                "actual_net",
+            )
+        )
+    return pl.concat(frames)

@@ -1,0 +1,102 @@
+"""LLaMA over many customers: Ray Data feeds prompts to actors that each hold the model."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import ray
+
+from lifecycle.jobs import Progress
+from lifecycle.member import read_member
+from training.ray_start import require_resources, start_ray
+
+logger = logging.getLogger(__name__)
+
+
+class ValueActor:
+    """Holds a fine-tuned member on one core and turns prompts into expected spend."""
+
+    def __init__(self, member: str, base_model: str, attention: str, max_tokens: int) -> None:
+        from lifecycle.predict import load_value_predictor
+
+        self.predictor = load_value_predictor(Path(member), base_model, attention, max_tokens)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Adds the column `predicted`."""
+        return batch.append_column("predicted", pa.array(self.predictor.expected_spend(batch["prompt"].to_pylist())))
+
+
+class HiddenActor:
+    """Holds the untrained base model and turns prompts into its last hidden states."""
+
+    def __init__(self, base_model: str, attention: str, max_tokens: int) -> None:
+        from lifecycle.predict import load_hidden_predictor
+
+        self.predictor = load_hidden_predictor(base_model, attention, max_tokens)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Adds the column `hidden`."""
+        hidden = self.predictor.hidden(batch["prompt"].to_pylist())
+        return batch.append_column("hidden", pa.array(list(hidden)))
+
+
+class RerankActor:
+    """Holds the base language model and re-ranks candidates by likelihood."""
+
+    def __init__(self, base_model: str, attention: str) -> None:
+        from lifecycle.predict import load_reranker
+
+        self.reranker = load_reranker(base_model, attention)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Adds the column `scores`, one list per customer in the order of its candidates."""
+        scores = [
+            self.reranker.scores(prompt, texts)
+            for prompt, texts in zip(batch["prompt"].to_pylist(), batch["texts"].to_pylist(), strict=True)
+        ]
+        return batch.append_column("scores", pa.array(scores, type=pa.list_(pa.float64())))
+
+
+def llama_spend(member: Path, prompts: pl.Series, num_workers: int) -> np.ndarray:
+    """A member's expected spend for each prompt, in currency, shape (n,)."""
+    manifest = read_member(member)
+    base = manifest["base_model"]
+    assert isinstance(base, dict)
+    arguments: dict[str, object] = {
+        "member": str(member.absolute()),
+        "base_model": str(Path(base["path"]).absolute()),
+        "attention": manifest["attention"],
+        "max_tokens": manifest["max_tokens"],
+    }
+    table = map_rows(
+        prompts.to_frame("prompt").to_arrow(), ValueActor, arguments,
+        label="valued by LLaMA", num_workers=num_workers, block_rows=64,
+    )  # fmt: skip
+    return table["predicted"].to_numpy()  # type: ignore[no-any-return]
+
+
+def map_rows(
+    table: pa.Table, actor: type, arguments: dict[str, object], *, label: str, num_workers: int, block_rows: int
+) -> pa.Table:
+    """The rows of `table`, in order, with the columns that the actor adds; logs progress and ETA."""
+    start_ray()
+    require_resources(num_workers, 1.0, "cpu")
+    numbered = table.append_column("__row", pa.array(np.arange(table.num_rows)))
+    blocks = [numbered.slice(start, block_rows) for start in range(0, table.num_rows, block_rows)]
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    results = ray.data.from_arrow(blocks).map_batches(
+        actor,
+        fn_constructor_kwargs=arguments,
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(size=num_workers),
+    )
+    progress = Progress(label, table.num_rows, "customers")
+    parts = []
+    for part in results.iter_batches(batch_size=None, batch_format="pyarrow"):
+        parts.append(part)
+        progress.advance(part.num_rows)
+    return pa.concat_tables(parts).sort_by("__row").drop_columns(["__row"])

@@ -1,0 +1,166 @@
+"""report.html: the arena for people, with plots."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from training.page import grid, image, new_figure, table, write_page
+
+VALUE_METRICS = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias",
+                 "coverage_80", "coverage_95", "customers_per_second")  # fmt: skip
+RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers")
+COLORS = ("#3867d6", "#eb3b5a", "#20bf6b", "#f7b731", "#8854d0", "#4b6584", "#0fb9b1")
+
+
+def write_report(path: Path, metrics: Mapping[str, object], predictions: pl.DataFrame, test: pl.DataFrame) -> None:
+    """Write the page; `test` has customer_id and num_orders of the test customers."""
+    champion = str(metrics["champion"])
+    best = predictions.filter(pl.col("model") == champion)
+    models = _mapping(metrics["models"])
+    sections = [
+        ("Verdict", _verdict(metrics)),
+        ("Value: all models on the test customers", _value_grid(models)),
+        ("Gain curve: share of spend held by the customers predicted highest", _gain_curve(predictions)),
+        ("Calibration by decile", _calibration(best, champion)),
+        ("Predicted against actual", _scatter(best, champion)),
+        ("Error by length of history", _error_by_history(predictions, test)),
+    ]
+    if metrics["fine_tuning"]:
+        sections.append(("What fine-tuning bought", _fine_tuning(_mapping(metrics["fine_tuning"]))))
+    for task, groups in _mapping(metrics["recommendation"]).items():
+        for group, rows in _mapping(groups).items():
+            sections.append((f"Recommendation: {task}, {group}", _rank_grid(_mapping(rows))))
+    write_page(path, f"Evervalue arena: {metrics['cutoff']}, {metrics['horizon_days']} days", sections)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    assert isinstance(value, dict)
+    return value
+
+
+def _verdict(metrics: Mapping[str, object]) -> str:
+    selection = _mapping(metrics["selection"])
+    return table({
+        "champion for value": metrics["champion"],
+        "chosen by": f"{selection['rule']} ({selection['num_customers']} customers)",
+        "recommender": _mapping(metrics["recommender"])["model"],
+        "test customers": metrics["num_customers"],
+    })  # fmt: skip
+
+
+def _value_grid(models: Mapping[str, object]) -> str:
+    rows: list[Sequence[object]] = []
+    for name, entry in models.items():
+        values = _mapping(entry)
+        ci = _mapping(values["ci"])
+        cells = [_with_interval(values.get(metric), ci.get(metric)) for metric in VALUE_METRICS]
+        rows.append([name, *cells])
+    return grid(["model", *VALUE_METRICS], rows)
+
+
+def _with_interval(value: object, interval: object) -> str:
+    if not isinstance(value, int | float):
+        return "–"
+    digits = 1 if abs(value) >= 100 else 3
+    if not isinstance(interval, list):
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
+
+
+def _rank_grid(rows: Mapping[str, object]) -> str:
+    return grid(["model", *RANK_METRICS],
+                [[name, *(_mapping(row)[metric] for metric in RANK_METRICS)] for name, row in rows.items()])  # fmt: skip
+
+
+def _gain_curve(predictions: pl.DataFrame) -> str:
+    figure = new_figure(height=4.0)
+    axes = figure.subplots()
+    names = predictions["model"].unique(maintain_order=True)
+    for name, color in zip(names, COLORS * 3, strict=False):
+        rows = predictions.filter(pl.col("model") == name)
+        share = _cumulative_share(rows["actual"].to_numpy(), rows["predicted"].to_numpy())
+        axes.plot(np.linspace(0, 1, len(share)), share, label=name, color=color)
+        ideal = _cumulative_share(rows["actual"].to_numpy(), rows["actual"].to_numpy())
+    axes.plot(np.linspace(0, 1, len(ideal)), ideal, label="perfect", color="black", linestyle="--")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axes.set_xlabel("share of customers, highest prediction first")
+    axes.set_ylabel("share of actual spend")
+    axes.legend()
+    return image(figure, "gain curves of all models")
+
+
+def _cumulative_share(actual: np.ndarray, score: np.ndarray) -> np.ndarray:
+    ordered = actual[np.argsort(-score, kind="stable")]
+    return np.concatenate([[0.0], np.cumsum(ordered) / max(ordered.sum(), 1e-9)])
+
+
+def _calibration(rows: pl.DataFrame, name: str) -> str:
+    order = np.argsort(rows["predicted"].to_numpy(), kind="stable")
+    parts = np.array_split(order, min(10, len(order)))
+    predicted = [rows["predicted"].to_numpy()[part].mean() for part in parts]
+    actual = [rows["actual"].to_numpy()[part].mean() for part in parts]
+    figure = new_figure()
+    axes = figure.subplots()
+    positions = np.arange(len(parts))
+    axes.bar(positions - 0.2, predicted, 0.4, label=f"predicted by {name}", color=COLORS[0])
+    axes.bar(positions + 0.2, actual, 0.4, label="actual", color=COLORS[3])
+    axes.set_xticks(positions, [str(number + 1) for number in positions])
+    axes.set_xlabel("decile of the prediction, lowest first")
+    axes.set_ylabel("mean spend")
+    axes.legend()
+    return image(figure, f"calibration of {name} by decile")
+
+
+def _scatter(rows: pl.DataFrame, name: str) -> str:
+    figure = new_figure(5.0, 4.0)
+    axes = figure.subplots()
+    shown = rows.sample(min(2000, rows.height), seed=0)
+    axes.scatter(shown["predicted"].to_numpy() + 1, shown["actual"].to_numpy() + 1, s=6, alpha=0.4, color=COLORS[0])
+    top = float(max(rows["predicted"].max() or 0, rows["actual"].max() or 0)) + 1  # type: ignore[arg-type]
+    axes.plot([1, top], [1, top], color="grey", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(f"predicted by {name} + 1")
+    axes.set_ylabel("actual + 1")
+    return image(figure, f"predicted by {name} against actual spend")
+
+
+def _error_by_history(predictions: pl.DataFrame, test: pl.DataFrame) -> str:
+    labels = ["1", "2-4", "5-9", "10-19", "20-49", "50+"]
+    group = pl.col("num_orders").cut([1, 4, 9, 19, 49], labels=labels).cast(pl.String).alias("orders")
+    joined = predictions.join(test.select("customer_id", group), on="customer_id")
+    error = (pl.col("predicted") - pl.col("actual")).abs().mean().alias("error")
+    figure = new_figure(height=3.6)
+    axes = figure.subplots()
+    names = predictions["model"].unique(maintain_order=True).to_list()
+    width = 0.8 / len(names)
+    for index, name in enumerate(names):
+        errors = dict(joined.filter(pl.col("model") == name).group_by("orders").agg(error).iter_rows())
+        heights = [errors.get(label, 0.0) for label in labels]
+        axes.bar(np.arange(len(labels)) + index * width, heights, width, label=name, color=(COLORS * 3)[index])
+    axes.set_xticks(np.arange(len(labels)) + 0.4 - width / 2, labels)
+    axes.set_xlabel("orders before the cutoff")
+    axes.set_ylabel("mean absolute error")
+    axes.legend()
+    return image(figure, "mean absolute error by number of orders")
+
+
+def _fine_tuning(verdict: Mapping[str, object]) -> str:
+    names = ("text_llama", "untrained_probe", "ridge_same_numbers")
+    shown = ("mae", "rmse", "gini", "spearman", "bias")
+    rows = [[name, *(_mapping(verdict[name])[metric] for metric in shown)] for name in names]
+    sentences = []
+    for name in names[1:]:
+        differences = _mapping(verdict[f"text_llama_minus_{name}"])
+        for metric, numbers in differences.items():
+            if isinstance(numbers, list | tuple):
+                estimate, low, high = numbers
+                clear = "clear" if low > 0 or high < 0 else "not clear"
+                sentences.append([f"text_llama minus {name}", metric, estimate, low, high, clear])
+    return (
+        f"<p>On a seeded sample of {verdict['num_customers']} test customers.</p>"
+        + grid(["model", *shown], rows)
+        + grid(["difference", "metric", "estimate", "low", "high", "95 % interval"], sentences)
+    )

@@ -1,0 +1,64 @@
+"""The search recipe: what `tuning.run` reads, and what must hold before a search starts."""
+
+import math
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from lifecycle.config import Config
+from lifecycle.folders import fingerprint
+from lifecycle.member import base_model_identity
+from training.prepare import read_dataset
+from training.recipe import TrainConfig, run_identity
+from tuning.space import Range, Tree
+
+
+class AshaSettings(Config):
+    """Asynchronous successive halving (arXiv 1810.05934), counted in checkpoints of a trial."""
+
+    grace_checkpoints: int = Field(1, ge=1)  # no trial is stopped before
+    reduction_factor: float = Field(3.0, gt=1)  # the best 1 / reduction_factor of a rung go on
+
+
+class TuneConfig(Config):
+    """Recipe of `python -m tuning.run`. Keys of `space` and `overrides` are dotted keys of the training recipe."""
+
+    base: Path
+    space: dict[str, Range] = Field(min_length=1)
+    overrides: dict[str, object] = {}  # for every trial, such as max_steps; best.yaml does not have them
+    metric: Literal["val_loss", "val_rmse"] = "val_rmse"
+    mode: Literal["min", "max"] = "min"
+    num_trials: int = Field(ge=1)
+    minutes: float = Field(gt=0)  # wall time of the search, over all its resumptions
+    max_concurrent_trials: int = Field(1, ge=1)
+    asha: AshaSettings = AshaSettings()
+    max_failures: int = Field(1, ge=0)  # lost processes before a trial is given up
+    seed: int = 0
+    output: Path
+
+
+def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
+    """How many checkpoints a trial reports; ValueError where it cannot run."""
+    base_model_identity(trial.base_model)
+    num_steps = trial.num_steps(num_train_rows(trial))
+    num_checkpoints = math.ceil(num_steps / trial.checkpoint_every_steps)
+    if config.asha.grace_checkpoints > num_checkpoints:
+        raise ValueError(
+            f"asha.grace_checkpoints is {config.asha.grace_checkpoints}, but a trial of {num_steps} steps with "
+            f"checkpoint_every_steps {trial.checkpoint_every_steps} reports {num_checkpoints}"
+        )
+    return num_checkpoints
+
+
+def num_train_rows(recipe: TrainConfig) -> int:
+    """Training rows of a recipe's examples."""
+    num_rows = read_dataset(recipe.examples)["num_rows"]
+    assert isinstance(num_rows, dict)
+    return int(num_rows["train"])
+
+
+def search_identity(config: TuneConfig, base: TrainConfig) -> str:
+    """Fingerprint of what decides the result: the search, the recipe it starts from, the examples, the base model."""
+    search: Tree = config.model_dump(mode="json", exclude={"output", "base"})
+    return fingerprint([search, run_identity(base), base_model_identity(base.base_model)["sha256"]])

@@ -1,0 +1,66 @@
+"""One trial of a search, inside its own process: a short training that reports and leaves no member."""
+
+import os
+import shutil
+from pathlib import Path
+
+from ray import tune
+
+from training.recipe import TrainConfig
+from training.zero import build_cpu_op, set_environment
+from tuning.space import Tree
+
+
+def run_trial(recipe: TrainConfig) -> None:
+    """Train a recipe to its end, reporting every checkpoint to Ray Tune.
+
+    Without workers the loop runs here, and a trial that is interrupted begins again. With workers it is a Ray Train
+    run with checkpoints of its own, and goes on from them.
+    """
+    if recipe.num_workers == 0:
+        train_here(recipe)
+    else:
+        train_on_workers(recipe)
+
+
+def train_here(recipe: TrainConfig) -> None:
+    """The training loop in this process."""
+    set_environment(recipe.device)
+    if recipe.device == "cpu":
+        build_cpu_op()
+    from training.loop import start_run, take_steps
+
+    shutil.rmtree(recipe.output, ignore_errors=True)
+    claim_trial(recipe)
+    run = start_run(recipe.model_dump(mode="json"))
+    take_steps(run, 0, lambda _, step, metrics: tune.report(metrics | {"step": step}))
+
+
+def train_on_workers(recipe: TrainConfig) -> None:
+    """A Ray Train run below this process; its workers report through Ray Train's own callback for Tune."""
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    from training.trainer import build_trainer
+
+    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(recipe.start_timeout_seconds)
+    claim_trial(recipe)
+    build_trainer(recipe, trial_on_worker, [TuneReportCallback()]).fit()
+
+
+def trial_on_worker(settings: Tree) -> None:
+    """What a Ray Train worker of a trial runs: the loop with its checkpoints, without the member at the end."""
+    device = str(settings["device"])
+    set_environment(device)
+    if device == "cpu":
+        build_cpu_op()
+    from training.checkpoint import report_checkpoint, restore
+    from training.loop import start_run, take_steps
+
+    run = start_run(settings)
+    take_steps(run, restore(run.engine), report_checkpoint)
+
+
+def claim_trial(recipe: TrainConfig) -> None:
+    """Make the trial's folder and save its recipe there."""
+    Path(recipe.output).mkdir(parents=True, exist_ok=True)
+    recipe.save(recipe.output / "config.yaml")
