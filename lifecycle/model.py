@@ -19,7 +19,11 @@ NUM_LOGITS = 3
 
 
 class ValueHead(nn.Module):
-    """Linear layer from the last token's hidden state, shape (n, hidden), to ZILN logits (n, 3) of target / scale."""
+    """Linear layer from the last token's hidden state, shape (n, hidden), to ZILN logits (n, 3) of target / scale.
+
+    Hidden states are normalised first: their size differs a lot between base models, and with it the step that a
+    learning rate means.
+    """
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -28,7 +32,8 @@ class ValueHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Logits in float32 whatever the dtype of the decoder."""
-        return nn.functional.linear(hidden.float(), self.linear.weight.float(), self.linear.bias.float())
+        normal = nn.functional.layer_norm(hidden.float(), hidden.shape[-1:])
+        return nn.functional.linear(normal, self.linear.weight.float(), self.linear.bias.float())
 
     def start_from(self, targets: Tensor) -> None:
         """Set the bias so that every customer starts at the distribution of `targets` (scaled, shape (n,))."""

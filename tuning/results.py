@@ -9,12 +9,14 @@ from pathlib import Path
 
 import polars as pl
 
+from lifecycle.folders import write_json
 from training.recipe import TrainConfig
 from tuning.recipe import TuneConfig
 from tuning.space import Range, Tree, recipe_with
 
 logger = logging.getLogger(__name__)
 METRICS = ("val_loss", "val_rmse")
+RESULT_FILE = "search.json"
 
 
 @dataclass(frozen=True)
@@ -23,33 +25,38 @@ class TrialResult:
 
     trial_id: str
     status: str
-    values: Tree  # by dotted key
+    values: Tree  # by dotted key of the space
     metrics: dict[str, float]  # at the last checkpoint; empty where there was none
     step: int
-    num_steps: int
+    num_steps: int | None  # None where it failed before it began
     seconds: float
     error: str
 
 
-def write_results(config: TuneConfig, base: TrainConfig, trials: list[TrialResult]) -> dict[str, object]:
-    """Write the files of the search below `config.output` and remove its state; returns what the manifest says."""
+def write_results(config: TuneConfig, base: TrainConfig, trials: list[TrialResult]) -> None:
+    """Write trials.parquet, best.yaml, search.png, and search.json last: with it the search is over."""
     best = best_trial(config, trials)
     trial_table(config, trials).write_parquet(config.output / "trials.parquet")
     recipe_with(base, best.values).save(config.output / "best.yaml")
     plot_search(config, trials, best, config.output / "search.png")
-    for state in [config.output / "ray", *(config.output / "trials").glob("*/ray")]:
-        shutil.rmtree(state, ignore_errors=True)
     counts = {status: sum(trial.status == status for trial in trials) for status in sorted({t.status for t in trials})}
     was_cut = "cut" in counts or len(trials) < config.num_trials
     if was_cut:
         logger.warning("%g minutes were over after %d of %d trials", config.minutes, len(trials), config.num_trials)
     logger.info("best of %s: %s with %s = %.4g after %d steps, %s",
                 counts, best.trial_id, config.metric, best.metrics[config.metric], best.step, best.values)  # fmt: skip
-    return {
+    content = {
         "best": {"trial_id": best.trial_id, "values": best.values, "metrics": best.metrics, "steps": best.step},
         "trials": counts,
         "cut_by_minutes": was_cut,
     }
+    write_json(config.output / RESULT_FILE, content)
+
+
+def remove_state(output: Path) -> None:
+    """Remove what only resumption needs: Ray Tune's state, checkpoints of trials."""
+    for state in [output / "ray", *output.glob("trials/*/ray")]:
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def best_trial(config: TuneConfig, trials: list[TrialResult]) -> TrialResult:

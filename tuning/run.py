@@ -1,5 +1,6 @@
 """Job: search the hyperparameters of a training recipe with Ray Tune; the same command resumes a killed search."""
 
+import json
 import logging
 
 from lifecycle.folders import is_complete, write_manifest
@@ -22,12 +23,15 @@ def tune(config: TuneConfig) -> None:
         logger.info("%s is complete already", config.output)
         return
     _claim_output(config, identity)
-    from tuning.results import write_results
-    from tuning.search import run_search
+    from tuning.results import RESULT_FILE, remove_state, write_results
 
-    trials = run_search(config, base, num_checkpoints)
-    content = write_results(config, base, trials)
-    write_manifest(config.output, SEARCH_KIND, {"identity": identity, **content})
+    result = config.output / RESULT_FILE
+    if not result.exists():
+        from tuning.search import run_search
+
+        write_results(config, base, run_search(config, base, num_checkpoints))
+    remove_state(config.output)
+    write_manifest(config.output, SEARCH_KIND, {"identity": identity, **json.loads(result.read_text())})
 
 
 def _claim_output(config: TuneConfig, identity: str) -> None:

@@ -19,6 +19,7 @@ from tuning.space import Range, Tree, decoded, get_dotted, point_of, recipe_with
 
 logger = logging.getLogger(__name__)
 STATE_FOLDER = "ray"  # Ray Tune's own state, below the output folder while the search is not complete
+LEAVE_SECONDS = 60  # for a stopped trial to leave its process to the next one; default 2
 SAVE_STATE_SECONDS = "2"  # default 10: what was decided since then is decided again after a kill
 
 
@@ -36,7 +37,7 @@ def run_search(config: TuneConfig, base: TrainConfig, num_checkpoints: int) -> l
     num_processes = config.max_concurrent_trials * max(trial.num_workers, 1)
     require_resources(num_processes, trial.cpus_per_worker, trial.device)
     results = build_tuner(config, trial, num_checkpoints).fit()
-    return [read_result(config, result) for result in results if trial_recipe_file(config, result).exists()]
+    return [read_result(config, result) for result in results if result.error or recipe_file(config, result).exists()]
 
 
 def build_tuner(config: TuneConfig, trial: TrainConfig, num_checkpoints: int) -> tune.Tuner:
@@ -58,7 +59,7 @@ def build_tuner(config: TuneConfig, trial: TrainConfig, num_checkpoints: int) ->
             mode=config.mode,
             search_alg=OptunaSearch(seed=config.seed, points_to_evaluate=None if own_point is None else [own_point]),
             scheduler=ASHAScheduler(
-                max_t=num_checkpoints,
+                max_t=num_checkpoints + 1,  # never reached: a trial ends by itself
                 grace_period=config.asha.grace_checkpoints,
                 reduction_factor=config.asha.reduction_factor,
             ),
@@ -66,7 +67,8 @@ def build_tuner(config: TuneConfig, trial: TrainConfig, num_checkpoints: int) ->
             max_concurrent_trials=config.max_concurrent_trials,
             time_budget_s=60 * config.minutes,
             trial_dirname_creator=folder_name,
-            reuse_actors=True,  # a new process imports torch, peft and deepspeed for some 15 s
+            # A new process imports torch, peft and deepspeed for some 15 s; one with workers below it cannot be reused.
+            reuse_actors=trial.num_workers == 0,
         ),
         run_config=tune.RunConfig(
             name=STATE_FOLDER,
@@ -107,12 +109,13 @@ def train_point(sample: Tree, recipe: Tree, space: dict[str, Tree]) -> None:
     """The trainable: train one proposed point of the space in this process."""
     from tuning.trial import run_trial
 
+    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(LEAVE_SECONDS)
     ranges = {dotted: Range.model_validate(values) for dotted, values in space.items()}
     trial = recipe_with(TrainConfig.model_validate(recipe), decoded(ranges, sample))
     run_trial(trial.model_copy(update={"output": trial.output / tune.get_context().get_trial_id()}))
 
 
-def trial_recipe_file(config: TuneConfig, result: tune.Result) -> Path:
+def recipe_file(config: TuneConfig, result: tune.Result) -> Path:
     """The recipe a trial saved; a trial that never started has none."""
     return config.output / "trials" / Path(result.path).name / "config.yaml"
 
@@ -124,20 +127,13 @@ def folder_name(trial: Trial) -> str:
 
 def read_result(config: TuneConfig, result: tune.Result) -> TrialResult:
     """What became of one trial, from what it reported and the recipe it saved before it began."""
-    trial_id = Path(result.path).name
-    recipe = TrainConfig.load(trial_recipe_file(config, result))
-    metrics = result.metrics or {}
-    step, num_steps = int(metrics.get("step", 0)), recipe.num_steps(num_train_rows(recipe))
-    if result.error is not None:
-        status = "failed"
-    elif step == num_steps:
-        status = "completed"
-    else:
-        status = "stopped" if metrics.get("done") else "cut"
-    tree = recipe.model_dump(mode="json")
+    path, metrics = recipe_file(config, result), result.metrics or {}
+    recipe = TrainConfig.load(path) if path.exists() else None
+    tree = recipe.model_dump(mode="json") if recipe else {}
+    step, num_steps = int(metrics.get("step", 0)), recipe.num_steps(num_train_rows(recipe)) if recipe else None
     return TrialResult(
-        trial_id=trial_id,
-        status=status,
+        trial_id=path.parent.name,
+        status=status_of(step, num_steps, is_done=bool(metrics.get("done")), has_failed=result.error is not None),
         values={dotted: get_dotted(tree, dotted) for dotted in config.space},
         metrics={name: float(metrics[name]) for name in METRICS if name in metrics},
         step=step,
@@ -145,3 +141,12 @@ def read_result(config: TuneConfig, result: tune.Result) -> TrialResult:
         seconds=float(metrics.get("time_total_s", 0.0)),
         error="" if result.error is None else str(result.error).strip().splitlines()[-1],
     )
+
+
+def status_of(step: int, num_steps: int | None, *, is_done: bool, has_failed: bool) -> str:
+    """Status of a trial; the scheduler marks those it stops as done, the budget of minutes does not."""
+    if has_failed:
+        return "failed"
+    if step == num_steps:
+        return "completed"
+    return "stopped" if is_done else "cut"

@@ -138,4 +138,5 @@ def _own_rates(examples: pl.DataFrame, costs: CostRates) -> tuple[np.ndarray, np
 def _order_value(examples: pl.DataFrame, btyd: Btyd | None) -> np.ndarray:
     """Expected value of an order day, at least one cent so that expected orders stay finite."""
     own = (examples["total_spend"] / examples["num_order_days"]).to_numpy()
-    return np.maximum(own if btyd is None else btyd_order_value(btyd, examples), 0.01)
+    value: np.ndarray = np.maximum(own if btyd is None else btyd_order_value(btyd, examples), 0.01)
+    return value

@@ -25,13 +25,13 @@ def write_recipes(folder: Path, shop: TinyShop, base_model: Path, **changes: obj
     base = {
         "data": str(shop.data), "examples": str(shop.examples), "base_model": str(base_model),
         "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
-        "global_batch": 16, "micro_batch": 8, "epochs": 4, "validation_rows": 32, "checkpoint_every_steps": 20,
+        "global_batch": 16, "micro_batch": 8, "epochs": 4, "validation_rows": 32, "checkpoint_every_steps": 30,
         "num_workers": 0, "output": str(folder / "member"),
     }  # fmt: skip
     search = {
         "base": str(folder / "base.yaml"),
         "space": {"optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]}, "lora.rank": {"choice": [2, 4]}},
-        "overrides": {"max_steps": 6, "checkpoint_every_steps": 2},
+        "overrides": {"max_steps": 80, "checkpoint_every_steps": 20},
         "num_trials": 3, "minutes": 5, "output": str(folder / "search"),
     } | changes  # fmt: skip
     (folder / "base.yaml").write_text(yaml.safe_dump(base))
@@ -90,7 +90,7 @@ def test_killed_search_resumes_and_its_best_recipe_trains(
     best = TrainConfig.load(search / "best.yaml")
     completed = trials.filter(pl.col("status") == "completed").sort("val_rmse")
     assert best.optimizer.learning_rate == completed["optimizer.learning_rate"][0]
-    assert (best.max_steps, best.checkpoint_every_steps, best.output) == (None, 20, tmp_path / "member")
+    assert (best.max_steps, best.checkpoint_every_steps, best.output) == (None, 30, tmp_path / "member")
     verify(search, SEARCH_KIND)
     assert not (search / "ray").exists()
     assert not list(search.glob("trials/*/member"))

