@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -26,9 +26,12 @@ def fingerprint(value: object) -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that decide what a folder's content means."""
-    installed = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions()}
-    return {name: installed[name] for name in PACKAGES if name in installed}
+    """Versions of the installed packages that decide what a folder's content means."""
+    versions = {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def write_json(path: Path, value: object) -> None:
@@ -96,8 +99,12 @@ def new_folder(folder: Path, kind: str, content: dict[str, object]) -> Iterator[
     temporary = folder.with_name(folder.name + ".incomplete")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    yield temporary
-    write_manifest(temporary, kind, content)
+    try:
+        yield temporary
+        write_manifest(temporary, kind, content)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(temporary, folder)
 

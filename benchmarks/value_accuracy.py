@@ -1,0 +1,89 @@
+"""Value models on a public shop, from raw tables to the arena: `python -m benchmarks.value_accuracy --data journey`.
+
+Everything runs in a temporary folder with the recipes of training/configs; the cutoff and horizon of each shop are those
+at which other tools were measured.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.evidence import RESULTS, write_evidence
+from lifecycle.jobs import start_logging
+from lifecycle.metrics import paired_difference
+from training.evaluate import EvaluateConfig, evaluate
+from training.ingest import IngestConfig, ingest
+from training.prepare import PrepareConfig, prepare
+from training.sources import source_files
+
+SHOPS = ("journey", "cdnow")
+SHOWN = (
+    "mae",
+    "rmse",
+    "r2",
+    "spearman",
+    "gini",
+    "decile_mape",
+    "top_decile_share",
+    "bias",
+    "coverage_80",
+    "coverage_95",
+)
+SEED = 0
+CONFIGS = Path("training/configs")
+
+
+def main() -> None:
+    """Measure, print, write the evidence and the champion's predictions."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", choices=SHOPS, required=True)
+    shop = parser.parse_args().data
+    start_logging()
+    recipe = IngestConfig.load(CONFIGS / f"{shop}_ingest.yaml")
+    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
+        folder = Path(name)
+        ingest(recipe.model_copy(update={"output": folder / "data", "quality_html": False}))
+        places = {"data": folder / "data", "output": folder / "examples"}
+        prepare(PrepareConfig.load(CONFIGS / f"{shop}_prepare.yaml").model_copy(update=places))
+        arena = {"data": folder / "data", "examples": folder / "examples", "output": folder / "arena"}
+        evaluate(
+            EvaluateConfig.model_validate(arena | {"models": ["persistence", "bgnbd_gg", "lightgbm"], "seed": SEED})
+        )
+        metrics = json.loads((folder / "arena" / "metrics.json").read_text())
+        predictions = pl.read_parquet(folder / "arena" / "predictions.parquet")
+    champion = metrics["champion"]
+    numbers: dict[str, object] = {
+        "champion": champion,
+        **{metric: metrics["models"][champion][metric] for metric in SHOWN},
+        "lightgbm_mae": metrics["models"]["lightgbm"]["mae"],
+        "mae_difference_ci_90": mae_difference(predictions, champion),
+        "llama_gain": None,  # there is no stack yet
+        "models": {model: {metric: row[metric] for metric in SHOWN} for model, row in metrics["models"].items()},
+        "selection": metrics["selection"],
+    }
+    kept = predictions.filter(pl.col("model") == champion).with_columns(pl.col(pl.Float64).round(2))
+    kept.write_parquet(RESULTS / f"value_accuracy-{shop}.parquet")
+    data = [file for source in recipe.sources for file in source_files(source)]
+    write_evidence(f"value_accuracy-{shop}", numbers, seeds=[SEED], data=data)
+
+
+def mae_difference(predictions: pl.DataFrame, champion: str) -> list[float] | None:
+    """Paired 90 % interval of the champion's MAE minus LightGBM's; None where LightGBM is the champion."""
+    if champion == "lightgbm":
+        return None
+    by_model = {model: _values(predictions, model) for model in (champion, "lightgbm")}
+    actual = predictions.filter(pl.col("model") == champion)["actual"].to_numpy()
+    result = paired_difference(actual, by_model[champion], by_model["lightgbm"], "mae", seed=SEED, level=0.9)
+    return None if result is None else [result[1], result[2]]
+
+
+def _values(predictions: pl.DataFrame, model: str) -> np.ndarray:
+    return predictions.filter(pl.col("model") == model)["predicted"].to_numpy()
+
+
+if __name__ == "__main__":
+    main()
