@@ -1,7 +1,7 @@
 """Value models on a public shop, from raw tables to the arena: `python -m benchmarks.value_accuracy --data journey`.
 
-Everything runs in a temporary folder with the recipes of training/configs; the cutoff and horizon of each shop are those
-at which other tools were measured.
+Everything runs in a temporary folder with the recipes of training/configs; cutoff and horizon of each shop are those at
+which other tools were measured.
 """
 
 import argparse

@@ -25,11 +25,12 @@ from lifecycle.value.baselines import (
     load_btyd,
     persistence,
 )
-from lifecycle.value.clv import ClvSettings, CostRates, CustomerValues, customer_values
+from lifecycle.value.clv import CostRates, CustomerValues, customer_values
+from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals, bounds
 
 ARTIFACT_KIND = "artifact"
-SETTINGS_FILE = "settings.json"
+SETTINGS_FILE, RETRIEVER_FOLDER = "settings.json", "retriever"
 LLAMA = "text_llama"
 
 
@@ -38,7 +39,7 @@ class Settings:
     """What the arena decided and measured, apart from the models themselves."""
 
     champion: str
-    recommender: str
+    recommender: str | None  # None: the shop's data name no items
     horizon_days: int
     currency: str
     data_end: str  # ISO instant of the last event
@@ -81,7 +82,7 @@ class Artifact:
     manifest: dict[str, object]
     settings: Settings
     items: pl.DataFrame
-    retriever: Retriever
+    retriever: Retriever | None  # None: no items to recommend
     btyd: Btyd | None
     lightgbm: Booster | None
 
@@ -113,7 +114,7 @@ def load_artifact(folder: Path) -> Artifact:
         manifest=manifest,
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
-        retriever=load_retriever(folder / "retriever"),
+        retriever=load_retriever(folder / RETRIEVER_FOLDER) if (folder / RETRIEVER_FOLDER).exists() else None,
         btyd=load_btyd(folder) if (folder / BTYD_FILE).exists() else None,
         lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
     )

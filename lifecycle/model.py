@@ -9,6 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 
 from lifecycle.lora import LoraSettings
 from lifecycle.value.ziln import starting_logits
@@ -80,11 +81,12 @@ def with_lora(decoder: PreTrainedModel, settings: LoraSettings) -> PeftModel:
     first = total - (settings.num_layers or total)
     if first < 0:
         raise ValueError(f"lora.num_layers is {settings.num_layers}; the base model has {total} layers")
-    names = [name for name, _ in decoder.named_modules() if name.rpartition(".")[2] in settings.targets]
-    chosen = [name for name in names if _layer_number(name) >= first]
-    if not chosen:
-        linear = {name.rpartition(".")[2] for name, _ in decoder.named_modules() if _layer_number(name) == 0}
-        raise ValueError(f"lora.targets are {settings.targets}; the base model's layers have {sorted(linear)}")
+    linear = [name for name, module in decoder.named_modules() if isinstance(module, nn.Linear | Conv1D)]
+    there = {name.rpartition(".")[2] for name in linear if _layer_number(name) >= 0}
+    unknown = sorted(set(settings.targets) - there)
+    if unknown or not settings.targets:
+        raise ValueError(f"lora.targets are {list(settings.targets)}; the base model's layers have {sorted(there)}")
+    chosen = [n for n in linear if n.rpartition(".")[2] in settings.targets and _layer_number(n) >= first]
     config = LoraConfig(
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=chosen
     )
@@ -151,6 +153,8 @@ def token_batches(
 
     Raises ValueError for a prompt of more than `max_tokens`: cutting it would hide the customer's latest orders.
     """
+    if not prompts:
+        return
     tokens = tokenizer(prompts)["input_ids"]
     longest = max(range(len(tokens)), key=lambda position: len(tokens[position]))
     if len(tokens[longest]) > max_tokens:

@@ -12,24 +12,24 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from serving.answers import RecommendationResponse, ValueResponse
+from serving.home import home_page
 from serving.keys import KeyRing
 from serving.openapi import body_of, document, errors_of, responses_of
-from serving.query import CustomerQuery, RecommendOptions
+from serving.queries import JSON, CustomerQuery, RecommendOptions
 from serving.schemas import (
     Customer,
     InvalidRequest,
     Limits,
     R,
     RecommendationRequest,
-    RecommendationResponse,
     ValueRequest,
-    ValueResponse,
     event_frame,
     parse,
 )
 from serving.store import EventStore, UnknownCustomers
 
-Answer = dict[str, object]
+Answer = dict[str, JSON]
 RETRY_AFTER_SECONDS = 1
 STARTING_RETRY_SECONDS = 0.5
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def add_pages(api: FastAPI, state: State) -> None:
     @api.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def home() -> str:
         status = "ready" if state.description is not None else "starting: the models are loading"
-        return HOME.format(status=status)
+        return home_page(status)
 
     @api.get("/healthz", responses=errors_of(503), summary="Whether requests can be answered")
     async def health() -> dict[str, str]:
@@ -151,10 +151,10 @@ def add_scoring(
         )
 
     @api.get("/v1/model", dependencies=guard, responses=errors_of(401, 403, 503), summary="What answers, and how well")
-    async def model() -> dict[str, object]:
+    async def model() -> Response:
         if state.description is None:
             raise _retry_later(503, "the models are loading")
-        return state.description
+        return JSONResponse(state.description)
 
 
 def add_errors(api: FastAPI) -> None:
@@ -251,8 +251,8 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
 
 
 def _response(queries: list[CustomerQuery], answers: list[Answer]) -> Response:
-    customers = [{"customer_id": query.customer_id, **answer} for query, answer in zip(queries, answers, strict=True)]
-    content = json.dumps({"customers": customers}, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    assert len(answers) == len(queries)
+    content = json.dumps({"customers": answers}, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return Response(content.encode(), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
@@ -271,20 +271,3 @@ def _retry_later(status: int, message: str) -> HTTPException:
 
 def _retry_response(status: int, message: str) -> Response:
     return JSONResponse({"detail": message}, status, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-HOME = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Evervalue</title>
-<style>body {{ font: 16px/1.5 system-ui, sans-serif; margin: 4rem auto; max-width: 40rem; padding: 0 1rem }}</style>
-</head><body>
-<h1>Evervalue</h1>
-<p>Customer value and recommendations. Status: <strong>{status}</strong>.</p>
-<ul>
-<li><a href="docs">API documentation</a></li>
-<li><code>POST /v1/value</code>: lifetime value, its interval, segment, stage and next best action</li>
-<li><code>POST /v1/recommendations</code>: items of the catalogue with a score and a reason</li>
-<li><code>GET /v1/model</code>: which models answer</li>
-</ul>
-<p>Calls under <code>/v1</code> need a key: <code>Authorization: Bearer KEY</code>.</p>
-</body></html>
-"""

@@ -9,15 +9,14 @@ from pydantic import Field
 from ray import serve
 from ray.serve import Application
 
+from lifecycle.artifact import load_artifact
 from lifecycle.config import Config
-from lifecycle.folders import MANIFEST, file_sha256, verify
+from lifecycle.folders import MANIFEST, file_sha256
 from serving.api import RETRY_AFTER_SECONDS, ApiSettings
 from serving.deployments import ArtifactSource, Gateway, Recommender, ValueModel
 from serving.keys import default_path, require_keys
 from serving.schemas import Limits
 from serving.store import EventStore
-
-ARTIFACT_KIND = "artifact"
 
 
 class ServeArguments(Config):
@@ -47,7 +46,7 @@ class ServeArguments(Config):
 def build(arguments: ServeArguments) -> Application:
     """The Serve application. ValueError, before anything starts, where it could not answer."""
     artifact, events, keys = (path.absolute() for path in (arguments.artifact, arguments.events, arguments.keys))
-    verify(artifact, ARTIFACT_KIND)
+    load_artifact(artifact)
     EventStore(events)
     require_keys(keys)
     if not ray.is_initialized():

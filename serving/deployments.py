@@ -1,10 +1,10 @@
 """What runs in Serve: two deployments that compute, each with its own predictor, and the gateway in front of them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import FastAPI
 from ray import serve
@@ -15,9 +15,12 @@ from ray.serve.handle import DeploymentHandle
 from lifecycle.folders import MANIFEST, file_sha256
 from serving.api import Answer, ApiSettings, Busy, Unavailable, create_api
 from serving.keys import KeyRing
-from serving.query import CustomerQuery, RecommendOptions
+from serving.queries import CustomerQuery, RecommendOptions
 from serving.schemas import InvalidRequest
 from serving.store import EventStore
+
+if TYPE_CHECKING:  # scipy and LightGBM come with it; the gateway needs neither
+    from serving.predictor import Predictor
 
 T = TypeVar("T")
 NUM_ATTEMPTS = 3  # predictions change nothing, so a call that died with its replica is made again
@@ -91,11 +94,9 @@ class Recommender:
         return self.predictor.describe()
 
     def _answer(self, customers: list[CustomerQuery], options: RecommendOptions) -> Outcome:
-        candidates = list(options.candidates or ())
-        unknown = set(self.predictor.unknown_items(candidates))
-        if unknown:
-            fields = [f"candidates.{position}" for position, item in enumerate(candidates) if item in unknown]
-            return Outcome([], [(field, "is not an item of the catalogue") for field in fields])
+        problems = option_problems(self.predictor, options)
+        if problems:
+            return Outcome([], problems)
         return answer_requests(lambda queries: self.predictor.recommend(queries, options), [customers])[0]
 
 
@@ -135,8 +136,23 @@ class Gateway:
         return create_api(self.settings, self.keys, self.store, self.backend)
 
 
+def option_problems(predictor: "Predictor", options: RecommendOptions) -> list[tuple[str, str]]:
+    """What of a request's options this artifact cannot serve, as (field, message)."""
+    for field, items in (("candidates", options.candidates or ()), ("exclude", options.exclude)):
+        unknown = set(predictor.unknown_items(items))
+        if unknown:
+            message = "is not an item of the catalogue"
+            return [(f"{field}.{position}", message) for position, item in enumerate(items) if item in unknown]
+    try:
+        predictor.recommend([], options)
+    except ValueError as error:
+        field, _, message = str(error).partition(": ")
+        return [(field, message)]
+    return []
+
+
 def answer_requests(
-    compute: Callable[[list[CustomerQuery]], list[Answer]], requests: list[list[CustomerQuery]]
+    compute: Callable[[Sequence[CustomerQuery]], list[Answer]], requests: list[list[CustomerQuery]]
 ) -> list[Outcome]:
     """Compute all requests at once and hand each its part; a bad customer spoils its own request alone."""
     results = answer_each(compute, [query for customers in requests for query in customers])
@@ -152,14 +168,14 @@ def answer_requests(
 
 
 def answer_each(
-    compute: Callable[[list[CustomerQuery]], list[Answer]], queries: list[CustomerQuery]
+    compute: Callable[[Sequence[CustomerQuery]], list[Answer]], queries: list[CustomerQuery]
 ) -> list[Answer | str]:
     """The answer for each customer, or the message of the ValueError it causes, found by halving."""
     try:
         return list(compute(queries))
     except ValueError as error:
         if len(queries) == 1:
-            return [str(error)]
+            return [str(error).removeprefix("customers.0: ")]
     middle = len(queries) // 2
     return answer_each(compute, queries[:middle]) + answer_each(compute, queries[middle:])
 

@@ -5,7 +5,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving.schemas import ErrorResponse, RecommendationRequest, ValueRequest
+from serving.answers import ErrorResponse
+from serving.schemas import RecommendationRequest, ValueRequest
 
 COMPONENTS = "#/components/schemas/{model}"
 REASONS = {

@@ -1,4 +1,4 @@
-"""What may come in and what goes out over HTTP: strict pydantic models, and limits on every size."""
+"""What may come in over HTTP: strict pydantic models, and limits on every size."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -168,90 +168,6 @@ class RecommendationRequest(Request):
         if max_price is not None and min_price is not None and max_price < min_price:
             raise ValueError(f"is below min_price {min_price}")
         return max_price
-
-
-class Period(BaseModel):
-    """Expected money of one period of a customer's future."""
-
-    t: int
-    revenue: float
-    cost: float
-    discounted: float
-    extrapolated: bool
-
-
-class CustomerValue(BaseModel):
-    """The answer of POST /v1/value for one customer."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    customer_id: str | None
-    clv: float
-    low_80: float
-    high_80: float
-    low_95: float
-    high_95: float
-    revenue: float
-    refunds: float
-    service_cost: float
-    marketing_cost: float
-    expected_orders: float
-    expected_order_value: float
-    annual_discount_rate: float
-    periods: list[Period]
-    p_active: float
-    churn_probability: float
-    segment: str
-    stage: str
-    next_best_action: str
-    explanation: object
-    model: str
-    as_of: str
-
-
-class ValueResponse(BaseModel):
-    """Answers in the order of the customers asked about."""
-
-    customers: list[CustomerValue]
-
-
-class Recommendation(BaseModel):
-    """One item of the catalogue."""
-
-    item_id: str
-    title: str | None
-    score: float
-    reason: str
-
-
-class CustomerRecommendations(BaseModel):
-    """The answer of POST /v1/recommendations for one customer, best item first."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    customer_id: str | None
-    recommendations: list[Recommendation]
-    model: str
-    as_of: str
-
-
-class RecommendationResponse(BaseModel):
-    """Answers in the order of the customers asked about."""
-
-    customers: list[CustomerRecommendations]
-
-
-class Problem(BaseModel):
-    """One field of a request that cannot be used."""
-
-    field: str
-    message: str
-
-
-class ErrorResponse(BaseModel):
-    """Every error: a sentence, and for status 422 one entry per field."""
-
-    detail: str | list[Problem]
 
 
 def parse(model: type[R], body: bytes, limits: Limits) -> R:

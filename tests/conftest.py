@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from lifecycle.folders import write_manifest
+from lifecycle.value.formula import ClvSettings
 from training.ingest import IngestConfig, ingest
 from training.prepare import PrepareConfig, prepare
 
@@ -123,3 +124,19 @@ def write_shop(lines: Path, items: Path) -> None:
             day += generator.exponential(gap_days)
     columns = ["customer", "at", "order", "item", "quantity", "amount"]
     pl.DataFrame(rows, schema=columns, orient="row").write_csv(lines)
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact that evaluate makes of the tiny shop with the cheap models alone; no Ray, no LLaMA."""
+    from training.evaluate import EvaluateConfig, evaluate
+
+    output = tmp_path_factory.mktemp("arena")
+    models = ("persistence", "bgnbd_gg", "lightgbm", "popularity", "personal_frequency")
+    evaluate(
+        EvaluateConfig(
+            data=tiny_shop.data, examples=tiny_shop.examples, models=models, num_resamples=20,
+            clv=ClvSettings(period_days=30, num_periods=4), output=output,
+        )
+    )  # fmt: skip
+    return output / "artifact"

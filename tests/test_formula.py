@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lifecycle.value.formula import discount_rate, present_value, spread
+from lifecycle.value.formula import discount_rate, present_value
 
 
 def test_discount_rate_compounds_to_the_annual_one() -> None:
@@ -35,22 +35,3 @@ def test_without_discount_the_margins_add_up() -> None:
 def test_unequal_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="must be"):
         present_value(np.ones((2, 3)), np.ones((2, 1)), annual_discount_rate=0.1, period_days=30)
-
-
-def test_spread_follows_the_curve_and_keeps_the_total() -> None:
-    curve = np.array([[1.0, 3.0, 4.0], [0.0, 0.0, 0.0], [2.0, 2.0, 2.0]])
-    parts = spread(np.array([8.0, 9.0, 5.0]), curve)
-    np.testing.assert_allclose(parts, [[2.0, 4.0, 2.0], [3.0, 3.0, 3.0], [5.0, 0.0, 0.0]])
-
-
-def test_spread_sums_exactly_for_any_size() -> None:
-    random = np.random.default_rng(0)
-    total = 10.0 ** random.uniform(-9, 9, 1000)
-    curve = np.cumsum(random.gamma(0.1, size=(1000, 24)), axis=1)
-    parts = spread(total, curve)
-    assert (parts >= 0).all()
-    np.testing.assert_allclose(parts.sum(axis=1), total, rtol=1e-13)
-
-
-def test_spread_over_one_period_and_of_nothing() -> None:
-    np.testing.assert_array_equal(spread(np.array([7.0, 0.0]), np.array([[0.2], [0.0]])), [[7.0], [0.0]])

@@ -175,7 +175,7 @@ def test_typo_fails_before_ray_is_imported(tmp_path: Path, tiny_shop: TinyShop, 
     train_recipe(tmp_path, tiny_shop, tiny_base_model)
     search_recipe(tmp_path).save(tmp_path / "search.yaml")
     script = (
-        "import sys; from tuning.recipe import TuneConfig; from tuning.run import SEARCH_KIND, tune; from pathlib import Path\n"
+        "import sys; from tuning.recipe import TuneConfig; from tuning.run import tune; from pathlib import Path\n"
         f"config = TuneConfig.load(Path({str(tmp_path / 'search.yaml')!r}), ['overrides.optimizer.clip_nrm=1'])\n"
         "try: tune(config)\n"
         "except ValueError as error: print(error, 'ray' in sys.modules, 'torch' in sys.modules)\n"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -15,10 +16,19 @@ from lifecycle.recommend.baselines import item_popularity, merge_popularity, per
 from lifecycle.recommend.groups import customer_group, split_truth
 from lifecycle.recommend.prompts import item_text, shopping_prompt
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, propose
+from training.arena_inputs import Inputs
+from training.arena_recipe import RANKERS, RERANKER
 from training.inference import RerankActor, map_rows
 
 logger = logging.getLogger(__name__)
 TOP = 20
+SAMPLED, RETRIEVER = "@sample", "retriever"
+PROMPT_TITLES, PROMPT_LINES = 8, 60  # distinct titles in a re-ranker's prompt, out of so many last lines
+CHEAP_RANKERS = {"popularity": popularity, "personal_frequency": personal_frequency}
+RANKINGS_SCHEMA = {
+    "customer_id": pl.String, "task": pl.String, "model": pl.String,
+    "rank": pl.Int64, "item_id": pl.String, "score": pl.Float64,
+}  # fmt: skip
 COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id"]
 
 
@@ -31,18 +41,32 @@ class Basket:
     num_orders: int
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """Rankings (customer_id, rank, item_id, score) by model, what was bought next, and what proposed candidates."""
+
+    rankings: dict[str, pl.DataFrame]
+    baskets: dict[str, Basket]
+    retriever: Retriever | None
+
+
 def purchase_shards(data: Path) -> Iterable[pl.DataFrame]:
     """Purchases of items, shard by shard."""
     for path in shard_paths(data):
         yield read_shard(path, COLUMNS).filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null())
 
 
-def next_baskets(shards: Iterable[pl.DataFrame], cutoff: datetime) -> dict[str, Basket]:
-    """The first basket at or after the cutoff of every customer with an earlier purchase; truth = its items."""
+def next_baskets(
+    shards: Iterable[pl.DataFrame], cutoff: datetime, *, until: datetime | None = None
+) -> dict[str, Basket]:
+    """The first basket in [cutoff, until) of every customer with an earlier purchase; truth = its distinct items."""
     baskets: dict[str, Basket] = {}
     for purchases in shards:
         purchases = purchases.with_columns(order_key().alias("order"))
-        after = purchases.filter(pl.col("occurred_at") >= cutoff).sort("customer_id", "occurred_at", "order")
+        after = purchases.filter(pl.col("occurred_at") >= cutoff)
+        if until is not None:
+            after = after.filter(pl.col("occurred_at") < until)
+        after = after.sort("customer_id", "occurred_at", "order")
         first = after.group_by("customer_id", maintain_order=True).agg(pl.col("order").first())
         truth = after.join(first, on=["customer_id", "order"]).group_by("customer_id").agg(pl.col("item_id").unique())
         before = purchases.filter(pl.col("occurred_at") < cutoff)
@@ -54,63 +78,115 @@ def next_baskets(shards: Iterable[pl.DataFrame], cutoff: datetime) -> dict[str, 
     return baskets
 
 
+def rank_customers(inputs: Inputs) -> Ranked:
+    """Every ranker of the recipe on the next basket after the test cutoff; costly ones on a seeded sample.
+
+    The other models are on that sample too, as `<name>@sample`. Without items there is nothing to rank.
+    """
+    config, cutoff = inputs.config, inputs.test_cutoff
+    asked = [name for name in config.models if name in (*RANKERS, RERANKER)]
+    if inputs.items.is_empty():
+        if asked:
+            logger.warning("%s are left out: the data name no items", ", ".join(asked))
+        return Ranked({}, {}, None)
+    retriever = fit_retriever(purchase_shards(config.data), inputs.items["item_id"], cutoff=cutoff)
+    baskets = next_baskets(purchase_shards(config.data), cutoff)
+    rankings = cheap_rankings(inputs, retriever.popular, baskets, cutoff)
+    if RERANKER in asked and inputs.base_model is None:
+        logger.warning("%s is left out: the recipe names neither base_model nor a member", RERANKER)
+    elif RERANKER in asked and baskets:
+        sample = _sample(baskets, config.rerank_customers, config.seed)
+        proposed, reranked = rerank_rankings(inputs, retriever, sample)
+        others = rankings | {RETRIEVER: proposed}
+        rankings |= {
+            f"{name}{SAMPLED}": ranking.filter(pl.col("customer_id").is_in(sample)) for name, ranking in others.items()
+        }
+        rankings[RERANKER] = reranked
+    return Ranked(rankings, baskets, retriever)
+
+
+def _sample(baskets: dict[str, Basket], num_customers: int, seed: int) -> list[str]:
+    customers = sorted(baskets)
+    size = min(num_customers, len(customers))
+    chosen = np.random.default_rng(seed).choice(len(customers), size, replace=False)
+    return [customers[index] for index in sorted(chosen)]
+
+
+def choose_recommender(inputs: Inputs) -> tuple[str | None, dict[str, object]]:
+    """The cheap ranker of highest NDCG@20 on the baskets between selection and test cutoff, and the numbers compared.
+
+    None where the data name no items; popularity where the recipe asks for no cheap ranker.
+    """
+    rule = "highest ndcg@20 on the first basket between the selection and the test cutoff"
+    if inputs.items.is_empty():
+        return None, {"model": None, "rule": rule, "ndcg@20": {}}
+    cutoff, data = inputs.selection_cutoff, inputs.config.data
+    baskets = next_baskets(purchase_shards(data), cutoff, until=inputs.test_cutoff)
+    popular = catalogue_popularity(data, inputs.items["item_id"], cutoff)
+    table = ranking_groups(cheap_rankings(inputs, popular, baskets, cutoff), baskets, inputs.items.height)
+    scores = {name: float(row["ndcg@20"] or 0.0) for name, row in table.get("all", {}).items()}
+    best = max(scores, key=lambda name: scores[name], default=RANKERS[0])
+    return best, {"model": best, "rule": rule, "ndcg@20": scores}
+
+
+def catalogue_popularity(data: Path, item_ids: pl.Series, cutoff: datetime) -> pl.DataFrame:
+    """item_id, score of every item of the catalogue, best first; 0 for those nobody had bought by the cutoff."""
+    counts = merge_popularity([item_popularity(shard, cutoff=cutoff) for shard in purchase_shards(data)])
+    scored = item_ids.to_frame("item_id").join(counts, on="item_id", how="left").fill_null(0.0)
+    return scored.sort("score", "item_id", descending=[True, False])
+
+
 def cheap_rankings(
-    data: Path, baskets: dict[str, Basket], cutoff: datetime, *, exclude_seen: bool
+    inputs: Inputs, popular: pl.DataFrame, baskets: dict[str, Basket], cutoff: datetime
 ) -> dict[str, pl.DataFrame]:
-    """popularity and personal_frequency for every customer with a basket."""
-    popular = merge_popularity([item_popularity(shard, cutoff=cutoff) for shard in purchase_shards(data)])
-    rankings: dict[str, list[pl.DataFrame]] = {"popularity": [], "personal_frequency": []}
-    for shard in purchase_shards(data):
+    """The cheap rankers of the recipe for every customer with a basket, over the full catalogue in `popular`."""
+    wanted = {name: rank for name, rank in CHEAP_RANKERS.items() if name in inputs.config.models}
+    rankings: dict[str, list[pl.DataFrame]] = {name: [] for name in wanted}
+    for shard in purchase_shards(inputs.config.data):
+        offered = shard.filter(pl.col("item_id").is_in(popular["item_id"].implode()))
         customers = _customers_of(shard, baskets)
-        for name, rank in (("popularity", popularity), ("personal_frequency", personal_frequency)):
-            rankings[name].append(rank(shard, popular, customers, cutoff=cutoff, k=TOP, exclude_seen=exclude_seen))
+        for name, rank in wanted.items():
+            ranking = rank(offered, popular, customers, cutoff=cutoff, k=TOP, exclude_seen=inputs.config.exclude_seen)
+            rankings[name].append(ranking)
     return {name: pl.concat(parts) for name, parts in rankings.items()}
 
 
 def _customers_of(shard: pl.DataFrame, wanted: Iterable[str]) -> pl.Series:
-    return shard["customer_id"].unique().sort().filter(shard["customer_id"].unique().sort().is_in(list(wanted)))
+    customers = shard["customer_id"].unique().sort()
+    return customers.filter(customers.is_in(list(wanted)))
 
 
-def fit_candidates(data: Path, items: pl.DataFrame, cutoff: datetime) -> Retriever:
-    """The retriever over the full catalogue as it stood at the cutoff."""
-    return fit_retriever(purchase_shards(data), items["item_id"], cutoff=cutoff)
-
-
-def rerank_rankings(
-    data: Path,
-    items: pl.DataFrame,
-    retriever: Retriever,
-    customers: list[str],
-    cutoff: datetime,
-    *,
-    base_model: str,
-    attention: str,
-    num_candidates: int,
-    num_workers: int,
-    exclude_seen: bool,
-) -> dict[str, pl.DataFrame]:
-    """`retriever` and `text_llama_rerank` for the given customers: the same candidates in two orders."""
+def rerank_rankings(inputs: Inputs, retriever: Retriever, customers: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The same candidates of the given customers in two orders: the retriever's, and by LLaMA's likelihood."""
+    config, cutoff, items = inputs.config, inputs.test_cutoff, inputs.items
     texts = dict(zip(items["item_id"], map(item_text, items["title"], items["category"]), strict=True))
     rows, proposals = [], []
-    for shard in purchase_shards(data):
+    for shard in purchase_shards(config.data):
         chosen = _customers_of(shard, customers)
         if chosen.is_empty():
             continue
         mine = shard.filter(pl.col("customer_id").is_in(chosen.implode()) & (pl.col("occurred_at") < cutoff))
         proposed = propose(
-            retriever, mine, chosen, cutoff=cutoff, num_candidates=num_candidates, exclude_seen=exclude_seen
-        )
+            retriever, mine, chosen, cutoff=cutoff,
+            num_candidates=config.num_candidates, exclude_seen=config.exclude_seen,
+        )  # fmt: skip
         proposals.append(proposed)
-        history = mine.sort("occurred_at").group_by("customer_id", maintain_order=True).agg(pl.col("item_id").tail(60))
-        bought = dict(history.iter_rows())
+        bought = _recent_texts(mine, texts)
         for (customer,), group in proposed.group_by("customer_id", maintain_order=True):
             ids = group["item_id"].to_list()
-            prompt = shopping_prompt([texts[item] for item in bought.get(customer, []) if item in texts], max_titles=8)
+            prompt = shopping_prompt(bought.get(str(customer), []), max_titles=PROMPT_TITLES)
             rows.append({"customer_id": customer, "prompt": prompt, "item_ids": ids, "texts": [texts[i] for i in ids]})
-    arguments: dict[str, object] = {"base_model": base_model, "attention": attention}
+    arguments: dict[str, object] = {"base_model": str(inputs.base_model), "attention": config.attention}
     scored = map_rows(pa.Table.from_pylist(rows), RerankActor, arguments,
-                      label="re-ranked by LLaMA", num_workers=num_workers, block_rows=10)  # fmt: skip
-    return {"retriever": pl.concat(proposals).filter(pl.col("rank") <= TOP), "text_llama_rerank": _reranked(scored)}
+                      label="re-ranked by LLaMA", num_workers=config.num_workers, block_rows=10)  # fmt: skip
+    return pl.concat(proposals).filter(pl.col("rank") <= TOP), _reranked(scored)
+
+
+def _recent_texts(purchases: pl.DataFrame, texts: dict[str, str]) -> dict[str, list[str]]:
+    """Each customer's last purchases, oldest first, as the re-ranker reads them; items off the catalogue left out."""
+    ordered = purchases.sort("occurred_at", maintain_order=True).group_by("customer_id", maintain_order=True)
+    recent = ordered.agg(pl.col("item_id").tail(PROMPT_LINES))
+    return {customer: [texts[item] for item in items if item in texts] for customer, items in recent.iter_rows()}
 
 
 def _reranked(scored: pa.Table) -> pl.DataFrame:
@@ -151,9 +227,10 @@ def _truths(baskets: dict[str, Basket], customers: set[str]) -> dict[str, dict[s
 
 
 def rankings_frame(rankings: dict[str, pl.DataFrame], task: str) -> pl.DataFrame:
-    """rankings.parquet: 20 rows per customer and model."""
-    return pl.concat(
+    """rankings.parquet: 20 rows per customer and model, fewer only where the catalogue has no more to offer."""
+    frames = [
         ranking.select("customer_id", pl.lit(task).alias("task"), pl.lit(name).alias("model"),
                        pl.col("rank").cast(pl.Int64), "item_id", pl.col("score").cast(pl.Float64))
         for name, ranking in rankings.items()
-    )  # fmt: skip
+    ]  # fmt: skip
+    return pl.concat([pl.DataFrame(schema=RANKINGS_SCHEMA), *frames])

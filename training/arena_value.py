@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from lifecycle.value.baselines import (
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
 
 logger = logging.getLogger(__name__)
-CHEAP_MODELS = ("persistence", "bgnbd_gg", "lightgbm")
 BIAS_RANGE = (0.9, 1.1)
+Predict = Callable[[pl.DataFrame], np.ndarray]  # rows of examples to expected spend, shape (n,)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class ExampleSets:
     selection: pl.DataFrame
     test: pl.DataFrame
     horizon_days: int
+
+    @property
+    def train_and_selection(self) -> pl.DataFrame:
+        """All rows whose outcome ends before the test cutoff."""
+        return pl.concat([self.train, self.selection])
 
 
 @dataclass
@@ -48,36 +54,54 @@ class Entry:
     metrics: dict[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """The cheap models as the artifact keeps them."""
+
+    btyd: Btyd | None  # None: too few customers have bought again
+    trees: Booster | None  # None: not asked for
+
+
 def read_example_sets(examples: Path, horizon_days: int) -> ExampleSets:
     """Train, validation (the selection window) and test rows."""
     train, selection, test = (pl.read_parquet(examples / f"{part}.parquet") for part in ("train", "val", "test"))
     return ExampleSets(train, selection, test, horizon_days)
 
 
-def cheap_entries(
-    sets: ExampleSets, models: tuple[str, ...], seed: int
-) -> tuple[dict[str, Entry], Btyd | None, Booster | None]:
-    """The models that fit in seconds, and those of them that the artifact keeps.
+def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tuple[dict[str, Entry], Fitted]:
+    """The models that fit in seconds.
 
-    For the selection window they are fitted without its customers, for the test window on all earlier rows.
+    For the selection window they are fitted without its customers, for the test window on all earlier rows. BTYD is
+    fitted in any case: it says how the champion's total is spread over periods.
     """
+    horizon = sets.horizon_days
     entries: dict[str, Entry] = {}
-    btyd, trees = _fit_btyd(sets.test), None
     if "persistence" in models:
-        entries["persistence"] = _timed(persistence, sets.selection, sets.test)
+        entries["persistence"] = _entry(persistence, persistence, sets)
+    btyd, trees = _fit_btyd(sets.test), None
     if "bgnbd_gg" in models and btyd is not None:
-        latest = sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
-        earlier, horizon = _fit_btyd(latest), sets.horizon_days
+        earlier = _fit_btyd(sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max()))
         if earlier is not None:
-            entry = _timed(lambda rows: btyd_value(btyd, rows, horizon), sets.selection, sets.test)
-            entry.selection = btyd_value(earlier, sets.selection, horizon)
-            entries["bgnbd_gg"] = entry
-    if "lightgbm" in models:
-        trees = fit_lightgbm(pl.concat([sets.train, sets.selection]), seed=seed)
-        entry = _timed(lambda rows: lightgbm_value(trees, rows), sets.selection, sets.test)
-        entry.selection = lightgbm_value(fit_lightgbm(sets.train, seed=seed), sets.selection)
-        entries["lightgbm"] = entry
-    return entries, btyd, trees
+            before, now = earlier, btyd
+            entries["bgnbd_gg"] = _entry(
+                lambda rows: btyd_value(before, rows, horizon), lambda rows: btyd_value(now, rows, horizon), sets
+            )
+    if "lightgbm" in models and sets.train["target"].sum() > 0:
+        without, trees = fit_lightgbm(sets.train, seed=seed), fit_lightgbm(sets.train_and_selection, seed=seed)
+        entries["lightgbm"] = _entry(
+            lambda rows: lightgbm_value(without, rows), lambda rows: lightgbm_value(trees, rows), sets
+        )
+    elif "lightgbm" in models:
+        logger.warning("lightgbm is left out: no training row spends anything")
+    return entries, Fitted(btyd, trees)
+
+
+def _entry(on_selection: Predict, on_test: Predict, sets: ExampleSets) -> Entry:
+    selection = on_selection(sets.selection)
+    on_test(sets.test.head(1))  # what happens once only, such as starting threads, is not speed
+    started_at = time.perf_counter()
+    test = on_test(sets.test)
+    return Entry(selection, test, sets.test.height / max(time.perf_counter() - started_at, 1e-9))
 
 
 def _fit_btyd(rows: pl.DataFrame) -> Btyd | None:
@@ -90,13 +114,6 @@ def _fit_btyd(rows: pl.DataFrame) -> Btyd | None:
         if not part.converged:
             logger.warning("bgnbd_gg: %s", part.message)
     return model
-
-
-def _timed(predict, selection: pl.DataFrame, test: pl.DataFrame) -> Entry:  # type: ignore[no-untyped-def]
-    chosen = predict(selection)
-    started_at = time.perf_counter()
-    predicted = predict(test)
-    return Entry(chosen, predicted, test.height / max(time.perf_counter() - started_at, 1e-9))
 
 
 def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed: int) -> None:

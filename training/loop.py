@@ -1,15 +1,17 @@
 """What every training worker runs: the model under DeepSpeed, batches, checkpoints, and the member at the end."""
 
+import io
 import json
 import logging
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 
 import deepspeed
 import numpy as np
-import polars as pl
 import torch
 import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
@@ -31,12 +33,12 @@ from lifecycle.model import (
 )
 from lifecycle.value.ziln import expectation, ziln_loss
 from training.checkpoint import report_checkpoint, restore
-from training.recipe import TrainConfig, member_content
+from training.examples import Examples, check_lengths, read_examples
+from training.recipe import PROGRESS_FILE, TrainConfig, member_content
 from training.zero import zero_config
 
 logger = logging.getLogger(__name__)
 LOG_EVERY_SECONDS = 5.0
-
 
 Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
 
@@ -51,15 +53,22 @@ def train_worker(settings: dict[str, object]) -> None:
 def start_run(settings: dict[str, object]) -> "Run":
     """The run of a recipe on this worker, before its first step."""
     start_logging()
-    transformers_logging.disable_progress_bar()
-    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    quiet_libraries()
     config = TrainConfig.model_validate(settings)
     torch.manual_seed(config.seed)
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
     join_group(config)
-    examples = read_examples(config)
-    tokenizer = load_tokenizer(config.base_model)
+    examples, tokenizer = read_examples(config), load_tokenizer(config.base_model)
+    rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    check_lengths(tokenizer, (examples.prompts + examples.val_prompts)[rank::num_workers], config.max_tokens)
     return Run(config, start_engine(config, examples), tokenizer, examples)
+
+
+def quiet_libraries() -> None:
+    """Leave the terminal to our progress: no bars, no advice to DeepSpeed's own developers."""
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
 
 
 def take_steps(run: "Run", step: int, report: Report) -> None:
@@ -80,34 +89,18 @@ def join_group(config: TrainConfig) -> None:
     if not torch.distributed.is_initialized():
         store = torch.distributed.HashStore()  # type: ignore[attr-defined]
         torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    if torch.distributed.get_world_size() == 1:
         os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-    deepspeed.init_distributed("nccl" if config.device == "gpu" else "gloo", auto_mpi_discovery=False, verbose=False)
+    with redirect_stdout(io.StringIO()):  # it prints that its op is built
+        deepspeed.init_distributed(
+            "nccl" if config.device == "gpu" else "gloo", auto_mpi_discovery=False, verbose=False
+        )
 
 
 def log(message: str) -> None:
     """Log on rank 0 only."""
     if torch.distributed.get_rank() == 0:
         logger.info(message)
-
-
-class Examples:
-    """Prompts and scaled targets of the training rows and of the validation sample."""
-
-    def __init__(self, train: pl.DataFrame, validation: pl.DataFrame) -> None:
-        positive = train.filter(pl.col("target") > 0)["target"]
-        self.scale = float(np.exp(np.log(positive.to_numpy()).mean())) if positive.len() else 1.0
-        self.prompts, self.targets = train["prompt"].to_list(), train["target"].to_numpy() / self.scale
-        self.val_prompts = validation["prompt"].to_list()
-        self.val_targets = validation["target"].to_numpy() / self.scale
-
-
-def read_examples(config: TrainConfig) -> Examples:
-    """Training rows, and a seeded sample of the validation rows."""
-    columns = ["customer_id", "prompt", "target"]
-    validation = pl.read_parquet(config.examples / "val.parquet", columns=columns).sort("customer_id")
-    num_rows = min(config.validation_rows, validation.height)
-    sample = validation.sample(num_rows, seed=config.seed, shuffle=True)
-    return Examples(pl.read_parquet(config.examples / "train.parquet", columns=columns), sample)
 
 
 def start_engine(config: TrainConfig, examples: Examples) -> DeepSpeedEngine:
@@ -173,9 +166,6 @@ class Run:
 
     def _tokens(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
         tokens = self.tokenizer(prompts)["input_ids"]
-        longest = max(len(row) for row in tokens)
-        if longest > self.config.max_tokens:
-            raise ValueError(f"a prompt has {longest} tokens; max_tokens is {self.config.max_tokens}")
         ids, mask = pad_tokens(tokens, self.tokenizer.pad_token_id)
         return ids.to(self.engine.device), mask.to(self.engine.device)
 
@@ -191,7 +181,7 @@ class Run:
         eta = seconds / max(self.steps_done, 1) * (self.num_steps - step)
         speed = self.tokens_done / seconds
         line = {"step": step, "loss": self.loss, "tokens_per_second": speed, "eta_seconds": eta, **metrics}
-        with (self.config.output / "progress.jsonl").open("a") as file:
+        with (self.config.output / PROGRESS_FILE).open("a") as file:
             file.write(json.dumps(line) + "\n")
         extra = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
         logger.info("step %d/%d, loss %.4f, %.0f tokens/s, ETA %.0f s%s",

@@ -15,11 +15,17 @@ import polars as pl
 from pydantic import Field
 
 from lifecycle.config import Config
-from lifecycle.folders import write_json
+from lifecycle.events import REVENUE_KINDS
+from lifecycle.folders import read_manifest, write_json
 from lifecycle.jobs import run_job
 
 logger = logging.getLogger(__name__)
 SERVE_DEADLINE_SECONDS = 180
+SERVE_FLAGS = {  # read where Serve's processes start, hence set before the cluster
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+}
 
 
 class Stage(Config):
@@ -54,7 +60,7 @@ def run_pipeline(config: PipelineConfig) -> None:
     from training.ray_start import start_ray
 
     config.output.mkdir(parents=True, exist_ok=True)
-    os.environ |= {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+    os.environ |= SERVE_FLAGS
     start_ray()
     os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
     started_at = time.monotonic()
@@ -109,18 +115,18 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
     keys.unlink(missing_ok=True)
     create = [sys.executable, "-m", "serving.keys", "create", "--scope", "score", "--path", str(keys)]
     key = subprocess.run(create, check=True, capture_output=True, text=True).stdout.split()[-1]
-    shard = pl.scan_parquet(sorted((stage.events / "events").glob("*.parquet"))[0])
-    known = shard.filter(pl.col("kind") == "purchase").select("customer_id").unique().sort("customer_id")
-    customers = [{"customer_id": name} for name in known.head(stage.customers).collect()["customer_id"]]
+    customers = [{"customer_id": name} for name in first_customers(stage.events, stage.customers)]
     requests = {
         "GET /healthz": ("GET", "/healthz", None),
         "GET /v1/model": ("GET", "/v1/model", None),
         "POST /v1/value": ("POST", "/v1/value", {"customers": customers}),
         "POST /v1/recommendations": ("POST", "/v1/recommendations", {"customers": customers, "k": 5}),
     }
+    if read_manifest(stage.artifact, "artifact")["recommender"] is None:
+        del requests["POST /v1/recommendations"]  # the data name no items
     with (
         _running_service(stage, keys, output / "serve.log") as url,
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False) as client,
     ):
         answers: dict[str, object] = {}
         for name, (method, path, body) in requests.items():
@@ -131,6 +137,15 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
             logger.info("%s: 200 in %.0f ms", name, response.elapsed.total_seconds() * 1000)
     keys.unlink()
     return answers
+
+
+def first_customers(data: Path, count: int) -> list[str]:
+    """The first customers by id that have bought something."""
+    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(pl.col("kind").is_in(REVENUE_KINDS))
+    names: list[str] = (
+        bought.select(pl.col("customer_id").unique().sort().head(count)).collect()["customer_id"].to_list()
+    )
+    return names
 
 
 @contextmanager
@@ -155,7 +170,7 @@ def _running_service(stage: ServeStage, keys: Path, log: Path) -> Iterator[str]:
 
 def _is_healthy(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz", timeout=5).status_code == 200
+        return httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200  # a proxy is not asked
     except httpx.TransportError:
         return False
 

@@ -12,16 +12,29 @@ LEAST_CPUS = 4  # logical: trainers, data tasks and drivers on two cores would o
 
 
 def start_ray() -> None:
-    """Join the cluster of RAY_ADDRESS; without one, start a cluster on this machine that ends with the process."""
+    """Join the cluster of RAY_ADDRESS; without one, start a cluster on this machine that ends with the process.
+
+    Raises ValueError where no cluster answers at RAY_ADDRESS.
+    """
     if ray.is_initialized():
         return
     environment = {"env_vars": worker_environment()}
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=True, runtime_env=environment)
+        _join(environment)
     else:
         num_cpus = max(LEAST_CPUS, os.cpu_count() or 1)
         ray.init(num_cpus=num_cpus, include_dashboard=True, log_to_driver=True, runtime_env=environment)
     logger.info("Ray has %g CPUs", ray.cluster_resources().get("CPU", 0))
+
+
+def _join(environment: dict[str, dict[str, str]]) -> None:
+    try:
+        ray.init(log_to_driver=True, runtime_env=environment)
+    except ConnectionError:
+        raise ValueError(
+            f"no Ray cluster lets us in at RAY_ADDRESS {os.environ['RAY_ADDRESS']}; is it running? "
+            "Clusters want a token unless they were told otherwise: set RAY_AUTH_MODE=token"
+        ) from None
 
 
 def worker_environment() -> dict[str, str]:

@@ -11,12 +11,16 @@ from lifecycle.lora import LoraSettings
 from lifecycle.member import base_model_identity
 from training.prepare import EXAMPLES_KIND, read_dataset
 
+PROGRESS_FILE = "progress.jsonl"
+PATHS = {"data", "examples", "base_model", "output"}
+FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints"}
+
 
 class OptimizerSettings(Config):
     """AdamW with linear warm-up and cosine decay. Learning rates are per optimiser step."""
 
     learning_rate: float = Field(5e-4, gt=0)
-    head_learning_rate: float = Field(2e-3, gt=0)
+    head_learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     betas: tuple[float, float] = (0.9, 0.98)
     warmup_share: float = Field(0.06, ge=0, lt=1)  # of all steps
@@ -62,7 +66,7 @@ class TrainConfig(Config):
     validation_rows: int = Field(128, ge=1)  # a seeded sample, scored at every checkpoint
     checkpoint_every_steps: int = Field(25, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
-    max_failures: int = Field(3, ge=0)  # lost workers before the run gives up
+    max_failures: int = Field(3, ge=0)  # lost workers, or starts that failed, before the run gives up
     start_timeout_seconds: int = Field(180, ge=10)
     num_workers: int = Field(2, ge=0)  # 0: one, inside the driver, without checkpoints (tests, short trials)
     cpus_per_worker: float = Field(1.0, gt=0)
@@ -111,6 +115,17 @@ def member_content(config: TrainConfig) -> dict[str, object]:
 
 
 def run_identity(config: TrainConfig) -> str:
-    """Fingerprint of what decides the trained weights: the recipe, the examples and the base model."""
+    """Fingerprint of what decides the trained weights: the recipe, the examples and the base model.
+
+    Where files lie does not decide them, nor how failures are met: a run that gave up may go on with other limits.
+    """
+    recipe = config.model_dump(mode="json", exclude=PATHS | FAILURE_LIMITS)
     examples = read_manifest(config.examples, EXAMPLES_KIND)["identity"]
-    return fingerprint([config.model_dump(mode="json", exclude={"output", "data", "examples"}), examples])
+    return fingerprint([recipe, examples, base_model_identity(config.base_model)["sha256"]])
+
+
+def num_training_rows(examples: Path) -> int:
+    """Rows of an examples folder that are for training."""
+    num_rows = read_dataset(examples)["num_rows"]
+    assert isinstance(num_rows, dict)
+    return int(num_rows["train"])

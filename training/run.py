@@ -4,19 +4,19 @@ import logging
 
 from lifecycle.folders import is_complete
 from lifecycle.jobs import run_job
-from lifecycle.member import MEMBER_KIND, base_model_identity
-from training.recipe import TrainConfig, run_identity
+from lifecycle.member import MEMBER_KIND
+from training.recipe import PROGRESS_FILE, TrainConfig, num_training_rows, run_identity
 
 logger = logging.getLogger(__name__)
 
 
 def train(config: TrainConfig) -> None:
     """Train and write `<output>/member`; a complete one of the same recipe is left as it is."""
-    base_model_identity(config.base_model)
     identity = run_identity(config)
     if is_complete(config.output / "member", MEMBER_KIND, identity):
         logger.info("%s is complete already", config.output / "member")
         return
+    config.num_steps(num_training_rows(config.examples))
     _claim_output(config, identity)
     from training.trainer import fit
 
@@ -24,10 +24,10 @@ def train(config: TrainConfig) -> None:
 
 
 def _claim_output(config: TrainConfig, identity: str) -> None:
-    """Save the recipe; ValueError where the folder holds an unfinished run of another one."""
+    """Save the recipe; ValueError where another one has taken steps in this folder."""
     config.output.mkdir(parents=True, exist_ok=True)
     path = config.output / "config.yaml"
-    if path.exists() and run_identity(TrainConfig.load(path)) != identity:
+    if (config.output / PROGRESS_FILE).exists() and run_identity(TrainConfig.load(path)) != identity:
         raise ValueError(f"{config.output} holds a run of another recipe; delete it or choose another output")
     config.save(path)
 

@@ -1,21 +1,30 @@
 """Ray Train around the training loop: workers, their failures, and where checkpoints are kept."""
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
+from ray.train import (
+    CheckpointConfig,
+    FailureConfig,
+    LoggingConfig,
+    RunConfig,
+    ScalingConfig,
+    TrainingFailedError,
+    UserCallback,
+)
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from training.failures import StopAtMistakes, failure_line
 from training.ray_start import require_resources, start_ray
-from training.recipe import TrainConfig
-
-logger = logging.getLogger(__name__)
+from training.recipe import PATHS, TrainConfig
 
 
 def train_on_worker(settings: dict[str, object]) -> None:
-    """Runs in each worker: sets what DeepSpeed reads from the environment, then imports it."""
+    """Runs in each worker: sets what DeepSpeed reads from the environment, then imports it.
+
+    Raises ValueError without its traceback, which Ray would print once per worker.
+    """
     from training.zero import build_cpu_op, set_environment
 
     device = str(settings["device"])
@@ -24,19 +33,26 @@ def train_on_worker(settings: dict[str, object]) -> None:
         build_cpu_op()
     from training.loop import train_worker
 
-    train_worker(settings)
+    try:
+        train_worker(settings)
+    except ValueError as error:
+        raise error.with_traceback(None) from None
 
 
 def fit(config: TrainConfig) -> None:
     """Run the recipe's workers to the end. Lost workers are replaced and go on from the last checkpoint.
 
-    Raises ValueError where the cluster is too small, RuntimeError where the run failed more than `max_failures` times.
+    Raises ValueError where the cluster is too small, where a worker found a mistake in the recipe or its inputs, and
+    where workers were lost or did not start more than `max_failures` times.
     """
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
     if config.num_workers:
         start_ray()
         require_resources(config.num_workers, config.cpus_per_worker, config.device)
-    build_trainer(config, train_on_worker).fit()
+    try:
+        build_trainer(config, train_on_worker).fit()
+    except TrainingFailedError as error:
+        raise ValueError(failure_line(error)) from error
 
 
 def build_trainer(
@@ -44,7 +60,7 @@ def build_trainer(
 ) -> TorchTrainer:
     """The trainer of a recipe, whose workers run `worker`; a run of the same output folder goes on where it was."""
     settings = config.model_dump(mode="json")
-    for name in ("data", "examples", "base_model", "output"):  # workers have another working folder
+    for name in PATHS:  # workers have another working folder
         settings[name] = str(Path(settings[name]).absolute())
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.device == "gpu" else {})
     return TorchTrainer(
@@ -57,8 +73,11 @@ def build_trainer(
         run_config=RunConfig(
             name="ray",
             storage_path=str(config.output.absolute()),
-            failure_config=FailureConfig(max_failures=config.max_failures),
+            failure_config=FailureConfig(
+                max_failures=config.max_failures, controller_failure_limit=config.max_failures
+            ),
             checkpoint_config=CheckpointConfig(num_to_keep=config.keep_checkpoints),
-            callbacks=list(callbacks),
+            callbacks=[StopAtMistakes(), *callbacks],
+            logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )

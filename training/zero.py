@@ -74,9 +74,7 @@ def build_cpu_op(deadline_seconds: float = BUILD_DEADLINE_SECONDS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{OP_FOLDER}.evervalue-lock").open("w") as lock:
         _wait_for(lock.fileno(), folder, deadline_seconds)
-        stale = folder / "lock"
-        if stale.exists():
-            stale.unlink()
+        (folder / "lock").unlink(missing_ok=True)
         from deepspeed.ops.op_builder.cpu import ShareMemCommBuilder
 
         ShareMemCommBuilder().load(verbose=False)

@@ -9,8 +9,7 @@ from pydantic import Field
 from lifecycle.config import Config
 from lifecycle.folders import fingerprint
 from lifecycle.member import base_model_identity
-from training.prepare import read_dataset
-from training.recipe import TrainConfig, run_identity
+from training.recipe import TrainConfig, num_training_rows, run_identity
 from tuning.space import Range, Tree
 
 
@@ -41,7 +40,7 @@ class TuneConfig(Config):
 def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
     """How many checkpoints a trial reports; ValueError where it cannot run."""
     base_model_identity(trial.base_model)
-    num_steps = trial.num_steps(num_train_rows(trial))
+    num_steps = trial.num_steps(num_training_rows(trial.examples))
     num_checkpoints = math.ceil(num_steps / trial.checkpoint_every_steps)
     if config.asha.grace_checkpoints > num_checkpoints:
         raise ValueError(
@@ -49,13 +48,6 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
             f"checkpoint_every_steps {trial.checkpoint_every_steps} reports {num_checkpoints}"
         )
     return num_checkpoints
-
-
-def num_train_rows(recipe: TrainConfig) -> int:
-    """Training rows of a recipe's examples."""
-    num_rows = read_dataset(recipe.examples)["num_rows"]
-    assert isinstance(num_rows, dict)
-    return int(num_rows["train"])
 
 
 def search_identity(config: TuneConfig, base: TrainConfig) -> str:

@@ -11,9 +11,9 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Domain
 
 from training.ray_start import require_resources, start_ray
-from training.recipe import TrainConfig
+from training.recipe import TrainConfig, num_training_rows
 from tuning.progress import SearchProgress
-from tuning.recipe import TuneConfig, num_train_rows
+from tuning.recipe import TuneConfig
 from tuning.results import METRICS, TrialResult
 from tuning.space import Range, Tree, decoded, get_dotted, point_of, recipe_with
 
@@ -130,7 +130,10 @@ def read_result(config: TuneConfig, result: tune.Result) -> TrialResult:
     path, metrics = recipe_file(config, result), result.metrics or {}
     recipe = TrainConfig.load(path) if path.exists() else None
     tree = recipe.model_dump(mode="json") if recipe else {}
-    step, num_steps = int(metrics.get("step", 0)), recipe.num_steps(num_train_rows(recipe)) if recipe else None
+    step, num_steps = (
+        int(metrics.get("step", 0)),
+        recipe.num_steps(num_training_rows(recipe.examples)) if recipe else None,
+    )
     return TrialResult(
         trial_id=path.parent.name,
         status=status_of(step, num_steps, is_done=bool(metrics.get("done")), has_failed=result.error is not None),

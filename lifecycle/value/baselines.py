@@ -116,7 +116,10 @@ def load_btyd(folder: Path) -> Btyd:
 
 
 def fit_lightgbm(examples: pl.DataFrame, *, seed: int) -> lightgbm.Booster:
-    """Gradient-boosted trees with Tweedie loss on FEATURES; `examples` may hold several cutoffs."""
+    """Gradient-boosted trees with Tweedie loss on FEATURES; `examples` may hold several cutoffs.
+
+    Somebody must spend something: the loss has no minimum otherwise.
+    """
     data = lightgbm.Dataset(feature_matrix(examples), examples["target"].to_numpy(), feature_name=list(FEATURES))
     return lightgbm.train(LIGHTGBM_PARAMETERS | {"seed": seed}, data, NUM_TREES)
 

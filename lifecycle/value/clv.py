@@ -4,21 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
-from lifecycle.config import Config
 from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value
-from lifecycle.value.formula import discount_rate
+from lifecycle.value.formula import ClvSettings, present_value
 
 PRIOR_DAYS = 90.0  # a customer's own cost per day counts half once this many days were seen
-
-
-class ClvSettings(Config):
-    """Periods after the cutoff and the annual discount rate (0.1 = ten per cent)."""
-
-    period_days: int = Field(30, ge=1)
-    num_periods: int = Field(12, ge=1)
-    annual_discount_rate: float = Field(0.1, gt=-1)
 
 
 @dataclass(frozen=True)
@@ -85,17 +75,17 @@ def customer_values(
     days = settings.period_days * active
     service, marketing = daily_service * days, daily_marketing * days
     cost = refund_rate[:, None] * revenue + (service + marketing)[:, None]
-    factors = (1 + discount_rate(settings.annual_discount_rate, settings.period_days)) ** -np.arange(
-        1, settings.num_periods + 1, dtype=float
-    )
-    per_unit = ((1 - refund_rate)[:, None] * shares * factors).sum(axis=1)
-    fixed = (service + marketing) * factors.sum()
-    discounted = (revenue - cost) * factors
+    time = {"annual_discount_rate": settings.annual_discount_rate, "period_days": settings.period_days}
+    discounted, clv = present_value(revenue, cost, **time)
+    _, per_unit = present_value(shares, refund_rate[:, None] * shares, **time)  # at least 0, so that order is kept
     total_revenue = revenue.sum(axis=1)
     order_value = _order_value(examples, btyd)
     return CustomerValues(
-        clv=discounted.sum(axis=1),
-        clv_bounds={level: (low * per_unit - fixed, high * per_unit - fixed) for level, (low, high) in bounds.items()},
+        clv=clv,
+        clv_bounds={
+            level: (clv + (low - total) * per_unit, clv + (high - total) * per_unit)
+            for level, (low, high) in bounds.items()
+        },
         revenue=total_revenue,
         refunds=refund_rate * total_revenue,
         service_cost=service * settings.num_periods,
@@ -117,7 +107,8 @@ def _period_shares(examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSetti
     even = np.full((examples.height, settings.num_periods), settings.period_days / horizon_days)
     if btyd is None:
         return even
-    curve = btyd_curve(btyd, examples, np.append(ends, float(horizon_days)))
+    days, position = np.unique(np.append(ends, float(horizon_days)), return_inverse=True)
+    curve = btyd_curve(btyd, examples, days)[:, position]
     within = curve[:, -1:]
     per_period = np.diff(curve[:, :-1], axis=1, prepend=0.0)
     return np.where(within > 1e-12, per_period / np.maximum(within, 1e-12), even)

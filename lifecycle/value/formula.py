@@ -1,8 +1,19 @@
 """Customer lifetime value from revenue and cost per period: CLV = sum over t of (R_t - C_t) / (1 + d)^t."""
 
 import numpy as np
+from pydantic import Field
+
+from lifecycle.config import Config
 
 DAYS_PER_YEAR = 365.0
+
+
+class ClvSettings(Config):
+    """Periods after the cutoff and the annual discount rate (0.1 = ten per cent)."""
+
+    period_days: int = Field(30, ge=1)
+    num_periods: int = Field(12, ge=1)
+    annual_discount_rate: float = Field(0.1, gt=-1)
 
 
 def discount_rate(annual: float, period_days: float) -> float:
@@ -31,17 +42,3 @@ def present_value(
     periods = np.arange(1, revenue.shape[1] + 1)
     discounted: np.ndarray = (revenue - cost) / (1.0 + rate) ** periods
     return discounted, discounted.sum(axis=1)
-
-
-def spread(total: np.ndarray, cumulative_curve: np.ndarray) -> np.ndarray:
-    """Each customer's `total` (n,) over T periods, shape (n, T), in proportion to the rises of a curve (n, T).
-
-    The curve is cumulative (expected orders up to the end of each period) and never falls; where it stays 0 the
-    periods get equal parts. Rows sum to `total` up to rounding.
-    """
-    num_periods = cumulative_curve.shape[1]
-    end = cumulative_curve[:, -1:]
-    equal = np.arange(1, num_periods + 1) / num_periods
-    shares = np.where(end > 0, cumulative_curve / np.where(end > 0, end, 1.0), equal)
-    assert (np.diff(shares, axis=1, prepend=0.0) > -1e-9).all(), "a cumulative curve cannot fall"
-    return np.diff(total[:, None] * np.maximum.accumulate(shares, axis=1), axis=1, prepend=0.0)

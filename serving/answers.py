@@ -1,0 +1,97 @@
+"""What goes out over HTTP, as documented under /docs. Answers come from the predictor in this form."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Period(BaseModel):
+    """Expected money of one period of a customer's future."""
+
+    t: int
+    revenue: float
+    cost: float
+    discounted: float
+    extrapolated: bool
+
+
+class Effect(BaseModel):
+    """A feature of the customer and by what share it moves the prediction, where the model tells."""
+
+    feature: str
+    value: float | None
+    effect: float | None
+
+
+class CustomerValue(BaseModel):
+    """The answer of POST /v1/value for one customer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer_id: str | None
+    clv: float
+    low_80: float
+    high_80: float
+    low_95: float
+    high_95: float
+    revenue: float
+    refunds: float
+    service_cost: float
+    marketing_cost: float
+    expected_orders: float
+    expected_order_value: float
+    annual_discount_rate: float
+    periods: list[Period]
+    p_active: float
+    churn_probability: float
+    segment: str
+    stage: str
+    next_best_action: str
+    explanation: list[Effect]
+    model: str
+    currency: str
+    as_of: str
+
+
+class ValueResponse(BaseModel):
+    """Answers in the order of the customers asked about."""
+
+    customers: list[CustomerValue]
+
+
+class Recommendation(BaseModel):
+    """One item of the catalogue."""
+
+    item_id: str
+    title: str | None
+    score: float
+    reason: str
+
+
+class CustomerRecommendations(BaseModel):
+    """The answer of POST /v1/recommendations for one customer, best item first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer_id: str | None
+    recommendations: list[Recommendation]
+    model: str
+    group: str
+    as_of: str
+
+
+class RecommendationResponse(BaseModel):
+    """Answers in the order of the customers asked about."""
+
+    customers: list[CustomerRecommendations]
+
+
+class Problem(BaseModel):
+    """One field of a request that cannot be used."""
+
+    field: str
+    message: str
+
+
+class ErrorResponse(BaseModel):
+    """Every error: a sentence, and for status 422 one entry per field."""
+
+    detail: str | list[Problem]

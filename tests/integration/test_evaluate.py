@@ -1,0 +1,174 @@
+"""The arena with a LLaMA on a real local Ray: a tiny member is trained, judged, chosen from, served and scored with."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import ray
+
+from lifecycle.artifact import load_artifact
+from lifecycle.events import read_items, read_shard, shard_paths
+from lifecycle.folders import read_manifest, verify
+from lifecycle.member import read_member
+from tests.conftest import TinyShop
+from training.evaluate import EvaluateConfig, evaluate
+from training.prepare import PrepareConfig, prepare
+
+pytestmark = pytest.mark.integration
+SAMPLE = 12
+VALUE = {"persistence", "bgnbd_gg", "lightgbm", "text_llama"}
+RANKERS = {"popularity", "personal_frequency"}
+VALUE_METRICS = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
+                 "coverage_95", "customers_per_second", "ci"}  # fmt: skip
+RANK_METRICS = {"hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers"}
+
+
+@pytest.fixture(scope="module")
+def member(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text_llama of a few steps, trained inside this process."""
+    from training.recipe import TrainConfig
+    from training.trainer import fit
+
+    config = {
+        "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
+        "lora": {"rank": 4, "alpha": 8}, "max_tokens": 400, "dtype": "fp32", "attention": "eager",
+        "global_batch": 8, "micro_batch": 8, "max_steps": 10, "validation_rows": 16, "checkpoint_every_steps": 10,
+        "num_workers": 0, "output": tmp_path_factory.mktemp("text"),
+    }  # fmt: skip
+    recipe = TrainConfig.model_validate(config)
+    fit(recipe)
+    return recipe.output / "member"
+
+
+@pytest.fixture(scope="module")
+def config(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
+    """The recipe of the arena, sized for tests."""
+    return EvaluateConfig.model_validate({
+        "data": tiny_shop.data, "examples": tiny_shop.examples, "members": {"text_llama": member},
+        "clv": {"period_days": 30, "num_periods": 3}, "rerank_customers": SAMPLE, "untrained_customers": 30,
+        "probe_rows": 40, "num_resamples": 20, "output": tmp_path_factory.mktemp("arena"),
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def arena(config: EvaluateConfig) -> Iterator[Path]:
+    """The finished arena's folder."""
+    evaluate(config)
+    yield config.output
+    ray.shutdown()
+
+
+def test_metrics_hold_every_model_group_and_key(arena: Path) -> None:
+    metrics = json.loads((arena / "metrics.json").read_text())
+    assert (metrics["cutoff"], metrics["horizon_days"]) == ("2024-10-30", 60)
+    assert set(metrics["models"]) == VALUE and metrics["champion"] in VALUE
+    for entry in metrics["models"].values():
+        assert set(entry) == VALUE_METRICS
+        assert set(entry["ci"]) == VALUE_METRICS - {"ci", "customers_per_second"}
+    groups = metrics["recommendation"]["next_basket"]
+    assert set(groups) == {"all", "new", "thin", "rich", "repeat_items", "new_items"}
+    names = RANKERS | {f"{name}@sample" for name in (*RANKERS, "retriever")} | {"text_llama_rerank"}
+    for group in groups.values():
+        assert set(group) == names
+        assert all(set(row) == RANK_METRICS for row in group.values())
+    sampled = {row["num_customers"] for name, row in groups["all"].items() if name not in RANKERS}
+    assert sampled == {SAMPLE}
+    verdict = metrics["fine_tuning"]
+    assert verdict["num_customers"] == 30
+    assert len(verdict["text_llama_minus_untrained_probe"]["rmse"]) == 3
+    assert "What fine-tuning bought" in (arena / "report.html").read_text()
+
+
+def test_predictions_have_a_row_per_test_customer_and_model(arena: Path, tiny_shop: TinyShop) -> None:
+    frame = pl.read_parquet(arena / "predictions.parquet")
+    assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
+                             "actual_net"]  # fmt: skip
+    test = pl.read_parquet(tiny_shop.examples / "test.parquet")
+    for (_,), rows in frame.group_by("model"):
+        assert rows["customer_id"].equals(test["customer_id"])
+        assert rows["actual"].equals(test["target"], check_names=False)
+    assert np.isfinite(frame.select(pl.col(pl.Float64)).to_numpy()).all()
+
+
+def test_rankings_have_twenty_items_per_customer_and_model(arena: Path, tiny_shop: TinyShop) -> None:
+    frame = pl.read_parquet(arena / "rankings.parquet")
+    assert frame.columns == ["customer_id", "task", "model", "rank", "item_id", "score"]
+    assert set(frame["task"]) == {"next_basket"}
+    lists = frame.group_by("model", "customer_id").agg(pl.col("rank").sort(), pl.col("item_id"))
+    assert lists["rank"].to_list() == [list(range(1, 21))] * lists.height
+    catalogue = set(read_items(tiny_shop.data)["item_id"])
+    assert all(len(set(items)) == 20 and set(items) <= catalogue for items in lists["item_id"])
+    customers = {model: set(rows["customer_id"]) for (model,), rows in lists.group_by("model")}
+    sample = customers["text_llama_rerank"]
+    assert len(sample) == SAMPLE and sample < customers["popularity"]
+    for name in RANKERS:
+        assert customers[f"{name}@sample"] == sample
+        full, part = (frame.filter(pl.col("model") == model).drop("model") for model in (name, f"{name}@sample"))
+        assert full.filter(pl.col("customer_id").is_in(list(sample))).equals(part)
+
+
+def test_artifact_carries_the_member_and_it_predicts_what_was_judged(
+    arena: Path, member: Path, tiny_shop: TinyShop
+) -> None:
+    from lifecycle.predict import load_value_predictor
+
+    artifact = load_artifact(arena / "artifact")
+    manifest = read_member(artifact.member)
+    assert manifest["identity"] == read_manifest(member, "member")["identity"]
+    assert artifact.manifest["base_model"] == manifest["base_model"]
+    base = manifest["base_model"]
+    assert isinstance(base, dict)
+    predictor = load_value_predictor(artifact.member, base["path"], "eager", 400)
+    test = pl.read_parquet(tiny_shop.examples / "test.parquet")
+    judged = pl.read_parquet(arena / "predictions.parquet").filter(pl.col("model") == "text_llama")["predicted"]
+    prompts = test["prompt"].to_list()
+    np.testing.assert_allclose(predictor.expected_spend(prompts[:20]), judged[:20].to_numpy(), rtol=1e-5)
+    alone = [predictor.expected_spend([prompt])[0] for prompt in prompts[:20]]
+    np.testing.assert_allclose(alone, judged[:20].to_numpy(), rtol=1e-5)
+    assert predictor.expected_spend([]).shape == (0,)
+
+
+def test_llama_as_champion_serves_and_scores_alike(
+    arena: Path, config: EvaluateConfig, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    from serving.predictor import CustomerQuery, Predictor
+    from training.score import ScoreConfig, score
+
+    models = ("popularity",)  # of the value models only the member is left
+    alone = {"models": models, "untrained_customers": 0, "output": tmp_path / "arena"}
+    evaluate(config.model_copy(update=alone))
+    artifact = tmp_path / "arena" / "artifact"
+    assert load_artifact(artifact).settings.champion == "text_llama"
+    as_of = datetime(2024, 4, 1, tzinfo=UTC)
+    score(ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores", as_of=as_of))
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").head(25)
+    events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
+    by_customer = events.partition_by("customer_id", as_dict=True)
+    predictor = Predictor(artifact)
+    answers = predictor.value([CustomerQuery(name, by_customer[(name,)], {}, as_of) for name in scores["customer_id"]])
+    np.testing.assert_allclose(scores["clv"].to_numpy(), [answer["clv"] for answer in answers], rtol=1e-5)
+    assert {answer["model"] for answer in answers} == {"text_llama"}
+    json.dumps(answers, allow_nan=False)
+
+
+def test_evaluating_again_changes_nothing_and_other_inputs_are_refused(
+    arena: Path, config: EvaluateConfig, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in arena.rglob("*") if path.is_file()}
+    evaluate(config)
+    evaluate(config.model_copy(update={"num_workers": 1}))
+    assert {path: path.stat().st_mtime_ns for path in arena.rglob("*") if path.is_file()} == before
+    verify(arena / "artifact", "artifact")
+    with pytest.raises(ValueError, match="made from another config"):
+        evaluate(config.model_copy(update={"seed": 1}))
+
+    recipe = PrepareConfig.load(tiny_shop.examples / "prepare.yaml")
+    others = recipe.model_copy(update={"horizon_days": 30, "test_cutoff": None, "output": tmp_path / "examples"})
+    prepare(others)
+    with pytest.raises(ValueError, match="trained on other examples"):
+        evaluate(config.model_copy(update={"examples": tmp_path / "examples", "output": tmp_path / "new"}))
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,157 @@
+"""The value arena: who becomes champion, what is fitted on what, and shops where models cannot be fitted."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lifecycle.features import FEATURES
+from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
+from tests.conftest import TinyShop
+from training.arena_recipe import VALUE_MODELS, EvaluateConfig
+from training.arena_value import (
+    Entry,
+    ExampleSets,
+    cheap_entries,
+    choose_champion,
+    fine_tuning_verdict,
+    judge,
+    predictions_frame,
+    read_example_sets,
+)
+
+ACTUAL = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
+
+
+def sets_of(selection: np.ndarray, test: np.ndarray) -> ExampleSets:
+    frames = [
+        pl.DataFrame({"customer_id": [f"c{row}" for row in range(len(spent))], "target": spent, "actual_net": spent})
+        for spent in (selection, selection, test)
+    ]
+    return ExampleSets(*frames, horizon_days=60)
+
+
+def entry(selection: np.ndarray, speed: float = 100.0, test: np.ndarray = ACTUAL) -> Entry:
+    return Entry(selection, test, speed)
+
+
+def champion_of(budget: float | None = None, **entries: Entry) -> str:
+    return choose_champion(entries, sets_of(ACTUAL, ACTUAL), budget)[0]
+
+
+def test_champion_has_the_least_rmse_among_those_of_fair_bias() -> None:
+    biased, rough = entry(ACTUAL * 1.15), entry(ACTUAL[::-1])
+    assert champion_of(biased=biased, rough=rough) == "rough"
+    assert champion_of(biased=biased, rough=rough, good=entry(ACTUAL + 1)) == "good"
+
+
+def test_without_a_fair_model_the_fairest_wins() -> None:
+    assert champion_of(double=entry(ACTUAL * 2), third=entry(ACTUAL / 3), more=entry(ACTUAL * 1.2)) == "more"
+
+
+def test_ties_in_rmse_go_to_the_lower_decile_mape() -> None:
+    high, low = np.array([0.0, 10, 20, 30, 45]), np.array([0.0, 15, 20, 30, 40])  # both are off by 5 once
+    assert champion_of(low=entry(low), high=entry(high)) == "high"
+
+
+def test_budget_rules_out_slow_models_and_says_where_none_is_left() -> None:
+    slow, fast = entry(ACTUAL, speed=3.0), entry(ACTUAL[::-1], speed=1000.0)
+    assert champion_of(slow=slow, fast=fast) == "slow"
+    assert champion_of(50.0, slow=slow, fast=fast) == "fast"
+    with pytest.raises(ValueError, match="score_budget_customers_per_second 5000"):
+        champion_of(5000.0, slow=slow, fast=fast)
+
+
+def test_champion_does_not_depend_on_the_test_window() -> None:
+    names = {"a": entry(ACTUAL + 1, test=ACTUAL * 9), "b": entry(ACTUAL[::-1], test=ACTUAL)}
+    assert choose_champion(names, sets_of(ACTUAL, ACTUAL), None) == choose_champion(
+        names, sets_of(ACTUAL, ACTUAL * 7), None
+    )
+
+
+def test_selection_without_any_spend_still_has_a_champion() -> None:
+    zero = np.zeros(5)
+    assert choose_champion({"a": entry(zero)}, sets_of(zero, zero), None)[0] == "a"
+
+
+def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: TinyShop) -> None:
+    sets = read_example_sets(tiny_shop.examples, 60)
+    assert not set(sets.train["customer_id"]) & set(sets.selection["customer_id"])
+    entries, fitted = cheap_entries(sets, VALUE_MODELS, seed=0)
+    assert tuple(entries) == VALUE_MODELS and fitted.btyd is not None and fitted.trees is not None
+    without = fit_lightgbm(sets.train, seed=0)
+    np.testing.assert_array_equal(entries["lightgbm"].selection, lightgbm_value(without, sets.selection))
+    np.testing.assert_array_equal(entries["lightgbm"].test, lightgbm_value(fitted.trees, sets.test))
+
+
+def test_outcomes_of_the_test_window_change_no_prediction(tiny_shop: TinyShop) -> None:
+    sets = read_example_sets(tiny_shop.examples, 60)
+    shuffled = sets.test.with_columns(pl.col("target").shuffle(seed=1), num_orders_ahead=pl.lit(0))
+    changed = ExampleSets(sets.train, sets.selection, shuffled, 60)
+    for name, one in cheap_entries(sets, VALUE_MODELS, seed=0)[0].items():
+        other = cheap_entries(changed, (name,), seed=0)[0][name]
+        np.testing.assert_array_equal(one.test, other.test)
+        np.testing.assert_array_equal(one.selection, other.selection)
+
+
+def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
+    tiny_shop: TinyShop, caplog: pytest.LogCaptureFixture
+) -> None:
+    sets = read_example_sets(tiny_shop.examples, 60)
+    changes = {"btyd_frequency": 0.0, "btyd_recency": 0.0, "num_order_days": 1.0, "total_spend": 0.0, "target": 0.0}
+    poor = [
+        rows.with_columns(pl.lit(value).alias(name) for name, value in changes.items())
+        for rows in (sets.train, sets.selection, sets.test)
+    ]
+    entries, fitted = cheap_entries(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
+    assert list(entries) == ["persistence"]
+    assert (fitted.btyd, fitted.trees) == (None, None)
+    assert "bgnbd_gg is left out" in caplog.text and "lightgbm is left out" in caplog.text
+
+
+def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() -> None:
+    random = np.random.default_rng(0)
+    spent = random.gamma(1.0, 20.0, 300)
+    sets = sets_of(spent, spent)
+    entries = {"good": Entry(spent * 1.01, spent * 0.99, 10.0), "flat": Entry(spent * 0 + 20, spent * 0 + 20, 10.0)}
+    judge(entries, sets, num_resamples=20, seed=0)
+    wanted = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
+              "coverage_95", "customers_per_second", "ci"}  # fmt: skip
+    assert set(entries["good"].metrics) == wanted
+    assert entries["good"].metrics["bias"] == pytest.approx(0.99)
+    assert entries["flat"].metrics["spearman"] is None
+    frame = predictions_frame(entries, sets)
+    assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
+                             "actual_net"]  # fmt: skip
+    assert frame.height == 600 and frame.select("customer_id", "model").is_unique().all()
+    ends = frame.select("low_95", "low_80", "predicted", "high_80", "high_95").to_numpy()
+    assert (np.diff(ends, axis=1) >= 0).all()
+
+
+def test_verdict_tells_a_useful_model_from_a_useless_probe() -> None:
+    random = np.random.default_rng(0)
+    spent = random.gamma(1.0, 20.0, 400)
+    features = pl.DataFrame({name: np.zeros(400) for name in FEATURES})
+    train = pl.concat([sets_of(spent, spent).train, features], how="horizontal")
+    sets = ExampleSets(train, train, train, 60)
+    sample, noise = np.arange(200), random.normal(size=(400, 8))
+    verdict = fine_tuning_verdict(sets, sample, spent * 1.05, np.arange(400), noise, noise[:200], seed=0)
+    for other in ("untrained_probe", "ridge_same_numbers"):
+        difference = verdict[f"text_llama_minus_{other}"]
+        assert isinstance(difference, dict)
+        assert difference["rmse"][2] < 0 < difference["gini"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": ["lightgmb"]}, "no model 'lightgmb'"),
+        ({"members": {"sequence": "x"}}, "no member 'sequence'"),
+        ({"num_candidates": 10}, "num_candidates"),
+    ],
+)
+def test_recipes_with_unknown_names_are_refused(change: dict[str, object], message: str) -> None:
+    places = {"data": Path("a"), "examples": Path("b"), "output": Path("c")}
+    with pytest.raises(ValueError, match=message):
+        EvaluateConfig.model_validate(places | change)

@@ -1,0 +1,106 @@
+"""Lifetime value: the identities of the contract, the bounds, and a customer worked by hand."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lifecycle.value.baselines import Btyd, btyd_curve
+from lifecycle.value.clv import PRIOR_DAYS, CostRates, CustomerValues, customer_values, fit_cost_rates
+from lifecycle.value.formula import ClvSettings
+from tests.test_baselines import MODEL, customer
+
+HORIZON = 60
+SETTINGS = ClvSettings(period_days=30, num_periods=4, annual_discount_rate=0.1)
+NO_COSTS = CostRates(refund_rate=0.0, mean_spend=50.0, service_per_day=0.0, marketing_per_day=0.0)
+
+
+def many(num_customers: int = 200) -> pl.DataFrame:
+    """Customers of all kinds: one order or many, free ones, refunds above their spend, costs above it."""
+    random = np.random.default_rng(1)
+    frequency = random.integers(0, 12, num_customers).astype(float)
+    age = random.uniform(1, 400, num_customers)
+    frame = pl.concat([customer()] * num_customers)
+    return frame.with_columns(
+        btyd_frequency=pl.Series(frequency),
+        btyd_age=pl.Series(age),
+        btyd_recency=pl.Series(np.where(frequency > 0, random.uniform(0, age), 0.0)),
+        num_order_days=pl.Series(frequency + 1),
+        total_spend=pl.Series(random.choice([0.0, 0.001, 20.0, 1e7], num_customers)),
+        total_refunded=pl.Series(random.choice([0.0, 5.0, 100.0], num_customers)),
+        total_service_cost=pl.Series(random.choice([0.0, 300.0], num_customers)),
+        total_marketing_cost=pl.Series(random.choice([0.0, 50.0], num_customers)),
+        tenure_days=pl.Series(age),
+    )
+
+
+def values_of(examples: pl.DataFrame, total: np.ndarray, btyd: Btyd | None, costs: CostRates) -> CustomerValues:
+    bounds = {0.8: (0.5 * total, 2.0 * total), 0.95: (np.zeros_like(total), 3.7 * total)}
+    return customer_values(examples, total, bounds, btyd, costs, SETTINGS, HORIZON)
+
+
+@pytest.mark.parametrize("btyd", [MODEL, None])
+def test_identities_of_value_revenue_and_orders(btyd: Btyd | None) -> None:
+    examples = many()
+    total = np.random.default_rng(2).choice([0.0, 0.01, 30.0, 1e6], examples.height)
+    values = values_of(examples, total, btyd, fit_cost_rates(examples))
+    np.testing.assert_allclose(values.revenue, values.period_revenue.sum(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(values.revenue, values.expected_orders * values.expected_order_value, rtol=1e-9)
+    np.testing.assert_allclose(values.clv, values.period_discounted.sum(axis=1), rtol=1e-9)
+    costs = values.refunds + values.service_cost + values.marketing_cost
+    np.testing.assert_allclose(values.period_cost.sum(axis=1), costs, rtol=1e-9)
+    for name, column in vars(values).items():
+        if isinstance(column, np.ndarray):
+            assert np.isfinite(column).all(), name
+    assert ((values.p_active >= 0) & (values.p_active <= 1)).all()
+    assert ((values.churn_probability >= 0) & (values.churn_probability <= 1)).all()
+
+
+@pytest.mark.parametrize("btyd", [MODEL, None])
+def test_bounds_hold_the_value_and_each_other_also_where_costs_exceed_revenue(btyd: Btyd | None) -> None:
+    examples = many()
+    total = np.random.default_rng(3).uniform(0, 40, examples.height)
+    bounds = {0.8: (total, total), 0.95: (0.3 * total, total)}  # a bound may be the value itself
+    values = customer_values(examples, total, bounds, btyd, fit_cost_rates(examples), SETTINGS, HORIZON)
+    assert (values.clv < 0).any() and (values.clv > 0).any()
+    (low_80, high_80), (low_95, high_95) = values.clv_bounds[0.8], values.clv_bounds[0.95]
+    ordered = np.stack([low_95, low_80, values.clv, high_80, high_95])
+    assert (np.diff(ordered, axis=0) >= 0).all()
+
+
+def test_bounds_are_the_values_of_the_bounding_totals() -> None:
+    examples, costs = many(20), fit_cost_rates(many(20))
+    total = np.linspace(1, 50, 20)
+    values = values_of(examples, total, MODEL, costs)
+    np.testing.assert_allclose(values.clv_bounds[0.8][0], values_of(examples, 0.5 * total, MODEL, costs).clv)
+    np.testing.assert_allclose(values.clv_bounds[0.95][1], values_of(examples, 3.7 * total, MODEL, costs).clv)
+
+
+def test_total_is_spread_by_the_curve_within_the_horizon_and_goes_on_beyond() -> None:
+    values = values_of(customer(), np.array([80.0]), MODEL, NO_COSTS)
+    curve = btyd_curve(MODEL, customer(), np.array([30.0, 60.0, 90.0, 120.0]))[0]
+    np.testing.assert_allclose(values.period_revenue[0], 80.0 * np.diff(curve, prepend=0.0) / curve[1])
+    np.testing.assert_allclose(values.period_revenue[0, :2].sum(), 80.0)
+    assert values.extrapolated.tolist() == [False, False, True, True]
+
+
+def test_without_btyd_a_customer_by_hand() -> None:
+    examples = customer(tenure_days=100.0, total_refunded=9.0, total_service_cost=19.0)
+    costs = CostRates(refund_rate=0.0, mean_spend=90.0, service_per_day=0.0, marketing_per_day=0.1)
+    values = values_of(examples, np.array([60.0]), None, costs)
+    refund_rate, service = 9.0 / 180.0, 19.0 / (100 + PRIOR_DAYS)  # half the shop's rate of nothing
+    marketing = 0.1 * PRIOR_DAYS / (100 + PRIOR_DAYS)
+    margin = 30.0 * (1 - refund_rate) - 30 * (service + marketing)
+    period = 1.1 ** (30 / 365)
+    np.testing.assert_allclose(values.period_revenue, [[30.0] * 4])
+    np.testing.assert_allclose(values.clv, [sum(margin / period**t for t in (1, 2, 3, 4))])
+    np.testing.assert_allclose(values.expected_order_value, [30.0])
+    np.testing.assert_allclose(values.expected_orders, [4.0])
+    assert (values.p_active[0], values.churn_probability[0]) == (1.0, 0.0)
+
+
+def test_shop_without_money_has_rates_and_no_value() -> None:
+    examples = pl.concat([customer(total_spend=0.0, tenure_days=0.0)] * 3)
+    costs = fit_cost_rates(examples)
+    values = values_of(examples, np.zeros(3), None, costs)
+    assert (costs.refund_rate, costs.service_per_day) == (0.0, 0.0)
+    assert values.clv.tolist() == [0.0] * 3 and values.expected_orders.tolist() == [0.0] * 3

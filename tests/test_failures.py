@@ -1,0 +1,32 @@
+"""What failed workers mean: mistakes are not tried again, losses are, and both end in one line."""
+
+import logging
+
+import pytest
+from ray.train import ControllerError, WorkerGroupError
+
+from training.failures import StopAtMistakes, failure_line
+
+
+def test_mistake_found_by_a_worker_is_not_tried_again() -> None:
+    """Ray Train gives up at an error of its controller that is not one of starting workers."""
+    errors = {0: RuntimeError("Connection closed by peer"), 1: ValueError("max_tokens is 10")}
+    with pytest.raises(ControllerError) as raised:
+        StopAtMistakes().after_exception(None, errors)
+    assert failure_line(raised.value) == "max_tokens is 10"
+
+
+def test_lost_worker_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        StopAtMistakes().after_exception(None, {1: RuntimeError("Traceback:\n  ...\nThe actor died.\n")})
+    assert [record.getMessage() for record in caplog.records] == ["worker 1 failed: The actor died."]
+
+
+def test_too_many_losses_end_in_one_line() -> None:
+    error = WorkerGroupError("Traceback\n" * 50, {1: RuntimeError("Traceback:\n  ...\nThe actor died.\n")})
+    assert failure_line(error) == "worker 1 failed once more than max_failures allows: The actor died."
+
+
+def test_workers_that_do_not_start_end_in_one_line() -> None:
+    error = ControllerError(RuntimeError("The worker group startup timed out after 10 seconds."))
+    assert failure_line(error) == "the workers did not start: The worker group startup timed out after 10 seconds."

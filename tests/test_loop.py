@@ -1,0 +1,133 @@
+"""The training loop inside one process: which rows a step takes, accumulation, validation."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from scipy import stats
+
+from tests.conftest import TinyShop
+from tests.test_run import kept_process_state
+from training.recipe import TrainConfig
+from training.zero import build_cpu_op, set_environment
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deepspeed_environment() -> Iterator[None]:
+    """What a worker's shim does before it imports the loop."""
+    with kept_process_state():
+        set_environment("cpu")
+        build_cpu_op()
+        yield
+
+
+@pytest.fixture
+def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> TrainConfig:
+    return TrainConfig.model_validate(
+        {
+            "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
+            "lora": {"rank": 4}, "max_tokens": 320, "dtype": "fp32", "attention": "eager", "global_batch": 20,
+            "micro_batch": 4, "epochs": 3, "validation_rows": 10, "num_workers": 0, "output": tmp_path,
+        }
+    )  # fmt: skip
+
+
+def test_every_epoch_takes_every_row_once(config: TrainConfig, tiny_shop: TinyShop) -> None:
+    from training.loop import start_run
+
+    run = start_run(config.model_dump(mode="json"))
+    num_rows = pl.read_parquet(tiny_shop.examples / "train.parquet").height
+    assert num_rows % config.global_batch, "steps must reach over the end of an epoch for this test to mean anything"
+    assert run.num_steps == 3 * num_rows // 20
+    taken = np.concatenate([run.batch_rows(step) for step in range(run.num_steps)])
+    epochs = [taken[:num_rows], taken[num_rows : 2 * num_rows]]
+    for rows in epochs:
+        assert sorted(rows) == list(range(num_rows))
+    assert (epochs[0] != epochs[1]).any() and (epochs[0] != np.arange(num_rows)).any()
+
+
+def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> None:
+    """So every worker knows its share, and a resumed run takes what the lost one would have taken."""
+    from training.loop import start_run
+
+    first = start_run(config.model_dump(mode="json"))
+    in_order = [first.batch_rows(step) for step in range(30)]
+    other = start_run(config.model_dump(mode="json") | {"max_steps": 30})
+    for step in (29, 17, 18, 0):
+        np.testing.assert_array_equal(other.batch_rows(step), in_order[step])
+    shares = [in_order[17][rank::4] for rank in range(4)]
+    assert sorted(np.concatenate(shares)) == sorted(in_order[17]) and {len(share) for share in shares} == {5}
+    reseeded = start_run(config.model_dump(mode="json") | {"seed": 1})
+    assert (reseeded.batch_rows(17) != in_order[17]).any()
+
+
+def test_micro_batches_times_accumulation_do_not_change_the_losses(config: TrainConfig) -> None:
+    from training.loop import start_run
+
+    losses = {}
+    for micro_batch in (4, 2, 1):
+        settings = config.model_dump(mode="json") | {"global_batch": 4, "micro_batch": micro_batch, "max_steps": 6}
+        run = start_run(settings)
+        losses[micro_batch] = []
+        for step in range(6):
+            run.take_step(step)
+            losses[micro_batch].append(run.loss)
+    assert len(set(losses[4])) == 6
+    np.testing.assert_allclose(losses[2], losses[4], rtol=1e-4)
+    np.testing.assert_allclose(losses[1], losses[4], rtol=1e-4)
+
+
+def test_validation_before_training_is_that_of_one_lognormal_for_all(config: TrainConfig, tiny_shop: TinyShop) -> None:
+    from training.loop import start_run
+
+    run = start_run(config.model_dump(mode="json") | {"validation_rows": 10**6})
+    found = run.validate()
+    train, val = (
+        pl.read_parquet(tiny_shop.examples / f"{part}.parquet")["target"].to_numpy() for part in ("train", "val")
+    )
+    buyers = train[train > 0]
+    share, logs = (len(buyers) + 1) / (len(train) + 2), np.log(buyers)
+    sigma, scale = logs.std(ddof=1), np.exp(logs.mean())
+    spent = val[val > 0]
+    # The loss is in units of the scale: densities there are `scale` times as large.
+    density = stats.lognorm.logpdf(spent, s=sigma, scale=scale) + np.log(scale)
+    loss = -(len(spent) * np.log(share) + density.sum() + (len(val) - len(spent)) * np.log(1 - share)) / len(val)
+    assert found["val_loss"] == pytest.approx(loss, rel=1e-4)
+    mean = share * stats.lognorm.mean(s=sigma, scale=scale)
+    assert found["val_rmse"] == pytest.approx(np.sqrt(((val - mean) ** 2).mean()), rel=1e-4)
+
+
+def test_prompt_over_max_tokens_ends_the_run_before_its_first_step(config: TrainConfig) -> None:
+    from training.loop import start_run
+
+    with pytest.raises(ValueError, match=r"max_tokens is 100, but a prompt has \d+ tokens"):
+        start_run(config.model_dump(mode="json") | {"max_tokens": 100})
+    assert not (config.output / "progress.jsonl").exists()
+
+
+def test_learning_rate_warms_up_and_decays_for_decoder_and_head(config: TrainConfig) -> None:
+    from training.loop import start_run
+
+    settings = config.model_dump(mode="json") | {"global_batch": 4, "max_steps": 40}
+    settings["optimizer"] = {
+        "learning_rate": 1e-3,
+        "head_learning_rate": 4e-3,
+        "warmup_share": 0.25,
+        "final_share": 0.1,
+    }
+    run = start_run(settings)
+    rates = []
+    for step in range(40):
+        run.take_step(step)
+        rates.append([group["lr"] for group in run.engine.optimizer.param_groups])
+    decoder, head = np.array(rates).T
+    np.testing.assert_allclose(head, 4 * decoder, rtol=1e-6)
+    assert decoder.argmax() in (9, 10) and decoder.max() == pytest.approx(1e-3, rel=0.02)
+    assert (np.diff(decoder[:9]) > 0).all() and (np.diff(decoder[11:]) < 0).all()
+    assert decoder[-1] == pytest.approx(1e-4, rel=0.05)
+    halfway = 1e-3 * (0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * 0.5)))
+    assert decoder[24] == pytest.approx(halfway, rel=0.06)
+    assert torch.isfinite(torch.tensor(run.loss))

@@ -1,0 +1,220 @@
+"""The decoder with its value head: padding, adapters, saving and loading, token batches, learning."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, GPT2Model
+
+from lifecycle.lora import LoraSettings
+from lifecycle.model import (
+    TextValueModel,
+    ValueHead,
+    load_tokenizer,
+    load_value_model,
+    new_value_model,
+    pad_tokens,
+    save_value_model,
+    token_batches,
+    trained_state,
+)
+from lifecycle.value.ziln import starting_logits, ziln_loss
+
+PROMPTS = ["Spend 10", "Spend 20, then 30", "Last: none, buys tea and bread", "x"]
+TARGETS = torch.tensor([0.0, 2.5, 0.4, 7.0])
+
+
+@pytest.fixture(scope="module")
+def gpt2_base_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 with random weights, whose layers are named otherwise and are not nn.Linear."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    load_tokenizer(tiny_base_model).save_pretrained(folder)
+    torch.manual_seed(1)
+    GPT2Model(GPT2Config(vocab_size=259, n_positions=256, n_embd=32, n_layer=3, n_head=2)).save_pretrained(folder)
+    return folder
+
+
+def model_with_a_trained_look(base_model: Path, lora: LoraSettings | None) -> TextValueModel:
+    """A model whose adapters (zero at first) and head differ from what they start as."""
+    torch.manual_seed(2)
+    model = new_value_model(base_model, lora, torch.float32, "eager").eval()
+    with torch.no_grad():
+        for parameter in trained_state(model).values():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def batch(base_model: Path, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-padded ids and mask of some prompts."""
+    tokenizer = load_tokenizer(base_model)
+    return pad_tokens(tokenizer(prompts)["input_ids"], tokenizer.pad_token_id)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_padding_does_not_change_logits(tiny_base_model: Path, attention: str) -> None:
+    model = model_with_a_trained_look(tiny_base_model, LoraSettings(rank=2))
+    model.decoder.set_attn_implementation(attention)  # type: ignore[operator]
+    with torch.inference_mode():
+        together = model(*batch(tiny_base_model, PROMPTS))
+        alone = torch.cat([model(*batch(tiny_base_model, [prompt])) for prompt in PROMPTS])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    assert together[:, 1].std() > 1e-3  # the prompts do differ
+
+
+def test_head_reads_the_last_real_token(tiny_base_model: Path) -> None:
+    model = model_with_a_trained_look(tiny_base_model, LoraSettings(rank=2))
+    ids, mask = batch(tiny_base_model, PROMPTS)
+    lengths = [len(prompt.encode()) for prompt in PROMPTS]  # the tokenizer has one token per byte
+    with torch.inference_mode():
+        hidden = model.decoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        last = torch.stack([hidden[row, length - 1] for row, length in enumerate(lengths)])
+        torch.testing.assert_close(model(ids, mask), model.head(last))
+
+
+@pytest.mark.parametrize(("num_layers", "layers"), [(1, {1}), (2, {0, 1}), (None, {0, 1})])
+def test_lora_adapts_named_targets_of_the_top_layers_only(
+    tiny_base_model: Path, num_layers: int | None, layers: set[int]
+) -> None:
+    lora = LoraSettings(rank=2, targets=("q_proj", "down_proj"), num_layers=num_layers)
+    model = new_value_model(tiny_base_model, lora, torch.float32, "eager")
+    adapted = {name.rpartition(".lora_")[0] for name in trained_state(model) if "lora_" in name}
+    expected = {f"{layer}.self_attn.q_proj" for layer in layers} | {f"{layer}.mlp.down_proj" for layer in layers}
+    assert {name.partition("layers.")[2] for name in adapted} == expected
+    assert {name for name in trained_state(model) if "lora_" not in name} == {"head.linear.weight", "head.linear.bias"}
+
+
+def test_lora_reaches_the_fused_attention_of_gpt2(gpt2_base_model: Path) -> None:
+    lora = LoraSettings(rank=2, targets=("c_attn",), num_layers=2)
+    state = trained_state(new_value_model(gpt2_base_model, lora, torch.float32, "eager"))
+    shapes = {name.partition("h.")[2]: tuple(value.shape) for name, value in state.items() if "lora_" in name}
+    assert shapes == {
+        f"{layer}.attn.c_attn.lora_{part}.default.weight": shape
+        for layer in (1, 2)
+        for part, shape in (("A", (2, 32)), ("B", (96, 2)))
+    }
+
+
+def test_unknown_lora_target_is_refused_with_what_there_is(tiny_base_model: Path, gpt2_base_model: Path) -> None:
+    for base_model, targets, there in (
+        (tiny_base_model, ("c_attn",), "'down_proj', 'gate_proj', 'k_proj', 'o_proj', 'q_proj', 'up_proj', 'v_proj'"),
+        (tiny_base_model, ("q_proj", "qq_proj"), "'q_proj'"),
+        (gpt2_base_model, ("q_proj",), "'c_attn', 'c_fc', 'c_proj'"),
+    ):
+        with pytest.raises(ValueError, match=rf"lora.targets are .*{targets[-1]}.* layers have \[.*{there}"):
+            new_value_model(base_model, LoraSettings(targets=targets), torch.float32, "eager")
+
+
+def test_more_lora_layers_than_the_model_has_are_refused(tiny_base_model: Path) -> None:
+    with pytest.raises(ValueError, match="lora.num_layers is 3; the base model has 2 layers"):
+        new_value_model(tiny_base_model, LoraSettings(num_layers=3), torch.float32, "eager")
+
+
+@pytest.mark.parametrize("case", ["llama", "llama, top layer", "gpt2", "llama, all weights", "gpt2, all weights"])
+def test_loaded_model_equals_the_saved_one(
+    tiny_base_model: Path, gpt2_base_model: Path, tmp_path: Path, case: str
+) -> None:
+    base_model = gpt2_base_model if case.startswith("gpt2") else tiny_base_model
+    targets = ("c_attn", "c_proj") if case.startswith("gpt2") else ("q_proj", "up_proj")
+    lora = LoraSettings(rank=3, alpha=6, targets=targets, num_layers=1 if "top" in case else None)
+    model = model_with_a_trained_look(base_model, None if "all" in case else lora)
+    state = {name: value.clone() for name, value in trained_state(model).items()}
+    save_value_model(model, state, 12.5, tmp_path)
+    loaded, scale = load_value_model(tmp_path, base_model, torch.float32, "eager")
+    inputs = batch(base_model, PROMPTS)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(*inputs), model(*inputs), rtol=1e-5, atol=1e-5)
+        untrained = new_value_model(base_model, None, torch.float32, "eager")(*inputs)
+    assert (loaded(*inputs) - untrained).abs().max() > 1e-2
+    assert scale == 12.5 and not loaded.training
+
+
+def test_saving_writes_the_given_state_not_the_module(tiny_base_model: Path, tmp_path: Path) -> None:
+    """Under ZeRO-3 the module's own weights are shards; only the gathered state is whole."""
+    model = model_with_a_trained_look(tiny_base_model, LoraSettings(rank=2))
+    inputs = batch(tiny_base_model, PROMPTS)
+    with torch.inference_mode():
+        expected = model(*inputs)
+    state = copy.deepcopy(trained_state(model))
+    with torch.no_grad():
+        for parameter in trained_state(model).values():
+            parameter.zero_()
+    save_value_model(model, state, 1.0, tmp_path)
+    loaded, _ = load_value_model(tmp_path, tiny_base_model, torch.float32, "eager")
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(*inputs), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_lora_member_holds_no_base_weights(tiny_base_model: Path, tmp_path: Path) -> None:
+    model = model_with_a_trained_look(tiny_base_model, LoraSettings(rank=2))
+    save_value_model(model, trained_state(model), 1.0, tmp_path)
+    numbers = 2 * (2 * 64 + 2 * 64) + 2 * (2 * 64 + 2 * 32)  # two layers; q_proj is 64 x 64, v_proj 32 x 64
+    assert (tmp_path / "adapter_model.safetensors").stat().st_size == pytest.approx(4 * numbers, abs=2000)
+
+
+def test_token_batches_give_every_prompt_once(tiny_base_model: Path) -> None:
+    tokenizer = load_tokenizer(tiny_base_model)
+    prompts = ["a" * (1 + number * 7 % 13) for number in range(23)]
+    seen: list[int] = []
+    for chosen, ids, mask in token_batches(tokenizer, prompts, 20, 5):
+        assert ids.shape == mask.shape and len(chosen) <= 5
+        assert mask.sum(dim=1).tolist() == [len(prompts[position]) for position in chosen]
+        assert (ids[mask == 0] == tokenizer.pad_token_id).all()
+        seen += chosen
+    assert sorted(seen) == list(range(23))
+
+
+def test_prompt_over_max_tokens_is_refused_not_cut(tiny_base_model: Path) -> None:
+    tokenizer = load_tokenizer(tiny_base_model)
+    assert len(list(token_batches(tokenizer, ["a" * 20, "b"], 20, 5))) == 1
+    with pytest.raises(ValueError, match="a prompt has 21 tokens; max_tokens is 20"):
+        list(token_batches(tokenizer, ["a" * 21, "b"], 20, 5))
+
+
+def test_tokenizer_pads_on_the_right_whatever_the_base_model_says(tiny_base_model: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(tiny_base_model)
+    tokenizer.padding_side, tokenizer.pad_token = "left", None
+    tokenizer.save_pretrained(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert (loaded.padding_side, loaded.pad_token) == ("right", loaded.eos_token)
+
+
+def test_untrained_head_gives_every_customer_the_moments_of_the_data() -> None:
+    generator = np.random.default_rng(3)
+    spend = np.where(generator.random(4000) < 0.35, generator.lognormal(1.2, 0.7, 4000), 0.0)
+    head = ValueHead(16)
+    head.start_from(torch.tensor(spend, dtype=torch.float32))
+    logits = head(torch.randn(2, 16)).detach().double().numpy()
+    np.testing.assert_allclose(logits[0], logits[1])
+    logs = np.log(spend[spend > 0])
+    odds = np.exp(logits[0, 2]) * 0.95 / 2.0  # sigma runs from 0.05 to 3 and is 1 at logit 0
+    assert 1 / (1 + np.exp(-logits[0, 0])) == pytest.approx((spend > 0).mean(), abs=1e-3)
+    assert logits[0, 1] == pytest.approx(logs.mean(), abs=1e-5)
+    assert 0.05 + 2.95 * odds / (1 + odds) == pytest.approx(logs.std(ddof=1), abs=1e-5)
+
+
+@pytest.mark.parametrize("targets", [[0.0, 0.0, 0.0], [0.0, 3.0], [5.0, 5.0, 5.0]])
+def test_degenerate_targets_still_start_finite(targets: list[float]) -> None:
+    head = ValueHead(4)
+    head.start_from(torch.tensor(targets))
+    assert torch.isfinite(head(torch.randn(1, 4))).all()
+
+
+@pytest.mark.parametrize("lora", [LoraSettings(rank=4, alpha=8), None])
+def test_loss_falls_on_a_memorisable_batch(tiny_base_model: Path, lora: LoraSettings | None) -> None:
+    torch.manual_seed(4)
+    model = new_value_model(tiny_base_model, lora, torch.float32, "eager")
+    model.head.start_from(TARGETS)
+    inputs = batch(tiny_base_model, PROMPTS)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)
+    losses = []
+    for _ in range(80):
+        loss = ziln_loss(model(*inputs), TARGETS)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    one_for_all = ziln_loss(starting_logits(TARGETS).expand(4, 3), TARGETS).item()
+    assert losses[0] == pytest.approx(one_for_all, rel=1e-5)
+    assert losses[-1] < one_for_all - 1.5

@@ -1,0 +1,136 @@
+"""The plan of a recipe against published parameter counts, the ZeRO paper's table and a count by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.meta_model import measure_model
+from training.plan import GIB, make_plan, show_plan, stage_memory, table
+from training.recipe import TrainConfig
+
+LLAMA32_1B = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 128256, "hidden_size": 2048,
+    "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "head_dim": 64, "tie_word_embeddings": True, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+    "max_position_embeddings": 131072, "hidden_act": "silu", "attention_bias": False, "mlp_bias": False,
+    "rope_scaling": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+                     "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+}  # fmt: skip
+LLAMA31_8B = LLAMA32_1B | {
+    "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "head_dim": 128,
+    "tie_word_embeddings": False,
+}  # fmt: skip
+LLAMA32_1B_PARAMETERS = 1_235_814_400  # of the published checkpoint; its language-model head is the embedding
+LLAMA31_8B_PARAMETERS = 8_030_261_248  # of the published checkpoint, language-model head included
+
+
+def recipe(folder: Path, architecture: dict[str, object], **changes: object) -> TrainConfig:
+    (folder / "config.json").write_text(json.dumps(architecture))
+    tree = {"data": "d", "examples": "e", "output": "o", "base_model": str(folder), "lora": None, "dtype": "bf16"}
+    return TrainConfig.model_validate(tree | changes)
+
+
+def test_llama32_1b_has_its_published_parameters(tmp_path: Path) -> None:
+    sizes = measure_model(recipe(tmp_path, LLAMA32_1B))
+    assert sizes.decoder_parameters == LLAMA32_1B_PARAMETERS
+    assert sizes.head_parameters == 3 * 2048 + 3
+    assert sizes.adapter_parameters == 0
+    assert sizes.trainable_parameters == LLAMA32_1B_PARAMETERS + 3 * 2048 + 3
+
+
+def test_llama31_8b_has_its_published_parameters_without_the_language_model_head(tmp_path: Path) -> None:
+    sizes = measure_model(recipe(tmp_path, LLAMA31_8B))
+    assert sizes.decoder_parameters == LLAMA31_8B_PARAMETERS - 128256 * 4096
+
+
+def test_adapters_are_counted_by_hand(tmp_path: Path) -> None:
+    lora = {"rank": 8, "alpha": 8, "targets": ["q_proj", "v_proj", "down_proj"], "num_layers": 4}
+    sizes = measure_model(recipe(tmp_path, LLAMA32_1B, lora=lora))
+    by_hand = 4 * 8 * ((2048 + 2048) + (2048 + 512) + (8192 + 2048))
+    assert sizes.adapter_parameters == by_hand
+    assert sizes.trainable_parameters == by_hand + 3 * 2048 + 3
+
+
+def test_activations_are_counted_by_hand(tmp_path: Path) -> None:
+    hidden, key_value, intermediate, layers, prompts, tokens = 2048, 512, 8192, 16, 4, 100
+    # bf16: two norms' outputs before and after their weights, attention's output, query, key, value, and gate, up,
+    # activated gate and their product of the MLP; float32: the norms' inputs and their scales.
+    per_token = 2 * (4 * hidden + hidden + hidden + 2 * key_value + 4 * intermediate) + 2 * (4 * hidden + 4)
+    sizes = measure_model(recipe(tmp_path, LLAMA32_1B, micro_batch=prompts, max_tokens=tokens, global_batch=8))
+    assert sizes.activation_bytes == pytest.approx(prompts * tokens * layers * per_token, rel=0.02)
+
+
+def test_eager_attention_keeps_its_score_matrices(tmp_path: Path) -> None:
+    settings = {"micro_batch": 4, "global_batch": 8, "max_tokens": 100}
+    fused = measure_model(recipe(tmp_path, LLAMA32_1B, **settings)).activation_bytes
+    eager = measure_model(recipe(tmp_path, LLAMA32_1B, attention="eager", **settings)).activation_bytes
+    scores = 16 * 4 * 32 * 100 * 100  # layers x prompts x heads x tokens^2: softmax in float32, its bf16 copy
+    assert eager - fused > scores * (4 + 2)
+
+
+def test_checkpointing_keeps_the_inputs_of_layers_and_one_layer(tmp_path: Path) -> None:
+    settings = {"micro_batch": 4, "global_batch": 8, "max_tokens": 100}
+    full = measure_model(recipe(tmp_path, LLAMA32_1B, **settings)).activation_bytes
+    light = measure_model(recipe(tmp_path, LLAMA32_1B, gradient_checkpointing=True, **settings)).activation_bytes
+    assert light == 16 * 4 * 100 * 2048 * 2 + full // 16
+
+
+def test_states_agree_with_the_table_of_the_zero_paper(tmp_path: Path) -> None:
+    # Figure 1 of arXiv 1910.02054: 7.5 billion parameters on 64 GPUs need 120, 31.4, 16.6 and 1.9 GB.
+    config = recipe(tmp_path, LLAMA32_1B, num_workers=64, global_batch=512, micro_batch=8)
+    for stage, gigabytes in enumerate((120, 31.4, 16.6, 1.9)):
+        memory = stage_memory(config, stage, 7_500_000_000, 7_500_000_000, 0)
+        states = (memory.weights + memory.gradients + memory.optimizer) * GIB / 1e9
+        assert states == pytest.approx(gigabytes, abs=0.06)
+
+
+def test_frozen_weights_cost_no_gradients_and_no_optimizer(tmp_path: Path) -> None:
+    memory = stage_memory(recipe(tmp_path, LLAMA32_1B), 0, 10 * GIB, GIB, 3 * GIB)
+    assert (memory.weights, memory.gradients, memory.optimizer, memory.activations) == (20, 2, 12, 3)
+    assert (memory.peak, memory.fits) == (37, 80)  # 37 GiB are more than nine tenths of 40
+
+
+def test_offloading_moves_memory_to_the_host(tmp_path: Path) -> None:
+    zero = {"stage": 3, "offload_optimizer": True, "offload_parameters": True}
+    config = recipe(tmp_path, LLAMA31_8B, zero=zero, num_workers=4, global_batch=32, micro_batch=8)
+    memory = stage_memory(config, 3, 8 * GIB, 8 * GIB, 0)
+    assert (memory.weights, memory.gradients, memory.optimizer, memory.host) == (0, 4, 0, 4 + 24)
+
+
+def test_stage_three_needs_room_for_the_whole_weights_at_the_end(tmp_path: Path) -> None:
+    config = recipe(tmp_path, LLAMA31_8B, zero={"stage": 3}, num_workers=16, global_batch=128)
+    memory = stage_memory(config, 3, 16 * GIB, 16 * GIB, 0)
+    assert memory.peak == pytest.approx(2 + 2 + 12 + 32)
+
+
+def test_plan_of_a_recipe_is_printed_as_table_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_plan(recipe(tmp_path, LLAMA32_1B, zero={"stage": 1}, max_tokens=100, global_batch=64))
+    lines = capsys.readouterr().out.splitlines()
+    plan = json.loads(lines[-1])
+    assert plan["max_tokens_per_step"] == 6400
+    assert [stage["stage"] for stage in plan["stages"]] == [0, 1, 2, 3]
+    assert [line.split()[:4] for line in lines if "*" in line] == [["ZeRO", "stage", "1", "*"]]
+
+
+def test_plan_of_a_folder_without_config_is_refused(tmp_path: Path) -> None:
+    config = recipe(tmp_path, LLAMA32_1B)
+    with pytest.raises(ValueError, match="config.json"):
+        make_plan(config.model_copy(update={"base_model": str(tmp_path / "elsewhere")}))
+
+
+@pytest.mark.parametrize(
+    ("file", "architecture", "largest"),
+    [("llama32_1b_lora_gpu.yaml", LLAMA32_1B, 24), ("llama31_8b_zero3_gpu.yaml", LLAMA31_8B, 40)],
+)
+def test_gpu_recipes_fit_the_gpus_they_are_meant_for(
+    tmp_path: Path, file: str, architecture: dict[str, object], largest: int
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(architecture))
+    path = Path(__file__).parents[1] / "training" / "configs" / file
+    plan = make_plan(TrainConfig.load(path, [f"base_model={tmp_path}"]))
+    stages = plan["stages"]
+    assert isinstance(stages, list)
+    fits = stages[int(str(plan["zero_stage"]))]["fits"]
+    assert fits is not None and fits <= largest
+    assert "fits" in table(plan)

@@ -1,0 +1,101 @@
+"""The training recipe: what it refuses, and what it derives."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TinyShop
+from training.recipe import TrainConfig, num_training_rows, run_identity
+
+
+def recipe(**changes: object) -> TrainConfig:
+    """A recipe whose files need not exist."""
+    fields = {"data": "d", "examples": "e", "base_model": "b", "output": "o", "num_workers": 2}
+    return TrainConfig.model_validate(fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("global_batch", "micro_batch", "num_workers", "accumulation"),
+    [(32, 8, 2, 2), (32, 16, 2, 1), (32, 8, 0, 4), (32, 8, 1, 4), (6, 1, 3, 2)],
+)
+def test_accumulation_fills_the_global_batch(
+    global_batch: int, micro_batch: int, num_workers: int, accumulation: int
+) -> None:
+    found = recipe(global_batch=global_batch, micro_batch=micro_batch, num_workers=num_workers)
+    assert found.accumulation == accumulation
+    assert found.accumulation * micro_batch * max(num_workers, 1) == global_batch
+
+
+@pytest.mark.parametrize(
+    ("global_batch", "micro_batch", "num_workers", "per_pass"), [(30, 8, 2, 16), (8, 8, 2, 16), (10, 4, 0, 4)]
+)
+def test_global_batch_that_does_not_divide_is_refused(
+    global_batch: int, micro_batch: int, num_workers: int, per_pass: int
+) -> None:
+    message = f"global_batch is {global_batch}; it must be a multiple of micro_batch x num_workers = {per_pass}"
+    with pytest.raises(ValueError, match=message):
+        recipe(global_batch=global_batch, micro_batch=micro_batch, num_workers=num_workers)
+
+
+@pytest.mark.parametrize(
+    ("zero", "message"),
+    [
+        ({"stage": 2, "offload_parameters": True}, "zero.offload_parameters needs zero.stage 3, not 2"),
+        ({"stage": 0, "offload_optimizer": True}, "zero.offload_optimizer needs zero.stage 1, 2 or 3"),
+        ({"stage": 4}, "stage"),
+    ],
+)
+def test_offload_without_its_stage_is_refused(zero: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        recipe(zero=zero)
+
+
+@pytest.mark.parametrize(
+    "zero",
+    [
+        {"stage": 1, "offload_optimizer": True},
+        {"stage": 3, "offload_parameters": True},
+        {"stage": 3, "offload_optimizer": True, "offload_parameters": True},
+    ],
+)
+def test_offload_with_its_stage_is_accepted(zero: dict[str, object]) -> None:
+    assert recipe(zero=zero).zero.model_dump(exclude_unset=True) == zero
+
+
+@pytest.mark.parametrize(
+    ("epochs", "max_steps", "num_rows", "num_steps"),
+    [
+        (1.0, None, 100, 3),
+        (1.0, None, 96, 3),
+        (2.0, None, 100, 6),
+        (0.5, None, 100, 1),
+        (10.0, 7, 100, 7),
+        (1.0, 7, 100, 3),
+    ],
+)
+def test_steps_leave_out_the_last_incomplete_batch(
+    epochs: float, max_steps: int | None, num_rows: int, num_steps: int
+) -> None:
+    assert recipe(global_batch=32, epochs=epochs, max_steps=max_steps).num_steps(num_rows) == num_steps
+
+
+def test_fewer_rows_than_one_batch_are_refused() -> None:
+    with pytest.raises(ValueError, match="global_batch is 32, but the run has only 31 rows"):
+        recipe(global_batch=32).num_steps(31)
+
+
+def test_training_rows_are_counted_without_reading_them(tiny_shop: TinyShop) -> None:
+    import polars as pl
+
+    assert num_training_rows(tiny_shop.examples) == pl.read_parquet(tiny_shop.examples / "train.parquet").height
+
+
+def test_identity_follows_what_decides_the_weights(
+    tiny_shop: TinyShop, tiny_base_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = recipe(examples=str(tiny_shop.examples), base_model=str(tiny_base_model))
+    monkeypatch.chdir(tiny_base_model.parent)
+    same = {"base_model": tiny_base_model.name, "output": "elsewhere", "max_failures": 9, "start_timeout_seconds": 11}
+    assert run_identity(here.model_copy(update=same)) == run_identity(here)
+    for change in ({"seed": 1}, {"max_tokens": 99}, {"lora": None}):
+        assert run_identity(here.model_copy(update=change)) != run_identity(here)

@@ -1,0 +1,77 @@
+"""report.html: whole HTML with the plots that people look at, whatever the metrics hold."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import polars as pl
+
+from tests.conftest import TinyShop
+from training.report import write_report
+
+VOID = {"meta", "img", "br"}
+
+
+class Balance(HTMLParser):
+    """Collects open tags, plots and headings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.plots: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "img":
+            values = dict(attrs)
+            self.plots[values["alt"] or ""] = values["src"] or ""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def read(path: Path) -> Balance:
+    text = path.read_text()
+    assert text.startswith("<!doctype html>")
+    assert not re.search(r"<script|(src|href)=\"?http", text)
+    page = Balance()
+    page.feed(text)
+    assert page.open == []
+    return page
+
+
+def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> None:
+    plots = read(tiny_artifact.parent / "report.html").plots
+    for wanted in ("gain curves", "calibration of", "against actual", "number of orders"):
+        assert any(wanted in description for description in plots), wanted
+    for source in plots.values():
+        drawing = ElementTree.fromstring(base64.b64decode(source.removeprefix("data:image/svg+xml;base64,")))
+        assert len(list(drawing.iter())) > 50
+
+
+def test_report_without_spend_or_defined_metrics(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
+    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
+    for entry in metrics["models"].values():
+        entry |= {"gini": None, "bias": None}
+        entry["ci"] |= {"gini": None, "bias": None}
+    metrics["recommendation"], metrics["recommender"] = {"next_basket": {}}, {"model": None}
+    predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet").with_columns(actual=pl.lit(0.0))
+    test = pl.read_parquet(tiny_shop.examples / "test.parquet")
+    write_report(tmp_path / "report.html", metrics, predictions, test)
+    assert len(read(tmp_path / "report.html").plots) == 4
+
+
+def test_names_are_escaped(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
+    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
+    champion, name = metrics["champion"], "<b>&</b>"
+    metrics["models"] = {name: metrics["models"][champion]}
+    metrics["champion"] = name
+    predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
+    chosen = predictions.filter(pl.col("model") == champion).with_columns(model=pl.lit(name))
+    write_report(tmp_path / "report.html", metrics, chosen, pl.read_parquet(tiny_shop.examples / "test.parquet"))
+    read(tmp_path / "report.html")
+    assert name not in (tmp_path / "report.html").read_text()

@@ -1,0 +1,77 @@
+"""scores.parquet: its columns, its customers, and that the service says the same."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lifecycle.events import read_shard, shard_paths
+from lifecycle.folders import verify
+from serving.predictor import CustomerQuery, Predictor
+from tests.conftest import TinyShop
+from training.score import SCORES_KIND, ScoreConfig, score
+
+COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
+           "refunds", "service_cost", "marketing_cost", "expected_orders", "expected_order_value", "p_active",
+           "churn_probability", "segment", "stage", "next_best_action"]  # fmt: skip
+
+
+def recipe(shop: TinyShop, artifact: Path, output: Path, **changes: object) -> ScoreConfig:
+    places = {"data": shop.data, "artifact": artifact, "output": output}
+    return ScoreConfig.model_validate(places | changes)
+
+
+def test_scores_equal_served_values_by_default_and_at_any_instant(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    predictor = Predictor(tiny_artifact)
+    events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
+    by_customer = events.partition_by("customer_id", as_dict=True)
+    for name, as_of in (("end", None), ("earlier", datetime(2024, 8, 1, 7, 30, tzinfo=UTC))):
+        score(recipe(tiny_shop, tiny_artifact, tmp_path / name, as_of=as_of))
+        scores = pl.read_parquet(tmp_path / name / "scores.parquet")
+        assert set(scores.columns) == set(COLUMNS)
+        bought = events.filter(pl.col("kind") == "purchase")
+        known = bought if as_of is None else bought.filter(pl.col("occurred_at") < as_of)
+        assert sorted(scores["customer_id"]) == sorted(known["customer_id"].unique())
+        assert not any(scores[column].null_count() for column in COLUMNS)
+        answers = predictor.value(
+            [CustomerQuery(customer, by_customer[(customer,)], {}, as_of) for customer in scores["customer_id"]]
+        )
+        for column in COLUMNS[2:]:
+            key = column.removeprefix("clv_") if column.startswith("clv_") else column
+            served = [answer[key] for answer in answers]
+            if scores[column].dtype == pl.String:
+                assert scores[column].to_list() == served, column
+            else:
+                np.testing.assert_allclose(scores[column].to_numpy(), served, rtol=1e-12, err_msg=column)
+        assert {instant.isoformat() for instant in scores["as_of"]} == {answer["as_of"] for answer in answers}
+
+
+def test_scoring_again_changes_nothing(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> None:
+    config = recipe(tiny_shop, tiny_artifact, tmp_path / "scores")
+    score(config)
+    written_at = (tmp_path / "scores" / "scores.parquet").stat().st_mtime_ns
+    score(config)
+    assert (tmp_path / "scores" / "scores.parquet").stat().st_mtime_ns == written_at
+    assert {path.name for path in (tmp_path / "scores").iterdir()} == {"manifest.json", "scores.parquet"}
+    manifest = verify(tmp_path / "scores", SCORES_KIND)
+    assert manifest["num_customers"] == pl.read_parquet(tmp_path / "scores" / "scores.parquet").height
+    with pytest.raises(ValueError, match="other inputs"):
+        score(config.model_copy(update={"as_of": datetime(2024, 8, 1, tzinfo=UTC)}))
+
+
+def test_before_the_first_purchase_there_is_nobody_to_score(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    config = recipe(tiny_shop, tiny_artifact, tmp_path / "scores", as_of=datetime(2020, 1, 1, tzinfo=UTC))
+    with pytest.raises(ValueError, match="no customer with a purchase before 2020-01-01"):
+        score(config)
+    assert not (tmp_path / "scores").exists()
+
+
+def test_instant_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="as_of"):
+        ScoreConfig.model_validate({"data": "a", "artifact": "b", "output": "c", "as_of": "2024-01-01T00:00:00"})

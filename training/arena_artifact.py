@@ -1,0 +1,91 @@
+"""Writing the artifact: everything that serving and scoring need, under a temporary name and renamed when complete."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from lifecycle.artifact import ARTIFACT_KIND, LLAMA, RETRIEVER_FOLDER, Settings, load_artifact
+from lifecycle.features import FEATURES
+from lifecycle.folders import new_folder, write_json
+from lifecycle.prompts import PROMPT_VERSION
+from lifecycle.recommend.retrieval import Retriever, save_retriever
+from lifecycle.segments import fit_thresholds
+from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd
+from lifecycle.value.clv import customer_values, fit_cost_rates
+from training.arena_inputs import Inputs
+from training.arena_value import Entry, Fitted
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the arena decided."""
+
+    champion: str
+    winner: Entry
+    recommender: str | None
+    retriever: Retriever | None
+
+
+def write_artifact(
+    inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted, metrics: dict[str, object]
+) -> None:
+    """Write `<output>/artifact` and load it once, so that one that cannot be served is never left behind silently."""
+    settings = _settings(inputs, test, choice, fitted)
+    content: dict[str, object] = {
+        "identity": inputs.identity,
+        "champion": choice.champion,
+        "recommender": choice.recommender,
+        "horizon_days": inputs.horizon_days,
+        "clv": inputs.config.clv.model_dump(),
+        "currency": settings.currency,
+        "segment_thresholds": vars(settings.thresholds),
+        "prompt_version": PROMPT_VERSION,
+        "features": list(FEATURES),
+        "dataset": inputs.examples["identity"],
+        "base_model": inputs.members[LLAMA]["base_model"] if LLAMA in inputs.members else None,
+        "metrics": metrics["models"],
+    }
+    with new_folder(inputs.config.output / "artifact", ARTIFACT_KIND, content) as folder:
+        settings.save(folder)
+        inputs.items.write_parquet(folder / "items.parquet")
+        write_json(folder / "metrics.json", metrics)
+        if choice.retriever is not None:
+            (folder / RETRIEVER_FOLDER).mkdir()
+            save_retriever(folder / RETRIEVER_FOLDER, choice.retriever)
+        if fitted.btyd is not None:
+            save_btyd(fitted.btyd, folder)
+        if fitted.trees is not None:
+            fitted.trees.save_model(folder / LIGHTGBM_FILE)
+        for name, member in inputs.config.members.items():
+            shutil.copytree(member, folder / "members" / name)
+    load_artifact(inputs.config.output / "artifact")
+    logger.info("%s written", inputs.config.output / "artifact")
+
+
+def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted) -> Settings:
+    """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
+    config, horizon = inputs.config, inputs.horizon_days
+    assert choice.winner.intervals is not None
+    costs = fit_cost_rates(test)
+    values = customer_values(test, choice.winner.test, {}, fitted.btyd, costs, config.clv, horizon)
+    gaps = test["mean_gap_days"].drop_nulls()
+    return Settings(
+        champion=choice.champion,
+        recommender=choice.recommender,
+        horizon_days=horizon,
+        currency=str(inputs.data["currency"]),
+        data_end=str(inputs.data["last_event_at"]),
+        median_gap_days=float(np.median(gaps.to_numpy())) if gaps.len() else float(horizon),
+        clv=config.clv,
+        costs=costs,
+        thresholds=fit_thresholds(values.clv),
+        intervals=choice.winner.intervals,
+        num_candidates=config.num_candidates,
+        exclude_seen=config.exclude_seen,
+        base_model=None if inputs.base_model is None else str(inputs.base_model),
+    )

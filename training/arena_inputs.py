@@ -1,0 +1,95 @@
+"""What the arena reads, checked against each other before anything is fitted."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+
+from lifecycle.artifact import LLAMA
+from lifecycle.events import DATA_KIND, read_items
+from lifecycle.features import FEATURES
+from lifecycle.folders import fingerprint, read_manifest
+from lifecycle.member import base_model_identity, read_member
+from lifecycle.prompts import PROMPT_VERSION
+from training.arena_recipe import EvaluateConfig
+from training.prepare import EXAMPLES_KIND, read_dataset
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The recipe and the manifests of all it names; tables are read where they are used."""
+
+    config: EvaluateConfig
+    data: dict[str, object]
+    examples: dict[str, object]
+    dataset: dict[str, object]
+    members: dict[str, dict[str, object]]
+    base_model: Path | None  # absolute; that re-ranks
+    items: pl.DataFrame
+    identity: str
+
+    @property
+    def horizon_days(self) -> int:
+        """Days after a cutoff whose spend is predicted."""
+        return int(str(self.dataset["horizon_days"]))
+
+    @property
+    def test_cutoff(self) -> datetime:
+        """The cutoff that all models are judged at."""
+        return _midnight(self.dataset["test_cutoff"])
+
+    @property
+    def selection_cutoff(self) -> datetime:
+        """The cutoff of the rows that choose among the models."""
+        selection = self.dataset["selection"]
+        assert isinstance(selection, dict)
+        return _midnight(selection["cutoff"])
+
+
+def read_inputs(config: EvaluateConfig) -> Inputs:
+    """Raises ValueError for folders that are incomplete, damaged, of another version or that do not belong together."""
+    data, examples = read_manifest(config.data, DATA_KIND), read_manifest(config.examples, EXAMPLES_KIND)
+    dataset = read_dataset(config.examples)
+    _check_dataset(config, dataset, data)
+    members = {name: _checked_member(name, folder, examples) for name, folder in config.members.items()}
+    base_model = _base_model(config, members)
+    # Neither the places of folders nor the number of workers changes what comes out.
+    recipe = config.model_dump(mode="json", exclude={"output", "data", "examples", "members", "num_workers"})
+    sources = [data["identity"], examples["identity"], {name: member["identity"] for name, member in members.items()}]
+    identity = fingerprint([recipe, *sources])
+    return Inputs(config, data, examples, dataset, members, base_model, read_items(config.data), identity)
+
+
+def _check_dataset(config: EvaluateConfig, dataset: dict[str, object], data: dict[str, object]) -> None:
+    if dataset["data_identity"] != data["identity"]:
+        raise ValueError(f"examples {config.examples} were prepared from other data than {config.data}; prepare again")
+    if dataset["split"] != "time":
+        raise ValueError(f"examples {config.examples} have split {dataset['split']!r}; the arena needs split: time")
+    if dataset["features"] != list(FEATURES) or dataset["prompt_version"] != PROMPT_VERSION:
+        raise ValueError(f"examples {config.examples} hold features or prompts of another version; prepare again")
+
+
+def _checked_member(name: str, folder: Path, examples: dict[str, object]) -> dict[str, object]:
+    manifest = read_member(folder)
+    if manifest["dataset"] != examples["identity"]:
+        raise ValueError(f"members.{name}: {folder} was trained on other examples; train it on these")
+    return manifest
+
+
+def _base_model(config: EvaluateConfig, members: dict[str, dict[str, object]]) -> Path | None:
+    if config.base_model is not None:
+        base_model_identity(config.base_model)
+        return Path(config.base_model).absolute()
+    return base_of(members[LLAMA]) if LLAMA in members else None
+
+
+def base_of(member: dict[str, object]) -> Path:
+    """Where the base model of a member lies, absolute; `member` is its manifest."""
+    base = member["base_model"]
+    assert isinstance(base, dict)
+    return Path(str(base["path"])).absolute()
+
+
+def _midnight(day: object) -> datetime:
+    return datetime.combine(date.fromisoformat(str(day)), datetime.min.time(), UTC)

@@ -1,0 +1,52 @@
+"""The recipe of the arena: what `training.evaluate` reads."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from lifecycle.config import Config
+from lifecycle.value.formula import ClvSettings
+
+VALUE_MODELS = ("persistence", "bgnbd_gg", "lightgbm")  # cheap ones; members come beside them
+RANKERS = ("popularity", "personal_frequency")
+RERANKER = "text_llama_rerank"
+MEMBERS = ("text_llama",)
+
+
+class EvaluateConfig(Config):
+    """Recipe of `python -m training.evaluate`."""
+
+    data: Path
+    examples: Path
+    members: dict[str, Path] = {}
+    models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
+    clv: ClvSettings = ClvSettings()
+    rerank_customers: int = Field(200, ge=1)  # the seeded sample for costly rankers
+    num_candidates: int = Field(30, ge=20)  # that LLaMA re-ranks
+    exclude_seen: bool = False
+    base_model: str | None = None  # that re-ranks; None: the member's
+    attention: str = "eager"
+    untrained_customers: int = Field(200, ge=0)  # seeded sample for the untrained comparison; 0 leaves it out
+    probe_rows: int = Field(400, ge=20)  # training rows of the linear probe on the untrained model
+    score_budget_customers_per_second: float | None = Field(None, gt=0)  # slower models cannot become champion
+    num_resamples: int = Field(300, ge=20)
+    num_workers: int = Field(2, ge=1)
+    seed: int = 0
+    output: Path
+
+    @field_validator("models")
+    @classmethod
+    def _models_exist(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        known = (*VALUE_MODELS, *RANKERS, RERANKER)
+        for name in models:
+            if name not in known:
+                raise ValueError(f"there is no model {name!r}; models are {', '.join(known)}")
+        return models
+
+    @field_validator("members")
+    @classmethod
+    def _members_exist(cls, members: dict[str, Path]) -> dict[str, Path]:
+        for name in members:
+            if name not in MEMBERS:
+                raise ValueError(f"there is no member {name!r}; members are {', '.join(MEMBERS)}")
+        return members
