@@ -4,7 +4,7 @@ import polars as pl
 
 from lifecycle.events import KINDS, REVENUE_KINDS
 from lifecycle.history import KEYS, known_at, orders_at
-from lifecycle.value.btyd import summarise
+from lifecycle.value.summary import summarise
 
 WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
 BUCKET_DAYS = 28  # spend of each of the last NUM_BUCKETS four-week periods

@@ -22,8 +22,8 @@ from lifecycle.value.btyd import (
     fit_gamma_gamma,
     probability_active,
     probability_no_purchase,
-    summarise,
 )
+from lifecycle.value.summary import summarise
 
 CDNOW = BgNbd(0.243, 4.414, 0.793, 2.426, -9582.4, True, 20, "converged")
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

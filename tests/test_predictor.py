@@ -88,7 +88,7 @@ def test_answers_at_the_test_cutoff_are_the_judged_predictions(
     judged = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
     champion = judged.filter(pl.col("model") == predictor.artifact.settings.champion)
     answers = predictor.value([replace(query, as_of=TEST_CUTOFF) for query in queries])
-    within = [sum(period["revenue"] for period in answer["periods"][:2]) for answer in answers]  # type: ignore[index,misc,call-overload,arg-type,union-attr]
+    within = [sum(period["revenue"] for period in answer["periods"][:2]) for answer in answers]
     np.testing.assert_allclose(within, champion["predicted"].to_numpy(), rtol=1e-9)
 
 
@@ -162,13 +162,13 @@ def test_recommendations_at_the_test_cutoff_are_the_judged_rankings(
     for answer in predictor.recommend(asked, RecommendOptions(k=20)):
         CustomerRecommendations.model_validate(answer)
         rows = expected[answer["customer_id"]]
-        found = [(row["item_id"], row["score"]) for row in answer["recommendations"]]  # type: ignore[index,call-overload,union-attr]
+        found = [(row["item_id"], row["score"]) for row in answer["recommendations"]]
         assert found == list(rows.select("item_id", "score").iter_rows())
 
 
 def items_of(predictor: Predictor, customer: CustomerQuery, **options: object) -> list[str]:
-    (answer,) = predictor.recommend([customer], RecommendOptions(**options))  # type: ignore[arg-type]
-    return [row["item_id"] for row in answer["recommendations"]]  # type: ignore[index,call-overload,union-attr,misc]
+    (answer,) = predictor.recommend([customer], RecommendOptions(**options))
+    return [row["item_id"] for row in answer["recommendations"]]
 
 
 def test_filters_hold_and_all_allowed_items_can_be_had(predictor: Predictor, queries: list[CustomerQuery]) -> None:
@@ -199,7 +199,7 @@ def test_options_that_cannot_be_served_name_their_field(
     predictor: Predictor, options: dict[str, object], field: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
-        predictor.recommend([], RecommendOptions(**options))  # type: ignore[arg-type]
+        predictor.recommend([], RecommendOptions(**options))
 
 
 def test_stock_and_margin_columns_are_used(predictor: Predictor, queries: list[CustomerQuery]) -> None:
@@ -211,8 +211,8 @@ def test_stock_and_margin_columns_are_used(predictor: Predictor, queries: list[C
     assert allowed is not None and allowed.height == items.height // 2
     (answer,) = recommend(artifact, queries[:1], RecommendOptions(objective="margin", k=3))
     rows = answer["recommendations"]
-    assert rows[0]["item_id"] == "i9"  # type: ignore[index,call-overload]
-    assert [row["score"] for row in rows[1:]] == [0.0, 0.0]  # type: ignore[index,union-attr,call-overload]
+    assert rows[0]["item_id"] == "i9"
+    assert [row["score"] for row in rows[1:]] == [0.0, 0.0]
 
 
 def test_customer_without_history_gets_popular_items(predictor: Predictor) -> None:
@@ -229,7 +229,7 @@ def test_reason_counts_orders_not_lines(predictor: Predictor) -> None:
     lines.append({"occurred_at": at, "order_id": "o2", "item_id": "i6"})
     query = CustomerQuery("x", events_of(*lines), {})
     (answer,) = predictor.recommend([query], RecommendOptions(candidates=("i5", "i6", "i7")))
-    reasons = {row["item_id"]: row["reason"] for row in answer["recommendations"]}  # type: ignore[index,call-overload,union-attr]
+    reasons = {row["item_id"]: row["reason"] for row in answer["recommendations"]}
     assert reasons == {
         "i5": "bought in 2 orders before",
         "i6": "bought once before",

@@ -154,6 +154,8 @@ def _running_service(stage: ServeStage, keys: Path, log: Path) -> Iterator[str]:
     command = [str(Path(sys.executable).parent / "serve"), "run", "serving.app:build", f"artifact={stage.artifact}",
                f"events={stage.events}", f"keys={keys}", f"port={stage.port}"]  # fmt: skip
     url = f"http://127.0.0.1:{stage.port}"
+    if _is_healthy(url):
+        raise ValueError(f"another service answers at {url} already; end it or set serve.port")
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
         try:
