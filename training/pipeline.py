@@ -3,8 +3,10 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,8 +113,8 @@ def _row_counts(output: Path) -> dict[str, int]:
 
 def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
     """Start the service with a key of its own, send it real requests, stop it; returns each endpoint's answer."""
-    keys = output / "demo-keys.json"
-    keys.unlink(missing_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="evervalue-keys-"))
+    keys = folder / "keys.json"
     create = [sys.executable, "-m", "serving.keys", "create", "--scope", "score", "--path", str(keys)]
     key = subprocess.run(create, check=True, capture_output=True, text=True).stdout.split()[-1]
     customers = [{"customer_id": name} for name in first_customers(stage.events, stage.customers)]
@@ -135,7 +137,7 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
                 raise ValueError(f"{name} answered {response.status_code}: {response.text[:500]}")
             answers[name] = response.json()
             logger.info("%s: 200 in %.0f ms", name, response.elapsed.total_seconds() * 1000)
-    keys.unlink()
+    shutil.rmtree(folder)
     return answers
 
 
