@@ -123,7 +123,7 @@ def load_artifact(folder: Path) -> Artifact:
 def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """Keys, prompt and FEATURES of customers at their cutoffs: the same functions that made the training rows."""
     features = value_features(events, cutoffs, artifact.settings.horizon_days)
-    prompts = value_prompts(events, features, artifact.items, artifact.settings.horizon_days)
+    prompts = value_prompts(events, features, artifact.items)
     return features.with_columns(prompts["prompt"])
 
 

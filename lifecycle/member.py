@@ -1,11 +1,22 @@
 """A member: one trained model in a folder that says what it was made from."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.folders import file_sha256, verify
 from lifecycle.prompts import PROMPT_VERSION
 
 MEMBER_KIND = "member"
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """Which decoder reads the prompts, and how."""
+
+    base_model: str | Path
+    num_layers: int | None  # its first layers; None: all of them
+    attention: str
+    max_tokens: int  # of a prompt
 
 
 def base_model_identity(base_model: str) -> dict[str, str]:
@@ -39,3 +50,12 @@ def read_member(folder: Path) -> dict[str, object]:
     if found["sha256"] != base["sha256"]:
         raise ValueError(f"member {folder}: base model {base['path']} is not the one it was trained on")
     return manifest
+
+
+def decoder_of(member: dict[str, object]) -> DecoderSettings:
+    """The decoder that a member was trained with, its base model by absolute path; `member` is the manifest."""
+    base, num_layers = member["base_model"], member["num_layers"]
+    assert isinstance(base, dict)
+    assert isinstance(num_layers, int | None)
+    path = Path(str(base["path"])).absolute()
+    return DecoderSettings(path, num_layers, str(member["attention"]), int(str(member["max_tokens"])))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from lifecycle.member import DecoderSettings
 from lifecycle.model import (
     TextValueModel,
     fast_dtype,
@@ -75,18 +76,18 @@ class Reranker:
         return [ranked[text] for text in texts]
 
 
-def load_value_predictor(member: Path, base_model: str, attention: str, max_tokens: int) -> ValuePredictor:
+def load_value_predictor(member: Path, settings: DecoderSettings) -> ValuePredictor:
     """A member ready to predict on one CPU core, in the dtype that core is fast at."""
     torch.set_num_threads(1)
-    model, scale = load_value_model(member, base_model, fast_dtype("cpu"), attention)
-    return ValuePredictor(model, load_tokenizer(base_model), scale, max_tokens)
+    model, scale = load_value_model(member, settings, fast_dtype("cpu"))
+    return ValuePredictor(model, load_tokenizer(settings.base_model), scale, settings.max_tokens)
 
 
-def load_hidden_predictor(base_model: str, attention: str, max_tokens: int) -> HiddenPredictor:
+def load_hidden_predictor(settings: DecoderSettings) -> HiddenPredictor:
     """The base model as it is, on one CPU core."""
     torch.set_num_threads(1)
-    decoder = load_decoder(base_model, fast_dtype("cpu"), attention).eval()
-    return HiddenPredictor(decoder, load_tokenizer(base_model), max_tokens)
+    decoder = load_decoder(settings, fast_dtype("cpu")).eval()
+    return HiddenPredictor(decoder, load_tokenizer(settings.base_model), settings.max_tokens)
 
 
 def load_reranker(base_model: str, attention: str) -> Reranker:

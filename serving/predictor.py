@@ -9,7 +9,7 @@ import polars as pl
 
 from lifecycle.artifact import LLAMA, Artifact, cheap_value, examples_for, labels_for, load_artifact, values_for
 from lifecycle.features import FEATURES
-from lifecycle.member import read_member
+from lifecycle.member import decoder_of, read_member
 from lifecycle.value.baselines import feature_matrix
 from lifecycle.value.clv import CustomerValues
 from serving.queries import JSON, CustomerQuery, RecommendOptions, cutoff_of
@@ -115,10 +115,7 @@ class Predictor:
 def _load_llama(member: Path) -> "ValuePredictor":
     from lifecycle.predict import load_value_predictor  # imports torch, which the cheap models do without
 
-    manifest = read_member(member)
-    base = manifest["base_model"]
-    assert isinstance(base, dict)
-    return load_value_predictor(member, base["path"], str(manifest["attention"]), int(str(manifest["max_tokens"])))
+    return load_value_predictor(member, decoder_of(read_member(member)))
 
 
 def _numbers(values: CustomerValues, row: int) -> dict[str, JSON]:

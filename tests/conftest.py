@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from lifecycle.folders import write_manifest
+from lifecycle.member import DecoderSettings
 from lifecycle.value.formula import ClvSettings
 from training.ingest import IngestConfig, ingest
 from training.prepare import PrepareConfig, prepare
@@ -28,6 +29,11 @@ class TinyShop:
     items: Path
     data: Path
     examples: Path
+
+
+def decoder(base_model: Path, num_layers: int | None = None) -> DecoderSettings:
+    """How tests read a base model: eager attention, prompts of any sensible length."""
+    return DecoderSettings(base_model, num_layers, "eager", 320)
 
 
 @pytest.fixture(scope="session")

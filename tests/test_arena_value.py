@@ -15,7 +15,6 @@ from training.arena_value import (
     ExampleSets,
     cheap_entries,
     choose_champion,
-    fine_tuning_verdict,
     judge,
     predictions_frame,
     read_example_sets,
@@ -127,20 +126,6 @@ def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() 
     assert frame.height == 600 and frame.select("customer_id", "model").is_unique().all()
     ends = frame.select("low_95", "low_80", "predicted", "high_80", "high_95").to_numpy()
     assert (np.diff(ends, axis=1) >= 0).all()
-
-
-def test_verdict_tells_a_useful_model_from_a_useless_probe() -> None:
-    random = np.random.default_rng(0)
-    spent = random.gamma(1.0, 20.0, 400)
-    features = pl.DataFrame({name: np.zeros(400) for name in FEATURES})
-    train = pl.concat([sets_of(spent, spent).train, features], how="horizontal")
-    sets = ExampleSets(train, train, train, 60)
-    sample, noise = np.arange(200), random.normal(size=(400, 8))
-    verdict = fine_tuning_verdict(sets, sample, spent * 1.05, np.arange(400), noise, noise[:200], seed=0)
-    for other in ("untrained_probe", "ridge_same_numbers"):
-        difference = verdict[f"text_llama_minus_{other}"]
-        assert isinstance(difference, dict)
-        assert difference["rmse"][2] < 0 < difference["gini"][1]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from lifecycle.lora import LoraSettings
 from lifecycle.model import (
     TextValueModel,
     ValueHead,
+    last_hidden,
+    load_decoder,
     load_tokenizer,
     load_value_model,
     new_value_model,
@@ -21,6 +23,7 @@ from lifecycle.model import (
     trained_state,
 )
 from lifecycle.value.ziln import starting_logits, ziln_loss
+from tests.conftest import decoder
 
 PROMPTS = ["Spend 10", "Spend 20, then 30", "Last: none, buys tea and bread", "x"]
 TARGETS = torch.tensor([0.0, 2.5, 0.4, 7.0])
@@ -39,7 +42,7 @@ def gpt2_base_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFact
 def model_with_a_trained_look(base_model: Path, lora: LoraSettings | None) -> TextValueModel:
     """A model whose adapters (zero at first) and head differ from what they start as."""
     torch.manual_seed(2)
-    model = new_value_model(base_model, lora, torch.float32, "eager").eval()
+    model = new_value_model(decoder(base_model), lora, torch.float32).eval()
     with torch.no_grad():
         for parameter in trained_state(model).values():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -78,7 +81,7 @@ def test_lora_adapts_named_targets_of_the_top_layers_only(
     tiny_base_model: Path, num_layers: int | None, layers: set[int]
 ) -> None:
     lora = LoraSettings(rank=2, targets=("q_proj", "down_proj"), num_layers=num_layers)
-    model = new_value_model(tiny_base_model, lora, torch.float32, "eager")
+    model = new_value_model(decoder(tiny_base_model), lora, torch.float32)
     adapted = {name.rpartition(".lora_")[0] for name in trained_state(model) if "lora_" in name}
     expected = {f"{layer}.self_attn.q_proj" for layer in layers} | {f"{layer}.mlp.down_proj" for layer in layers}
     assert {name.partition("layers.")[2] for name in adapted} == expected
@@ -87,7 +90,7 @@ def test_lora_adapts_named_targets_of_the_top_layers_only(
 
 def test_lora_reaches_the_fused_attention_of_gpt2(gpt2_base_model: Path) -> None:
     lora = LoraSettings(rank=2, targets=("c_attn",), num_layers=2)
-    state = trained_state(new_value_model(gpt2_base_model, lora, torch.float32, "eager"))
+    state = trained_state(new_value_model(decoder(gpt2_base_model), lora, torch.float32))
     shapes = {name.partition("h.")[2]: tuple(value.shape) for name, value in state.items() if "lora_" in name}
     assert shapes == {
         f"{layer}.attn.c_attn.lora_{part}.default.weight": shape
@@ -103,12 +106,12 @@ def test_unknown_lora_target_is_refused_with_what_there_is(tiny_base_model: Path
         (gpt2_base_model, ("q_proj",), "'c_attn', 'c_fc', 'c_proj'"),
     ):
         with pytest.raises(ValueError, match=rf"lora.targets are .*{targets[-1]}.* layers have \[.*{there}"):
-            new_value_model(base_model, LoraSettings(targets=targets), torch.float32, "eager")
+            new_value_model(decoder(base_model), LoraSettings(targets=targets), torch.float32)
 
 
 def test_more_lora_layers_than_the_model_has_are_refused(tiny_base_model: Path) -> None:
     with pytest.raises(ValueError, match="lora.num_layers is 3; the base model has 2 layers"):
-        new_value_model(tiny_base_model, LoraSettings(num_layers=3), torch.float32, "eager")
+        new_value_model(decoder(tiny_base_model), LoraSettings(num_layers=3), torch.float32)
 
 
 @pytest.mark.parametrize("case", ["llama", "llama, top layer", "gpt2", "llama, all weights", "gpt2, all weights"])
@@ -121,11 +124,11 @@ def test_loaded_model_equals_the_saved_one(
     model = model_with_a_trained_look(base_model, None if "all" in case else lora)
     state = {name: value.clone() for name, value in trained_state(model).items()}
     save_value_model(model, state, 12.5, tmp_path)
-    loaded, scale = load_value_model(tmp_path, base_model, torch.float32, "eager")
+    loaded, scale = load_value_model(tmp_path, decoder(base_model), torch.float32)
     inputs = batch(base_model, PROMPTS)
     with torch.inference_mode():
         torch.testing.assert_close(loaded(*inputs), model(*inputs), rtol=1e-5, atol=1e-5)
-        untrained = new_value_model(base_model, None, torch.float32, "eager")(*inputs)
+        untrained = new_value_model(decoder(base_model), None, torch.float32)(*inputs)
     assert (loaded(*inputs) - untrained).abs().max() > 1e-2
     assert scale == 12.5 and not loaded.training
 
@@ -141,7 +144,7 @@ def test_saving_writes_the_given_state_not_the_module(tiny_base_model: Path, tmp
         for parameter in trained_state(model).values():
             parameter.zero_()
     save_value_model(model, state, 1.0, tmp_path)
-    loaded, _ = load_value_model(tmp_path, tiny_base_model, torch.float32, "eager")
+    loaded, _ = load_value_model(tmp_path, decoder(tiny_base_model), torch.float32)
     with torch.inference_mode():
         torch.testing.assert_close(loaded(*inputs), expected, rtol=1e-5, atol=1e-5)
 
@@ -163,6 +166,32 @@ def test_token_batches_give_every_prompt_once(tiny_base_model: Path) -> None:
         assert (ids[mask == 0] == tokenizer.pad_token_id).all()
         seen += chosen
     assert sorted(seen) == list(range(23))
+
+
+@pytest.mark.parametrize("lora", [LoraSettings(rank=2), None])
+@pytest.mark.parametrize("base", ["tiny_base_model", "gpt2_base_model"])
+def test_model_of_the_first_layers_is_saved_and_loaded(
+    base: str, lora: LoraSettings | None, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    base_model: Path = request.getfixturevalue(base)
+    lora = lora and lora.model_copy(update={"targets": ("c_attn" if base == "gpt2_base_model" else "q_proj",)})
+    model = new_value_model(decoder(base_model, 1), lora, torch.float32).eval()
+    whole = load_decoder(decoder(base_model), torch.float32)
+    inputs = batch(base_model, PROMPTS)
+    ids, mask = inputs
+    first_layer = whole(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[1]
+    assert model.decoder.config.num_hidden_layers == 1  # type: ignore[union-attr]
+    norm = whole.ln_f if hasattr(whole, "ln_f") else whole.norm
+    expected = norm(first_layer)[torch.arange(len(PROMPTS)), mask.sum(dim=1) - 1]
+    assert torch.allclose(last_hidden(model.decoder, *inputs), expected, atol=1e-5)
+    save_value_model(model, trained_state(model), 2.0, tmp_path)
+    loaded, _ = load_value_model(tmp_path, decoder(base_model, 1), torch.float32)
+    assert torch.allclose(loaded(*inputs), model(*inputs), atol=1e-5)
+
+
+def test_more_layers_than_the_base_model_has_are_refused(tiny_base_model: Path) -> None:
+    with pytest.raises(ValueError, match="num_layers is 3; base model .* has 2 layers"):
+        load_decoder(decoder(tiny_base_model, 3), torch.float32)
 
 
 def test_prompt_over_max_tokens_is_refused_not_cut(tiny_base_model: Path) -> None:
@@ -204,7 +233,7 @@ def test_degenerate_targets_still_start_finite(targets: list[float]) -> None:
 @pytest.mark.parametrize("lora", [LoraSettings(rank=4, alpha=8), None])
 def test_loss_falls_on_a_memorisable_batch(tiny_base_model: Path, lora: LoraSettings | None) -> None:
     torch.manual_seed(4)
-    model = new_value_model(tiny_base_model, lora, torch.float32, "eager")
+    model = new_value_model(decoder(tiny_base_model), lora, torch.float32)
     model.head.start_from(TARGETS)
     inputs = batch(tiny_base_model, PROMPTS)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-3)

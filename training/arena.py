@@ -3,25 +3,24 @@
 import logging
 import time
 
-import numpy as np
 import polars as pl
 
 from lifecycle.artifact import LLAMA
 from lifecycle.folders import write_json
 from training.arena_artifact import Choice, write_artifact
-from training.arena_inputs import Inputs, base_of
+from training.arena_inputs import Inputs
 from training.arena_rank import choose_recommender, rank_customers, ranking_groups, rankings_frame
+from training.arena_untrained import untrained_comparison
 from training.arena_value import (
     Entry,
     ExampleSets,
     cheap_entries,
     choose_champion,
-    fine_tuning_verdict,
     judge,
     predictions_frame,
     read_example_sets,
 )
-from training.inference import HiddenActor, llama_spend, map_rows
+from training.inference import llama_spend
 from training.ray_start import start_ray
 from training.report import write_report
 
@@ -37,7 +36,7 @@ def run_arena(inputs: Inputs) -> None:
     if LLAMA in inputs.members:
         entries[LLAMA] = _llama_entry(inputs, sets)
         if config.untrained_customers:
-            verdict = _untrained_comparison(inputs, sets, entries[LLAMA].test)
+            verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
     if not entries:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
     judge(entries, sets, config.num_resamples, config.seed)
@@ -73,23 +72,3 @@ def _llama_entry(inputs: Inputs, sets: ExampleSets) -> Entry:
     speed = len(predicted) / (time.monotonic() - started_at)
     split = sets.selection.height
     return Entry(predicted[:split], predicted[split:], speed)
-
-
-def _untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -> dict[str, object]:
-    """The fine-tuned model beside its own base model with a linear probe, on a seeded sample of test customers."""
-    config, member = inputs.config, inputs.members[LLAMA]
-    generator = np.random.default_rng(config.seed)
-    size = min(config.untrained_customers, sets.test.height)
-    sample = np.sort(generator.choice(sets.test.height, size, replace=False))
-    count = min(config.probe_rows, sets.train.height)
-    probe = generator.choice(sets.train.height, count, replace=False)
-    rows = pl.concat([sets.train[probe].select("prompt"), sets.test[sample].select("prompt")])
-    arguments: dict[str, object] = {
-        "base_model": str(base_of(member)),
-        "attention": config.attention,
-        "max_tokens": member["max_tokens"],
-    }
-    table = map_rows(rows.to_arrow(), HiddenActor, arguments, label="read by the untrained LLaMA",
-                     num_workers=config.num_workers, block_rows=64)  # fmt: skip
-    hidden = np.array(table["hidden"].to_pylist())
-    return fine_tuning_verdict(sets, sample, tuned, probe, hidden[:count], hidden[count:], config.seed)

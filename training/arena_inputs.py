@@ -10,7 +10,7 @@ from lifecycle.artifact import LLAMA
 from lifecycle.events import DATA_KIND, read_items
 from lifecycle.features import FEATURES
 from lifecycle.folders import fingerprint, read_manifest
-from lifecycle.member import base_model_identity, read_member
+from lifecycle.member import base_model_identity, decoder_of, read_member
 from lifecycle.prompts import PROMPT_VERSION
 from training.arena_recipe import EvaluateConfig
 from training.prepare import EXAMPLES_KIND, read_dataset
@@ -81,14 +81,7 @@ def _base_model(config: EvaluateConfig, members: dict[str, dict[str, object]]) -
     if config.base_model is not None:
         base_model_identity(config.base_model)
         return Path(config.base_model).absolute()
-    return base_of(members[LLAMA]) if LLAMA in members else None
-
-
-def base_of(member: dict[str, object]) -> Path:
-    """Where the base model of a member lies, absolute; `member` is its manifest."""
-    base = member["base_model"]
-    assert isinstance(base, dict)
-    return Path(str(base["path"])).absolute()
+    return Path(decoder_of(members[LLAMA]).base_model) if LLAMA in members else None
 
 
 def _midnight(day: object) -> datetime:

@@ -27,7 +27,7 @@ class EvaluateConfig(Config):
     base_model: str | None = None  # that re-ranks; None: the member's
     attention: str = "eager"
     untrained_customers: int = Field(200, ge=0)  # seeded sample for the untrained comparison; 0 leaves it out
-    probe_rows: int = Field(400, ge=20)  # training rows of the linear probe on the untrained model
+    probe_rows: int = Field(1000, ge=20)  # training rows of the linear probes on the untrained model
     score_budget_customers_per_second: float | None = Field(None, gt=0)  # slower models cannot become champion
     num_resamples: int = Field(300, ge=20)
     num_workers: int = Field(2, ge=1)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from lightgbm import Booster
 
-from lifecycle.metrics import bootstrap, paired_difference, value_metrics
+from lifecycle.metrics import bootstrap, value_metrics
 from lifecycle.value.baselines import (
     Btyd,
     btyd_value,
@@ -18,8 +18,6 @@ from lifecycle.value.baselines import (
     fit_lightgbm,
     lightgbm_value,
     persistence,
-    ridge_on,
-    ridge_value,
 )
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
 
@@ -118,7 +116,7 @@ def _fit_btyd(rows: pl.DataFrame) -> Btyd | None:
 
 def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed: int) -> None:
     """Fill in each entry's intervals (calibrated on selection) and its metrics on the test customers."""
-    actual_selection, actual = _target(sets.selection), _target(sets.test)
+    actual_selection, actual = target_of(sets.selection), target_of(sets.test)
     for name, entry in entries.items():
         entry.intervals = fit_intervals(entry.selection, actual_selection)
         limits = bounds(entry.intervals, entry.test)
@@ -143,7 +141,7 @@ def choose_champion(
 
     Ties go to the lower decile MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
     """
-    actual = _target(sets.selection)
+    actual = target_of(sets.selection)
     table = {name: value_metrics(actual, entry.selection) for name, entry in entries.items()}
     fast = [name for name in entries if budget is None or entries[name].customers_per_second >= budget]
     if not fast:
@@ -160,50 +158,8 @@ def choose_champion(
     }
 
 
-def fine_tuning_verdict(
-    sets: ExampleSets,
-    sample: np.ndarray,
-    tuned: np.ndarray,
-    probe_rows: np.ndarray,
-    probe_hidden: np.ndarray,
-    sample_hidden: np.ndarray,
-    seed: int,
-) -> dict[str, object]:
-    """What fine-tuning bought, on the sampled test customers (positions `sample`).
-
-    Compares `tuned` (predictions for all test customers) with a linear probe on the untrained model's hidden states of
-    the training rows `probe_rows`, and with ridge regression on the same numbers that the prompt shows.
-    """
-    actual = _target(sets.test)[sample]
-    center, spread = probe_hidden.mean(axis=0), probe_hidden.std(axis=0) + 1e-6
-    alphas = 10.0 ** np.arange(0, 5)
-    train_target = _target(sets.train)[probe_rows]
-    scaled, scaled_sample = (probe_hidden - center) / spread, (sample_hidden - center) / spread
-    alpha = _best_alpha(scaled, train_target, alphas)
-    probe = ridge_on(scaled, train_target, scaled_sample, alpha)
-    ridge = ridge_value(sets.train, sets.test)[sample]
-    ours = tuned[sample]
-    verdict: dict[str, object] = {
-        "num_customers": len(sample),
-        "text_llama": value_metrics(actual, ours),
-        "untrained_probe": value_metrics(actual, probe) | {"alpha": alpha, "num_train_rows": len(probe_rows)},
-        "ridge_same_numbers": value_metrics(actual, ridge),
-    }
-    for name, other in (("untrained_probe", probe), ("ridge_same_numbers", ridge)):
-        verdict[f"text_llama_minus_{name}"] = {
-            metric: paired_difference(actual, ours, other, metric, seed=seed) for metric in ("rmse", "gini", "mae")
-        }
-    return verdict
-
-
-def _best_alpha(inputs: np.ndarray, target: np.ndarray, alphas: np.ndarray) -> float:
-    """The ridge penalty of least squared error on the second half of the probe's training rows."""
-    half = len(target) // 2
-    errors = [np.mean((ridge_on(inputs[:half], target[:half], inputs[half:], a) - target[half:]) ** 2) for a in alphas]
-    return float(alphas[int(np.argmin(errors))])
-
-
-def _target(rows: pl.DataFrame) -> np.ndarray:
+def target_of(rows: pl.DataFrame) -> np.ndarray:
+    """What the customers of some rows spent over the horizon, shape (n,)."""
     return rows["target"].to_numpy().astype(float)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import ray
 
 from lifecycle.jobs import Progress
-from lifecycle.member import read_member
+from lifecycle.member import DecoderSettings, decoder_of, read_member
 from training.ray_start import require_resources, start_ray
 
 logger = logging.getLogger(__name__)
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 class ValueActor:
     """Holds a fine-tuned member on one core and turns prompts into expected spend."""
 
-    def __init__(self, member: str, base_model: str, attention: str, max_tokens: int) -> None:
+    def __init__(self, member: Path, settings: DecoderSettings) -> None:
         from lifecycle.predict import load_value_predictor
 
-        self.predictor = load_value_predictor(Path(member), base_model, attention, max_tokens)
+        self.predictor = load_value_predictor(member, settings)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Adds the column `predicted`."""
@@ -31,10 +31,10 @@ class ValueActor:
 class HiddenActor:
     """Holds the untrained base model and turns prompts into its last hidden states."""
 
-    def __init__(self, base_model: str, attention: str, max_tokens: int) -> None:
+    def __init__(self, settings: DecoderSettings) -> None:
         from lifecycle.predict import load_hidden_predictor
 
-        self.predictor = load_hidden_predictor(base_model, attention, max_tokens)
+        self.predictor = load_hidden_predictor(settings)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Adds the column `hidden`."""
@@ -61,15 +61,7 @@ class RerankActor:
 
 def llama_spend(member: Path, prompts: pl.Series, num_workers: int) -> np.ndarray:
     """A member's expected spend for each prompt, in currency, shape (n,)."""
-    manifest = read_member(member)
-    base = manifest["base_model"]
-    assert isinstance(base, dict)
-    arguments: dict[str, object] = {
-        "member": str(member.absolute()),
-        "base_model": str(Path(base["path"]).absolute()),
-        "attention": manifest["attention"],
-        "max_tokens": manifest["max_tokens"],
-    }
+    arguments: dict[str, object] = {"member": member.absolute(), "settings": decoder_of(read_member(member))}
     table = map_rows(
         prompts.to_frame("prompt").to_arrow(), ValueActor, arguments,
         label="valued by LLaMA", num_workers=num_workers, block_rows=64,

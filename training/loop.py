@@ -106,7 +106,7 @@ def log(message: str) -> None:
 def start_engine(config: TrainConfig, examples: Examples) -> DeepSpeedEngine:
     """The model under DeepSpeed, head and decoder with their own learning rates."""
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": fast_dtype(config.device)}[config.dtype]
-    model = new_value_model(config.base_model, config.lora, dtype, config.attention)
+    model = new_value_model(config.decoder, config.lora, dtype)
     model.head.start_from(torch.tensor(examples.targets, dtype=torch.float32))
     if config.gradient_checkpointing:
         model.decoder.gradient_checkpointing_enable()  # type: ignore[operator]

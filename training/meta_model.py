@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AutoConfig, AutoModel
+from transformers import AttentionInterface, AutoModel
 
-from lifecycle.model import TextValueModel, ValueHead, with_lora
+from lifecycle.model import TextValueModel, ValueHead, architecture, with_lora
 from training.recipe import TrainConfig
 
 FUSED_ATTENTION = "fused_on_meta"
@@ -32,19 +32,19 @@ def measure_model(config: TrainConfig) -> ModelSizes:
     """
     if not (Path(config.base_model) / "config.json").is_file():
         raise ValueError(f"base_model {config.base_model!r} is not a folder with a config.json")
-    architecture = AutoConfig.from_pretrained(config.base_model)
+    shape = architecture(config.decoder)
     dtype = torch.float32 if config.dtype == "fp32" else torch.bfloat16
     AttentionInterface.register(FUSED_ATTENTION, _fused_attention)
     with torch.device("meta"):
         attention = "eager" if config.attention == "eager" else FUSED_ATTENTION
-        decoder = AutoModel.from_config(architecture, dtype=dtype, attn_implementation=attention)
-        num_decoder, head = _count(decoder), ValueHead(architecture.hidden_size)
+        decoder = AutoModel.from_config(shape, dtype=dtype, attn_implementation=attention)
+        num_decoder, head = _count(decoder), ValueHead(shape.hidden_size)
         model = TextValueModel(decoder if config.lora is None else with_lora(decoder, config.lora), head).train()
     activations = saved_bytes(model, config.micro_batch, config.max_tokens, dtype)
     if config.gradient_checkpointing:
         # Each layer keeps its input, and the layer being recomputed keeps everything (Chen 2016, arXiv 1604.06174).
-        inputs = config.micro_batch * config.max_tokens * architecture.hidden_size * dtype.itemsize
-        activations = architecture.num_hidden_layers * inputs + activations // architecture.num_hidden_layers
+        inputs = config.micro_batch * config.max_tokens * shape.hidden_size * dtype.itemsize
+        activations = shape.num_hidden_layers * inputs + activations // shape.num_hidden_layers
     return ModelSizes(
         decoder_parameters=num_decoder,
         adapter_parameters=_count(model.decoder) - num_decoder,

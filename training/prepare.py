@@ -165,7 +165,7 @@ def _shard_examples(events: pl.DataFrame, items: pl.DataFrame, days: list[date],
     """One row per customer and cutoff of a shard: keys, fold, outcomes, prompt, features."""
     cutoffs = pl.concat([customers_at(events, _midnight(day)) for day in days])
     features = value_features(events, cutoffs, config.horizon_days)
-    prompts = value_prompts(events, features, items, config.horizon_days)
+    prompts = value_prompts(events, features, items)
     results = outcomes(events, cutoffs, config.horizon_days)
     return pl.concat(
         [

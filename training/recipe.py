@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from lifecycle.config import Config
 from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.lora import LoraSettings
-from lifecycle.member import base_model_identity
+from lifecycle.member import DecoderSettings, base_model_identity
 from training.prepare import EXAMPLES_KIND, read_dataset
 
 PROGRESS_FILE = "progress.jsonl"
@@ -24,7 +24,7 @@ class OptimizerSettings(Config):
     weight_decay: float = Field(0.01, ge=0)
     betas: tuple[float, float] = (0.9, 0.98)
     warmup_share: float = Field(0.06, ge=0, lt=1)  # of all steps
-    final_share: float = Field(0.1, ge=0, le=1)  # of the learning rate, at the end
+    final_share: float = Field(0.02, ge=0, le=1)  # of the learning rate, at the end
     clip_norm: float = Field(1.0, gt=0)
 
 
@@ -52,6 +52,7 @@ class TrainConfig(Config):
     task: Literal["value"] = "value"
     encoder: Literal["text"] = "text"
     base_model: str
+    num_layers: int | None = Field(None, ge=1)  # of the base model, from the bottom; None: all
     lora: LoraSettings | None = LoraSettings()  # null fine-tunes all weights
     max_tokens: int = Field(160, ge=8)
     dtype: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor multiplies it natively
@@ -73,6 +74,11 @@ class TrainConfig(Config):
     device: Literal["cpu", "gpu"] = "cpu"
     seed: int = 0
     output: Path
+
+    @property
+    def decoder(self) -> DecoderSettings:
+        """Which decoder reads the prompts, and how."""
+        return DecoderSettings(self.base_model, self.num_layers, self.attention, self.max_tokens)
 
     @property
     def accumulation(self) -> int:
@@ -105,6 +111,7 @@ def member_content(config: TrainConfig) -> dict[str, object]:
         "task": config.task,
         "encoder": config.encoder,
         "base_model": base_model_identity(config.base_model),
+        "num_layers": config.num_layers,
         "prompt_version": dataset["prompt_version"],
         "horizon_days": dataset["horizon_days"],
         "max_tokens": config.max_tokens,

@@ -148,19 +148,18 @@ def _error_by_history(predictions: pl.DataFrame, test: pl.DataFrame) -> str:
 
 
 def _fine_tuning(verdict: Mapping[str, object]) -> str:
-    names = ("text_llama", "untrained_probe", "ridge_same_numbers")
     shown = ("mae", "rmse", "gini", "spearman", "bias")
-    rows = [[name, *(_mapping(verdict[name])[metric] for metric in shown)] for name in names]
-    sentences = []
-    for name in names[1:]:
-        differences = _mapping(verdict[f"text_llama_minus_{name}"])
-        for metric, numbers in differences.items():
+    rows = [[name, *(_mapping(row)[metric] for metric in shown)] for name, row in _mapping(verdict["models"]).items()]
+    differences = []
+    for name, metrics in _mapping(verdict["text_llama_minus"]).items():
+        for metric, numbers in _mapping(metrics).items():
             if isinstance(numbers, list | tuple):
                 estimate, low, high = numbers
                 clear = "clear" if low > 0 or high < 0 else "not clear"
-                sentences.append([f"text_llama minus {name}", metric, estimate, low, high, clear])
+                differences.append([f"text_llama minus {name}", metric, estimate, low, high, clear])
     return (
-        f"<p>On a seeded sample of {verdict['num_customers']} test customers.</p>"
+        f"<p>On a seeded sample of {verdict['num_customers']} test customers; "
+        f"the linear probes were fitted on {verdict['num_probe_rows']} training rows.</p>"
         + grid(["model", *shown], rows)
-        + grid(["difference", "metric", "estimate", "low", "high", "95 % interval"], sentences)
+        + grid(["difference", "metric", "estimate", "low", "high", "95 % interval"], differences)
     )

@@ -11,6 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from lifecycle.features import BTYD_SUMMARY, FEATURES
+from lifecycle.prompts import PROMPT_NUMBERS
 from lifecycle.value.btyd import (
     BgNbd,
     GammaGamma,
@@ -39,10 +40,6 @@ LIGHTGBM_PARAMETERS = {
     "verbose": -1,
 }
 NUM_TREES = 250
-PROMPT_NUMBERS = (
-    "tenure_days", "recency_days", "spend_7d", "spend_28d", "spend_91d", "spend_182d", "orders_28d", "orders_91d",
-    "num_orders", "last_order_0_value", "last_order_1_value", "last_order_2_value", "last_order_3_value",
-)  # fmt: skip
 
 
 def persistence(examples: pl.DataFrame) -> np.ndarray:

@@ -35,7 +35,7 @@ def member(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.
 
     config = {
         "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
-        "lora": {"rank": 4, "alpha": 8}, "max_tokens": 400, "dtype": "fp32", "attention": "eager",
+        "num_layers": 1, "lora": {"rank": 4, "alpha": 8}, "max_tokens": 400, "dtype": "fp32", "attention": "eager",
         "global_batch": 8, "micro_batch": 8, "max_steps": 10, "validation_rows": 16, "checkpoint_every_steps": 10,
         "num_workers": 0, "output": tmp_path_factory.mktemp("text"),
     }  # fmt: skip
@@ -79,7 +79,9 @@ def test_metrics_hold_every_model_group_and_key(arena: Path) -> None:
     assert sampled == {SAMPLE}
     verdict = metrics["fine_tuning"]
     assert verdict["num_customers"] == 30
-    assert len(verdict["text_llama_minus_untrained_probe"]["rmse"]) == 3
+    assert set(verdict["models"]) == {"text_llama", *verdict["text_llama_minus"]}
+    for name in ("untrained_probe", "untrained_probe_same_layers", "ridge_same_numbers"):
+        assert len(verdict["text_llama_minus"][name]["rmse"]) == 3
     assert "What fine-tuning bought" in (arena / "report.html").read_text()
 
 

@@ -19,7 +19,7 @@ import yaml
 
 from lifecycle.member import read_member
 from lifecycle.model import load_tokenizer, load_value_model, pad_tokens
-from tests.conftest import TinyShop
+from tests.conftest import TinyShop, decoder
 
 pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).parents[2]
@@ -93,7 +93,7 @@ def metrics_of(output: Path) -> dict[str, float]:
 
 def logits_of(output: Path, base_model: Path, prompts: list[str]) -> torch.Tensor:
     """What the member predicts."""
-    model, _ = load_value_model(output / "member", base_model, torch.float32, "eager")
+    model, _ = load_value_model(output / "member", decoder(base_model), torch.float32)
     tokenizer = load_tokenizer(base_model)
     with torch.inference_mode():
         return model(*pad_tokens(tokenizer(prompts)["input_ids"], tokenizer.pad_token_id))
