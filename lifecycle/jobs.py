@@ -18,6 +18,7 @@ def run_job(config_class: type[C], job: str, work: Callable[[C], None]) -> None:
     """Load the configuration, do the work; a ValueError ends the process with its message and status 1."""
     config = from_command_line(config_class, job)
     start_logging()
+    logging.getLogger("__main__").name = job  # its lines say which job they come from
     started_at = time.monotonic()
     try:
         work(config)

@@ -1,6 +1,7 @@
 """LLaMA at inference: expected spend from prompts, hidden states, likelihood of items. One process, no Ray, no HTTP."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from lifecycle.member import DecoderSettings
 from lifecycle.model import (
     TextValueModel,
     fast_dtype,
-    last_hidden,
     load_decoder,
     load_tokenizer,
     load_value_model,
@@ -50,11 +50,20 @@ class HiddenPredictor:
     max_tokens: int
 
     @torch.inference_mode()
-    def hidden(self, prompts: list[str]) -> np.ndarray:
-        """Last token's hidden state of each prompt, shape (n, hidden)."""
-        result = np.empty((len(prompts), self.decoder.config.hidden_size))
+    def hidden(self, prompts: list[str], depths: Sequence[int | None]) -> np.ndarray:
+        """Last token's hidden state after the first so many layers (None: all), shape (n, depths, hidden).
+
+        Each is normalised over its dimensions, as the value head does.
+        """
+        size = self.decoder.config.hidden_size
+        result = np.empty((len(prompts), len(depths), size))
         for rows, ids, mask in token_batches(self.tokenizer, prompts, self.max_tokens, BATCH_ROWS):
-            result[rows] = last_hidden(self.decoder, ids, mask).double().numpy()
+            after = self.decoder(
+                input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True
+            ).hidden_states
+            last = torch.arange(len(rows)), mask.sum(dim=1) - 1
+            states = torch.stack([after[-1 if depth is None else depth][last] for depth in depths], dim=1)
+            result[rows] = torch.nn.functional.layer_norm(states.float(), [size]).double().numpy()
         return result
 
 
@@ -84,9 +93,9 @@ def load_value_predictor(member: Path, settings: DecoderSettings) -> ValuePredic
 
 
 def load_hidden_predictor(settings: DecoderSettings) -> HiddenPredictor:
-    """The base model as it is, on one CPU core."""
+    """The whole base model as it is, on one CPU core."""
     torch.set_num_threads(1)
-    decoder = load_decoder(settings, fast_dtype("cpu")).eval()
+    decoder = load_decoder(replace(settings, num_layers=None), fast_dtype("cpu")).eval()
     return HiddenPredictor(decoder, load_tokenizer(settings.base_model), settings.max_tokens)
 
 

@@ -1,5 +1,6 @@
 """Small real objects that tests share: a random two-layer LLaMA on disk, and a shop of 300 customers."""
 
+import importlib.util
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ NUM_CUSTOMERS = 300
 NUM_ITEMS = 40
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 NUM_DAYS = 364
+Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 CATEGORIES = ("coffee", "tea", "bread", "soap")
 
 
@@ -146,3 +148,15 @@ def tiny_artifact(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory)
         )
     )  # fmt: skip
     return output / "artifact"
+
+
+@pytest.fixture(scope="session")
+def cdnow() -> Columns:
+    """x, t_x, T in weeks and mean repeat value of the 1/10 sample."""
+    spec = importlib.util.find_spec("lifetimes")
+    if spec is None or spec.origin is None:
+        pytest.skip("the package lifetimes, which carries CDNOW, is not installed")
+    path = Path(spec.origin).parent / "datasets" / "cdnow_customers_summary_with_transactions.csv"
+    frame = pl.read_csv(path)
+    x, t_x, age, value = (frame[name].to_numpy() for name in ("x", "t_x", "T", "zbar"))
+    return x, t_x, age, value

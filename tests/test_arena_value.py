@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.features import FEATURES
 from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
 from tests.conftest import TinyShop
 from training.arena_recipe import VALUE_MODELS, EvaluateConfig

@@ -25,7 +25,8 @@ from lifecycle.value.baselines import (
     ridge_value,
     save_btyd,
 )
-from lifecycle.value.btyd import BgNbd, GammaGamma
+from lifecycle.value.btyd import BgNbd
+from lifecycle.value.gamma_gamma import GammaGamma
 from tests.conftest import TinyShop
 
 MODEL = Btyd(

@@ -1,9 +1,7 @@
-"""BG/NBD and Gamma-Gamma against the published CDNOW results, the paper's formulas in mpmath, and simulation."""
+"""BG/NBD against the published CDNOW results, the paper's formulas in mpmath, and simulation."""
 
-import importlib.util
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -14,31 +12,16 @@ from scipy.optimize import approx_fprime
 from lifecycle.value import btyd
 from lifecycle.value.btyd import (
     BgNbd,
-    GammaGamma,
     cumulative_purchases,
-    expected_order_value,
     expected_purchases,
     fit_bgnbd,
-    fit_gamma_gamma,
     probability_active,
     probability_no_purchase,
 )
 from lifecycle.value.summary import summarise
+from tests.conftest import Columns
 
 CDNOW = BgNbd(0.243, 4.414, 0.793, 2.426, -9582.4, True, 20, "converged")
-Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-@pytest.fixture(scope="module")
-def cdnow() -> Columns:
-    """x, t_x, T in weeks and mean repeat value of the 1/10 sample."""
-    spec = importlib.util.find_spec("lifetimes")
-    if spec is None or spec.origin is None:
-        pytest.skip("the package lifetimes, which carries CDNOW, is not installed")
-    path = Path(spec.origin).parent / "datasets" / "cdnow_customers_summary_with_transactions.csv"
-    frame = pl.read_csv(path)
-    x, t_x, age, value = (frame[name].to_numpy() for name in ("x", "t_x", "T", "zbar"))
-    return x, t_x, age, value
 
 
 def simulate(seed: int, num_customers: int, r: float, alpha: float, a: float, b: float) -> tuple[np.ndarray, ...]:
@@ -74,12 +57,6 @@ def test_cdnow_sample_gives_published_parameters(cdnow: Columns) -> None:
     assert model.log_likelihood == pytest.approx(-9582.4, abs=0.05)
 
 
-def test_gamma_gamma_on_cdnow_gives_published_parameters(cdnow: Columns) -> None:
-    model = fit_gamma_gamma(cdnow[0], cdnow[3])  # Fader and Hardie 2013: p 6.25, q 3.74, v 15.44
-    assert model.converged
-    assert (model.p, model.q, model.v) == pytest.approx((6.25, 3.74, 15.44), abs=0.01)
-
-
 def test_unit_of_time_changes_alpha_and_density_alone(cdnow: Columns) -> None:
     x, t_x, age, _ = cdnow
     weeks, days = fit_bgnbd(x, t_x, age), fit_bgnbd(x, 7 * t_x, 7 * age)
@@ -87,18 +64,11 @@ def test_unit_of_time_changes_alpha_and_density_alone(cdnow: Columns) -> None:
     assert days.log_likelihood == pytest.approx(weeks.log_likelihood - x.sum() * np.log(7), rel=1e-9)
 
 
-def test_unit_of_money_changes_v_alone(cdnow: Columns) -> None:
-    euros, cents = fit_gamma_gamma(cdnow[0], cdnow[3]), fit_gamma_gamma(cdnow[0], 100 * cdnow[3])
-    assert (cents.p, cents.q, cents.v / 100) == pytest.approx((euros.p, euros.q, euros.v), rel=1e-5)
-    repeat_customers = (cdnow[0] > 0).sum()
-    assert cents.log_likelihood == pytest.approx(euros.log_likelihood - repeat_customers * np.log(100), rel=1e-9)
-
-
 @pytest.mark.parametrize("point", [(-1.4, 0.3, -0.2, 0.9), (3.0, -2.0, 4.0, -3.0), (0.0, 5.0, -6.0, 6.0)])
 def test_bgnbd_value_and_gradient(point: tuple[float, ...]) -> None:
     x, t_x, age = simulate(0, 60, 0.6, 20.0, 0.8, 2.5)
     counts = np.arange(1.0, len(x) + 1)
-    objective = btyd._bgnbd_objective(x, t_x / 100, age / 100, counts, 0.01)
+    objective = btyd._objective(x, t_x / 100, age / 100, counts, 0.01)
     r, alpha, a, b = (mpmath.mpf(value) for value in np.exp(point))
     total = mpmath.mpf(0)
     for n, last, end, count in zip(x, t_x / 100, age / 100, counts, strict=True):
@@ -108,31 +78,6 @@ def test_bgnbd_value_and_gradient(point: tuple[float, ...]) -> None:
     value, gradient = objective(np.array(point))
     assert value == pytest.approx(float(-total / counts.sum()) + 0.01 * sum(p**2 for p in point), rel=1e-10)
     numeric = approx_fprime(np.array(point), lambda p: objective(p)[0], 1e-6)
-    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("point", [(1.8, 1.3, 2.7), (-1.0, 0.5, 4.0), (4.0, 3.0, -1.0)])
-def test_gamma_gamma_value_and_gradient(point: tuple[float, ...]) -> None:
-    x, m, counts = np.array([1.0, 2.0, 2.0, 9.0]), np.array([0.2, 1.5, 30.0, 4.0]), np.array([1.0, 3.0, 2.0, 5.0])
-    objective = btyd._gamma_gamma_objective(x, m, counts, 0.02)
-    p, q, v = np.exp(point)
-
-    def density(n: float, mean: float) -> float:
-        """Of the mean of n gamma(p, nu) values, nu integrated out numerically over gamma(q, v)."""
-        return float(
-            mpmath.quad(
-                lambda nu: (
-                    (n * nu) ** (n * p) * mean ** (n * p - 1) * mpmath.exp(-n * nu * mean) / mpmath.gamma(n * p)
-                    * v**q * nu ** (q - 1) * mpmath.exp(-v * nu) / mpmath.gamma(q)
-                ),
-                mpmath.linspace(0, 4 * (p * n + q) / (mean * n + v), 9),
-            )
-        )  # fmt: skip
-
-    log_likelihood = sum(count * np.log(density(n, mean)) for n, mean, count in zip(x, m, counts, strict=True))
-    value, gradient = objective(np.array(point))
-    assert value == pytest.approx(-log_likelihood / 11 + 0.02 * sum(c**2 for c in point), rel=1e-3)
-    numeric = approx_fprime(np.array(point), lambda c: objective(c)[0], 1e-6)
     np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-4)
 
 
@@ -157,12 +102,6 @@ def test_log_likelihood_leaves_the_penalty_out(cdnow: Columns) -> None:
     assert fit_bgnbd(*cdnow[:3], penalty=1e-6).log_likelihood == pytest.approx(-9582.43, abs=0.01)
 
 
-def test_equal_order_values_are_reported() -> None:
-    model = fit_gamma_gamma(np.array([1, 2, 3, 0]), np.array([5.0, 5.0, 5.0, 0.0]))
-    assert not model.converged and "bound" in model.message
-    assert expected_order_value(model, np.array([0]), np.array([0.0])) == pytest.approx(5.0, rel=1e-3)
-
-
 @pytest.mark.parametrize(
     ("x", "t_x", "age", "rule"),
     [
@@ -179,18 +118,6 @@ def test_equal_order_values_are_reported() -> None:
 def test_impossible_summaries_are_refused(x: list[float], t_x: list[float], age: list[float], rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         fit_bgnbd(np.array(x), np.array(t_x), np.array(age))
-
-
-def test_gamma_gamma_refuses_negative_values_and_no_repeats() -> None:
-    with pytest.raises(ValueError, match="mean_value must be finite and at least 0, but it is -3.0 in row 1"):
-        fit_gamma_gamma(np.array([1, 2]), np.array([3.0, -3.0]))
-    with pytest.raises(ValueError, match="none of 2 customers paid on a second day"):
-        fit_gamma_gamma(np.array([0, 2]), np.array([0.0, 0.0]))
-
-
-def test_gamma_gamma_leaves_free_orders_out() -> None:
-    x, m = np.array([1, 2, 3, 5, 1]), np.array([5.0, 9.0, 4.0, 6.0, 30.0])
-    assert fit_gamma_gamma(np.append(x, [0, 4]), np.append(m, [0.0, 0.0])) == fit_gamma_gamma(x, m)
 
 
 @pytest.mark.parametrize("a", [5e-5, 0.3, 0.793, 0.999999, 1.0, 1.000003, 3.0, 100.0])
@@ -236,14 +163,6 @@ def test_curve_starts_at_nothing_and_never_falls() -> None:
     np.testing.assert_allclose(curve[:, 0], 0.0, atol=1e-12)
     assert (np.diff(curve, axis=1) >= 0).all()
     np.testing.assert_allclose(curve[:, 3], expected_purchases(CDNOW, x, t_x, age, 39.0))
-
-
-def test_expected_order_value_lies_between_own_and_common_mean() -> None:
-    model = GammaGamma(6.25, 3.74, 15.44, 0.0, True, 1, "converged")
-    values = expected_order_value(model, np.array([0, 1, 1000]), np.array([0.0, 90.0, 90.0]))
-    assert values[0] == pytest.approx(6.25 * 15.44 / 2.74)
-    assert values[1] == pytest.approx(6.25 * (15.44 + 90.0) / (6.25 + 2.74))
-    assert values[2] == pytest.approx(90.0, rel=0.01)
 
 
 def test_models_survive_json_as_dicts() -> None:

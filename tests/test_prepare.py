@@ -7,7 +7,15 @@ import polars as pl
 import pytest
 
 from tests.conftest import TinyShop
-from training.prepare import PrepareConfig, cutoffs_for, is_validation_customer, prepare, read_dataset
+from training.arena_value import read_example_sets
+from training.prepare import (
+    PrepareConfig,
+    cutoffs_for,
+    earlier_selection,
+    is_validation_customer,
+    prepare,
+    read_dataset,
+)
 
 
 def config(**changes: object) -> PrepareConfig:
@@ -50,6 +58,28 @@ def test_splits_follow_the_contract(tiny_shop: TinyShop) -> None:
     assert set(train["fold"].unique()) == {0, 1, 2, 3, 4}
     by_customer = pl.concat([train, test]).group_by("customer_id").agg(pl.col("fold").n_unique())
     assert by_customer["fold"].max() == 1
+
+
+def test_earlier_selection_window_ends_where_validation_begins_and_needs_a_horizon_of_history() -> None:
+    latest = date(2017, 7, 2)
+    assert earlier_selection(config(), date(2017, 1, 1), latest) == date(2017, 4, 2)
+    assert earlier_selection(config(), date(2017, 1, 2), latest) is None
+
+
+def test_earlier_selection_rows_are_of_validation_customers_and_disjoint_from_their_window(
+    tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    recipe = PrepareConfig.load(tiny_shop.examples / "prepare.yaml")
+    prepare(recipe.model_copy(update={"horizon_days": 30, "output": tmp_path / "short"}))
+    facts = read_dataset(tmp_path / "short")
+    train, val, selection = (
+        pl.read_parquet(tmp_path / "short" / f"{part}.parquet") for part in ("train", "val", "selection")
+    )
+    assert facts["num_rows"]["selection"] == selection.height > 0  # type: ignore[index]
+    assert not set(train["customer_id"]) & set(selection["customer_id"])
+    assert selection["cutoff"].unique().to_list() == [val["cutoff"][0] - timedelta(days=30)]
+    assert selection.columns == val.columns
+    assert read_example_sets(tmp_path / "short", 30).selection.height == selection.height + val.height
 
 
 def test_targets_equal_a_sum_over_the_raw_lines(tiny_shop: TinyShop) -> None:

@@ -1,7 +1,6 @@
 """What fine-tuning bought: text_llama beside the untrained base model with a linear probe, and beside plain ridge."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -27,17 +26,15 @@ def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -
     generator = np.random.default_rng(config.seed)
     sample = _draw(generator, sets.test.height, config.untrained_customers)
     probe = _draw(generator, sets.train.height, config.probe_rows)
-    prompts = pl.concat([sets.train[probe].select("prompt"), sets.test[sample].select("prompt")]).to_arrow()
-    decoders = {PROBE: replace(settings, num_layers=None)}
+    prompts = pl.concat([sets.train[probe].select("prompt"), sets.test[sample].select("prompt")])
+    depths: dict[str, int | None] = {PROBE: None}
     if settings.num_layers is not None:
-        decoders[PROBE_SAME_LAYERS] = settings
-    hidden = {}
-    for name, decoder in decoders.items():
-        table = map_rows(
-            prompts, HiddenActor, {"settings": decoder},
-            label=f"read for {name}", num_workers=config.num_workers, block_rows=64,
-        )  # fmt: skip
-        hidden[name] = np.array(table["hidden"].to_pylist())
+        depths[PROBE_SAME_LAYERS] = settings.num_layers
+    table = map_rows(
+        prompts.to_arrow(), HiddenActor, {"settings": settings, "depths": list(depths.values())},
+        label="read by the untrained LLaMA", num_workers=config.num_workers, block_rows=64,
+    )  # fmt: skip
+    hidden = {name: np.array(table[f"hidden_{position}"].to_pylist()) for position, name in enumerate(depths)}
     return fine_tuning_verdict(sets, sample, tuned, probe, hidden, config.seed)
 
 

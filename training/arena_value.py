@@ -61,8 +61,10 @@ class Fitted:
 
 
 def read_example_sets(examples: Path, horizon_days: int) -> ExampleSets:
-    """Train, validation (the selection window) and test rows."""
-    train, selection, test = (pl.read_parquet(examples / f"{part}.parquet") for part in ("train", "val", "test"))
+    """Train rows, those of the one or two selection windows, and test rows."""
+    train, test = (pl.read_parquet(examples / f"{part}.parquet") for part in ("train", "test"))
+    windows = [examples / f"{part}.parquet" for part in ("selection", "val")]
+    selection = pl.concat([pl.read_parquet(path) for path in windows if path.exists()])
     return ExampleSets(train, selection, test, horizon_days)
 
 

@@ -29,17 +29,19 @@ class ValueActor:
 
 
 class HiddenActor:
-    """Holds the untrained base model and turns prompts into its last hidden states."""
+    """Holds the untrained base model and turns prompts into its hidden states after some numbers of layers."""
 
-    def __init__(self, settings: DecoderSettings) -> None:
+    def __init__(self, settings: DecoderSettings, depths: list[int | None]) -> None:
         from lifecycle.predict import load_hidden_predictor
 
-        self.predictor = load_hidden_predictor(settings)
+        self.predictor, self.depths = load_hidden_predictor(settings), depths
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Adds the column `hidden`."""
-        hidden = self.predictor.hidden(batch["prompt"].to_pylist())
-        return batch.append_column("hidden", pa.array(list(hidden)))
+        """Adds a column `hidden_<position>` for each of the depths."""
+        hidden = self.predictor.hidden(batch["prompt"].to_pylist(), self.depths)
+        for position in range(len(self.depths)):
+            batch = batch.append_column(f"hidden_{position}", pa.array(list(hidden[:, position])))
+        return batch
 
 
 class RerankActor:

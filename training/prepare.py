@@ -114,6 +114,15 @@ def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, l
     return test, train
 
 
+def earlier_selection(config: PrepareConfig, first: date, latest: date) -> date | None:
+    """The cutoff of a second selection window, which ends where the validation window begins.
+
+    None where less than one horizon of history would lie before it.
+    """
+    horizon = timedelta(days=config.horizon_days)
+    return latest - horizon if latest - 2 * horizon >= first else None
+
+
 def is_validation_customer(customer_ids: pl.Series) -> pl.Series:
     """The stable-hash fifth of all customers that no training row may show."""
     return pl.Series(stable_hash(customer_ids, "validation") % 100 < VALIDATION_PERCENT)
@@ -125,35 +134,42 @@ def fold_of(customer_ids: pl.Series) -> pl.Series:
 
 
 def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
-    test, train = cutoffs_for(config, *_purchase_days(config.data))
+    first, last = _purchase_days(config.data)
+    test, train = cutoffs_for(config, first, last)
+    earlier = earlier_selection(config, first, train[-1])
+    days = sorted({*train, test, earlier or test})
     items = read_items(config.data)
     paths = shard_paths(config.data)
     progress = Progress("shards prepared", len(paths), "shards")
-    parts: dict[str, list[Path]] = {part: [] for part in PARTS}
+    files: dict[str, list[Path]] = {}
     for number, path in enumerate(paths):
-        rows = _shard_examples(read_shard(path), items, [*train, test], config)
-        is_val, cutoff = is_validation_customer(rows["customer_id"]), rows["cutoff"]
-        is_test = cutoff == _midnight(test)
+        rows = _shard_examples(read_shard(path), items, days, config)
+        is_val, day = is_validation_customer(rows["customer_id"]), rows["cutoff"].dt.date()
         split = {
-            "train": rows.filter(~is_test & ~is_val),
-            "val": rows.filter(is_val & (cutoff == _midnight(train[-1]))),
-            "test": rows.filter(is_test),
+            "train": rows.filter(~is_val & day.is_in(train)),
+            "val": rows.filter(is_val & (day == train[-1])),
+            "test": rows.filter(day == test),
         }
+        if earlier is not None:
+            split["selection"] = rows.filter(is_val & (day == earlier))
         for part, part_rows in split.items():
-            parts[part].append(folder / f"{part}-{number}.parquet")
-            part_rows.write_parquet(parts[part][-1])
+            file = folder / f"{part}-{number}.parquet"
+            part_rows.write_parquet(file)
+            files.setdefault(part, []).append(file)
         progress.advance(1)
-    num_rows = {part: _merge(files, folder / f"{part}.parquet") for part, files in parts.items()}
-    if not all(num_rows.values()):
+    num_rows = {part: _merge(part_files, folder / f"{part}.parquet") for part, part_files in files.items()}
+    if not all(num_rows[part] for part in PARTS):
         raise ValueError(f"too few customers: rows per part are {num_rows}, each part needs at least one")
     return {
         "test_cutoff": str(test),
         "horizon_days": config.horizon_days,
         "train_cutoffs": [str(day) for day in train],
         "selection": {
-            "window": "val",
+            "windows": ["val"] if earlier is None else ["selection", "val"],
             "cutoff": str(train[-1]),
-            "why": f"customers that no training row shows, {VALIDATION_PERCENT} % by stable hash",
+            "earlier_cutoff": None if earlier is None else str(earlier),
+            "why": f"customers that no training row shows, {VALIDATION_PERCENT} % by stable hash"
+            + (f"; the data begin too late for a disjoint earlier window: {first}" if earlier is None else ""),
         },
         "features": list(FEATURES),
         "prompt_version": PROMPT_VERSION,

@@ -14,15 +14,13 @@ from lifecycle.features import BTYD_SUMMARY, FEATURES
 from lifecycle.prompts import PROMPT_NUMBERS
 from lifecycle.value.btyd import (
     BgNbd,
-    GammaGamma,
     cumulative_purchases,
-    expected_order_value,
     expected_purchases,
     fit_bgnbd,
-    fit_gamma_gamma,
     probability_active,
     probability_no_purchase,
 )
+from lifecycle.value.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
 
 LIGHTGBM_FILE, BTYD_FILE = "lightgbm.txt", "btyd.json"
 LIGHTGBM_PARAMETERS = {
