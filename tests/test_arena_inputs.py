@@ -27,7 +27,6 @@ def recipe(shop: TinyShop, examples: Path, **changes: object) -> EvaluateConfig:
     ("change", "message"),
     [
         ({"data_identity": "another shop"}, "prepared from other data"),
-        ({"split": "leave_one_out"}, "split 'leave_one_out'; the arena needs split: time"),
         ({"features": ["recency_days"]}, "another version; prepare again"),
         ({"prompt_version": "value-0"}, "another version; prepare again"),
     ],

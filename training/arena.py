@@ -9,9 +9,10 @@ from lifecycle.artifact import LLAMA
 from lifecycle.folders import write_json
 from training.arena_artifact import Choice, write_artifact
 from training.arena_inputs import Inputs
-from training.arena_rank import choose_recommender, rank_customers, ranking_groups, rankings_frame
+from training.arena_rank import Recommendation, judge_recommenders
 from training.arena_untrained import untrained_comparison
 from training.arena_value import (
+    PREDICTIONS_SCHEMA,
     Entry,
     ExampleSets,
     cheap_entries,
@@ -25,11 +26,24 @@ from training.ray_start import start_ray
 from training.report import write_report
 
 logger = logging.getLogger(__name__)
-TASK = "next_basket"
+NO_VALUE: dict[str, object] = {
+    "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None, "fine_tuning": None,
+}  # fmt: skip
 
 
 def run_arena(inputs: Inputs) -> None:
-    """All steps; files that people read are written before the artifact, which is written last."""
+    """All steps; files that people read are written before the artifact, which is written last.
+
+    Leave-one-out examples say nothing of value: only recommenders are judged on them, and there is no artifact.
+    """
+    if inputs.is_leave_one_out:
+        recommendation = judge_recommenders(inputs)
+        metrics = NO_VALUE | {"num_customers": recommendation.num_customers} | recommendation.metrics
+        _write_results(inputs, metrics, pl.DataFrame(schema=PREDICTIONS_SCHEMA), recommendation)
+        logger.info(
+            "%s: metrics.json, rankings.parquet and report.html; no values, so no artifact", inputs.config.output
+        )
+        return
     config, sets = inputs.config, read_example_sets(inputs.config.examples, inputs.horizon_days)
     entries, fitted = cheap_entries(sets, config.models, config.seed)
     verdict = None
@@ -42,26 +56,34 @@ def run_arena(inputs: Inputs) -> None:
     judge(entries, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(entries, sets, config.score_budget_customers_per_second)
     logger.info("champion: %s", champion)
-    ranked = rank_customers(inputs)
-    recommender, recommender_scores = choose_recommender(inputs)
+    recommendation = judge_recommenders(inputs)
     metrics = {
         "cutoff": str(inputs.dataset["test_cutoff"]),
         "horizon_days": sets.horizon_days,
         "num_customers": sets.test.height,
         "champion": champion,
         "models": {name: entry.metrics for name, entry in entries.items()},
-        "recommendation": {TASK: ranking_groups(ranked.rankings, ranked.baskets, inputs.items.height)},
-        "recommender": recommender_scores,
+        **recommendation.metrics,
         "selection": selection,
         "fine_tuning": verdict,
     }
-    predictions = predictions_frame(entries, sets)
-    predictions.write_parquet(config.output / "predictions.parquet")
-    rankings_frame(ranked.rankings, TASK).write_parquet(config.output / "rankings.parquet")
-    write_json(config.output / "metrics.json", metrics)
-    write_report(config.output / "report.html", metrics, predictions, sets.test)
-    choice = Choice(champion, entries[champion], recommender, ranked.retriever)
+    _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
+    choice = Choice(champion, entries[champion], recommendation.chosen, recommendation.retriever)
     write_artifact(inputs, sets.test, choice, fitted, metrics)
+
+
+def _write_results(
+    inputs: Inputs,
+    metrics: dict[str, object],
+    predictions: pl.DataFrame,
+    recommendation: Recommendation,
+    test: pl.DataFrame | None = None,
+) -> None:
+    output = inputs.config.output
+    predictions.write_parquet(output / "predictions.parquet")
+    recommendation.rankings.write_parquet(output / "rankings.parquet")
+    write_json(output / "metrics.json", metrics)
+    write_report(output / "report.html", metrics, predictions, test)
 
 
 def _llama_entry(inputs: Inputs, sets: ExampleSets) -> Entry:

@@ -13,7 +13,7 @@ from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.member import base_model_identity, decoder_of, read_member
 from lifecycle.prompts import PROMPT_VERSION
 from training.arena_recipe import EvaluateConfig
-from training.prepare import EXAMPLES_KIND, read_dataset
+from training.prepare import EXAMPLES_KIND, LEAVE_ONE_OUT, read_dataset
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Inputs:
     base_model: Path | None  # absolute; that re-ranks
     items: pl.DataFrame
     identity: str
+
+    @property
+    def is_leave_one_out(self) -> bool:
+        """Whether the examples ask for each customer's next item, and for no values."""
+        return self.dataset["split"] == LEAVE_ONE_OUT
 
     @property
     def horizon_days(self) -> int:
@@ -64,8 +69,10 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
 def _check_dataset(config: EvaluateConfig, dataset: dict[str, object], data: dict[str, object]) -> None:
     if dataset["data_identity"] != data["identity"]:
         raise ValueError(f"examples {config.examples} were prepared from other data than {config.data}; prepare again")
-    if dataset["split"] != "time":
-        raise ValueError(f"examples {config.examples} have split {dataset['split']!r}; the arena needs split: time")
+    if dataset["split"] == LEAVE_ONE_OUT:
+        if config.members:
+            raise ValueError(f"members predict values, but examples {config.examples} have split {LEAVE_ONE_OUT!r}")
+        return
     if dataset["features"] != list(FEATURES) or dataset["prompt_version"] != PROMPT_VERSION:
         raise ValueError(f"examples {config.examples} hold features or prompts of another version; prepare again")
 

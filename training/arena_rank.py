@@ -3,14 +3,11 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from lifecycle.events import REVENUE_KINDS, order_key, read_shard, shard_paths
 from lifecycle.metrics import ranking_metrics
 from lifecycle.recommend.baselines import item_popularity, merge_popularity, personal_frequency, popularity
 from lifecycle.recommend.groups import customer_group, split_truth
@@ -18,6 +15,7 @@ from lifecycle.recommend.prompts import item_text, shopping_prompt
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, propose
 from training.arena_inputs import Inputs
 from training.arena_recipe import RANKERS, RERANKER
+from training.arena_tasks import Basket, RankingTask, final_task, selection_task
 from training.inference import RerankActor, map_rows
 
 logger = logging.getLogger(__name__)
@@ -29,80 +27,66 @@ RANKINGS_SCHEMA = {
     "customer_id": pl.String, "task": pl.String, "model": pl.String,
     "rank": pl.Int64, "item_id": pl.String, "score": pl.Float64,
 }  # fmt: skip
-COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id"]
 
 
 @dataclass(frozen=True)
-class Basket:
-    """What one customer bought next, and what is known of them."""
+class Recommendation:
+    """How the recommenders did, and which cheap one is to be served (None: the data name no items)."""
 
-    truth: set[str]
-    bought_before: set[str]
-    num_orders: int
+    metrics: dict[str, object]  # "recommendation" and "recommender" of metrics.json
+    rankings: pl.DataFrame  # rankings.parquet
+    chosen: str | None
+    retriever: Retriever | None
+    num_customers: int
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Rankings (customer_id, rank, item_id, score) by model, what was bought next, and what proposed candidates."""
+    """Rankings (customer_id, rank, item_id, score) by model, and what proposed candidates."""
 
     rankings: dict[str, pl.DataFrame]
-    baskets: dict[str, Basket]
     retriever: Retriever | None
 
 
-def purchase_shards(data: Path) -> Iterable[pl.DataFrame]:
-    """Purchases of items, shard by shard."""
-    for path in shard_paths(data):
-        yield read_shard(path, COLUMNS).filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null())
+def judge_recommenders(inputs: Inputs) -> Recommendation:
+    """Every ranker on what each customer bought next, and the choice among the cheap ones on an earlier task."""
+    task = final_task(inputs)
+    ranked = rank_customers(inputs, task)
+    chosen, compared = choose_recommender(inputs, selection_task(inputs))
+    groups = ranking_groups(ranked.rankings, task.baskets, inputs.items.height)
+    return Recommendation(
+        metrics={"recommendation": {task.name: groups}, "recommender": compared},
+        rankings=rankings_frame(ranked.rankings, task.name),
+        chosen=chosen,
+        retriever=ranked.retriever,
+        num_customers=len(task.baskets),
+    )
 
 
-def next_baskets(
-    shards: Iterable[pl.DataFrame], cutoff: datetime, *, until: datetime | None = None
-) -> dict[str, Basket]:
-    """The first basket in [cutoff, until) of every customer with an earlier purchase; truth = its distinct items."""
-    baskets: dict[str, Basket] = {}
-    for purchases in shards:
-        purchases = purchases.with_columns(order_key().alias("order"))
-        after = purchases.filter(pl.col("occurred_at") >= cutoff)
-        if until is not None:
-            after = after.filter(pl.col("occurred_at") < until)
-        after = after.sort("customer_id", "occurred_at", "order")
-        first = after.group_by("customer_id", maintain_order=True).agg(pl.col("order").first())
-        truth = after.join(first, on=["customer_id", "order"]).group_by("customer_id").agg(pl.col("item_id").unique())
-        before = purchases.filter(pl.col("occurred_at") < cutoff)
-        known = before.group_by("customer_id").agg(
-            pl.col("item_id").unique().alias("bought"), pl.col("order").n_unique().alias("orders")
-        )
-        for customer, items, bought, orders in truth.join(known, on="customer_id").iter_rows():
-            baskets[customer] = Basket(set(items), set(bought), orders)
-    return baskets
-
-
-def rank_customers(inputs: Inputs) -> Ranked:
-    """Every ranker of the recipe on the next basket after the test cutoff; costly ones on a seeded sample.
+def rank_customers(inputs: Inputs, task: RankingTask) -> Ranked:
+    """Every ranker of the recipe on what comes next; costly ones on a seeded sample of customers.
 
     The other models are on that sample too, as `<name>@sample`. Without items there is nothing to rank.
     """
-    config, cutoff = inputs.config, inputs.test_cutoff
+    config = inputs.config
     asked = [name for name in config.models if name in (*RANKERS, RERANKER)]
     if inputs.items.is_empty():
         if asked:
             logger.warning("%s are left out: the data name no items", ", ".join(asked))
-        return Ranked({}, {}, None)
-    retriever = fit_retriever(purchase_shards(config.data), inputs.items["item_id"], cutoff=cutoff)
-    baskets = next_baskets(purchase_shards(config.data), cutoff)
-    rankings = cheap_rankings(inputs, retriever.popular, baskets, cutoff)
+        return Ranked({}, None)
+    retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
+    rankings = cheap_rankings(inputs, retriever.popular, task)
     if RERANKER in asked and inputs.base_model is None:
         logger.warning("%s is left out: the recipe names neither base_model nor a member", RERANKER)
-    elif RERANKER in asked and baskets:
-        sample = _sample(baskets, config.rerank_customers, config.seed)
-        proposed, reranked = rerank_rankings(inputs, retriever, sample)
+    elif RERANKER in asked and task.baskets:
+        sample = _sample(task.baskets, config.rerank_customers, config.seed)
+        proposed, reranked = rerank_rankings(inputs, retriever, task, sample)
         others = rankings | {RETRIEVER: proposed}
         rankings |= {
             f"{name}{SAMPLED}": ranking.filter(pl.col("customer_id").is_in(sample)) for name, ranking in others.items()
         }
         rankings[RERANKER] = reranked
-    return Ranked(rankings, baskets, retriever)
+    return Ranked(rankings, retriever)
 
 
 def _sample(baskets: dict[str, Basket], num_customers: int, seed: int) -> list[str]:
@@ -112,41 +96,38 @@ def _sample(baskets: dict[str, Basket], num_customers: int, seed: int) -> list[s
     return [customers[index] for index in sorted(chosen)]
 
 
-def choose_recommender(inputs: Inputs) -> tuple[str | None, dict[str, object]]:
-    """The cheap ranker of highest NDCG@20 on the baskets between selection and test cutoff, and the numbers compared.
+def choose_recommender(inputs: Inputs, task: RankingTask) -> tuple[str | None, dict[str, object]]:
+    """The cheap ranker of highest NDCG@20 on the earlier `task`, and the numbers compared.
 
     None where the data name no items; popularity where the recipe asks for no cheap ranker.
     """
-    rule = "highest ndcg@20 on the first basket between the selection and the test cutoff"
+    rule = f"highest ndcg@20 on {task.name} before the test window"
     if inputs.items.is_empty():
         return None, {"model": None, "rule": rule, "ndcg@20": {}}
-    cutoff, data = inputs.selection_cutoff, inputs.config.data
-    baskets = next_baskets(purchase_shards(data), cutoff, until=inputs.test_cutoff)
-    popular = catalogue_popularity(data, inputs.items["item_id"], cutoff)
-    table = ranking_groups(cheap_rankings(inputs, popular, baskets, cutoff), baskets, inputs.items.height)
+    popular = catalogue_popularity(task, inputs.items["item_id"])
+    table = ranking_groups(cheap_rankings(inputs, popular, task), task.baskets, inputs.items.height)
     scores = {name: float(row["ndcg@20"] or 0.0) for name, row in table.get("all", {}).items()}
     best = max(scores, key=lambda name: scores[name], default=RANKERS[0])
     return best, {"model": best, "rule": rule, "ndcg@20": scores}
 
 
-def catalogue_popularity(data: Path, item_ids: pl.Series, cutoff: datetime) -> pl.DataFrame:
+def catalogue_popularity(task: RankingTask, item_ids: pl.Series) -> pl.DataFrame:
     """item_id, score of every item of the catalogue, best first; 0 for those nobody had bought by the cutoff."""
-    counts = merge_popularity([item_popularity(shard, cutoff=cutoff) for shard in purchase_shards(data)])
+    counts = merge_popularity([item_popularity(shard, cutoff=task.cutoff) for shard in task.shards()])
     scored = item_ids.to_frame("item_id").join(counts, on="item_id", how="left").fill_null(0.0)
     return scored.sort("score", "item_id", descending=[True, False])
 
 
-def cheap_rankings(
-    inputs: Inputs, popular: pl.DataFrame, baskets: dict[str, Basket], cutoff: datetime
-) -> dict[str, pl.DataFrame]:
-    """The cheap rankers of the recipe for every customer with a basket, over the full catalogue in `popular`."""
+def cheap_rankings(inputs: Inputs, popular: pl.DataFrame, task: RankingTask) -> dict[str, pl.DataFrame]:
+    """The cheap rankers of the recipe for every customer of the task, over the full catalogue in `popular`."""
     wanted = {name: rank for name, rank in CHEAP_RANKERS.items() if name in inputs.config.models}
     rankings: dict[str, list[pl.DataFrame]] = {name: [] for name in wanted}
-    for shard in purchase_shards(inputs.config.data):
+    exclude_seen = inputs.config.exclude_seen
+    for shard in task.shards():
         offered = shard.filter(pl.col("item_id").is_in(popular["item_id"].implode()))
-        customers = _customers_of(shard, baskets)
+        customers = _customers_of(shard, task.baskets)
         for name, rank in wanted.items():
-            ranking = rank(offered, popular, customers, cutoff=cutoff, k=TOP, exclude_seen=inputs.config.exclude_seen)
+            ranking = rank(offered, popular, customers, cutoff=task.cutoff, k=TOP, exclude_seen=exclude_seen)
             rankings[name].append(ranking)
     return {name: pl.concat(parts) for name, parts in rankings.items()}
 
@@ -156,12 +137,14 @@ def _customers_of(shard: pl.DataFrame, wanted: Iterable[str]) -> pl.Series:
     return customers.filter(customers.is_in(list(wanted)))
 
 
-def rerank_rankings(inputs: Inputs, retriever: Retriever, customers: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def rerank_rankings(
+    inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The same candidates of the given customers in two orders: the retriever's, and by LLaMA's likelihood."""
-    config, cutoff, items = inputs.config, inputs.test_cutoff, inputs.items
+    config, cutoff, items = inputs.config, task.cutoff, inputs.items
     texts = dict(zip(items["item_id"], map(item_text, items["title"], items["category"]), strict=True))
     rows, proposals = [], []
-    for shard in purchase_shards(config.data):
+    for shard in task.shards():
         chosen = _customers_of(shard, customers)
         if chosen.is_empty():
             continue

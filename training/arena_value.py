@@ -23,6 +23,8 @@ from lifecycle.value.intervals import Intervals, bounds, fit_intervals
 
 logger = logging.getLogger(__name__)
 BIAS_RANGE = (0.9, 1.1)
+NUMBERS = ("predicted", "low_80", "high_80", "low_95", "high_95", "actual", "actual_net")
+PREDICTIONS_SCHEMA = {"customer_id": pl.String, "model": pl.String} | dict.fromkeys(NUMBERS, pl.Float64)
 Predict = Callable[[pl.DataFrame], np.ndarray]  # rows of examples to expected spend, shape (n,)
 
 
@@ -185,4 +187,4 @@ def predictions_frame(entries: dict[str, Entry], sets: ExampleSets) -> pl.DataFr
                 "actual_net",
             )
         )
-    return pl.concat(frames)
+    return pl.concat(frames).select(PREDICTIONS_SCHEMA)

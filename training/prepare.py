@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 EXAMPLES_KIND = "examples"
 NUM_FOLDS = 5
 VALIDATION_PERCENT = 20
+LEAVE_ONE_OUT = "leave_one_out"
 PARTS = ("train", "val", "test")
 
 

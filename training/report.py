@@ -14,25 +14,28 @@ RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_cus
 COLORS = ("#3867d6", "#eb3b5a", "#20bf6b", "#f7b731", "#8854d0", "#4b6584", "#0fb9b1")
 
 
-def write_report(path: Path, metrics: Mapping[str, object], predictions: pl.DataFrame, test: pl.DataFrame) -> None:
-    """Write the page; `test` has customer_id and num_orders of the test customers."""
-    champion = str(metrics["champion"])
-    best = predictions.filter(pl.col("model") == champion)
-    models = _mapping(metrics["models"])
-    sections = [
-        ("Verdict", _verdict(metrics)),
-        ("Value: all models on the test customers", _value_grid(models)),
-        ("Gain curve: share of spend held by the customers predicted highest", _gain_curve(predictions)),
-        ("Calibration by decile", _calibration(best, champion)),
-        ("Predicted against actual", _scatter(best, champion)),
-        ("Error by length of history", _error_by_history(predictions, test)),
-    ]
+def write_report(
+    path: Path, metrics: Mapping[str, object], predictions: pl.DataFrame, test: pl.DataFrame | None
+) -> None:
+    """Write the page; `test` has customer_id and num_orders of the test customers, or is None without value models."""
+    sections = [("Verdict", _verdict(metrics))]
+    if test is not None:
+        champion = str(metrics["champion"])
+        best = predictions.filter(pl.col("model") == champion)
+        sections += [
+            ("Value: all models on the test customers", _value_grid(_mapping(metrics["models"]))),
+            ("Gain curve: share of spend held by the customers predicted highest", _gain_curve(predictions)),
+            ("Calibration by decile", _calibration(best, champion)),
+            ("Predicted against actual", _scatter(best, champion)),
+            ("Error by length of history", _error_by_history(predictions, test)),
+        ]
     if metrics["fine_tuning"]:
         sections.append(("What fine-tuning bought", _fine_tuning(_mapping(metrics["fine_tuning"]))))
     for task, groups in _mapping(metrics["recommendation"]).items():
         for group, rows in _mapping(groups).items():
             sections.append((f"Recommendation: {task}, {group}", _rank_grid(_mapping(rows))))
-    write_page(path, f"Evervalue arena: {metrics['cutoff']}, {metrics['horizon_days']} days", sections)
+    window = "next item" if test is None else f"{metrics['cutoff']}, {metrics['horizon_days']} days"
+    write_page(path, f"Evervalue arena: {window}", sections)
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -41,13 +44,12 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _verdict(metrics: Mapping[str, object]) -> str:
-    selection = _mapping(metrics["selection"])
-    return table({
-        "champion for value": metrics["champion"],
-        "chosen by": f"{selection['rule']} ({selection['num_customers']} customers)",
-        "recommender": _mapping(metrics["recommender"])["model"],
-        "test customers": metrics["num_customers"],
-    })  # fmt: skip
+    rows = {"recommender": _mapping(metrics["recommender"])["model"], "test customers": metrics["num_customers"]}
+    if metrics["selection"]:
+        selection = _mapping(metrics["selection"])
+        rule = f"{selection['rule']} ({selection['num_customers']} customers)"
+        rows = {"champion for value": metrics["champion"], "chosen by": rule} | rows
+    return table(rows)
 
 
 def _value_grid(models: Mapping[str, object]) -> str:
