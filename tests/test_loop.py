@@ -103,8 +103,8 @@ def test_validation_before_training_is_that_of_one_lognormal_for_all(config: Tra
 def test_prompt_over_max_tokens_ends_the_run_before_its_first_step(config: TrainConfig) -> None:
     from training.loop import start_run
 
-    with pytest.raises(ValueError, match=r"max_tokens is 100, but a prompt has \d+ tokens"):
-        start_run(config.model_dump(mode="json") | {"max_tokens": 100})
+    with pytest.raises(ValueError, match=r"max_tokens is 50, but a prompt has \d+ tokens"):
+        start_run(config.model_dump(mode="json") | {"max_tokens": 50})
     assert not (config.output / "progress.jsonl").exists()
 
 

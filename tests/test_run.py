@@ -130,12 +130,12 @@ def test_another_recipe_into_an_unfinished_run_is_refused(config: TrainConfig, t
 
 
 def test_recipe_that_never_took_a_step_may_be_corrected(config: TrainConfig, tmp_path: Path) -> None:
-    mistaken = config.model_copy(update={"output": tmp_path, "max_tokens": 100})
+    mistaken = config.model_copy(update={"output": tmp_path, "max_tokens": 50})
     with kept_process_state():
-        with pytest.raises(ValueError, match="max_tokens is 100, but a prompt has"):
+        with pytest.raises(ValueError, match="max_tokens is 50, but a prompt has"):
             train(mistaken)
-        with pytest.raises(ValueError, match="max_tokens is 101, but a prompt has"):
-            train(mistaken.model_copy(update={"max_tokens": 101}))
+        with pytest.raises(ValueError, match="max_tokens is 51, but a prompt has"):
+            train(mistaken.model_copy(update={"max_tokens": 51}))
 
 
 def test_mistakes_are_found_before_anything_is_written(config: TrainConfig, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import logging
 import os
+import socket
 import sys
 from pathlib import Path
 
 import ray
 
 logger = logging.getLogger(__name__)
+KNOCK_SECONDS = 10.0
 LEAST_CPUS = 4  # logical: trainers, data tasks and drivers on two cores would otherwise wait for each other for ever
 
 
@@ -28,13 +30,26 @@ def start_ray() -> None:
 
 
 def _join(environment: dict[str, dict[str, str]]) -> None:
+    address = os.environ["RAY_ADDRESS"]
     try:
+        _knock(address)
         ray.init(log_to_driver=True, runtime_env=environment)
     except ConnectionError:
         raise ValueError(
-            f"no Ray cluster lets us in at RAY_ADDRESS {os.environ['RAY_ADDRESS']}; is it running? "
+            f"no Ray cluster lets us in at RAY_ADDRESS {address}; is it running? "
             "Clusters want a token unless they were told otherwise: set RAY_AUTH_MODE=token"
         ) from None
+
+
+def _knock(address: str) -> None:
+    """ConnectionError where nothing listens at `host:port`; Ray itself tries for minutes before it says so."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():  # "auto", "local"
+        return
+    try:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(str(error)) from None
 
 
 def worker_environment() -> dict[str, str]:

@@ -166,10 +166,16 @@ def test_more_workers_than_the_cluster_has_are_refused_before_anything_starts(
 
 
 def test_mistake_that_workers_find_ends_the_run_at_once_in_one_line(cluster: str, recipe: Path, tmp_path: Path) -> None:
-    log = finish(start(recipe, cluster, "max_tokens=100", f"output={tmp_path}"), status=1)
-    assert re.search(r"^training.run: max_tokens is 100, but a prompt has \d+ tokens$", log, re.MULTILINE)
+    log = finish(start(recipe, cluster, "max_tokens=50", f"output={tmp_path}"), status=1)
+    assert re.search(r"^training.run: max_tokens is 50, but a prompt has \d+ tokens$", log, re.MULTILINE)
     assert len(re.findall("Error in training function", log)) <= 2  # once per worker: nothing was tried again
     assert not (tmp_path / "progress.jsonl").exists()
+
+
+def test_cluster_that_does_not_answer_is_named(recipe: Path, tmp_path: Path) -> None:
+    log = finish(start(recipe, "127.0.0.1:9", f"output={tmp_path / 'text'}"), status=1)
+    assert re.search(r"^training.run: no Ray cluster lets us in at RAY_ADDRESS 127.0.0.1:9", log, re.MULTILINE)
+    assert not (tmp_path / "text" / "member").exists()
 
 
 @contextmanager
