@@ -90,7 +90,7 @@ def test_progress_has_the_contracts_keys_and_the_validation_loss_falls(trained: 
 def test_member_alone_gives_the_validation_loss_it_reports(trained: TrainConfig) -> None:
     """The loss by hand, from the loaded model's logits: what is served is what was validated."""
     member = trained.output / "member"
-    model, scale = load_value_model(member, trained.base_model, torch.float32, "eager")
+    model, scale = load_value_model(member, trained.decoder, torch.float32)
     rows = pl.read_parquet(trained.examples / "val.parquet")
     tokenizer = load_tokenizer(trained.base_model)
     losses = np.zeros(rows.height)

@@ -187,4 +187,4 @@ def predictions_frame(entries: dict[str, Entry], sets: ExampleSets) -> pl.DataFr
                 "actual_net",
             )
         )
-    return pl.concat(frames).select(PREDICTIONS_SCHEMA)
+    return pl.concat(frames).select(list(PREDICTIONS_SCHEMA))
