@@ -27,6 +27,7 @@ from lifecycle.value.ziln import starting_logits
 HEAD_FILE = "head.safetensors"
 SCALE_FILE = "head.json"
 NUM_LOGITS = 3
+transformers_logging.disable_progress_bar()  # the terminal is for the progress of our own work
 
 
 class ValueHead(nn.Module):

@@ -17,7 +17,6 @@ import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from lifecycle.folders import MANIFEST, new_folder
 from lifecycle.jobs import start_logging
@@ -65,8 +64,7 @@ def start_run(settings: dict[str, object]) -> "Run":
 
 
 def quiet_libraries() -> None:
-    """Leave the terminal to our progress: no bars, no advice to DeepSpeed's own developers."""
-    transformers_logging.disable_progress_bar()
+    """Leave the terminal to our progress: no advice to DeepSpeed's own developers."""
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
 

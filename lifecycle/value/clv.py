@@ -74,16 +74,21 @@ def customer_values(
     revenue = total[:, None] * shares
     days = settings.period_days * active
     service, marketing = daily_service * days, daily_marketing * days
-    cost = refund_rate[:, None] * revenue + (service + marketing)[:, None]
+    standing = np.repeat((service + marketing)[:, None], settings.num_periods, axis=1)
+    cost = refund_rate[:, None] * revenue + standing
     time = {"annual_discount_rate": settings.annual_discount_rate, "period_days": settings.period_days}
     discounted, clv = present_value(revenue, cost, **time)
     _, per_unit = present_value(shares, refund_rate[:, None] * shares, **time)  # at least 0, so that order is kept
+    _, without_spend = present_value(np.zeros_like(standing), standing, **time)
     total_revenue = revenue.sum(axis=1)
     order_value = _order_value(examples, btyd)
     return CustomerValues(
         clv=clv,
         clv_bounds={
-            level: (clv + (low - total) * per_unit, clv + (high - total) * per_unit)
+            level: (
+                np.minimum(clv, without_spend + low * per_unit),
+                np.maximum(clv, without_spend + high * per_unit),
+            )
             for level, (low, high) in bounds.items()
         },
         revenue=total_revenue,
