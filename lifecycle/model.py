@@ -180,14 +180,14 @@ def token_batches(
 ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """(positions in `prompts`, input_ids, attention_mask), similar lengths together.
 
-    Raises ValueError for a prompt of more than `max_tokens`: cutting it would hide the customer's latest orders.
+    Of a prompt longer than `max_tokens` the first token and the end are kept: there the numbers stand, and training
+    refuses a `max_tokens` that its own prompts exceed.
     """
     if not prompts:
         return
-    tokens = tokenizer(prompts)["input_ids"]
-    longest = max(range(len(tokens)), key=lambda position: len(tokens[position]))
-    if len(tokens[longest]) > max_tokens:
-        raise ValueError(f"a prompt has {len(tokens[longest])} tokens; max_tokens is {max_tokens}")
+    tokens = [
+        row if len(row) <= max_tokens else [row[0], *row[1 - max_tokens :]] for row in tokenizer(prompts)["input_ids"]
+    ]
     order = sorted(range(len(tokens)), key=lambda position: len(tokens[position]))
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]

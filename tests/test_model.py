@@ -194,11 +194,12 @@ def test_more_layers_than_the_base_model_has_are_refused(tiny_base_model: Path) 
         load_decoder(decoder(tiny_base_model, 3), torch.float32)
 
 
-def test_prompt_over_max_tokens_is_refused_not_cut(tiny_base_model: Path) -> None:
+def test_prompt_over_max_tokens_keeps_its_first_token_and_its_end(tiny_base_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_base_model)
-    assert len(list(token_batches(tokenizer, ["a" * 20, "b"], 20, 5))) == 1
-    with pytest.raises(ValueError, match="a prompt has 21 tokens; max_tokens is 20"):
-        list(token_batches(tokenizer, ["a" * 21, "b"], 20, 5))
+    (_, ids, _), *_ = token_batches(tokenizer, ["a" * 20], 20, 5)
+    assert tokenizer.decode(ids[0]) == "a" * 20
+    (_, ids, mask), *_ = token_batches(tokenizer, ["Buys long names,044"], 5, 5)
+    assert tokenizer.decode(ids[0]) == "B,044" and mask.sum() == 5
 
 
 def test_tokenizer_pads_on_the_right_whatever_the_base_model_says(tiny_base_model: Path, tmp_path: Path) -> None:
