@@ -11,6 +11,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
 
 from serving.answers import RecommendationResponse, ValueResponse
 from serving.home import home_page
@@ -98,7 +99,9 @@ def create_api(settings: ApiSettings, keys: KeyRing, store: EventStore, backend:
         yield
         loading.cancel()
 
-    api = FastAPI(title="Evervalue", version="1", summary="Customer value and recommendations", lifespan=lifespan)
+    api = FastAPIOffline(  # /docs works without a network
+        title="Evervalue", version="1", summary="Customer value and recommendations", lifespan=lifespan, redoc_url=None
+    )
     add_pages(api, state)
     add_scoring(api, settings, keys, store, backend, state)
     add_errors(api)

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,7 +154,11 @@ def test_key_of_another_scope_is_forbidden(anonymous: TestClient, keys: dict[str
 def test_pages_without_data_need_no_key(anonymous: TestClient) -> None:
     assert anonymous.get("/healthz").json() == {"status": "ok"}
     assert 'href="docs"' in anonymous.get("/").text
-    assert anonymous.get("/docs").status_code == 200
+    page = anonymous.get("/docs").text
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(assets) >= 3 and not [asset for asset in assets if "//" in asset]  # nothing from elsewhere
+    assert all(anonymous.get(asset).status_code == 200 for asset in assets)
+    assert "/openapi.json" in page
 
 
 def test_documentation_shows_requests_answers_and_errors(anonymous: TestClient) -> None:
