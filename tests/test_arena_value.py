@@ -35,13 +35,22 @@ def entry(selection: np.ndarray, speed: float = 100.0, test: np.ndarray = ACTUAL
 
 
 def champion_of(budget: float | None = None, **entries: Entry) -> str:
-    return choose_champion(entries, sets_of(ACTUAL, ACTUAL), budget)[0]
+    return choose_champion(entries, sets_of(ACTUAL, ACTUAL), budget, 50, 0)[0]
 
 
 def test_champion_has_the_least_rmse_among_those_of_fair_bias() -> None:
     biased, rough = entry(ACTUAL * 1.15), entry(ACTUAL[::-1])
     assert champion_of(biased=biased, rough=rough) == "rough"
     assert champion_of(biased=biased, rough=rough, good=entry(ACTUAL + 1)) == "good"
+
+
+def test_bias_that_few_customers_cannot_tell_from_a_fair_one_does_not_exclude() -> None:
+    random = np.random.default_rng(0)
+    for num_customers, champion in ((60, "good"), (20_000, "poor")):
+        spent = random.gamma(0.3, 100.0, num_customers)
+        good = 0.87 * spent * random.lognormal(0.0, 0.5, num_customers) / np.exp(0.125)
+        entries = {"good": Entry(good, good, 1.0), "poor": Entry(np.full(num_customers, spent.mean()), good, 1.0)}
+        assert choose_champion(entries, sets_of(spent, spent), None, 100, 0)[0] == champion
 
 
 def test_without_a_fair_model_the_fairest_wins() -> None:
@@ -63,14 +72,14 @@ def test_budget_rules_out_slow_models_and_says_where_none_is_left() -> None:
 
 def test_champion_does_not_depend_on_the_test_window() -> None:
     names = {"a": entry(ACTUAL + 1, test=ACTUAL * 9), "b": entry(ACTUAL[::-1], test=ACTUAL)}
-    assert choose_champion(names, sets_of(ACTUAL, ACTUAL), None) == choose_champion(
-        names, sets_of(ACTUAL, ACTUAL * 7), None
+    assert choose_champion(names, sets_of(ACTUAL, ACTUAL), None, 50, 0) == choose_champion(
+        names, sets_of(ACTUAL, ACTUAL * 7), None, 50, 0
     )
 
 
 def test_selection_without_any_spend_still_has_a_champion() -> None:
     zero = np.zeros(5)
-    assert choose_champion({"a": entry(zero)}, sets_of(zero, zero), None)[0] == "a"
+    assert choose_champion({"a": entry(zero)}, sets_of(zero, zero), None, 50, 0)[0] == "a"
 
 
 def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: TinyShop) -> None:

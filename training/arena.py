@@ -54,7 +54,9 @@ def run_arena(inputs: Inputs) -> None:
     if not entries:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
     judge(entries, sets, config.num_resamples, config.seed)
-    champion, selection = choose_champion(entries, sets, config.score_budget_customers_per_second)
+    champion, selection = choose_champion(
+        entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed
+    )
     logger.info("champion: %s", champion)
     recommendation = judge_recommenders(inputs)
     metrics = {
