@@ -57,13 +57,23 @@ def apply_override(tree: dict[str, object], override: str) -> None:
     *parents, leaf = dotted.split(".")
     for key in parents:
         node = node[list_index(node, key, dotted)] if isinstance(node, list) else _child(node, key, dotted)
-    value = yaml.safe_load(text)
+    value = _read_value(text)
     if isinstance(node, list):
         node[list_index(node, leaf, dotted)] = value
     elif isinstance(node, dict):
         node[leaf] = value
     else:
         raise ValueError(f"override {dotted!r} reaches into {node!r}, which has no keys")
+
+
+def _read_value(text: str) -> object:
+    """The YAML value, or the text as it is where it is none, such as `%d/%m/%Y` or a tab."""
+    if text.strip() in ("|", ">") or not text.strip():
+        return text or None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def list_index(items: list[object], key: str, dotted: str) -> int:

@@ -31,6 +31,7 @@ EVENT_SCHEMA = pl.Schema(
         "impression_id": pl.String(),
     }
 )
+FIRST_YEAR, LAST_YEAR = 1900, 2199  # of events; dates outside are slips that would move every cutoff
 ITEM_COLUMNS = ("item_id", "title", "category", "price", "description")
 
 

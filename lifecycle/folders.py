@@ -92,10 +92,13 @@ def verify(folder: Path, kind: str) -> dict[str, object]:
 def new_folder(folder: Path, kind: str, content: dict[str, object]) -> Iterator[Path]:
     """A temporary folder beside `folder`; on success it gets its manifest and takes the place of `folder`.
 
-    `content` may be filled in the with-block. An existing incomplete `folder` is replaced, a complete one never.
+    `content` may be filled in the with-block. Nothing that exists is replaced: what a job leaves unfinished lies in the
+    temporary folder. Raises ValueError where `folder` is complete already, or holds something else.
     """
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} is complete already; delete it or choose another output")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ValueError(f"{folder} is not empty and has no {MANIFEST}; choose another output, or delete it yourself")
     temporary = folder.with_name(folder.name + ".incomplete")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -105,8 +108,7 @@ def new_folder(folder: Path, kind: str, content: dict[str, object]) -> Iterator[
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(temporary, folder)
+    os.replace(temporary, folder)  # an empty folder may be there
 
 
 def is_complete(folder: Path, kind: str, identity: str) -> bool:

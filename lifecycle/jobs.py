@@ -15,14 +15,14 @@ PACKAGES = ("lifecycle", "training", "tuning", "serving", "benchmarks", "__main_
 
 
 def run_job(config_class: type[C], job: str, work: Callable[[C], None]) -> None:
-    """Load the configuration, do the work; a ValueError ends the process with its message and status 1."""
+    """Load the configuration, do the work; a ValueError or OSError ends the process with its message and status 1."""
     config = from_command_line(config_class, job)
     start_logging()
     logging.getLogger("__main__").name = job  # its lines say which job they come from
     started_at = time.monotonic()
     try:
         work(config)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         print(f"{job}: {error}\n  (raised in {frame.filename}:{frame.lineno})", file=sys.stderr)
         raise SystemExit(1) from None

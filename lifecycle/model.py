@@ -27,7 +27,6 @@ from lifecycle.value.ziln import starting_logits
 HEAD_FILE = "head.safetensors"
 SCALE_FILE = "head.json"
 NUM_LOGITS = 3
-transformers_logging.disable_progress_bar()  # the terminal is for the progress of our own work
 
 
 class ValueHead(nn.Module):
@@ -97,6 +96,7 @@ def load_decoder(settings: DecoderSettings, dtype: torch.dtype) -> PreTrainedMod
     Dropping the deeper layers costs little where a model is fine-tuned afterwards (Gromov et al. 2024,
     arXiv 2403.17887), and a step takes that much less time.
     """
+    transformers_logging.disable_progress_bar()  # the terminal is for the progress of our own work
     verbosity = transformers_logging.get_verbosity()
     if settings.num_layers is not None:
         transformers_logging.set_verbosity_error()  # it would list the weights of the layers left out

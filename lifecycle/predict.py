@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from lifecycle.member import DecoderSettings
 from lifecycle.model import (
@@ -102,5 +103,6 @@ def load_hidden_predictor(settings: DecoderSettings) -> HiddenPredictor:
 def load_reranker(base_model: str, attention: str) -> Reranker:
     """The base language model with its vocabulary head, on one CPU core."""
     torch.set_num_threads(1)
+    transformers_logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(base_model, dtype=fast_dtype("cpu"), attn_implementation=attention)
     return Reranker(model.eval(), load_tokenizer(base_model), {})

@@ -51,8 +51,11 @@ def _conditions(items: pl.DataFrame, options: RecommendOptions) -> list[pl.Expr]
     """One per attribute asked for; an item without the attribute does not pass."""
     if options.in_stock is not None and "in_stock" not in items.columns:
         raise ValueError("in_stock: the item catalogue has no column in_stock")
-    if options.objective == "margin" and "margin" not in items.columns:
-        raise ValueError("objective: the item catalogue has no column margin")
+    if options.objective == "margin":
+        if "margin" not in items.columns:
+            raise ValueError("objective: the item catalogue has no column margin")
+        if items["margin"].cast(pl.Float64, strict=False).null_count() > items["margin"].null_count():
+            raise ValueError("objective: column margin of the item catalogue holds values that are no numbers")
     conditions = []
     if options.category is not None:
         conditions.append(pl.col("category").str.to_lowercase() == options.category.lower())

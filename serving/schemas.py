@@ -17,10 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from lifecycle.events import EVENT_SCHEMA, KINDS, REVENUE_KINDS
+from lifecycle.events import EVENT_SCHEMA, FIRST_YEAR, KINDS, LAST_YEAR, REVENUE_KINDS
 
 MAX_AMOUNT = 1e12  # its square is still far from overflow
-FIRST_YEAR, LAST_YEAR = 1900, 2199
 MAX_LISTED_ITEMS = 1000
 R = TypeVar("R", bound="Request")
 
@@ -79,7 +78,7 @@ class Event(Strict):
     quantity: Amount | None = None
     amount: Amount | None = Field(default=None, validate_default=True, description="money in; refunds negative")
     discount: Price | None = None
-    cost: Amount | None = None
+    cost: Price | None = None
     rating: Amount | None = None
     text: Annotated[str, Field(max_length=2000)] | None = None
     impression_id: Identifier | None = None

@@ -44,8 +44,7 @@ def test_groups_by_orders_and_by_what_is_new() -> None:
 
 def test_every_customer_has_twenty_distinct_items_of_the_catalogue(inputs: Inputs) -> None:
     task = final_task(inputs)
-    ranked = rank_customers(inputs, task)
-    frame = rankings_frame(ranked.rankings, "next_basket")
+    frame = rankings_frame(rank_customers(inputs, task), "next_basket")
     assert set(frame["model"]) == {"popularity", "personal_frequency"}  # no base model, no re-ranking
     assert set(frame["item_id"]) <= set(inputs.items["item_id"])
     by_list = frame.group_by("customer_id", "model", "task").agg(
@@ -60,7 +59,7 @@ def test_every_customer_has_twenty_distinct_items_of_the_catalogue(inputs: Input
 def test_items_nobody_has_bought_fill_the_list_and_items_off_the_catalogue_never_appear(inputs: Inputs) -> None:
     strange = pl.DataFrame({"item_id": [f"n{number:02d}" for number in range(18)] + ["i1", "i2"]})
     strange = strange.with_columns(title=pl.lit(None, pl.String), category=pl.lit(None, pl.String))
-    frame = rankings_frame(rank_customers(replace(inputs, items=strange), final_task(inputs)).rankings, "next_basket")
+    frame = rankings_frame(rank_customers(replace(inputs, items=strange), final_task(inputs)), "next_basket")
     sizes = frame.group_by("customer_id", "model").agg(pl.col("item_id").sort())
     assert {tuple(items) for items in sizes["item_id"]} == {tuple(sorted(strange["item_id"]))}
 
@@ -92,8 +91,7 @@ def test_recommender_is_chosen_before_the_test_window(inputs: Inputs) -> None:
 
 def test_shop_without_items_is_ranked_for_nobody(inputs: Inputs, caplog: pytest.LogCaptureFixture) -> None:
     empty = replace(inputs, items=inputs.items.clear())
-    ranked = rank_customers(empty, final_task(inputs))
-    assert (ranked.rankings, ranked.retriever) == ({}, None)
+    assert rank_customers(empty, final_task(inputs)) == {}
     assert "the data name no items" in caplog.text
     assert choose_recommender(empty, selection_task(inputs))[0] is None
     assert rankings_frame({}, "next_basket").columns == ["customer_id", "task", "model", "rank", "item_id", "score"]

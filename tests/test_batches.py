@@ -62,6 +62,34 @@ def test_byte_order_mark_and_windows_line_ends(read: Read) -> None:
     assert read("\ufeffc,t,p\r\n1,2024-01-01,2\r\n".encode("utf-16"), encoding="utf-16").height == 1
 
 
+def test_json_lines_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"c": "1", "t": "2024-01-01", "p": 2.5}\n' * 2)
+    rows = rows_of(Source.model_validate({"path": str(path), "format": "json", "columns": BASE}))
+    assert rows["amount"].to_list() == [2.5, 2.5]
+
+
+def test_kind_among_the_columns_may_be_a_constant(read: Read) -> None:
+    assert read("c,t,p\n1,2024-01-01,2\n", columns=BASE | {"kind": "renewal"})["kind"].to_list() == ["renewal"]
+    with pytest.raises(ValueError, match="unknown column 'hello'.*a constant text is .sql: .'hello'"):
+        read("c,t,p\n1,2024-01-01,2\n", columns=BASE | {"text": "hello"})
+
+
+def test_aggregate_beyond_the_first_rows_is_refused(read: Read) -> None:
+    lines = "".join(f"1,2024-01-01,{3 if row < 100 else 9}\n" for row in range(101))
+    with pytest.raises(ValueError, match="depends on other rows"):
+        read("c,t,p\n" + lines, **amount("MAX(p)"))
+
+
+def test_first_text_of_many_columns(read: Read) -> None:
+    names = [f"c{number}" for number in range(12)]
+    head = ",".join(["c", "t", "p", *names])
+    rows = read(
+        f"{head}\n1,2024-01-01,2{',x' * 12}\n", columns=BASE | {"text": {"sql": f"COALESCE({','.join(names)})"}}
+    )
+    assert rows["text"].to_list() == ["x"]
+
+
 def test_no_header_numbers_the_columns_from_one(read: Read) -> None:
     columns = {"customer_id": "column_1", "occurred_at": "column_2", "amount": "column_3"}
     assert read("1,2024-01-01,5\n2,2024-01-01,6\n", has_header=False, columns=columns)["amount"].to_list() == [5, 6]

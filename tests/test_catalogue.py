@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -12,18 +13,30 @@ def table(path: Path, text: str, **columns: str) -> Table:
     return Table.model_validate({"path": str(path), "columns": columns})
 
 
-def lines(*rows: tuple[str | None, str, float, float]) -> pl.DataFrame:
+def lines(*rows: tuple[str | None, str | None, float, float], day: int = 1) -> pl.DataFrame:
     schema = {"item_id": pl.String, "text": pl.String, "quantity": pl.Float64, "amount": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(kind=pl.lit("purchase"))
+    at = pl.lit(datetime(2024, 1, day, tzinfo=UTC)).cast(pl.Datetime("us", "UTC"))
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(kind=pl.lit("purchase"), occurred_at=at)
 
 
-def test_derived_catalogue_takes_the_most_frequent_title_and_the_median_price_of_lines() -> None:
+def test_derived_catalogue_takes_the_first_title_and_the_median_price_of_lines() -> None:
     catalogue = LineCatalogue()
-    catalogue.add(lines(("A", "lamp", 1, 2.0), ("A", "LAMP", 2, 4.0), ("A", "LAMP", 1, 9.0), (None, "x", 1, 1.0)))
-    catalogue.add(lines(("A", "lamp?", 0, 0.0), ("A", "LAMP", 10, 20.0), ("B", "box", 4, 1.0)))
+    catalogue.add(lines(("A", "renamed", 1, 2.0), ("A", "renamed", 2, 4.0), ("A", "renamed", 1, 9.0), day=9))
+    catalogue.add(
+        lines(("A", None, 1, 2.0), ("A", "lamp", 1, 2.0), ("A", "LAMP", 1, 2.0), ("A", "LAMP", 1, 2.0), day=2)
+    )
+    catalogue.add(lines(("A", "lamp?", 0, 0.0), ("B", "box", 4, 1.0), (None, "x", 1, 1.0), day=7))
     items = catalogue.items()
     assert items.select("item_id", "title", "price").rows() == [("A", "LAMP", 2.0), ("B", "box", 0.25)]
     assert items.columns == ["item_id", "title", "category", "price", "description"]
+
+
+def test_lines_from_a_day_on_do_not_change_what_was_known_of_an_item() -> None:
+    early, late = lines(("A", "lamp", 1, 2.0)), lines(("A", "chair", 1, 2.0), ("A", "chair", 1, 2.0), day=20)
+    alone, together = LineCatalogue(), LineCatalogue()
+    alone.add(early)
+    together.add(pl.concat([late, early]))
+    assert alone.items()["title"].to_list() == together.items()["title"].to_list() == ["lamp"]
 
 
 def test_returned_lines_and_contacts_describe_items_as_little_as_they_should() -> None:

@@ -41,6 +41,11 @@ def test_override_reaches_into_a_list(recipe: Path) -> None:
     assert [part.path for part in config.parts] == ["a", "c"]
 
 
+@pytest.mark.parametrize("text", ["%d/%m/%Y %H:%M", "|", "\t", "@home", "a: b: c", "1.5.2"])
+def test_override_that_is_no_yaml_is_text(recipe: Path, text: str) -> None:
+    assert Recipe.load(recipe, [f"parts.0.path={text}"]).parts[0].path == text
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -74,16 +74,27 @@ def test_failure_in_the_block_leaves_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_complete_folder_is_never_replaced_and_incomplete_one_is(folder: Path, tmp_path: Path) -> None:
+def test_nothing_that_exists_is_replaced(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="complete already"), new_folder(folder, "artifact", {}):
         pass
     verify(folder, "artifact")
-    incomplete = tmp_path / "incomplete"
-    incomplete.mkdir()
-    (incomplete / "rest").write_text("of a run that died")
-    with new_folder(incomplete, "artifact", {}) as temporary:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "lines.csv").write_text("of the user")
+    with pytest.raises(ValueError, match="mine is not empty and has no manifest.json"), new_folder(mine, "data", {}):
+        pass
+    with pytest.raises(ValueError, match="lines.csv is not empty"), new_folder(mine / "lines.csv", "data", {}):
+        pass
+    assert [path.read_text() for path in mine.iterdir()] == ["of the user"]
+
+
+def test_empty_folder_and_what_a_killed_job_left_beside_it_are_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data.incomplete").mkdir()
+    (tmp_path / "data.incomplete" / "rest").write_text("of a run that died")
+    with new_folder(tmp_path / "data", "data", {}) as temporary:
         (temporary / "new").write_text("")
-    assert list(json.loads((incomplete / "manifest.json").read_text())["files"]) == ["new"]
+    assert list(json.loads((tmp_path / "data" / "manifest.json").read_text())["files"]) == ["new"]
 
 
 def test_is_complete_tells_same_inputs_from_others(folder: Path, tmp_path: Path) -> None:

@@ -132,3 +132,16 @@ def test_whole_numbers_as_dates_need_a_format() -> None:
     assert parse_times(column([20240301]), "%Y%m%d", "UTC").item() == instant(2024, 3, 1)
     assert parse_times(column([20240301]), None, "UTC").to_list() == [None]
     assert parse_times(column([True]), None, "UTC").to_list() == [None]
+
+
+@pytest.mark.parametrize(("value", "date_format"), [
+    ("2999-01-01", None), ("1899-12-31T23:59:59Z", None), ("01.01.2200", "%d.%m.%Y"),
+    (1_700_000_000_000, "epoch_s"), (1e300, "epoch_ms"), (-1e18, "epoch_s"),
+])  # fmt: skip
+def test_dates_far_from_any_shop_are_no_dates(value: object, date_format: str | None) -> None:
+    assert parse_times(column([value]), date_format, "UTC").to_list() == [None]
+
+
+def test_first_and_last_year_are_dates() -> None:
+    times = parse_times(column(["1900-01-01", "2199-12-31T23:59:59Z"]), None, "UTC")
+    assert times.to_list() == [instant(1900, 1, 1), instant(2199, 12, 31, 23, 59, 59)]

@@ -89,3 +89,10 @@ def test_filter_of_one_expression_is_not_a_map_of_reasons() -> None:
     source = Source.model_validate({"path": "x", "columns": COLUMNS, "filter": {"sql": "p > 0"}})
     assert source.filter == Sql(sql="p > 0")
     assert Source.model_validate(source.model_dump(mode="json")) == source
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, COLUMNS | {"kind": "k"}])
+def test_saved_source_loads_again(columns: dict[str, str]) -> None:
+    source = Source.model_validate({"path": "x.csv", "columns": columns})
+    assert Source.model_validate(source.model_dump(mode="json")) == source
+    assert ("purchase" in table_values(source).values()) == ("kind" not in columns)

@@ -70,7 +70,7 @@ def run_arena(inputs: Inputs) -> None:
         "fine_tuning": verdict,
     }
     _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
-    choice = Choice(champion, entries[champion], recommendation.chosen, recommendation.retriever)
+    choice = Choice(champion, entries[champion], recommendation.chosen)
     write_artifact(inputs, sets.test, choice, fitted, metrics)
 
 

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -11,11 +12,12 @@ from lifecycle.artifact import ARTIFACT_KIND, LLAMA, RETRIEVER_FOLDER, Settings,
 from lifecycle.features import FEATURES
 from lifecycle.folders import new_folder, write_json
 from lifecycle.prompts import PROMPT_VERSION
-from lifecycle.recommend.retrieval import Retriever, save_retriever
+from lifecycle.recommend.retrieval import Retriever, fit_retriever, save_retriever
 from lifecycle.segments import fit_thresholds
 from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd
 from lifecycle.value.clv import customer_values, fit_cost_rates
 from training.arena_inputs import Inputs
+from training.arena_tasks import purchase_shards
 from training.arena_value import Entry, Fitted
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,6 @@ class Choice:
     champion: str
     winner: Entry
     recommender: str | None
-    retriever: Retriever | None
 
 
 def write_artifact(
@@ -54,9 +55,9 @@ def write_artifact(
         settings.save(folder)
         inputs.items.write_parquet(folder / "items.parquet")
         write_json(folder / "metrics.json", metrics)
-        if choice.retriever is not None:
+        if not inputs.items.is_empty():
             (folder / RETRIEVER_FOLDER).mkdir()
-            save_retriever(folder / RETRIEVER_FOLDER, choice.retriever)
+            save_retriever(folder / RETRIEVER_FOLDER, _retriever_of_today(inputs))
         if fitted.btyd is not None:
             save_btyd(fitted.btyd, folder)
         if fitted.trees is not None:
@@ -65,6 +66,12 @@ def write_artifact(
             shutil.copytree(member, folder / "members" / name)
     load_artifact(inputs.config.output / "artifact")
     logger.info("%s written", inputs.config.output / "artifact")
+
+
+def _retriever_of_today(inputs: Inputs) -> Retriever:
+    """Popularity and co-occurrence of all purchases: what is served may know more than what was judged."""
+    end = datetime.fromisoformat(str(inputs.data["last_event_at"])) + timedelta(microseconds=1)
+    return fit_retriever(purchase_shards(inputs.config.data), inputs.items["item_id"], cutoff=end)
 
 
 def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted) -> Settings:

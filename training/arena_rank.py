@@ -36,35 +36,25 @@ class Recommendation:
     metrics: dict[str, object]  # "recommendation" and "recommender" of metrics.json
     rankings: pl.DataFrame  # rankings.parquet
     chosen: str | None
-    retriever: Retriever | None
     num_customers: int
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """Rankings (customer_id, rank, item_id, score) by model, and what proposed candidates."""
-
-    rankings: dict[str, pl.DataFrame]
-    retriever: Retriever | None
 
 
 def judge_recommenders(inputs: Inputs) -> Recommendation:
     """Every ranker on what each customer bought next, and the choice among the cheap ones on an earlier task."""
     task = final_task(inputs)
-    ranked = rank_customers(inputs, task)
+    rankings = rank_customers(inputs, task)
     chosen, compared = choose_recommender(inputs, selection_task(inputs))
-    groups = ranking_groups(ranked.rankings, task.baskets, inputs.items.height)
+    groups = ranking_groups(rankings, task.baskets, inputs.items.height)
     return Recommendation(
         metrics={"recommendation": {task.name: groups}, "recommender": compared},
-        rankings=rankings_frame(ranked.rankings, task.name),
+        rankings=rankings_frame(rankings, task.name),
         chosen=chosen,
-        retriever=ranked.retriever,
         num_customers=len(task.baskets),
     )
 
 
-def rank_customers(inputs: Inputs, task: RankingTask) -> Ranked:
-    """Every ranker of the recipe on what comes next; costly ones on a seeded sample of customers.
+def rank_customers(inputs: Inputs, task: RankingTask) -> dict[str, pl.DataFrame]:
+    """Rankings (customer_id, rank, item_id, score) by every ranker of the recipe; costly ones on a seeded sample.
 
     The other models are on that sample too, as `<name>@sample`. Without items there is nothing to rank.
     """
@@ -73,7 +63,7 @@ def rank_customers(inputs: Inputs, task: RankingTask) -> Ranked:
     if inputs.items.is_empty():
         if asked:
             logger.warning("%s are left out: the data name no items", ", ".join(asked))
-        return Ranked({}, None)
+        return {}
     retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
     rankings = cheap_rankings(inputs, retriever.popular, task)
     if RERANKER in asked and inputs.base_model is None:
@@ -86,7 +76,7 @@ def rank_customers(inputs: Inputs, task: RankingTask) -> Ranked:
             f"{name}{SAMPLED}": ranking.filter(pl.col("customer_id").is_in(sample)) for name, ranking in others.items()
         }
         rankings[RERANKER] = reranked
-    return Ranked(rankings, retriever)
+    return rankings
 
 
 def _sample(baskets: dict[str, Basket], num_customers: int, seed: int) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lifecycle.events import FIRST_YEAR, LAST_YEAR
 from training.expressions import Expression, expressions_of
 from training.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
 from training.readers import opened
@@ -17,7 +18,7 @@ ROW_HASH = "__row_hash"  # of the whole source row, within one run
 NUMBER = "__number:"  # prefix of a column of text parsed as numbers
 NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price")
 IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
-CHECKED_ROWS = 50
+CHECKED_ROWS = 100_000  # of the first rows of a file
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,10 @@ class Rows:
 
     def check_row_by_row(self, expression: Expression) -> None:
         """ValueError where the value of a row depends on other rows, as that of SUM(x) does."""
-        kept, half = self.rows, min(self.rows.height, CHECKED_ROWS) // 2
+        kept, checked = self.rows, self.rows.head(CHECKED_ROWS)
+        half = checked.height // 2
         parts = []
-        for part in (kept.head(2 * half), kept.slice(half, half), kept.head(half)):
+        for part in (checked, checked.slice(half), checked.head(half)):
             self.rows = part
             parts.append(self.evaluate(expression))
         self.rows = kept
@@ -210,5 +212,5 @@ def _number_rule(table: Table) -> str:
 
 def _date_rule(date_format: str | None) -> str:
     if date_format:
-        return f"which does not match date_format {date_format!r}"
-    return "not an ISO 8601 date or time; say date_format in the recipe, such as '%d/%m/%Y %H:%M'"
+        return f"which does not match date_format {date_format!r} with a year of {FIRST_YEAR}-{LAST_YEAR}"
+    return f"not an ISO 8601 date or time of {FIRST_YEAR}-{LAST_YEAR}; say date_format, such as '%d/%m/%Y %H:%M'"

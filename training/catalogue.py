@@ -29,17 +29,28 @@ class LineCatalogue:
             (pl.col("category") if "category" in rows.columns else no_text).alias("category"),
             (pl.col("price") if "price" in rows.columns else unit_price).alias("price"),
             (pl.col("description") if "description" in rows.columns else no_text).alias("description"),
+            "occurred_at",
         )  # fmt: skip
-        counts = described.group_by(described.columns).agg(pl.len().cast(pl.UInt64).alias("lines"))
+        parts = [described.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines"))]
         if self.seen is not None:
-            counts = pl.concat([self.seen, counts]).group_by(described.columns).agg(pl.col("lines").sum())
-        self.seen = counts
+            parts.append(self.seen)
+        together = pl.concat(parts).group_by("item_id", *COLUMNS)
+        self.seen = together.agg(pl.col("occurred_at").min(), pl.col("lines").sum())
 
     def items(self) -> pl.DataFrame:
-        """One row per item: its most frequent title, category and description, and its median price."""
+        """One row per item: its first title, category and description, and its median price.
+
+        The first ones, since prompts show them: what a line says later must not reach an earlier cutoff.
+        """
         if self.seen is None:
             return pl.DataFrame(schema={"item_id": pl.String(), **COLUMNS})
-        return _most_frequent(self.seen, weight="lines")
+        result = self.seen.select("item_id").unique().sort("item_id")
+        for name in ("title", "category", "description"):
+            given = self.seen.drop_nulls(name).sort("occurred_at", "lines", name, descending=[False, True, False])
+            first = given.unique("item_id", keep="first", maintain_order=True).select("item_id", name)
+            result = result.join(first, on="item_id", how="left")
+        prices = _weighted_median(self.seen.drop_nulls("price"), "price", "lines")
+        return result.join(prices, on="item_id", how="left").select("item_id", *COLUMNS)
 
 
 def _purchase_text(rows: pl.DataFrame) -> pl.Expr:

@@ -57,10 +57,17 @@ def _plain_expression(value: str | bool | int | float, dotted: str, schema: pl.S
         return Expression(dotted, value, pl.lit(value), {})
     if value in schema:
         return Expression(dotted, value, pl.col(value), {value: schema[value]})
-    if dotted == "kind" and value in KINDS:
+    if dotted in ("kind", "columns.kind") and value in KINDS:
         return Expression(dotted, value, pl.lit(value), {})
     message = f"{dotted}: unknown column {value!r}; {file} has {schema.names()}"
-    raise ValueError(message + (f", kinds are {', '.join(KINDS)}" if dotted == "kind" else ""))
+    is_kind = dotted in ("kind", "columns.kind")
+    constant = f"kinds are {', '.join(KINDS)}" if is_kind else f'a constant text is {{sql: "{quoted(value)}"}}'
+    raise ValueError(f"{message}, {constant}")
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL constant."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _sql_expression(
@@ -106,7 +113,10 @@ def _working_types(sql: str, given: tuple[tuple[str, pl.DataType], ...]) -> list
         for _, dtype in given
     ]
     names = [name for name, _ in given]
-    assignments = (dict(zip(names, types, strict=True)) for types in islice(product(*choices), MAX_TRIALS))
+    assignments = [
+        dict(given),
+        *(dict(zip(names, types, strict=True)) for types in islice(product(*choices), MAX_TRIALS)),
+    ]
     return [types for types in assignments if _problem(sql, types) is None]
 
 

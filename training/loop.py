@@ -208,6 +208,7 @@ class Run:
                 error = (expectation(row_logits[None]) - target)[0] ** 2
                 sums += weights[position] * torch.tensor([float(loss), float(error), 1.0])
         self.engine.train()
+        sums = sums.to(self.engine.device)  # the group of GPU workers reduces GPU tensors alone
         torch.distributed.all_reduce(sums)
         rmse = math.sqrt(float(sums[1] / sums[2])) * self.examples.scale
         return {"val_loss": float(sums[0] / sums[2]), "val_rmse": rmse}

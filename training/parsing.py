@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from lifecycle.events import FIRST_YEAR, LAST_YEAR
+
 ISO_FORMATS = (
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f",
@@ -18,6 +20,7 @@ ISO_FORMATS = (
 EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 THOUSANDS = {".": (r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", ","), ",": (r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$", ".")}
 INSTANT = pl.Datetime("us", "UTC")
+MAX_MICROSECONDS = 2e17  # since 1970: beyond LAST_YEAR, and far from overflow
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,21 @@ def _numbers_from_text(texts: pl.Series, decimal: str) -> pl.Series:
 
 
 def parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
-    """Instants in UTC. Times without a zone are local times of `timezone`, dates are its midnights.
+    """Instants in UTC, null outside FIRST_YEAR to LAST_YEAR. Times without a zone are local times of `timezone`.
 
-    Of an hour that occurs twice the first is meant; a time that the change to summer time skips is an hour later.
+    A date is its midnight there. Of an hour that occurs twice the first is meant; a time that the change to summer time
+    skips is an hour later.
     """
+    instants = _parse_times(column, date_format, timezone)
+    is_plausible = instants.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
+    return instants.set(~is_plausible, None) if not is_plausible.all() else instants
+
+
+def _parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
     values = column.values
     if date_format in EPOCH_MICROSECONDS and (values.dtype == pl.String or values.dtype.is_numeric()):
         units = parse_numbers(column, ".") * EPOCH_MICROSECONDS[date_format]
+        units = units.set(units.abs() > MAX_MICROSECONDS, None)
         return units.round().cast(pl.Int64, strict=False).cast(INSTANT)
     if date_format is not None and values.dtype.is_integer():
         values = values.cast(pl.String)  # such as 20240131 for %Y%m%d

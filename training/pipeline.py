@@ -96,7 +96,7 @@ def summary(
         "total_seconds": total,
         "rows": _row_counts(config.output),
         "champion": champion,
-        "champion_metrics": metrics["models"][champion],
+        "champion_metrics": metrics["models"].get(champion),
         "recommender": metrics["recommender"]["model"],
         "responses": responses,
     }

@@ -31,7 +31,7 @@ class PrepareConfig(Config):
     data: Path
     split: Literal["time", "leave_one_out"] = "time"
     test_cutoff: date | None = None  # None: the latest whose horizon the data cover
-    horizon_days: int = Field(90, ge=1)
+    horizon_days: int = Field(90, ge=1, le=3660)
     num_train_cutoffs: int = Field(4, ge=1, le=60)
     train_cutoffs: tuple[date, ...] | None = None  # instead of num_train_cutoffs
     seed: int = 0

@@ -34,8 +34,10 @@ def scan(table: Table, file: Path, folder: Path) -> pl.LazyFrame:
         return pl.scan_parquet(file)
     readable = file if _is_utf8(table.encoding) else _transcoded(file, table.encoding, folder)
     if table.format == "json":
+        if readable is file and _has_mark(file):
+            readable = _transcoded(file, "utf-8-sig", folder)
         with readable.open("rb") as handle:
-            is_array = handle.read(1 << 12).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+            is_array = handle.read(1 << 12).lstrip().startswith(b"[")
         if is_array:
             return pl.read_json(readable, infer_schema_length=None).lazy()
         return pl.scan_ndjson(readable, infer_schema_length=None)
@@ -61,6 +63,12 @@ def _numbered_names(number: int) -> list[str]:
 
 def _is_utf8(encoding: str) -> bool:
     return encoding.lower().replace("-", "").replace("_", "") in ("utf8", "ascii")
+
+
+def _has_mark(file: Path) -> bool:
+    """Whether a file begins with the byte order mark that some programs put before UTF-8."""
+    with file.open("rb") as handle:
+        return handle.read(3) == b"\xef\xbb\xbf"
 
 
 def _transcoded(file: Path, encoding: str, folder: Path) -> Path:

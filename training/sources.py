@@ -66,7 +66,7 @@ class Table(Config):
 class Source(Table):
     """A table whose rows are events."""
 
-    kind: Value = "purchase"
+    kind: Value | None = None  # purchase, where `columns` has none either
     drop_exact_duplicates: bool = False
     lookup: Table | None = None  # a small table joined to every row; `columns` names its columns to add
     lookup_on: str | None = None  # the column both share
@@ -85,7 +85,7 @@ class Source(Table):
 
     @model_validator(mode="after")
     def _one_kind_and_whole_lookup(self) -> "Source":
-        if "kind" in self.columns and "kind" in self.model_fields_set:
+        if "kind" in self.columns and self.kind is not None:
             raise ValueError("kind is given twice: as `kind` and in `columns`")
         if (self.lookup is None) != (self.lookup_on is None):
             raise ValueError("lookup and lookup_on, the column both tables share, need each other")
@@ -96,7 +96,7 @@ def table_values(table: Table) -> dict[str, Value]:
     """Every value of a recipe's table by its dotted name."""
     values = {f"columns.{name}": value for name, value in table.columns.items()}
     if isinstance(table, Source) and "kind" not in table.columns:
-        values["kind"] = table.kind
+        values["kind"] = "purchase" if table.kind is None else table.kind
     if isinstance(table.filter, dict):
         values |= {f"filter.{reason}": value for reason, value in table.filter.items()}
     elif table.filter is not None:

@@ -88,4 +88,4 @@ def _objective(x: np.ndarray, m: np.ndarray, counts: np.ndarray, penalty: float)
 def _check_values(frequency: np.ndarray, mean_value: np.ndarray) -> None:
     check_rows(~(mean_value >= 0) | ~np.isfinite(mean_value), "mean_value must be finite and at least 0", mean_value)
     if not ((frequency > 0) & (mean_value > 0)).any():
-        raise ValueError(f"none of {len(frequency)} customers paid on a second day; Gamma-Gamma needs repeat orders")
+        raise ValueError(f"none of {len(frequency)} customers paid anything; Gamma-Gamma needs orders of some value")
