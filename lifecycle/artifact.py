@@ -43,7 +43,7 @@ class Settings:
     horizon_days: int
     currency: str
     data_end: str  # ISO instant of the last event
-    median_gap_days: float
+    usual_gap_days: float  # between order days, for customers with one of them
     clv: ClvSettings
     costs: CostRates
     thresholds: SegmentThresholds
@@ -150,12 +150,12 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
 def labels_for(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> dict[str, np.ndarray]:
     """segment, stage and next_best_action of each customer, as text arrays (n,)."""
     segment = assign_segments(artifact.settings.thresholds, values.clv)
-    gap = examples["mean_gap_days"].fill_null(artifact.settings.median_gap_days).to_numpy()
+    gap = examples["mean_gap_days"].fill_null(artifact.settings.usual_gap_days).to_numpy()
     stage = stages(
         num_orders=examples["num_orders"].to_numpy(),
         recency_days=examples["recency_days"].to_numpy(),
         tenure_days=examples["tenure_days"].to_numpy(),
         p_active=values.p_active,
-        median_gap_days=gap,
+        mean_gap_days=gap,
     )
     return {"segment": segment, "stage": stage, "next_best_action": next_best_action(stage, segment, values.p_active)}

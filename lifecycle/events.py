@@ -74,12 +74,6 @@ def read_items(data: Path) -> pl.DataFrame:
     return pl.read_parquet(data / "items.parquet")
 
 
-def read_customers(data: Path) -> pl.DataFrame | None:
-    """Customer attributes, or None where the shop gave none."""
-    path = data / "customers.parquet"
-    return pl.read_parquet(path) if path.exists() else None
-
-
 def order_key() -> pl.Expr:
     """What makes lines one order: their order_id, or the UTC day where there is none."""
     return pl.coalesce("order_id", pl.col("occurred_at").dt.date().cast(pl.String))

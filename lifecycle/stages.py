@@ -5,7 +5,7 @@ Stages, the first that applies:
 | stage | rule |
 |---|---|
 | acquisition | no order yet |
-| lapsed | p_active below 0.5, or silent for over 60 days and over 5 median gaps between orders |
+| lapsed | p_active below 0.5, or silent for over 60 days and over 5 times the mean gap between orders |
 | activation | one order |
 | conversion | two orders: a buyer became a repeat buyer |
 | loyalty | at least 6 orders over at least 180 days, p_active at least 0.8 |
@@ -58,14 +58,14 @@ def stages(
     recency_days: np.ndarray,
     tenure_days: np.ndarray,
     p_active: np.ndarray,
-    median_gap_days: np.ndarray,
+    mean_gap_days: np.ndarray,
 ) -> np.ndarray:
     """The stage of each customer, strings of shape (n,), by the module's table; all arguments have shape (n,).
 
-    `recency_days` is the time since the last order and `tenure_days` since the first. `median_gap_days` is between a
+    `recency_days` is the time since the last order and `tenure_days` since the first. `mean_gap_days` is between a
     customer's own orders, the shop's median for customers with fewer than two.
     """
-    silent = (recency_days > LAPSED_DAYS) & (recency_days > LAPSED_GAPS * median_gap_days)
+    silent = (recency_days > LAPSED_DAYS) & (recency_days > LAPSED_GAPS * mean_gap_days)
     loyal = (num_orders >= LOYAL_ORDERS) & (tenure_days >= LOYAL_DAYS) & (p_active >= LOYAL_P_ACTIVE)
     rules = {
         "acquisition": num_orders == 0,

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.events import EVENT_SCHEMA, order_key, read_customers, shard_numbers, shard_paths, stable_hash
+from lifecycle.events import EVENT_SCHEMA, order_key, shard_numbers, shard_paths, stable_hash
 from lifecycle.folders import new_folder
 
 MASK = (1 << 64) - 1
@@ -81,12 +81,11 @@ def test_shard_of_a_customer_does_not_depend_on_the_others() -> None:
     assert together == alone
 
 
-def test_paths_of_a_complete_folder_and_no_customer_table(tmp_path: Path) -> None:
+def test_paths_of_a_complete_folder(tmp_path: Path) -> None:
     with new_folder(tmp_path / "data", "data", {"num_shards": 2}):
         pass
     names = [path.relative_to(tmp_path).as_posix() for path in shard_paths(tmp_path / "data")]
     assert names == ["data/events/shard-00000.parquet", "data/events/shard-00001.parquet"]
-    assert read_customers(tmp_path / "data") is None
 
 
 def test_lines_without_order_id_are_one_order_per_utc_day() -> None:

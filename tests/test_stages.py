@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle.stages import ACTION_TABLE, ACTIONS, STAGES, next_best_action, stages
 
-# num_orders, recency_days, tenure_days, p_active, median_gap_days -> stage
+# num_orders, recency_days, tenure_days, p_active, mean_gap_days -> stage
 CUSTOMERS = [
     ((0, 0.0, 90.0, 1.0, 20.0), "acquisition"),
     ((0, 400.0, 400.0, 0.0, 20.0), "acquisition"),
@@ -31,7 +31,7 @@ def test_stage_rules() -> None:
     columns = zip(*(numbers for numbers, _ in CUSTOMERS), strict=True)
     num_orders, recency, tenure, p_active, gap = (np.array(column) for column in columns)
     found = stages(
-        num_orders=num_orders, recency_days=recency, tenure_days=tenure, p_active=p_active, median_gap_days=gap
+        num_orders=num_orders, recency_days=recency, tenure_days=tenure, p_active=p_active, mean_gap_days=gap
     )
     assert found.tolist() == [stage for _, stage in CUSTOMERS]
     assert set(found.tolist()) == set(STAGES)

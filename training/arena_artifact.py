@@ -87,7 +87,7 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
         horizon_days=horizon,
         currency=str(inputs.data["currency"]),
         data_end=str(inputs.data["last_event_at"]),
-        median_gap_days=float(np.median(gaps.to_numpy())) if gaps.len() else float(horizon),
+        usual_gap_days=float(np.median(gaps.to_numpy())) if gaps.len() else float(horizon),
         clv=config.clv,
         costs=costs,
         thresholds=fit_thresholds(values.clv),
