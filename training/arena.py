@@ -1,7 +1,6 @@
 """The arena: all models on the same customers, the choice among them, and the files that say how it went."""
 
 import logging
-import time
 
 import polars as pl
 
@@ -22,7 +21,6 @@ from training.arena_value import (
     read_example_sets,
 )
 from training.inference import llama_spend
-from training.ray_start import start_ray
 from training.report import write_report
 
 logger = logging.getLogger(__name__)
@@ -90,9 +88,6 @@ def _write_results(
 
 def _llama_entry(inputs: Inputs, sets: ExampleSets) -> Entry:
     prompts = pl.concat([sets.selection["prompt"], sets.test["prompt"]])
-    start_ray()
-    started_at = time.monotonic()
-    predicted = llama_spend(inputs.config.members[LLAMA], prompts, inputs.config.num_workers)
-    speed = len(predicted) / (time.monotonic() - started_at)
+    predicted, speed = llama_spend(inputs.config.members[LLAMA], prompts, inputs.config.num_workers)
     split = sets.selection.height
     return Entry(predicted[:split], predicted[split:], speed)

@@ -1,6 +1,7 @@
 """LLaMA over many customers: Ray Data feeds prompts to actors that each hold the model."""
 
 import logging
+import time
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,11 @@ class ValueActor:
         self.predictor = load_value_predictor(member, settings)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Adds the column `predicted`."""
-        return batch.append_column("predicted", pa.array(self.predictor.expected_spend(batch["prompt"].to_pylist())))
+        """Adds the columns `predicted` and `seconds`, which is this batch's time shared among its rows."""
+        started_at = time.perf_counter()
+        predicted = self.predictor.expected_spend(batch["prompt"].to_pylist())
+        seconds = np.full(batch.num_rows, (time.perf_counter() - started_at) / batch.num_rows)
+        return batch.append_column("predicted", pa.array(predicted)).append_column("seconds", pa.array(seconds))
 
 
 class HiddenActor:
@@ -61,14 +65,17 @@ class RerankActor:
         return batch.append_column("scores", pa.array(scores, type=pa.list_(pa.float64())))
 
 
-def llama_spend(member: Path, prompts: pl.Series, num_workers: int) -> np.ndarray:
-    """A member's expected spend for each prompt, in currency, shape (n,)."""
+def llama_spend(member: Path, prompts: pl.Series, num_workers: int) -> tuple[np.ndarray, float]:
+    """A member's expected spend for each prompt, in currency, shape (n,), and customers per second of all workers.
+
+    The time to start workers and to load the model does not count as speed: it is the same for a million customers.
+    """
     arguments: dict[str, object] = {"member": member.absolute(), "settings": decoder_of(read_member(member))}
     table = map_rows(
         prompts.to_frame("prompt").to_arrow(), ValueActor, arguments,
         label="valued by LLaMA", num_workers=num_workers, block_rows=64,
     )  # fmt: skip
-    return table["predicted"].to_numpy()  # type: ignore[no-any-return]
+    return table["predicted"].to_numpy(), num_workers * table.num_rows / float(np.sum(table["seconds"].to_numpy()))
 
 
 def map_rows(

@@ -56,7 +56,7 @@ def _llama_totals(artifact: Artifact, prompts: list[pl.Series], num_workers: int
     from training.inference import llama_spend
 
     everyone = pl.concat(prompts)
-    predicted = llama_spend(artifact.member, everyone, num_workers) if everyone.len() else np.empty(0)
+    predicted = llama_spend(artifact.member, everyone, num_workers)[0] if everyone.len() else np.empty(0)
     return np.split(predicted, np.cumsum([part.len() for part in prompts])[:-1])
 
 
