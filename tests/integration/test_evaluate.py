@@ -13,7 +13,7 @@ import ray
 from lifecycle.artifact import load_artifact
 from lifecycle.events import read_items, read_shard, shard_paths
 from lifecycle.folders import read_manifest, verify
-from lifecycle.member import read_member
+from lifecycle.member import decoder_of, read_member
 from tests.conftest import TinyShop
 from training.evaluate import EvaluateConfig, evaluate
 from training.prepare import PrepareConfig, prepare
@@ -122,9 +122,7 @@ def test_artifact_carries_the_member_and_it_predicts_what_was_judged(
     manifest = read_member(artifact.member)
     assert manifest["identity"] == read_manifest(member, "member")["identity"]
     assert artifact.manifest["base_model"] == manifest["base_model"]
-    base = manifest["base_model"]
-    assert isinstance(base, dict)
-    predictor = load_value_predictor(artifact.member, base["path"], "eager", 400)
+    predictor = load_value_predictor(artifact.member, decoder_of(manifest))
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     judged = pl.read_parquet(arena / "predictions.parquet").filter(pl.col("model") == "text_llama")["predicted"]
     prompts = test["prompt"].to_list()
