@@ -25,13 +25,13 @@ def write_recipes(folder: Path, shop: TinyShop, base_model: Path, **changes: obj
     base = {
         "data": str(shop.data), "examples": str(shop.examples), "base_model": str(base_model),
         "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
-        "global_batch": 16, "micro_batch": 8, "epochs": 12, "validation_rows": 32, "checkpoint_every_steps": 30,
+        "global_batch": 16, "micro_batch": 8, "epochs": 20, "validation_rows": 32, "checkpoint_every_steps": 30,
         "num_workers": 0, "output": str(folder / "member"),
     }  # fmt: skip
     search = {
         "base": str(folder / "base.yaml"),
         "space": {"optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]}, "lora.rank": {"choice": [2, 4]}},
-        "overrides": {"max_steps": 240, "checkpoint_every_steps": 80},  # some seconds between reports
+        "overrides": {"max_steps": 360, "checkpoint_every_steps": 120},  # some seconds between reports
         "num_trials": 3, "minutes": 5, "output": str(folder / "search"),
     } | changes  # fmt: skip
     (folder / "base.yaml").write_text(yaml.safe_dump(base))
