@@ -11,15 +11,12 @@ import time
 from pathlib import Path
 
 from benchmarks.evidence import write_evidence
+from benchmarks.shop import CONFIGS, prepare_shop
 from lifecycle.jobs import start_logging
 from training.evaluate import EvaluateConfig, evaluate
-from training.ingest import IngestConfig, ingest
-from training.prepare import PrepareConfig, prepare
 from training.recipe import PROGRESS_FILE, TrainConfig
 from training.run import train
-from training.sources import source_files
 
-CONFIGS = Path("training/configs")
 SHOWN = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "bias")
 NUM_PROBE_ROWS = 2000
 EVERYBODY = 10**9
@@ -28,13 +25,9 @@ EVERYBODY = 10**9
 def main() -> None:
     """Train, judge, print, write the evidence."""
     start_logging()
-    recipe = IngestConfig.load(CONFIGS / "journey_ingest.yaml")
     with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
         folder = Path(name)
-        places = {"data": folder / "data", "examples": folder / "examples"}
-        ingest(recipe.model_copy(update={"output": folder / "data", "quality_html": False}))
-        examples = PrepareConfig.load(CONFIGS / "journey_prepare.yaml")
-        prepare(examples.model_copy(update={"data": folder / "data", "output": folder / "examples"}))
+        places, data = prepare_shop("journey", folder)
         training = TrainConfig.load(CONFIGS / "journey_text.yaml").model_copy(
             update=places | {"output": folder / "text"}
         )
@@ -57,7 +50,6 @@ def main() -> None:
         "train_seconds": round(seconds, 1),
         "tokens_per_second": round(last["tokens_per_second"], 1),
     }
-    data = [file for source in recipe.sources for file in source_files(source)]
     write_evidence("fine_tuning", numbers, seeds=[training.seed], data=data)
 
 

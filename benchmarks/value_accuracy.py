@@ -13,12 +13,10 @@ import numpy as np
 import polars as pl
 
 from benchmarks.evidence import RESULTS, write_evidence
+from benchmarks.shop import prepare_shop
 from lifecycle.jobs import start_logging
 from lifecycle.metrics import paired_difference
 from training.evaluate import EvaluateConfig, evaluate
-from training.ingest import IngestConfig, ingest
-from training.prepare import PrepareConfig, prepare
-from training.sources import source_files
 
 SHOPS = ("journey", "cdnow")
 SHOWN = (
@@ -34,7 +32,6 @@ SHOWN = (
     "coverage_95",
 )
 SEED = 0
-CONFIGS = Path("training/configs")
 
 
 def main() -> None:
@@ -43,13 +40,10 @@ def main() -> None:
     parser.add_argument("--data", choices=SHOPS, required=True)
     shop = parser.parse_args().data
     start_logging()
-    recipe = IngestConfig.load(CONFIGS / f"{shop}_ingest.yaml")
     with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
         folder = Path(name)
-        ingest(recipe.model_copy(update={"output": folder / "data", "quality_html": False}))
-        places = {"data": folder / "data", "output": folder / "examples"}
-        prepare(PrepareConfig.load(CONFIGS / f"{shop}_prepare.yaml").model_copy(update=places))
-        arena = {"data": folder / "data", "examples": folder / "examples", "output": folder / "arena"}
+        places, data = prepare_shop(shop, folder)
+        arena = places | {"output": folder / "arena"}
         evaluate(
             EvaluateConfig.model_validate(arena | {"models": ["persistence", "bgnbd_gg", "lightgbm"], "seed": SEED})
         )
@@ -67,7 +61,6 @@ def main() -> None:
     }
     kept = predictions.filter(pl.col("model") == champion).with_columns(pl.col(pl.Float64).round(2))
     kept.write_parquet(RESULTS / f"value_accuracy-{shop}.parquet")
-    data = [file for source in recipe.sources for file in source_files(source)]
     write_evidence(f"value_accuracy-{shop}", numbers, seeds=[SEED], data=data)
 
 

@@ -65,9 +65,7 @@ def next_item_task(data: Path, rows: Path) -> RankingTask:
     latest = []
     for purchases in purchase_shards(data):
         before, truth = split_at(purchases, held_out)
-        known = before.with_columns(order_key().alias("order")).group_by("customer_id")
-        history = known.agg(pl.col("item_id").unique().alias("bought"), pl.col("order").n_unique().alias("orders"))
-        for customer, item, bought, orders in truth.join(history, on="customer_id").iter_rows():
+        for customer, item, bought, orders in truth.join(_history(before), on="customer_id").iter_rows():
             baskets[customer] = Basket({item}, set(bought), orders)
         latest.append(before.select(pl.col("occurred_at").max()))
     end = pl.concat(latest).to_series().max()
@@ -106,10 +104,13 @@ def next_baskets(
         after = after.sort("customer_id", "occurred_at", "order")
         first = after.group_by("customer_id", maintain_order=True).agg(pl.col("order").first())
         truth = after.join(first, on=["customer_id", "order"]).group_by("customer_id").agg(pl.col("item_id").unique())
-        before = purchases.filter(pl.col("occurred_at") < cutoff)
-        known = before.group_by("customer_id").agg(
-            pl.col("item_id").unique().alias("bought"), pl.col("order").n_unique().alias("orders")
-        )
-        for customer, items, bought, orders in truth.join(known, on="customer_id").iter_rows():
+        history = _history(purchases.filter(pl.col("occurred_at") < cutoff))
+        for customer, items, bought, orders in truth.join(history, on="customer_id").iter_rows():
             baskets[customer] = Basket(set(items), set(bought), orders)
     return baskets
+
+
+def _history(purchases: pl.DataFrame) -> pl.DataFrame:
+    """customer_id, bought (distinct items) and orders (their number) of each customer."""
+    bought, orders = pl.col("item_id").unique().alias("bought"), order_key().n_unique().alias("orders")
+    return purchases.group_by("customer_id").agg(bought, orders)

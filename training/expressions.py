@@ -57,10 +57,10 @@ def _plain_expression(value: str | bool | int | float, dotted: str, schema: pl.S
         return Expression(dotted, value, pl.lit(value), {})
     if value in schema:
         return Expression(dotted, value, pl.col(value), {value: schema[value]})
-    if dotted in ("kind", "columns.kind") and value in KINDS:
+    is_kind = dotted in ("kind", "columns.kind")
+    if is_kind and value in KINDS:
         return Expression(dotted, value, pl.lit(value), {})
     message = f"{dotted}: unknown column {value!r}; {file} has {schema.names()}"
-    is_kind = dotted in ("kind", "columns.kind")
     constant = f"kinds are {', '.join(KINDS)}" if is_kind else f'a constant text is {{sql: "{quoted(value)}"}}'
     raise ValueError(f"{message}, {constant}")
 
