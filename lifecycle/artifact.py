@@ -48,9 +48,7 @@ class Settings:
     costs: CostRates
     thresholds: SegmentThresholds
     intervals: Intervals
-    num_candidates: int
     exclude_seen: bool
-    base_model: str | None
 
     def save(self, folder: Path) -> None:
         """Write as JSON."""

@@ -92,7 +92,5 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
         costs=costs,
         thresholds=fit_thresholds(values.clv),
         intervals=choice.winner.intervals,
-        num_candidates=config.num_candidates,
         exclude_seen=config.exclude_seen,
-        base_model=None if inputs.base_model is None else str(inputs.base_model),
     )
