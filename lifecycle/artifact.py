@@ -1,13 +1,13 @@
 """The artifact: all that serving and scoring need, in one immutable folder, and how it answers for customers."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from lightgbm import Booster
+from pydantic import TypeAdapter
 
 from lifecycle.features import FEATURES, value_features
 from lifecycle.folders import verify
@@ -25,13 +25,15 @@ from lifecycle.value.baselines import (
     load_btyd,
     persistence,
 )
-from lifecycle.value.clv import CostRates, CustomerValues, customer_values
+from lifecycle.value.clv import CostRates, CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals, bounds
+from lifecycle.value.prospects import ProspectRates, prospect_spend
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE, RETRIEVER_FOLDER = "settings.json", "retriever"
 LLAMA = "text_llama"
+PROSPECT_MODEL = "prospect_rates"  # answers for customers who have not bought yet
 
 
 @dataclass(frozen=True)
@@ -46,30 +48,19 @@ class Settings:
     usual_gap_days: float  # between order days, for customers with one of them
     clv: ClvSettings
     costs: CostRates
+    prospects: ProspectRates | None  # None: everybody the shop knew had bought
     thresholds: SegmentThresholds
     intervals: Intervals
     exclude_seen: bool
 
     def save(self, folder: Path) -> None:
         """Write as JSON."""
-        content = {**{name: getattr(self, name) for name in self.__dataclass_fields__}, "clv": self.clv.model_dump()}
-        for name in ("costs", "thresholds", "intervals"):
-            content[name] = asdict(content[name])
-        (folder / SETTINGS_FILE).write_text(json.dumps(content, indent=1))
+        (folder / SETTINGS_FILE).write_bytes(TypeAdapter(Settings).dump_json(self, indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> "Settings":
         """What `save` wrote."""
-        content = json.loads((folder / SETTINGS_FILE).read_text())
-        return cls(
-            **content
-            | {
-                "clv": ClvSettings(**content["clv"]),
-                "costs": CostRates(**content["costs"]),
-                "thresholds": SegmentThresholds(**content["thresholds"]),
-                "intervals": Intervals(**content["intervals"]),
-            }
-        )
+        return TypeAdapter(Settings).validate_json((folder / SETTINGS_FILE).read_bytes())
 
 
 @dataclass(frozen=True)
@@ -137,12 +128,19 @@ def cheap_value(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.nd
 
 
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
-    """Lifetime values from the champion's expected spend `total` (n,)."""
+    """Lifetime values of customers who have bought, from the champion's expected spend `total` (n,)."""
     settings = artifact.settings
-    intervals = bounds(settings.intervals, total)
-    return customer_values(
-        examples, total, intervals, artifact.btyd, settings.costs, settings.clv, settings.horizon_days
-    )
+    limits, horizon = bounds(settings.intervals, total), settings.horizon_days
+    behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
+    return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, horizon)
+
+
+def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerValues:
+    """Lifetime values of customers who have not bought yet, from what such people went on to spend."""
+    settings = artifact.settings
+    total, limits = prospect_spend(settings.prospects, examples)
+    behaviour = prospect_behaviour(examples, settings.prospects, settings.clv, settings.horizon_days)
+    return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, settings.horizon_days)
 
 
 def labels_for(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> dict[str, np.ndarray]:

@@ -47,6 +47,8 @@ def stable_hash(ids: pl.Series, salt: str) -> np.ndarray:
 
 def shard_numbers(customer_ids: pl.Series, num_shards: int) -> pl.Series:
     """The shard of each customer."""
+    if customer_ids.is_empty():
+        return pl.Series(dtype=pl.UInt32)
     unique = customer_ids.unique()
     shards = pl.Series((stable_hash(unique, "shard") % num_shards).astype(np.uint32))
     return customer_ids.replace_strict(unique, shards, return_dtype=pl.UInt32)

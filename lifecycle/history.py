@@ -40,9 +40,18 @@ def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
 
 def customers_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """customer_id and cutoff of every customer with a purchase before the cutoff, by id."""
-    bought = events.filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("occurred_at") < cutoff))
+    return _ids_at(events.filter(pl.col("kind").is_in(REVENUE_KINDS)), cutoff)
+
+
+def prospects_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """customer_id and cutoff of everybody with an event, but no purchase, before the cutoff, by id."""
+    return _ids_at(events, cutoff).join(customers_at(events, cutoff), on=KEYS, how="anti", maintain_order="left")
+
+
+def _ids_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     cutoff_column = pl.lit(cutoff).cast(pl.Datetime("us", "UTC")).alias("cutoff")
-    return bought.select("customer_id").unique().sort("customer_id").select("customer_id", cutoff_column)
+    known = events.filter(pl.col("occurred_at") < cutoff)
+    return known.select("customer_id").unique().sort("customer_id").select("customer_id", cutoff_column)
 
 
 def outcomes(events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int) -> pl.DataFrame:

@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact import LLAMA, Artifact, cheap_value, examples_for, labels_for, load_artifact, values_for
+from lifecycle.artifact import (
+    LLAMA,
+    PROSPECT_MODEL,
+    Artifact,
+    cheap_value,
+    examples_for,
+    labels_for,
+    load_artifact,
+    prospect_values_for,
+    values_for,
+)
 from lifecycle.features import FEATURES
 from lifecycle.member import decoder_of, read_member
 from lifecycle.value.baselines import feature_matrix
 from lifecycle.value.clv import CustomerValues
+from lifecycle.value.prospects import CONTACTS
 from serving.queries import JSON, CustomerQuery, RecommendOptions, cutoff_of
 from serving.recommending import recommend
 
@@ -44,35 +55,51 @@ class Predictor:
         return [item for item in item_ids if item not in self.item_ids]
 
     def value(self, customers: Sequence[CustomerQuery]) -> list[dict[str, JSON]]:
-        """The answer of /v1/value for each customer, in order. ValueError for one without purchases before `as_of`."""
+        """The answer of /v1/value for each customer, in order. ValueError for one without events before `as_of`."""
         if not customers:
             return []
         events, cutoffs = self._with_cutoffs(customers)
-        examples = examples_for(self.artifact, events, cutoffs)
-        for number, orders in enumerate(examples["num_orders"]):
-            if not orders:
-                raise ValueError(f"customers.{number}: no purchase before {cutoffs['cutoff'][number].isoformat()}")
-        total = self._total(examples)
-        values = values_for(self.artifact, examples, total)
-        labels = labels_for(self.artifact, examples, values)
-        explanations = self._explanations(examples)
+        _check_known(events, cutoffs)
+        examples = examples_for(self.artifact, events, cutoffs).with_row_index("row")
+        has_bought = pl.col("num_orders") > 0
+        answers = self._buyers(examples.filter(has_bought)) | self._prospects(examples.filter(~has_bought))
         shared: dict[str, JSON] = {
             "annual_discount_rate": self.artifact.settings.clv.annual_discount_rate,
-            "model": self.artifact.settings.champion,
             "currency": self.artifact.settings.currency,
         }
         return [
-            {
-                "customer_id": customer.customer_id,
-                **_numbers(values, row),
-                "periods": _periods(values, row),
-                **{name: str(label[row]) for name, label in labels.items()},
-                "explanation": explanations[row],
-                **shared,
-                "as_of": cutoffs["cutoff"][row].isoformat(),
-            }
+            {"customer_id": customer.customer_id, **answers[row], **shared, "as_of": cutoffs["cutoff"][row].isoformat()}
             for row, customer in enumerate(customers)
         ]
+
+    def _buyers(self, examples: pl.DataFrame) -> dict[int, dict[str, JSON]]:
+        """By row, the part of the answer that the champion gives for customers who have bought."""
+        if examples.is_empty():
+            return {}
+        values = values_for(self.artifact, examples, self._total(examples))
+        return self._answers(examples, values, self.artifact.settings.champion, self._explanations(examples))
+
+    def _prospects(self, examples: pl.DataFrame) -> dict[int, dict[str, JSON]]:
+        """The same for those who have not."""
+        if examples.is_empty():
+            return {}
+        values = prospect_values_for(self.artifact, examples)
+        return self._answers(examples, values, PROSPECT_MODEL, _facts(examples, ("num_orders", *CONTACTS)))
+
+    def _answers(
+        self, examples: pl.DataFrame, values: CustomerValues, model: str, explanations: list[list[dict[str, JSON]]]
+    ) -> dict[int, dict[str, JSON]]:
+        labels = labels_for(self.artifact, examples, values)
+        return {
+            row: {
+                **_numbers(values, position),
+                "periods": _periods(values, position),
+                **{name: str(label[position]) for name, label in labels.items()},
+                "explanation": explanations[position],
+                "model": model,
+            }
+            for position, row in enumerate(examples["row"])
+        }
 
     def recommend(self, customers: Sequence[CustomerQuery], options: RecommendOptions) -> list[dict[str, JSON]]:
         """The answer of /v1/recommendations for each customer, in order; see `serving.recommending`."""
@@ -95,9 +122,7 @@ class Predictor:
     def _explanations(self, examples: pl.DataFrame) -> list[list[dict[str, JSON]]]:
         """The features that moved each prediction most; without trees, the customer's main facts."""
         if self.artifact.settings.champion != "lightgbm" or self.artifact.lightgbm is None:
-            facts = ("recency_days", "num_orders", "spend_last_horizon")
-            return [[{"feature": name, "value": row[name], "effect": None} for name in facts]
-                    for row in examples.select(facts).iter_rows(named=True)]  # fmt: skip
+            return _facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
         matrix = feature_matrix(examples)
         effects = np.asarray(self.artifact.lightgbm.predict(matrix, pred_contrib=True, num_threads=1))[:, :-1]
         result = []
@@ -110,6 +135,20 @@ class Predictor:
                 for index in top
             ])  # fmt: skip
         return result
+
+
+def _check_known(events: pl.DataFrame, cutoffs: pl.DataFrame) -> None:
+    known = events.join(cutoffs, on="customer_id").filter(pl.col("occurred_at") < pl.col("cutoff"))
+    for name, cutoff in cutoffs.join(known, on="customer_id", how="anti", maintain_order="left").iter_rows():
+        raise ValueError(f"customers.{int(name)}: no event before {cutoff.isoformat()}")
+
+
+def _facts(examples: pl.DataFrame, names: Sequence[str]) -> list[list[dict[str, JSON]]]:
+    """What is known of each customer, where the model does not say what moved its prediction."""
+    return [
+        [{"feature": name, "value": row[name], "effect": None} for name in names if row[name] is not None]
+        for row in examples.select(names).iter_rows(named=True)
+    ]
 
 
 def _load_llama(member: Path) -> "ValuePredictor":

@@ -176,12 +176,12 @@ def test_unknown_customer_is_named(client: TestClient) -> None:
     assert "'nobody'" in response.json()["detail"]
 
 
-def test_customer_without_purchases_is_named_by_position(client: TestClient) -> None:
-    looked = {"events": [PURCHASE | {"kind": "view"}]}
+def test_customer_without_known_events_is_named_by_position(client: TestClient) -> None:
+    looked = {"events": [PURCHASE | {"kind": "view"}], "as_of": "2001-01-01"}
     early = {"customer_id": "c1", "as_of": "2001-01-01"}
     response = post(client, {"customers": [{"customer_id": "c1"}, looked, {"customer_id": "c7"}, early]})
     assert fields(response) == ["customers.1", "customers.3"]
-    assert "no purchase" in response.json()["detail"][0]["message"]
+    assert "no event" in response.json()["detail"][0]["message"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import hyp2f1
 
 from lifecycle.features import FEATURES
+from lifecycle.standardisation import StandardisationRules, fit_standardisation
 from lifecycle.value.baselines import (
     PROMPT_NUMBERS,
     Btyd,
@@ -109,7 +110,8 @@ def test_ridge_reads_only_the_numbers_of_the_prompt(tiny_shop: TinyShop) -> None
     train, test = (pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "test"))
     others = [name for name in FEATURES if name not in PROMPT_NUMBERS]
     changed = test.with_columns(pl.lit(1e6).alias(name) for name in others)
-    predicted = ridge_value(train, test)
-    np.testing.assert_array_equal(predicted, ridge_value(train, changed))
+    scale = fit_standardisation(tiny_shop.examples / "train.parquet", FEATURES, StandardisationRules())
+    predicted = ridge_value(train, test, scale)
+    np.testing.assert_array_equal(predicted, ridge_value(train, changed, scale))
     assert np.isfinite(predicted).all() and (predicted >= 0).all()
     assert math.isclose(predicted.mean(), test["target"].mean(), rel_tol=0.5)  # type: ignore[arg-type]

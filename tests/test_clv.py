@@ -5,8 +5,18 @@ import polars as pl
 import pytest
 
 from lifecycle.value.baselines import Btyd, btyd_curve
-from lifecycle.value.clv import PRIOR_DAYS, CostRates, CustomerValues, customer_values, fit_cost_rates
+from lifecycle.value.clv import (
+    PRIOR_DAYS,
+    CostRates,
+    CustomerValues,
+    buyer_behaviour,
+    customer_values,
+    fit_cost_rates,
+    prospect_behaviour,
+)
 from lifecycle.value.formula import ClvSettings
+from lifecycle.value.intervals import Intervals
+from lifecycle.value.prospects import ProspectRates, prospect_spend
 from tests.test_baselines import MODEL, customer
 
 HORIZON = 60
@@ -35,7 +45,8 @@ def many(num_customers: int = 200) -> pl.DataFrame:
 
 def values_of(examples: pl.DataFrame, total: np.ndarray, btyd: Btyd | None, costs: CostRates) -> CustomerValues:
     bounds = {0.8: (0.5 * total, 2.0 * total), 0.95: (np.zeros_like(total), 3.7 * total)}
-    return customer_values(examples, total, bounds, btyd, costs, SETTINGS, HORIZON)
+    behaviour = buyer_behaviour(examples, btyd, SETTINGS, HORIZON)
+    return customer_values(examples, total, bounds, behaviour, costs, SETTINGS, HORIZON)
 
 
 @pytest.mark.parametrize("btyd", [MODEL, None])
@@ -60,7 +71,8 @@ def test_bounds_hold_the_value_and_each_other_also_where_costs_exceed_revenue(bt
     examples = many()
     total = np.random.default_rng(3).uniform(0, 40, examples.height)
     bounds = {0.8: (total, total), 0.95: (0.3 * total, total)}  # a bound may be the value itself
-    values = customer_values(examples, total, bounds, btyd, fit_cost_rates(examples), SETTINGS, HORIZON)
+    behaviour = buyer_behaviour(examples, btyd, SETTINGS, HORIZON)
+    values = customer_values(examples, total, bounds, behaviour, fit_cost_rates(examples), SETTINGS, HORIZON)
     assert (values.clv < 0).any() and (values.clv > 0).any()
     (low_80, high_80), (low_95, high_95) = values.clv_bounds[0.8], values.clv_bounds[0.95]
     ordered = np.stack([low_95, low_80, values.clv, high_80, high_95])
@@ -104,3 +116,27 @@ def test_shop_without_money_has_rates_and_no_value() -> None:
     values = values_of(examples, np.zeros(3), None, costs)
     assert (costs.refund_rate, costs.service_per_day) == (0.0, 0.0)
     assert values.clv.tolist() == [0.0] * 3 and values.expected_orders.tolist() == [0.0] * 3
+
+
+def test_prospect_by_hand() -> None:
+    """As active as likely to buy: costs count by that chance, spend is spread evenly, orders follow the rates."""
+    limits = Intervals((0.8,), (), 1.0, ((0.0,),), ((2.0,),))
+    rates = ProspectRates(conversion=(0.1, 0.5), spend=(2.0, 12.0), order_value=24.0, intervals=limits)
+    examples = customer(tenure_days=None, total_spend=0.0, view_91d=3.0)
+    costs = CostRates(refund_rate=0.25, mean_spend=90.0, service_per_day=0.1, marketing_per_day=0.0)
+    total, bounds = prospect_spend(rates, examples)
+    behaviour = prospect_behaviour(examples, rates, SETTINGS, HORIZON)
+    values = customer_values(examples, total, bounds, behaviour, costs, SETTINGS, HORIZON)
+    np.testing.assert_allclose(values.period_revenue, [[6.0] * 4])  # 12 within 60 days, so 6 in each period of 30
+    np.testing.assert_allclose(values.period_cost, [[0.25 * 6.0 + 30 * 0.5 * 0.1] * 4])
+    np.testing.assert_allclose((values.expected_orders, values.expected_order_value), [[1.0], [24.0]])
+    assert (values.p_active[0], values.churn_probability[0]) == (0.5, 0.5)
+    assert values.clv_bounds[0.8][0] <= values.clv <= values.clv_bounds[0.8][1]
+
+
+def test_prospects_of_a_shop_that_never_had_any_are_worth_nothing() -> None:
+    examples = customer(tenure_days=None, total_spend=0.0)
+    total, bounds = prospect_spend(None, examples)
+    behaviour = prospect_behaviour(examples, None, SETTINGS, HORIZON)
+    values = customer_values(examples, total, bounds, behaviour, NO_COSTS, SETTINGS, HORIZON)
+    assert (values.clv[0], values.expected_orders[0], values.p_active[0], values.churn_probability[0]) == (0, 0, 0, 1)

@@ -130,15 +130,24 @@ def test_extreme_histories_have_finite_answers(
         json.dumps(predictor.recommend([query], RecommendOptions()), allow_nan=False)
 
 
-def test_customer_without_purchases_before_as_of_is_refused_by_position(
+def test_customer_without_events_before_as_of_is_refused_by_position(
     predictor: Predictor, queries: list[CustomerQuery]
 ) -> None:
-    views = CustomerQuery("v", events_of({"kind": "view", "occurred_at": TEST_CUTOFF, "amount": None}), {})
+    views = events_of({"kind": "view", "occurred_at": TEST_CUTOFF, "amount": None})
+    at_its_cutoff = CustomerQuery("v", views, {}, TEST_CUTOFF)
     unborn = replace(queries[0], as_of=datetime(2023, 1, 1, tzinfo=UTC))
-    for number, query in ((1, views), (2, unborn)):
+    for number, query in ((1, at_its_cutoff), (2, unborn)):
         asked = [queries[0]] * number + [query]
-        with pytest.raises(ValueError, match=rf"customers\.{number}: no purchase before"):
+        with pytest.raises(ValueError, match=rf"customers\.{number}: no event before"):
             predictor.value(asked)
+
+
+def test_customer_who_only_looked_is_a_prospect(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+    views = events_of({"kind": "view", "occurred_at": TEST_CUTOFF, "amount": None})
+    buyer, prospect, other = predictor.value([queries[0], CustomerQuery("v", views, {}), queries[1]])
+    CustomerValue.model_validate(json.loads(json.dumps(prospect, allow_nan=False)))
+    assert (prospect["stage"], prospect["model"], prospect["customer_id"]) == ("acquisition", "prospect_rates", "v")
+    assert [buyer, other] == predictor.value(queries[:2])
 
 
 def test_shop_whose_customers_never_come_back_is_still_valued(

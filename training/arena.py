@@ -8,6 +8,7 @@ from lifecycle.artifact import LLAMA
 from lifecycle.folders import write_json
 from training.arena_artifact import Choice, write_artifact
 from training.arena_inputs import Inputs
+from training.arena_prospects import judge_prospects
 from training.arena_rank import Recommendation, judge_recommenders
 from training.arena_untrained import untrained_comparison
 from training.arena_value import (
@@ -25,7 +26,8 @@ from training.report import write_report
 
 logger = logging.getLogger(__name__)
 NO_VALUE: dict[str, object] = {
-    "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None, "fine_tuning": None,
+    "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None,
+    "prospects": None, "fine_tuning": None,
 }  # fmt: skip
 
 
@@ -56,6 +58,7 @@ def run_arena(inputs: Inputs) -> None:
         entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed
     )
     logger.info("champion: %s", champion)
+    prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
     metrics = {
         "cutoff": str(inputs.dataset["test_cutoff"]),
@@ -65,10 +68,11 @@ def run_arena(inputs: Inputs) -> None:
         "models": {name: entry.metrics for name, entry in entries.items()},
         **recommendation.metrics,
         "selection": selection,
+        "prospects": met,
         "fine_tuning": verdict,
     }
     _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
-    choice = Choice(champion, entries[champion], recommendation.chosen)
+    choice = Choice(champion, entries[champion], recommendation.chosen, prospects)
     write_artifact(inputs, sets.test, choice, fitted, metrics)
 
 

@@ -15,7 +15,8 @@ from lifecycle.prompts import PROMPT_VERSION
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, save_retriever
 from lifecycle.segments import fit_thresholds
 from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd
-from lifecycle.value.clv import customer_values, fit_cost_rates
+from lifecycle.value.clv import buyer_behaviour, customer_values, fit_cost_rates
+from lifecycle.value.prospects import ProspectRates
 from training.arena_inputs import Inputs
 from training.arena_tasks import purchase_shards
 from training.arena_value import Entry, Fitted
@@ -30,6 +31,7 @@ class Choice:
     champion: str
     winner: Entry
     recommender: str | None
+    prospects: ProspectRates | None
 
 
 def write_artifact(
@@ -79,7 +81,8 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
     config, horizon = inputs.config, inputs.horizon_days
     assert choice.winner.intervals is not None
     costs = fit_cost_rates(test)
-    values = customer_values(test, choice.winner.test, {}, fitted.btyd, costs, config.clv, horizon)
+    behaviour = buyer_behaviour(test, fitted.btyd, config.clv, horizon)
+    values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
     return Settings(
         champion=choice.champion,
@@ -90,6 +93,7 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
         usual_gap_days=float(np.median(gaps.to_numpy())) if gaps.len() else float(horizon),
         clv=config.clv,
         costs=costs,
+        prospects=choice.prospects,
         thresholds=fit_thresholds(values.clv),
         intervals=choice.winner.intervals,
         exclude_seen=config.exclude_seen,

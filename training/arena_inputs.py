@@ -13,7 +13,8 @@ from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.member import base_model_identity, decoder_of, read_member
 from lifecycle.prompts import PROMPT_VERSION
 from training.arena_recipe import EvaluateConfig
-from training.prepare import EXAMPLES_KIND, LEAVE_ONE_OUT, read_dataset
+from training.prepare import EXAMPLES_KIND, read_dataset
+from training.splits import LEAVE_ONE_OUT
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import polars as pl
 from lifecycle.artifact import LLAMA
 from lifecycle.member import decoder_of
 from lifecycle.metrics import paired_difference, value_metrics
+from lifecycle.standardisation import Standardisation
 from lifecycle.value.baselines import ridge_on, ridge_value
 from training.arena_inputs import Inputs
 from training.arena_value import ExampleSets, target_of
@@ -35,7 +36,8 @@ def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -
         label="read by the untrained LLaMA", num_workers=config.num_workers, block_rows=64,
     )  # fmt: skip
     hidden = {name: np.array(table[f"hidden_{position}"].to_pylist()) for position, name in enumerate(depths)}
-    return fine_tuning_verdict(sets, sample, tuned, probe, hidden, config.seed)
+    scale = Standardisation.read(inputs.dataset["standardisation"])
+    return fine_tuning_verdict(sets, sample, tuned, probe, hidden, scale, config.seed)
 
 
 def _draw(generator: np.random.Generator, num_rows: int, count: int) -> np.ndarray:
@@ -48,13 +50,14 @@ def fine_tuning_verdict(
     tuned: np.ndarray,
     probe_rows: np.ndarray,
     hidden: Mapping[str, np.ndarray],
+    scale: Standardisation,
     seed: int,
 ) -> dict[str, object]:
     """Metrics of each model on the sampled test customers, and the paired differences with 95 % intervals.
 
     `sample` are positions among the test rows, `probe_rows` among the training rows; `hidden` has, by the name of a
     probe, the untrained model's hidden states of the probe rows followed by those of the sample. Ridge sees the
-    numbers that the prompt shows, of all training rows.
+    numbers that the prompt shows, of all training rows, on the given scale.
     """
     actual, ours = target_of(sets.test)[sample], tuned[sample]
     train_target = target_of(sets.train)[probe_rows]
@@ -62,7 +65,7 @@ def fine_tuning_verdict(
     for name, states in hidden.items():
         known, new = np.split(states, [len(probe_rows)])
         others[name] = _linear_probe(known, train_target, new, seed)
-    others[RIDGE] = ridge_value(sets.train, sets.test)[sample]
+    others[RIDGE] = ridge_value(sets.train, sets.test, scale)[sample]
     return {
         "num_customers": len(sample),
         "num_probe_rows": len(probe_rows),

@@ -10,19 +10,17 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from lifecycle.config import Config
-from lifecycle.events import DATA_KIND, REVENUE_KINDS, read_items, read_shard, shard_paths, stable_hash
+from lifecycle.events import DATA_KIND, REVENUE_KINDS, read_items, read_shard, shard_paths
 from lifecycle.features import FEATURES, value_features
 from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest, write_json
-from lifecycle.history import customers_at, outcomes
+from lifecycle.history import KEYS, customers_at, outcomes, prospects_at
 from lifecycle.jobs import Progress, run_job
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
+from lifecycle.standardisation import StandardisationRules, fit_standardisation
+from training.splits import PARTS, VALIDATION_PERCENT, fold_of, is_validation_customer, leave_one_out, merge_parts
 
 logger = logging.getLogger(__name__)
 EXAMPLES_KIND = "examples"
-NUM_FOLDS = 5
-VALIDATION_PERCENT = 20
-LEAVE_ONE_OUT = "leave_one_out"
-PARTS = ("train", "val", "test")
 
 
 class PrepareConfig(Config):
@@ -34,6 +32,7 @@ class PrepareConfig(Config):
     horizon_days: int = Field(90, ge=1, le=3660)
     num_train_cutoffs: int = Field(4, ge=1, le=60)
     train_cutoffs: tuple[date, ...] | None = None  # instead of num_train_cutoffs
+    standardisation: StandardisationRules = StandardisationRules()
     seed: int = 0
     output: Path
 
@@ -57,7 +56,7 @@ def prepare(config: PrepareConfig) -> None:
         return
     with new_folder(config.output, EXAMPLES_KIND, {"identity": identity}) as folder:
         config.save(folder / "prepare.yaml")
-        facts = _time_split(config, folder) if config.split == "time" else _leave_one_out(config, folder)
+        facts = _time_split(config, folder) if config.split == "time" else leave_one_out(config.data, folder)
         facts |= {"split": config.split, "data_identity": data["identity"], "seed": config.seed}
         write_json(folder / "dataset.json", facts)
     logger.info("%s: %s rows", config.output, facts["num_rows"])
@@ -124,16 +123,6 @@ def earlier_selection(config: PrepareConfig, first: date, latest: date) -> date 
     return latest - horizon if latest - 2 * horizon >= first else None
 
 
-def is_validation_customer(customer_ids: pl.Series) -> pl.Series:
-    """The stable-hash fifth of all customers that no training row may show."""
-    return pl.Series(stable_hash(customer_ids, "validation") % 100 < VALIDATION_PERCENT)
-
-
-def fold_of(customer_ids: pl.Series) -> pl.Series:
-    """Fold 0 to 4 of each customer, for out-of-fold stacking."""
-    return pl.Series((stable_hash(customer_ids, "fold") % NUM_FOLDS).astype("int8"))
-
-
 def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
     first, last = _purchase_days(config.data)
     test, train = cutoffs_for(config, first, last)
@@ -144,12 +133,14 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
     progress = Progress("shards prepared", len(paths), "shards")
     files: dict[str, list[Path]] = {}
     for number, path in enumerate(paths):
-        rows = _shard_examples(read_shard(path), items, days, config)
+        events = read_shard(path)
+        rows = _shard_examples(events, items, days, config)
         is_val, day = is_validation_customer(rows["customer_id"]), rows["cutoff"].dt.date()
         split = {
             "train": rows.filter(~is_val & day.is_in(train)),
             "val": rows.filter(is_val & (day == train[-1])),
             "test": rows.filter(day == test),
+            "prospects": _shard_prospects(events, [*train, test], config),
         }
         if earlier is not None:
             split["selection"] = rows.filter(is_val & (day == earlier))
@@ -158,7 +149,7 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
             part_rows.write_parquet(file)
             files.setdefault(part, []).append(file)
         progress.advance(1)
-    num_rows = {part: _merge(part_files, folder / f"{part}.parquet") for part, part_files in files.items()}
+    num_rows = {part: merge_parts(part_files, folder / f"{part}.parquet") for part, part_files in files.items()}
     if not all(num_rows[part] for part in PARTS):
         raise ValueError(f"too few customers: rows per part are {num_rows}, each part needs at least one")
     return {
@@ -173,6 +164,7 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
             + (f"; the data begin too late for a disjoint earlier window: {first}" if earlier is None else ""),
         },
         "features": list(FEATURES),
+        "standardisation": fit_standardisation(folder / "train.parquet", FEATURES, config.standardisation).describe(),
         "prompt_version": PROMPT_VERSION,
         "num_rows": num_rows,
     }
@@ -195,38 +187,11 @@ def _shard_examples(events: pl.DataFrame, items: pl.DataFrame, days: list[date],
     )
 
 
-def _merge(files: list[Path], output: Path) -> int:
-    """Concatenate Parquet files into one without holding them in memory; returns the number of rows."""
-    rows = pl.scan_parquet(files)
-    rows.sink_parquet(output)
-    for file in files:
-        file.unlink()
-    return int(pl.scan_parquet(output).select(pl.len()).collect().item())
-
-
-def _leave_one_out(config: PrepareConfig, folder: Path) -> dict[str, object]:
-    """Next-item examples: of each customer's purchases in order the last is test, the one before it validation.
-
-    `position` is how many earlier purchases belong to the history; `item_id` is the item to predict.
-    """
-    parts: dict[str, list[Path]] = {part: [] for part in PARTS}
-    for number, path in enumerate(shard_paths(config.data)):
-        bought = read_shard(path).filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null())
-        position = pl.int_range(pl.len()).over("customer_id")
-        rows = bought.select(
-            "customer_id", pl.col("occurred_at").alias("cutoff"), "item_id", position.alias("position")
-        )
-        from_end = rows.select(pl.len().over("customer_id") - pl.col("position")).to_series()
-        rows = rows.with_columns(fold_of(rows["customer_id"]).alias("fold")).filter(pl.col("position") > 0)
-        from_end = from_end.filter(bought.select(position > 0).to_series())
-        split = {"train": from_end > 2, "val": from_end == 2, "test": from_end == 1}
-        for part, chosen in split.items():
-            parts[part].append(folder / f"{part}-{number}.parquet")
-            rows.filter(chosen).write_parquet(parts[part][-1])
-    num_rows = {part: _merge(files, folder / f"{part}.parquet") for part, files in parts.items()}
-    if not num_rows["test"]:
-        raise ValueError(f"leave_one_out needs customers with two purchases of items; {config.data} has none")
-    return {"num_rows": num_rows}
+def _shard_prospects(events: pl.DataFrame, days: list[date], config: PrepareConfig) -> pl.DataFrame:
+    """Keys, outcomes and features of those in a shard who were known at a cutoff, but had not bought yet."""
+    cutoffs = pl.concat([prospects_at(events, _midnight(day)) for day in days])
+    results = outcomes(events, cutoffs, config.horizon_days)
+    return results.join(value_features(events, cutoffs, config.horizon_days), on=KEYS, maintain_order="left")
 
 
 def read_dataset(examples: Path) -> dict[str, object]:

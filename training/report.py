@@ -29,6 +29,8 @@ def write_report(
             ("Predicted against actual", _scatter(best, champion)),
             ("Error by length of history", _error_by_history(predictions, test)),
         ]
+    if metrics["prospects"] and _mapping(metrics["prospects"])["num_customers"]:
+        sections.append(("Customers who had not bought before the cutoff", _prospects(_mapping(metrics["prospects"]))))
     if metrics["fine_tuning"]:
         sections.append(("What fine-tuning bought", _fine_tuning(_mapping(metrics["fine_tuning"]))))
     for task, groups in _mapping(metrics["recommendation"]).items():
@@ -147,6 +149,12 @@ def _error_by_history(predictions: pl.DataFrame, test: pl.DataFrame) -> str:
     axes.set_ylabel("mean absolute error")
     axes.legend()
     return image(figure, "mean absolute error by number of orders")
+
+
+def _prospects(found: Mapping[str, object]) -> str:
+    rows = [[name, *_mapping(found[name]).values()] for name in ("buyers", "spend")]
+    counts = f"<p>{found['num_customers']} of them; rates of {found['num_train_rows']} rows at earlier cutoffs.</p>"
+    return counts + grid(["within the horizon", "predicted", "actual"], rows)
 
 
 def _fine_tuning(verdict: Mapping[str, object]) -> str:

@@ -23,7 +23,7 @@ class ScoreConfig(Config):
 
 
 def score(config: ScoreConfig) -> None:
-    """Write `<output>/scores.parquet`, one row per customer with a purchase before `as_of`."""
+    """Write `<output>/scores.parquet`, for all with an event before `as_of` and the registered never seen."""
     from lifecycle.artifact import load_artifact
     from lifecycle.events import DATA_KIND
     from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest

@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact import LLAMA, Artifact, cheap_value, examples_for, labels_for, values_for
-from lifecycle.events import read_shard, shard_paths
-from lifecycle.history import customers_at
+from lifecycle.artifact import (
+    LLAMA,
+    Artifact,
+    cheap_value,
+    examples_for,
+    labels_for,
+    prospect_values_for,
+    values_for,
+)
+from lifecycle.events import read_shard, shard_numbers, shard_paths
+from lifecycle.history import customers_at, prospects_at
 from lifecycle.jobs import Progress
+from lifecycle.value.clv import CustomerValues
 
 NUMBERS = ("revenue", "refunds", "service_cost", "marketing_cost", "expected_orders", "expected_order_value",
            "p_active", "churn_probability")  # fmt: skip
@@ -23,32 +32,54 @@ def as_of_instant(given: datetime | None, data: dict[str, object]) -> datetime:
 
 
 def write_scores(artifact: Artifact, data: Path, as_of: datetime, folder: Path, num_workers: int) -> int:
-    """Write scores.parquet into `folder`; returns its number of rows. ValueError where no customer has a purchase."""
+    """Write scores.parquet into `folder`; returns its number of rows. ValueError where nobody is known yet."""
     paths = shard_paths(data)
     totals = None
     if artifact.settings.champion == LLAMA:
-        totals = _llama_totals(artifact, [examples_of(artifact, path, as_of)["prompt"] for path in paths], num_workers)
+        prompts = [_buyers(artifact, read_shard(path), as_of)["prompt"] for path in paths]
+        totals = _llama_totals(artifact, prompts, num_workers)
+    registered = registered_customers(data, len(paths))
     progress = Progress("shards scored", len(paths), "shards")
     parts = []
     for number, path in enumerate(paths):
-        examples = examples_of(artifact, path, as_of)
-        total = cheap_value(artifact, artifact.settings.champion, examples) if totals is None else totals[number]
+        events, own = read_shard(path), registered.filter(pl.col("shard") == number)["customer_id"]
+        buyers, prospects = _buyers(artifact, events, as_of), _prospects(artifact, events, own, as_of)
+        total = cheap_value(artifact, artifact.settings.champion, buyers) if totals is None else totals[number]
+        scores = [
+            _scores(artifact, buyers, values_for(artifact, buyers, total)),
+            _scores(artifact, prospects, prospect_values_for(artifact, prospects)),
+        ]
         parts.append(folder / f"part-{number}.parquet")
-        scores_of(artifact, examples, total).write_parquet(parts[-1])
+        pl.concat(scores).sort("customer_id").write_parquet(parts[-1])
         progress.advance(1)
     pl.scan_parquet(parts).sink_parquet(folder / "scores.parquet")
     for part in parts:
         part.unlink()
     num_customers = int(pl.scan_parquet(folder / "scores.parquet").select(pl.len()).collect().item())
     if num_customers == 0:
-        raise ValueError(f"{data} has no customer with a purchase before {as_of.isoformat()}")
+        raise ValueError(f"{data} has no customer with an event before {as_of.isoformat()}")
     return num_customers
 
 
-def examples_of(artifact: Artifact, shard: Path, as_of: datetime) -> pl.DataFrame:
-    """Keys, prompt and features of the customers of one shard who have bought before `as_of`."""
-    events = read_shard(shard)
+def registered_customers(data: Path, num_shards: int) -> pl.DataFrame:
+    """customer_id and shard of everybody in the table of customers; no rows where the shop gave none."""
+    table = data / "customers.parquet"
+    empty = pl.DataFrame(schema={"customer_id": pl.String})
+    customers = pl.read_parquet(table, columns=["customer_id"]) if table.exists() else empty
+    return customers.with_columns(shard_numbers(customers["customer_id"], num_shards).alias("shard"))
+
+
+def _buyers(artifact: Artifact, events: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
+    """Keys, prompt and features of the customers who have bought before `as_of`."""
     return examples_for(artifact, events, customers_at(events, as_of))
+
+
+def _prospects(artifact: Artifact, events: pl.DataFrame, registered: pl.Series, as_of: datetime) -> pl.DataFrame:
+    """The same of those who are known by then, but have not bought: by an event, or registered and never seen."""
+    known = prospects_at(events, as_of)
+    silent = pl.DataFrame({"customer_id": registered, "cutoff": as_of}, schema=known.schema)
+    silent = silent.join(events, on="customer_id", how="anti")
+    return examples_for(artifact, events, pl.concat([known, silent]))
 
 
 def _llama_totals(artifact: Artifact, prompts: list[pl.Series], num_workers: int) -> list[np.ndarray]:
@@ -60,9 +91,8 @@ def _llama_totals(artifact: Artifact, prompts: list[pl.Series], num_workers: int
     return np.split(predicted, np.cumsum([part.len() for part in prompts])[:-1])
 
 
-def scores_of(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> pl.DataFrame:
-    """The columns of scores.parquet for customers whose spend over the horizon is expected to be `total` (n,)."""
-    values = values_for(artifact, examples, total)
+def _scores(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> pl.DataFrame:
+    """The columns of scores.parquet for customers of these values."""
     limits = {
         f"clv_{side}_{round(100 * level)}": ends
         for level, both in values.clv_bounds.items()

@@ -8,10 +8,10 @@ import lightgbm
 import numpy as np
 import polars as pl
 from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 
 from lifecycle.features import BTYD_SUMMARY, FEATURES
 from lifecycle.prompts import PROMPT_NUMBERS
+from lifecycle.standardisation import Standardisation
 from lifecycle.value.btyd import (
     BgNbd,
     cumulative_purchases,
@@ -129,12 +129,10 @@ def feature_matrix(examples: pl.DataFrame) -> np.ndarray:
     return examples.select(FEATURES).to_numpy()
 
 
-def ridge_value(train: pl.DataFrame, test: pl.DataFrame) -> np.ndarray:
-    """Ridge regression on log1p of the numbers that the prompt shows, fitted on train, predicting test, shape (n,)."""
-    numbers = [pl.col(name).fill_null(0).clip(0).log1p() for name in PROMPT_NUMBERS]
-    scaler = StandardScaler().fit(train.select(numbers).to_numpy())
-    return ridge_on(scaler.transform(train.select(numbers).to_numpy()), train["target"].to_numpy(),
-                    scaler.transform(test.select(numbers).to_numpy()))  # fmt: skip
+def ridge_value(train: pl.DataFrame, test: pl.DataFrame, scale: Standardisation) -> np.ndarray:
+    """Ridge regression on the numbers that the prompt shows, fitted on train, predicting test, shape (n,)."""
+    known, new = (scale.apply(rows, PROMPT_NUMBERS) for rows in (train, test))
+    return ridge_on(known, train["target"].to_numpy(), new)
 
 
 def ridge_on(train_inputs: np.ndarray, target: np.ndarray, test_inputs: np.ndarray, alpha: float = 1.0) -> np.ndarray:

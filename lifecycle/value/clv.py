@@ -7,6 +7,7 @@ import polars as pl
 
 from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value
 from lifecycle.value.formula import ClvSettings, present_value
+from lifecycle.value.prospects import ProspectRates, prospect_conversion
 
 PRIOR_DAYS = 90.0  # a customer's own cost per day counts half once this many days were seen
 
@@ -53,26 +54,56 @@ def fit_cost_rates(examples: pl.DataFrame) -> CostRates:
     )
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """How n customers are expected to buy from now on, each of shape (n,), `shares` (n, T)."""
+
+    active: np.ndarray  # probability of being a customer
+    churn: np.ndarray  # probability of no purchase within the horizon
+    order_value: np.ndarray
+    shares: np.ndarray  # spend of each period per unit of spend within the horizon
+
+
+def buyer_behaviour(examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSettings, horizon_days: int) -> Behaviour:
+    """Of customers who have bought: spend follows BTYD's expected purchases, beyond the horizon its survival.
+
+    Without a BTYD model spend is spread evenly and nobody leaves.
+    """
+    order_value = _order_value(examples, btyd)
+    if btyd is None:
+        return Behaviour(np.ones(examples.height), np.zeros(examples.height), order_value,
+                         _even_shares(examples.height, settings, horizon_days))  # fmt: skip
+    churn = btyd_churn(btyd, examples, horizon_days)
+    return Behaviour(btyd_active(btyd, examples), churn, order_value, _shares(examples, btyd, settings, horizon_days))
+
+
+def prospect_behaviour(
+    examples: pl.DataFrame, rates: ProspectRates | None, settings: ClvSettings, horizon_days: int
+) -> Behaviour:
+    """Of people who have not bought yet: as active as they are likely to buy, with spend spread evenly."""
+    conversion = prospect_conversion(rates, examples)
+    order_value = np.full(examples.height, rates.order_value if rates else 0.01)
+    return Behaviour(conversion, 1.0 - conversion, order_value, _even_shares(examples.height, settings, horizon_days))
+
+
 def customer_values(
     examples: pl.DataFrame,
     total: np.ndarray,
     bounds: dict[float, tuple[np.ndarray, np.ndarray]],
-    btyd: Btyd | None,
+    behaviour: Behaviour,
     costs: CostRates,
     settings: ClvSettings,
     horizon_days: int,
 ) -> CustomerValues:
     """Lifetime value of customers whose spend over the horizon is expected to be `total` (n,), within `bounds`.
 
-    The total is spread over periods in proportion to BTYD's expected purchases; periods beyond the horizon go on with
-    its survival. Refunds are a share of revenue, service and marketing a cost per day while active; a customer's own
-    rates are shrunk to the shop's. Without a BTYD model spend is spread evenly and nobody leaves.
+    Refunds are a share of revenue, service and marketing a cost per day while active; a customer's own rates are
+    shrunk to the shop's.
     """
-    shares = _period_shares(examples, btyd, settings, horizon_days)
-    active = np.ones(examples.height) if btyd is None else btyd_active(btyd, examples)
+    shares = behaviour.shares
     refund_rate, daily_service, daily_marketing = _own_rates(examples, costs)
     revenue = total[:, None] * shares
-    days = settings.period_days * active
+    days = settings.period_days * behaviour.active
     service, marketing = daily_service * days, daily_marketing * days
     standing = np.repeat((service + marketing)[:, None], settings.num_periods, axis=1)
     cost = refund_rate[:, None] * revenue + standing
@@ -81,7 +112,6 @@ def customer_values(
     _, per_unit = present_value(shares, refund_rate[:, None] * shares, **time)  # at least 0, so that order is kept
     _, without_spend = present_value(np.zeros_like(standing), standing, **time)
     total_revenue = revenue.sum(axis=1)
-    order_value = _order_value(examples, btyd)
     return CustomerValues(
         clv=clv,
         clv_bounds={
@@ -95,10 +125,10 @@ def customer_values(
         refunds=refund_rate * total_revenue,
         service_cost=service * settings.num_periods,
         marketing_cost=marketing * settings.num_periods,
-        expected_orders=total_revenue / order_value,
-        expected_order_value=order_value,
-        p_active=active,
-        churn_probability=np.zeros(examples.height) if btyd is None else btyd_churn(btyd, examples, horizon_days),
+        expected_orders=total_revenue / behaviour.order_value,
+        expected_order_value=behaviour.order_value,
+        p_active=behaviour.active,
+        churn_probability=behaviour.churn,
         period_revenue=revenue,
         period_cost=cost,
         period_discounted=discounted,
@@ -106,22 +136,24 @@ def customer_values(
     )
 
 
-def _period_shares(examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSettings, horizon_days: int) -> np.ndarray:
-    """Spend of each period per unit of spend within the horizon, shape (n, T)."""
+def _even_shares(num_customers: int, settings: ClvSettings, horizon_days: int) -> np.ndarray:
+    return np.full((num_customers, settings.num_periods), settings.period_days / horizon_days)
+
+
+def _shares(examples: pl.DataFrame, btyd: Btyd, settings: ClvSettings, horizon_days: int) -> np.ndarray:
+    """Expected purchases of each period per expected purchase within the horizon, shape (n, T)."""
     ends = settings.period_days * np.arange(1, settings.num_periods + 1, dtype=float)
-    even = np.full((examples.height, settings.num_periods), settings.period_days / horizon_days)
-    if btyd is None:
-        return even
     days, position = np.unique(np.append(ends, float(horizon_days)), return_inverse=True)
     curve = btyd_curve(btyd, examples, days)[:, position]
     within = curve[:, -1:]
     per_period = np.diff(curve[:, :-1], axis=1, prepend=0.0)
+    even = _even_shares(examples.height, settings, horizon_days)
     return np.where(within > 1e-12, per_period / np.maximum(within, 1e-12), even)
 
 
 def _own_rates(examples: pl.DataFrame, costs: CostRates) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each customer's refund rate and daily service and marketing cost, shrunk to the shop's rates."""
-    spend, days = examples["total_spend"].to_numpy(), examples["tenure_days"].to_numpy()
+    spend, days = examples["total_spend"].to_numpy(), examples["tenure_days"].fill_null(0).to_numpy()
     prior_spend = max(costs.mean_spend, 1e-9)
     refund = (examples["total_refunded"].to_numpy() + costs.refund_rate * prior_spend) / (spend + prior_spend)
     service = (examples["total_service_cost"].to_numpy() + costs.service_per_day * PRIOR_DAYS) / (days + PRIOR_DAYS)
