@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.optimize import approx_fprime
+from scipy.stats import beta, gamma
 
 from lifecycle.value import btyd
 from lifecycle.value.btyd import (
@@ -17,6 +18,7 @@ from lifecycle.value.btyd import (
     fit_bgnbd,
     probability_active,
     probability_no_purchase,
+    survival,
 )
 from lifecycle.value.summary import summarise
 from tests.conftest import Columns
@@ -163,6 +165,25 @@ def test_curve_starts_at_nothing_and_never_falls() -> None:
     np.testing.assert_allclose(curve[:, 0], 0.0, atol=1e-12)
     assert (np.diff(curve, axis=1) >= 0).all()
     np.testing.assert_allclose(curve[:, 3], expected_purchases(CDNOW, x, t_x, age, 39.0))
+
+
+@pytest.mark.parametrize("a", [0.01, 0.793, 5.0, 100.0])
+@pytest.mark.parametrize("x", [0, 2, 400])
+def test_survival_is_the_mean_over_rates_and_dropouts(a: float, x: int) -> None:
+    model, horizons = replace(CDNOW, a=a), np.array([0.0, 2.0, 39.0, 4000.0])
+    t_x = 38.0 if x else 0.0
+    found = survival(model, np.array([x]), np.array([t_x]), np.array([38.86]), horizons)
+    active = probability_active(model, np.array([x]), np.array([t_x]), np.array([38.86]))
+    dropout = beta.ppf((np.arange(100_000) + 0.5) / 100_000, a, model.b + x)
+    rate = gamma(model.r + x, scale=1.0 / (model.alpha + 38.86))
+    rates = rate.ppf((np.arange(2000) + 0.5) / 2000)
+    for number, horizon in enumerate(horizons):
+        # the mean of exp(-rate p t) over rates is the gamma's Laplace transform; a coarse mean checks that step too
+        stays = np.mean((1.0 + dropout * horizon / (model.alpha + 38.86)) ** -(model.r + x))
+        assert found[0, number] == pytest.approx(active[0] * stays, rel=1e-3, abs=1e-9)
+        coarse = np.mean(np.exp(-np.outer(rates, dropout[::100]) * horizon))
+        assert coarse == pytest.approx(stays, abs=2e-3)
+    assert (np.diff(found[0]) <= 0).all()
 
 
 def test_models_survive_json_as_dicts() -> None:

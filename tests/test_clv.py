@@ -1,10 +1,12 @@
 """Lifetime value: the identities of the contract, the bounds, and a customer worked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.value.baselines import Btyd, btyd_curve
+from lifecycle.value.baselines import Btyd, btyd_curve, btyd_survival
 from lifecycle.value.clv import (
     PRIOR_DAYS,
     CostRates,
@@ -93,6 +95,15 @@ def test_total_is_spread_by_the_curve_within_the_horizon_and_goes_on_beyond() ->
     np.testing.assert_allclose(values.period_revenue[0], 80.0 * np.diff(curve, prepend=0.0) / curve[1])
     np.testing.assert_allclose(values.period_revenue[0, :2].sum(), 80.0)
     assert values.extrapolated.tolist() == [False, False, True, True]
+
+
+def test_standing_costs_fall_with_survival() -> None:
+    costs = replace(NO_COSTS, service_per_day=0.2)
+    values = values_of(customer(), np.array([80.0]), MODEL, costs)
+    daily = 0.2 * PRIOR_DAYS / (0 + PRIOR_DAYS)
+    stays = btyd_survival(MODEL, customer(), np.array([15.0, 45.0, 75.0, 105.0]))[0]
+    np.testing.assert_allclose(values.period_cost[0], 30 * daily * stays)
+    assert (np.diff(values.period_cost[0]) < 0).all() and stays[0] < values.p_active[0]
 
 
 def test_without_btyd_a_customer_by_hand() -> None:

@@ -19,6 +19,7 @@ from lifecycle.value.btyd import (
     fit_bgnbd,
     probability_active,
     probability_no_purchase,
+    survival,
 )
 from lifecycle.value.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
 
@@ -87,6 +88,11 @@ def btyd_order_value(model: Btyd, examples: pl.DataFrame) -> np.ndarray:
 def btyd_active(model: Btyd, examples: pl.DataFrame) -> np.ndarray:
     """Probability of still being a customer at the cutoff, shape (n,)."""
     return probability_active(model.purchases, *_summary(examples))
+
+
+def btyd_survival(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndarray:
+    """Probability of being a customer still after each of `days` (k,) from the cutoff, shape (n, k)."""
+    return survival(model.purchases, *_summary(examples), days)
 
 
 def btyd_churn(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.ndarray:

@@ -93,6 +93,23 @@ def cumulative_purchases(
     return np.maximum.accumulate(curve, axis=1)
 
 
+def survival(
+    model: BgNbd, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, horizons: np.ndarray
+) -> np.ndarray:
+    """Probability, shape (n, k), of being a customer still at each of the k `horizons` after the cutoff.
+
+    An active customer of rate l and dropout p survives time t with probability exp(-l p t), since a share p of its
+    orders is its last. The mean over l ~ gamma(r + x, alpha + T) and p ~ beta(a, b + x) is Euler's integral of
+    2F1(r + x, a; a + b + x; -t / (alpha + T)), here after Pfaff's transformation, which is stable.
+    """
+    elapsed = np.asarray(horizons)[None, :] / (model.alpha + age[:, None])
+    z, total = elapsed / (1.0 + elapsed), model.a + model.b + frequency[:, None]
+    stays = (1.0 - z) ** model.a * hyp2f1(model.a, model.a + model.b - model.r, total, z)
+    active = probability_active(model, frequency, recency, age)[:, None]
+    probability: np.ndarray = active * np.minimum.accumulate(np.clip(stays, 0.0, 1.0), axis=1)
+    return probability
+
+
 def probability_no_purchase(
     model: BgNbd, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, horizon: float | np.ndarray
 ) -> np.ndarray:

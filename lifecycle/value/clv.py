@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value
+from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value, btyd_survival
 from lifecycle.value.formula import ClvSettings, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion
 
@@ -56,12 +56,13 @@ def fit_cost_rates(examples: pl.DataFrame) -> CostRates:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How n customers are expected to buy from now on, each of shape (n,), `shares` (n, T)."""
+    """How n customers are expected to behave in T periods from now on."""
 
-    active: np.ndarray  # probability of being a customer
-    churn: np.ndarray  # probability of no purchase within the horizon
-    order_value: np.ndarray
-    shares: np.ndarray  # spend of each period per unit of spend within the horizon
+    active: np.ndarray  # (n,): probability of being a customer now
+    survival: np.ndarray  # (n, T): in the middle of each period
+    churn: np.ndarray  # (n,): probability of no purchase within the horizon
+    order_value: np.ndarray  # (n,)
+    shares: np.ndarray  # (n, T): spend of each period per unit of spend within the horizon
 
 
 def buyer_behaviour(examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSettings, horizon_days: int) -> Behaviour:
@@ -69,12 +70,17 @@ def buyer_behaviour(examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSett
 
     Without a BTYD model spend is spread evenly and nobody leaves.
     """
-    order_value = _order_value(examples, btyd)
+    size, even = examples.height, _even_shares(examples.height, settings, horizon_days)
     if btyd is None:
-        return Behaviour(np.ones(examples.height), np.zeros(examples.height), order_value,
-                         _even_shares(examples.height, settings, horizon_days))  # fmt: skip
-    churn = btyd_churn(btyd, examples, horizon_days)
-    return Behaviour(btyd_active(btyd, examples), churn, order_value, _shares(examples, btyd, settings, horizon_days))
+        return Behaviour(np.ones(size), np.ones_like(even), np.zeros(size), _order_value(examples, None), even)
+    middles = settings.period_days * (np.arange(settings.num_periods) + 0.5)
+    return Behaviour(
+        active=btyd_active(btyd, examples),
+        survival=btyd_survival(btyd, examples, middles),
+        churn=btyd_churn(btyd, examples, horizon_days),
+        order_value=_order_value(examples, btyd),
+        shares=_shares(examples, btyd, settings, horizon_days),
+    )
 
 
 def prospect_behaviour(
@@ -83,7 +89,8 @@ def prospect_behaviour(
     """Of people who have not bought yet: as active as they are likely to buy, with spend spread evenly."""
     conversion = prospect_conversion(rates, examples)
     order_value = np.full(examples.height, rates.order_value if rates else 0.01)
-    return Behaviour(conversion, 1.0 - conversion, order_value, _even_shares(examples.height, settings, horizon_days))
+    shares = _even_shares(examples.height, settings, horizon_days)
+    return Behaviour(conversion, np.ones_like(shares) * conversion[:, None], 1.0 - conversion, order_value, shares)
 
 
 def customer_values(
@@ -97,15 +104,15 @@ def customer_values(
 ) -> CustomerValues:
     """Lifetime value of customers whose spend over the horizon is expected to be `total` (n,), within `bounds`.
 
-    Refunds are a share of revenue, service and marketing a cost per day while active; a customer's own rates are
-    shrunk to the shop's.
+    Refunds are a share of revenue, service and marketing a cost per day for as long as somebody is a customer; a
+    customer's own rates are shrunk to the shop's.
     """
     shares = behaviour.shares
     refund_rate, daily_service, daily_marketing = _own_rates(examples, costs)
     revenue = total[:, None] * shares
-    days = settings.period_days * behaviour.active
-    service, marketing = daily_service * days, daily_marketing * days
-    standing = np.repeat((service + marketing)[:, None], settings.num_periods, axis=1)
+    days = settings.period_days * behaviour.survival
+    service, marketing = daily_service[:, None] * days, daily_marketing[:, None] * days
+    standing = service + marketing
     cost = refund_rate[:, None] * revenue + standing
     time = {"annual_discount_rate": settings.annual_discount_rate, "period_days": settings.period_days}
     discounted, clv = present_value(revenue, cost, **time)
@@ -123,8 +130,8 @@ def customer_values(
         },
         revenue=total_revenue,
         refunds=refund_rate * total_revenue,
-        service_cost=service * settings.num_periods,
-        marketing_cost=marketing * settings.num_periods,
+        service_cost=service.sum(axis=1),
+        marketing_cost=marketing.sum(axis=1),
         expected_orders=total_revenue / behaviour.order_value,
         expected_order_value=behaviour.order_value,
         p_active=behaviour.active,
