@@ -109,6 +109,13 @@ def load_artifact(folder: Path) -> Artifact:
     )
 
 
+def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
+    """ValueError where the ingest folder with this manifest counts in another currency than the artifact."""
+    if data["currency"] != artifact.settings.currency:
+        given, made = data["currency"], artifact.settings.currency
+        raise ValueError(f"the data are in {given}, but artifact {artifact.folder} was made in {made}")
+
+
 def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """Keys, prompt and FEATURES of customers at their cutoffs: the same functions that made the training rows."""
     features = value_features(events, cutoffs, artifact.settings.horizon_days)

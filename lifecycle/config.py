@@ -1,6 +1,7 @@
 """One frozen configuration object per job: YAML file, then `key.sub=value` from the command line."""
 
 import sys
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -40,12 +41,23 @@ def read_yaml(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise ValueError(f"config file {path} does not exist")
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.load(path.read_text(), _UniqueKeyLoader)
     except yaml.YAMLError as error:
         raise ValueError(f"config file {path} is not valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ValueError(f"config file {path} must hold a mapping of keys to values")
     return tree
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Of a key that is given twice, plain YAML silently takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1 and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def apply_override(tree: dict[str, object], override: str) -> None:
@@ -86,7 +98,12 @@ def list_index(items: list[object], key: str, dotted: str) -> int:
 def describe(error: ValidationError) -> str:
     """All problems of a validation error, one per line, each with its dotted key and the offending value."""
     lines = []
-    for problem in error.errors(include_url=False):
+    problems = error.errors(include_url=False)
+    for problem in problems:
+        if problem["type"] == "too_short" and any(
+            other["loc"][: len(problem["loc"])] == problem["loc"] != other["loc"] for other in problems
+        ):
+            continue  # a list whose entries are wrong is not short of entries
         dotted = ".".join(str(part) for part in problem["loc"]) or "(whole config)"
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown key {dotted!r}")

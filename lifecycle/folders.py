@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = {"examples": 2, "artifact": 2}  # 1 for the other kinds; raised when a kind's files change meaning
 PACKAGES = ("evervalue", "ray", "torch", "transformers", "peft", "deepspeed", "polars", "lightgbm", "numpy")
 
 
@@ -44,7 +44,7 @@ def write_json(path: Path, value: object) -> None:
 def write_manifest(folder: Path, kind: str, content: dict[str, object]) -> None:
     """Describe `folder` and every file in it. Call it last: a folder with a manifest is complete."""
     files = {str(path.relative_to(folder)): file_sha256(path) for path in _payload(folder)}
-    manifest = {"format_version": FORMAT_VERSION, "kind": kind, **content}
+    manifest = {"format_version": FORMAT_VERSIONS.get(kind, 1), "kind": kind, **content}
     write_json(folder / MANIFEST, manifest | {"packages": package_versions(), "files": files})
 
 
@@ -65,8 +65,10 @@ def read_manifest(folder: Path, kind: str) -> dict[str, object]:
     if not isinstance(manifest, dict) or manifest.get("kind") != kind:
         found = manifest.get("kind") if isinstance(manifest, dict) else manifest
         raise ValueError(f"{folder} holds {found!r}, not {kind!r}")
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {manifest.get('format_version')}; this is {FORMAT_VERSION}")
+    version = FORMAT_VERSIONS.get(kind, 1)
+    if manifest.get("format_version") != version:
+        found = manifest.get("format_version")
+        raise ValueError(f"{path} has format version {found}; this is {version}: delete {folder} and make it again")
     return manifest
 
 

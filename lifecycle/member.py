@@ -1,9 +1,10 @@
 """A member: one trained model in a folder that says what it was made from."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifecycle.folders import file_sha256, verify
+from lifecycle.folders import MANIFEST, file_sha256, verify
 from lifecycle.prompts import PROMPT_VERSION
 
 MEMBER_KIND = "member"
@@ -19,8 +20,10 @@ class DecoderSettings:
     max_tokens: int  # of a prompt
 
 
-def base_model_identity(base_model: str) -> dict[str, str]:
-    """Where the base weights lie and the SHA-256 over their safetensors files; they are referenced, not copied.
+def base_model_identity(base_model: str) -> dict[str, str | None]:
+    """Where the base weights lie, their revision and the SHA-256 of their safetensors; they are not copied.
+
+    The revision is the commit of a Hugging Face snapshot, or the identity in the folder's manifest, or None.
 
     Raises ValueError where the folder does not exist or holds no safetensors.
     """
@@ -29,7 +32,14 @@ def base_model_identity(base_model: str) -> dict[str, str]:
     if not (folder / "config.json").is_file() or not files:
         raise ValueError(f"base_model {base_model!r} is not a folder with config.json and *.safetensors")
     hashes = [file_sha256(file) for file in files]
-    return {"path": base_model, "sha256": hashes[0] if len(hashes) == 1 else "+".join(hashes)}
+    return {"path": base_model, "revision": _revision(folder), "sha256": "+".join(hashes)}
+
+
+def _revision(folder: Path) -> str | None:
+    if folder.parent.name == "snapshots":  # .../models--ORG--NAME/snapshots/COMMIT
+        return folder.name
+    manifest = folder / MANIFEST
+    return str(json.loads(manifest.read_text()).get("identity")) if manifest.is_file() else None
 
 
 def read_member(folder: Path) -> dict[str, object]:

@@ -148,6 +148,7 @@ def save_value_model(model: TextValueModel, state: dict[str, Tensor], scale: flo
     strip = "decoder."
     decoder_state = {name.removeprefix(strip): value for name, value in state.items() if name.startswith(strip)}
     model.decoder.save_pretrained(folder, state_dict=decoder_state)  # type: ignore[operator]
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
     head = {name.removeprefix("head."): value.float() for name, value in state.items() if name.startswith("head.")}
     save_file({name: value.contiguous().cpu() for name, value in head.items()}, folder / HEAD_FILE)
     (folder / SCALE_FILE).write_text(json.dumps({"scale": scale}))

@@ -9,9 +9,10 @@ from pydantic import Field
 from ray import serve
 from ray.serve import Application
 
-from lifecycle.artifact import load_artifact
+from lifecycle.artifact import check_currency, load_artifact
 from lifecycle.config import Config
-from lifecycle.folders import MANIFEST, file_sha256
+from lifecycle.events import DATA_KIND
+from lifecycle.folders import MANIFEST, file_sha256, read_manifest
 from serving.api import RETRY_AFTER_SECONDS, ApiSettings
 from serving.deployments import ArtifactSource, Gateway, Recommender, ValueModel
 from serving.keys import default_path, require_keys
@@ -46,7 +47,7 @@ class ServeArguments(Config):
 def build(arguments: ServeArguments) -> Application:
     """The Serve application. ValueError, before anything starts, where it could not answer."""
     artifact, events, keys = (path.absolute() for path in (arguments.artifact, arguments.events, arguments.keys))
-    load_artifact(artifact)
+    check_currency(load_artifact(artifact), read_manifest(events, DATA_KIND))
     EventStore(events)
     require_keys(keys)
     if not ray.is_initialized():

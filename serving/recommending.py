@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from lifecycle.artifact import Artifact
 from lifecycle.events import REVENUE_KINDS
+from lifecycle.recommend import RETRIEVER
 from lifecycle.recommend.baselines import before, personal_frequency, popularity
 from lifecycle.recommend.groups import customer_group
 from lifecycle.recommend.prompts import item_text
-from lifecycle.recommend.retrieval import with_positions
+from lifecycle.recommend.retrieval import propose, with_positions
 from serving.queries import JSON, CustomerQuery, RecommendOptions, cutoff_of
 
 IN_STOCK = ("true", "yes", "y", "1", "1.0")  # how shops write it, in lower case
@@ -56,6 +58,9 @@ def _conditions(items: pl.DataFrame, options: RecommendOptions) -> list[pl.Expr]
             raise ValueError("objective: the item catalogue has no column margin")
         if items["margin"].cast(pl.Float64, strict=False).null_count() > items["margin"].null_count():
             raise ValueError("objective: column margin of the item catalogue holds values that are no numbers")
+    for field in ("min_price", "max_price"):
+        if getattr(options, field) is not None and items["price"].null_count() == items.height:
+            raise ValueError(f"{field}: the item catalogue has no prices")
     conditions = []
     if options.category is not None:
         conditions.append(pl.col("category").str.to_lowercase() == options.category.lower())
@@ -88,9 +93,15 @@ def _recommend_one(
     if options.objective == "margin":
         by_margin = pl.col("score") * pl.col("margin").cast(pl.Float64).fill_nan(0.0).fill_null(0.0)
         ranked = ranked.with_columns(by_margin).sort("score", descending=True, maintain_order=True)
+    related = _related(artifact, bought)
     orders = dict(bought.group_by("item_id").agg(pl.col("order_id").n_unique()).iter_rows())
     answer: list[JSON] = [
-        {"item_id": item, "title": item_text(title, category), "score": score, "reason": _reason(orders.get(item, 0))}
+        {
+            "item_id": item,
+            "title": item_text(title, category),
+            "score": score,
+            "reason": _reason(orders.get(item, 0), item in related),
+        }
         for item, title, category, score in ranked.head(options.k)
         .select("item_id", "title", "category", "score")
         .iter_rows()
@@ -114,13 +125,30 @@ def _purchases(artifact: Artifact, customer: CustomerQuery, as_of: datetime) -> 
 
 def _ranked(artifact: Artifact, own: pl.DataFrame, popular: pl.DataFrame, as_of: datetime, k: int) -> pl.DataFrame:
     """item_id and score of the k best items of `popular` for the customer of the purchases `own`, best first."""
-    rank = personal_frequency if artifact.settings.recommender == "personal_frequency" else popularity
+    settings, retriever = artifact.settings, artifact.retriever
+    assert retriever is not None
     customers = own["customer_id"].unique() if own.height else pl.Series("customer_id", [""])
-    ranking = rank(own, popular, customers, cutoff=as_of, k=k, exclude_seen=artifact.settings.exclude_seen)
+    if settings.recommender == RETRIEVER:
+        ranking = propose(
+            retriever, own, customers, cutoff=as_of, num_candidates=k, exclude_seen=settings.exclude_seen,
+            popular=popular if popular.height < retriever.popular.height else None,
+        )  # fmt: skip
+    else:
+        rank = personal_frequency if settings.recommender == "personal_frequency" else popularity
+        ranking = rank(own, popular, customers, cutoff=as_of, k=k, exclude_seen=settings.exclude_seen)
     return ranking.select("item_id", "score")
 
 
-def _reason(num_orders: int) -> str:
+def _related(artifact: Artifact, bought: pl.DataFrame) -> set[str]:
+    """The items that other customers bought together with those of `bought`, where the recommender looks at that."""
+    retriever = artifact.retriever
+    if retriever is None or artifact.settings.recommender != RETRIEVER:
+        return set()
+    neighbours = np.unique(retriever.similarity[bought["item"].unique().to_numpy()].indices)
+    return set(retriever.item_ids.gather(neighbours))
+
+
+def _reason(num_orders: int, is_related: bool) -> str:
     if num_orders == 0:
-        return "popular with other customers"
+        return "bought together with earlier purchases" if is_related else "popular with other customers"
     return "bought once before" if num_orders == 1 else f"bought in {num_orders} orders before"

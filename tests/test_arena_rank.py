@@ -6,10 +6,10 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from lifecycle.recommend.retrieval import fit_retriever
 from tests.conftest import TinyShop
 from training.arena_inputs import Inputs, read_inputs
 from training.arena_rank import (
-    catalogue_popularity,
     cheap_rankings,
     choose_recommender,
     rank_customers,
@@ -45,12 +45,12 @@ def test_groups_by_orders_and_by_what_is_new() -> None:
 def test_every_customer_has_twenty_distinct_items_of_the_catalogue(inputs: Inputs) -> None:
     task = final_task(inputs)
     frame = rankings_frame(rank_customers(inputs, task), "next_basket")
-    assert set(frame["model"]) == {"popularity", "personal_frequency"}  # no base model, no re-ranking
+    assert set(frame["model"]) == {"popularity", "personal_frequency", "retriever"}  # no base model, no re-ranking
     assert set(frame["item_id"]) <= set(inputs.items["item_id"])
     by_list = frame.group_by("customer_id", "model", "task").agg(
         pl.col("rank").sort(), pl.col("item_id").n_unique(), pl.col("score").sort_by("rank").diff().max().alias("rise")
     )
-    assert by_list.height == 2 * len(task.baskets)
+    assert by_list.height == 3 * len(task.baskets)
     assert by_list["rank"].to_list() == [list(range(1, 21))] * by_list.height
     assert by_list["item_id"].unique().to_list() == [20]
     assert (by_list["rise"] <= 0).all()
@@ -66,7 +66,7 @@ def test_items_nobody_has_bought_fill_the_list_and_items_off_the_catalogue_never
 
 def test_nothing_from_the_cutoff_on_moves_a_ranking(inputs: Inputs) -> None:
     task, cutoff, ids = final_task(inputs), inputs.test_cutoff, inputs.items["item_id"]
-    later = cheap_rankings(inputs, catalogue_popularity(task, ids), task)
+    later = cheap_rankings(inputs, fit_retriever(task.shards(), ids, cutoff=cutoff), task)
     past = pl.concat(purchase_shards(inputs.config.data)).filter(pl.col("occurred_at") < cutoff)
     days = past.filter(pl.col("occurred_at") >= cutoff - timedelta(days=91)).select(
         "customer_id", "item_id", pl.col("occurred_at").dt.date()
@@ -81,10 +81,10 @@ def test_recommender_is_chosen_before_the_test_window(inputs: Inputs) -> None:
     task = selection_task(inputs)
     best, numbers = choose_recommender(inputs, task)
     scores = numbers["ndcg@20"]
-    assert isinstance(scores, dict) and set(scores) == {"popularity", "personal_frequency"}
+    assert isinstance(scores, dict) and set(scores) == {"popularity", "personal_frequency", "retriever"}
     assert best == max(scores, key=lambda name: scores[name])
     assert task.cutoff == inputs.selection_cutoff < inputs.test_cutoff
-    rankings = cheap_rankings(inputs, catalogue_popularity(task, inputs.items["item_id"]), task)
+    rankings = cheap_rankings(inputs, fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff), task)
     table = ranking_groups(rankings, task.baskets, inputs.items.height)["all"]
     assert {name: row["ndcg@20"] for name, row in table.items()} == scores
 

@@ -88,7 +88,7 @@ def test_arena_judges_recommenders_on_the_next_item_and_writes_no_artifact(leave
     num_customers = pl.read_parquet(leave_one_out.examples / "test.parquet").height
     assert metrics["champion"] is None and metrics["models"] == {} and metrics["num_customers"] == num_customers
     groups = metrics["recommendation"][NEXT_ITEM]
-    assert set(groups["all"]) == {"popularity", "personal_frequency"}
+    assert set(groups["all"]) == {"popularity", "personal_frequency", "retriever"}
     assert groups["all"]["popularity"]["num_customers"] == num_customers
     assert metrics["recommender"]["model"] in groups["all"]
     assert rankings["task"].unique().to_list() == [NEXT_ITEM]

@@ -199,6 +199,9 @@ def test_value_that_does_not_fit_the_file(read: Read, changes: dict[str, object]
          "row 2 after the header: columns.amount .*cannot be computed from {'p': 'x'}"),
         ("c,t,p\n1,2024-01-01,é\n".encode("cp1252"), {}, "is not utf-8; say its encoding"),
         ("c,t,p\n1,2024-01-01,é\n".encode(), {"encoding": "utf-16"}, "is not utf-16"),
+        ('c,t,p\n1,2024-01-01,2\n1,"2024-01-01,2\n3,2024-01-01,2\n', {},
+         "row 2 after the header: a quote is opened and not closed"),
+        ('[{"c": {"id": 1}, "t": "2024-01-01", "p": 1}]', {"format": "json"}, "columns.customer_id: .* Struct"),
         ("c,t,p\n", {}, "has no rows"),
         ("\n", {}, "has no rows"),
         ("  \n \n", {"delimiter": " "}, "has no rows"),
@@ -238,3 +241,18 @@ def test_folder_with_an_empty_month(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("c,t,p\n1,2024-01-01,2\n")
     (tmp_path / "2.csv").write_text("c,t,p\n")
     assert rows_of(Source.model_validate({"path": str(tmp_path), "columns": BASE})).height == 1
+
+
+def test_parquet_with_categories(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"c": ["7", "8"], "t": ["2024-01-01", "2024-01-02"], "p": [1.0, 2.0]})
+    frame.with_columns(pl.col("c").cast(pl.Categorical), pl.col("t").cast(pl.Enum(frame["t"]))).write_parquet(
+        tmp_path / "lines.parquet"
+    )
+    rows = rows_of(
+        Source.model_validate(
+            {"path": str(tmp_path / "lines.parquet"), "format": "parquet", "columns": BASE,
+             "kind": {"sql": "CASE WHEN UPPER(c) LIKE '7%' THEN 'refund' ELSE 'purchase' END"}}
+        )
+    )  # fmt: skip
+    assert rows.select("customer_id", "kind").rows() == [("7", "refund"), ("8", "purchase")]
+    assert rows["occurred_at"].dt.day().to_list() == [1, 2]

@@ -48,6 +48,13 @@ def test_returned_lines_and_contacts_describe_items_as_little_as_they_should() -
     assert LineCatalogue().items().is_empty()
 
 
+def test_returns_that_count_upwards_do_not_move_prices() -> None:
+    catalogue = LineCatalogue()
+    catalogue.add(lines(("A", "lamp", 1, 5.0)))
+    catalogue.add(lines(*[("A", "lamp", 1, -5.0)] * 3, ("B", "box", 1, -4.0)).with_columns(kind=pl.lit("refund")))
+    assert catalogue.items().select("item_id", "price").rows() == [("A", 5.0), ("B", None)]
+
+
 def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path) -> None:
     text = "id,name,brand,price\n2,box,X,1\n1,lamp,Y,2\n1,Lamp,Y,2\n1,lamp,Y,2\n3,jar,Z,\n3,jar,Z,\n"
     items, num_conflicting = read_item_table(

@@ -121,6 +121,14 @@ def test_without_btyd_a_customer_by_hand() -> None:
     assert (values.p_active[0], values.churn_probability[0]) == (1.0, 0.0)
 
 
+def test_a_mistyped_order_that_was_cancelled_is_not_the_refund_rate_of_the_shop() -> None:
+    rows = [customer(total_spend=100.0, total_refunded=5.0, tenure_days=1.0)] * 200
+    mistyped = customer(total_spend=81_095.0, total_refunded=81_000.0, tenure_days=1.0)
+    costs = fit_cost_rates(pl.concat([*rows, mistyped]))
+    assert costs.refund_rate == pytest.approx((200 * 5.0 + 100.0) / (201 * 100.0))
+    assert fit_cost_rates(pl.concat(rows)).refund_rate == pytest.approx(0.05)
+
+
 def test_shop_without_money_has_rates_and_no_value() -> None:
     examples = pl.concat([customer(total_spend=0.0, tenure_days=0.0)] * 3)
     costs = fit_cost_rates(examples)

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from lifecycle.config import Config, from_command_line
 
@@ -21,6 +22,10 @@ class Recipe(Config):
     optimizer: Optimizer = Optimizer()
     parts: tuple[Part, ...] = ()
     output: Path
+
+
+class Parts(Config):
+    parts: tuple[Part, ...] = Field(min_length=1)
 
 
 @pytest.fixture
@@ -77,6 +82,24 @@ def test_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match="recipe.yaml"):
         Recipe.load(path)
+
+
+def test_key_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("output: out\noptimizer: {steps: 1}\noptimizer: {steps: 2}\n")
+    with pytest.raises(ValueError, match="key 'optimizer' is given twice"):
+        Recipe.load(path)
+
+
+def test_typo_in_a_list_is_the_only_thing_said(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("parts: [{pth: a, path: b}]\n")
+    with pytest.raises(ValueError) as problem:
+        Parts.load(path)
+    assert "unknown key 'parts.0.pth'" in str(problem.value) and "at least 1" not in str(problem.value)
+    path.write_text("parts: []\n")
+    with pytest.raises(ValueError, match="parts is .*at least 1"):
+        Parts.load(path)
 
 
 def test_saved_config_loads_to_an_equal_one(recipe: Path, tmp_path: Path) -> None:

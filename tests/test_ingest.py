@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lifecycle.events import EVENT_SCHEMA, shard_numbers, shard_paths
 from lifecycle.folders import verify
 from training.ingest import IngestConfig, ingest
+from training.prepare import PrepareConfig, prepare
 
 CONFIGS = Path("training/configs")
 LOG = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a"}
@@ -59,6 +60,8 @@ C536379,85123A,WHITE HANGING HEART,-2,2/12/2010 9:41,2.55,17850
 536382,10002,INFLATABLE GLOBE,1,2/12/2010 9:55,0.00,17851
 536383,10002,INFLATABLE GLOBE £,3,2/12/2010 10:00,0.85,17851
 536384,B,Adjust bad debt,1,2/12/2010 10:01,-11062.06,17851
+536385, post ,POSTAGE,1,2/12/2010 10:02,18.00,17851
+536386, ,no code,1,2/12/2010 10:03,18.00,17851
 """
 
 
@@ -72,8 +75,8 @@ def invoices(tmp_path: Path, text: str, *overrides: str, encoding: str = "utf-8"
 def test_invoice_lines_as_shops_export_them(tmp_path: Path) -> None:
     events, report = run(invoices(tmp_path, INVOICES))
     assert report["rows_dropped"] == {
-        "filter:postage": 1, "filter:manual_or_adjustment": 2, "filter:zero_price": 1, "missing_customer_id": 1,
-        "exact_duplicate": 1,
+        "filter:no_stock_code": 1, "filter:postage": 2, "filter:manual_or_adjustment": 2, "filter:zero_price": 1,
+        "missing_customer_id": 1, "exact_duplicate": 1,
     }  # fmt: skip
     assert events.select("customer_id", "kind", "order_id", "item_id", "amount").rows() == [
         ("17850", "purchase", "536365", "85123A", pytest.approx(15.3)),
@@ -263,6 +266,47 @@ def test_unknown_column_of_a_later_source_is_found_before_the_first_is_parsed(tm
     unknown = log(tmp_path / "b.csv", "1,2024-01-01,A,5", kind={"sql": "colour"})
     with pytest.raises(ValueError, match="unknown column 'colour'"):
         ingest(recipe(tmp_path / "data", bad_row, unknown))
+
+
+def test_unknown_column_of_a_later_file_is_found_before_the_first_is_parsed(tmp_path: Path) -> None:
+    folder = tmp_path / "months"
+    folder.mkdir()
+    source = log(folder / "1.csv", "1,not a date,A,1")
+    (folder / "2.csv").write_text("c,t,i\n1,2024-01-01,A\n")
+    with pytest.raises(ValueError, match="columns.amount: unknown column 'a'; .*2.csv has"):
+        ingest(recipe(tmp_path / "data", source | {"path": str(folder)}))
+
+
+def test_lines_that_two_files_repeat_in_another_order_of_columns_are_duplicates(tmp_path: Path) -> None:
+    folder = tmp_path / "months"
+    folder.mkdir()
+    source = log(folder / "1.csv", "1,2024-01-01,A,1", "2,2024-01-01,A,1")
+    (folder / "2.csv").write_text("a,i,t,c\n1,A,2024-01-01,1\n1,B,2024-01-01,1\n")
+    events, report = run(recipe(tmp_path / "data", source | {"path": str(folder), "drop_exact_duplicates": True}))
+    assert events.select("customer_id", "item_id").rows() == [("1", "A"), ("1", "B"), ("2", "A")]
+    assert report["duplicates"]["dropped_exact"] == 1  # type: ignore[index]
+
+
+def test_items_that_the_item_table_lacks_are_counted(tmp_path: Path) -> None:
+    lines = log(tmp_path / "lines.csv", "1,2024-01-01,A,1", "1,2024-01-02,B,1", "2,2024-01-02,B,1", "2,2024-01-03,,1")
+    (tmp_path / "items.csv").write_text("id,name\nA,lamp\n")
+    items = {"path": str(tmp_path / "items.csv"), "columns": {"item_id": "id", "title": "name"}}
+    _, report = run(recipe(tmp_path / "data", lines, items=items))
+    assert report["unknown_to_catalogue"] == {"items": 1, "lines": 2}
+
+
+def test_source_without_amounts_says_that_values_cannot_be_learned(tmp_path: Path) -> None:
+    source = log(tmp_path / "lines.csv", *(f"{n % 70},2024-0{1 + n % 6}-1{n % 9},A,1" for n in range(600)))
+    source["columns"] = {name: column for name, column in LOG.items() if name != "amount"}
+    events, report = run(recipe(tmp_path / "data", source))
+    assert events.height == 600
+    models = report["models"]
+    assert isinstance(models, dict)
+    for name in ("persistence", "bgnbd_gg", "lightgbm", "text_llama"):
+        assert models[name] == {"supported": False, "reason": "needs purchases with an amount: 0 lines"}
+    with pytest.raises(ValueError, match="no purchases or renewals with an amount"):
+        prepare(PrepareConfig(data=tmp_path / "data", output=tmp_path / "examples"))
+    prepare(PrepareConfig(data=tmp_path / "data", output=tmp_path / "loo", split="leave_one_out"))
 
 
 def test_declared_attribute_that_is_not_mapped(tmp_path: Path) -> None:

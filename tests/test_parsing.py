@@ -21,19 +21,24 @@ def instant(*parts: int) -> datetime:
 
 def test_ids_read_as_floats_are_the_ids() -> None:
     texts = column([" 17850 ", "17850.0", "00042", "10.10", "A-1.0", "", None])
-    assert parse_ids(texts).to_list() == ["17850", "17850", "00042", "10.10", "A-1.0", None, None]
-    assert parse_ids(column([17850.0, None, float("nan")])).to_list() == ["17850", None, None]
+    assert parse_ids(texts, ".").to_list() == ["17850", "17850", "00042", "10.10", "A-1.0", None, None]
+    assert parse_ids(column([17850.0, None, float("nan")]), ".").to_list() == ["17850", None, None]
+
+
+def test_ids_read_as_floats_with_either_decimal_sign() -> None:
+    assert parse_ids(column(["17850.00", "7.0", "1.50", "1,00"]), ".").to_list() == ["17850", "7", "1.50", "1,00"]
+    assert parse_ids(column(["17850,0", "7,00", "1,50", "1.000"]), ",").to_list() == ["17850", "7", "1,50", "1.000"]
 
 
 def test_ids_of_floats_do_not_depend_on_the_other_ids() -> None:
-    assert parse_ids(column([17850.0, 1.5, 1e20])).to_list()[:2] == ["17850", "1.5"]
-    assert parse_ids(column([1e20]))[0] is not None
+    assert parse_ids(column([17850.0, 1.5, 1e20]), ".").to_list()[:2] == ["17850", "1.5"]
+    assert parse_ids(column([1e20]), ".")[0] is not None
 
 
 def test_big_whole_numbers_keep_every_digit() -> None:
-    assert parse_ids(column([2**63 + 1], pl.UInt64())).to_list() == ["9223372036854775809"]
-    assert parse_ids(column([2**53 + 1, -7])).to_list() == ["9007199254740993", "-7"]
-    assert parse_ids(column([Decimal("17850.00")])).to_list() == ["17850"]
+    assert parse_ids(column([2**63 + 1], pl.UInt64()), ".").to_list() == ["9223372036854775809"]
+    assert parse_ids(column([2**53 + 1, -7]), ".").to_list() == ["9007199254740993", "-7"]
+    assert parse_ids(column([Decimal("17850.00")]), ".").to_list() == ["17850"]
 
 
 def test_texts_are_stripped_and_blank_ones_missing() -> None:

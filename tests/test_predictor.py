@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from lifecycle.events import EVENT_SCHEMA, read_shard, shard_paths
+from lifecycle.recommend.retrieval import propose
 from serving.answers import CustomerRecommendations, CustomerValue
 from serving.predictor import CustomerQuery, Predictor, RecommendOptions
 from serving.recommending import allowed_items, recommend
@@ -252,6 +253,37 @@ def test_reason_counts_orders_not_lines(predictor: Predictor) -> None:
         "i6": "bought once before",
         "i7": "popular with other customers",
     }
+
+
+def test_retriever_serves_under_every_filter_and_says_why(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+    artifact = replace(predictor.artifact, settings=replace(predictor.artifact.settings, recommender="retriever"))
+    assert artifact.retriever is not None
+    query, catalogue = queries[0], artifact.items
+    (answer,) = recommend(artifact, [query], RecommendOptions(k=20))
+    bought = query.events.filter(pl.col("kind") == "purchase").with_columns(customer_id=pl.lit("x"))
+    expected = propose(
+        artifact.retriever, bought, pl.Series("customer_id", ["x"]), cutoff=datetime(2030, 1, 1, tzinfo=UTC),
+        num_candidates=20, exclude_seen=False,
+    )  # fmt: skip
+    assert {row["item_id"] for row in answer["recommendations"]} == set(expected["item_id"])
+    reasons = {row["reason"] for row in answer["recommendations"]}
+    assert "bought together with earlier purchases" in reasons
+    tea = set(catalogue.filter(pl.col("category") == "tea")["item_id"])
+    (answer,) = recommend(artifact, [query], RecommendOptions(k=100, category="tea"))
+    assert {row["item_id"] for row in answer["recommendations"]} == tea
+    (answer,) = recommend(artifact, [query], RecommendOptions(candidates=("i3", "i7")))
+    assert {row["item_id"] for row in answer["recommendations"]} == {"i3", "i7"}
+    empty = CustomerQuery(None, pl.DataFrame(schema=EVENT_SCHEMA), {})
+    (answer,) = recommend(artifact, [empty], RecommendOptions(k=5))
+    popular = artifact.retriever.popular["item_id"][:5].to_list()
+    assert [row["item_id"] for row in answer["recommendations"]] == popular
+
+
+def test_prices_that_nobody_gave_cannot_be_asked_for(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+    items = predictor.artifact.items.with_columns(price=pl.lit(None, dtype=pl.Float64))
+    for options in (RecommendOptions(min_price=0.0), RecommendOptions(max_price=9.0)):
+        with pytest.raises(ValueError, match="^(min|max)_price: the item catalogue has no prices"):
+            recommend(replace(predictor.artifact, items=items), queries[:1], options)
 
 
 def test_artifact_without_items_recommends_nothing(predictor: Predictor) -> None:

@@ -52,7 +52,7 @@ def test_splits_follow_the_contract(tiny_shop: TinyShop) -> None:
     facts = read_dataset(tiny_shop.examples)
     assert set(train["cutoff"].dt.date()) == {date.fromisoformat(str(day)) for day in facts["train_cutoffs"]}  # type: ignore[attr-defined]
     assert not set(train["customer_id"]) & set(val["customer_id"])
-    assert is_validation_customer(val["customer_id"]).all()
+    assert is_validation_customer(val["customer_id"], 0).all()
     assert val["cutoff"].unique().to_list() == [train["cutoff"].max()]
     assert test["customer_id"].n_unique() == test.height
     assert set(train["fold"].unique()) == {0, 1, 2, 3, 4}
@@ -90,6 +90,30 @@ def test_targets_equal_a_sum_over_the_raw_lines(tiny_shop: TinyShop) -> None:
         sums = dict(rows.group_by("customer").agg(pl.col("amount").sum()).iter_rows())
         expected = [sums.get(customer, 0.0) for customer in test["customer_id"]]
         assert test[column].to_list() == pytest.approx(expected)
+
+
+def test_another_seed_draws_other_validation_customers_and_folds(tiny_shop: TinyShop, tmp_path: Path) -> None:
+    recipe = PrepareConfig.load(tiny_shop.examples / "prepare.yaml")
+    prepare(recipe.model_copy(update={"seed": 7, "output": tmp_path / "other"}))
+    first, other = (pl.read_parquet(folder / "val.parquet") for folder in (tiny_shop.examples, tmp_path / "other"))
+    assert set(first["customer_id"]) != set(other["customer_id"])
+    assert is_validation_customer(other["customer_id"], 7).all()
+    folds = [
+        pl.read_parquet(folder / "test.parquet")["fold"].to_list()
+        for folder in (tiny_shop.examples, tmp_path / "other")
+    ]
+    assert folds[0] != folds[1]
+
+
+def test_keys_that_a_split_does_not_use_are_named_and_change_nothing(
+    tiny_shop: TinyShop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo")
+    prepare(recipe)
+    assert "ignores" not in caplog.text
+    prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo", horizon_days=30))
+    prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo-2", horizon_days=30))
+    assert "ignores horizon_days" in caplog.text
 
 
 def test_leave_one_out_takes_the_last_purchase_as_test_and_the_one_before_as_validation(

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import polars as pl
+import pytest
 
 from lifecycle.events import EVENT_SCHEMA
 from training.refunds import match_refunds
@@ -16,7 +17,7 @@ def matches(*rows: tuple[str, str, int, str | None, float | None, float]) -> dic
         ],
         schema=EVENT_SCHEMA,
     )  # fmt: skip
-    return dict(match_refunds(events).iter_rows())
+    return dict(match_refunds(events).select("refund_id", "purchase_id").iter_rows())
 
 
 EARLY, LATE = ("p1", "purchase", 1, "1", 2.0, 10.0), ("p2", "purchase", 2, "2", 2.0, 10.0)
@@ -57,3 +58,32 @@ def test_other_customers_and_items_are_not_matched() -> None:
         occurred_at=datetime(2024, 1, 1, tzinfo=UTC), amount=1.0, order_id=None, quantity=None
     )
     assert match_refunds(events).is_empty()
+
+
+def test_refund_of_several_purchases_is_shared_among_them_latest_first() -> None:
+    events = pl.DataFrame(
+        [
+            {"event_id": event, "kind": kind, "occurred_at": datetime(2024, 1, day, tzinfo=UTC), "order_id": None,
+             "quantity": quantity, "amount": 5.0 * quantity, "customer_id": "1", "item_id": "A"}
+            for event, kind, day, quantity in
+            [("p1", "purchase", 1, 6.0), ("p2", "purchase", 2, 6.0), ("r", "refund", 3, -10.0),
+             ("s", "refund", 4, -3.0), ("t", "refund", 5, -2.0)]
+        ],
+        schema=EVENT_SCHEMA,
+    )  # fmt: skip
+    # r takes all 6 of p2 and 4 of p1; of the 2 that are left s wants 3 and stays unmatched, t takes them
+    found = match_refunds(events)
+    assert found.select("refund_id", "purchase_id").rows() == [("r", "p2"), ("r", "p1"), ("t", "p1")]
+    assert found["refund_share"].to_list() == pytest.approx([0.6, 0.4, 1.0])
+
+
+def test_refund_without_item_takes_back_lines_of_its_order_by_amount() -> None:
+    names = ["event_id", "kind", "order_id", "item_id", "amount"]
+    lines = [("p", "purchase", "7", "A", 10.0), ("q", "purchase", "7", "B", 30.0), ("o", "purchase", "8", "A", 99.0)]
+    refunds = [("r", "refund", "7", None, -40.0), ("s", "refund", "9", None, -1.0)]
+    events = pl.DataFrame([*lines, *refunds], schema=names, orient="row").with_columns(
+        occurred_at=datetime(2024, 1, 1, tzinfo=UTC), quantity=1.0, customer_id=pl.lit("1")
+    )
+    found = match_refunds(events)
+    assert sorted(found["purchase_id"]) == ["p", "q"] and set(found["refund_id"]) == {"r"}
+    assert dict(found.select("purchase_id", "refund_share").iter_rows()) == pytest.approx({"p": 0.25, "q": 0.75})

@@ -9,6 +9,7 @@ import pytest
 from lifecycle.events import EVENT_SCHEMA
 from training.batches import ROW, Batch
 from training.quality import Quality
+from training.refunds import MATCHES
 from training.rules import SPILL_SCHEMA, MissingRules, OutlierRules, checked_rows, event_rows, without_outliers
 from training.sources import Source
 
@@ -82,12 +83,31 @@ def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
 
 @pytest.mark.parametrize(
     ("action", "amounts", "dropped"),
-    [("flag", [5.0, 99.0, -99.0], {}), ("clip", [5.0, 50.0, -99.0], {}), ("drop", [5.0, -99.0], {"outlier": 1})],
+    [
+        ("flag", {"p": 5.0, "out": 100.0, "r": -80.0, "both": -25.0, "orphan": -70.0, "small": -5.0}, {}),
+        # the fence is 50: of r's purchase half is left; of `both` 4/5 take back `out`, 1/5 `p`
+        ("clip", {"p": 5.0, "out": 50.0, "r": -40.0, "both": -15.0, "orphan": -50.0, "small": -5.0}, {}),
+        ("drop", {"p": 5.0, "both": -5.0, "small": -5.0}, {"outlier": 3}),
+    ],
 )
-def test_outliers_are_flagged_clipped_or_dropped(action: str, amounts: list[float], dropped: dict[str, int]) -> None:
+def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
+    action: str, amounts: dict[str, float], dropped: dict[str, int]
+) -> None:
     quality = Quality()
-    events = batch(amount=[5.0, 99.0, -99.0], kind=["purchase", "purchase", "refund"]).rows
-    kept = without_outliers(events, 50.0, OutlierRules.model_validate({"action": action}), quality)
-    assert kept["amount"].to_list() == amounts
-    assert quality.num_outliers == 1
+    given = {"p": 5.0, "out": 100.0, "r": -80.0, "both": -25.0, "orphan": -70.0, "small": -5.0}
+    kinds = ["purchase", "purchase", "refund", "refund", "refund", "refund"]
+    events = batch(event_id=list(given), amount=list(given.values()), kind=kinds).rows
+    matches = pl.DataFrame([("r", "out", 1.0), ("both", "out", 0.8), ("both", "p", 0.2)], schema=MATCHES, orient="row")
+    kept = without_outliers(events, matches, 50.0, OutlierRules.model_validate({"action": action}), quality)
+    assert dict(kept.select("event_id", "amount").iter_rows()) == pytest.approx(amounts)
+    assert kept.columns == events.columns
+    assert quality.num_outliers == 2
     assert quality.dropped == dropped
+
+
+def test_source_without_amounts_keeps_interactions_unless_the_rule_says_otherwise() -> None:
+    given = batch(kind=["purchase", "view"])
+    assert "amount" not in checked_rows(given, SOURCE, MissingRules(), Quality()).columns
+    assert checked_rows(given, SOURCE, MissingRules(amount="zero"), Quality())["amount"].to_list() == [0.0, None]
+    with pytest.raises(ValueError, match="row 1 after the header: amount is missing"):
+        checked_rows(given, SOURCE, MissingRules(amount="error"), Quality())

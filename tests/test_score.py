@@ -1,6 +1,6 @@
 """scores.parquet: its columns, its customers, and that the service says the same."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from lifecycle.events import read_shard, shard_paths
 from lifecycle.folders import verify
 from serving.predictor import CustomerQuery, Predictor
 from tests.conftest import TinyShop
+from training.ingest import IngestConfig, ingest
 from training.score import SCORES_KIND, ScoreConfig, score
 
 COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
@@ -73,4 +74,19 @@ def test_before_the_first_event_there_is_nobody_to_score(
 
 def test_instant_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="as_of"):
-        ScoreConfig.model_validate({"data": "a", "artifact": "b", "output": "c", "as_of": "2024-01-01T00:00:00"})
+        ScoreConfig.model_validate({"data": "a", "artifact": "b", "output": "c", "as_of": "2024-01-01T07:00:00"})
+
+
+def test_date_is_its_midnight_in_utc(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> None:
+    score(ScoreConfig.model_validate({"data": tiny_shop.data, "artifact": tiny_artifact, "output": tmp_path / "s",
+                                      "as_of": date(2024, 8, 1)}))  # fmt: skip
+    scores = pl.read_parquet(tmp_path / "s" / "scores.parquet")
+    assert scores["as_of"].unique().to_list() == [datetime(2024, 8, 1, tzinfo=UTC)]
+
+
+def test_data_in_another_currency_are_refused(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> None:
+    recipe_of_shop = IngestConfig.load(tiny_shop.data / "ingest.yaml", ["currency=EUR", f"output={tmp_path / 'data'}"])
+    ingest(recipe_of_shop)
+    config = ScoreConfig(data=tmp_path / "data", artifact=tiny_artifact, output=tmp_path / "scores")
+    with pytest.raises(ValueError, match="the data are in EUR, but artifact .* was made in USD"):
+        score(config)

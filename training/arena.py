@@ -22,6 +22,7 @@ from training.arena_value import (
     read_example_sets,
 )
 from training.inference import llama_spend
+from training.ray_start import require_resources, start_ray
 from training.report import write_report
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,9 @@ def run_arena(inputs: Inputs) -> None:
             "%s: metrics.json, rankings.parquet and report.html; no values, so no artifact", inputs.config.output
         )
         return
+    if inputs.members:
+        start_ray()
+        require_resources(inputs.config.num_workers, 1.0, "cpu")
     config, sets = inputs.config, read_example_sets(inputs.config.examples, inputs.horizon_days)
     entries, fitted = cheap_entries(sets, config.models, config.seed)
     verdict = None

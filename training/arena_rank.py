@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 
 from lifecycle.metrics import ranking_metrics
-from lifecycle.recommend.baselines import item_popularity, merge_popularity, personal_frequency, popularity
+from lifecycle.recommend import RETRIEVER
+from lifecycle.recommend.baselines import personal_frequency, popularity
 from lifecycle.recommend.groups import customer_group, split_truth
 from lifecycle.recommend.prompts import item_text, shopping_prompt
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, propose
@@ -20,7 +21,7 @@ from training.inference import RerankActor, map_rows
 
 logger = logging.getLogger(__name__)
 TOP = 20
-SAMPLED, RETRIEVER = "@sample", "retriever"
+SAMPLED = "@sample"
 PROMPT_TITLES, PROMPT_LINES = 8, 60  # distinct titles in a re-ranker's prompt, out of so many last lines
 CHEAP_RANKERS = {"popularity": popularity, "personal_frequency": personal_frequency}
 RANKINGS_SCHEMA = {
@@ -65,17 +66,16 @@ def rank_customers(inputs: Inputs, task: RankingTask) -> dict[str, pl.DataFrame]
             logger.warning("%s are left out: the data name no items", ", ".join(asked))
         return {}
     retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
-    rankings = cheap_rankings(inputs, retriever.popular, task)
+    rankings = cheap_rankings(inputs, retriever, task)
     if RERANKER in asked and inputs.base_model is None:
         logger.warning("%s is left out: the recipe names neither base_model nor a member", RERANKER)
     elif RERANKER in asked and task.baskets:
         sample = _sample(task.baskets, config.rerank_customers, config.seed)
-        proposed, reranked = rerank_rankings(inputs, retriever, task, sample)
-        others = rankings | {RETRIEVER: proposed}
         rankings |= {
-            f"{name}{SAMPLED}": ranking.filter(pl.col("customer_id").is_in(sample)) for name, ranking in others.items()
+            f"{name}{SAMPLED}": ranking.filter(pl.col("customer_id").is_in(sample))
+            for name, ranking in rankings.items()
         }
-        rankings[RERANKER] = reranked
+        rankings[RERANKER] = rerank_rankings(inputs, retriever, task, sample)
     return rankings
 
 
@@ -94,31 +94,30 @@ def choose_recommender(inputs: Inputs, task: RankingTask) -> tuple[str | None, d
     rule = f"highest ndcg@20 on {task.name} before the test window"
     if inputs.items.is_empty():
         return None, {"model": None, "rule": rule, "ndcg@20": {}}
-    popular = catalogue_popularity(task, inputs.items["item_id"])
-    table = ranking_groups(cheap_rankings(inputs, popular, task), task.baskets, inputs.items.height)
+    retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
+    table = ranking_groups(cheap_rankings(inputs, retriever, task), task.baskets, inputs.items.height)
     scores = {name: float(row["ndcg@20"] or 0.0) for name, row in table.get("all", {}).items()}
     best = max(scores, key=lambda name: scores[name], default=RANKERS[0])
     return best, {"model": best, "rule": rule, "ndcg@20": scores}
 
 
-def catalogue_popularity(task: RankingTask, item_ids: pl.Series) -> pl.DataFrame:
-    """item_id, score of every item of the catalogue, best first; 0 for those nobody had bought by the cutoff."""
-    counts = merge_popularity([item_popularity(shard, cutoff=task.cutoff) for shard in task.shards()])
-    scored = item_ids.to_frame("item_id").join(counts, on="item_id", how="left").fill_null(0.0)
-    return scored.sort("score", "item_id", descending=[True, False])
-
-
-def cheap_rankings(inputs: Inputs, popular: pl.DataFrame, task: RankingTask) -> dict[str, pl.DataFrame]:
-    """The cheap rankers of the recipe for every customer of the task, over the full catalogue in `popular`."""
-    wanted = {name: rank for name, rank in CHEAP_RANKERS.items() if name in inputs.config.models}
-    rankings: dict[str, list[pl.DataFrame]] = {name: [] for name in wanted}
-    exclude_seen = inputs.config.exclude_seen
+def cheap_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask) -> dict[str, pl.DataFrame]:
+    """The cheap rankers of the recipe for every customer of the task, over the full catalogue of the retriever."""
+    config, popular = inputs.config, retriever.popular
+    cutoff, exclude_seen = task.cutoff, config.exclude_seen
+    rankings: dict[str, list[pl.DataFrame]] = {name: [] for name in RANKERS if name in config.models}
     for shard in task.shards():
         offered = shard.filter(pl.col("item_id").is_in(popular["item_id"].implode()))
         customers = _customers_of(shard, task.baskets)
-        for name, rank in wanted.items():
-            ranking = rank(offered, popular, customers, cutoff=task.cutoff, k=TOP, exclude_seen=exclude_seen)
-            rankings[name].append(ranking)
+        for name, parts in rankings.items():
+            if name == RETRIEVER:
+                ranking = propose(
+                    retriever, offered, customers, cutoff=cutoff, num_candidates=TOP, exclude_seen=exclude_seen
+                )
+            else:
+                rank = CHEAP_RANKERS[name]
+                ranking = rank(offered, popular, customers, cutoff=cutoff, k=TOP, exclude_seen=exclude_seen)
+            parts.append(ranking)
     return {name: pl.concat(parts) for name, parts in rankings.items()}
 
 
@@ -127,23 +126,20 @@ def _customers_of(shard: pl.DataFrame, wanted: Iterable[str]) -> pl.Series:
     return customers.filter(customers.is_in(list(wanted)))
 
 
-def rerank_rankings(
-    inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The same candidates of the given customers in two orders: the retriever's, and by LLaMA's likelihood."""
-    config, cutoff, items = inputs.config, task.cutoff, inputs.items
+def rerank_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]) -> pl.DataFrame:
+    """The retriever's candidates for the given customers, in the order of LLaMA's likelihood."""
+    config, items = inputs.config, inputs.items
     texts = dict(zip(items["item_id"], map(item_text, items["title"], items["category"]), strict=True))
-    rows, proposals = [], []
+    rows = []
     for shard in task.shards():
         chosen = _customers_of(shard, customers)
         if chosen.is_empty():
             continue
-        mine = shard.filter(pl.col("customer_id").is_in(chosen.implode()) & (pl.col("occurred_at") < cutoff))
+        mine = shard.filter(pl.col("customer_id").is_in(chosen.implode()) & (pl.col("occurred_at") < task.cutoff))
         proposed = propose(
-            retriever, mine, chosen, cutoff=cutoff,
+            retriever, mine, chosen, cutoff=task.cutoff,
             num_candidates=config.num_candidates, exclude_seen=config.exclude_seen,
         )  # fmt: skip
-        proposals.append(proposed)
         bought = _recent_texts(mine, texts)
         for (customer,), group in proposed.group_by("customer_id", maintain_order=True):
             ids = group["item_id"].to_list()
@@ -152,7 +148,7 @@ def rerank_rankings(
     arguments: dict[str, object] = {"base_model": str(inputs.base_model), "attention": config.attention}
     scored = map_rows(pa.Table.from_pylist(rows), RerankActor, arguments,
                       label="re-ranked by LLaMA", num_workers=config.num_workers, block_rows=10)  # fmt: skip
-    return pl.concat(proposals).filter(pl.col("rank") <= TOP), _reranked(scored)
+    return _reranked(scored)
 
 
 def _recent_texts(purchases: pl.DataFrame, texts: dict[str, str]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ import polars as pl
 from lifecycle.events import FIRST_YEAR, LAST_YEAR
 from training.expressions import Expression, expressions_of
 from training.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
-from training.readers import opened
+from training.readers import has_cheap_schema, opened
 from training.sources import Source, Sql, Table, source_files, where
 
 BATCH_ROWS = 500_000
@@ -48,13 +48,16 @@ def read_batches(table: Table) -> Iterator[Batch]:
 
 
 def check_columns(table: Table) -> None:
-    """ValueError where a value of the recipe does not fit the first file of a table; its rows are not read."""
-    file = source_files(table)[0]
-    with opened(table, file) as frame:
-        schema = frame.collect_schema()
-        if not schema:
-            raise ValueError(f"{file} has no rows")
-        expressions_of(table, schema, file, lambda names: False)
+    """ValueError where a value of the recipe does not fit a file of a table; the rows are not read.
+
+    Files whose columns are known only after they were copied or read are left for later, but for the first.
+    """
+    files = source_files(table)
+    for file in files if has_cheap_schema(table) else files[:1]:
+        with opened(table, file) as frame:
+            schema = frame.collect_schema()
+            if schema:
+                expressions_of(table, schema, file, lambda names: False)
 
 
 def _read_file(frame: pl.LazyFrame, table: Table, file: Path) -> Iterator[Batch]:
@@ -132,7 +135,7 @@ class Rows:
 
     def row_hashes(self) -> pl.Series:
         """A hash of each whole source row."""
-        return self.rows.select(self.names).hash_rows()
+        return self.rows.select(sorted(self.names)).hash_rows()
 
     def _number(self, name: str, expression: Expression) -> pl.Expr:
         if NUMBER + name not in self.rows.columns:
@@ -183,12 +186,16 @@ def _parsed(rows: Rows, expression: Expression) -> pl.Series:
     """The values as the type that their event column has; ValueError with file, row and value where one does not."""
     column = Column(rows.evaluate(expression), rows.rows[ROW], expression.column)
     table = rows.table
+    if column.values.dtype.is_nested():
+        raise ValueError(
+            f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
+        )
     if column.name == "occurred_at":
         parsed, rule = parse_times(column, table.date_format, table.timezone), _date_rule(table.date_format)
     elif column.name in NUMBERS:
         parsed, rule = parse_numbers(column, table.decimal), _number_rule(table)
     elif column.name in IDS:
-        return parse_ids(column)
+        return parse_ids(column, table.decimal)
     else:
         return parse_texts(column)
     check_parsed(column, parsed, table, rows.file, rule)

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from lifecycle.events import REVENUE_KINDS
 from training.batches import ROW, read_batches
 from training.sources import Table
 
@@ -22,7 +23,8 @@ class LineCatalogue:
         title = pl.col("title") if "title" in rows.columns else _purchase_text(rows)
         no_text, unit_price = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.Float64)
         if {"quantity", "amount"} <= set(rows.columns):
-            unit_price = pl.when(pl.col("quantity") > 0).then(pl.col("amount") / pl.col("quantity")).round(2)
+            is_sale = pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("quantity") > 0)
+            unit_price = pl.when(is_sale).then(pl.col("amount") / pl.col("quantity")).round(2)
         described = rows.select(
             "item_id",
             title.alias("title"),

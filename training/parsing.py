@@ -40,7 +40,7 @@ class Column:
         return self.values.is_null()
 
 
-def parse_ids(column: Column) -> pl.Series:
+def parse_ids(column: Column, decimal: str) -> pl.Series:
     """Ids as text: `17850`, `17850.0` and 17850.0 are the same id, leading zeros stay, blanks are null."""
     values = column.values
     texts = values.cast(pl.String)
@@ -50,8 +50,8 @@ def parse_ids(column: Column) -> pl.Series:
         texts = whole.cast(pl.String).zip_with(is_whole, texts)
     elif values.dtype == pl.String:
         texts = texts.str.strip_chars()
-        if texts.str.ends_with(".0").any():
-            texts = texts.str.replace(r"^(-?\d+)\.0$", "${1}")
+        if texts.str.contains(f"{decimal}0", literal=True).any():
+            texts = texts.str.replace(rf"^(-?\d+)[{decimal}]0+$", "${1}")
     elif values.dtype.is_decimal():
         texts = texts.str.replace(r"\.0+$", "")
     return _without_blanks(texts, column)

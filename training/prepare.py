@@ -17,10 +17,19 @@ from lifecycle.history import KEYS, customers_at, outcomes, prospects_at
 from lifecycle.jobs import Progress, run_job
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.standardisation import StandardisationRules, fit_standardisation
-from training.splits import PARTS, VALIDATION_PERCENT, fold_of, is_validation_customer, leave_one_out, merge_parts
+from training.splits import (
+    LEAVE_ONE_OUT,
+    PARTS,
+    VALIDATION_PERCENT,
+    fold_of,
+    is_validation_customer,
+    leave_one_out,
+    merge_parts,
+)
 
 logger = logging.getLogger(__name__)
 EXAMPLES_KIND = "examples"
+TIME_KEYS = ("test_cutoff", "horizon_days", "num_train_cutoffs", "train_cutoffs", "standardisation")
 
 
 class PrepareConfig(Config):
@@ -49,14 +58,15 @@ class PrepareConfig(Config):
 def prepare(config: PrepareConfig) -> None:
     """Write the examples folder; a complete one from the same recipe and data is left as it is."""
     data = read_manifest(config.data, DATA_KIND)
-    recipe = config.model_dump(mode="json", exclude={"output", "data"})
+    ignored = set(TIME_KEYS) if config.split == LEAVE_ONE_OUT else set()
+    recipe = config.model_dump(mode="json", exclude={"output", "data", *ignored})
     identity = fingerprint([recipe, data["identity"], FEATURES, PROMPT_VERSION])
     if is_complete(config.output, EXAMPLES_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
     with new_folder(config.output, EXAMPLES_KIND, {"identity": identity}) as folder:
         config.save(folder / "prepare.yaml")
-        facts = _time_split(config, folder) if config.split == "time" else leave_one_out(config.data, folder)
+        facts = _time_split(config, folder) if config.split == "time" else _leave_one_out(config, folder)
         facts |= {"split": config.split, "data_identity": data["identity"], "seed": config.seed}
         write_json(folder / "dataset.json", facts)
     logger.info("%s: %s rows", config.output, facts["num_rows"])
@@ -70,14 +80,14 @@ def _purchase_days(data: Path) -> tuple[date, date]:
     """First and last UTC day with a purchase."""
     spans = [
         pl.scan_parquet(path)
-        .filter(pl.col("kind").is_in(REVENUE_KINDS))
+        .filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col("amount").is_not_null())
         .select(first=pl.col("occurred_at").min().dt.date(), last=pl.col("occurred_at").max().dt.date())
         .collect()
         for path in shard_paths(data)
     ]
     first, last = pl.concat(spans).select(pl.col("first").min(), pl.col("last").max()).row(0)
     if first is None:
-        raise ValueError(f"{data} has no purchases or renewals: there is no value to learn from")
+        raise ValueError(f"{data} has no purchases or renewals with an amount: there is no value to learn from")
     return first, last
 
 
@@ -124,6 +134,8 @@ def earlier_selection(config: PrepareConfig, first: date, latest: date) -> date 
 
 
 def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
+    if config.train_cutoffs is not None and "num_train_cutoffs" in config.model_fields_set:
+        logger.warning("num_train_cutoffs is ignored: the recipe gives train_cutoffs")
     first, last = _purchase_days(config.data)
     test, train = cutoffs_for(config, first, last)
     earlier = earlier_selection(config, first, train[-1])
@@ -135,7 +147,7 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
     for number, path in enumerate(paths):
         events = read_shard(path)
         rows = _shard_examples(events, items, days, config)
-        is_val, day = is_validation_customer(rows["customer_id"]), rows["cutoff"].dt.date()
+        is_val, day = is_validation_customer(rows["customer_id"], config.seed), rows["cutoff"].dt.date()
         split = {
             "train": rows.filter(~is_val & day.is_in(train)),
             "val": rows.filter(is_val & (day == train[-1])),
@@ -170,6 +182,13 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
     }
 
 
+def _leave_one_out(config: PrepareConfig, folder: Path) -> dict[str, object]:
+    ignored = sorted(config.model_fields_set & set(TIME_KEYS))
+    if ignored:
+        logger.warning("split leave_one_out goes by the order of purchases and ignores %s", ", ".join(ignored))
+    return leave_one_out(config.data, folder, config.seed)
+
+
 def _shard_examples(events: pl.DataFrame, items: pl.DataFrame, days: list[date], config: PrepareConfig) -> pl.DataFrame:
     """One row per customer and cutoff of a shard: keys, fold, outcomes, prompt, features."""
     cutoffs = pl.concat([customers_at(events, _midnight(day)) for day in days])
@@ -178,7 +197,7 @@ def _shard_examples(events: pl.DataFrame, items: pl.DataFrame, days: list[date],
     results = outcomes(events, cutoffs, config.horizon_days)
     return pl.concat(
         [
-            cutoffs.with_columns(fold_of(cutoffs["customer_id"]).alias("fold")),
+            cutoffs.with_columns(fold_of(cutoffs["customer_id"], config.seed).alias("fold")),
             results.drop("customer_id", "cutoff"),
             prompts.select("prompt"),
             features.select(FEATURES),

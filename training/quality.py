@@ -13,9 +13,12 @@ LOG_AMOUNTS = (-4, 10)  # decimal logarithms of the amounts told apart for the o
 BINS_PER_DECADE = 100
 ORDER_GROUP_ENDS = (0, 1, 2, 5, 10, 20)
 ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
-SHARD_COUNTERS = ("dropped", "kinds", "orders_per_customer", "months", "revenue_by_month", "missing")
+SHARD_COUNTERS = (
+    "dropped", "kinds", "orders_per_customer", "months", "revenue_by_month", "missing", "unknown_items",
+)  # fmt: skip
 SHARD_NUMBERS = (
     "num_events", "num_customers", "num_repeat_customers", "num_outliers", "num_equal_events", "num_refunds_matched",
+    "num_paid_lines",
 )  # fmt: skip
 
 
@@ -31,9 +34,10 @@ class Quality:
         self.months: Counter[str] = Counter()
         self.revenue_by_month: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
+        self.unknown_items: Counter[str] = Counter()  # lines by item that the given catalogue does not hold
         self.num_events = self.num_customers = self.num_repeat_customers = 0
         self.num_outliers = self.num_equal_events = self.num_conflicting_items = 0
-        self.num_refunds_matched = 0
+        self.num_refunds_matched = self.num_paid_lines = 0
         self.fence = float("inf")
         self.first_event_at: datetime | None = None
         self.last_event_at: datetime | None = None
@@ -98,10 +102,16 @@ class Quality:
         lacking = events.null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         purchases = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
+        self.num_paid_lines = purchases["amount"].count()
         months = purchases.group_by(pl.col("occurred_at").dt.truncate("1mo")).agg(pl.len(), pl.col("amount").sum())
         for month, lines, amount in months.with_columns(pl.col("occurred_at").dt.strftime("%Y-%m")).iter_rows():
             self.months[month] += lines
             self.revenue_by_month[month] += amount
+
+    def set_unknown_items(self, item_ids: pl.Series, catalogue: pl.Series) -> None:
+        """Lines of one shard whose item is not in the catalogue that the shop gave."""
+        unknown = item_ids.filter(~item_ids.is_in(catalogue.implode()))
+        self.unknown_items.update(dict(unknown.value_counts().iter_rows()))
 
     def _add_orders(self, events: pl.DataFrame) -> None:
         is_order = pl.col("kind").is_in(REVENUE_KINDS)
@@ -145,6 +155,7 @@ class Quality:
             "missing_values": dict(self.missing),
             "items_without_title": int(items["title"].is_null().sum()),
             "items_with_conflicting_rows": self.num_conflicting_items,
+            "unknown_to_catalogue": {"items": len(self.unknown_items), "lines": self.unknown_items.total()},
             "lines_by_month": dict(sorted(self.months.items())),
             "revenue_by_month": {month: round(value, 2) for month, value in sorted(self.revenue_by_month.items())},
             "models": self._verdicts(days, items),
@@ -152,22 +163,24 @@ class Quality:
 
     def _verdicts(self, days: int, items: pl.DataFrame) -> dict[str, dict[str, object]]:
         """Which models these data can support, each with the rule and the number that decided."""
-        repeat, customers = self.num_repeat_customers, self.num_customers
+        repeat, customers, paid = self.num_repeat_customers, self.num_customers, self.num_paid_lines
         titled = items.height - int(items["title"].is_null().sum())
-        lines = sum(self.months.values())
+        comes_back = f"needs 50 customers with purchases on 2 days and 60 days of data: {repeat}, {days}"
+        is_large = f"needs 200 customers and 90 days of data: {customers}, {days}"
         rules = {
-            "persistence": (lines > 0, f"needs purchases: {lines} lines"),
-            "bgnbd_gg": (repeat >= 50 and days >= 60,
-                         f"needs 50 customers with purchases on 2 days and 60 days of data: {repeat}, {days}"),
-            "lightgbm": (customers >= 200 and days >= 90,
-                         f"needs 200 customers and 90 days of data: {customers}, {days}"),
-            "text_llama": (customers >= 200 and days >= 90,
-                           f"needs 200 customers and 90 days of data: {customers}, {days}"),
+            "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
+            "bgnbd_gg": (repeat >= 50 and days >= 60, comes_back),
+            "lightgbm": (customers >= 200 and days >= 90, is_large),
+            "text_llama": (customers >= 200 and days >= 90, is_large),
             "recommendation": (items.height >= 20, f"needs 20 items: {items.height}"),
             "text_llama_rerank": (titled >= 20, f"needs 20 items with a title: {titled}"),
-            "service_cost": (self.num_events > self.missing["cost"],
-                             f"needs events with a cost: {self.num_events - self.missing['cost']}"),
-        }  # fmt: skip
+            "service_cost": (
+                self.num_events > self.missing["cost"],
+                f"needs events with a cost: {self.num_events - self.missing['cost']}",
+            ),
+        }
+        if not paid:
+            rules |= dict.fromkeys(("bgnbd_gg", "lightgbm", "text_llama"), rules["persistence"])
         return {name: {"supported": bool(holds), "reason": reason} for name, (holds, reason) in rules.items()}
 
 
@@ -196,4 +209,5 @@ def write_quality_html(path: Path, report: dict[str, object]) -> None:
         ("Events by kind", table(mapping("events_by_kind"))),
         ("Refunds and outliers", table(mapping("refunds")) + table(mapping("outliers"))),
         ("Missing values", table(mapping("missing_values"))),
+        ("Lines of items that the item table does not hold", table(mapping("unknown_to_catalogue"))),
     ])  # fmt: skip

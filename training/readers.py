@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from training.sources import Source, Table, source_files, where
 
@@ -31,7 +32,7 @@ def opened(table: Table, file: Path) -> Iterator[pl.LazyFrame]:
 def scan(table: Table, file: Path, folder: Path) -> pl.LazyFrame:
     """The rows of one file, lazily; a copy in UTF-8 is put into `folder` where the file is in another encoding."""
     if table.format == "parquet":
-        return pl.scan_parquet(file)
+        return pl.scan_parquet(file).with_columns((cs.categorical() | cs.enum()).cast(pl.String))
     readable = file if _is_utf8(table.encoding) else _transcoded(file, table.encoding, folder)
     if table.format == "json":
         if readable is file and _has_mark(file):
@@ -55,6 +56,11 @@ def scan(table: Table, file: Path, folder: Path) -> pl.LazyFrame:
         return frame
     names = frame.collect_schema().names()
     return frame.rename(dict(zip(names, _numbered_names(len(names)), strict=True)), strict=True)
+
+
+def has_cheap_schema(table: Table) -> bool:
+    """Whether `scan` knows the columns of a file without reading all of it."""
+    return table.format == "parquet" or (table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding))
 
 
 def _numbered_names(number: int) -> list[str]:
@@ -131,9 +137,25 @@ def _reading_problem(table: Table, file: Path, error: str) -> str:
         return f"{file} is not {table.encoding}; say its encoding in the recipe, such as encoding: cp1252"
     if "empty CSV" in error:
         return f"{file} has no rows"
+    if "not properly escaped" in error or "invalid csv file" in error:
+        return f"{_row_of_open_quote(table, file)}: a quote is opened and not closed"
     if "found more fields" in error and (row := _first_long_row(table, file)):
         return row
     return f"{file} cannot be read as {table.format}: {' '.join(error.split())}"
+
+
+def _row_of_open_quote(table: Table, file: Path) -> str:
+    """The place of the CSV row whose quote the file never closes, as far as the csv module of Python agrees."""
+    row = 0
+    with file.open(encoding=table.encoding, errors="replace", newline="") as handle:
+        for _ in range(table.skip_rows):
+            handle.readline()
+        try:
+            for _ in csv.reader(handle, delimiter=table.delimiter, strict=True):
+                row += 1
+        except csv.Error:
+            return where(table, file, row + 1 - int(table.has_header))
+    return str(file)
 
 
 def _first_long_row(table: Table, file: Path) -> str | None:

@@ -18,13 +18,15 @@ SPILL_SCHEMA = pl.Schema({**EVENT_SCHEMA, ROW_HASH: pl.UInt64(), SOURCE: pl.UInt
 class MissingRules(Config):
     """What happens to rows without a value. Rows without customer or time are always dropped and counted."""
 
-    amount: Literal["drop", "zero", "error"] = "drop"  # of purchases, renewals and refunds
+    amount: Literal["drop", "zero", "error"] = "drop"  # of purchases, renewals and refunds; rows of a source whose
+    # recipe maps no amount at all are not dropped
 
 
 class OutlierRules(Config):
-    """Purchase amounts more than `spread` interquartile ranges of log amount above the third quartile are outliers.
+    """Purchases more than `spread` interquartile ranges of log amount above the third quartile are outliers.
 
-    Tukey's far-out fence lies at 3. Clipping sets them to the fence.
+    So are unmatched refunds of more than that. Tukey's far-out fence lies at 3. Clipping sets them to the fence; what
+    takes back a clipped or dropped purchase shrinks or goes with it.
     """
 
     action: Literal["flag", "clip", "drop"] = "flag"
@@ -42,9 +44,11 @@ def checked_rows(batch: Batch, source: Source, missing: MissingRules, quality: Q
         kept = rows.drop_nulls(name)
         quality.drop(f"missing_{name}", rows.height - kept.height)
         rows = kept
-    if "amount" not in rows.columns:
-        return rows
     needs_amount = pl.col("kind").is_in([*REVENUE_KINDS, "refund"])
+    if "amount" not in rows.columns and missing.amount == "drop":
+        return rows  # a source of interactions: recommenders can be made of it, values cannot
+    if "amount" not in rows.columns:
+        rows = rows.with_columns(pl.lit(None, dtype=pl.Float64).alias("amount"))
     lacking = rows.filter(needs_amount & pl.col("amount").is_null())
     if lacking.height and missing.amount == "error":
         raise ValueError(f"{where(source, batch.file, lacking[ROW][0])}: amount is missing (missing.amount: error)")
@@ -89,14 +93,31 @@ def event_rows(rows: pl.DataFrame, source_number: int) -> pl.DataFrame:
     return rows.select(columns)
 
 
-def without_outliers(events: pl.DataFrame, fence: float, rules: OutlierRules, quality: Quality) -> pl.DataFrame:
-    """Apply the outlier rule to purchases above `fence` and count them."""
-    is_outlier = pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > fence)
+def without_outliers(
+    events: pl.DataFrame, matches: pl.DataFrame, fence: float, rules: OutlierRules, quality: Quality
+) -> pl.DataFrame:
+    """Apply the outlier rule to purchases above `fence`, and to refunds by what they take back (`match_refunds`)."""
+    is_matched = pl.col("event_id").is_in(matches["refund_id"].implode())
+    is_large_refund = (pl.col("kind") == "refund") & (pl.col("amount") < -fence) & ~is_matched
+    is_outlier = (pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > fence)) | is_large_refund
     num_outliers = events.select(is_outlier.fill_null(False).sum()).item()
     quality.num_outliers += num_outliers
     if num_outliers == 0 or rules.action == "flag":
         return events
-    if rules.action == "clip":
-        return events.with_columns(pl.when(is_outlier).then(fence).otherwise("amount").alias("amount"))
-    quality.drop("outlier", num_outliers)
-    return events.filter(~is_outlier.fill_null(False))
+    kept = fence / pl.col("amount").abs() if rules.action == "clip" else pl.lit(0.0)
+    shares = events.select("event_id", kept_share=pl.when(is_outlier).then(kept).otherwise(1.0))
+    of_refunds = (
+        matches.join(shares, left_on="purchase_id", right_on="event_id")
+        .group_by(pl.col("refund_id").alias("event_id"))
+        .agg((pl.col("refund_share") * pl.col("kept_share")).sum().alias("with_purchase"))
+    )
+    share = pl.coalesce("with_purchase", "kept_share")
+    treated = (
+        events.with_columns(shares["kept_share"])
+        .join(of_refunds, on="event_id", how="left", maintain_order="left")
+        .with_columns(pl.when(share < 1.0).then(pl.col("amount") * share).otherwise("amount").alias("amount"))
+        .filter(share > 0.0)
+        .select(events.columns)
+    )
+    quality.drop("outlier", events.height - treated.height)
+    return treated

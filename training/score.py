@@ -1,6 +1,7 @@
 """Job: every customer of an ingest folder with value, churn, segment, stage and next best action, by an artifact."""
 
 import logging
+from datetime import date
 from pathlib import Path
 
 from pydantic import AwareDatetime, Field
@@ -17,24 +18,30 @@ class ScoreConfig(Config):
 
     data: Path
     artifact: Path
-    as_of: AwareDatetime | None = None  # with its zone, as in 2026-01-31T00:00:00Z; None: just after the last event
+    as_of: AwareDatetime | date | None = None  # an instant with its zone, or a UTC midnight; None: after the last event
     num_workers: int = Field(2, ge=1)  # LLaMA actors, where LLaMA is the champion
     output: Path
 
 
 def score(config: ScoreConfig) -> None:
     """Write `<output>/scores.parquet`, for all with an event before `as_of` and the registered never seen."""
-    from lifecycle.artifact import load_artifact
+    from lifecycle.artifact import LLAMA, check_currency, load_artifact
     from lifecycle.events import DATA_KIND
     from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest
     from training.scoring import as_of_instant, write_scores
 
     data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
+    check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data)
     identity = fingerprint([data["identity"], artifact.manifest["identity"], as_of.isoformat()])
     if is_complete(config.output, SCORES_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
+    if artifact.settings.champion == LLAMA:
+        from training.ray_start import require_resources, start_ray
+
+        start_ray()
+        require_resources(config.num_workers, 1.0, "cpu")
     content: dict[str, object] = {"identity": identity, "as_of": as_of.isoformat(), "model": artifact.settings.champion}
     with new_folder(config.output, SCORES_KIND, content) as folder:
         content["num_customers"] = write_scores(artifact, config.data, as_of, folder, config.num_workers)

@@ -1,6 +1,6 @@
 """scores.parquet: an artifact's answers for all customers of an ingest folder, shard by shard."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,12 @@ NUMBERS = ("revenue", "refunds", "service_cost", "marketing_cost", "expected_ord
            "p_active", "churn_probability")  # fmt: skip
 
 
-def as_of_instant(given: datetime | None, data: dict[str, object]) -> datetime:
-    """The instant asked for in UTC, or the one just after the last event of the data with this manifest."""
-    if given is not None:
+def as_of_instant(given: datetime | date | None, data: dict[str, object]) -> datetime:
+    """The instant or midnight asked for in UTC, or the instant just after the last event of the data."""
+    if isinstance(given, datetime):
         return given.astimezone(UTC)
+    if given is not None:
+        return datetime(given.year, given.month, given.day, tzinfo=UTC)
     return datetime.fromisoformat(str(data["last_event_at"])) + timedelta(microseconds=1)
 
 

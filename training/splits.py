@@ -12,14 +12,18 @@ LEAVE_ONE_OUT = "leave_one_out"
 PARTS = ("train", "val", "test")
 
 
-def is_validation_customer(customer_ids: pl.Series) -> pl.Series:
-    """The stable-hash fifth of all customers that no training row may show."""
-    return pl.Series(stable_hash(customer_ids, "validation") % 100 < VALIDATION_PERCENT)
+def is_validation_customer(customer_ids: pl.Series, seed: int) -> pl.Series:
+    """The stable-hash fifth of all customers that no training row may show; each seed draws another."""
+    return pl.Series(stable_hash(customer_ids, _salt("validation", seed)) % 100 < VALIDATION_PERCENT)
 
 
-def fold_of(customer_ids: pl.Series) -> pl.Series:
+def fold_of(customer_ids: pl.Series, seed: int) -> pl.Series:
     """Fold 0 to 4 of each customer, for out-of-fold stacking."""
-    return pl.Series((stable_hash(customer_ids, "fold") % NUM_FOLDS).astype("int8"))
+    return pl.Series((stable_hash(customer_ids, _salt("fold", seed)) % NUM_FOLDS).astype("int8"))
+
+
+def _salt(purpose: str, seed: int) -> str:
+    return f"{purpose}-{seed}" if seed else purpose
 
 
 def merge_parts(files: list[Path], output: Path) -> int:
@@ -31,7 +35,7 @@ def merge_parts(files: list[Path], output: Path) -> int:
     return int(pl.scan_parquet(output).select(pl.len()).collect().item())
 
 
-def leave_one_out(data: Path, folder: Path) -> dict[str, object]:
+def leave_one_out(data: Path, folder: Path, seed: int) -> dict[str, object]:
     """Write next-item examples: of each customer's purchases in order the last is test, the one before it validation.
 
     `position` is how many earlier purchases belong to the history; `item_id` is the item to predict.
@@ -44,7 +48,7 @@ def leave_one_out(data: Path, folder: Path) -> dict[str, object]:
             "customer_id", pl.col("occurred_at").alias("cutoff"), "item_id", position.alias("position")
         )
         from_end = rows.select(pl.len().over("customer_id") - pl.col("position")).to_series()
-        rows = rows.with_columns(fold_of(rows["customer_id"]).alias("fold")).filter(pl.col("position") > 0)
+        rows = rows.with_columns(fold_of(rows["customer_id"], seed).alias("fold")).filter(pl.col("position") > 0)
         from_end = from_end.filter(bought.select(position > 0).to_series())
         split = {"train": from_end > 2, "val": from_end == 2, "test": from_end == 1}
         for part, chosen in split.items():

@@ -1,1 +1,3 @@
 """Recommendation: retrieval, baselines, LLaMA re-ranking."""
+
+RETRIEVER = "retriever"  # the name of retrieval.propose as a ranker

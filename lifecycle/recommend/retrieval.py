@@ -84,11 +84,12 @@ def propose(
     cutoff: datetime,
     num_candidates: int,
     exclude_seen: bool,
+    popular: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The best `num_candidates` items for each of `customer_ids` (each once, in their order), as a ranking.
 
     Customers without purchases before the cutoff get popular items. There are fewer rows only where the catalogue
-    has no more items to offer.
+    has no more items to offer. `popular` holds those rows of the retriever's that may be offered; None: all.
     """
     if num_candidates < 1:
         raise ValueError(f"num_candidates is {num_candidates}; a retriever proposes at least 1 item")
@@ -96,8 +97,11 @@ def propose(
     known = with_positions(before(purchases, cutoff).join(customers, on="customer_id"), retriever.item_ids)
     own = decayed_orders(known, cutoff, retriever.half_life_days)
     together = bought_with(retriever, own, customers.height)
+    if popular is not None:
+        offered = with_positions(popular, retriever.item_ids).select("item")
+        own, together = own.join(offered, on="item", how="semi"), together.join(offered, on="item", how="semi")
     seen = known if exclude_seen else known.clear()
-    popular = popular_unseen(retriever.popular, customer_ids, seen, num_candidates)
+    popular = popular_unseen(retriever.popular if popular is None else popular, customer_ids, seen, num_candidates)
     popular = with_positions(popular.join(customers, on="customer_id"), retriever.item_ids)
     if exclude_seen:
         together = together.join(own, on=["customer", "item"], how="anti")

@@ -9,6 +9,7 @@ from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve,
 from lifecycle.value.formula import ClvSettings, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion
 
+CAP = 0.99
 PRIOR_DAYS = 90.0  # a customer's own cost per day counts half once this many days were seen
 
 
@@ -43,11 +44,16 @@ class CustomerValues:
 
 
 def fit_cost_rates(examples: pl.DataFrame) -> CostRates:
-    """The shop's average rates, from what its customers cost before the cutoff."""
+    """The shop's average rates, from what its customers cost before the cutoff.
+
+    For the refund rate nobody's spend or refunds count for more than the spend that CAP of the customers stay below:
+    one mistyped order of a million that was cancelled at once must not be half of what the shop sells.
+    """
     days = max(float(examples["tenure_days"].sum()), 1.0)
-    spend = float(examples["total_spend"].sum())
+    most = float(examples["total_spend"].quantile(CAP, "linear") or 0.0)
+    spend, refunded = (float(examples[name].clip(0, most).sum()) for name in ("total_spend", "total_refunded"))
     return CostRates(
-        refund_rate=min(float(examples["total_refunded"].sum()) / max(spend, 1e-9), 1.0),
+        refund_rate=min(refunded / max(spend, 1e-9), 1.0),
         mean_spend=spend / examples.height,
         service_per_day=float(examples["total_service_cost"].sum()) / days,
         marketing_per_day=float(examples["total_marketing_cost"].sum()) / days,

@@ -21,7 +21,7 @@ from training.prepare import PrepareConfig, prepare
 pytestmark = pytest.mark.integration
 SAMPLE = 12
 VALUE = {"persistence", "bgnbd_gg", "lightgbm", "text_llama"}
-RANKERS = {"popularity", "personal_frequency"}
+RANKERS = {"popularity", "personal_frequency", "retriever"}
 VALUE_METRICS = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
                  "coverage_95", "customers_per_second", "ci"}  # fmt: skip
 RANK_METRICS = {"hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers"}
