@@ -203,10 +203,10 @@ def test_callers_mistakes_get_the_errors_of_the_contract(
     service: Service, client: Client, customer_ids: list[str]
 ) -> None:
     known = {"customer_id": customer_ids[0]}
-    looked = {"events": [{"occurred_at": "2024-11-01", "kind": "view"}]}
+    unborn = {"events": [{"occurred_at": "2024-11-01", "kind": "view"}], "as_of": "2024-10-01"}
     for customers, status, words in (
         ([known, {"customer_id": "nobody"}], 404, "nobody"),
-        ([known, looked], 422, "customers.1"),
+        ([known, unborn], 422, "customers.1"),
         ([known, {}], 422, "customers.1"),
         ([known] * 257, 422, "customers"),
         ([{"customer_id": "c" * 300_000}], 413, "200000"),
@@ -259,8 +259,9 @@ def test_killed_replica_comes_back_and_nobody_sees_a_500(
 def test_nothing_of_a_request_reaches_the_log(service: Service, client: Client) -> None:
     secret = "alice-and-her-address"
     event = {"occurred_at": "2024-11-01", "kind": "review", "text": secret}
+    assert client.value([{"customer_id": secret, "events": [event]}])
     with pytest.raises(ServiceError, match="422"):
-        client.value([{"customer_id": secret, "events": [event]}])
+        client.value([{"customer_id": secret, "events": [event], "as_of": "2024-10-01"}])
     assert secret not in service.log.read_text()
 
 
