@@ -32,7 +32,8 @@ from lifecycle.value.prospects import ProspectRates, prospect_spend
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE, RETRIEVER_FOLDER = "settings.json", "retriever"
-LLAMA = "text_llama"
+LLAMA, SEQUENCE_LLAMA = "text_llama", "sequence_llama"
+MEMBERS = (LLAMA, SEQUENCE_LLAMA)
 PROSPECT_MODEL = "prospect_rates"  # answers for customers who have not bought yet
 
 
@@ -76,9 +77,9 @@ class Artifact:
     lightgbm: Booster | None
 
     @property
-    def member(self) -> Path:
-        """The LLaMA member, where there is one."""
-        return self.folder / "members" / LLAMA
+    def member(self) -> Path | None:
+        """The champion's folder, where a LLaMA is champion."""
+        return self.folder / "members" / self.settings.champion if self.settings.champion in MEMBERS else None
 
     @property
     def data_end(self) -> datetime:
@@ -96,8 +97,8 @@ def load_artifact(folder: Path) -> Artifact:
     if manifest.get("features") != list(FEATURES):
         raise ValueError(f"artifact {folder} was made for other features than this version computes; evaluate again")
     settings = Settings.load(folder)
-    if settings.champion == LLAMA:
-        read_member(folder / "members" / LLAMA)
+    if settings.champion in MEMBERS:
+        read_member(folder / "members" / settings.champion)
     return Artifact(
         folder=folder,
         manifest=manifest,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lifecycle.folders import MANIFEST, file_sha256, verify
 from lifecycle.prompts import PROMPT_VERSION
+from lifecycle.sequence import SEQUENCE_VERSION
 
 MEMBER_KIND = "member"
 
@@ -48,18 +49,26 @@ def read_member(folder: Path) -> dict[str, object]:
     Raises ValueError for a damaged folder, another prompt version, or a base model that has changed since.
     """
     manifest = verify(folder, MEMBER_KIND)
-    version = manifest.get("prompt_version")
-    if version != PROMPT_VERSION:
+    kind, current = ("sequence", SEQUENCE_VERSION) if is_sequence(manifest) else ("prompt", PROMPT_VERSION)
+    version = manifest.get(f"{kind}_version")
+    if version != current:
         raise ValueError(
-            f"member {folder} was trained on prompt version {version!r}; this version writes {PROMPT_VERSION!r}: "
+            f"member {folder} was trained on {kind} version {version!r}; this version writes {current!r}: "
             "train it again"
         )
+    if kind == "sequence":
+        return manifest
     base = manifest.get("base_model")
     assert isinstance(base, dict)
     found = base_model_identity(str(base["path"]))
     if found["sha256"] != base["sha256"]:
         raise ValueError(f"member {folder}: base model {base['path']} is not the one it was trained on")
     return manifest
+
+
+def is_sequence(member: dict[str, object]) -> bool:
+    """Whether the member with this manifest reads events rather than prompts."""
+    return member["encoder"] == "sequence"
 
 
 def decoder_of(member: dict[str, object]) -> DecoderSettings:

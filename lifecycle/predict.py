@@ -1,15 +1,17 @@
 """LLaMA at inference: expected spend from prompts, hidden states, likelihood of items. One process, no Ray, no HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from lifecycle.member import DecoderSettings
+from lifecycle.history import KEYS
+from lifecycle.member import DecoderSettings, decoder_of, is_sequence, read_member
 from lifecycle.model import (
     TextValueModel,
     fast_dtype,
@@ -19,9 +21,11 @@ from lifecycle.model import (
     token_batches,
 )
 from lifecycle.recommend.rerank import item_priors, rerank
+from lifecycle.sequence_predict import load_sequence_predictor
 from lifecycle.value.ziln import expectation
 
 BATCH_ROWS = 16
+MemberPredictor = Callable[[pl.DataFrame, pl.DataFrame], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,16 @@ def load_value_predictor(member: Path, settings: DecoderSettings) -> ValuePredic
     torch.set_num_threads(1)
     model, scale = load_value_model(member, settings, fast_dtype("cpu"))
     return ValuePredictor(model, load_tokenizer(settings.base_model), scale, settings.max_tokens)
+
+
+def load_member(folder: Path) -> MemberPredictor:
+    """A member of either encoder: examples (with keys and prompt) and their customers' events to spend, shape (n,)."""
+    manifest = read_member(folder)
+    if is_sequence(manifest):
+        reader = load_sequence_predictor(folder)
+        return lambda examples, events: reader.expected_spend(events, examples.select(KEYS))
+    predictor = load_value_predictor(folder, decoder_of(manifest))
+    return lambda examples, events: predictor.expected_spend(examples["prompt"].to_list())
 
 
 def load_hidden_predictor(settings: DecoderSettings) -> HiddenPredictor:

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact import (
-    LLAMA,
     PROSPECT_MODEL,
     Artifact,
     cheap_value,
@@ -19,7 +18,6 @@ from lifecycle.artifact import (
     values_for,
 )
 from lifecycle.features import FEATURES
-from lifecycle.member import decoder_of, read_member
 from lifecycle.value.baselines import feature_matrix
 from lifecycle.value.clv import CustomerValues
 from lifecycle.value.prospects import CONTACTS
@@ -27,7 +25,7 @@ from serving.queries import JSON, CustomerQuery, RecommendOptions, cutoff_of
 from serving.recommending import recommend
 
 if TYPE_CHECKING:
-    from lifecycle.predict import ValuePredictor
+    from lifecycle.predict import MemberPredictor
 
 __all__ = ["JSON", "CustomerQuery", "Predictor", "RecommendOptions"]
 NUM_REASONS = 3
@@ -42,7 +40,7 @@ class Predictor:
 
     def __init__(self, folder: Path) -> None:
         self.artifact: Artifact = load_artifact(folder)
-        self.llama = _load_llama(self.artifact.member) if self.artifact.settings.champion == LLAMA else None
+        self.llama = _load_llama(self.artifact.member) if self.artifact.member else None
         self.item_ids = set(self.artifact.items["item_id"])
 
     def describe(self) -> dict[str, JSON]:
@@ -62,7 +60,7 @@ class Predictor:
         _check_known(events, cutoffs)
         examples = examples_for(self.artifact, events, cutoffs).with_row_index("row")
         has_bought = pl.col("num_orders") > 0
-        answers = self._buyers(examples.filter(has_bought)) | self._prospects(examples.filter(~has_bought))
+        answers = self._buyers(examples.filter(has_bought), events) | self._prospects(examples.filter(~has_bought))
         shared: dict[str, JSON] = {
             "annual_discount_rate": self.artifact.settings.clv.annual_discount_rate,
             "currency": self.artifact.settings.currency,
@@ -72,11 +70,11 @@ class Predictor:
             for row, customer in enumerate(customers)
         ]
 
-    def _buyers(self, examples: pl.DataFrame) -> dict[int, dict[str, JSON]]:
+    def _buyers(self, examples: pl.DataFrame, events: pl.DataFrame) -> dict[int, dict[str, JSON]]:
         """By row, the part of the answer that the champion gives for customers who have bought."""
         if examples.is_empty():
             return {}
-        values = values_for(self.artifact, examples, self._total(examples))
+        values = values_for(self.artifact, examples, self._total(examples, events))
         return self._answers(examples, values, self.artifact.settings.champion, self._explanations(examples))
 
     def _prospects(self, examples: pl.DataFrame) -> dict[int, dict[str, JSON]]:
@@ -105,9 +103,9 @@ class Predictor:
         """The answer of /v1/recommendations for each customer, in order; see `serving.recommending`."""
         return recommend(self.artifact, customers, options)
 
-    def _total(self, examples: pl.DataFrame) -> np.ndarray:
+    def _total(self, examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
         if self.llama is not None:
-            return self.llama.expected_spend(examples["prompt"].to_list())
+            return self.llama(examples, events)
         return cheap_value(self.artifact, self.artifact.settings.champion, examples)
 
     def _with_cutoffs(self, customers: Sequence[CustomerQuery]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -151,10 +149,10 @@ def _facts(examples: pl.DataFrame, names: Sequence[str]) -> list[list[dict[str, 
     ]
 
 
-def _load_llama(member: Path) -> "ValuePredictor":
-    from lifecycle.predict import load_value_predictor  # imports torch, which the cheap models do without
+def _load_llama(member: Path) -> "MemberPredictor":
+    from lifecycle.predict import load_member  # imports torch, which the cheap models do without
 
-    return load_value_predictor(member, decoder_of(read_member(member)))
+    return load_member(member)
 
 
 def _numbers(values: CustomerValues, row: int) -> dict[str, JSON]:

@@ -87,7 +87,11 @@ def test_fewer_rows_than_one_batch_are_refused() -> None:
 def test_training_rows_are_counted_without_reading_them(tiny_shop: TinyShop) -> None:
     import polars as pl
 
-    assert num_training_rows(tiny_shop.examples) == pl.read_parquet(tiny_shop.examples / "train.parquet").height
+    text = TrainConfig(data=tiny_shop.data, examples=tiny_shop.examples, base_model="m", output=Path("o"))
+    train = pl.read_parquet(tiny_shop.examples / "train.parquet")
+    assert num_training_rows(text) == train.height
+    sequence = text.model_copy(update={"encoder": "sequence"})
+    assert num_training_rows(sequence) == train["customer_id"].n_unique()
 
 
 def test_identity_follows_what_decides_the_weights(

@@ -6,6 +6,7 @@ import polars as pl
 
 from lifecycle.artifact import LLAMA
 from lifecycle.folders import write_json
+from lifecycle.history import KEYS
 from training.arena_artifact import Choice, write_artifact
 from training.arena_inputs import Inputs
 from training.arena_prospects import judge_prospects
@@ -21,7 +22,7 @@ from training.arena_value import (
     predictions_frame,
     read_example_sets,
 )
-from training.inference import llama_spend
+from training.inference import member_spend
 from training.ray_start import require_resources, start_ray
 from training.report import write_report
 
@@ -51,10 +52,10 @@ def run_arena(inputs: Inputs) -> None:
     config, sets = inputs.config, read_example_sets(inputs.config.examples, inputs.horizon_days)
     entries, fitted = cheap_entries(sets, config.models, config.seed)
     verdict = None
-    if LLAMA in inputs.members:
-        entries[LLAMA] = _llama_entry(inputs, sets)
-        if config.untrained_customers:
-            verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
+    for name in inputs.members:
+        entries[name] = _llama_entry(inputs, name, sets)
+    if LLAMA in entries and config.untrained_customers:
+        verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
     if not entries:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
     judge(entries, sets, config.num_resamples, config.seed)
@@ -94,8 +95,9 @@ def _write_results(
     write_report(output / "report.html", metrics, predictions, test)
 
 
-def _llama_entry(inputs: Inputs, sets: ExampleSets) -> Entry:
-    prompts = pl.concat([sets.selection["prompt"], sets.test["prompt"]])
-    predicted, speed = llama_spend(inputs.config.members[LLAMA], prompts, inputs.config.num_workers)
+def _llama_entry(inputs: Inputs, name: str, sets: ExampleSets) -> Entry:
+    columns, config = [*KEYS, "prompt"], inputs.config
+    rows = pl.concat([sets.selection.select(columns), sets.test.select(columns)])
+    predicted, speed = member_spend(config.members[name], config.data, rows, config.num_workers)
     split = sets.selection.height
     return Entry(predicted[:split], predicted[split:], speed)

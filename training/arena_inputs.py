@@ -80,6 +80,8 @@ def _check_dataset(config: EvaluateConfig, dataset: dict[str, object], data: dic
 
 def _checked_member(name: str, folder: Path, examples: dict[str, object]) -> dict[str, object]:
     manifest = read_member(folder)
+    if manifest["name"] != name:
+        raise ValueError(f"members.{name}: {folder} holds a {manifest['name']}")
     if manifest["dataset"] != examples["identity"]:
         raise ValueError(f"members.{name}: {folder} was trained on other examples; train it on these")
     return manifest

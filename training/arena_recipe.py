@@ -11,7 +11,7 @@ from lifecycle.value.formula import ClvSettings
 VALUE_MODELS = ("persistence", "bgnbd_gg", "lightgbm")  # cheap ones; members come beside them
 RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
 RERANKER = "text_llama_rerank"
-MEMBERS = ("text_llama",)
+MEMBERS = ("text_llama", "sequence_llama")
 
 
 class EvaluateConfig(Config):

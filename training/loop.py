@@ -7,39 +7,59 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Protocol
 
 import deepspeed
 import numpy as np
 import torch
 import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
-from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from torch import Tensor, nn
 
 from lifecycle.folders import MANIFEST, new_folder
 from lifecycle.jobs import start_logging
 from lifecycle.member import MEMBER_KIND
-from lifecycle.model import (
-    TextValueModel,
-    fast_dtype,
-    load_tokenizer,
-    new_value_model,
-    pad_tokens,
-    save_value_model,
-    token_batches,
-)
+from lifecycle.model import fast_dtype
 from lifecycle.value.ziln import expectation, ziln_loss
 from training.checkpoint import report_checkpoint, restore
-from training.examples import Examples, check_lengths, read_examples
 from training.recipe import PROGRESS_FILE, TrainConfig, member_content
+from training.sequence_task import SequenceTask
+from training.text_task import TextTask
 from training.zero import zero_config
 
 logger = logging.getLogger(__name__)
 LOG_EVERY_SECONDS = 5.0
 
+BUCKET_STEPS = 16  # steps whose examples are sorted by length together
+
 Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
+
+
+class Task(Protocol):
+    """What the loop trains: rows that are positions of examples, and an epoch for each, which may vary the example."""
+
+    num_rows: int
+    scale: float  # that targets are divided by
+    val_targets: np.ndarray
+    varies_in_length: bool  # whether forward passes should hold examples of similar length
+
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
+        """The model before its first step, and its parameters in groups with their learning rates."""
+
+    def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+        """How long each example is."""
+
+    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
+        """The loss of one micro-batch, and how many tokens or events it has without padding."""
+
+    def val_logits(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+        """Batches of value logits (b, 3) of validation rows, with their places in `rows`."""
+
+    def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+        """Write the trained weights `state` and what else the member needs."""
 
 
 def train_worker(settings: dict[str, object]) -> None:
@@ -47,6 +67,8 @@ def train_worker(settings: dict[str, object]) -> None:
     run = start_run(settings)
     take_steps(run, restore(run.engine), report_checkpoint)
     run.export(run.validate())
+    if run.config.num_workers == 0:  # Ray would leave torch's group and let DeepSpeed keep it for the next run
+        deepspeed.comm.destroy_process_group()
 
 
 def start_run(settings: dict[str, object]) -> "Run":
@@ -57,10 +79,14 @@ def start_run(settings: dict[str, object]) -> "Run":
     torch.manual_seed(config.seed)
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
     join_group(config)
-    examples, tokenizer = read_examples(config), load_tokenizer(config.base_model)
-    rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    check_lengths(tokenizer, (examples.prompts + examples.val_prompts)[rank::num_workers], config.max_tokens)
-    return Run(config, start_engine(config, examples), tokenizer, examples)
+    task = _task(config)
+    return Run(config, start_engine(config, task), task)
+
+
+def _task(config: TrainConfig) -> Task:
+    if config.encoder == "sequence":
+        return SequenceTask(config)
+    return TextTask(config, torch.distributed.get_rank(), torch.distributed.get_world_size())
 
 
 def quiet_libraries() -> None:
@@ -101,22 +127,14 @@ def log(message: str) -> None:
         logger.info(message)
 
 
-def start_engine(config: TrainConfig, examples: Examples) -> DeepSpeedEngine:
-    """The model under DeepSpeed, head and decoder with their own learning rates."""
+def start_engine(config: TrainConfig, task: Task) -> DeepSpeedEngine:
+    """The task's model under DeepSpeed."""
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": fast_dtype(config.device)}[config.dtype]
-    model = new_value_model(config.decoder, config.lora, dtype)
-    model.head.start_from(torch.tensor(examples.targets, dtype=torch.float32))
-    if config.gradient_checkpointing:
-        model.decoder.gradient_checkpointing_enable()  # type: ignore[operator]
-    groups = [
-        {"params": [p for p in model.decoder.parameters() if p.requires_grad], "lr": config.optimizer.learning_rate},
-        {"params": list(model.head.parameters()), "lr": config.optimizer.head_learning_rate},
-    ]
-    num_steps = config.num_steps(len(examples.prompts))
+    model, groups = task.new_model(dtype)
     engine, *_ = deepspeed.initialize(
         model=model,
         model_parameters=groups,
-        config=zero_config(config, num_steps, bf16=dtype == torch.bfloat16),
+        config=zero_config(config, config.num_steps(task.num_rows), bf16=dtype == torch.bfloat16),
     )
     return engine
 
@@ -124,48 +142,59 @@ def start_engine(config: TrainConfig, examples: Examples) -> DeepSpeedEngine:
 class Run:
     """One worker's share of a training run; owns the position in it and the progress file."""
 
-    def __init__(
-        self, config: TrainConfig, engine: DeepSpeedEngine, tokenizer: PreTrainedTokenizerBase, examples: Examples
-    ) -> None:
-        self.config, self.engine, self.tokenizer, self.examples = config, engine, tokenizer, examples
+    def __init__(self, config: TrainConfig, engine: DeepSpeedEngine, task: Task) -> None:
+        self.config, self.engine, self.task = config, engine, task
         self.rank, self.num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        self.num_steps = config.num_steps(len(examples.prompts))
+        self.num_steps = config.num_steps(task.num_rows)
         self.tokens_done, self.steps_done = 0, 0
         self.started_at = self.logged_at = time.monotonic()
         self.loss = math.nan
 
     def batch_rows(self, step: int) -> np.ndarray:
         """Positions of the examples of one optimiser step, shape (global_batch,), the same on every worker."""
-        num_rows = len(self.examples.prompts)
-        first = step * self.config.global_batch
-        epochs = range(first // num_rows, (first + self.config.global_batch - 1) // num_rows + 1)
-        order = np.concatenate([np.random.default_rng([self.config.seed, e]).permutation(num_rows) for e in epochs])
-        start = first - epochs[0] * num_rows
-        return order[start : start + self.config.global_batch]
+        return self.batch(step)[0]
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and their epochs of one optimiser step, each of shape (global_batch,), the same on every worker.
+
+        Examples that differ in length are sorted over BUCKET_STEPS steps, so that those of one forward pass, on all
+        workers, are of similar length; which passes make a step is drawn at random again.
+        """
+        size, window = self.config.global_batch, step // BUCKET_STEPS
+        if not self.task.varies_in_length:
+            return self._stream(step * size, size)
+        rows, epochs = self._stream(window * BUCKET_STEPS * size, BUCKET_STEPS * size)
+        order = np.argsort(self.task.lengths(rows, epochs), kind="stable")
+        passes = order.reshape(-1, self.config.micro_batch * self.num_workers)
+        shuffled = np.random.default_rng([self.config.seed, window, 2]).permutation(passes).reshape(BUCKET_STEPS, size)
+        chosen = shuffled[step % BUCKET_STEPS]
+        return rows[chosen], epochs[chosen]
+
+    def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and epochs from a place in the endless stream of epochs, each a permutation of all rows."""
+        num_rows = self.task.num_rows
+        epochs = np.arange(first, first + count) // num_rows
+        orders = [np.random.default_rng([self.config.seed, epoch]).permutation(num_rows) for epoch in np.unique(epochs)]
+        start = first - int(epochs[0]) * num_rows
+        return np.concatenate(orders)[start : start + count], epochs
 
     def take_step(self, step: int) -> None:
         """One optimiser step: this worker's micro-batches of the global batch."""
-        rows = self.batch_rows(step)[self.rank :: self.num_workers]
+        shape = self.config.accumulation, self.config.micro_batch
+        rows, epochs = (part[self.rank :: self.num_workers].reshape(shape) for part in self.batch(step))
         losses = []
-        for micro in rows.reshape(self.config.accumulation, self.config.micro_batch):
-            ids, mask = self._tokens([self.examples.prompts[row] for row in micro])
-            target = torch.tensor(self.examples.targets[micro], dtype=torch.float32, device=self.engine.device)
-            loss = ziln_loss(self.engine(ids, mask), target)
+        for micro_rows, micro_epochs in zip(rows, epochs, strict=True):
+            loss, num_tokens = self.task.loss(self.engine, micro_rows, micro_epochs)
             self.engine.backward(loss)
             self.engine.step()
             losses.append(loss.detach())
-            self.tokens_done += int(mask.sum()) * self.num_workers
+            self.tokens_done += num_tokens * self.num_workers
         self.steps_done += 1
         self.loss = float(self._mean_over_workers(torch.stack(losses).mean()))
         now = time.monotonic()
         if now - self.logged_at >= LOG_EVERY_SECONDS or self.steps_done == 1:
             self.logged_at = now
             self.write_progress(step + 1, {})
-
-    def _tokens(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
-        tokens = self.tokenizer(prompts)["input_ids"]
-        ids, mask = pad_tokens(tokens, self.tokenizer.pad_token_id)
-        return ids.to(self.engine.device), mask.to(self.engine.device)
 
     def _mean_over_workers(self, value: Tensor) -> Tensor:
         torch.distributed.all_reduce(value)
@@ -189,33 +218,29 @@ class Run:
     def validate(self) -> dict[str, float]:
         """Loss and RMSE (in currency) on the validation sample, its rows shared among the workers."""
         self.engine.eval()
-        sums = torch.zeros(3)
-        mine = list(range(self.rank, len(self.examples.val_prompts), self.num_workers))
+        sums, num_rows = torch.zeros(3), len(self.task.val_targets)
+        mine = list(range(self.rank, num_rows, self.num_workers))
         # Under ZeRO-3 every forward pass is collective: all workers make as many.
-        share = math.ceil(len(self.examples.val_prompts) / self.num_workers)
+        share = math.ceil(num_rows / self.num_workers)
         weights = np.ones(share)
         while len(mine) < share:
             mine.append(0)
             weights[len(mine) - 1] = 0
-        prompts = [self.examples.val_prompts[row] for row in mine]
-        for chosen, ids, mask in token_batches(
-            self.tokenizer, prompts, self.config.max_tokens, self.config.micro_batch
-        ):
-            logits = self.engine(ids.to(self.engine.device), mask.to(self.engine.device)).cpu()
+        for chosen, logits in self.task.val_logits(self.engine, mine):
             for position, row_logits in zip(chosen, logits, strict=True):
-                target = torch.tensor([self.examples.val_targets[mine[position]]])
+                target = torch.tensor([self.task.val_targets[mine[position]]])
                 loss = ziln_loss(row_logits[None], target)
                 error = (expectation(row_logits[None]) - target)[0] ** 2
                 sums += weights[position] * torch.tensor([float(loss), float(error), 1.0])
         self.engine.train()
         sums = sums.to(self.engine.device)  # the group of GPU workers reduces GPU tensors alone
         torch.distributed.all_reduce(sums)
-        rmse = math.sqrt(float(sums[1] / sums[2])) * self.examples.scale
+        rmse = math.sqrt(float(sums[1] / sums[2])) * self.task.scale
         return {"val_loss": float(sums[0] / sums[2]), "val_rmse": rmse}
 
     def export(self, metrics: dict[str, float]) -> None:
         """Write the member from rank 0, its sharded weights gathered from all workers."""
-        model: TextValueModel = self.engine.module
+        model: nn.Module = self.engine.module
         trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         with deepspeed.zero.GatheredParameters([p for _, p in trained], enabled=self.config.zero.stage == 3):
             state = {name: p.detach().cpu().clone() for name, p in trained} if self.rank == 0 else {}
@@ -223,6 +248,6 @@ class Run:
         if self.rank == 0 and not (folder / MANIFEST).exists():
             content = member_content(self.config) | {"metrics": metrics}
             with new_folder(folder, MEMBER_KIND, content) as temporary:
-                save_value_model(model, state, self.examples.scale, temporary)
+                self.task.save(model, state, temporary)
             logger.info("%s written", folder)
         torch.distributed.barrier()

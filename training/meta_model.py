@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AutoModel
 
-from lifecycle.model import TextValueModel, ValueHead, architecture, with_lora
+from lifecycle.model import TextValueModel, architecture, with_lora
+from lifecycle.value_head import ValueHead
 from training.recipe import TrainConfig
 
 FUSED_ATTENTION = "fused_on_meta"
@@ -30,6 +31,8 @@ def measure_model(config: TrainConfig) -> ModelSizes:
 
     Raises ValueError where `base_model` is not a folder with a config.json; weights are not needed.
     """
+    if config.base_model is None:
+        raise ValueError("the plan knows the text encoder alone: encoder is sequence")
     if not (Path(config.base_model) / "config.json").is_file():
         raise ValueError(f"base_model {config.base_model!r} is not a folder with a config.json")
     shape = architecture(config.decoder)

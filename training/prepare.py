@@ -16,7 +16,10 @@ from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifes
 from lifecycle.history import KEYS, customers_at, outcomes, prospects_at
 from lifecycle.jobs import Progress, run_job
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
+from lifecycle.sequence import SEQUENCE_VERSION, VocabularyRules
 from lifecycle.standardisation import StandardisationRules, fit_standardisation
+from training.sequences import FOLDER as SEQUENCES
+from training.sequences import read_sequences, training_customers, write_sequences
 from training.splits import (
     LEAVE_ONE_OUT,
     PARTS,
@@ -29,7 +32,7 @@ from training.splits import (
 
 logger = logging.getLogger(__name__)
 EXAMPLES_KIND = "examples"
-TIME_KEYS = ("test_cutoff", "horizon_days", "num_train_cutoffs", "train_cutoffs", "standardisation")
+TIME_KEYS = ("test_cutoff", "horizon_days", "num_train_cutoffs", "train_cutoffs", "standardisation", "vocabulary")
 
 
 class PrepareConfig(Config):
@@ -42,6 +45,7 @@ class PrepareConfig(Config):
     num_train_cutoffs: int = Field(4, ge=1, le=60)
     train_cutoffs: tuple[date, ...] | None = None  # instead of num_train_cutoffs
     standardisation: StandardisationRules = StandardisationRules()
+    vocabulary: VocabularyRules = VocabularyRules()  # of the sequence encoder
     seed: int = 0
     output: Path
 
@@ -60,7 +64,7 @@ def prepare(config: PrepareConfig) -> None:
     data = read_manifest(config.data, DATA_KIND)
     ignored = set(TIME_KEYS) if config.split == LEAVE_ONE_OUT else set()
     recipe = config.model_dump(mode="json", exclude={"output", "data", *ignored})
-    identity = fingerprint([recipe, data["identity"], FEATURES, PROMPT_VERSION])
+    identity = fingerprint([recipe, data["identity"], FEATURES, PROMPT_VERSION, SEQUENCE_VERSION])
     if is_complete(config.output, EXAMPLES_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
@@ -161,6 +165,8 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
             part_rows.write_parquet(file)
             files.setdefault(part, []).append(file)
         progress.advance(1)
+    write_sequences(config.data, items, _midnight(train[0]), config.vocabulary, folder / SEQUENCES)
+    customers = training_customers(read_sequences(folder / SEQUENCES), train[-1], config.seed)
     num_rows = {part: merge_parts(part_files, folder / f"{part}.parquet") for part, part_files in files.items()}
     if not all(num_rows[part] for part in PARTS):
         raise ValueError(f"too few customers: rows per part are {num_rows}, each part needs at least one")
@@ -178,7 +184,8 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
         "features": list(FEATURES),
         "standardisation": fit_standardisation(folder / "train.parquet", FEATURES, config.standardisation).describe(),
         "prompt_version": PROMPT_VERSION,
-        "num_rows": num_rows,
+        "sequence_version": SEQUENCE_VERSION,
+        "num_rows": num_rows | {"train_customers": len(customers)},
     }
 
 

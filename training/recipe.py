@@ -9,6 +9,7 @@ from lifecycle.config import Config
 from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.lora import LoraSettings
 from lifecycle.member import DecoderSettings, base_model_identity
+from lifecycle.sequence import SEQUENCE_VERSION, SequenceSettings
 from training.prepare import EXAMPLES_KIND, read_dataset
 
 PROGRESS_FILE = "progress.jsonl"
@@ -50,14 +51,17 @@ class TrainConfig(Config):
     data: Path
     examples: Path
     task: Literal["value"] = "value"
-    encoder: Literal["text"] = "text"
-    base_model: str
+    encoder: Literal["text", "sequence"] = "text"
+    base_model: str | None = None  # of the text encoder
     num_layers: int | None = Field(None, ge=1)  # of the base model, from the bottom; None: all
     lora: LoraSettings | None = LoraSettings()  # null fine-tunes all weights
     max_tokens: int = Field(160, ge=8)
     dtype: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor multiplies it natively
     attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
     gradient_checkpointing: bool = False
+    sequence: SequenceSettings = SequenceSettings()  # of the sequence encoder
+    next_event_weight: float = Field(0.1, ge=0)  # of its loss of the next item, gap and amount beside that of the value
+    next_item_positions: int = Field(256, ge=1)  # of each micro-batch, at which the next item is asked for
     optimizer: OptimizerSettings = OptimizerSettings()
     zero: ZeroSettings = ZeroSettings()
     global_batch: int = Field(32, ge=1)  # examples per optimiser step, over all workers
@@ -78,12 +82,19 @@ class TrainConfig(Config):
     @property
     def decoder(self) -> DecoderSettings:
         """Which decoder reads the prompts, and how."""
+        assert self.base_model is not None, "of the text encoder alone"
         return DecoderSettings(self.base_model, self.num_layers, self.attention, self.max_tokens)
 
     @property
     def accumulation(self) -> int:
         """Forward passes of each worker per optimiser step."""
         return self.global_batch // (self.micro_batch * max(self.num_workers, 1))
+
+    @model_validator(mode="after")
+    def _text_needs_a_base_model(self) -> "TrainConfig":
+        if self.encoder == "text" and self.base_model is None:
+            raise ValueError("encoder text needs base_model, a folder with a Hugging Face decoder")
+        return self
 
     @model_validator(mode="after")
     def _batch_divides(self) -> "TrainConfig":
@@ -105,17 +116,22 @@ class TrainConfig(Config):
 def member_content(config: TrainConfig) -> dict[str, object]:
     """What the manifest of the trained member says besides its metrics and files."""
     dataset = read_dataset(config.examples)
+    of_encoder: dict[str, object] = {"sequence_version": SEQUENCE_VERSION}
+    if config.base_model is not None:
+        of_encoder = {
+            "base_model": base_model_identity(config.base_model),
+            "num_layers": config.num_layers,
+            "prompt_version": dataset["prompt_version"],
+            "max_tokens": config.max_tokens,
+            "attention": config.attention,
+        }
     return {
         "identity": run_identity(config),
-        "name": "text_llama",
+        "name": f"{config.encoder}_llama",
         "task": config.task,
         "encoder": config.encoder,
-        "base_model": base_model_identity(config.base_model),
-        "num_layers": config.num_layers,
-        "prompt_version": dataset["prompt_version"],
+        **of_encoder,
         "horizon_days": dataset["horizon_days"],
-        "max_tokens": config.max_tokens,
-        "attention": config.attention,
         "dataset": read_manifest(config.examples, EXAMPLES_KIND)["identity"],
         "recipe": config.model_dump(mode="json"),
     }
@@ -128,11 +144,12 @@ def run_identity(config: TrainConfig) -> str:
     """
     recipe = config.model_dump(mode="json", exclude=PATHS | FAILURE_LIMITS)
     examples = read_manifest(config.examples, EXAMPLES_KIND)["identity"]
-    return fingerprint([recipe, examples, base_model_identity(config.base_model)["sha256"]])
+    base_model = config.base_model and base_model_identity(config.base_model)["sha256"]
+    return fingerprint([recipe, examples, base_model])
 
 
-def num_training_rows(examples: Path) -> int:
-    """Rows of an examples folder that are for training."""
-    num_rows = read_dataset(examples)["num_rows"]
+def num_training_rows(config: TrainConfig) -> int:
+    """Rows of an epoch: the training rows of the examples, or the training customers for the sequence encoder."""
+    num_rows = read_dataset(config.examples)["num_rows"]
     assert isinstance(num_rows, dict)
-    return int(num_rows["train"])
+    return int(num_rows["train" if config.encoder == "text" else "train_customers"])

@@ -16,7 +16,7 @@ def train(config: TrainConfig) -> None:
     if is_complete(config.output / "member", MEMBER_KIND, identity):
         logger.info("%s is complete already", config.output / "member")
         return
-    config.num_steps(num_training_rows(config.examples))
+    config.num_steps(num_training_rows(config))
     _claim_output(config, identity)
     from training.trainer import fit
 

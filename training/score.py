@@ -25,7 +25,7 @@ class ScoreConfig(Config):
 
 def score(config: ScoreConfig) -> None:
     """Write `<output>/scores.parquet`, for all with an event before `as_of` and the registered never seen."""
-    from lifecycle.artifact import LLAMA, check_currency, load_artifact
+    from lifecycle.artifact import check_currency, load_artifact
     from lifecycle.events import DATA_KIND
     from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest
     from training.scoring import as_of_instant, write_scores
@@ -37,7 +37,7 @@ def score(config: ScoreConfig) -> None:
     if is_complete(config.output, SCORES_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
-    if artifact.settings.champion == LLAMA:
+    if artifact.member is not None:
         from training.ray_start import require_resources, start_ray
 
         start_ray()

@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact import (
-    LLAMA,
     Artifact,
     cheap_value,
     examples_for,
@@ -16,7 +15,7 @@ from lifecycle.artifact import (
     values_for,
 )
 from lifecycle.events import read_shard, shard_numbers, shard_paths
-from lifecycle.history import customers_at, prospects_at
+from lifecycle.history import KEYS, customers_at, prospects_at
 from lifecycle.jobs import Progress
 from lifecycle.value.clv import CustomerValues
 
@@ -37,9 +36,9 @@ def write_scores(artifact: Artifact, data: Path, as_of: datetime, folder: Path, 
     """Write scores.parquet into `folder`; returns its number of rows. ValueError where nobody is known yet."""
     paths = shard_paths(data)
     totals = None
-    if artifact.settings.champion == LLAMA:
-        prompts = [_buyers(artifact, read_shard(path), as_of)["prompt"] for path in paths]
-        totals = _llama_totals(artifact, prompts, num_workers)
+    if artifact.member is not None:
+        buyers_by_shard = [_buyers(artifact, read_shard(path), as_of).select(*KEYS, "prompt") for path in paths]
+        totals = _llama_totals(artifact.member, data, buyers_by_shard, num_workers)
     registered = registered_customers(data, len(paths))
     progress = Progress("shards scored", len(paths), "shards")
     parts = []
@@ -84,13 +83,13 @@ def _prospects(artifact: Artifact, events: pl.DataFrame, registered: pl.Series, 
     return examples_for(artifact, events, pl.concat([known, silent]))
 
 
-def _llama_totals(artifact: Artifact, prompts: list[pl.Series], num_workers: int) -> list[np.ndarray]:
-    """Expected spend by shard; the prompts of all shards go through the same actors, which load the model once."""
-    from training.inference import llama_spend
+def _llama_totals(member: Path, data: Path, buyers: list[pl.DataFrame], num_workers: int) -> list[np.ndarray]:
+    """Expected spend by shard; the customers of all shards go through the same actors, which load the model once."""
+    from training.inference import member_spend
 
-    everyone = pl.concat(prompts)
-    predicted = llama_spend(artifact.member, everyone, num_workers)[0] if everyone.len() else np.empty(0)
-    return np.split(predicted, np.cumsum([part.len() for part in prompts])[:-1])
+    everyone = pl.concat(buyers)
+    predicted = member_spend(member, data, everyone, num_workers)[0] if everyone.height else np.empty(0)
+    return np.split(predicted, np.cumsum([part.height for part in buyers])[:-1])
 
 
 def _scores(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> pl.DataFrame:

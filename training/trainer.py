@@ -61,7 +61,8 @@ def build_trainer(
     """The trainer of a recipe, whose workers run `worker`; a run of the same output folder goes on where it was."""
     settings = config.model_dump(mode="json")
     for name in PATHS:  # workers have another working folder
-        settings[name] = str(Path(settings[name]).absolute())
+        if settings[name] is not None:
+            settings[name] = str(Path(settings[name]).absolute())
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.device == "gpu" else {})
     return TorchTrainer(
         worker,

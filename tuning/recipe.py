@@ -39,8 +39,9 @@ class TuneConfig(Config):
 
 def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
     """How many checkpoints a trial reports; ValueError where it cannot run."""
-    base_model_identity(trial.base_model)
-    num_steps = trial.num_steps(num_training_rows(trial.examples))
+    if trial.base_model is not None:
+        base_model_identity(trial.base_model)
+    num_steps = trial.num_steps(num_training_rows(trial))
     num_checkpoints = math.ceil(num_steps / trial.checkpoint_every_steps)
     if config.asha.grace_checkpoints > num_checkpoints:
         raise ValueError(
@@ -53,4 +54,4 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
 def search_identity(config: TuneConfig, base: TrainConfig) -> str:
     """Fingerprint of what decides the result: the search, the recipe it starts from, the examples, the base model."""
     search: Tree = config.model_dump(mode="json", exclude={"output", "base"})
-    return fingerprint([search, run_identity(base), base_model_identity(base.base_model)["sha256"]])
+    return fingerprint([search, run_identity(base)])

@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Domain
 
 from training.ray_start import require_resources, start_ray
-from training.recipe import TrainConfig, num_training_rows
+from training.recipe import PATHS, TrainConfig, num_training_rows
 from tuning.progress import SearchProgress
 from tuning.recipe import TuneConfig
 from tuning.results import METRICS, TrialResult
@@ -100,8 +100,9 @@ def resources(trial: TrainConfig) -> tune.PlacementGroupFactory:
 def trial_settings(config: TuneConfig, trial: TrainConfig) -> Tree:
     """The recipe of all trials with absolute paths; `output` is the folder of the trials' folders."""
     settings: Tree = trial.model_dump(mode="json") | {"output": str(config.output / "trials")}
-    for name in ("data", "examples", "base_model", "output"):
-        settings[name] = str(Path(str(settings[name])).absolute())
+    for name in PATHS:
+        if settings[name] is not None:
+            settings[name] = str(Path(str(settings[name])).absolute())
     return settings
 
 
@@ -132,7 +133,7 @@ def read_result(config: TuneConfig, result: tune.Result) -> TrialResult:
     tree = recipe.model_dump(mode="json") if recipe else {}
     step, num_steps = (
         int(metrics.get("step", 0)),
-        recipe.num_steps(num_training_rows(recipe.examples)) if recipe else None,
+        recipe.num_steps(num_training_rows(recipe)) if recipe else None,
     )
     return TrialResult(
         trial_id=path.parent.name,

@@ -1,0 +1,133 @@
+"""The sequence encoder: a LLaMA-architecture decoder over events, trained from scratch, with the value head.
+
+Beside the value of the query position it predicts, at every event, what comes next: item, gap and amount. What a
+customer does next is known for every event, so that even a small shop gives many thousand labels.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaModel
+
+from lifecycle.sequence import (
+    FIRST_KNOWN,
+    LOG_SCALE,
+    NUM_FEATURES,
+    QUERY_KIND,
+    SequenceBatch,
+    SequenceSettings,
+    Vocabulary,
+)
+from lifecycle.value_head import ValueHead
+
+WEIGHTS_FILE, SETTINGS_FILE = "model.safetensors", "sequence.json"
+GAP, AMOUNT = 1, 0  # columns of the features
+LOG_SPREADS = (-3.0, 2.0)  # bounds of the predicted logarithms of spread
+
+
+class SequenceModel(nn.Module):
+    """Batches of positions to ZILN logits (b, 3) of the query, and the loss of what comes next at the events."""
+
+    def __init__(self, settings: SequenceSettings, num_items: int, num_categories: int) -> None:
+        super().__init__()
+        size = settings.hidden_size
+        self.item = nn.Embedding(num_items, size, padding_idx=0)
+        self.category = nn.Embedding(num_categories, size, padding_idx=0)
+        self.kind = nn.Embedding(QUERY_KIND + 1, size)
+        self.features = nn.Linear(NUM_FEATURES, size)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.decoder = LlamaModel(
+            LlamaConfig(
+                vocab_size=1, hidden_size=size, intermediate_size=8 * size // 3, num_hidden_layers=settings.num_layers,
+                num_attention_heads=settings.num_heads, num_key_value_heads=settings.num_heads,
+                max_position_embeddings=settings.max_events + 1,
+                pad_token_id=None, bos_token_id=None, eos_token_id=None,
+            )
+        )  # fmt: skip
+        self.decoder.embed_tokens = None  # events come as vectors
+        self.next_item = nn.Linear(size, size)
+        self.next_numbers = nn.Linear(size, 4)  # location and log spread of the next log gap and log amount
+        self.head = ValueHead(size)
+        for embedding in (self.item, self.category, self.kind):
+            nn.init.normal_(embedding.weight, std=0.1)
+
+    def hidden(self, item: Tensor, category: Tensor, kind: Tensor, features: Tensor) -> Tensor:
+        """Hidden state of every position, shape (b, length, hidden)."""
+        dtype = self.features.weight.dtype
+        inputs = self.item(item) + self.category(category) + self.kind(kind) + self.features(features.to(dtype))
+        # Padding stands on the right, where causal attention never looks: no mask, and the fused kernel serves.
+        states: Tensor = self.decoder(inputs_embeds=self.dropout(inputs), use_cache=False).last_hidden_state
+        return states
+
+    def forward(
+        self, item: Tensor, category: Tensor, kind: Tensor, features: Tensor, lengths: Tensor, num_items: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """ZILN logits (b, 3) of each query, and the loss of the next events over `num_items` positions (0: none)."""
+        hidden = self.hidden(item, category, kind, features)
+        rows = torch.arange(len(lengths), device=lengths.device)
+        logits = self.head(hidden[rows, lengths - 1])
+        if not num_items:
+            return logits, logits.new_zeros(())
+        return logits, self._next_event_loss(hidden, item, features, lengths, num_items)
+
+    def _next_event_loss(
+        self, hidden: Tensor, item: Tensor, features: Tensor, lengths: Tensor, num_items: int
+    ) -> Tensor:
+        """Mean over events of the losses of the next gap and amount, and of the next item at a sample of events."""
+        follows = torch.arange(1, item.shape[1], device=item.device)[None, :] < (lengths - 1)[:, None]
+        here, after = hidden[:, :-1][follows], features[:, 1:][follows].float()
+        if len(here) == 0:
+            return hidden.sum() * 0.0
+        numbers = self.next_numbers(here).float()
+        gap = _normal_loss(after[:, GAP] * LOG_SCALE, numbers[:, 0], numbers[:, 1])
+        amount = _normal_loss(after[:, AMOUNT] * LOG_SCALE, numbers[:, 2], numbers[:, 3])
+        wanted = item[:, 1:][follows]
+        known = torch.nonzero(wanted >= FIRST_KNOWN).flatten()
+        known = known[torch.randperm(len(known), device=known.device)[:num_items]]
+        if len(known) == 0:
+            return gap + amount
+        scores = self.next_item(here[known]) @ self.item.weight.T
+        scores[:, :FIRST_KNOWN] = -torch.inf
+        return gap + amount + functional.cross_entropy(scores.float(), wanted[known])
+
+
+def _normal_loss(value: Tensor, location: Tensor, log_spread: Tensor) -> Tensor:
+    """Mean negative log-likelihood of a normal distribution, without its constant."""
+    low, high = LOG_SPREADS
+    bounded = low + (high - low) * torch.sigmoid(log_spread)
+    return (bounded + 0.5 * ((value - location) / bounded.exp()) ** 2).mean()
+
+
+def tensors(batch: SequenceBatch, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The arguments of the model's forward pass."""
+    arrays = batch.item, batch.category, batch.kind, batch.features, batch.lengths
+    item, category, kind, features, lengths = (torch.from_numpy(array).to(device) for array in arrays)
+    return item, category, kind, features, lengths
+
+
+def save_sequence_model(
+    state: dict[str, Tensor],
+    settings: SequenceSettings,
+    vocabulary: Vocabulary,
+    horizon_days: int,
+    scale: float,
+    folder: Path,
+) -> None:
+    """Write weights as safetensors, the vocabulary as Parquet, and the rest as JSON."""
+    save_file({name: value.float().contiguous() for name, value in state.items()}, folder / WEIGHTS_FILE)
+    vocabulary.save(folder)
+    content = {"settings": settings.model_dump(), "horizon_days": horizon_days, "scale": scale}
+    (folder / SETTINGS_FILE).write_text(json.dumps(content))
+
+
+def load_sequence_model(folder: Path) -> tuple[SequenceModel, Vocabulary, SequenceSettings, int, float]:
+    """The saved model in evaluation mode, vocabulary, settings, horizon in days, and the scale of its targets."""
+    content = json.loads((folder / SETTINGS_FILE).read_text())
+    settings, vocabulary = SequenceSettings.model_validate(content["settings"]), Vocabulary.load(folder)
+    model = SequenceModel(settings, vocabulary.num_items, vocabulary.num_categories)
+    model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    return model.eval(), vocabulary, settings, int(content["horizon_days"]), float(content["scale"])

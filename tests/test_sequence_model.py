@@ -1,0 +1,149 @@
+"""The sequence encoder: causal, indifferent to padding and batch, able to learn, and the same after saving."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from lifecycle.events import read_items, read_shard, shard_paths
+from lifecycle.sequence import (
+    Histories,
+    SequenceBatch,
+    SequenceSettings,
+    Vocabulary,
+    VocabularyRules,
+    Window,
+    fit_vocabulary,
+    histories,
+    sequence_batch,
+    window_of,
+)
+from lifecycle.sequence_model import SequenceModel, load_sequence_model, save_sequence_model, tensors
+from lifecycle.sequence_predict import load_sequence_predictor
+from lifecycle.value.ziln import ziln_loss
+from tests.conftest import TinyShop
+
+CUTOFF = datetime(2024, 8, 1, tzinfo=UTC)
+SETTINGS = SequenceSettings(hidden_size=32, num_layers=2, num_heads=2, dropout=0.0, max_events=40)
+Known = tuple[Histories, list[Window], SequenceModel]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two threads of so small a model wait for each other most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tiny_shop: TinyShop) -> pl.DataFrame:
+    """Every item of the tiny shop as known to enough customers."""
+    counts = read_items(tiny_shop.data).select("item_id", customers=pl.lit(9))
+    return fit_vocabulary(counts, read_items(tiny_shop.data), VocabularyRules()).table
+
+
+@pytest.fixture(scope="module")
+def shop_events(tiny_shop: TinyShop) -> pl.DataFrame:
+    """All events by customer and time."""
+    shards = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
+    return shards.sort("customer_id", "occurred_at", maintain_order=True)
+
+
+@pytest.fixture(scope="module")
+def known(shop_events: pl.DataFrame, vocabulary: pl.DataFrame) -> Known:
+    """Histories of the tiny shop, a window for each customer, and an encoder with random weights."""
+    names = Vocabulary(vocabulary)
+    found = histories(shop_events, names)
+    cutoff = int(CUTOFF.timestamp() * 1e6)
+    windows = [window_of(found, number, cutoff, SETTINGS.max_events) for number in range(len(found.customer_ids))]
+    torch.manual_seed(0)
+    model = SequenceModel(SETTINGS, names.num_items, names.num_categories)
+    torch.nn.init.normal_(model.head.linear.weight)
+    return found, windows, model.eval()
+
+
+def logits(model: SequenceModel, batch: SequenceBatch) -> np.ndarray:
+    with torch.inference_mode():
+        return model(*tensors(batch))[0].numpy()  # type: ignore[no-any-return]
+
+
+def test_a_customer_has_the_same_value_in_any_batch(known: Known) -> None:
+    found, windows, model = known
+    lengths = [window.length for window in windows]
+    assert min(lengths) < 6 and max(lengths) == SETTINGS.max_events + 1
+    together = logits(model, sequence_batch(found, windows[:50], 60))
+    for row in (0, 7, 23):
+        np.testing.assert_allclose(
+            logits(model, sequence_batch(found, [windows[row]], 60))[0], together[row], atol=2e-5
+        )
+    assert np.unique(together[:, 1].round(4)).size > 40
+
+
+def test_an_event_does_not_see_those_after_it(known: Known) -> None:
+    found, windows, model = known
+    longest = max(windows, key=lambda window: window.length)
+    batch = sequence_batch(found, [longest], 60)
+    item, category, kind, features, _ = tensors(batch)
+    with torch.inference_mode():
+        before = model.hidden(item, category, kind, features)
+        features[0, 20:] += 1.0
+        kind[0, 20:] = 3
+        after = model.hidden(item, category, kind, features)
+    np.testing.assert_allclose(after[0, :20], before[0, :20], atol=1e-5)
+    assert (after[0, 20:] - before[0, 20:]).abs().max() > 0.01
+
+
+def test_both_losses_fall_on_a_batch_that_can_be_memorised(known: Known) -> None:
+    found, windows, _ = known
+    torch.manual_seed(1)
+    model = SequenceModel(SETTINGS, 60, 20)
+    batch = tensors(sequence_batch(found, windows[:16], 60))
+    target = torch.linspace(0.0, 3.0, 16)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(120):
+        values, following = model(*batch, 200)
+        losses.append((float(ziln_loss(values, target).detach()), float(following.detach())))
+        optimizer.zero_grad()
+        (ziln_loss(values, target) + following).backward()
+        optimizer.step()
+    assert losses[-1][0] < losses[0][0] - 0.5 and losses[-1][1] < losses[0][1] - 1.0
+
+
+def test_next_event_loss_of_customers_with_a_single_event_is_nothing(known: Known) -> None:
+    found, windows, model = known
+    alone = [Window(window.first, window.end, window.end, window.cutoff) for window in windows[:3]]
+    _, following = model(*tensors(sequence_batch(found, alone, 60)), 10)
+    assert float(following) == 0.0
+
+
+def test_saved_model_predicts_the_same_from_raw_events(
+    known: Known, vocabulary: pl.DataFrame, shop_events: pl.DataFrame, tmp_path: Path
+) -> None:
+    found, windows, model = known
+    save_sequence_model(dict(model.state_dict()), SETTINGS, Vocabulary(vocabulary), 60, 25.0, tmp_path)
+    loaded, _, settings, horizon_days, scale = load_sequence_model(tmp_path)
+    assert (settings, horizon_days, scale) == (SETTINGS, 60, 25.0)
+    batch = sequence_batch(found, windows[:20], 60)
+    np.testing.assert_array_equal(logits(loaded, batch), logits(model, batch))
+    assert not [path for path in tmp_path.iterdir() if path.suffix not in (".safetensors", ".json", ".parquet")]
+    predictor = load_sequence_predictor(tmp_path)
+    keys = pl.DataFrame({"customer_id": found.customer_ids, "cutoff": CUTOFF}).filter(
+        pl.Series([window.length > 1 for window in windows])
+    )
+    keys = keys.cast({"cutoff": pl.Datetime("us", "UTC")})
+    spend = predictor.expected_spend(shop_events, keys)
+    shuffled = keys.sample(fraction=1.0, shuffle=True, seed=3)
+    again = dict(zip(shuffled["customer_id"], predictor.expected_spend(shop_events, shuffled), strict=True))
+    np.testing.assert_allclose([again[name] for name in keys["customer_id"]], spend, rtol=1e-4)
+    later = shop_events.with_columns(
+        pl.when(pl.col("occurred_at") >= CUTOFF).then(pl.col("amount") * 50).otherwise("amount").alias("amount")
+    )
+    np.testing.assert_array_equal(predictor.expected_spend(later, keys), spend)
+    assert CUTOFF + timedelta(days=60) < shop_events["occurred_at"].max()  # type: ignore[operator]

@@ -1,0 +1,117 @@
+"""What the training loop does with histories: each epoch sees every customer once, at a cutoff drawn anew."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from deepspeed.runtime.engine import DeepSpeedEngine
+from torch import Tensor, nn
+
+from lifecycle.sequence import MICROSECONDS_PER_DAY, Window, sequence_batch, window_of
+from lifecycle.sequence_model import SequenceModel, save_sequence_model, tensors
+from lifecycle.value.ziln import ziln_loss
+from training.prepare import read_dataset
+from training.recipe import TrainConfig
+from training.sequences import (
+    FOLDER,
+    REVENUE_NUMBERS,
+    day_number,
+    first_cutoffs,
+    read_sequences,
+    training_customers,
+)
+from training.text_task import target_scale, validation_sample
+
+
+class SequenceTask:
+    """Histories of the training customers and of a seeded validation sample; see `training.loop.Task`.
+
+    A cutoff is a UTC midnight from the first training cutoff to the last that the customer's first purchase lies
+    before; its horizon ends at or before the test cutoff.
+    """
+
+    varies_in_length = True
+
+    def __init__(self, config: TrainConfig) -> None:
+        facts = read_dataset(config.examples)
+        stored = read_sequences(config.examples / FOLDER)
+        self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
+        self.horizon_days = int(str(facts["horizon_days"]))
+        last_cutoff = date.fromisoformat(str(facts["test_cutoff"])) - timedelta(days=self.horizon_days)
+        cutoffs = facts["train_cutoffs"]
+        assert isinstance(cutoffs, list)
+        self.last_cutoff = day_number(last_cutoff)
+        self.first_cutoffs = np.maximum(first_cutoffs(stored), day_number(date.fromisoformat(cutoffs[0])))
+        self.customers = training_customers(stored, last_cutoff, int(str(facts["seed"])))
+        self.num_rows = len(self.customers)
+        revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
+        self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])
+        train = pl.read_parquet(config.examples / "train.parquet", columns=["target"])
+        self.scale, self.start_targets = target_scale(train), train["target"].to_numpy()
+        validation = validation_sample(config, ["customer_id", "cutoff", "target"])
+        self.val_targets = validation["target"].to_numpy() / self.scale
+        self.val_windows = self._windows_of(validation)
+
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
+        """See Task; all weights start from scratch and learn at one rate."""
+        model = SequenceModel(self.config.sequence, self.vocabulary.num_items, self.vocabulary.num_categories)
+        model.head.start_from(torch.tensor(self.start_targets / self.scale, dtype=torch.float32))
+        rate = self.config.optimizer.learning_rate
+        return model.to(dtype), [{"params": list(model.parameters()), "lr": rate}]
+
+    def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+        """See Task."""
+        return np.array([window.length for window in self._windows(rows, epochs)])
+
+    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
+        """See Task; the value of the query, and what comes next at the events."""
+        windows = self._windows(rows, epochs)
+        target = torch.tensor([self._spend(window) / self.scale for window in windows], dtype=torch.float32)
+        batch = sequence_batch(self.known, windows, self.horizon_days)
+        logits, next_event = engine(*tensors(batch, engine.device), self.config.next_item_positions)
+        loss = ziln_loss(logits, target.to(engine.device)) + self.config.next_event_weight * next_event
+        return loss, int(batch.lengths.sum())
+
+    def val_logits(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+        """See Task."""
+        order = sorted(range(len(rows)), key=lambda position: self.val_windows[rows[position]].length)
+        for start in range(0, len(order), self.config.micro_batch):
+            chosen = order[start : start + self.config.micro_batch]
+            windows = [self.val_windows[rows[position]] for position in chosen]
+            batch = sequence_batch(self.known, windows, self.horizon_days)
+            yield chosen, engine(*tensors(batch, engine.device))[0].cpu()
+
+    def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+        """See Task."""
+        save_sequence_model(state, self.config.sequence, self.vocabulary, self.horizon_days, self.scale, folder)
+
+    def _windows(self, rows: np.ndarray, epochs: np.ndarray) -> list[Window]:
+        """The history of each row's customer before the cutoff that its epoch draws."""
+        draws = {
+            epoch: np.random.default_rng([self.config.seed, epoch, 1]).random(self.num_rows) for epoch in set(epochs)
+        }
+        return [self._window(row, draws[epoch][row]) for row, epoch in zip(rows, epochs, strict=True)]
+
+    def _window(self, row: int, draw: float) -> Window:
+        customer = int(self.customers[row])
+        first = int(self.first_cutoffs[customer])
+        day = first + int(draw * (self.last_cutoff - first + 1))
+        return window_of(self.known, customer, day * MICROSECONDS_PER_DAY, self.config.sequence.max_events)
+
+    def _windows_of(self, rows: pl.DataFrame) -> list[Window]:
+        places = {name: number for number, name in enumerate(self.known.customer_ids)}
+        cutoffs = rows["cutoff"].cast(pl.Int64)
+        return [
+            window_of(self.known, places[name], cutoff, self.config.sequence.max_events)
+            for name, cutoff in zip(rows["customer_id"], cutoffs, strict=True)
+        ]
+
+    def _spend(self, window: Window) -> float:
+        """What the customer of a window spent over the horizon."""
+        until = window.cutoff + self.horizon_days * MICROSECONDS_PER_DAY
+        last = int(self.known.starts[np.searchsorted(self.known.starts, window.first, side="right")])
+        end = window.end + int(np.searchsorted(self.known.at[window.end : last], until, side="left"))
+        return float(self.revenue_before[end] - self.revenue_before[window.end])
