@@ -18,7 +18,7 @@ from lifecycle.predict import load_member
 from lifecycle.sequence import MICROSECONDS_PER_DAY
 from tests.conftest import TinyShop
 from tests.test_run import kept_process_state
-from training.prepare import read_dataset
+from training.prepare import PrepareConfig, prepare, read_dataset
 from training.recipe import TrainConfig
 from training.run import train
 from training.sequence_task import SequenceTask
@@ -174,6 +174,13 @@ def test_member_of_another_sequence_version_is_refused(trained: Path, tmp_path: 
 def test_text_encoder_without_a_base_model_is_refused() -> None:
     with pytest.raises(ValueError, match="encoder text needs base_model"):
         TrainConfig.model_validate({"data": "d", "examples": "e", "output": "o"})
+
+
+def test_examples_without_values_are_refused(config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path) -> None:
+    prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo"))
+    with pytest.raises(ValueError, match="task value needs examples of split time; .*loo has split leave_one_out"):
+        train(config.model_copy(update={"examples": tmp_path / "loo", "output": tmp_path / "run"}))
+    assert not (tmp_path / "run").exists()
 
 
 def test_keys_are_those_of_the_examples(task: SequenceTask) -> None:

@@ -7,10 +7,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stdout
-from pathlib import Path
-from typing import Protocol
 
 import deepspeed
 import numpy as np
@@ -27,39 +25,15 @@ from lifecycle.value.ziln import expectation, ziln_loss
 from training.checkpoint import report_checkpoint, restore
 from training.recipe import PROGRESS_FILE, TrainConfig, member_content
 from training.sequence_task import SequenceTask
+from training.task import Task
 from training.text_task import TextTask
 from training.zero import zero_config
 
 logger = logging.getLogger(__name__)
 LOG_EVERY_SECONDS = 5.0
-
 BUCKET_STEPS = 16  # steps whose examples are sorted by length together
 
 Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
-
-
-class Task(Protocol):
-    """What the loop trains: rows that are positions of examples, and an epoch for each, which may vary the example."""
-
-    num_rows: int
-    scale: float  # that targets are divided by
-    val_targets: np.ndarray
-    varies_in_length: bool  # whether forward passes should hold examples of similar length
-
-    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
-        """The model before its first step, and its parameters in groups with their learning rates."""
-
-    def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
-        """How long each example is."""
-
-    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
-        """The loss of one micro-batch, and how many tokens or events it has without padding."""
-
-    def val_logits(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
-        """Batches of value logits (b, 3) of validation rows, with their places in `rows`."""
-
-    def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
-        """Write the trained weights `state` and what else the member needs."""
 
 
 def train_worker(settings: dict[str, object]) -> None:

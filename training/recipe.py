@@ -11,6 +11,7 @@ from lifecycle.lora import LoraSettings
 from lifecycle.member import DecoderSettings, base_model_identity
 from lifecycle.sequence import SEQUENCE_VERSION, SequenceSettings
 from training.prepare import EXAMPLES_KIND, read_dataset
+from training.splits import LEAVE_ONE_OUT
 
 PROGRESS_FILE = "progress.jsonl"
 PATHS = {"data", "examples", "base_model", "output"}
@@ -150,6 +151,9 @@ def run_identity(config: TrainConfig) -> str:
 
 def num_training_rows(config: TrainConfig) -> int:
     """Rows of an epoch: the training rows of the examples, or the training customers for the sequence encoder."""
-    num_rows = read_dataset(config.examples)["num_rows"]
+    facts = read_dataset(config.examples)
+    if facts["split"] == LEAVE_ONE_OUT:
+        raise ValueError(f"task value needs examples of split time; {config.examples} has split {LEAVE_ONE_OUT}")
+    num_rows = facts["num_rows"]
     assert isinstance(num_rows, dict)
     return int(num_rows["train" if config.encoder == "text" else "train_customers"])

@@ -1,7 +1,8 @@
 """What the training loop does with histories: each epoch sees every customer once, at a cutoff drawn anew."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from training.text_task import target_scale, validation_sample
 
 
 class SequenceTask:
-    """Histories of the training customers and of a seeded validation sample; see `training.loop.Task`.
+    """Histories of the training customers and of a seeded validation sample; see `training.task.Task`.
 
     A cutoff is a UTC midnight from the first training cutoff to the last that the customer's first purchase lies
     before; its horizon ends at or before the test cutoff.
@@ -40,12 +41,12 @@ class SequenceTask:
         stored = read_sequences(config.examples / FOLDER)
         self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
         self.horizon_days = int(str(facts["horizon_days"]))
-        last_cutoff = date.fromisoformat(str(facts["test_cutoff"])) - timedelta(days=self.horizon_days)
         cutoffs = facts["train_cutoffs"]
         assert isinstance(cutoffs, list)
-        self.last_cutoff = day_number(last_cutoff)
-        self.first_cutoffs = np.maximum(first_cutoffs(stored), day_number(date.fromisoformat(cutoffs[0])))
-        self.customers = training_customers(stored, last_cutoff, int(str(facts["seed"])))
+        first, last = (date.fromisoformat(cutoffs[place]) for place in (0, -1))
+        self.last_cutoff = day_number(last)
+        self.first_cutoffs = np.maximum(first_cutoffs(stored), day_number(first))
+        self.customers = training_customers(stored, last, int(str(facts["seed"])))
         self.num_rows = len(self.customers)
         revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
         self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])
@@ -90,10 +91,10 @@ class SequenceTask:
 
     def _windows(self, rows: np.ndarray, epochs: np.ndarray) -> list[Window]:
         """The history of each row's customer before the cutoff that its epoch draws."""
-        draws = {
-            epoch: np.random.default_rng([self.config.seed, epoch, 1]).random(self.num_rows) for epoch in set(epochs)
-        }
-        return [self._window(row, draws[epoch][row]) for row, epoch in zip(rows, epochs, strict=True)]
+        return [
+            self._window(row, cutoff_draws(self.config.seed, int(epoch), self.num_rows)[row])
+            for row, epoch in zip(rows, epochs, strict=True)
+        ]
 
     def _window(self, row: int, draw: float) -> Window:
         customer = int(self.customers[row])
@@ -115,3 +116,9 @@ class SequenceTask:
         last = int(self.known.starts[np.searchsorted(self.known.starts, window.first, side="right")])
         end = window.end + int(np.searchsorted(self.known.at[window.end : last], until, side="left"))
         return float(self.revenue_before[end] - self.revenue_before[window.end])
+
+
+@lru_cache(maxsize=4)
+def cutoff_draws(seed: int, epoch: int, num_rows: int) -> np.ndarray:
+    """Where in its customer's training period each row's cutoff of an epoch lies, shares in [0, 1), shape (n,)."""
+    return np.random.default_rng([seed, epoch, 1]).random(num_rows)

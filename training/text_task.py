@@ -19,7 +19,7 @@ COLUMNS = ["customer_id", "prompt", "target"]
 
 
 class TextTask:
-    """Prompts of the training rows and of a seeded validation sample; see `training.loop.Task`."""
+    """Prompts of the training rows and of a seeded validation sample; see `training.task.Task`."""
 
     varies_in_length = False
 

@@ -119,10 +119,11 @@ def test_artifact_carries_the_member_and_it_predicts_what_was_judged(
     from lifecycle.predict import load_value_predictor
 
     artifact = load_artifact(arena / "artifact")
-    manifest = read_member(artifact.member)
+    carried = artifact.folder / "members" / "text_llama"
+    manifest = read_member(carried)
     assert manifest["identity"] == read_manifest(member, "member")["identity"]
     assert artifact.manifest["base_model"] == manifest["base_model"]
-    predictor = load_value_predictor(artifact.member, decoder_of(manifest))
+    predictor = load_value_predictor(carried, decoder_of(manifest))
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     judged = pl.read_parquet(arena / "predictions.parquet").filter(pl.col("model") == "text_llama")["predicted"]
     prompts = test["prompt"].to_list()
