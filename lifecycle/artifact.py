@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from lifecycle.features import FEATURES, value_features
 from lifecycle.folders import verify
-from lifecycle.member import read_member
+from lifecycle.member import MEMBERS, read_member
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.recommend.retrieval import Retriever, load_retriever
 from lifecycle.segments import SegmentThresholds, assign_segments
@@ -32,8 +32,6 @@ from lifecycle.value.prospects import ProspectRates, prospect_spend
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE, RETRIEVER_FOLDER = "settings.json", "retriever"
-LLAMA, SEQUENCE_LLAMA = "text_llama", "sequence_llama"
-MEMBERS = (LLAMA, SEQUENCE_LLAMA)
 PROSPECT_MODEL = "prospect_rates"  # answers for customers who have not bought yet
 
 

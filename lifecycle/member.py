@@ -9,6 +9,8 @@ from lifecycle.prompts import PROMPT_VERSION
 from lifecycle.sequence import SEQUENCE_VERSION
 
 MEMBER_KIND = "member"
+LLAMA, SEQUENCE_LLAMA = "text_llama", "sequence_llama"
+MEMBERS = (LLAMA, SEQUENCE_LLAMA)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import polars as pl
 from lifecycle.artifact import Artifact
 from lifecycle.events import REVENUE_KINDS
 from lifecycle.recommend import RETRIEVER
-from lifecycle.recommend.baselines import before, personal_frequency, popularity
+from lifecycle.recommend.baselines import before
 from lifecycle.recommend.groups import customer_group
 from lifecycle.recommend.prompts import item_text
-from lifecycle.recommend.retrieval import propose, with_positions
+from lifecycle.recommend.rankers import rank_items
+from lifecycle.recommend.retrieval import with_positions
 from serving.queries import JSON, CustomerQuery, RecommendOptions, cutoff_of
 
 IN_STOCK = ("true", "yes", "y", "1", "1.0")  # how shops write it, in lower case
@@ -128,14 +129,11 @@ def _ranked(artifact: Artifact, own: pl.DataFrame, popular: pl.DataFrame, as_of:
     settings, retriever = artifact.settings, artifact.retriever
     assert retriever is not None
     customers = own["customer_id"].unique() if own.height else pl.Series("customer_id", [""])
-    if settings.recommender == RETRIEVER:
-        ranking = propose(
-            retriever, own, customers, cutoff=as_of, num_candidates=k, exclude_seen=settings.exclude_seen,
-            popular=popular if popular.height < retriever.popular.height else None,
-        )  # fmt: skip
-    else:
-        rank = personal_frequency if settings.recommender == "personal_frequency" else popularity
-        ranking = rank(own, popular, customers, cutoff=as_of, k=k, exclude_seen=settings.exclude_seen)
+    assert settings.recommender is not None
+    ranking = rank_items(
+        settings.recommender, retriever, own, customers, cutoff=as_of, k=k, exclude_seen=settings.exclude_seen,
+        offered=popular if popular.height < retriever.popular.height else None,
+    )  # fmt: skip
     return ranking.select("item_id", "score")
 
 

@@ -4,9 +4,9 @@ import logging
 
 import polars as pl
 
-from lifecycle.artifact import LLAMA
 from lifecycle.folders import write_json
 from lifecycle.history import KEYS
+from lifecycle.member import LLAMA
 from training.arena_artifact import Choice, write_artifact
 from training.arena_inputs import Inputs
 from training.arena_prospects import judge_prospects

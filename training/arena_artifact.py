@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact import ARTIFACT_KIND, LLAMA, RETRIEVER_FOLDER, Settings, load_artifact
+from lifecycle.artifact import ARTIFACT_KIND, RETRIEVER_FOLDER, Settings, load_artifact
 from lifecycle.features import FEATURES
 from lifecycle.folders import new_folder, write_json
+from lifecycle.member import LLAMA
 from lifecycle.prompts import PROMPT_VERSION
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, save_retriever
 from lifecycle.segments import fit_thresholds

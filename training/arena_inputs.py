@@ -6,11 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.artifact import LLAMA
 from lifecycle.events import DATA_KIND, read_items
 from lifecycle.features import FEATURES
 from lifecycle.folders import fingerprint, read_manifest
-from lifecycle.member import base_model_identity, decoder_of, read_member
+from lifecycle.member import LLAMA, base_model_identity, decoder_of, read_member
 from lifecycle.prompts import PROMPT_VERSION
 from training.arena_recipe import EvaluateConfig
 from training.prepare import EXAMPLES_KIND, read_dataset

@@ -9,10 +9,9 @@ import polars as pl
 import pyarrow as pa
 
 from lifecycle.metrics import ranking_metrics
-from lifecycle.recommend import RETRIEVER
-from lifecycle.recommend.baselines import personal_frequency, popularity
 from lifecycle.recommend.groups import customer_group, split_truth
 from lifecycle.recommend.prompts import item_text, shopping_prompt
+from lifecycle.recommend.rankers import rank_items
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, propose
 from training.arena_inputs import Inputs
 from training.arena_recipe import RANKERS, RERANKER
@@ -23,7 +22,6 @@ logger = logging.getLogger(__name__)
 TOP = 20
 SAMPLED = "@sample"
 PROMPT_TITLES, PROMPT_LINES = 8, 60  # distinct titles in a re-ranker's prompt, out of so many last lines
-CHEAP_RANKERS = {"popularity": popularity, "personal_frequency": personal_frequency}
 RANKINGS_SCHEMA = {
     "customer_id": pl.String, "task": pl.String, "model": pl.String,
     "rank": pl.Int64, "item_id": pl.String, "score": pl.Float64,
@@ -103,21 +101,17 @@ def choose_recommender(inputs: Inputs, task: RankingTask) -> tuple[str | None, d
 
 def cheap_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask) -> dict[str, pl.DataFrame]:
     """The cheap rankers of the recipe for every customer of the task, over the full catalogue of the retriever."""
-    config, popular = inputs.config, retriever.popular
-    cutoff, exclude_seen = task.cutoff, config.exclude_seen
+    config = inputs.config
     rankings: dict[str, list[pl.DataFrame]] = {name: [] for name in RANKERS if name in config.models}
     for shard in task.shards():
-        offered = shard.filter(pl.col("item_id").is_in(popular["item_id"].implode()))
+        known = shard.filter(pl.col("item_id").is_in(retriever.item_ids.implode()))
         customers = _customers_of(shard, task.baskets)
         for name, parts in rankings.items():
-            if name == RETRIEVER:
-                ranking = propose(
-                    retriever, offered, customers, cutoff=cutoff, num_candidates=TOP, exclude_seen=exclude_seen
+            parts.append(
+                rank_items(
+                    name, retriever, known, customers, cutoff=task.cutoff, k=TOP, exclude_seen=config.exclude_seen
                 )
-            else:
-                rank = CHEAP_RANKERS[name]
-                ranking = rank(offered, popular, customers, cutoff=cutoff, k=TOP, exclude_seen=exclude_seen)
-            parts.append(ranking)
+            )
     return {name: pl.concat(parts) for name, parts in rankings.items()}
 
 

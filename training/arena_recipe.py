@@ -5,13 +5,13 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from lifecycle.config import Config
+from lifecycle.member import MEMBERS
 from lifecycle.recommend import RETRIEVER
 from lifecycle.value.formula import ClvSettings
 
 VALUE_MODELS = ("persistence", "bgnbd_gg", "lightgbm")  # cheap ones; members come beside them
 RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
 RERANKER = "text_llama_rerank"
-MEMBERS = ("text_llama", "sequence_llama")
 
 
 class EvaluateConfig(Config):

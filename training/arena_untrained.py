@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact import LLAMA
-from lifecycle.member import decoder_of
+from lifecycle.member import LLAMA, decoder_of
 from lifecycle.metrics import paired_difference, value_metrics
 from lifecycle.standardisation import Standardisation
 from lifecycle.value.baselines import ridge_on, ridge_value

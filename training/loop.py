@@ -123,6 +123,7 @@ class Run:
         self.tokens_done, self.steps_done = 0, 0
         self.started_at = self.logged_at = time.monotonic()
         self.loss = math.nan
+        self.sorted_window, self.sorted_batches = -1, (np.empty(0), np.empty(0))
 
     def batch_rows(self, step: int) -> np.ndarray:
         """Positions of the examples of one optimiser step, shape (global_batch,), the same on every worker."""
@@ -134,15 +135,23 @@ class Run:
         Examples that differ in length are sorted over BUCKET_STEPS steps, so that those of one forward pass, on all
         workers, are of similar length; which passes make a step is drawn at random again.
         """
-        size, window = self.config.global_batch, step // BUCKET_STEPS
+        size = self.config.global_batch
         if not self.task.varies_in_length:
             return self._stream(step * size, size)
+        window, place = divmod(step, BUCKET_STEPS)
+        if self.sorted_window != window:
+            self.sorted_window, self.sorted_batches = window, self._sort(window)
+        rows, epochs = self.sorted_batches
+        return rows[place], epochs[place]
+
+    def _sort(self, window: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and epochs of BUCKET_STEPS steps, each of shape (steps, global_batch)."""
+        size = self.config.global_batch
         rows, epochs = self._stream(window * BUCKET_STEPS * size, BUCKET_STEPS * size)
         order = np.argsort(self.task.lengths(rows, epochs), kind="stable")
         passes = order.reshape(-1, self.config.micro_batch * self.num_workers)
         shuffled = np.random.default_rng([self.config.seed, window, 2]).permutation(passes).reshape(BUCKET_STEPS, size)
-        chosen = shuffled[step % BUCKET_STEPS]
-        return rows[chosen], epochs[chosen]
+        return rows[shuffled], epochs[shuffled]
 
     def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and epochs from a place in the endless stream of epochs, each a permutation of all rows."""

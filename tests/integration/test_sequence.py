@@ -10,9 +10,8 @@ import polars as pl
 import pytest
 import ray
 
-from lifecycle.artifact import SEQUENCE_LLAMA
 from lifecycle.events import read_shard, shard_paths
-from lifecycle.member import read_member
+from lifecycle.member import SEQUENCE_LLAMA, read_member
 from serving.predictor import CustomerQuery, Predictor
 from tests.conftest import TinyShop
 from training.evaluate import EvaluateConfig, evaluate
