@@ -77,11 +77,12 @@ def test_deepspeed_accepts_the_training_recipe(recipe: Path, monkeypatch: pytest
     # DeepSpeed asks the process group how many workers there are; there is none here.
     monkeypatch.setattr(deepspeed.comm, "get_rank", lambda: 0)
     monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: max(config.num_workers, 1))
-    settings = zero_config(config, 100, bf16=config.dtype != "fp32")
+    num_workers = max(config.num_workers, 1)
+    settings = zero_config(config, 100, num_workers, bf16=config.dtype != "fp32")
     accepted = DeepSpeedConfig(settings)
-    assert accepted.world_size == max(config.num_workers, 1)
+    assert accepted.world_size == num_workers
     assert accepted.zero_optimization_stage == config.zero.stage
-    assert accepted.gradient_accumulation_steps == config.accumulation
+    assert accepted.gradient_accumulation_steps == config.accumulation(num_workers)
     assert accepted.bfloat16_config.enabled == (config.dtype != "fp32")
     assert (accepted.optimizer_name, accepted.scheduler_name) == ("adamw", "WarmupCosineLR")
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=config.optimizer.learning_rate)
@@ -96,7 +97,7 @@ def test_deepspeed_refuses_an_unknown_zero_key_and_a_wrong_batch(monkeypatch: py
     monkeypatch.setattr(deepspeed.comm, "get_rank", lambda: 0)
     monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: 2)
     config = TrainConfig.load(REPOSITORY / recipes_of("training.run")[0], ["num_workers=2", "global_batch=64"])
-    settings = zero_config(config, 100, bf16=True)
+    settings = zero_config(config, 100, 2, bf16=True)
     with pytest.raises(ValueError, match="stagge"):
         DeepSpeedConfig(settings | {"zero_optimization": {"stagge": 2}})
     with pytest.raises(AssertionError, match="train_batch_size"):

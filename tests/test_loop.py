@@ -42,7 +42,7 @@ def test_every_epoch_takes_every_row_once(config: TrainConfig, tiny_shop: TinySh
     num_rows = pl.read_parquet(tiny_shop.examples / "train.parquet").height
     assert num_rows % config.global_batch, "steps must reach over the end of an epoch for this test to mean anything"
     assert run.num_steps == 3 * num_rows // 20
-    taken = np.concatenate([run.batch_rows(step) for step in range(run.num_steps)])
+    taken = np.concatenate([run.order.step(step)[0] for step in range(run.num_steps)])
     epochs = [taken[:num_rows], taken[num_rows : 2 * num_rows]]
     for rows in epochs:
         assert sorted(rows) == list(range(num_rows))
@@ -54,14 +54,14 @@ def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> No
     from training.loop import start_run
 
     first = start_run(config.model_dump(mode="json"))
-    in_order = [first.batch_rows(step) for step in range(30)]
+    in_order = [first.order.step(step)[0] for step in range(30)]
     other = start_run(config.model_dump(mode="json") | {"max_steps": 30})
     for step in (29, 17, 18, 0):
-        np.testing.assert_array_equal(other.batch_rows(step), in_order[step])
+        np.testing.assert_array_equal(other.order.step(step)[0], in_order[step])
     shares = [in_order[17][rank::4] for rank in range(4)]
     assert sorted(np.concatenate(shares)) == sorted(in_order[17]) and {len(share) for share in shares} == {5}
     reseeded = start_run(config.model_dump(mode="json") | {"seed": 1})
-    assert (reseeded.batch_rows(17) != in_order[17]).any()
+    assert (reseeded.order.step(17)[0] != in_order[17]).any()
 
 
 def test_micro_batches_times_accumulation_do_not_change_the_losses(config: TrainConfig) -> None:

@@ -119,12 +119,13 @@ def test_label_of_a_window_is_the_spend_of_its_horizon(task: SequenceTask, event
 
 
 def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(config: TrainConfig) -> None:
-    from training.loop import BUCKET_STEPS, start_run
+    from training.batch_order import BUCKET_STEPS
+    from training.loop import start_run
 
     run = start_run(config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100})
-    steps = [run.batch(step) for step in range(BUCKET_STEPS)]
+    steps = [run.order.step(step) for step in range(BUCKET_STEPS)]
     window = np.concatenate([rows for rows, _ in steps])
-    expected, epochs = run._stream(0, BUCKET_STEPS * 16)
+    expected, epochs = run.order._stream(0, BUCKET_STEPS * 16)
     assert sorted(window) == sorted(expected)
     assert sorted(np.concatenate([part for _, part in steps])) == sorted(epochs)
     padded = real = 0
@@ -134,7 +135,7 @@ def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(c
     assert 1 - real / padded < 0.10
     again = start_run(config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100})
     for step in (9, 2):
-        np.testing.assert_array_equal(again.batch(step)[0], steps[step][0])
+        np.testing.assert_array_equal(again.order.step(step)[0], steps[step][0])
 
 
 def test_validation_loss_falls_and_the_member_says_what_it_is(trained: Path, config: TrainConfig) -> None:

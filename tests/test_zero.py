@@ -19,7 +19,7 @@ def test_recipe_reaches_deepspeed() -> None:
         optimizer={"learning_rate": "2e-4", "warmup_share": 0.1, "final_share": 0.2, "clip_norm": 0.5,
                    "betas": [0.8, 0.9], "weight_decay": 0.3},
     )  # fmt: skip
-    found = zero_config(config, 200, bf16=True)
+    found = zero_config(config, 200, 2, bf16=True)
     assert found["train_batch_size"] == 48
     assert found["train_micro_batch_size_per_gpu"] == 8
     assert found["gradient_accumulation_steps"] == 3
@@ -38,7 +38,7 @@ def test_recipe_reaches_deepspeed() -> None:
 
 def test_offload_and_stage_3_reach_deepspeed() -> None:
     zero = {"stage": 3, "offload_optimizer": True, "offload_parameters": True}
-    found = zero_config(recipe(zero=zero, device="gpu"), 10, bf16=False)
+    found = zero_config(recipe(zero=zero, device="gpu"), 10, 2, bf16=False)
     assert found["zero_optimization"] == {
         "stage": 3,
         "offload_optimizer": {"device": "cpu", "pin_memory": True},
@@ -50,7 +50,7 @@ def test_offload_and_stage_3_reach_deepspeed() -> None:
 
 def test_short_runs_still_warm_up() -> None:
     """DeepSpeed divides by the logarithm of the warm-up steps: one of them would be a division by zero."""
-    scheduler = zero_config(recipe(), 3, bf16=False)["scheduler"]
+    scheduler = zero_config(recipe(), 3, 2, bf16=False)["scheduler"]
     assert isinstance(scheduler, dict) and scheduler["params"]["warmup_num_steps"] == 2
 
 

@@ -1,6 +1,9 @@
 """What a failed worker means: a mistake that ends the run in one line, or a loss that a new worker makes good."""
 
+import errno
 import logging
+import tempfile
+from pathlib import Path
 
 from ray.train import ControllerError, TrainingFailedError, UserCallback, WorkerGroupError
 
@@ -20,6 +23,20 @@ class StopAtMistakes(UserCallback):  # type: ignore[misc]
                 raise ControllerError(error)
         for rank, error in worker_exceptions.items():
             logger.warning("worker %d failed: %s", rank, _last_line(error))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether this is what Python, safetensors or torch make of a full disk; torch says no more than that it failed."""
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return full or any(words in str(error) for words in ("No space left on device", "PytorchStreamWriter failed"))
+
+
+def disk_full_line(output: str | Path) -> str:
+    """What to do about it."""
+    return (
+        f"no space is left on the disk of {output} or of {tempfile.gettempdir()}, where checkpoints are put together; "
+        "free some and start the same command again: it goes on from the last checkpoint"
+    )
 
 
 def failure_line(error: TrainingFailedError) -> str:

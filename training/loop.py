@@ -9,12 +9,14 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from functools import partial
 
 import deepspeed
 import numpy as np
 import torch
 import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
+from deepspeed.runtime.fp16.unfused_optimizer import FP16_UnfusedOptimizer
 from torch import Tensor, nn
 
 from lifecycle.folders import MANIFEST, new_folder
@@ -22,7 +24,10 @@ from lifecycle.jobs import start_logging
 from lifecycle.member import MEMBER_KIND
 from lifecycle.model import fast_dtype
 from lifecycle.value.ziln import expectation, ziln_loss
-from training.checkpoint import report_checkpoint, restore
+from training.batch_order import BatchOrder
+from training.checkpoint import find_checkpoint, gathered_state, report_checkpoint, restore
+from training.checkpoint_files import trim_progress
+from training.gathered_state import load_weights
 from training.recipe import PROGRESS_FILE, TrainConfig, member_content
 from training.sequence_task import SequenceTask
 from training.task import Task
@@ -31,7 +36,6 @@ from training.zero import zero_config
 
 logger = logging.getLogger(__name__)
 LOG_EVERY_SECONDS = 5.0
-BUCKET_STEPS = 16  # steps whose examples are sorted by length together
 
 Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
 
@@ -39,22 +43,27 @@ Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
 def train_worker(settings: dict[str, object]) -> None:
     """Entry point on each worker; `settings` is the recipe as JSON, which Ray hands over."""
     run = start_run(settings)
-    take_steps(run, restore(run.engine), report_checkpoint)
+    take_steps(run, partial(report_checkpoint, run.config))
     run.export(run.validate())
     if run.config.num_workers == 0:  # Ray would leave torch's group and let DeepSpeed keep it for the next run
         deepspeed.comm.destroy_process_group()
 
 
 def start_run(settings: dict[str, object]) -> "Run":
-    """The run of a recipe on this worker, before its first step."""
+    """The run of a recipe on this worker, at its newest checkpoint if there is one."""
     start_logging()
     quiet_libraries()
     config = TrainConfig.model_validate(settings)
     torch.manual_seed(config.seed)
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
     join_group(config)
-    task = _task(config)
-    return Run(config, start_engine(config, task), task)
+    task, checkpoint = _task(config), find_checkpoint(config.output)
+    state = gathered_state(config, checkpoint)
+    engine = start_engine(config, task, state)
+    step = restore(config, engine, checkpoint, state) if checkpoint else 0
+    if torch.distributed.get_rank() == 0:
+        trim_progress(config.output / PROGRESS_FILE, step)
+    return Run(config, engine, task, step)
 
 
 def _task(config: TrainConfig) -> Task:
@@ -69,10 +78,11 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
 
 
-def take_steps(run: "Run", step: int, report: Report) -> None:
-    """Train from `step` to the end; `report` gets engine, step and validation metrics at every checkpoint."""
+def take_steps(run: "Run", report: Report) -> None:
+    """Train to the end; `report` gets engine, step and validation metrics at every checkpoint."""
+    step = run.first_step
     if step:
-        log(f"resumed at step {step}")
+        log(f"resumed at step {step} with {run.num_workers} workers")
     while step < run.num_steps:
         run.take_step(step)
         step += 1
@@ -101,70 +111,39 @@ def log(message: str) -> None:
         logger.info(message)
 
 
-def start_engine(config: TrainConfig, task: Task) -> DeepSpeedEngine:
-    """The task's model under DeepSpeed."""
+def start_engine(config: TrainConfig, task: Task, state: dict[str, Tensor] | None = None) -> DeepSpeedEngine:
+    """The task's model under DeepSpeed, with the weights of a checkpoint's gathered `state`."""
     dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": fast_dtype(config.device)}[config.dtype]
     model, groups = task.new_model(dtype)
-    engine, *_ = deepspeed.initialize(
+    if state is not None:
+        load_weights(model, state)
+    num_steps, num_workers = config.num_steps(task.num_rows), torch.distributed.get_world_size()
+    engine, optimizer, *_ = deepspeed.initialize(
         model=model,
         model_parameters=groups,
-        config=zero_config(config, config.num_steps(task.num_rows), bf16=dtype == torch.bfloat16),
+        config=zero_config(config, num_steps, num_workers, bf16=dtype == torch.bfloat16),
     )
+    if isinstance(optimizer, FP16_UnfusedOptimizer):  # it has taken a step of zeros, which Adam would count
+        optimizer.optimizer.state.clear()
     return engine
 
 
 class Run:
     """One worker's share of a training run; owns the position in it and the progress file."""
 
-    def __init__(self, config: TrainConfig, engine: DeepSpeedEngine, task: Task) -> None:
-        self.config, self.engine, self.task = config, engine, task
+    def __init__(self, config: TrainConfig, engine: DeepSpeedEngine, task: Task, first_step: int) -> None:
+        self.config, self.engine, self.task, self.first_step = config, engine, task, first_step
         self.rank, self.num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
         self.num_steps = config.num_steps(task.num_rows)
         self.tokens_done, self.steps_done = 0, 0
         self.started_at = self.logged_at = time.monotonic()
         self.loss = math.nan
-        self.sorted_window, self.sorted_batches = -1, (np.empty(0), np.empty(0))
-
-    def batch_rows(self, step: int) -> np.ndarray:
-        """Positions of the examples of one optimiser step, shape (global_batch,), the same on every worker."""
-        return self.batch(step)[0]
-
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and their epochs of one optimiser step, each of shape (global_batch,), the same on every worker.
-
-        Examples that differ in length are sorted over BUCKET_STEPS steps, so that those of one forward pass, on all
-        workers, are of similar length; which passes make a step is drawn at random again.
-        """
-        size = self.config.global_batch
-        if not self.task.varies_in_length:
-            return self._stream(step * size, size)
-        window, place = divmod(step, BUCKET_STEPS)
-        if self.sorted_window != window:
-            self.sorted_window, self.sorted_batches = window, self._sort(window)
-        rows, epochs = self.sorted_batches
-        return rows[place], epochs[place]
-
-    def _sort(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and epochs of BUCKET_STEPS steps, each of shape (steps, global_batch)."""
-        size = self.config.global_batch
-        rows, epochs = self._stream(window * BUCKET_STEPS * size, BUCKET_STEPS * size)
-        order = np.argsort(self.task.lengths(rows, epochs), kind="stable")
-        passes = order.reshape(-1, self.config.micro_batch * self.num_workers)
-        shuffled = np.random.default_rng([self.config.seed, window, 2]).permutation(passes).reshape(BUCKET_STEPS, size)
-        return rows[shuffled], epochs[shuffled]
-
-    def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and epochs from a place in the endless stream of epochs, each a permutation of all rows."""
-        num_rows = self.task.num_rows
-        epochs = np.arange(first, first + count) // num_rows
-        orders = [np.random.default_rng([self.config.seed, epoch]).permutation(num_rows) for epoch in np.unique(epochs)]
-        start = first - int(epochs[0]) * num_rows
-        return np.concatenate(orders)[start : start + count], epochs
+        self.order = BatchOrder(config, task)
 
     def take_step(self, step: int) -> None:
         """One optimiser step: this worker's micro-batches of the global batch."""
-        shape = self.config.accumulation, self.config.micro_batch
-        rows, epochs = (part[self.rank :: self.num_workers].reshape(shape) for part in self.batch(step))
+        width = self.config.micro_batch
+        rows, epochs = (part.reshape(-1, width)[self.rank :: self.num_workers] for part in self.order.step(step))
         losses = []
         for micro_rows, micro_epochs in zip(rows, epochs, strict=True):
             loss, num_tokens = self.task.loss(self.engine, micro_rows, micro_epochs)

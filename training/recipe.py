@@ -15,7 +15,7 @@ from training.splits import LEAVE_ONE_OUT
 
 PROGRESS_FILE = "progress.jsonl"
 PATHS = {"data", "examples", "base_model", "output"}
-FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints"}
+FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints", "min_workers"}
 
 
 class OptimizerSettings(Config):
@@ -75,6 +75,7 @@ class TrainConfig(Config):
     max_failures: int = Field(3, ge=0)  # lost workers, or starts that failed, before the run gives up
     start_timeout_seconds: int = Field(180, ge=10)
     num_workers: int = Field(2, ge=0)  # 0: one, inside the driver, without checkpoints (tests, short trials)
+    min_workers: int | None = Field(None, ge=1)  # go on with so few where nodes are lost; None: wait for others
     cpus_per_worker: float = Field(1.0, gt=0)
     device: Literal["cpu", "gpu"] = "cpu"
     seed: int = 0
@@ -87,9 +88,19 @@ class TrainConfig(Config):
         return DecoderSettings(self.base_model, self.num_layers, self.attention, self.max_tokens)
 
     @property
-    def accumulation(self) -> int:
-        """Forward passes of each worker per optimiser step."""
-        return self.global_batch // (self.micro_batch * max(self.num_workers, 1))
+    def gathered_checkpoints(self) -> bool:
+        """Whether checkpoints hold whole tensors, which any number of workers can load, or DeepSpeed's shards."""
+        return self.encoder == "sequence" or self.lora is not None
+
+    def accumulation(self, num_workers: int) -> int:
+        """Forward passes of each of so many workers per optimiser step; ValueError where they do not divide it."""
+        per_pass = self.micro_batch * num_workers
+        if self.global_batch % per_pass:
+            raise ValueError(
+                f"global_batch is {self.global_batch}; it must be a multiple of micro_batch x num_workers = "
+                f"{self.micro_batch} x {num_workers} = {per_pass}"
+            )
+        return self.global_batch // per_pass
 
     @model_validator(mode="after")
     def _text_needs_a_base_model(self) -> "TrainConfig":
@@ -99,11 +110,13 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _batch_divides(self) -> "TrainConfig":
-        per_pass = self.micro_batch * max(self.num_workers, 1)
-        if self.global_batch % per_pass:
-            raise ValueError(
-                f"global_batch is {self.global_batch}; it must be a multiple of micro_batch x num_workers = {per_pass}"
-            )
+        self.accumulation(max(self.num_workers, 1))
+        if self.min_workers is not None:
+            self.accumulation(self.min_workers)
+            if self.min_workers > self.num_workers:
+                raise ValueError(
+                    f"min_workers is {self.min_workers}, more than num_workers, which is {self.num_workers}"
+                )
         return self
 
     def num_steps(self, num_rows: int) -> int:

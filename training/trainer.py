@@ -14,8 +14,10 @@ from ray.train import (
     UserCallback,
 )
 from ray.train.torch import TorchConfig, TorchTrainer
+from safetensors import SafetensorError
 
-from training.failures import StopAtMistakes, failure_line
+from training.checkpoint_files import RAY_FOLDER, tidy_checkpoints
+from training.failures import StopAtMistakes, disk_full_line, failure_line, is_disk_full
 from training.ray_start import require_resources, start_ray
 from training.recipe import PATHS, TrainConfig
 
@@ -23,7 +25,8 @@ from training.recipe import PATHS, TrainConfig
 def train_on_worker(settings: dict[str, object]) -> None:
     """Runs in each worker: sets what DeepSpeed reads from the environment, then imports it.
 
-    Raises ValueError without its traceback, which Ray would print once per worker.
+    Raises ValueError without its traceback, which Ray would print once per worker; a full disk is one too, since new
+    workers would only find it full again.
     """
     from training.zero import build_cpu_op, set_environment
 
@@ -37,22 +40,31 @@ def train_on_worker(settings: dict[str, object]) -> None:
         train_worker(settings)
     except ValueError as error:
         raise error.with_traceback(None) from None
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if is_disk_full(error):
+            raise ValueError(disk_full_line(str(settings["output"]))) from None
+        raise
 
 
 def fit(config: TrainConfig) -> None:
     """Run the recipe's workers to the end. Lost workers are replaced and go on from the last checkpoint.
 
-    Raises ValueError where the cluster is too small, where a worker found a mistake in the recipe or its inputs, and
-    where workers were lost or did not start more than `max_failures` times.
+    Where nodes are lost and the recipe says `min_workers`, Ray Train goes on with as many workers as there is room for,
+    and with all of them again once there is.
+
+    Raises ValueError where the cluster is too small, where a worker found a mistake in the recipe or its inputs, where
+    the disk is full, and where workers were lost or did not start more than `max_failures` times.
     """
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
+    tidy_checkpoints(config.output)
     if config.num_workers:
         start_ray()
-        require_resources(config.num_workers, config.cpus_per_worker, config.device)
+        require_resources(config.min_workers or config.num_workers, config.cpus_per_worker, config.device)
     try:
         build_trainer(config, train_on_worker).fit()
     except TrainingFailedError as error:
-        raise ValueError(failure_line(error)) from error
+        line = disk_full_line(config.output) if is_disk_full(error) else failure_line(error)
+        raise ValueError(line) from error
 
 
 def build_trainer(
@@ -63,16 +75,17 @@ def build_trainer(
     for name in PATHS:  # workers have another working folder
         if settings[name] is not None:
             settings[name] = str(Path(settings[name]).absolute())
+    num_workers = config.num_workers if config.min_workers is None else (config.min_workers, config.num_workers)
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.device == "gpu" else {})
     return TorchTrainer(
         worker,
         train_loop_config=settings,
         torch_config=TorchConfig(backend="nccl" if config.device == "gpu" else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=config.num_workers, use_gpu=config.device == "gpu", resources_per_worker=resources
+            num_workers=num_workers, use_gpu=config.device == "gpu", resources_per_worker=resources
         ),
         run_config=RunConfig(
-            name="ray",
+            name=RAY_FOLDER,
             storage_path=str(config.output.absolute()),
             failure_config=FailureConfig(
                 max_failures=config.max_failures, controller_failure_limit=config.max_failures

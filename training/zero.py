@@ -12,8 +12,8 @@ OP_FOLDER = "deepspeed_shm_comm"
 BUILD_DEADLINE_SECONDS = 300
 
 
-def zero_config(config: TrainConfig, num_steps: int, *, bf16: bool) -> dict[str, object]:
-    """DeepSpeed's dictionary for a run of `num_steps` optimiser steps."""
+def zero_config(config: TrainConfig, num_steps: int, num_workers: int, *, bf16: bool) -> dict[str, object]:
+    """DeepSpeed's dictionary for a run of `num_steps` optimiser steps on `num_workers` workers."""
     optimizer = config.optimizer
     zero: dict[str, object] = {"stage": config.zero.stage}
     if config.zero.offload_optimizer:
@@ -25,7 +25,7 @@ def zero_config(config: TrainConfig, num_steps: int, *, bf16: bool) -> dict[str,
     return {
         "train_batch_size": config.global_batch,
         "train_micro_batch_size_per_gpu": config.micro_batch,
-        "gradient_accumulation_steps": config.accumulation,
+        "gradient_accumulation_steps": config.accumulation(num_workers),
         "gradient_clipping": optimizer.clip_norm,
         "bf16": {"enabled": bf16},
         "zero_optimization": zero,

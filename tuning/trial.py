@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 from ray import tune
@@ -33,7 +34,7 @@ def train_here(recipe: TrainConfig) -> None:
     shutil.rmtree(recipe.output, ignore_errors=True)
     claim_trial(recipe)
     run = start_run(recipe.model_dump(mode="json"))
-    take_steps(run, 0, lambda _, step, metrics: tune.report(metrics | {"step": step}))
+    take_steps(run, lambda _, step, metrics: tune.report(metrics | {"step": step}))
 
 
 def train_on_workers(recipe: TrainConfig) -> None:
@@ -53,11 +54,11 @@ def trial_on_worker(settings: Tree) -> None:
     set_environment(device)
     if device == "cpu":
         build_cpu_op()
-    from training.checkpoint import report_checkpoint, restore
+    from training.checkpoint import report_checkpoint
     from training.loop import start_run, take_steps
 
     run = start_run(settings)
-    take_steps(run, restore(run.engine), report_checkpoint)
+    take_steps(run, partial(report_checkpoint, run.config))
 
 
 def claim_trial(recipe: TrainConfig) -> None:

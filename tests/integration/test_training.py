@@ -1,12 +1,10 @@
 """Real Ray Train, DeepSpeed and two workers: they give what one process gives, also when killed on the way."""
 
+import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +13,25 @@ import psutil
 import pytest
 import ray
 import torch
-import yaml
 
-from lifecycle.member import read_member
-from lifecycle.model import load_tokenizer, load_value_model, pad_tokens
-from tests.conftest import TinyShop, decoder
+from tests.conftest import TinyShop
+from tests.integration.runs import (
+    CHECKPOINT_STEPS,
+    LONG_STEPS,
+    finish,
+    last_step,
+    logits_of,
+    metrics_of,
+    resumed_steps,
+    start,
+    wait_for_step,
+    write_recipe,
+)
+from training.checkpoint_files import SNAPSHOT
 
 pytestmark = pytest.mark.integration
-REPOSITORY = Path(__file__).parents[2]
 NUM_CPUS = 5
-LONG_STEPS = 200
+SHORT = ("max_steps=8", "checkpoint_every_steps=2")
 
 
 @pytest.fixture(scope="module")
@@ -38,44 +45,7 @@ def cluster() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training recipe of the tiny shop; every run gives its own output."""
-    path = tmp_path_factory.mktemp("recipe") / "text.yaml"
-    fields = {
-        "data": str(tiny_shop.data), "examples": str(tiny_shop.examples), "base_model": str(tiny_base_model),
-        "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
-        "zero": {"stage": 2}, "global_batch": 8, "micro_batch": 4, "epochs": 20, "max_steps": LONG_STEPS,
-        "validation_rows": 16, "checkpoint_every_steps": 20, "num_workers": 2, "output": "given per run",
-    }  # fmt: skip
-    path.write_text(yaml.safe_dump(fields))
-    return path
-
-
-def start(recipe: Path, address: str | None, *overrides: str) -> subprocess.Popen[str]:
-    """`python -m training.run` as a user would start it, on the cluster at `address`."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    environment |= {"RAY_ADDRESS": address, "RAY_AUTH_MODE": "token"} if address else {}
-    return subprocess.Popen(
-        [sys.executable, "-m", "training.run", "--config", str(recipe), *overrides],
-        cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
-def finish(process: subprocess.Popen[str], status: int = 0) -> str:
-    """The output of a process that ends with the given status."""
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == status, output[-5000:]
-    return output
-
-
-def wait_for_step(output: Path, step: int) -> None:
-    """Until progress.jsonl tells of `step` or a later one."""
-    give_up_at = time.monotonic() + 150
-    path = output / "progress.jsonl"
-    while time.monotonic() < give_up_at:
-        lines = path.read_text().splitlines() if path.exists() else []
-        if lines and json.loads(lines[-1])["step"] >= step:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"no step {step} in {path}")
+    return write_recipe(tmp_path_factory.mktemp("recipe") / "text.yaml", tiny_shop, tiny_base_model)
 
 
 def worker_processes() -> list[psutil.Process]:
@@ -84,76 +54,123 @@ def worker_processes() -> list[psutil.Process]:
     return [child for child in children if "RayTrainWorker" in " ".join(child.cmdline())]
 
 
-def metrics_of(output: Path) -> dict[str, float]:
-    """Final metrics of a finished run whose member verifies."""
-    metrics = read_member(output / "member")["metrics"]
-    assert isinstance(metrics, dict)
-    return metrics
-
-
-def logits_of(output: Path, base_model: Path, prompts: list[str]) -> torch.Tensor:
-    """What the member predicts."""
-    model, _ = load_value_model(output / "member", decoder(base_model), torch.float32)
-    tokenizer = load_tokenizer(base_model)
-    with torch.inference_mode():
-        return model(*pad_tokens(tokenizer(prompts)["input_ids"], tokenizer.pad_token_id))
-
-
 @pytest.fixture(scope="module")
-def alone(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """Outputs of runs by one process without a cluster, by number of steps: what all others must come to."""
+def alone(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Outputs of a short and a long run by one process without a cluster: what all others must come to."""
     folder = tmp_path_factory.mktemp("alone")
-    outputs = {steps: folder / str(steps) for steps in (8, LONG_STEPS)}
-    running = [start(recipe, None, "num_workers=0", f"max_steps={n}", f"output={o}") for n, o in outputs.items()]
+    outputs = {"short": folder / "short", "long": folder / "long"}
+    running = [start(recipe, None, "num_workers=0", f"output={outputs['long']}")]
+    running.append(start(recipe, None, "num_workers=0", f"output={outputs['short']}", *SHORT))
     for process in running:
         finish(process)
     return outputs
 
 
-def test_two_workers_under_zero_stages_0_and_3_equal_one_process(
-    cluster: str, recipe: Path, alone: dict[int, Path], tiny_base_model: Path, tmp_path: Path
+def loss_curve(output: Path) -> dict[int, float]:
+    """Training loss by step."""
+    lines = [json.loads(line) for line in (output / "progress.jsonl").read_text().splitlines()]
+    return {line["step"]: line["loss"] for line in lines}
+
+
+def test_two_workers_under_every_zero_stage_equal_one_process(
+    cluster: str, recipe: Path, alone: dict[str, Path], tiny_base_model: Path, tmp_path: Path
 ) -> None:
     prompts = ["Spend week,month,quarter,half year:1,2,3,4", "Orders month"]
-    expected, logits = metrics_of(alone[8]), logits_of(alone[8], tiny_base_model, prompts)
-    running = {
-        s: start(recipe, cluster, f"zero.stage={s}", "max_steps=8", f"output={tmp_path / str(s)}") for s in (0, 3)
-    }
-    for stage, process in running.items():
-        log = finish(process)
-        assert "step 8/8, loss" in log and "tokens/s, ETA 0 s" in log
-        assert "FutureWarning" not in log and "built successfully" not in log
-        assert metrics_of(tmp_path / str(stage)) == pytest.approx(expected, rel=1e-3)
-        found = logits_of(tmp_path / str(stage), tiny_base_model, prompts)
-        torch.testing.assert_close(found, logits, rtol=1e-3, atol=1e-3)
+    expected, logits = metrics_of(alone["short"]), logits_of(alone["short"], tiny_base_model, prompts)
+    curve = loss_curve(alone["short"])
+    assert {2, 4, 6, 8} <= set(curve) and len(set(curve.values())) == len(curve)
+    for stages in ((0, 1), (2, 3)):
+        outputs = {stage: tmp_path / str(stage) for stage in stages}
+        running = {s: start(recipe, cluster, f"zero.stage={s}", f"output={o}", *SHORT) for s, o in outputs.items()}
+        for stage, process in running.items():
+            log = finish(process)
+            assert "step 8/8, loss" in log and "tokens/s, ETA 0 s" in log
+            assert "FutureWarning" not in log and "built successfully" not in log
+            assert loss_curve(outputs[stage]) == pytest.approx(curve, rel=1e-3)
+            assert metrics_of(outputs[stage]) == pytest.approx(expected, rel=1e-3)
+            found = logits_of(outputs[stage], tiny_base_model, prompts)
+            torch.testing.assert_close(found, logits, rtol=1e-3, atol=1e-3)
 
 
 def test_killed_worker_is_replaced_and_the_run_goes_on_by_itself(
-    cluster: str, recipe: Path, alone: dict[int, Path], tmp_path: Path
+    cluster: str, recipe: Path, alone: dict[str, Path], tmp_path: Path
 ) -> None:
     process = start(recipe, cluster, f"output={tmp_path}")
     wait_for_step(tmp_path, 80)
     workers = worker_processes()
     assert len(workers) == 2
     workers[1].send_signal(signal.SIGKILL)
+    killed_at = last_step(tmp_path)
     log = finish(process)
-    resumed = [int(step) for step in re.findall(r"resumed at step (\d+)", log)]
-    assert len(resumed) == 1 and 0 < resumed[0] < LONG_STEPS and resumed[0] % 20 == 0
+    [(step, num_workers)] = resumed_steps(log)
+    assert killed_at - CHECKPOINT_STEPS <= step < LONG_STEPS and num_workers == 2
     assert re.search(r"worker \d failed: ", log)
-    assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone[LONG_STEPS]), rel=0.02)
+    assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
 
 
 def test_killed_driver_resumes_with_the_same_command(
-    cluster: str, recipe: Path, alone: dict[int, Path], tmp_path: Path
+    cluster: str, recipe: Path, alone: dict[str, Path], tmp_path: Path
 ) -> None:
     process = start(recipe, cluster, f"output={tmp_path}")
     wait_for_step(tmp_path, 80)
     process.kill()
     process.communicate()
+    killed_at = last_step(tmp_path)
     assert not (tmp_path / "member").exists()
     log = finish(start(recipe, cluster, f"output={tmp_path}"))
-    resumed = [int(step) for step in re.findall(r"resumed at step (\d+)", log)]
-    assert len(resumed) == 1 and 0 < resumed[0] < LONG_STEPS
-    assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone[LONG_STEPS]), rel=0.02)
+    [(step, _)] = resumed_steps(log)
+    assert killed_at - CHECKPOINT_STEPS <= step < LONG_STEPS
+    assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
+    steps = list(loss_curve(tmp_path))
+    assert steps == sorted(steps), "what was done twice stands there once"
+
+
+def test_truncated_checkpoint_and_half_written_list_are_passed_over(
+    cluster: str, recipe: Path, alone: dict[str, Path], tmp_path: Path
+) -> None:
+    process = start(recipe, cluster, f"output={tmp_path}")
+    wait_for_step(tmp_path, 80)
+    process.kill()
+    process.communicate()
+    older, newest = sorted((tmp_path / "ray").glob("checkpoint_*/"))[-2:]
+    step = json.loads((older / "part-0.json").read_text())["step"]
+    state, snapshot = newest / "state.safetensors", tmp_path / "ray" / SNAPSHOT
+    for path in (state, snapshot):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    log = finish(start(recipe, cluster, f"output={tmp_path}"))
+    assert "is damaged or names checkpoints that are gone; it is put aside" in log
+    assert re.search(r"checkpoint .* was not finished and is removed: state.safetensors is not the file", log)
+    assert resumed_steps(log) == [(step, 2)]
+    assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of a few megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("mounting a file system needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_full_disk_ends_the_run_and_with_room_again_it_goes_on(
+    cluster: str, recipe: Path, alone: dict[str, Path], small_disk: Path
+) -> None:
+    output, filler = small_disk / "text", small_disk / "filler"
+    process = start(recipe, cluster, f"output={output}")
+    wait_for_step(output, 60)
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    log = finish(process, status=1)
+    assert re.search(r"^training.run: no space is left on the disk of .*: it goes on from the last", log, re.MULTILINE)
+    filler.unlink()
+    log = finish(start(recipe, cluster, f"output={output}"))
+    [(step, _)] = resumed_steps(log)
+    assert 40 <= step < LONG_STEPS
+    assert metrics_of(output) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
 
 
 def test_more_workers_than_the_cluster_has_are_refused_before_anything_starts(

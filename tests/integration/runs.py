@@ -1,0 +1,86 @@
+"""Training runs as a user starts them, and what they leave."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+import yaml
+
+from lifecycle.member import read_member
+from lifecycle.model import load_tokenizer, load_value_model, pad_tokens
+from tests.conftest import TinyShop, decoder
+
+REPOSITORY = Path(__file__).parents[2]
+LONG_STEPS = 200
+CHECKPOINT_STEPS = 20
+
+
+def write_recipe(path: Path, shop: TinyShop, base_model: Path) -> Path:
+    """A training recipe of the tiny shop; every run gives its own output."""
+    fields = {
+        "data": str(shop.data), "examples": str(shop.examples), "base_model": str(base_model),
+        "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
+        "zero": {"stage": 2}, "global_batch": 8, "micro_batch": 4, "epochs": 20, "max_steps": LONG_STEPS,
+        "validation_rows": 16, "checkpoint_every_steps": CHECKPOINT_STEPS, "num_workers": 2, "output": "given per run",
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def start(recipe: Path, address: str | None, *overrides: str) -> subprocess.Popen[str]:
+    """`python -m training.run` as a user would start it, on the cluster at `address`."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    environment |= (
+        {"RAY_ADDRESS": address, "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")} if address else {}
+    )
+    return subprocess.Popen(
+        [sys.executable, "-m", "training.run", "--config", str(recipe), *overrides],
+        cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str], status: int = 0) -> str:
+    """The output of a process that ends with the given status."""
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == status, output[-5000:]
+    return output
+
+
+def wait_for_step(output: Path, step: int) -> None:
+    """Until progress.jsonl tells of `step` or a later one."""
+    give_up_at = time.monotonic() + 150
+    while last_step(output) < step:
+        assert time.monotonic() < give_up_at, f"no step {step} in {output}"
+        time.sleep(0.05)
+
+
+def metrics_of(output: Path) -> dict[str, float]:
+    """Final metrics of a finished run whose member verifies."""
+    metrics = read_member(output / "member")["metrics"]
+    assert isinstance(metrics, dict)
+    return metrics
+
+
+def logits_of(output: Path, base_model: Path, prompts: list[str]) -> torch.Tensor:
+    """What the member predicts."""
+    model, _ = load_value_model(output / "member", decoder(base_model), torch.float32)
+    tokenizer = load_tokenizer(base_model)
+    with torch.inference_mode():
+        return model(*pad_tokens(tokenizer(prompts)["input_ids"], tokenizer.pad_token_id))
+
+
+def last_step(output: Path) -> int:
+    """The step that progress.jsonl told of last; 0 before the first."""
+    path = output / "progress.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return int(json.loads(lines[-1])["step"]) if lines else 0
+
+
+def resumed_steps(log: str) -> list[tuple[int, int]]:
+    """At which steps the run went on, each time with how many workers."""
+    return [(int(step), int(workers)) for step, workers in re.findall(r"resumed at step (\d+) with (\d+) worker", log)]
