@@ -89,7 +89,9 @@ def take_steps(run: "Run", report: Report) -> None:
         if step % run.config.checkpoint_every_steps == 0 or step == run.num_steps:
             metrics = run.validate()
             run.write_progress(step, metrics)
+            started_at = time.monotonic()
             report(run.engine, step, metrics)
+            run.checkpoint_seconds += time.monotonic() - started_at
 
 
 def join_group(config: TrainConfig) -> None:
@@ -137,7 +139,7 @@ class Run:
         self.num_steps = config.num_steps(task.num_rows)
         self.tokens_done, self.steps_done = 0, 0
         self.started_at = self.logged_at = time.monotonic()
-        self.loss = math.nan
+        self.checkpoint_seconds, self.loss = 0.0, math.nan
         self.order = BatchOrder(config, task)
 
     def take_step(self, step: int) -> None:
@@ -169,7 +171,8 @@ class Run:
         seconds = time.monotonic() - self.started_at
         eta = seconds / max(self.steps_done, 1) * (self.num_steps - step)
         speed = self.tokens_done / seconds
-        line = {"step": step, "loss": self.loss, "tokens_per_second": speed, "eta_seconds": eta, **metrics}
+        line = {"step": step, "loss": self.loss, "tokens_per_second": speed, "eta_seconds": eta, "seconds": seconds,
+                "checkpoint_seconds": self.checkpoint_seconds, **metrics}  # fmt: skip
         with (self.config.output / PROGRESS_FILE).open("a") as file:
             file.write(json.dumps(line) + "\n")
         extra = "".join(f", {name} {value:.4g}" for name, value in metrics.items())

@@ -1,0 +1,79 @@
+"""All measured numbers beside their targets: `python -m benchmarks.table` writes docs/results.md.
+
+What was not measured yet stands there as such, and so does a missed target.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.evidence import RESULTS
+
+TABLE = Path(__file__).parents[1] / "docs" / "results.md"
+HEAD = """# Results
+
+Written by `python -m benchmarks.table` from `benchmarks/results/`, where commit, machine, versions, seeds and the
+SHA-256 of the data stand beside each number. Ratios come from one run, medians of several.
+
+| what | measured | target | | command |
+|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A number of a results file, and from where to where it should lie."""
+
+    what: str
+    file: str
+    key: str
+    low: float | str | None = None  # a number, or the key of one in the same file
+    high: float | str | None = None
+
+
+LINES = [
+    Line("text LoRA training, tokens/s over a plain Trainer's", "training_speed", "ratio_to_plain_trainer", low=3),
+    Line("its share of the machine's bf16 matmul peak", "training_speed", "matmul_share", low=0.6),
+    Line("its validation loss after as many examples", "training_speed", "val_loss_ours", high="val_loss_plain"),
+    Line("two Ray workers' tokens/s over one process with two threads", "worker_scaling",
+         "two_workers_over_one_process", low=0.9),
+    Line("seconds from command to first step", "worker_scaling", "startup_seconds", high=25),
+    Line("share of training time spent on checkpoints", "worker_scaling", "checkpoint_share", high=0.05),
+    Line("sequence encoder on the Journey, seconds to its best validation", "sequence_training",
+         "seconds_to_best_validation", high=300),
+    Line("its padding, share of positions", "sequence_training", "padding_share", high=0.1),
+    Line("ingest of 1.47 M lines over a plain polars script", "ingest_speed", "ratio_to_polars"),
+    Line("ingest of 10 M lines, peak GiB", "ingest_speed", "peak_rss_gib_10m"),
+    Line("champion's MAE, The Complete Journey", "value_accuracy-journey", "mae"),
+    Line("champion's Gini, The Complete Journey", "value_accuracy-journey", "gini"),
+    Line("champion's MAE, CDNOW", "value_accuracy-cdnow", "mae"),
+    Line("champion's Gini, CDNOW", "value_accuracy-cdnow", "gini"),
+]  # fmt: skip
+
+
+def main() -> None:
+    """Write the table."""
+    TABLE.write_text(HEAD + "".join(f"{row(line)}\n" for line in LINES))
+
+
+def row(line: Line) -> str:
+    """One row of the table."""
+    path = RESULTS / f"{line.file}.json"
+    if not path.exists():
+        return f"| {line.what} | not measured yet | | | `python -m benchmarks.{line.file}` |"
+    result = json.loads(path.read_text())
+    value = float(result[line.key])
+    low, high = (result[bound] if isinstance(bound, str) else bound for bound in (line.low, line.high))
+    met = (low is None or value >= low) and (high is None or value <= high)
+    target = "" if low is None else f"at least {low:.3g}"
+    target = target if high is None else f"at most {high:.3g}"
+    return f"| {line.what} | {value:.3g} | {target} | {verdict(target, met=met)} | `{result['command']}` |"
+
+
+def verdict(target: str, *, met: bool) -> str:
+    """Nothing where there is no target."""
+    return ("met" if met else "missed") if target else ""
+
+
+if __name__ == "__main__":
+    main()
