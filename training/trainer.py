@@ -1,6 +1,8 @@
 """Ray Train around the training loop: workers, their failures, and where checkpoints are kept."""
 
+import logging
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from training.checkpoint_files import RAY_FOLDER, tidy_checkpoints
 from training.failures import StopAtMistakes, disk_full_line, failure_line, is_disk_full
 from training.ray_start import require_resources, start_ray
 from training.recipe import PATHS, TrainConfig
+
+logger = logging.getLogger(__name__)
+SECONDS_BETWEEN_WARNINGS = 30.0
 
 
 def train_on_worker(settings: dict[str, object]) -> None:
@@ -60,11 +65,25 @@ def fit(config: TrainConfig) -> None:
     if config.num_workers:
         start_ray()
         require_resources(config.min_workers or config.num_workers, config.cpus_per_worker, config.device)
+    done = threading.Event()
+    if config.num_workers:
+        threading.Thread(target=_tell_of_missing_nodes, args=(config, done), daemon=True).start()
     try:
         build_trainer(config, train_on_worker).fit()
     except TrainingFailedError as error:
         line = disk_full_line(config.output) if is_disk_full(error) else failure_line(error)
         raise ValueError(line) from error
+    finally:
+        done.set()
+
+
+def _tell_of_missing_nodes(config: TrainConfig, done: threading.Event) -> None:
+    """Log, while a run waits for nodes in place of lost ones, that it does; Ray Train says nothing."""
+    while not done.wait(SECONDS_BETWEEN_WARNINGS):
+        try:
+            require_resources(config.min_workers or config.num_workers, config.cpus_per_worker, config.device)
+        except ValueError as error:
+            logger.warning("waiting for nodes: %s", error)
 
 
 def build_trainer(
