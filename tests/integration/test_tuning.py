@@ -98,3 +98,23 @@ def test_killed_search_resumes_and_its_best_recipe_trains(
     assert "complete already" in finish(start("tuning.run", recipe))
     finish(start("training.run", search / "best.yaml", "max_steps=1", f"output={tmp_path / 'trained'}"))
     assert (tmp_path / "trained" / "member" / "manifest.json").is_file()
+
+
+def test_search_covers_the_sequence_encoder(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> None:
+    space = {"optimizer.learning_rate": {"loguniform": [1e-3, 1e-2]}, "sequence.hidden_size": {"choice": [16, 32]}}
+    overrides = {"max_steps": 20, "checkpoint_every_steps": 10}
+    recipe = write_recipes(
+        tmp_path, tiny_shop, tiny_base_model, space=space, overrides=overrides, num_trials=2, max_concurrent_trials=2
+    )
+    base = yaml.safe_load((tmp_path / "base.yaml").read_text())
+    for text_only in ("base_model", "lora", "max_tokens", "attention"):
+        del base[text_only]
+    sequence = {"encoder": "sequence", "sequence": {"num_layers": 1, "num_heads": 2, "max_events": 48}}
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(base | sequence))
+    finish(start("tuning.run", recipe))
+    trials = pl.read_parquet(tmp_path / "search" / "trials.parquet")
+    assert trials.height == 2 and set(trials["sequence.hidden_size"]) <= {16, 32}
+    best = TrainConfig.load(tmp_path / "search" / "best.yaml")
+    completed = trials.filter(pl.col("status") == "completed").sort("val_rmse")
+    assert best.sequence.hidden_size == completed["sequence.hidden_size"][0]
+    assert best.encoder == "sequence" and best.optimizer.learning_rate == completed["optimizer.learning_rate"][0]
