@@ -9,9 +9,11 @@ import torch
 from transformers import GPT2Config, GPT2Model
 
 from lifecycle.lora import LoraSettings
+from lifecycle.member import DecoderSettings
 from lifecycle.model import (
     TextValueModel,
     ValueHead,
+    attention_of,
     last_hidden,
     load_decoder,
     load_tokenizer,
@@ -64,6 +66,32 @@ def test_padding_does_not_change_logits(tiny_base_model: Path, attention: str) -
         alone = torch.cat([model(*batch(tiny_base_model, [prompt])) for prompt in PROMPTS])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
     assert together[:, 1].std() > 1e-3  # the prompts do differ
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "dtype", "flash", "found"),
+    [
+        ("auto", "cpu", torch.bfloat16, True, "eager"),
+        ("auto", "cpu", torch.float32, False, "eager"),
+        ("auto", "gpu", torch.bfloat16, True, "flash_attention_2"),
+        ("auto", "gpu", torch.float16, True, "flash_attention_2"),
+        ("auto", "gpu", torch.float32, True, "sdpa"),
+        ("auto", "gpu", torch.bfloat16, False, "sdpa"),
+        ("sdpa", "cpu", torch.bfloat16, True, "sdpa"),
+        ("eager", "gpu", torch.bfloat16, True, "eager"),
+    ],
+)
+def test_attention_follows_device_dtype_and_packages_unless_it_is_given(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, device: str, dtype: torch.dtype, flash: bool, found: str
+) -> None:
+    monkeypatch.setattr("lifecycle.model.is_flash_attn_2_available", lambda: flash)  # needs a GPU to be true
+    assert attention_of(DecoderSettings("base", None, wanted, 320, device), dtype) == found
+
+
+def test_decoder_is_loaded_with_the_attention_of_its_device(tiny_base_model: Path) -> None:
+    for wanted, found in (("auto", "eager"), ("sdpa", "sdpa")):
+        settings = DecoderSettings(tiny_base_model, None, wanted, 320)
+        assert load_decoder(settings, torch.bfloat16).config._attn_implementation == found
 
 
 def test_head_reads_the_last_real_token(tiny_base_model: Path) -> None:
