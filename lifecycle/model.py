@@ -58,10 +58,16 @@ def load_tokenizer(base_model: str | Path) -> PreTrainedTokenizerBase:
 
 
 def architecture(settings: DecoderSettings) -> PreTrainedConfig:
-    """The base model's configuration with as many layers as the settings keep; ValueError where it has fewer."""
+    """The base model's configuration with as many layers as the settings keep; ValueError where it has fewer.
+
+    Dropout of its own, which GPT-2 has, is off: what a run does stands in its recipe, which has `lora.dropout`.
+    """
     config = AutoConfig.from_pretrained(settings.base_model)
     total = config.num_hidden_layers
     config.num_hidden_layers = settings.num_layers or total
+    for name, value in config.to_dict().items():
+        if "drop" in name and isinstance(value, float):
+            setattr(config, name, 0.0)
     if config.num_hidden_layers > total:
         raise ValueError(f"num_layers is {settings.num_layers}; base model {settings.base_model} has {total} layers")
     return config
@@ -125,10 +131,10 @@ def _layer_number(module_name: str) -> int:
 
 
 def new_value_model(settings: DecoderSettings, lora: LoraSettings | None, dtype: torch.dtype) -> TextValueModel:
-    """A base model ready to be fine-tuned; all weights are trainable where `lora` is None."""
+    """A base model in training mode; all weights are trainable where `lora` is None."""
     decoder = load_decoder(settings, dtype)
     head = ValueHead(decoder.config.hidden_size)
-    return TextValueModel(decoder if lora is None else with_lora(decoder, lora), head)
+    return TextValueModel(decoder if lora is None else with_lora(decoder, lora), head).train()
 
 
 def trained_state(model: TextValueModel) -> dict[str, Tensor]:

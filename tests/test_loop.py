@@ -80,6 +80,19 @@ def test_micro_batches_times_accumulation_do_not_change_the_losses(config: Train
     np.testing.assert_allclose(losses[1], losses[4], rtol=1e-4)
 
 
+def test_gradient_checkpointing_recomputes_every_layer_from_the_first_step(config: TrainConfig) -> None:
+    from training.loop import start_run
+
+    settings = config.model_dump(mode="json") | {"global_batch": 4}
+    calls: dict[bool, list[int]] = {False: [], True: []}
+    for checkpointing, called in calls.items():
+        run = start_run(settings | {"gradient_checkpointing": checkpointing})
+        for number, layer in enumerate(run.engine.module.decoder.base_model.model.layers):
+            layer.register_forward_pre_hook(lambda *_, number=number, called=called: called.append(number))
+        run.take_step(0)
+    assert calls == {False: [0, 1], True: [0, 1, 1, 0]}
+
+
 def test_validation_before_training_is_that_of_one_lognormal_for_all(config: TrainConfig, tiny_shop: TinyShop) -> None:
     from training.loop import start_run
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2Model
+from transformers import AutoConfig
 
 from lifecycle.lora import LoraSettings
 from lifecycle.member import DecoderSettings
@@ -29,16 +29,6 @@ from tests.conftest import decoder
 
 PROMPTS = ["Spend 10", "Spend 20, then 30", "Last: none, buys tea and bread", "x"]
 TARGETS = torch.tensor([0.0, 2.5, 0.4, 7.0])
-
-
-@pytest.fixture(scope="module")
-def gpt2_base_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A GPT-2 with random weights, whose layers are named otherwise and are not nn.Linear."""
-    folder = tmp_path_factory.mktemp("gpt2")
-    load_tokenizer(tiny_base_model).save_pretrained(folder)
-    torch.manual_seed(1)
-    GPT2Model(GPT2Config(vocab_size=259, n_positions=256, n_embd=32, n_layer=3, n_head=2)).save_pretrained(folder)
-    return folder
 
 
 def model_with_a_trained_look(base_model: Path, lora: LoraSettings | None) -> TextValueModel:
@@ -92,6 +82,15 @@ def test_decoder_is_loaded_with_the_attention_of_its_device(tiny_base_model: Pat
     for wanted, found in (("auto", "eager"), ("sdpa", "sdpa")):
         settings = DecoderSettings(tiny_base_model, None, wanted, 320)
         assert load_decoder(settings, torch.bfloat16).config._attn_implementation == found
+
+
+def test_base_models_own_dropout_is_off_in_training(gpt2_base_model: Path) -> None:
+    assert AutoConfig.from_pretrained(gpt2_base_model).attn_pdrop == 0.1
+    model = new_value_model(decoder(gpt2_base_model), LoraSettings(targets=("c_attn",), dropout=0.2), torch.float32)
+    assert all(module.training for module in model.modules())
+    adapters = {name: module.p for name, module in model.named_modules() if isinstance(module, torch.nn.Dropout)}
+    assert {p for name, p in adapters.items() if "lora_dropout" in name} == {0.2}
+    assert {p for name, p in adapters.items() if "lora_dropout" not in name} == {0.0}
 
 
 def test_head_reads_the_last_real_token(tiny_base_model: Path) -> None:
