@@ -1,6 +1,7 @@
 """The decoder with its value head: padding, adapters, saving and loading, token batches, learning."""
 
 import copy
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +48,47 @@ def batch(base_model: Path, prompts: list[str]) -> tuple[torch.Tensor, torch.Ten
     return pad_tokens(tokenizer(prompts)["input_ids"], tokenizer.pad_token_id)
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_padding_does_not_change_logits(tiny_base_model: Path, attention: str) -> None:
-    model = model_with_a_trained_look(tiny_base_model, LoraSettings(rank=2))
+BASES = pytest.mark.parametrize("base", ["tiny_base_model", "gpt2_base_model"])
+ATTENTIONS = pytest.mark.parametrize("attention", ["eager", "sdpa"])
+
+
+@BASES
+@ATTENTIONS
+def test_prompts_of_a_batch_do_not_change_each_others_logits(
+    base: str, attention: str, request: pytest.FixtureRequest
+) -> None:
+    base_model: Path = request.getfixturevalue(base)
+    model = model_with_a_trained_look(base_model, None)
     model.decoder.set_attn_implementation(attention)  # type: ignore[operator]
     with torch.inference_mode():
-        together = model(*batch(tiny_base_model, PROMPTS))
-        alone = torch.cat([model(*batch(tiny_base_model, [prompt])) for prompt in PROMPTS])
-    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
-    assert together[:, 1].std() > 1e-3  # the prompts do differ
+        alone = torch.cat([model(*batch(base_model, [prompt])) for prompt in PROMPTS])
+        for order in itertools.permutations(range(len(PROMPTS))):
+            together = model(*batch(base_model, [PROMPTS[position] for position in order]))
+            torch.testing.assert_close(together, alone[list(order)], rtol=1e-4, atol=1e-5)
+    assert (torch.pdist(alone) > 1e-2).all(), "the prompts must differ for this test to mean anything"
+
+
+@BASES
+@ATTENTIONS
+def test_gradients_of_a_batch_are_the_sum_of_those_of_its_prompts(
+    base: str, attention: str, request: pytest.FixtureRequest
+) -> None:
+    base_model: Path = request.getfixturevalue(base)
+    model = model_with_a_trained_look(base_model, None)
+    model.decoder.set_attn_implementation(attention)  # type: ignore[operator]
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+    def gradients(places: list[int]) -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        logits = model(*batch(base_model, [PROMPTS[place] for place in places]))
+        (len(places) * ziln_loss(logits, TARGETS[places])).backward()
+        return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+    together, alone = gradients([2, 0, 3, 1]), [gradients([place]) for place in range(len(PROMPTS))]
+    assert set(together) == set(names)
+    for name in names:
+        expected = torch.stack([single[name] for single in alone]).sum(dim=0)
+        torch.testing.assert_close(together[name], expected, rtol=1e-3, atol=1e-5 + 1e-4 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +229,7 @@ def test_token_batches_give_every_prompt_once(tiny_base_model: Path) -> None:
 
 
 @pytest.mark.parametrize("lora", [LoraSettings(rank=2), None])
-@pytest.mark.parametrize("base", ["tiny_base_model", "gpt2_base_model"])
+@BASES
 def test_model_of_the_first_layers_is_saved_and_loaded(
     base: str, lora: LoraSettings | None, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

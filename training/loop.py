@@ -130,10 +130,11 @@ class Run:
         return self.batch(step)[0]
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and their epochs of one optimiser step, each of shape (global_batch,), the same on every worker.
+        """Rows and their epochs of one optimiser step, each of shape (global_batch,), micro-batch after micro-batch.
 
-        Examples that differ in length are sorted over BUCKET_STEPS steps, so that those of one forward pass, on all
-        workers, are of similar length; which passes make a step is drawn at random again.
+        The same on every worker and for any number of workers. Examples that differ in length are sorted over
+        BUCKET_STEPS steps, so that those of a micro-batch are of similar length; which micro-batches make a step is
+        drawn at random again, and sorted once more, so that all workers have as much to do in a forward pass.
         """
         size = self.config.global_batch
         if not self.task.varies_in_length:
@@ -145,13 +146,14 @@ class Run:
         return rows[place], epochs[place]
 
     def _sort(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and epochs of BUCKET_STEPS steps, each of shape (steps, global_batch)."""
-        size = self.config.global_batch
-        rows, epochs = self._stream(window * BUCKET_STEPS * size, BUCKET_STEPS * size)
-        order = np.argsort(self.task.lengths(rows, epochs), kind="stable")
-        passes = order.reshape(-1, self.config.micro_batch * self.num_workers)
-        shuffled = np.random.default_rng([self.config.seed, window, 2]).permutation(passes).reshape(BUCKET_STEPS, size)
-        return rows[shuffled], epochs[shuffled]
+        """Rows and epochs of BUCKET_STEPS steps, fewer at the end of the run, each of shape (steps, global_batch)."""
+        size, first = self.config.global_batch, window * BUCKET_STEPS
+        num_steps = min(BUCKET_STEPS, self.num_steps - first)
+        rows, epochs = self._stream(first * size, num_steps * size)
+        order = np.argsort(self.task.lengths(rows, epochs), kind="stable").reshape(-1, self.config.micro_batch)
+        drawn = np.random.default_rng([self.config.seed, window, 2]).permutation(len(order)).reshape(num_steps, -1)
+        chosen = order[np.sort(drawn, axis=1)].reshape(num_steps, size)
+        return rows[chosen], epochs[chosen]
 
     def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and epochs from a place in the endless stream of epochs, each a permutation of all rows."""
@@ -163,8 +165,8 @@ class Run:
 
     def take_step(self, step: int) -> None:
         """One optimiser step: this worker's micro-batches of the global batch."""
-        shape = self.config.accumulation, self.config.micro_batch
-        rows, epochs = (part[self.rank :: self.num_workers].reshape(shape) for part in self.batch(step))
+        width = self.config.micro_batch
+        rows, epochs = (part.reshape(-1, width)[self.rank :: self.num_workers] for part in self.batch(step))
         losses = []
         for micro_rows, micro_epochs in zip(rows, epochs, strict=True):
             loss, num_tokens = self.task.loss(self.engine, micro_rows, micro_epochs)
