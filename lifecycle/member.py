@@ -19,8 +19,9 @@ class DecoderSettings:
 
     base_model: str | Path
     num_layers: int | None  # its first layers; None: all of them
-    attention: str
+    attention: str  # as in a training recipe; auto follows device and dtype
     max_tokens: int  # of a prompt
+    device: str = "cpu"
 
 
 def base_model_identity(base_model: str) -> dict[str, str | None]:
@@ -74,9 +75,12 @@ def is_sequence(member: dict[str, object]) -> bool:
 
 
 def decoder_of(member: dict[str, object]) -> DecoderSettings:
-    """The decoder that a member was trained with, its base model by absolute path; `member` is the manifest."""
+    """The decoder that a member was trained with, its base model by absolute path; `member` is the manifest.
+
+    How attention is computed follows the CPU that it will run on, not the device it was trained on.
+    """
     base, num_layers = member["base_model"], member["num_layers"]
     assert isinstance(base, dict)
     assert isinstance(num_layers, int | None)
     path = Path(str(base["path"])).absolute()
-    return DecoderSettings(path, num_layers, str(member["attention"]), int(str(member["max_tokens"])))
+    return DecoderSettings(path, num_layers, "auto", int(str(member["max_tokens"])))

@@ -160,3 +160,16 @@ def cdnow() -> Columns:
     frame = pl.read_csv(path)
     x, t_x, age, value = (frame[name].to_numpy() for name in ("x", "t_x", "T", "zbar"))
     return x, t_x, age, value
+
+
+@pytest.fixture(scope="session")
+def gpt2_base_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 with random weights, whose layers are named otherwise and are not nn.Linear."""
+    import torch
+    from transformers import AutoTokenizer, GPT2Config, GPT2Model
+
+    folder = tmp_path_factory.mktemp("gpt2")
+    AutoTokenizer.from_pretrained(tiny_base_model).save_pretrained(folder)
+    torch.manual_seed(1)
+    GPT2Model(GPT2Config(vocab_size=259, n_positions=256, n_embd=32, n_layer=3, n_head=2)).save_pretrained(folder)
+    return folder

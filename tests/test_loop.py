@@ -1,5 +1,6 @@
 """The training loop inside one process: which rows a step takes, accumulation, validation."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 import torch
 from scipy import stats
 
+from lifecycle.member import decoder_of, read_member
+from lifecycle.model import load_tokenizer, load_value_model, pad_tokens
+from lifecycle.value.ziln import ziln_loss
 from tests.conftest import TinyShop
 from tests.test_run import kept_process_state
 from training.recipe import TrainConfig
@@ -42,11 +46,29 @@ def test_every_epoch_takes_every_row_once(config: TrainConfig, tiny_shop: TinySh
     num_rows = pl.read_parquet(tiny_shop.examples / "train.parquet").height
     assert num_rows % config.global_batch, "steps must reach over the end of an epoch for this test to mean anything"
     assert run.num_steps == 3 * num_rows // 20
-    taken = np.concatenate([run.order.step(step)[0] for step in range(run.num_steps)])
-    epochs = [taken[:num_rows], taken[num_rows : 2 * num_rows]]
-    for rows in epochs:
-        assert sorted(rows) == list(range(num_rows))
-    assert (epochs[0] != epochs[1]).any() and (epochs[0] != np.arange(num_rows)).any()
+    rows, epochs = (
+        np.concatenate(parts) for parts in zip(*(run.order.step(step) for step in range(run.num_steps)), strict=True)
+    )
+    taken = [rows[epochs == epoch] for epoch in range(3)]
+    for complete in taken[:2]:
+        assert sorted(complete) == list(range(num_rows))
+    assert (taken[0] != taken[1]).any() and (taken[0] != np.arange(num_rows)).any()
+    assert len(taken[2]) == len(set(taken[2])) == run.num_steps * 20 - 2 * num_rows
+
+
+def test_forward_passes_hold_prompts_of_similar_length(config: TrainConfig, tiny_shop: TinyShop) -> None:
+    from training.loop import start_run
+
+    prompts = pl.read_parquet(tiny_shop.examples / "train.parquet")["prompt"].to_list()
+    num_bytes = np.array([len(prompt.encode()) for prompt in prompts])  # the tokenizer has one token per byte
+    run = start_run(config.model_dump(mode="json"))
+    passes = np.concatenate([run.order.step(step)[0] for step in range(16)]).reshape(-1, config.micro_batch)
+    padding = 1 - num_bytes[passes].sum() / (num_bytes[passes].max(axis=1) * config.micro_batch).sum()
+    shuffled = np.random.default_rng(0).permutation(passes.ravel()).reshape(passes.shape)
+    without = 1 - num_bytes[shuffled].sum() / (num_bytes[shuffled].max(axis=1) * config.micro_batch).sum()
+    assert padding < 0.01 < 0.03 < without
+    means = num_bytes[passes].mean(axis=1)
+    assert (np.diff(means) > 0).any() and (np.diff(means) < 0).any(), "short prompts must not all come first"
 
 
 def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> None:
@@ -54,9 +76,9 @@ def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> No
     from training.loop import start_run
 
     first = start_run(config.model_dump(mode="json"))
-    in_order = [first.order.step(step)[0] for step in range(30)]
-    other = start_run(config.model_dump(mode="json") | {"max_steps": 30})
-    for step in (29, 17, 18, 0):
+    in_order = [first.order.step(step)[0] for step in range(32)]
+    other = start_run(config.model_dump(mode="json") | {"max_steps": 32})
+    for step in (31, 17, 18, 0):
         np.testing.assert_array_equal(other.order.step(step)[0], in_order[step])
     shares = [in_order[17][rank::4] for rank in range(4)]
     assert sorted(np.concatenate(shares)) == sorted(in_order[17]) and {len(share) for share in shares} == {5}
@@ -71,6 +93,7 @@ def test_micro_batches_times_accumulation_do_not_change_the_losses(config: Train
     for micro_batch in (4, 2, 1):
         settings = config.model_dump(mode="json") | {"global_batch": 4, "micro_batch": micro_batch, "max_steps": 6}
         run = start_run(settings)
+        run.task.varies_in_length = False  # so that a step takes the same rows whatever the micro-batch
         losses[micro_batch] = []
         for step in range(6):
             run.take_step(step)
@@ -78,6 +101,19 @@ def test_micro_batches_times_accumulation_do_not_change_the_losses(config: Train
     assert len(set(losses[4])) == 6
     np.testing.assert_allclose(losses[2], losses[4], rtol=1e-4)
     np.testing.assert_allclose(losses[1], losses[4], rtol=1e-4)
+
+
+def test_gradient_checkpointing_recomputes_every_layer_from_the_first_step(config: TrainConfig) -> None:
+    from training.loop import start_run
+
+    settings = config.model_dump(mode="json") | {"global_batch": 4}
+    calls: dict[bool, list[int]] = {False: [], True: []}
+    for checkpointing, called in calls.items():
+        run = start_run(settings | {"gradient_checkpointing": checkpointing})
+        for number, layer in enumerate(run.engine.module.decoder.base_model.model.layers):
+            layer.register_forward_pre_hook(lambda *_, number=number, called=called: called.append(number))
+        run.take_step(0)
+    assert calls == {False: [0, 1], True: [0, 1, 1, 0]}
 
 
 def test_validation_before_training_is_that_of_one_lognormal_for_all(config: TrainConfig, tiny_shop: TinyShop) -> None:
@@ -131,3 +167,40 @@ def test_learning_rate_warms_up_and_decays_for_decoder_and_head(config: TrainCon
     halfway = 1e-3 * (0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * 0.5)))
     assert decoder[24] == pytest.approx(halfway, rel=0.06)
     assert torch.isfinite(torch.tensor(run.loss))
+
+
+@pytest.mark.parametrize(
+    ("base", "targets"), [("tiny_base_model", ["q_proj", "up_proj"]), ("gpt2_base_model", ["c_attn", "c_proj"])]
+)
+def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
+    config: TrainConfig, base: str, targets: list[str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    from training.loop import start_run
+
+    base_model: Path = request.getfixturevalue(base)
+    examples = shutil.copytree(config.examples, tmp_path / "examples")
+    few = pl.read_parquet(examples / "train.parquet").filter(pl.col("target") > 0).head(8)
+    few.write_parquet(examples / "train.parquet")
+    changes = {
+        "examples": str(examples), "base_model": str(base_model), "output": str(tmp_path), "epochs": 80,
+        "global_batch": 8, "lora": {"rank": 4, "alpha": 8, "targets": targets},
+        "optimizer": {"learning_rate": 1e-2, "head_learning_rate": 1e-2},
+    }  # fmt: skip
+    run = start_run(config.model_dump(mode="json") | changes)
+    tokenizer = load_tokenizer(base_model)
+    inputs = pad_tokens(tokenizer(few["prompt"].to_list())["input_ids"], tokenizer.pad_token_id)
+    logs = np.log(few["target"].to_numpy())
+    scaled = torch.tensor(np.exp(logs - logs.mean()))
+    with torch.inference_mode():
+        before = float(ziln_loss(run.engine(*inputs), scaled))
+    # All eight buy, at one lognormal for all; in units of the geometric mean.
+    one_for_all = -np.log(9 / 10) - stats.norm.logpdf(logs, logs.mean(), logs.std(ddof=1)).mean()
+    assert before == pytest.approx(one_for_all, rel=1e-4)
+    for step in range(80):
+        run.take_step(step)
+    run.export(run.validate())
+    model, _ = load_value_model(tmp_path / "member", decoder_of(read_member(tmp_path / "member")), torch.float32)
+    with torch.inference_mode():
+        logits = run.engine(*inputs)
+        torch.testing.assert_close(model(*inputs), logits, rtol=1e-4, atol=1e-4)
+    assert float(ziln_loss(logits, scaled)) < before - 1.5

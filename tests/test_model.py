@@ -1,17 +1,20 @@
 """The decoder with its value head: padding, adapters, saving and loading, token batches, learning."""
 
 import copy
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config, GPT2Model
+from transformers import AutoConfig
 
 from lifecycle.lora import LoraSettings
+from lifecycle.member import DecoderSettings
 from lifecycle.model import (
     TextValueModel,
     ValueHead,
+    attention_of,
     last_hidden,
     load_decoder,
     load_tokenizer,
@@ -27,16 +30,6 @@ from tests.conftest import decoder
 
 PROMPTS = ["Spend 10", "Spend 20, then 30", "Last: none, buys tea and bread", "x"]
 TARGETS = torch.tensor([0.0, 2.5, 0.4, 7.0])
-
-
-@pytest.fixture(scope="module")
-def gpt2_base_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A GPT-2 with random weights, whose layers are named otherwise and are not nn.Linear."""
-    folder = tmp_path_factory.mktemp("gpt2")
-    load_tokenizer(tiny_base_model).save_pretrained(folder)
-    torch.manual_seed(1)
-    GPT2Model(GPT2Config(vocab_size=259, n_positions=256, n_embd=32, n_layer=3, n_head=2)).save_pretrained(folder)
-    return folder
 
 
 def model_with_a_trained_look(base_model: Path, lora: LoraSettings | None) -> TextValueModel:
@@ -55,15 +48,82 @@ def batch(base_model: Path, prompts: list[str]) -> tuple[torch.Tensor, torch.Ten
     return pad_tokens(tokenizer(prompts)["input_ids"], tokenizer.pad_token_id)
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_padding_does_not_change_logits(tiny_base_model: Path, attention: str) -> None:
-    model = model_with_a_trained_look(tiny_base_model, LoraSettings(rank=2))
+BASES = pytest.mark.parametrize("base", ["tiny_base_model", "gpt2_base_model"])
+ATTENTIONS = pytest.mark.parametrize("attention", ["eager", "sdpa"])
+
+
+@BASES
+@ATTENTIONS
+def test_prompts_of_a_batch_do_not_change_each_others_logits(
+    base: str, attention: str, request: pytest.FixtureRequest
+) -> None:
+    base_model: Path = request.getfixturevalue(base)
+    model = model_with_a_trained_look(base_model, None)
     model.decoder.set_attn_implementation(attention)  # type: ignore[operator]
     with torch.inference_mode():
-        together = model(*batch(tiny_base_model, PROMPTS))
-        alone = torch.cat([model(*batch(tiny_base_model, [prompt])) for prompt in PROMPTS])
-    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
-    assert together[:, 1].std() > 1e-3  # the prompts do differ
+        alone = torch.cat([model(*batch(base_model, [prompt])) for prompt in PROMPTS])
+        for order in itertools.permutations(range(len(PROMPTS))):
+            together = model(*batch(base_model, [PROMPTS[position] for position in order]))
+            torch.testing.assert_close(together, alone[list(order)], rtol=1e-4, atol=1e-5)
+    assert (torch.pdist(alone) > 1e-2).all(), "the prompts must differ for this test to mean anything"
+
+
+@BASES
+@ATTENTIONS
+def test_gradients_of_a_batch_are_the_sum_of_those_of_its_prompts(
+    base: str, attention: str, request: pytest.FixtureRequest
+) -> None:
+    base_model: Path = request.getfixturevalue(base)
+    model = model_with_a_trained_look(base_model, None)
+    model.decoder.set_attn_implementation(attention)  # type: ignore[operator]
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+    def gradients(places: list[int]) -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        logits = model(*batch(base_model, [PROMPTS[place] for place in places]))
+        (len(places) * ziln_loss(logits, TARGETS[places])).backward()
+        return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+    together, alone = gradients([2, 0, 3, 1]), [gradients([place]) for place in range(len(PROMPTS))]
+    assert set(together) == set(names)
+    for name in names:
+        expected = torch.stack([single[name] for single in alone]).sum(dim=0)
+        torch.testing.assert_close(together[name], expected, rtol=1e-3, atol=1e-5 + 1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "dtype", "flash", "found"),
+    [
+        ("auto", "cpu", torch.bfloat16, True, "eager"),
+        ("auto", "cpu", torch.float32, False, "eager"),
+        ("auto", "gpu", torch.bfloat16, True, "flash_attention_2"),
+        ("auto", "gpu", torch.float16, True, "flash_attention_2"),
+        ("auto", "gpu", torch.float32, True, "sdpa"),
+        ("auto", "gpu", torch.bfloat16, False, "sdpa"),
+        ("sdpa", "cpu", torch.bfloat16, True, "sdpa"),
+        ("eager", "gpu", torch.bfloat16, True, "eager"),
+    ],
+)
+def test_attention_follows_device_dtype_and_packages_unless_it_is_given(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, device: str, dtype: torch.dtype, flash: bool, found: str
+) -> None:
+    monkeypatch.setattr("lifecycle.model.is_flash_attn_2_available", lambda: flash)  # needs a GPU to be true
+    assert attention_of(DecoderSettings("base", None, wanted, 320, device), dtype) == found
+
+
+def test_decoder_is_loaded_with_the_attention_of_its_device(tiny_base_model: Path) -> None:
+    for wanted, found in (("auto", "eager"), ("sdpa", "sdpa")):
+        settings = DecoderSettings(tiny_base_model, None, wanted, 320)
+        assert load_decoder(settings, torch.bfloat16).config._attn_implementation == found
+
+
+def test_base_models_own_dropout_is_off_in_training(gpt2_base_model: Path) -> None:
+    assert AutoConfig.from_pretrained(gpt2_base_model).attn_pdrop == 0.1
+    model = new_value_model(decoder(gpt2_base_model), LoraSettings(targets=("c_attn",), dropout=0.2), torch.float32)
+    assert all(module.training for module in model.modules())
+    adapters = {name: module.p for name, module in model.named_modules() if isinstance(module, torch.nn.Dropout)}
+    assert {p for name, p in adapters.items() if "lora_dropout" in name} == {0.2}
+    assert {p for name, p in adapters.items() if "lora_dropout" not in name} == {0.0}
 
 
 def test_head_reads_the_last_real_token(tiny_base_model: Path) -> None:
@@ -169,7 +229,7 @@ def test_token_batches_give_every_prompt_once(tiny_base_model: Path) -> None:
 
 
 @pytest.mark.parametrize("lora", [LoraSettings(rank=2), None])
-@pytest.mark.parametrize("base", ["tiny_base_model", "gpt2_base_model"])
+@BASES
 def test_model_of_the_first_layers_is_saved_and_loaded(
     base: str, lora: LoraSettings | None, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

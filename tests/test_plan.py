@@ -28,7 +28,7 @@ LLAMA31_8B_PARAMETERS = 8_030_261_248  # of the published checkpoint, language-m
 def recipe(folder: Path, architecture: dict[str, object], **changes: object) -> TrainConfig:
     (folder / "config.json").write_text(json.dumps(architecture))
     tree = {"data": "d", "examples": "e", "output": "o", "base_model": str(folder), "lora": None, "dtype": "bf16"}
-    return TrainConfig.model_validate(tree | changes)
+    return TrainConfig.model_validate(tree | {"attention": "sdpa"} | changes)
 
 
 def test_llama32_1b_has_its_published_parameters(tmp_path: Path) -> None:
@@ -67,6 +67,9 @@ def test_eager_attention_keeps_its_score_matrices(tmp_path: Path) -> None:
     eager = measure_model(recipe(tmp_path, LLAMA32_1B, attention="eager", **settings)).activation_bytes
     scores = 16 * 4 * 32 * 100 * 100  # layers x prompts x heads x tokens^2: softmax in float32, its bf16 copy
     assert eager - fused > scores * (4 + 2)
+    for device, expected in (("cpu", eager), ("gpu", fused)):
+        auto = recipe(tmp_path, LLAMA32_1B, attention="auto", device=device, **settings)
+        assert measure_model(auto).activation_bytes == expected
 
 
 def test_checkpointing_keeps_the_inputs_of_layers_and_one_layer(tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_offload_with_its_stage_is_accepted(zero: dict[str, object]) -> None:
     assert recipe(zero=zero).zero.model_dump(exclude_unset=True) == zero
 
 
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", "bf16"), ("cpu", "auto"), ("gpu", "fp32")])
+def test_flash_attention_where_it_cannot_run_is_refused(device: str, dtype: str) -> None:
+    with pytest.raises(ValueError, match=f"attention is flash_attention_2 with device {device} and dtype {dtype}"):
+        recipe(attention="flash_attention_2", device=device, dtype=dtype)
+    assert recipe(attention="flash_attention_2", device="gpu").decoder.attention == "flash_attention_2"
+
+
 @pytest.mark.parametrize(
     ("epochs", "max_steps", "num_rows", "num_steps"),
     [

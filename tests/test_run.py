@@ -17,6 +17,7 @@ import torch
 from lifecycle.folders import read_manifest, verify
 from lifecycle.member import MEMBER_KIND, read_member
 from lifecycle.model import load_tokenizer, load_value_model, token_batches
+from lifecycle.predict import load_member
 from tests.conftest import TinyShop
 from training.recipe import TrainConfig
 from training.run import train
@@ -156,6 +157,15 @@ def changed_member(trained: TrainConfig, folder: Path, **changes: object) -> Pat
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | changes))
     return folder
+
+
+def test_member_trained_with_flash_attention_on_a_gpu_serves_on_a_cpu(trained: TrainConfig, tmp_path: Path) -> None:
+    gpu = {"attention": "flash_attention_2", "device": "gpu"}
+    recipe = trained.model_dump(mode="json") | gpu
+    folder = changed_member(trained, tmp_path / "gpu", recipe=recipe, attention="flash_attention_2")
+    rows = pl.read_parquet(trained.examples / "val.parquet").head(5)
+    expected = load_member(trained.output / "member")(rows, pl.DataFrame())
+    np.testing.assert_array_equal(load_member(folder)(rows, pl.DataFrame()), expected)
 
 
 def test_member_of_another_prompt_version_is_refused_by_name(trained: TrainConfig, tmp_path: Path) -> None:

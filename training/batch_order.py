@@ -15,7 +15,7 @@ class BatchOrder:
     """
 
     def __init__(self, config: TrainConfig, task: Task) -> None:
-        self.config, self.task = config, task
+        self.config, self.task, self.num_steps = config, task, config.num_steps(task.num_rows)
         self.sorted_window, self.sorted_batches = -1, (np.empty(0), np.empty(0))
 
     def step(self, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,12 +35,13 @@ class BatchOrder:
         return rows[place], epochs[place]
 
     def _sort(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and epochs of BUCKET_STEPS steps, each of shape (steps, global_batch)."""
-        size = self.config.global_batch
-        rows, epochs = self._stream(window * BUCKET_STEPS * size, BUCKET_STEPS * size)
+        """Rows and epochs of BUCKET_STEPS steps, fewer at the end of the run, each of shape (steps, global_batch)."""
+        size, first = self.config.global_batch, window * BUCKET_STEPS
+        num_steps = min(BUCKET_STEPS, self.num_steps - first)
+        rows, epochs = self._stream(first * size, num_steps * size)
         order = np.argsort(self.task.lengths(rows, epochs), kind="stable").reshape(-1, self.config.micro_batch)
-        drawn = np.random.default_rng([self.config.seed, window, 2]).permutation(len(order)).reshape(BUCKET_STEPS, -1)
-        chosen = order[np.sort(drawn, axis=1)].reshape(BUCKET_STEPS, size)
+        drawn = np.random.default_rng([self.config.seed, window, 2]).permutation(len(order)).reshape(num_steps, -1)
+        chosen = order[np.sort(drawn, axis=1)].reshape(num_steps, size)
         return rows[chosen], epochs[chosen]
 
     def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:

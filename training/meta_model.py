@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AutoModel
 
-from lifecycle.model import TextValueModel, architecture, with_lora
+from lifecycle.model import TextValueModel, architecture, attention_of, with_lora
 from lifecycle.value_head import ValueHead
 from training.recipe import TrainConfig
 
@@ -39,7 +39,7 @@ def measure_model(config: TrainConfig) -> ModelSizes:
     dtype = torch.float32 if config.dtype == "fp32" else torch.bfloat16
     AttentionInterface.register(FUSED_ATTENTION, _fused_attention)
     with torch.device("meta"):
-        attention = "eager" if config.attention == "eager" else FUSED_ATTENTION
+        attention = "eager" if attention_of(config.decoder, dtype) == "eager" else FUSED_ATTENTION
         decoder = AutoModel.from_config(shape, dtype=dtype, attn_implementation=attention)
         num_decoder, head = _count(decoder), ValueHead(shape.hidden_size)
         model = TextValueModel(decoder if config.lora is None else with_lora(decoder, config.lora), head).train()

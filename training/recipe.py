@@ -58,7 +58,7 @@ class TrainConfig(Config):
     lora: LoraSettings | None = LoraSettings()  # null fine-tunes all weights
     max_tokens: int = Field(160, ge=8)
     dtype: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor multiplies it natively
-    attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"  # what is fastest on the device
     gradient_checkpointing: bool = False
     sequence: SequenceSettings = SequenceSettings()  # of the sequence encoder
     next_event_weight: float = Field(0.1, ge=0)  # of its loss of the next item, gap and amount beside that of the value
@@ -85,7 +85,7 @@ class TrainConfig(Config):
     def decoder(self) -> DecoderSettings:
         """Which decoder reads the prompts, and how."""
         assert self.base_model is not None, "of the text encoder alone"
-        return DecoderSettings(self.base_model, self.num_layers, self.attention, self.max_tokens)
+        return DecoderSettings(self.base_model, self.num_layers, self.attention, self.max_tokens, self.device)
 
     @property
     def gathered_checkpoints(self) -> bool:
@@ -106,6 +106,15 @@ class TrainConfig(Config):
     def _text_needs_a_base_model(self) -> "TrainConfig":
         if self.encoder == "text" and self.base_model is None:
             raise ValueError("encoder text needs base_model, a folder with a Hugging Face decoder")
+        return self
+
+    @model_validator(mode="after")
+    def _flash_attention_needs_a_gpu(self) -> "TrainConfig":
+        if self.attention == "flash_attention_2" and (self.device == "cpu" or self.dtype == "fp32"):
+            raise ValueError(
+                f"attention is flash_attention_2 with device {self.device} and dtype {self.dtype}; "
+                "it needs device gpu and dtype bf16 or auto"
+            )
         return self
 
     @model_validator(mode="after")
@@ -137,7 +146,6 @@ def member_content(config: TrainConfig) -> dict[str, object]:
             "num_layers": config.num_layers,
             "prompt_version": dataset["prompt_version"],
             "max_tokens": config.max_tokens,
-            "attention": config.attention,
         }
     return {
         "identity": run_identity(config),

@@ -21,7 +21,7 @@ COLUMNS = ["customer_id", "prompt", "target"]
 class TextTask:
     """Prompts of the training rows and of a seeded validation sample; see `training.task.Task`."""
 
-    varies_in_length = False
+    varies_in_length = True
 
     def __init__(self, config: TrainConfig, rank: int, num_workers: int) -> None:
         train = pl.read_parquet(config.examples / "train.parquet", columns=COLUMNS)
@@ -47,8 +47,8 @@ class TextTask:
         ]
 
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
-        """See Task; in characters."""
-        return np.array([len(self.prompts[row]) for row in rows])
+        """See Task; in tokens."""
+        return np.array([len(tokens) for tokens in self.tokenizer([self.prompts[row] for row in rows])["input_ids"]])
 
     def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
         """See Task."""
