@@ -46,20 +46,17 @@ def _revision(folder: Path) -> str | None:
     return str(json.loads(manifest.read_text()).get("identity")) if manifest.is_file() else None
 
 
-def read_member(folder: Path) -> dict[str, object]:
+def read_member(folder: Path, task: str = "value") -> dict[str, object]:
     """The manifest of an undamaged member that this version can use.
 
-    Raises ValueError for a damaged folder, another prompt version, or a base model that has changed since.
+    Raises ValueError for a damaged folder, another task or prompt version, or a base model that has changed since.
     """
     manifest = verify(folder, MEMBER_KIND)
-    kind, current = ("sequence", SEQUENCE_VERSION) if is_sequence(manifest) else ("prompt", PROMPT_VERSION)
-    version = manifest.get(f"{kind}_version")
-    if version != current:
-        raise ValueError(
-            f"member {folder} was trained on {kind} version {version!r}; this version writes {current!r}: "
-            "train it again"
-        )
-    if kind == "sequence":
+    if manifest.get("task") != task:
+        raise ValueError(f"member {folder} was trained for task {manifest.get('task')}; task {task} is needed here")
+    if task == "value":
+        _check_version(folder, manifest)
+    if is_sequence(manifest):
         return manifest
     base = manifest.get("base_model")
     assert isinstance(base, dict)
@@ -67,6 +64,16 @@ def read_member(folder: Path) -> dict[str, object]:
     if found["sha256"] != base["sha256"]:
         raise ValueError(f"member {folder}: base model {base['path']} is not the one it was trained on")
     return manifest
+
+
+def _check_version(folder: Path, manifest: dict[str, object]) -> None:
+    kind, current = ("sequence", SEQUENCE_VERSION) if is_sequence(manifest) else ("prompt", PROMPT_VERSION)
+    version = manifest.get(f"{kind}_version")
+    if version != current:
+        raise ValueError(
+            f"member {folder} was trained on {kind} version {version!r}; this version writes {current!r}: "
+            "train it again"
+        )
 
 
 def is_sequence(member: dict[str, object]) -> bool:

@@ -107,8 +107,8 @@ def load_decoder(settings: DecoderSettings, dtype: torch.dtype) -> PreTrainedMod
         transformers_logging.set_verbosity(verbosity)
 
 
-def with_lora(decoder: PreTrainedModel, settings: LoraSettings) -> PeftModel:
-    """The decoder with adapters in its own dtype; only they are trainable."""
+def with_lora(decoder: PreTrainedModel, settings: LoraSettings, task_type: str | None = None) -> PeftModel:
+    """The decoder with adapters in its own dtype; only they are trainable. `task_type` is what peft calls it."""
     total = decoder.config.num_hidden_layers
     first = total - (settings.num_layers or total)
     if first < 0:
@@ -120,7 +120,11 @@ def with_lora(decoder: PreTrainedModel, settings: LoraSettings) -> PeftModel:
         raise ValueError(f"lora.targets are {list(settings.targets)}; the base model's layers have {sorted(there)}")
     chosen = [n for n in linear if n.rpartition(".")[2] in settings.targets and _layer_number(n) >= first]
     config = LoraConfig(
-        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=chosen
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=chosen,
+        task_type=task_type,
     )
     return get_peft_model(decoder, config, autocast_adapter_dtype=False)
 
@@ -144,13 +148,18 @@ def trained_state(model: TextValueModel) -> dict[str, Tensor]:
 
 def save_value_model(model: TextValueModel, state: dict[str, Tensor], scale: float, folder: Path) -> None:
     """Write adapter (or full decoder) and head as safetensors; `state` has the trained weights by name."""
-    strip = "decoder."
-    decoder_state = {name.removeprefix(strip): value for name, value in state.items() if name.startswith(strip)}
-    model.decoder.save_pretrained(folder, state_dict=decoder_state)  # type: ignore[operator]
-    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    save_decoder(model.decoder, state, folder)
     head = {name.removeprefix("head."): value.float() for name, value in state.items() if name.startswith("head.")}
     save_file({name: value.contiguous().cpu() for name, value in head.items()}, folder / HEAD_FILE)
     (folder / SCALE_FILE).write_text(json.dumps({"scale": scale}))
+
+
+def save_decoder(decoder: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+    """Write adapter (or all weights); `state` has the trained weights by name, the decoder's below `decoder.`."""
+    strip = "decoder."
+    decoder_state = {name.removeprefix(strip): value for name, value in state.items() if name.startswith(strip)}
+    decoder.save_pretrained(folder, state_dict=decoder_state)  # type: ignore[operator]
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
 
 
 def load_value_model(folder: Path, settings: DecoderSettings, dtype: torch.dtype) -> tuple[TextValueModel, float]:

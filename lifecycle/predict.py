@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lifecycle.history import KEYS
+from lifecycle.language_model import load_causal_model
 from lifecycle.member import DecoderSettings, decoder_of, is_sequence, read_member
 from lifecycle.model import (
     TextValueModel,
@@ -117,6 +117,5 @@ def load_hidden_predictor(settings: DecoderSettings) -> HiddenPredictor:
 def load_reranker(base_model: str, attention: str) -> Reranker:
     """The base language model with its vocabulary head, on one CPU core."""
     torch.set_num_threads(1)
-    transformers_logging.disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(base_model, dtype=fast_dtype("cpu"), attn_implementation=attention)
+    model = load_causal_model(base_model, attention, fast_dtype("cpu"))
     return Reranker(model.eval(), load_tokenizer(base_model), {})

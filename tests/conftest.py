@@ -1,6 +1,7 @@
 """Small real objects that tests share: a random two-layer LLaMA on disk, and a shop of 300 customers."""
 
 import importlib.util
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -62,6 +63,29 @@ def tiny_base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     write_manifest(folder, "base_model", {"identity": "tiny-llama"})
+    return folder
+
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<s>{{ message['role'] }}\n{{ message['content'] }}</s>\n{% endfor %}"
+    "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_chat_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny base model with a chat template, and with embeddings as large as pretraining makes them.
+
+    With those of a new model no adapter could make a token likely: its logits lie within 1.3 of each other.
+    """
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("chat") / "tiny-chat"
+    shutil.copytree(tiny_base_model, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["model.embed_tokens.weight"] *= 10
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
     return folder
 
 

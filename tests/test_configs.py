@@ -13,7 +13,7 @@ from tuning.recipe import TuneConfig
 from tuning.space import check_space
 
 REPOSITORY = Path(__file__).parents[1]
-NUM_RECIPES = 26
+NUM_RECIPES = 27
 RECIPES = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*/configs/*.yaml"))
 CONFIG_CLASSES = {
     "training.setup": "training.setup:SetupConfig",

@@ -122,6 +122,12 @@ def test_plan_of_a_folder_without_config_is_refused(tmp_path: Path) -> None:
         make_plan(config.model_copy(update={"base_model": str(tmp_path / "elsewhere")}))
 
 
+def test_plan_of_a_task_it_does_not_know_is_refused(tmp_path: Path) -> None:
+    taught = {"task": "sft", "adapter": "copy", "conversations": "c.jsonl", "data": None, "examples": None}
+    with pytest.raises(ValueError, match="the plan knows task value alone: task is sft"):
+        make_plan(recipe(tmp_path, LLAMA32_1B, **taught))
+
+
 @pytest.mark.parametrize(
     ("file", "architecture", "largest"),
     [("llama32_1b_lora_gpu.yaml", LLAMA32_1B, 24), ("llama31_8b_zero3_gpu.yaml", LLAMA31_8B, 40)],

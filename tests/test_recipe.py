@@ -91,6 +91,51 @@ def test_fewer_rows_than_one_batch_are_refused() -> None:
         recipe(global_batch=32).num_steps(31)
 
 
+def taught(**changes: object) -> TrainConfig:
+    """A recipe of task sft whose files need not exist."""
+    fields = {"task": "sft", "adapter": "service", "conversations": "c.jsonl", "base_model": "b", "output": "o"}
+    return TrainConfig.model_validate(fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": None}, "task value needs data"),
+        ({"data": None, "examples": None}, "task value needs data, examples"),
+        ({"conversations": "c.jsonl"}, "task value does not use conversations; leave that out"),
+        ({"adapter": "service"}, "task value does not use adapter; leave that out"),
+        ({"task": "rerank"}, "task"),
+    ],
+)
+def test_keys_that_do_not_fit_the_value_task_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        recipe(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"conversations": None, "adapter": None}, "task sft needs conversations, adapter"),
+        ({"base_model": None}, "task sft needs base_model"),
+        ({"adapter": "Service Desk"}, "adapter"),
+        ({"encoder": "sequence"}, "task sft teaches a language model: encoder must be text, not sequence"),
+        ({"data": "d", "examples": "e"}, "task sft does not use data, examples; leave that out"),
+        ({"num_layers": 12}, "task sft does not use num_layers"),
+        ({"sequence": {"hidden_size": 64}}, "task sft does not use sequence"),
+        ({"next_event_weight": 0.2, "next_item_positions": 9}, "does not use next_event_weight, next_item_positions"),
+        ({"optimizer": {"head_learning_rate": 1e-5}}, "task sft does not use optimizer.head_learning_rate"),
+    ],
+)
+def test_keys_that_do_not_fit_the_sft_task_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        taught(**changes)
+
+
+def test_recipe_of_the_sft_task_saves_to_an_equal_one(tmp_path: Path) -> None:
+    taught().save(tmp_path / "saved.yaml")
+    assert TrainConfig.load(tmp_path / "saved.yaml") == taught()
+
+
 def test_training_rows_are_counted_without_reading_them(tiny_shop: TinyShop) -> None:
     import polars as pl
 

@@ -12,12 +12,13 @@ import pytest
 
 from lifecycle.folders import verify
 from tests.conftest import TinyShop
-from training.recipe import TrainConfig
+from tests.test_conversations import turns, write
+from training.recipe import TrainConfig, num_training_rows
 from tuning.recipe import TuneConfig, check_trial, search_identity
 from tuning.results import RESULT_FILE, TrialResult, best_trial, remove_state, trial_table, write_results
 from tuning.run import SEARCH_KIND, tune
 from tuning.search import status_of
-from tuning.space import Tree
+from tuning.space import Range, Tree, check_space
 
 
 def search_recipe(folder: Path, **changes: object) -> TuneConfig:
@@ -137,6 +138,20 @@ def test_trial_without_enough_checkpoints_is_refused(
     assert check_trial(search_recipe(tmp_path), short) == 3
     with pytest.raises(ValueError, match="asha.grace_checkpoints is 4.* reports 3"):
         check_trial(search_recipe(tmp_path, asha={"grace_checkpoints": 4}), short)
+
+
+def test_search_over_taught_adapters_goes_by_the_loss(tmp_path: Path, tiny_chat_model: Path) -> None:
+    path = write(tmp_path / "c.jsonl", *(turns(f"question {n}", "answer") for n in range(65)))
+    recipe = TrainConfig(
+        task="sft", adapter="service", conversations=path, base_model=str(tiny_chat_model), num_workers=0,
+        checkpoint_every_steps=1, output=tmp_path / "member",
+    )  # fmt: skip
+    rows = num_training_rows(recipe)
+    assert 32 <= rows < 65 and check_trial(search_recipe(tmp_path, metric="val_loss"), recipe) == rows // 32
+    with pytest.raises(ValueError, match="metric is val_rmse, but trials of task sft report val_loss"):
+        check_trial(search_recipe(tmp_path), recipe)
+    with pytest.raises(ValueError, match="space.adapter: all trials of a search must share 'adapter'"):
+        check_space(recipe, {"adapter": Range(choice=("copy",))}, {})
 
 
 def test_identity_changes_with_what_decides_the_result(

@@ -23,13 +23,13 @@ from lifecycle.folders import MANIFEST, new_folder
 from lifecycle.jobs import start_logging
 from lifecycle.member import MEMBER_KIND
 from lifecycle.model import fast_dtype
-from lifecycle.value.ziln import expectation, ziln_loss
 from training.batch_order import BatchOrder
 from training.checkpoint import find_checkpoint, gathered_state, report_checkpoint, restore
 from training.checkpoint_files import trim_progress
 from training.gathered_state import load_weights
 from training.recipe import PROGRESS_FILE, TrainConfig, member_content
 from training.sequence_task import SequenceTask
+from training.sft_task import SftTask
 from training.task import Task
 from training.text_task import TextTask
 from training.zero import zero_config
@@ -67,6 +67,8 @@ def start_run(settings: dict[str, object]) -> "Run":
 
 
 def _task(config: TrainConfig) -> Task:
+    if config.task == "sft":
+        return SftTask(config)
     if config.encoder == "sequence":
         return SequenceTask(config)
     return TextTask(config, torch.distributed.get_rank(), torch.distributed.get_world_size())
@@ -143,12 +145,17 @@ class Run:
         self.order = BatchOrder(config, task)
 
     def take_step(self, step: int) -> None:
-        """One optimiser step: this worker's micro-batches of the global batch."""
-        width = self.config.micro_batch
-        rows, epochs = (part.reshape(-1, width)[self.rank :: self.num_workers] for part in self.order.step(step))
+        """One optimiser step: this worker's micro-batches of the global batch.
+
+        DeepSpeed takes the mean over micro-batches; the share of each in the weights makes it that over examples.
+        """
+        rows, epochs = self.order.step(step)
+        weights, width = self.task.weights(rows), self.config.micro_batch
+        parts = [part.reshape(-1, width)[self.rank :: self.num_workers] for part in (rows, epochs, weights)]
         losses = []
-        for micro_rows, micro_epochs in zip(rows, epochs, strict=True):
+        for micro_rows, micro_epochs, micro_weights in zip(*parts, strict=True):
             loss, num_tokens = self.task.loss(self.engine, micro_rows, micro_epochs)
+            loss = loss * float(micro_weights.mean() / weights.mean())
             self.engine.backward(loss)
             self.engine.step()
             losses.append(loss.detach())
@@ -181,9 +188,9 @@ class Run:
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Loss and RMSE (in currency) on the validation sample, its rows shared among the workers."""
+        """The task's metrics on its validation rows, which the workers share."""
         self.engine.eval()
-        sums, num_rows = torch.zeros(3), len(self.task.val_targets)
+        sums, num_rows = torch.zeros(1), self.task.num_validation_rows
         mine = list(range(self.rank, num_rows, self.num_workers))
         # Under ZeRO-3 every forward pass is collective: all workers make as many.
         share = math.ceil(num_rows / self.num_workers)
@@ -191,17 +198,13 @@ class Run:
         while len(mine) < share:
             mine.append(0)
             weights[len(mine) - 1] = 0
-        for chosen, logits in self.task.val_logits(self.engine, mine):
-            for position, row_logits in zip(chosen, logits, strict=True):
-                target = torch.tensor([self.task.val_targets[mine[position]]])
-                loss = ziln_loss(row_logits[None], target)
-                error = (expectation(row_logits[None]) - target)[0] ** 2
-                sums += weights[position] * torch.tensor([float(loss), float(error), 1.0])
+        for chosen, of_rows in self.task.validation_sums(self.engine, mine):
+            for position, of_row in zip(chosen, of_rows, strict=True):
+                sums = sums + weights[position] * of_row
         self.engine.train()
         sums = sums.to(self.engine.device)  # the group of GPU workers reduces GPU tensors alone
         torch.distributed.all_reduce(sums)
-        rmse = math.sqrt(float(sums[1] / sums[2])) * self.task.scale
-        return {"val_loss": float(sums[0] / sums[2]), "val_rmse": rmse}
+        return self.task.metrics(sums)
 
     def export(self, metrics: dict[str, float]) -> None:
         """Write the member from rank 0, its sharded weights gathered from all workers."""

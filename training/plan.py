@@ -31,6 +31,8 @@ class StageMemory:
 
 def make_plan(config: TrainConfig) -> dict[str, object]:
     """The plan of a recipe; of its base model only config.json is read."""
+    if config.task == "sft":
+        raise ValueError("the plan knows task value alone: task is sft")
     from training.meta_model import measure_model
 
     sizes = measure_model(config)

@@ -10,12 +10,19 @@ from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.lora import LoraSettings
 from lifecycle.member import DecoderSettings, base_model_identity
 from lifecycle.sequence import SEQUENCE_VERSION, SequenceSettings
+from training.conversations import check_chat_template, conversations_identity, split_conversations
 from training.prepare import EXAMPLES_KIND, read_dataset
 from training.splits import LEAVE_ONE_OUT
 
 PROGRESS_FILE = "progress.jsonl"
-PATHS = {"data", "examples", "base_model", "output"}
+PATHS = {"data", "examples", "conversations", "validation_conversations", "base_model", "output"}
 FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints", "min_workers"}
+NEEDED = {"value": ("data", "examples"), "sft": ("conversations", "adapter", "base_model")}
+# A language model without its deeper layers no longer writes, so only the value task may drop them.
+UNUSED = {
+    "value": ("conversations", "validation_conversations", "adapter"),
+    "sft": ("data", "examples", "num_layers", "sequence", "next_event_weight", "next_item_positions"),
+}
 
 
 class OptimizerSettings(Config):
@@ -49,12 +56,15 @@ class ZeroSettings(Config):
 class TrainConfig(Config):
     """Recipe of `python -m training.run`."""
 
-    data: Path
-    examples: Path
-    task: Literal["value"] = "value"
+    task: Literal["value", "sft"] = "value"
+    data: Path | None = None  # of task value, as are examples
+    examples: Path | None = None
+    conversations: Path | None = None  # of task sft: a JSON-lines file, a folder of them or a glob
+    validation_conversations: Path | None = None  # likewise; None holds out a twentieth of `conversations`
+    adapter: str | None = Field(None, pattern="^[a-z0-9_-]+$")  # what task sft teaches, such as service or sentiment
     encoder: Literal["text", "sequence"] = "text"
     base_model: str | None = None  # of the text encoder
-    num_layers: int | None = Field(None, ge=1)  # of the base model, from the bottom; None: all
+    num_layers: int | None = Field(None, ge=1)  # of the base model, from the bottom; None: all; of task value
     lora: LoraSettings | None = LoraSettings()  # null fine-tunes all weights
     max_tokens: int = Field(160, ge=8)
     dtype: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor multiplies it natively
@@ -92,6 +102,12 @@ class TrainConfig(Config):
         """Whether checkpoints hold whole tensors, which any number of workers can load, or DeepSpeed's shards."""
         return self.encoder == "sequence" or self.lora is not None
 
+    @property
+    def examples_folder(self) -> Path:
+        """Where the examples lie."""
+        assert self.examples is not None, "of task value alone"
+        return self.examples
+
     def accumulation(self, num_workers: int) -> int:
         """Forward passes of each of so many workers per optimiser step; ValueError where they do not divide it."""
         per_pass = self.micro_batch * num_workers
@@ -101,6 +117,20 @@ class TrainConfig(Config):
                 f"{self.micro_batch} x {num_workers} = {per_pass}"
             )
         return self.global_batch // per_pass
+
+    @model_validator(mode="after")
+    def _keys_fit_the_task(self) -> "TrainConfig":
+        if self.task == "sft" and self.encoder != "text":
+            raise ValueError(f"task sft teaches a language model: encoder must be text, not {self.encoder}")
+        missing = [name for name in NEEDED[self.task] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"task {self.task} needs {', '.join(missing)}")
+        unused = [name for name in UNUSED[self.task] if getattr(self, name) != type(self).model_fields[name].default]
+        if self.task == "sft" and self.optimizer.head_learning_rate != OptimizerSettings().head_learning_rate:
+            unused.append("optimizer.head_learning_rate")
+        if unused:
+            raise ValueError(f"task {self.task} does not use {', '.join(unused)}; leave that out of the recipe")
+        return self
 
     @model_validator(mode="after")
     def _text_needs_a_base_model(self) -> "TrainConfig":
@@ -138,41 +168,70 @@ class TrainConfig(Config):
 
 def member_content(config: TrainConfig) -> dict[str, object]:
     """What the manifest of the trained member says besides its metrics and files."""
-    dataset = read_dataset(config.examples)
+    of_task = _value_content(config) if config.task == "value" else _language_content(config)
+    return {"identity": run_identity(config), "task": config.task, "encoder": config.encoder, **of_task}
+
+
+def _value_content(config: TrainConfig) -> dict[str, object]:
+    dataset = read_dataset(config.examples_folder)
     of_encoder: dict[str, object] = {"sequence_version": SEQUENCE_VERSION}
     if config.base_model is not None:
-        of_encoder = {
-            "base_model": base_model_identity(config.base_model),
-            "num_layers": config.num_layers,
-            "prompt_version": dataset["prompt_version"],
-            "max_tokens": config.max_tokens,
-        }
+        of_encoder = {**_decoder_content(config), "prompt_version": dataset["prompt_version"]}
     return {
-        "identity": run_identity(config),
         "name": f"{config.encoder}_llama",
-        "task": config.task,
-        "encoder": config.encoder,
         **of_encoder,
         "horizon_days": dataset["horizon_days"],
-        "dataset": read_manifest(config.examples, EXAMPLES_KIND)["identity"],
+        "dataset": read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"],
         "recipe": config.model_dump(mode="json"),
     }
 
 
+def _language_content(config: TrainConfig) -> dict[str, object]:
+    return {
+        "name": f"text_llama_{config.adapter}",
+        "adapter": config.adapter,
+        **_decoder_content(config),
+        "dataset": _data_identity(config),
+        "recipe": config.model_dump(mode="json", exclude={*PATHS, *UNUSED[config.task]}),
+    }
+
+
+def _decoder_content(config: TrainConfig) -> dict[str, object]:
+    assert config.base_model is not None
+    return {
+        "base_model": base_model_identity(config.base_model),
+        "num_layers": config.num_layers,
+        "max_tokens": config.max_tokens,
+    }
+
+
 def run_identity(config: TrainConfig) -> str:
-    """Fingerprint of what decides the trained weights: the recipe, the examples and the base model.
+    """Fingerprint of what decides the trained weights: the recipe, the data of the task and the base model.
 
     Where files lie does not decide them, nor how failures are met: a run that gave up may go on with other limits.
     """
-    recipe = config.model_dump(mode="json", exclude=PATHS | FAILURE_LIMITS)
-    examples = read_manifest(config.examples, EXAMPLES_KIND)["identity"]
+    recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task]})
     base_model = config.base_model and base_model_identity(config.base_model)["sha256"]
-    return fingerprint([recipe, examples, base_model])
+    return fingerprint([recipe, _data_identity(config), base_model])
+
+
+def _data_identity(config: TrainConfig) -> object:
+    if config.task == "value":
+        return read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"]
+    assert config.conversations is not None and config.base_model is not None
+    return conversations_identity(config.conversations, config.validation_conversations, config.base_model)
 
 
 def num_training_rows(config: TrainConfig) -> int:
-    """Rows of an epoch: the training rows of the examples, or the training customers for the sequence encoder."""
-    facts = read_dataset(config.examples)
+    """Rows of an epoch: training rows of the examples, training customers for the sequence encoder, conversations.
+
+    Raises ValueError where the task cannot learn from them.
+    """
+    if config.task == "sft":
+        assert config.conversations is not None and config.base_model is not None
+        check_chat_template(config.base_model)
+        return len(split_conversations(config.conversations, config.validation_conversations, config.seed)[0])
+    facts = read_dataset(config.examples_folder)
     if facts["split"] == LEAVE_ONE_OUT:
         raise ValueError(f"task value needs examples of split time; {config.examples} has split {LEAVE_ONE_OUT}")
     num_rows = facts["num_rows"]

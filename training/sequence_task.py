@@ -25,6 +25,7 @@ from training.sequences import (
     training_customers,
 )
 from training.text_task import target_scale, validation_sample
+from training.value_validation import value_metrics, value_sums
 
 
 class SequenceTask:
@@ -37,8 +38,8 @@ class SequenceTask:
     varies_in_length = True
 
     def __init__(self, config: TrainConfig) -> None:
-        facts = read_dataset(config.examples)
-        stored = read_sequences(config.examples / FOLDER)
+        facts = read_dataset(config.examples_folder)
+        stored = read_sequences(config.examples_folder / FOLDER)
         self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
         self.horizon_days = int(str(facts["horizon_days"]))
         cutoffs = facts["train_cutoffs"]
@@ -50,10 +51,11 @@ class SequenceTask:
         self.num_rows = len(self.customers)
         revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
         self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])
-        train = pl.read_parquet(config.examples / "train.parquet", columns=["target"])
+        train = pl.read_parquet(config.examples_folder / "train.parquet", columns=["target"])
         self.scale, self.start_targets = target_scale(train), train["target"].to_numpy()
         validation = validation_sample(config, ["customer_id", "cutoff", "target"])
         self.val_targets = validation["target"].to_numpy() / self.scale
+        self.num_validation_rows = len(self.val_targets)
         self.val_windows = self._windows_of(validation)
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
@@ -67,6 +69,10 @@ class SequenceTask:
         """See Task."""
         return np.array([window.length for window in self._windows(rows, epochs)])
 
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """See Task."""
+        return np.ones(len(rows))
+
     def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
         """See Task; the value of the query, and what comes next at the events."""
         windows = self._windows(rows, epochs)
@@ -76,14 +82,19 @@ class SequenceTask:
         loss = ziln_loss(logits, target.to(engine.device)) + self.config.next_event_weight * next_event
         return loss, int(batch.lengths.sum())
 
-    def val_logits(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+    def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
         """See Task."""
         order = sorted(range(len(rows)), key=lambda position: self.val_windows[rows[position]].length)
         for start in range(0, len(order), self.config.micro_batch):
             chosen = order[start : start + self.config.micro_batch]
             windows = [self.val_windows[rows[position]] for position in chosen]
             batch = sequence_batch(self.known, windows, self.horizon_days)
-            yield chosen, engine(*tensors(batch, engine.device))[0].cpu()
+            logits = engine(*tensors(batch, engine.device))[0].cpu()
+            yield chosen, value_sums(logits, self.val_targets[[rows[position] for position in chosen]])
+
+    def metrics(self, sums: Tensor) -> dict[str, float]:
+        """See Task."""
+        return value_metrics(sums, self.scale)
 
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""

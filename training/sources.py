@@ -120,17 +120,18 @@ def resolve_path(path: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / inside
 
 
+def files_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The file at `path`, the files below a folder that end in one of `suffixes`, or those a glob finds; sorted."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in suffixes)
+    if path.is_file():
+        return [path]
+    return [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]
+
+
 def source_files(table: Table) -> list[Path]:
     """The files of a table in name order; ValueError where there are none or a file is not what `format` says."""
-    path = resolve_path(table.path)
-    if path.is_dir():
-        files = sorted(
-            file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES[table.format]
-        )
-    elif path.is_file():
-        files = [path]
-    else:
-        files = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]
+    files = files_at(resolve_path(table.path), SUFFIXES[table.format])
     if not files:
         raise ValueError(f"path {table.path!r}: no such file, or no {table.format} file in that folder")
     for file in files:

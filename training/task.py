@@ -1,4 +1,4 @@
-"""What an encoder gives to the training loop; `training.text_task` and `training.sequence_task` are the two."""
+"""What a task gives to the training loop; `training.text_task`, `sequence_task` and `sft_task` are the three."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +14,7 @@ class Task(Protocol):
     """Rows are positions of training examples; the epoch of a row may vary its example."""
 
     num_rows: int
-    scale: float  # that targets are divided by
-    val_targets: np.ndarray
+    num_validation_rows: int
     varies_in_length: bool  # whether forward passes should hold examples of similar length
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
@@ -24,11 +23,20 @@ class Task(Protocol):
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """How long each example is."""
 
-    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
-        """The loss of one micro-batch, and how many tokens or events it has without padding."""
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """How much each example counts in the mean loss of its optimiser step."""
 
-    def val_logits(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
-        """Batches of value logits (b, 3) of validation rows, with their places in `rows`."""
+    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
+        """The mean loss of one micro-batch by those weights, and how many tokens or events it has without padding."""
+
+    def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+        """Batches of validation rows: their places in `rows`, and what is summed up of each, shape (b, k), on the CPU.
+
+        Workers with equally many rows must make equally many forward passes.
+        """
+
+    def metrics(self, sums: Tensor) -> dict[str, float]:
+        """Names and values of what the sums over all validation rows, shape (k,), say."""
 
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """Write the trained weights `state` and what else the member needs."""

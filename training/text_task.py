@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from lifecycle.model import TextValueModel, load_tokenizer, new_value_model, pad_tokens, save_value_model, token_batches
 from lifecycle.value.ziln import ziln_loss
 from training.recipe import TrainConfig
+from training.value_validation import value_metrics, value_sums
 
 CHECKED_AT_ONCE = 1000
 COLUMNS = ["customer_id", "prompt", "target"]
@@ -24,7 +25,7 @@ class TextTask:
     varies_in_length = True
 
     def __init__(self, config: TrainConfig, rank: int, num_workers: int) -> None:
-        train = pl.read_parquet(config.examples / "train.parquet", columns=COLUMNS)
+        train = pl.read_parquet(config.examples_folder / "train.parquet", columns=COLUMNS)
         validation = validation_sample(config, COLUMNS)
         assert config.base_model is not None
         self.config, self.tokenizer = config, load_tokenizer(config.base_model)
@@ -33,6 +34,7 @@ class TextTask:
         self.num_rows, self.scale = len(self.prompts), target_scale(train)
         self.targets = train["target"].to_numpy() / self.scale
         self.val_targets = validation["target"].to_numpy() / self.scale
+        self.num_validation_rows = len(self.val_targets)
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
         """See Task; decoder and head learn at their own rates."""
@@ -50,6 +52,10 @@ class TextTask:
         """See Task; in tokens."""
         return np.array([len(tokens) for tokens in self.tokenizer([self.prompts[row] for row in rows])["input_ids"]])
 
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """See Task."""
+        return np.ones(len(rows))
+
     def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
         """See Task."""
         tokens = self.tokenizer([self.prompts[row] for row in rows])["input_ids"]
@@ -58,12 +64,17 @@ class TextTask:
         loss = ziln_loss(engine(ids.to(engine.device), mask.to(engine.device)), target)
         return loss, int(mask.sum())
 
-    def val_logits(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+    def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
         """See Task."""
         prompts = [self.val_prompts[row] for row in rows]
         batches = token_batches(self.tokenizer, prompts, self.config.max_tokens, self.config.micro_batch)
         for chosen, ids, mask in batches:
-            yield chosen, engine(ids.to(engine.device), mask.to(engine.device)).cpu()
+            logits = engine(ids.to(engine.device), mask.to(engine.device)).cpu()
+            yield chosen, value_sums(logits, self.val_targets[[rows[position] for position in chosen]])
+
+    def metrics(self, sums: Tensor) -> dict[str, float]:
+        """See Task."""
+        return value_metrics(sums, self.scale)
 
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""
@@ -79,7 +90,7 @@ def target_scale(train: pl.DataFrame) -> float:
 
 def validation_sample(config: TrainConfig, columns: list[str]) -> pl.DataFrame:
     """A seeded sample of the validation rows."""
-    validation = pl.read_parquet(config.examples / "val.parquet", columns=columns).sort("customer_id")
+    validation = pl.read_parquet(config.examples_folder / "val.parquet", columns=columns).sort("customer_id")
     return validation.sample(min(config.validation_rows, validation.height), seed=config.seed, shuffle=True)
 
 

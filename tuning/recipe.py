@@ -41,6 +41,8 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
     """How many checkpoints a trial reports; ValueError where it cannot run."""
     if trial.base_model is not None:
         base_model_identity(trial.base_model)
+    if trial.task == "sft" and config.metric != "val_loss":
+        raise ValueError(f"metric is {config.metric}, but trials of task sft report val_loss")
     num_steps = trial.num_steps(num_training_rows(trial))
     num_checkpoints = math.ceil(num_steps / trial.checkpoint_every_steps)
     if config.asha.grace_checkpoints > num_checkpoints:

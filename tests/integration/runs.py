@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import torch
 import yaml
 
@@ -84,3 +85,9 @@ def last_step(output: Path) -> int:
 def resumed_steps(log: str) -> list[tuple[int, int]]:
     """At which steps the run went on, each time with how many workers."""
     return [(int(step), int(workers)) for step, workers in re.findall(r"resumed at step (\d+) with (\d+) worker", log)]
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Ray Train's workers on the cluster that the tests started."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "RayTrainWorker" in " ".join(child.cmdline())]

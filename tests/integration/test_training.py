@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 import ray
 import torch
@@ -25,6 +24,7 @@ from tests.integration.runs import (
     resumed_steps,
     start,
     wait_for_step,
+    worker_processes,
     write_recipe,
 )
 from training.checkpoint_files import SNAPSHOT
@@ -46,12 +46,6 @@ def cluster() -> Iterator[str]:
 def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training recipe of the tiny shop; every run gives its own output."""
     return write_recipe(tmp_path_factory.mktemp("recipe") / "text.yaml", tiny_shop, tiny_base_model)
-
-
-def worker_processes() -> list[psutil.Process]:
-    """Ray Train's workers on this module's cluster."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "RayTrainWorker" in " ".join(child.cmdline())]
 
 
 @pytest.fixture(scope="module")
