@@ -15,7 +15,7 @@ WholeBounds = tuple[int, int]
 Tree = dict[str, object]  # a recipe, or a part of one, as YAML has it
 MAX_COMBINATIONS = 1000
 # What decides where a trial writes, or which rows its metric is measured on, must be the same in all trials.
-FIXED_KEYS = ("output", "data", "examples", "task", "validation_rows", "seed")
+FIXED_KEYS = ("output", "data", "examples", "task", "validation_rows", "seed", "tracking")
 
 
 class Range(Config):

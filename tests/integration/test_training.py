@@ -1,5 +1,6 @@
 """Real Ray Train, DeepSpeed and two workers: they give what one process gives, also when killed on the way."""
 
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import ray
 import torch
 import yaml
+from mlflow.tracking import MlflowClient
 
 from lifecycle.member import read_member
 from lifecycle.model import load_tokenizer, load_value_model, pad_tokens
@@ -43,7 +45,8 @@ def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.
         "data": str(tiny_shop.data), "examples": str(tiny_shop.examples), "base_model": str(tiny_base_model),
         "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
         "zero": {"stage": 2}, "global_batch": 8, "micro_batch": 4, "epochs": 20, "max_steps": LONG_STEPS,
-        "validation_rows": 16, "checkpoint_every_steps": 20, "num_workers": 2, "output": "given per run",
+        "validation_rows": 16, "checkpoint_every_steps": 20, "num_workers": 2, "tracking": None,
+        "output": "given per run",
     }  # fmt: skip
     path.write_text(yaml.safe_dump(fields))
     return path
@@ -145,15 +148,33 @@ def test_killed_worker_is_replaced_and_the_run_goes_on_by_itself(
 def test_killed_driver_resumes_with_the_same_command(
     cluster: str, recipe: Path, alone: dict[int, Path], tmp_path: Path
 ) -> None:
-    process = start(recipe, cluster, f"output={tmp_path}")
+    overrides = f"output={tmp_path}", f"tracking={{uri: 'sqlite:///{tmp_path / 'mlflow.db'}'}}"
+    process = start(recipe, cluster, *overrides)
     wait_for_step(tmp_path, 80)
     process.kill()
     process.communicate()
     assert not (tmp_path / "member").exists()
-    log = finish(start(recipe, cluster, f"output={tmp_path}"))
+    log = finish(start(recipe, cluster, *overrides))
     resumed = [int(step) for step in re.findall(r"resumed at step (\d+)", log)]
     assert len(resumed) == 1 and 0 < resumed[0] < LONG_STEPS
     assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone[LONG_STEPS]), rel=0.02)
+    check_one_mlflow_run(tmp_path)
+
+
+def check_one_mlflow_run(output: Path) -> None:
+    """MLflow has a killed and resumed run once, whole, with growing steps, and its member once."""
+    client = MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("evervalue")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    lines = [json.loads(line) for line in (output / "progress.jsonl").read_text().splitlines()]
+    for name in ("loss", "val_loss"):
+        steps = [line["step"] for line in lines if name in line]
+        furthest = sorted(set(itertools.accumulate(steps, max)))  # without what was done again after the kill
+        assert [metric.step for metric in client.get_metric_history(run.info.run_id, name)] == furthest
+    (version,) = client.search_model_versions(f"run_id='{run.info.run_id}'")
+    assert version.tags["identity"] == read_member(output / "member")["identity"]
 
 
 def test_more_workers_than_the_cluster_has_are_refused_before_anything_starts(
