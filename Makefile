@@ -4,7 +4,7 @@ PY := .venv/bin/python
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo serve test test-slow check format setup clean
+.PHONY: demo serve mlflow test test-slow check format setup clean
 
 setup: $(READY)
 
@@ -36,6 +36,11 @@ serve: $(READY)
 	@echo "API http://127.0.0.1:8000   docs http://127.0.0.1:8000/docs   Ray dashboard http://127.0.0.1:8265   Ctrl-C ends"
 	@echo "Another key, also while it runs: $(PY) -m serving.keys create --scope score"
 	@$(SERVE_FLAGS) $(PY) -m ray.serve.scripts run serving.app:build artifact=$(ARTIFACT) events=$(EVENTS)
+
+# MLflow's page about training runs and models; without its background jobs, which cost more than the page.
+mlflow: $(READY)
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	  $(PY) -m mlflow ui --workers 1 --backend-store-uri sqlite:///runs/mlflow/mlflow.db
 
 test: $(READY)
 	$(PY) -m pytest -m 'not integration and not slow' tests

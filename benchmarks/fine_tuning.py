@@ -29,7 +29,7 @@ def main() -> None:
         folder = Path(name)
         places, data = prepare_shop("journey", folder)
         training = TrainConfig.load(CONFIGS / "journey_text.yaml").model_copy(
-            update=places | {"output": folder / "text"}
+            update=places | {"output": folder / "text", "tracking": None}
         )
         started_at = time.monotonic()
         train(training)

@@ -70,7 +70,7 @@ def run_ours(
 ) -> dict[str, float]:
     """The shipped recipe for as many examples; speed before the only validation, which is at the end."""
     steps = num_examples // recipe.global_batch
-    changes = {"output": output, "max_steps": steps, "checkpoint_every_steps": steps, "seed": seed}
+    changes = {"output": output, "max_steps": steps, "checkpoint_every_steps": steps, "seed": seed, "tracking": None}
     train(recipe.model_copy(update=places | changes | {"validation_rows": VALIDATION_ROWS}))
     lines = [json.loads(line) for line in (output / PROGRESS_FILE).read_text().splitlines()]
     return {"tokens_per_second": lines[-2]["tokens_per_second"], "val_loss": lines[-1]["val_loss"]}

@@ -46,7 +46,7 @@ def config(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Tra
             "data": tiny_shop.data, "examples": tiny_shop.examples, "encoder": "sequence", "dtype": "fp32",
             "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_events": 48},
             "optimizer": {"learning_rate": 2e-3}, "global_batch": 32, "micro_batch": 8, "epochs": 15,
-            "validation_rows": 53, "checkpoint_every_steps": 15, "num_workers": 0,
+            "validation_rows": 53, "checkpoint_every_steps": 15, "num_workers": 0, "tracking": None,
             "output": tmp_path_factory.mktemp("run") / "sequence",
         }
     )  # fmt: skip

@@ -48,6 +48,7 @@ def test_yaml_numbers_without_a_dot_are_numbers() -> None:
         ({"output": {"choice": ["a"]}}, "output"),
         ({"validation_rows": {"int": [10, 20]}}, "validation_rows"),
         ({"seed": {"int": [1, 3]}}, "seed"),
+        ({"tracking.experiment": {"choice": ["a", "b"]}}, "tracking"),
     ],
 )
 def test_bad_key_or_type_is_named(space: dict[str, Tree], named: str) -> None:

@@ -35,8 +35,9 @@ def search_recipe(folder: Path, **changes: object) -> TuneConfig:
 
 def train_recipe(folder: Path, shop: TinyShop, base_model: Path) -> TrainConfig:
     recipe = TrainConfig(
-        data=shop.data, examples=shop.examples, base_model=str(base_model), num_workers=0, output=folder / "member"
-    )
+        data=shop.data, examples=shop.examples, base_model=str(base_model), num_workers=0, tracking=None,
+        output=folder / "member",
+    )  # fmt: skip
     recipe.save(folder / "base.yaml")
     return recipe
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lifecycle.config import Config
 from lifecycle.folders import fingerprint, read_manifest
@@ -53,6 +54,28 @@ class ZeroSettings(Config):
         return self
 
 
+class TrackingSettings(Config):
+    """The MLflow store in which runs and trained members are entered: a file of its own, or a server."""
+
+    uri: str = (
+        "sqlite:///runs/mlflow/mlflow.db"  # from where the job starts; artifacts lie beside; or http(s)://HOST:PORT
+    )
+    experiment: str = Field("evervalue", min_length=1, max_length=500)
+    model_name: str | None = Field(None, pattern=r"^[^/:]+$")  # in the registry; None: evervalue-<name of the member>
+
+    @field_validator("uri")
+    @classmethod
+    def _file_or_server(cls, uri: str) -> str:
+        parts = urlsplit(uri)
+        is_file = uri.startswith("sqlite:///") and uri != "sqlite:///"
+        is_server = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        if not is_file and not is_server:
+            raise ValueError("it must be sqlite:///FILE, or http(s)://HOST:PORT of an MLflow server")
+        if parts.username is not None:
+            raise ValueError("recipes are saved; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead")
+        return uri
+
+
 class TrainConfig(Config):
     """Recipe of `python -m training.run`."""
 
@@ -89,6 +112,7 @@ class TrainConfig(Config):
     cpus_per_worker: float = Field(1.0, gt=0)
     device: Literal["cpu", "gpu"] = "cpu"
     seed: int = 0
+    tracking: TrackingSettings | None = TrackingSettings()  # null: nothing is entered in MLflow
     output: Path
 
     @property
@@ -191,7 +215,7 @@ def _language_content(config: TrainConfig) -> dict[str, object]:
         "name": f"text_llama_{config.adapter}",
         "adapter": config.adapter,
         **_decoder_content(config),
-        "dataset": _data_identity(config),
+        "dataset": data_identity(config),
         "recipe": config.model_dump(mode="json", exclude={*PATHS, *UNUSED[config.task]}),
     }
 
@@ -208,14 +232,16 @@ def _decoder_content(config: TrainConfig) -> dict[str, object]:
 def run_identity(config: TrainConfig) -> str:
     """Fingerprint of what decides the trained weights: the recipe, the data of the task and the base model.
 
-    Where files lie does not decide them, nor how failures are met: a run that gave up may go on with other limits.
+    Where files lie does not decide them, nor how failures are met and where the run is tracked: a run that gave up may
+    go on with other limits, and a server may move.
     """
-    recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task]})
+    recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task], "tracking"})
     base_model = config.base_model and base_model_identity(config.base_model)["sha256"]
-    return fingerprint([recipe, _data_identity(config), base_model])
+    return fingerprint([recipe, data_identity(config), base_model])
 
 
-def _data_identity(config: TrainConfig) -> object:
+def data_identity(config: TrainConfig) -> object:
+    """What the examples or the conversations of a recipe are known by."""
     if config.task == "value":
         return read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"]
     assert config.conversations is not None and config.base_model is not None

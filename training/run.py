@@ -6,6 +6,7 @@ from lifecycle.folders import is_complete
 from lifecycle.jobs import run_job
 from lifecycle.member import MEMBER_KIND
 from training.recipe import PROGRESS_FILE, TrainConfig, num_training_rows, run_identity
+from training.tracking import enter_finished, tracked
 
 logger = logging.getLogger(__name__)
 
@@ -15,12 +16,14 @@ def train(config: TrainConfig) -> None:
     identity = run_identity(config)
     if is_complete(config.output / "member", MEMBER_KIND, identity):
         logger.info("%s is complete already", config.output / "member")
+        enter_finished(config, identity)
         return
     config.num_steps(num_training_rows(config))
     _claim_output(config, identity)
     from training.trainer import fit
 
-    fit(config)
+    with tracked(config, identity):
+        fit(config)
 
 
 def _claim_output(config: TrainConfig, identity: str) -> None:

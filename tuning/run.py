@@ -8,6 +8,7 @@ from lifecycle.jobs import run_job
 from training.recipe import TrainConfig
 from tuning.recipe import TuneConfig, check_trial, search_identity
 from tuning.space import check_space, recipe_with
+from tuning.tracking import tracked_search
 
 logger = logging.getLogger(__name__)
 SEARCH_KIND = "search"
@@ -17,7 +18,8 @@ def tune(config: TuneConfig) -> None:
     """Write trials.parquet, best.yaml and search.png; a complete output of the same search is left as it is."""
     base = TrainConfig.load(config.base)
     check_space(base, config.space, config.overrides)
-    num_checkpoints = check_trial(config, recipe_with(base, config.overrides))
+    trial = recipe_with(base, config.overrides)
+    num_checkpoints = check_trial(config, trial)
     identity = search_identity(config, base)
     if is_complete(config.output, SEARCH_KIND, identity):
         logger.info("%s is complete already", config.output)
@@ -26,10 +28,11 @@ def tune(config: TuneConfig) -> None:
     from tuning.results import RESULT_FILE, remove_state, write_results
 
     result = config.output / RESULT_FILE
-    if not result.exists():
-        from tuning.search import run_search
+    with tracked_search(config, trial, identity):
+        if not result.exists():
+            from tuning.search import run_search
 
-        write_results(config, base, run_search(config, base, num_checkpoints))
+            write_results(config, base, run_search(config, base, num_checkpoints))
     remove_state(config.output)
     write_manifest(config.output, SEARCH_KIND, {"identity": identity, **json.loads(result.read_text())})
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import ray
 import torch
+from mlflow.tracking import MlflowClient
 
+from lifecycle.member import read_member
 from tests.conftest import TinyShop
 from tests.integration.runs import (
     CHECKPOINT_STEPS,
@@ -105,18 +107,36 @@ def test_killed_worker_is_replaced_and_the_run_goes_on_by_itself(
 def test_killed_driver_resumes_with_the_same_command(
     cluster: str, recipe: Path, alone: dict[str, Path], tmp_path: Path
 ) -> None:
-    process = start(recipe, cluster, f"output={tmp_path}")
+    overrides = f"output={tmp_path}", f"tracking={{uri: 'sqlite:///{tmp_path / 'mlflow.db'}'}}"
+    process = start(recipe, cluster, *overrides)
     wait_for_step(tmp_path, 80)
     process.kill()
     process.communicate()
     killed_at = last_step(tmp_path)
     assert not (tmp_path / "member").exists()
-    log = finish(start(recipe, cluster, f"output={tmp_path}"))
+    log = finish(start(recipe, cluster, *overrides))
     [(step, _)] = resumed_steps(log)
     assert killed_at - CHECKPOINT_STEPS <= step < LONG_STEPS
     assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
     steps = list(loss_curve(tmp_path))
     assert steps == sorted(steps), "what was done twice stands there once"
+    check_one_mlflow_run(tmp_path)
+
+
+def check_one_mlflow_run(output: Path) -> None:
+    """MLflow has a killed and resumed run once, whole, with growing steps, and its member once."""
+    client = MlflowClient(f"sqlite:///{output / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("evervalue")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    lines = [json.loads(line) for line in (output / "progress.jsonl").read_text().splitlines()]
+    entered = [metric.step for metric in client.get_metric_history(run.info.run_id, "val_loss")]
+    assert entered == [line["step"] for line in lines if "val_loss" in line]
+    losses = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
+    assert losses == sorted(set(losses)) and set(entered) <= set(losses)
+    (version,) = client.search_model_versions(f"run_id='{run.info.run_id}'")
+    assert version.tags["identity"] == read_member(output / "member")["identity"]
 
 
 def test_truncated_checkpoint_and_half_written_list_are_passed_over(

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from lifecycle.folders import verify
 from tests.conftest import TinyShop
@@ -26,7 +27,7 @@ def write_recipes(folder: Path, shop: TinyShop, base_model: Path, **changes: obj
         "data": str(shop.data), "examples": str(shop.examples), "base_model": str(base_model),
         "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
         "global_batch": 16, "micro_batch": 8, "epochs": 20, "validation_rows": 32, "checkpoint_every_steps": 30,
-        "num_workers": 0, "output": str(folder / "member"),
+        "num_workers": 0, "tracking": {"uri": f"sqlite:///{folder / 'mlflow.db'}"}, "output": str(folder / "member"),
     }  # fmt: skip
     search = {
         "base": str(folder / "base.yaml"),
@@ -66,6 +67,22 @@ def wait_for_finished_trial(process: subprocess.Popen[str]) -> None:
     raise AssertionError("the search ended before its second trial reported")
 
 
+def check_mlflow_runs(folder: Path, trials: pl.DataFrame) -> None:
+    """MLflow has a killed and resumed search once, and below it every trial once, with its values."""
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("evervalue")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    search = runs.pop(str(folder / "search"))
+    assert set(runs) == set(trials["trial_id"])
+    for trial_id, learning_rate in trials.select("trial_id", "optimizer.learning_rate").iter_rows():
+        run = runs[trial_id]
+        assert run.data.tags["mlflow.parentRunId"] == search.info.run_id
+        assert float(run.data.params["optimizer.learning_rate"]) == learning_rate
+        assert run.data.metrics["val_loss"] and run.info.status == "FINISHED"
+    assert not client.search_model_versions()
+
+
 def test_killed_search_resumes_and_its_best_recipe_trains(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path
 ) -> None:
@@ -94,6 +111,7 @@ def test_killed_search_resumes_and_its_best_recipe_trains(
     verify(search, SEARCH_KIND)
     assert not (search / "ray").exists()
     assert not list(search.glob("trials/*/member"))
+    check_mlflow_runs(tmp_path, trials)
 
     assert "complete already" in finish(start("tuning.run", recipe))
     finish(start("training.run", search / "best.yaml", "max_steps=1", f"output={tmp_path / 'trained'}"))
