@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from lifecycle.folders import verify
+from lifecycle.lora import LoraSettings
 from tests.conftest import TinyShop
 from training.recipe import TrainConfig
 from tuning.recipe import TuneConfig, check_trial, search_identity
@@ -137,6 +138,15 @@ def test_trial_without_enough_checkpoints_is_refused(
     assert check_trial(search_recipe(tmp_path), short) == 3
     with pytest.raises(ValueError, match="asha.grace_checkpoints is 4.* reports 3"):
         check_trial(search_recipe(tmp_path, asha={"grace_checkpoints": 4}), short)
+
+
+def test_trials_whose_layers_are_all_adapted_cannot_share_activations(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    recipe = train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    changes = {"activation_cache": tmp_path / "cache", "lora": LoraSettings(num_layers=2)}
+    with pytest.raises(ValueError, match="lora.num_layers is 2; activation_cache needs fewer than all 2 layers"):
+        check_trial(search_recipe(tmp_path), recipe.model_copy(update=changes))
 
 
 def test_identity_changes_with_what_decides_the_result(

@@ -14,7 +14,7 @@ from training.prepare import EXAMPLES_KIND, read_dataset
 from training.splits import LEAVE_ONE_OUT
 
 PROGRESS_FILE = "progress.jsonl"
-PATHS = {"data", "examples", "base_model", "output"}
+PATHS = {"data", "examples", "base_model", "activation_cache", "output"}
 FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints"}
 
 
@@ -60,6 +60,9 @@ class TrainConfig(Config):
     dtype: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor multiplies it natively
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"  # what is fastest on the device
     gradient_checkpointing: bool = False
+    activation_cache: Path | None = (
+        None  # keeps what the layers below lora.num_layers make of each prompt, for all runs
+    )
     sequence: SequenceSettings = SequenceSettings()  # of the sequence encoder
     next_event_weight: float = Field(0.1, ge=0)  # of its loss of the next item, gap and amount beside that of the value
     next_item_positions: int = Field(256, ge=1)  # of each micro-batch, at which the next item is asked for
@@ -107,6 +110,20 @@ class TrainConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _cache_needs_frozen_layers(self) -> "TrainConfig":
+        if self.activation_cache is None:
+            return self
+        if self.encoder != "text":
+            raise ValueError(
+                f"activation_cache needs encoder text, not {self.encoder}, all of whose layers are trained"
+            )
+        if self.lora is None or self.lora.num_layers is None:
+            raise ValueError("activation_cache needs lora.num_layers: without it no layer stays as it is")
+        if self.num_layers is not None:
+            self.frozen_layers(self.num_layers)
+        return self
+
+    @model_validator(mode="after")
     def _batch_divides(self) -> "TrainConfig":
         per_pass = self.micro_batch * max(self.num_workers, 1)
         if self.global_batch % per_pass:
@@ -114,6 +131,15 @@ class TrainConfig(Config):
                 f"global_batch is {self.global_batch}; it must be a multiple of micro_batch x num_workers = {per_pass}"
             )
         return self
+
+    def frozen_layers(self, total: int) -> int:
+        """How many of a decoder's layers lie below those that LoRA adapts; ValueError where none does."""
+        assert self.lora is not None and self.lora.num_layers is not None
+        if self.lora.num_layers >= total:
+            raise ValueError(
+                f"lora.num_layers is {self.lora.num_layers}; activation_cache needs fewer than all {total} layers"
+            )
+        return total - self.lora.num_layers
 
     def num_steps(self, num_rows: int) -> int:
         """Optimiser steps for `num_rows` training rows; the last incomplete batch of the run is left out."""
@@ -165,3 +191,10 @@ def num_training_rows(config: TrainConfig) -> int:
     num_rows = facts["num_rows"]
     assert isinstance(num_rows, dict)
     return int(num_rows["train" if config.encoder == "text" else "train_customers"])
+
+
+def num_frozen_layers(config: TrainConfig) -> int:
+    """Layers whose output `activation_cache` keeps; ValueError where LoRA adapts all that there are."""
+    from lifecycle.model import architecture
+
+    return config.frozen_layers(architecture(config.decoder).num_hidden_layers)

@@ -9,7 +9,7 @@ from pydantic import Field
 from lifecycle.config import Config
 from lifecycle.folders import fingerprint
 from lifecycle.member import base_model_identity
-from training.recipe import TrainConfig, num_training_rows, run_identity
+from training.recipe import TrainConfig, num_frozen_layers, num_training_rows, run_identity
 from tuning.space import Range, Tree
 
 
@@ -41,6 +41,8 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
     """How many checkpoints a trial reports; ValueError where it cannot run."""
     if trial.base_model is not None:
         base_model_identity(trial.base_model)
+    if trial.activation_cache is not None:
+        num_frozen_layers(trial)
     num_steps = trial.num_steps(num_training_rows(trial))
     num_checkpoints = math.ceil(num_steps / trial.checkpoint_every_steps)
     if config.asha.grace_checkpoints > num_checkpoints:
