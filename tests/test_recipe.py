@@ -70,6 +70,21 @@ def test_flash_attention_where_it_cannot_run_is_refused(device: str, dtype: str)
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lora": None}, "activation_cache needs lora.num_layers: without it no layer stays as it is"),
+        ({"lora": {"rank": 4}}, "activation_cache needs lora.num_layers"),
+        ({"lora": {"num_layers": 12}, "num_layers": 12}, "lora.num_layers is 12; .* needs fewer than all 12 layers"),
+        ({"encoder": "sequence"}, "activation_cache needs encoder text, not sequence"),
+    ],
+)
+def test_activation_cache_without_frozen_layers_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        recipe(**({"activation_cache": "c", "lora": {"num_layers": 2}} | changes))
+    assert recipe(activation_cache="c", lora={"num_layers": 5}, num_layers=12).frozen_layers(12) == 7
+
+
+@pytest.mark.parametrize(
     ("epochs", "max_steps", "num_rows", "num_steps"),
     [
         (1.0, None, 100, 3),
@@ -152,7 +167,7 @@ def test_identity_follows_what_decides_the_weights(
     here = recipe(examples=str(tiny_shop.examples), base_model=str(tiny_base_model))
     monkeypatch.chdir(tiny_base_model.parent)
     same = {"base_model": tiny_base_model.name, "output": "elsewhere", "max_failures": 9, "start_timeout_seconds": 11,
-            "tracking": None}  # fmt: skip
+            "tracking": None, "activation_cache": Path("cache")}  # fmt: skip
     assert run_identity(here.model_copy(update=same)) == run_identity(here)
     for change in ({"seed": 1}, {"max_tokens": 99}, {"lora": None}):
         assert run_identity(here.model_copy(update=change)) != run_identity(here)

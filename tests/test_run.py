@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from lifecycle.folders import read_manifest, verify
+from lifecycle.lora import LoraSettings
 from lifecycle.member import MEMBER_KIND, read_member
 from lifecycle.model import load_tokenizer, load_value_model, token_batches
 from lifecycle.predict import load_member
@@ -145,6 +146,10 @@ def test_mistakes_are_found_before_anything_is_written(config: TrainConfig, tmp_
         ({"base_model": "nowhere"}, "base_model 'nowhere' is not a folder with config.json"),
         ({"examples": tmp_path / "none"}, "does not exist"),
         ({"global_batch": 8000}, "global_batch is 8000, but the run has only 342 rows"),
+        (
+            {"activation_cache": tmp_path / "cache", "lora": LoraSettings(num_layers=2)},
+            "lora.num_layers is 2; activation_cache needs fewer than all 2 layers",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             train(config.model_copy(update={"output": output, **change}))

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from lifecycle.folders import verify
+from lifecycle.lora import LoraSettings
 from tests.conftest import TinyShop
 from tests.test_conversations import turns, write
 from training.recipe import TrainConfig, num_training_rows
@@ -153,6 +154,15 @@ def test_search_over_taught_adapters_goes_by_the_loss(tmp_path: Path, tiny_chat_
         check_trial(search_recipe(tmp_path), recipe)
     with pytest.raises(ValueError, match="space.adapter: all trials of a search must share 'adapter'"):
         check_space(recipe, {"adapter": Range(choice=("copy",))}, {})
+
+
+def test_trials_whose_layers_are_all_adapted_cannot_share_activations(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    recipe = train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    changes = {"activation_cache": tmp_path / "cache", "lora": LoraSettings(num_layers=2)}
+    with pytest.raises(ValueError, match="lora.num_layers is 2; activation_cache needs fewer than all 2 layers"):
+        check_trial(search_recipe(tmp_path), recipe.model_copy(update=changes))
 
 
 def test_identity_changes_with_what_decides_the_result(

@@ -16,13 +16,21 @@ from training.prepare import EXAMPLES_KIND, read_dataset
 from training.splits import LEAVE_ONE_OUT
 
 PROGRESS_FILE = "progress.jsonl"
-PATHS = {"data", "examples", "conversations", "validation_conversations", "base_model", "output"}
+PATHS = {"data", "examples", "conversations", "validation_conversations", "base_model", "activation_cache", "output"}
 FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints", "min_workers"}
 NEEDED = {"value": ("data", "examples"), "sft": ("conversations", "adapter", "base_model")}
 # A language model without its deeper layers no longer writes, so only the value task may drop them.
 UNUSED = {
     "value": ("conversations", "validation_conversations", "adapter"),
-    "sft": ("data", "examples", "num_layers", "sequence", "next_event_weight", "next_item_positions"),
+    "sft": (
+        "data",
+        "examples",
+        "num_layers",
+        "activation_cache",
+        "sequence",
+        "next_event_weight",
+        "next_item_positions",
+    ),
 }
 
 
@@ -93,6 +101,9 @@ class TrainConfig(Config):
     dtype: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor multiplies it natively
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"  # what is fastest on the device
     gradient_checkpointing: bool = False
+    activation_cache: Path | None = (
+        None  # keeps what the layers below lora.num_layers make of each prompt, for all runs
+    )
     sequence: SequenceSettings = SequenceSettings()  # of the sequence encoder
     next_event_weight: float = Field(0.1, ge=0)  # of its loss of the next item, gap and amount beside that of the value
     next_item_positions: int = Field(256, ge=1)  # of each micro-batch, at which the next item is asked for
@@ -172,6 +183,20 @@ class TrainConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _cache_needs_frozen_layers(self) -> "TrainConfig":
+        if self.activation_cache is None:
+            return self
+        if self.encoder != "text":
+            raise ValueError(
+                f"activation_cache needs encoder text, not {self.encoder}, all of whose layers are trained"
+            )
+        if self.lora is None or self.lora.num_layers is None:
+            raise ValueError("activation_cache needs lora.num_layers: without it no layer stays as it is")
+        if self.num_layers is not None:
+            self.frozen_layers(self.num_layers)
+        return self
+
+    @model_validator(mode="after")
     def _batch_divides(self) -> "TrainConfig":
         self.accumulation(max(self.num_workers, 1))
         if self.min_workers is not None:
@@ -181,6 +206,15 @@ class TrainConfig(Config):
                     f"min_workers is {self.min_workers}, more than num_workers, which is {self.num_workers}"
                 )
         return self
+
+    def frozen_layers(self, total: int) -> int:
+        """How many of a decoder's layers lie below those that LoRA adapts; ValueError where none does."""
+        assert self.lora is not None and self.lora.num_layers is not None
+        if self.lora.num_layers >= total:
+            raise ValueError(
+                f"lora.num_layers is {self.lora.num_layers}; activation_cache needs fewer than all {total} layers"
+            )
+        return total - self.lora.num_layers
 
     def num_steps(self, num_rows: int) -> int:
         """Optimiser steps for `num_rows` training rows; the last incomplete batch of the run is left out."""
@@ -263,3 +297,10 @@ def num_training_rows(config: TrainConfig) -> int:
     num_rows = facts["num_rows"]
     assert isinstance(num_rows, dict)
     return int(num_rows["train" if config.encoder == "text" else "train_customers"])
+
+
+def num_frozen_layers(config: TrainConfig) -> int:
+    """Layers whose output `activation_cache` keeps; ValueError where LoRA adapts all that there are."""
+    from lifecycle.model import architecture
+
+    return config.frozen_layers(architecture(config.decoder).num_hidden_layers)

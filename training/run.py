@@ -5,7 +5,7 @@ import logging
 from lifecycle.folders import is_complete
 from lifecycle.jobs import run_job
 from lifecycle.member import MEMBER_KIND
-from training.recipe import PROGRESS_FILE, TrainConfig, num_training_rows, run_identity
+from training.recipe import PROGRESS_FILE, TrainConfig, num_frozen_layers, num_training_rows, run_identity
 from training.tracking import enter_finished, tracked
 
 logger = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ def train(config: TrainConfig) -> None:
         enter_finished(config, identity)
         return
     config.num_steps(num_training_rows(config))
+    if config.activation_cache is not None:
+        num_frozen_layers(config)
     _claim_output(config, identity)
     from training.trainer import fit
 

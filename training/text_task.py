@@ -1,6 +1,7 @@
 """What the training loop does with prompts: the decoder with its adapters, batches of tokens, the member's files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from lifecycle.model import TextValueModel, load_tokenizer, new_value_model, pad_tokens, save_value_model, token_batches
 from lifecycle.value.ziln import ziln_loss
+from training.activations import ActivationCache, Part
 from training.recipe import TrainConfig
 from training.value_validation import value_metrics, value_sums
 
@@ -29,6 +31,7 @@ class TextTask:
         validation = validation_sample(config, COLUMNS)
         assert config.base_model is not None
         self.config, self.tokenizer = config, load_tokenizer(config.base_model)
+        self.cache: ActivationCache | None = None
         self.prompts, self.val_prompts = train["prompt"].to_list(), validation["prompt"].to_list()
         check_lengths(self.tokenizer, (self.prompts + self.val_prompts)[rank::num_workers], config.max_tokens)
         self.num_rows, self.scale = len(self.prompts), target_scale(train)
@@ -38,7 +41,12 @@ class TextTask:
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
         """See Task; decoder and head learn at their own rates."""
+        if self.config.activation_cache is not None:  # before the model takes its memory
+            train, validation = (self.tokenizer(prompts)["input_ids"] for prompts in (self.prompts, self.val_prompts))
+            self.cache = ActivationCache(self.config, train, validation, dtype)
         model = new_value_model(self.config.decoder, self.config.lora, dtype)
+        if self.cache is not None:
+            self.cache.skip_layers(model.decoder)
         model.head.start_from(torch.tensor(self.targets, dtype=torch.float32))
         if self.config.gradient_checkpointing:
             model.decoder.gradient_checkpointing_enable()  # type: ignore[operator]
@@ -61,20 +69,26 @@ class TextTask:
         tokens = self.tokenizer([self.prompts[row] for row in rows])["input_ids"]
         ids, mask = pad_tokens(tokens, self.tokenizer.pad_token_id)
         target = torch.tensor(self.targets[rows], dtype=torch.float32, device=engine.device)
-        loss = ziln_loss(engine(ids.to(engine.device), mask.to(engine.device)), target)
-        return loss, int(mask.sum())
+        return ziln_loss(self._logits(engine, ids, mask, "train", rows), target), int(mask.sum())
 
     def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
         """See Task."""
         prompts = [self.val_prompts[row] for row in rows]
         batches = token_batches(self.tokenizer, prompts, self.config.max_tokens, self.config.micro_batch)
         for chosen, ids, mask in batches:
-            logits = engine(ids.to(engine.device), mask.to(engine.device)).cpu()
-            yield chosen, value_sums(logits, self.val_targets[[rows[position] for position in chosen]])
+            places = [rows[position] for position in chosen]
+            logits = self._logits(engine, ids, mask, "validation", places).cpu()
+            yield chosen, value_sums(logits, self.val_targets[places])
 
     def metrics(self, sums: Tensor) -> dict[str, float]:
         """See Task."""
         return value_metrics(sums, self.scale)
+
+    def _logits(self, engine: DeepSpeedEngine, ids: Tensor, mask: Tensor, part: Part, rows: Iterable[int]) -> Tensor:
+        """Value logits (n, 3) of the tokens of some rows."""
+        known = nullcontext() if self.cache is None else self.cache.given(part, rows, engine.device)
+        with known:
+            return engine(ids.to(engine.device), mask.to(engine.device))  # type: ignore[no-any-return]
 
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""

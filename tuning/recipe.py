@@ -9,7 +9,7 @@ from pydantic import Field
 from lifecycle.config import Config
 from lifecycle.folders import fingerprint
 from lifecycle.member import base_model_identity
-from training.recipe import TrainConfig, num_training_rows, run_identity
+from training.recipe import TrainConfig, num_frozen_layers, num_training_rows, run_identity
 from tuning.space import Range, Tree
 
 
@@ -43,6 +43,8 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
         base_model_identity(trial.base_model)
     if trial.task == "sft" and config.metric != "val_loss":
         raise ValueError(f"metric is {config.metric}, but trials of task sft report val_loss")
+    if trial.activation_cache is not None:
+        num_frozen_layers(trial)
     num_steps = trial.num_steps(num_training_rows(trial))
     num_checkpoints = math.ceil(num_steps / trial.checkpoint_every_steps)
     if config.asha.grace_checkpoints > num_checkpoints:

@@ -25,7 +25,8 @@ def write_recipes(folder: Path, shop: TinyShop, base_model: Path, **changes: obj
     """A training recipe for the tiny shop and a search over it; returns the path of the latter."""
     base = {
         "data": str(shop.data), "examples": str(shop.examples), "base_model": str(base_model),
-        "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
+        "lora": {"rank": 4, "alpha": 8, "num_layers": 1}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
+        "activation_cache": str(folder / "cache"),
         "global_batch": 16, "micro_batch": 8, "epochs": 20, "validation_rows": 32, "checkpoint_every_steps": 30,
         "num_workers": 0, "tracking": {"uri": f"sqlite:///{folder / 'mlflow.db'}"}, "output": str(folder / "member"),
     }  # fmt: skip
@@ -100,6 +101,7 @@ def test_killed_search_resumes_and_its_best_recipe_trains(
 
     assert "resuming the search" in log
     assert finished_before.read_text() == first_progress
+    assert len(list((tmp_path / "cache").iterdir())) == 2, "all trials share the activations of their prompts"
     trials = pl.read_parquet(search / "trials.parquet")
     assert trials.height == 3
     assert set(trials["status"]) <= {"completed", "stopped"}
