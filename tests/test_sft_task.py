@@ -52,7 +52,8 @@ def recipe(base_model: Path, conversations: Path, output: Path, **changes: objec
         "task": "sft", "adapter": "sentiment", "conversations": conversations, "base_model": str(base_model),
         "validation_conversations": conversations, "lora": {"rank": 16, "alpha": 32, "targets": ALL_LAYERS},
         "optimizer": {"learning_rate": 3e-3}, "dtype": "fp32", "attention": "eager", "global_batch": 3,
-        "micro_batch": 3, "epochs": 300, "checkpoint_every_steps": 100, "num_workers": 0, "tracking": None, "output": output,
+        "micro_batch": 3, "epochs": 300, "checkpoint_every_steps": 100, "num_workers": 0, "tracking": None,
+        "output": output,
     }  # fmt: skip
     return TrainConfig.model_validate(tree | changes)
 
