@@ -110,6 +110,7 @@ def start_engine(config: TrainConfig, task: Task) -> DeepSpeedEngine:
         model_parameters=groups,
         config=zero_config(config, config.num_steps(task.num_rows), bf16=dtype == torch.bfloat16),
     )
+    engine.train()  # a model is loaded in evaluation mode, in which it neither drops out nor checkpoints gradients
     return engine
 
 
