@@ -72,27 +72,33 @@ class SequenceModel(nn.Module):
         logits = self.head(hidden[rows, lengths - 1])
         if not num_items:
             return logits, logits.new_zeros(())
-        return logits, self._next_event_loss(hidden, item, features, lengths, num_items)
+        return logits, self._sampled_loss(hidden, item, features, lengths, num_items)
 
-    def _next_event_loss(
-        self, hidden: Tensor, item: Tensor, features: Tensor, lengths: Tensor, num_items: int
-    ) -> Tensor:
+    def _sampled_loss(self, hidden: Tensor, item: Tensor, features: Tensor, lengths: Tensor, num_items: int) -> Tensor:
         """Mean over events of the losses of the next gap and amount, and of the next item at a sample of events."""
         follows = torch.arange(1, item.shape[1], device=item.device)[None, :] < (lengths - 1)[:, None]
-        here, after = hidden[:, :-1][follows], features[:, 1:][follows].float()
-        if len(here) == 0:
+        rows, places = torch.nonzero(follows, as_tuple=True)
+        if len(rows) == 0:
             return hidden.sum() * 0.0
+        known = torch.nonzero(item[rows, places + 1] >= FIRST_KNOWN).flatten()
+        known = known[torch.randperm(len(known), device=known.device)[:num_items]]
+        return self.next_event_loss(hidden, item, features, (rows, places), known)
+
+    def next_event_loss(
+        self, hidden: Tensor, item: Tensor, features: Tensor, events: tuple[Tensor, Tensor], known: Tensor
+    ) -> Tensor:
+        """The losses after `events`, which are rows and places, (n,) each; of the next item after those in `known`."""
+        rows, places = events
+        here, after = hidden[rows, places], features[rows, places + 1].float()
         numbers = self.next_numbers(here).float()
         gap = _normal_loss(after[:, GAP] * LOG_SCALE, numbers[:, 0], numbers[:, 1])
         amount = _normal_loss(after[:, AMOUNT] * LOG_SCALE, numbers[:, 2], numbers[:, 3])
-        wanted = item[:, 1:][follows]
-        known = torch.nonzero(wanted >= FIRST_KNOWN).flatten()
-        known = known[torch.randperm(len(known), device=known.device)[:num_items]]
         if len(known) == 0:
             return gap + amount
+        wanted = item[rows, places + 1][known]
         scores = self.next_item(here[known]) @ self.item.weight.T
         scores[:, :FIRST_KNOWN] = -torch.inf
-        return gap + amount + functional.cross_entropy(scores.float(), wanted[known])
+        return gap + amount + functional.cross_entropy(scores.float(), wanted)
 
 
 def _normal_loss(value: Tensor, location: Tensor, log_spread: Tensor) -> Tensor:

@@ -1,130 +1,200 @@
-"""Job: what a training recipe needs - parameters, memory per GPU and ZeRO stage, tokens per step - without a GPU."""
+"""Job: what a training recipe needs and how long it takes, before anything starts and without a GPU."""
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 
+from lifecycle.folders import MANIFEST
 from lifecycle.jobs import run_job
-from training.recipe import TrainConfig
+from training.plan_memory import (
+    STAGES,
+    USABLE_SHARE,
+    ModelSizes,
+    StageMemory,
+    num_processes,
+    smallest_numbers,
+    stage_memory,
+)
+from training.plan_step import LIBRARIES_GIB, StepTimes, measure_steps, num_validations, why_not_measured
+from training.prepare import read_dataset
+from training.recipe import TrainConfig, num_training_rows
 
-GIB = 2**30
-GPU_GIB = (24, 40, 80)
-USABLE_SHARE = 0.9  # of a GPU's memory; the rest goes to the CUDA context, kernels' workspace and fragmentation
-MASTER_BYTES = 12  # of an optimised weight: float32 copy, momentum, variance
-ADAM_BYTES = 8  # momentum and variance, where the weights themselves are float32
-STAGES = (0, 1, 2, 3)
+logger = logging.getLogger(__name__)
+COLUMNS = ("weights", "gradients", "optimizer", "activations", "peak")
+MOMENTS = {
+    "start": "while the weights are sharded",
+    "forward": "at the end of a forward pass",
+    "reduce": "while gradients are reduced",
+    "step": "in the optimiser's step",
+    "end": "while the member is written",
+}
 
 
 @dataclass(frozen=True)
-class StageMemory:
-    """GiB per worker under one ZeRO stage; `host` is what is offloaded to the CPU, per worker."""
+class Length:
+    """How many steps a run takes, and how long; what is not known is None, and why."""
 
-    stage: int
-    weights: float
-    gradients: float
-    optimizer: float
-    activations: float
-    buffers: float
-    peak: float
-    host: float
-    fits: int | None  # GiB of the smallest usual GPU that is large enough
+    training_rows: int | None = None
+    steps: int | None = None
+    why_no_steps: str | None = None
+    num_validations: int | None = None
+    times: StepTimes | None = None
+    why_no_times: str | None = None
+    expected_seconds: float | None = None
 
 
-def make_plan(config: TrainConfig) -> dict[str, object]:
-    """The plan of a recipe; of its base model only config.json is read."""
+@dataclass(frozen=True)
+class Plan:
+    """What is known of a recipe beforehand. `gpus`: GiB of a GPU to the smallest number that fits, by ZeRO stage."""
+
+    config: TrainConfig
+    sizes: ModelSizes
+    length: Length
+    stages: list[StageMemory]
+    gpus: dict[int, list[int | None]]
+
+    def as_json(self) -> dict[str, object]:
+        """The numbers, with the keys of the recipe that matter."""
+        config, num_tokens = self.config, _longest(self.config)
+        return {
+            "encoder": config.encoder,
+            "base_model": config.base_model,
+            "total_parameters": self.sizes.total_parameters,
+            **asdict(self.sizes),
+            "num_workers": num_processes(config),
+            "device": config.device,
+            "zero_stage": config.zero.stage,
+            "examples_per_step": config.global_batch,
+            "passes_per_step": config.accumulation(num_processes(config)),
+            "max_tokens_per_step": config.global_batch * num_tokens,
+            "max_tokens_per_forward_pass": config.micro_batch * num_tokens,
+            **asdict(self.length),
+            "stages": [asdict(stage) for stage in self.stages],
+            "smallest_number_of_gpus": self.gpus,
+        }
+
+
+def _longest(config: TrainConfig) -> int:
+    """Tokens of the longest prompt, or positions of the longest history."""
+    return config.max_tokens if config.encoder == "text" else config.sequence.max_events + 1
+
+
+def make_plan(config: TrainConfig) -> Plan:
+    """The plan of a recipe; of its base model only config.json is read, unless steps can be taken here.
+
+    Raises ValueError where base_model is not a folder with a config.json, where the sequence encoder's examples are not
+    there, and for what a run would refuse.
+    """
     if config.task == "sft":
         raise ValueError("the plan knows task value alone: task is sft")
     from training.meta_model import measure_model
 
     sizes = measure_model(config)
-    total = sizes.decoder_parameters + sizes.adapter_parameters + sizes.head_parameters
-    trainable = sizes.trainable_parameters
-    stages = [stage_memory(config, stage, total, trainable, sizes.activation_bytes) for stage in STAGES]
-    return {
-        "base_model": config.base_model,
-        "total_parameters": total,
-        **asdict(sizes),
-        "num_workers": max(config.num_workers, 1),
-        "device": config.device,
-        "zero_stage": config.zero.stage,
-        "examples_per_step": config.global_batch,
-        "max_tokens_per_step": config.global_batch * config.max_tokens,
-        "max_tokens_per_forward_pass": config.micro_batch * config.max_tokens,
-        "stages": [asdict(stage) for stage in stages],
-    }
+    stages = [stage_memory(config, sizes, stage, num_processes(config)) for stage in STAGES]
+    on_gpu = config.model_copy(update={"device": "gpu"})
+    gpus = smallest_numbers(on_gpu, measure_model(on_gpu))
+    return Plan(config, sizes, run_length(config, stages[config.zero.stage].peak), stages, gpus)
 
 
-def stage_memory(config: TrainConfig, stage: int, total: int, trainable: int, activation_bytes: int) -> StageMemory:
-    """Memory of a worker after the ZeRO paper (Rajbhandari 2020, arXiv 1910.02054, section 3 and figure 1).
-
-    With p bytes per weight, k of optimiser state per trained weight (12 in mixed precision), N workers: weights
-    p x total, gradients p x trained, optimiser k x trained. Stage 1 divides the optimiser's part by N, stage 2 also
-    the gradients, stage 3 also the weights. Frozen weights have neither gradients nor optimiser state.
-    """
-    num_workers = max(config.num_workers, 1)
-    weight_bytes = 4 if config.dtype == "fp32" else 2
-    state_bytes = ADAM_BYTES if config.dtype == "fp32" and stage == 0 else MASTER_BYTES  # ZeRO copies float32 too
-    weights = weight_bytes * total / (num_workers if stage == 3 else 1)
-    gradients = weight_bytes * trainable / (num_workers if stage >= 2 else 1)
-    optimizer = state_bytes * trainable / (num_workers if stage >= 1 else 1)
-    host = 0.0
-    if config.zero.offload_optimizer and stage >= 1:
-        host, optimizer = host + optimizer, 0.0
-    if config.zero.offload_parameters and stage == 3:
-        host, weights = host + weights, 0.0
-    buffers = weight_bytes * _buffer_weights(stage, total, trainable)
-    states = weights + gradients + optimizer
-    # A member is written from whole weights: stage 3 gathers the trained ones on every worker at the end.
-    gathered = weight_bytes * trainable if stage == 3 else 0
-    peak = states + max(activation_bytes + buffers, gathered)
-    fitting = [size for size in GPU_GIB if peak <= USABLE_SHARE * size * GIB]
-    return StageMemory(
-        stage=stage, weights=weights / GIB, gradients=gradients / GIB, optimizer=optimizer / GIB,
-        activations=activation_bytes / GIB, buffers=buffers / GIB, peak=peak / GIB, host=host / GIB,
-        fits=fitting[0] if fitting else None,
+def run_length(config: TrainConfig, peak_gib: float) -> Length:
+    """Steps from the examples, and seconds from steps that are taken here; `peak_gib` is a worker's memory."""
+    why_no_times = why_not_measured(config, peak_gib)
+    if not (config.examples_folder / MANIFEST).is_file():
+        return Length(why_no_steps=f"there are no examples in {config.examples_folder} yet", why_no_times=why_no_times)
+    rows = num_training_rows(config)
+    steps = config.num_steps(rows)
+    validations = num_validations(config, steps)
+    if why_no_times is not None:
+        return Length(training_rows=rows, steps=steps, num_validations=validations, why_no_times=why_no_times)
+    of_parts = read_dataset(config.examples_folder)["num_rows"]
+    assert isinstance(of_parts, dict)
+    logger.info("taking the recipe's first steps to see how long they take")
+    times = measure_steps(config, min(config.validation_rows, int(of_parts["val"])))
+    seconds = steps * times.seconds_per_step + validations * times.seconds_per_validation
+    return Length(
+        training_rows=rows, steps=steps, num_validations=validations, times=times,
+        expected_seconds=times.seconds_to_start + seconds,
     )  # fmt: skip
 
 
-def _buffer_weights(stage: int, total: int, trainable: int) -> int:
-    """Weights in DeepSpeed's communication buffers, from its own defaults.
-
-    Stages 1 and 2 collect gradients in a bucket; stage 3 has that bucket in full, and whole layers in flight.
-    """
-    from training.zero import set_environment
-
-    set_environment("cpu")
-    from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
-
-    defaults = DeepSpeedZeroConfig(stage=stage)
-    bucket, in_flight = int(defaults.reduce_bucket_size), int(defaults.max_live_parameters)
-    if stage == 3:
-        return bucket + min(in_flight, total)
-    return min(bucket, trainable) if stage else 0
+def table(plan: Plan) -> str:
+    """The plan as text for a terminal."""
+    parts = [_model_lines(plan), _length_lines(plan), _memory_lines(plan), _gpu_lines(plan)]
+    return "\n\n".join("\n".join(lines) for lines in parts)
 
 
-def table(plan: dict[str, object]) -> str:
-    """The plan as text for a terminal; the recipe's own stage is marked."""
-    columns = ("weights", "gradients", "optimizer", "activations", "buffers", "peak", "host")
-    lines = [
-        f"{plan['base_model']}: {plan['total_parameters']:,} parameters, {plan['trainable_parameters']:,} trained",
-        f"{plan['num_workers']} workers ({plan['device']}), {plan['examples_per_step']} examples and at most "
-        f"{plan['max_tokens_per_step']:,} tokens per step",
-        "GiB per worker  " + "".join(f"{name:>12}" for name in columns) + "        fits",
+def _model_lines(plan: Plan) -> list[str]:
+    config, sizes = plan.config, plan.sizes
+    what = f"at most {_longest(config):,} {'tokens' if config.encoder == 'text' else 'positions'}"
+    return [
+        f"{config.base_model or 'sequence encoder'}: {sizes.total_parameters:,} parameters, "
+        f"{sizes.trainable_parameters:,} of them trained",
+        f"{num_processes(config)} workers ({config.device}), {config.global_batch} examples of {what} per step, "
+        f"in {config.accumulation(num_processes(config))} passes of {config.micro_batch} per worker",
     ]
-    stages = plan["stages"]
-    assert isinstance(stages, list)
-    for stage in stages:
-        mark = "*" if stage["stage"] == plan["zero_stage"] else " "
-        fits = f"{stage['fits']} GiB" if stage["fits"] else "none"
-        numbers = "".join(f"{stage[name]:>12.2f}" for name in columns)
-        lines.append(f"ZeRO stage {stage['stage']} {mark}  {numbers}{fits:>12}")
-    return "\n".join(lines)
+
+
+def _length_lines(plan: Plan) -> list[str]:
+    length = plan.length
+    if length.steps is None:
+        return [f"steps: unknown, {length.why_no_steps}", f"duration: unknown, {length.why_no_times}"]
+    steps = f"steps: {length.steps:,} from {length.training_rows:,} training rows, {length.num_validations} validations"
+    times = length.times
+    if times is None or length.expected_seconds is None:
+        return [steps, f"duration: unknown, {length.why_no_times}"]
+    shared = "" if times.measured_workers == num_processes(plan.config) else ", as if each had cores of its own"
+    return [
+        steps,
+        f"duration: about {_duration(length.expected_seconds)} = {times.seconds_to_start:.0f} s to start "
+        f"+ {length.steps:,} steps of {times.seconds_per_step:.3g} s "
+        f"+ {length.num_validations} validations of {times.seconds_per_validation:.3g} s",
+        f"  measured here on {times.measured_steps} steps of {times.measured_workers} workers{shared}; "
+        "starting Ray (about 20 s) and writing checkpoints come on top",
+        f"  a worker took {times.worker_gib:.2f} GiB at its peak, Python, its libraries and the examples included",
+    ]
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _memory_lines(plan: Plan) -> list[str]:
+    names = (*COLUMNS, "host") if any(stage.host for stage in plan.stages) else COLUMNS
+    own = plan.stages[plan.config.zero.stage]
+    unit, factor = ("GiB", 1) if own.peak >= 1 else ("MiB", 1024)
+    lines = [f"memory of a worker, {unit}" + "".join(f"{name:>12}" for name in names) + "  which is"]
+    for stage in plan.stages:
+        mark = "*" if stage is own else " "
+        numbers = "".join(f"{getattr(stage, name) * factor:>12.2f}" for name in names)
+        lines.append(f"  ZeRO stage {stage.stage} {mark}        {numbers}  {MOMENTS[stage.peak_at]}")
+    rest = f"Python and its libraries, about {LIBRARIES_GIB} GiB a worker"
+    if plan.config.device == "gpu":
+        rest = f"CUDA and its kernels' workspace, for which {1 - USABLE_SHARE:.0%} of a GPU stays free below"
+    return [
+        *lines,
+        "  *: the recipe's. Peak: weights, gradients, optimiser state, activations of the longest inputs, and",
+        f"  DeepSpeed's copies of them, at the moment that needs most. Not in it: {rest}.",
+    ]
+
+
+def _gpu_lines(plan: Plan) -> list[str]:
+    config = plan.config
+    lines = [
+        f"smallest number of GPUs that fits, {config.global_batch} examples per step in passes of {config.micro_batch}",
+        "                      " + "".join(f"{f'ZeRO {stage}':>9}" for stage in STAGES),
+    ]
+    for size, numbers in plan.gpus.items():
+        lines.append(f"  {size:>4} GiB            " + "".join(f"{number or 'none':>9}" for number in numbers))
+    return lines
 
 
 def show_plan(config: TrainConfig) -> None:
     """Print the plan as a table and, in the last line, as JSON."""
     plan = make_plan(config)
     print(table(plan))
-    print(json.dumps(plan))
+    print(json.dumps(plan.as_json()))
 
 
 def main() -> None:
