@@ -65,9 +65,7 @@ class ZeroSettings(Config):
 class TrackingSettings(Config):
     """The MLflow store in which runs and trained members are entered: a file of its own, or a server."""
 
-    uri: str = (
-        "sqlite:///runs/mlflow/mlflow.db"  # from where the job starts; artifacts lie beside; or http(s)://HOST:PORT
-    )
+    uri: str = "sqlite:///runs/mlflow/mlflow.db"  # from where the job starts, artifacts beside; or http(s)://HOST:PORT
     experiment: str = Field("evervalue", min_length=1, max_length=500)
     model_name: str | None = Field(None, pattern=r"^[^/:]+$")  # in the registry; None: evervalue-<name of the member>
 
