@@ -101,12 +101,12 @@ def test_training_is_that_without_stored_activations(
         log = capsys.readouterr().err
         manifests = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("*/*/manifest.json")}
         layers = {"tiny_base_model": 1, "gpt2_base_model": 2}[base]
+        assert f"activations of 342 prompts after {layers} layers are in {tmp_path / 'cache'}" in log
         if run == "computed":
             assert "342/342 prompts (100 %)" in log and "20/20 prompts (100 %)" in log and "ETA" in log
             written = manifests
             assert len(written) == 3  # two shares of training prompts, one of validation prompts
         else:
-            assert f"activations of 342 prompts after {layers} layers are in {tmp_path / 'cache'}" in log
             assert "342/342 prompts" not in log
             assert manifests == written
 

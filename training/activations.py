@@ -102,7 +102,7 @@ def stored_states(config: TrainConfig, tokens: Tokens, dtype: torch.dtype) -> St
     missing = {share: part for share, part in parts.items() if not is_complete(share, ACTIVATIONS_KIND, identity)}
     if missing:
         ShareWriter(frozen, dtype, {"identity": identity, **asdict(key)}, shows_progress=rank == 0).write_all(missing)
-    elif rank == 0:
+    if rank == 0:
         logger.info("activations of %d prompts after %d layers are in %s", len(tokens), key.num_layers, folder)
     for share in list(parts)[rank::num_workers]:
         _check(share)

@@ -174,8 +174,9 @@ def _memory_lines(plan: Plan) -> list[str]:
         rest = f"CUDA and its kernels' workspace, for which {1 - USABLE_SHARE:.0%} of a GPU stays free below"
     return [
         *lines,
-        "  *: the recipe's. Peak: weights, gradients, optimiser state, activations of the longest inputs, and",
-        f"  DeepSpeed's copies of them, at the moment that needs most. Not in it: {rest}.",
+        "  * the recipe's stage. Peak: weights, gradients, optimiser state, activations of the longest inputs and",
+        "  DeepSpeed's copies of them, at the moment that needs most.",
+        f"  Not in it: {rest}.",
     ]
 
 

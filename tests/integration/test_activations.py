@@ -76,7 +76,7 @@ def test_two_workers_with_stored_activations_equal_one_process_without(
     plain = start(recipe | {"activation_cache": None}, tmp_path / "plain")
     two = start(recipe | {"num_workers": 2, "zero": {"stage": stage}}, tmp_path / "two")
     finish(plain)
-    assert "342/342 prompts (100 %)" in finish(two)
+    assert f"activations of 342 prompts after 1 layers are in {tmp_path / 'cache'}" in finish(two)
     assert len(complete_shares(tmp_path / "cache")) == 3
     members = [tmp_path / name / "run" / "member" for name in ("plain", "two")]
     expected, found = (read_member(member)["metrics"] for member in members)
@@ -91,7 +91,7 @@ def many_prompts(recipe: dict[str, object], folder: Path) -> dict[str, object]:
     """The recipe for so many training prompts that computing their activations takes some seconds."""
     examples = shutil.copytree(str(recipe["examples"]), folder / "many")
     train = pl.read_parquet(examples / "train.parquet")
-    copies = [train.with_columns(pl.col("prompt").str.replace("Buys", f"Buys {n}")) for n in range(20)]
+    copies = [train.with_columns(pl.col("prompt").str.replace("Buys", f"Buys {n}")) for n in range(10)]
     pl.concat(copies).write_parquet(examples / "train.parquet")
     return recipe | {"examples": str(examples)}
 
@@ -104,14 +104,14 @@ def test_killed_while_computing_goes_on_with_what_is_missing(recipe: dict[str, o
     process.send_signal(signal.SIGKILL)
     process.communicate()
     before = complete_shares(cache)
-    assert 3 <= len(before) < 27  # of 6,840 prompts
+    assert 3 <= len(before) < 14  # of 3,420 prompts
 
     plain = start(recipe | {"activation_cache": None}, tmp_path / "plain")
     at_once = [start(recipe, tmp_path / name) for name in ("one", "two")]
     for process in (plain, *at_once):
         finish(process)
     after = complete_shares(cache)
-    assert len(after) == 27 + 1  # and one of validation prompts
+    assert len(after) == 14 + 1  # and one of validation prompts
     assert {share: after[share] for share in before} == before
     assert not list(cache.glob("*/*.incomplete"))
     losses = {
