@@ -223,6 +223,11 @@ def test_resumed_run_goes_on_in_the_same_mlflow_run_without_repeating_steps(
     assert not client_of(config).search_model_versions()
 
 
+def is_entered(config: TrainConfig) -> bool:
+    """Whether MLflow shows the run by now."""
+    return (config.output / STATE_FILE).exists() and bool(runs_of(config))
+
+
 def test_metrics_appear_while_the_run_goes_on(trained: TrainConfig, tmp_path: Path, store: str) -> None:
     config = begun(trained, tmp_path, store)
     with pytest.raises(ZeroDivisionError), tracked(config, "one"):
@@ -231,7 +236,7 @@ def test_metrics_appear_while_the_run_goes_on(trained: TrainConfig, tmp_path: Pa
             with (config.output / "progress.jsonl").open("a") as file:
                 file.write('{"step": 9, "lo')  # a line that is being written is left for later
             give_up_at = time.monotonic() + 20
-            while not (config.output / STATE_FILE).exists() or logged_steps(config)[-1:] != [last]:
+            while not is_entered(config) or logged_steps(config)[-1:] != [last]:
                 assert time.monotonic() < give_up_at
                 time.sleep(0.05)
             assert only_run(config).info.status == "RUNNING"
