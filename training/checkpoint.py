@@ -88,6 +88,9 @@ def load_universal(engine: DeepSpeedEngine, shards: Path, folder: Path) -> None:
     engine.load_checkpoint(str(folder), tag=TAG)
     engine._config.load_universal_checkpoint = False
     engine.lr_scheduler.step(engine.lr_scheduler.last_batch_iteration)  # all groups got the first one's learning rate
+    for state in engine.optimizer.optimizer.state.values():  # and under stage 3 one tensor to count their steps in
+        if torch.is_tensor(state.get("step")):
+            state["step"] = state["step"].clone()
     torch.distributed.barrier()
     if is_first:
         shutil.rmtree(folder)

@@ -238,7 +238,7 @@ def _value_content(config: TrainConfig) -> dict[str, object]:
         **of_encoder,
         "horizon_days": dataset["horizon_days"],
         "dataset": read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"],
-        "recipe": config.model_dump(mode="json"),
+        "recipe": config.model_dump(mode="json", exclude={"tracking"}),
     }
 
 
@@ -248,7 +248,7 @@ def _language_content(config: TrainConfig) -> dict[str, object]:
         "adapter": config.adapter,
         **_decoder_content(config),
         "dataset": data_identity(config),
-        "recipe": config.model_dump(mode="json", exclude={*PATHS, *UNUSED[config.task]}),
+        "recipe": config.model_dump(mode="json", exclude={*PATHS, *UNUSED[config.task], "tracking"}),
     }
 
 

@@ -69,7 +69,7 @@ def test_lost_node_leaves_fewer_workers_and_the_same_result(
     log = finish(process)
     [(step, num_workers)] = resumed_steps(log)
     assert killed_at - CHECKPOINT_STEPS <= step < LONG_STEPS and num_workers == 1
-    assert metrics_of(output) == pytest.approx(metrics_of(tmp_path / "alone"), rel=3e-3)
+    assert metrics_of(output) == pytest.approx(metrics_of(tmp_path / "alone"), rel=1e-3)
 
 
 def test_run_waits_for_a_node_in_place_of_the_lost_one(cluster: Cluster, recipe: Path, tmp_path: Path) -> None:

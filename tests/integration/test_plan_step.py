@@ -24,7 +24,7 @@ def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> Path:
         "data": str(tiny_shop.data), "examples": str(tiny_shop.examples), "base_model": str(tiny_base_model),
         "lora": {"rank": 4}, "max_tokens": 80, "dtype": "fp32", "attention": "eager", "global_batch": 16,
         "micro_batch": 8, "epochs": 30, "validation_rows": 32, "checkpoint_every_steps": 100, "num_workers": 0,
-        "output": str(tmp_path / "run"),
+        "tracking": None, "output": str(tmp_path / "run"),
     }  # fmt: skip
     path.write_text(yaml.safe_dump(fields))
     return path
