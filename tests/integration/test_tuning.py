@@ -127,7 +127,7 @@ def test_search_covers_the_sequence_encoder(tiny_shop: TinyShop, tiny_base_model
         tmp_path, tiny_shop, tiny_base_model, space=space, overrides=overrides, num_trials=2, max_concurrent_trials=2
     )
     base = yaml.safe_load((tmp_path / "base.yaml").read_text())
-    for text_only in ("base_model", "lora", "max_tokens", "attention"):
+    for text_only in ("base_model", "lora", "max_tokens", "attention", "activation_cache"):
         del base[text_only]
     sequence = {"encoder": "sequence", "sequence": {"num_layers": 1, "num_heads": 2, "max_events": 48}}
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(base | sequence))
