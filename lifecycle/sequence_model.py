@@ -78,8 +78,6 @@ class SequenceModel(nn.Module):
         """Mean over events of the losses of the next gap and amount, and of the next item at a sample of events."""
         follows = torch.arange(1, item.shape[1], device=item.device)[None, :] < (lengths - 1)[:, None]
         rows, places = torch.nonzero(follows, as_tuple=True)
-        if len(rows) == 0:
-            return hidden.sum() * 0.0
         known = torch.nonzero(item[rows, places + 1] >= FIRST_KNOWN).flatten()
         known = known[torch.randperm(len(known), device=known.device)[:num_items]]
         return self.next_event_loss(hidden, item, features, (rows, places), known)
@@ -87,25 +85,29 @@ class SequenceModel(nn.Module):
     def next_event_loss(
         self, hidden: Tensor, item: Tensor, features: Tensor, events: tuple[Tensor, Tensor], known: Tensor
     ) -> Tensor:
-        """The losses after `events`, which are rows and places, (n,) each; of the next item after those in `known`."""
+        """The losses after `events`, which are rows and places, (n,) each; of the next item after those in `known`.
+
+        Where there are none it is 0, by the same steps: workers reduce gradients in the order in which they arise, so
+        that every parameter must have one on every worker.
+        """
         rows, places = events
         here, after = hidden[rows, places], features[rows, places + 1].float()
         numbers = self.next_numbers(here).float()
         gap = _normal_loss(after[:, GAP] * LOG_SCALE, numbers[:, 0], numbers[:, 1])
         amount = _normal_loss(after[:, AMOUNT] * LOG_SCALE, numbers[:, 2], numbers[:, 3])
-        if len(known) == 0:
-            return gap + amount
         wanted = item[rows, places + 1][known]
         scores = self.next_item(here[known]) @ self.item.weight.T
         scores[:, :FIRST_KNOWN] = -torch.inf
-        return gap + amount + functional.cross_entropy(scores.float(), wanted)
+        next_item = functional.cross_entropy(scores.float(), wanted, reduction="sum") / max(len(known), 1)
+        return gap + amount + next_item
 
 
 def _normal_loss(value: Tensor, location: Tensor, log_spread: Tensor) -> Tensor:
-    """Mean negative log-likelihood of a normal distribution, without its constant."""
+    """Mean negative log-likelihood of a normal distribution, without its constant; 0 of no values."""
     low, high = LOG_SPREADS
     bounded = low + (high - low) * torch.sigmoid(log_spread)
-    return (bounded + 0.5 * ((value - location) / bounded.exp()) ** 2).mean()
+    losses = bounded + 0.5 * ((value - location) / bounded.exp()) ** 2
+    return losses.sum() / max(len(losses), 1)
 
 
 def tensors(batch: SequenceBatch, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -120,7 +120,19 @@ def test_next_event_loss_of_customers_with_a_single_event_is_nothing(known: Know
     found, windows, model = known
     alone = [Window(window.first, window.end, window.end, window.cutoff) for window in windows[:3]]
     _, following = model(*tensors(sequence_batch(found, alone, 60)), 10)
-    assert float(following) == 0.0
+    assert float(following.detach()) == 0.0
+
+
+@pytest.mark.parametrize("num_events", [0, 1, 2])
+def test_every_parameter_has_a_gradient_whatever_the_histories(known: Known, num_events: int) -> None:
+    """Workers reduce gradients in the order in which they arise; one that lacks some stops the others."""
+    found, windows, _ = known
+    torch.manual_seed(1)
+    model = SequenceModel(SETTINGS, 60, 20)
+    short = [Window(window.first, window.end - num_events, window.end, window.cutoff) for window in windows[:3]]
+    values, following = model(*tensors(sequence_batch(found, short, 60)), 10)
+    (ziln_loss(values, torch.ones(3)) + following).backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
 def test_saved_model_predicts_the_same_from_raw_events(

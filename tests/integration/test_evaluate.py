@@ -27,6 +27,13 @@ VALUE_METRICS = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_de
 RANK_METRICS = {"hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def ray_ends_with_the_module() -> Iterator[None]:
+    """Also where a fixture fails: tests of other modules start clusters of their own."""
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture(scope="module")
 def member(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A text_llama of a few steps, trained inside this process."""
@@ -55,11 +62,10 @@ def config(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def arena(config: EvaluateConfig) -> Iterator[Path]:
+def arena(config: EvaluateConfig) -> Path:
     """The finished arena's folder."""
     evaluate(config)
-    yield config.output
-    ray.shutdown()
+    return config.output
 
 
 def test_metrics_hold_every_model_group_and_key(arena: Path) -> None:

@@ -22,6 +22,13 @@ from training.trainer import fit
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(scope="module", autouse=True)
+def ray_ends_with_the_module() -> Iterator[None]:
+    """Also where a fixture fails: tests of other modules start clusters of their own."""
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture(scope="module")
 def member(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An encoder of a few steps, trained by two workers."""
@@ -38,7 +45,7 @@ def member(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def arena(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def arena(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An arena in which no other value model takes part."""
     output = tmp_path_factory.mktemp("arena")
     evaluate(
@@ -48,8 +55,7 @@ def arena(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFa
              "output": output}
         )
     )  # fmt: skip
-    yield output
-    ray.shutdown()
+    return output
 
 
 def test_two_workers_leave_a_member_and_progress(member: Path) -> None:
