@@ -97,11 +97,14 @@ def load_value_predictor(member: Path, settings: DecoderSettings) -> ValuePredic
     return ValuePredictor(model, load_tokenizer(settings.base_model), scale, settings.max_tokens)
 
 
-def load_member(folder: Path) -> MemberPredictor:
-    """A member of either encoder: examples (with keys and prompt) and their customers' events to spend, shape (n,)."""
+def load_member(folder: Path, items: pl.DataFrame) -> MemberPredictor:
+    """A member of either encoder: examples (with keys and prompt) and their customers' events to spend, shape (n,).
+
+    `items` is the catalogue, of which a text member knows through its prompts.
+    """
     manifest = read_member(folder)
     if is_sequence(manifest):
-        reader = load_sequence_predictor(folder)
+        reader = load_sequence_predictor(folder, items)
         return lambda examples, events: reader.expected_spend(events, examples.select(KEYS))
     predictor = load_value_predictor(folder, decoder_of(manifest))
     return lambda examples, events: predictor.expected_spend(examples["prompt"].to_list())

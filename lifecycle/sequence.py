@@ -1,16 +1,15 @@
 """A customer's history as a sequence of events in numbers, for an encoder that reads events instead of a prompt.
 
-Each event is one position: item, category, kind, amount, running sums of money, the gap since the event before it, the
-day of the week, and how long before the cutoff it lies. A last position, the query, carries the cutoff's day of the
-week, the tenure and the horizon. Time counts back from the cutoff: with dates instead, whatever is served lies beyond
-the dates that were trained on (on The Complete Journey the bias at the last training cutoff was 1.2). Nothing at or
-after the cutoff is read.
+Each event is one position: item, category, title, kind, amount, running sums of money, the gap since the event before
+it, the day of the week, and how long before the cutoff it lies. A last position, the query, carries the cutoff's day of
+the week, the tenure and the horizon. Time counts back from the cutoff: with dates instead, whatever is served lies
+beyond the dates that were trained on (on The Complete Journey the bias at the last training cutoff was 1.2). Nothing at
+or after the cutoff is read.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,9 +17,9 @@ from pydantic import Field, model_validator
 
 from lifecycle.config import Config
 from lifecycle.events import KINDS
+from lifecycle.vocabulary import NONE, UNKNOWN, Vocabulary
 
-SEQUENCE_VERSION = "sequence-1"
-NONE, UNKNOWN, FIRST_KNOWN = 0, 1, 2  # positions in a vocabulary
+SEQUENCE_VERSION = "sequence-2"
 QUERY_KIND = len(KINDS)
 WEEK_DAYS = 7.0
 AGE_PERIODS_DAYS = (28.0, 91.0, 182.0, 364.0)
@@ -28,7 +27,6 @@ HALF_LIVES_DAYS = (14.0, 56.0, 182.0)  # of the running sums of money
 NUM_FEATURES = 5 + 2 * (1 + len(AGE_PERIODS_DAYS)) + len(HALF_LIVES_DAYS)
 MICROSECONDS_PER_DAY = 86_400_000_000
 LOG_SCALE = 5.0
-VOCABULARY_FILE = "vocabulary.parquet"
 
 
 class SequenceSettings(Config):
@@ -49,62 +47,6 @@ class SequenceSettings(Config):
         return self
 
 
-class VocabularyRules(Config):
-    """Which items have an embedding of their own; the others share one beside that of their category."""
-
-    max_items: int = Field(5_000, ge=1)
-    min_customers: int = Field(3, ge=1)  # that dealt with the item before the first training cutoff
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The items and categories with an embedding of their own: item_id, item, category (positions)."""
-
-    table: pl.DataFrame
-
-    @property
-    def num_items(self) -> int:
-        """Positions of items, NONE and UNKNOWN among them."""
-        return int(self.table["item"].max() or 0) + 1 if self.table.height else FIRST_KNOWN  # type: ignore[arg-type]
-
-    @property
-    def num_categories(self) -> int:
-        """Positions of categories, NONE and UNKNOWN among them."""
-        return max(int(self.table["category"].max() or 0) + 1, FIRST_KNOWN) if self.table.height else FIRST_KNOWN  # type: ignore[arg-type]
-
-    def save(self, folder: Path) -> None:
-        """Write as Parquet."""
-        self.table.write_parquet(folder / VOCABULARY_FILE)
-
-    @classmethod
-    def load(cls, folder: Path) -> "Vocabulary":
-        """What `save` wrote."""
-        return cls(pl.read_parquet(folder / VOCABULARY_FILE))
-
-
-def fit_vocabulary(num_customers: pl.DataFrame, items: pl.DataFrame, rules: VocabularyRules) -> Vocabulary:
-    """The items that most customers had dealt with, and all categories of the catalogue among theirs.
-
-    `num_customers` has item_id and customers, counted before the first training cutoff.
-    """
-    known = num_customers.filter(pl.col("customers") >= rules.min_customers)
-    chosen = known.sort("customers", "item_id", descending=[True, False]).head(rules.max_items)
-    numbered = chosen.select("item_id").with_row_index("item", FIRST_KNOWN)
-    table = items.select("item_id", name=pl.col("category").str.to_lowercase())
-    table = table.join(num_customers.select("item_id"), on="item_id", how="full", coalesce=True)
-    seen = table.join(num_customers, on="item_id", how="semi")["name"].drop_nulls().unique().sort()
-    categories = seen.to_frame("name").with_row_index("category", FIRST_KNOWN)
-    placed = table.join(numbered, on="item_id", how="left").join(categories, on="name", how="left")
-    unknown_category = pl.when(pl.col("name").is_null()).then(NONE).otherwise(UNKNOWN)
-    return Vocabulary(
-        placed.select(
-            "item_id",
-            pl.col("item").fill_null(UNKNOWN).cast(pl.Int32),
-            pl.coalesce("category", unknown_category).cast(pl.Int32).alias("category"),
-        ).sort("item_id")
-    )
-
-
 @dataclass(frozen=True)
 class Histories:
     """Events of n customers end to end, m in all; those of customer c lie from starts[c] to starts[c + 1]."""
@@ -114,6 +56,7 @@ class Histories:
     at: np.ndarray  # (m,) microseconds since 1970
     item: np.ndarray  # (m,)
     category: np.ndarray
+    title: np.ndarray
     kind: np.ndarray
     amount: np.ndarray  # (m,) money in, refunds negative, 0 where there is none
 
@@ -129,13 +72,13 @@ def histories(events: pl.DataFrame, vocabulary: Vocabulary) -> Histories:
         pl.col("occurred_at").cast(pl.Int64),
         pl.coalesce("item", unknown).cast(pl.Int32),
         pl.coalesce("category", unknown).cast(pl.Int32),
+        pl.col("title").fill_null(NONE).cast(pl.Int32),
         pl.col("kind").replace_strict(kinds, return_dtype=pl.Int8),
         pl.col("amount").fill_null(0.0).cast(pl.Float32),
     )
     counts = events.group_by("customer_id", maintain_order=True).len()
     starts = np.concatenate([[0], np.cumsum(counts["len"].to_numpy())]).astype(np.int64)
-    at, item, category, kind, amount = (columns[name].to_numpy() for name in columns.columns)
-    return Histories(counts["customer_id"], starts, at, item, category, kind, amount)
+    return Histories(counts["customer_id"], starts, *(columns[name].to_numpy() for name in columns.columns))
 
 
 @dataclass(frozen=True)
@@ -166,6 +109,7 @@ class SequenceBatch:
 
     item: np.ndarray
     category: np.ndarray
+    title: np.ndarray
     kind: np.ndarray
     features: np.ndarray
     lengths: np.ndarray  # (b,): the query stands at lengths - 1
@@ -175,8 +119,8 @@ def sequence_batch(known: Histories, windows: Sequence[Window], horizon_days: fl
     """The positions of some windows as arrays."""
     lengths = np.array([window.length for window in windows])
     shape = len(windows), int(lengths.max())
-    item, category, kind = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-    batch = SequenceBatch(item, category, kind, np.zeros((*shape, NUM_FEATURES), np.float32), lengths)
+    item, category, title, kind = (np.zeros(shape, dtype=np.int64) for _ in range(4))
+    batch = SequenceBatch(item, category, title, kind, np.zeros((*shape, NUM_FEATURES), np.float32), lengths)
     for row, window in enumerate(windows):
         _fill(batch, row, known, window, horizon_days)
     return batch
@@ -185,6 +129,7 @@ def sequence_batch(known: Histories, windows: Sequence[Window], horizon_days: fl
 def _fill(batch: SequenceBatch, row: int, known: Histories, window: Window, horizon_days: float) -> None:
     events, count = slice(window.start, window.end), window.end - window.start
     batch.item[row, :count], batch.category[row, :count] = known.item[events], known.category[events]
+    batch.title[row, :count] = known.title[events]
     batch.kind[row, :count], batch.kind[row, count] = known.kind[events], QUERY_KIND
     at = np.append(known.at[events], window.cutoff) / MICROSECONDS_PER_DAY
     first = known.at[window.first] / MICROSECONDS_PER_DAY if window.end > window.first else at[-1]

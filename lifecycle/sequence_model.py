@@ -7,32 +7,35 @@ customer does next is known for every event, so that even a small shop gives man
 import json
 from pathlib import Path
 
+import polars as pl
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaModel
 
-from lifecycle.sequence import (
-    FIRST_KNOWN,
-    LOG_SCALE,
-    NUM_FEATURES,
-    QUERY_KIND,
-    SequenceBatch,
-    SequenceSettings,
-    Vocabulary,
-)
+from lifecycle.sequence import LOG_SCALE, NUM_FEATURES, QUERY_KIND, SequenceBatch, SequenceSettings
+from lifecycle.titles import TitleEncoder, load_title_encoder
 from lifecycle.value_head import ValueHead
+from lifecycle.vocabulary import FIRST_KNOWN, Vocabulary
 
 WEIGHTS_FILE, SETTINGS_FILE = "model.safetensors", "sequence.json"
 GAP, AMOUNT = 1, 0  # columns of the features
+EMBEDDING_STD = 0.1  # of new embeddings
 LOG_SPREADS = (-3.0, 2.0)  # bounds of the predicted logarithms of spread
 
 
 class SequenceModel(nn.Module):
-    """Batches of positions to ZILN logits (b, 3) of the query, and the loss of what comes next at the events."""
+    """Batches of positions to ZILN logits (b, 3) of the query, and the loss of what comes next at the events.
 
-    def __init__(self, settings: SequenceSettings, num_items: int, num_categories: int) -> None:
+    With titles an item is the sum of what its title says and of what is its own, which starts at nothing: an item
+    without an embedding of its own is still like those with a similar title.
+    """
+
+    titles: Tensor  # (titles, size), by position
+    title_of_item: Tensor  # (items,)
+
+    def __init__(self, settings: SequenceSettings, num_items: int, num_categories: int, title_size: int = 0) -> None:
         super().__init__()
         size = settings.hidden_size
         self.item = nn.Embedding(num_items, size, padding_idx=0)
@@ -53,26 +56,52 @@ class SequenceModel(nn.Module):
         self.next_numbers = nn.Linear(size, 4)  # location and log spread of the next log gap and log amount
         self.head = ValueHead(size)
         for embedding in (self.item, self.category, self.kind):
-            nn.init.normal_(embedding.weight, std=0.1)
+            nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
+        self.title = nn.Linear(title_size, size, bias=False) if title_size else None
+        if self.title is not None:
+            nn.init.normal_(self.title.weight, std=EMBEDDING_STD / title_size**0.5)
+            nn.init.zeros_(self.item.weight)
 
-    def hidden(self, item: Tensor, category: Tensor, kind: Tensor, features: Tensor) -> Tensor:
+    def read_titles(self, vocabulary: Vocabulary, encoder: TitleEncoder) -> None:
+        """Take in the titles of a vocabulary, among them those of items that came after training."""
+        titles, of_items = encoder.vectors(vocabulary.titles), torch.tensor(vocabulary.title_of_item)
+        self.register_buffer("titles", titles.to(self.item.weight), persistent=False)
+        self.register_buffer("title_of_item", of_items.to(self.item.weight.device), persistent=False)
+
+    def hidden(self, item: Tensor, category: Tensor, title: Tensor, kind: Tensor, features: Tensor) -> Tensor:
         """Hidden state of every position, shape (b, length, hidden)."""
         dtype = self.features.weight.dtype
         inputs = self.item(item) + self.category(category) + self.kind(kind) + self.features(features.to(dtype))
+        if self.title is not None:
+            inputs = inputs + self.title(self.titles[title])
         # Padding stands on the right, where causal attention never looks: no mask, and the fused kernel serves.
         states: Tensor = self.decoder(inputs_embeds=self.dropout(inputs), use_cache=False).last_hidden_state
         return states
 
     def forward(
-        self, item: Tensor, category: Tensor, kind: Tensor, features: Tensor, lengths: Tensor, num_items: int = 0
+        self,
+        item: Tensor,
+        category: Tensor,
+        title: Tensor,
+        kind: Tensor,
+        features: Tensor,
+        lengths: Tensor,
+        num_items: int = 0,
     ) -> tuple[Tensor, Tensor]:
         """ZILN logits (b, 3) of each query, and the loss of the next events over `num_items` positions (0: none)."""
-        hidden = self.hidden(item, category, kind, features)
+        hidden = self.hidden(item, category, title, kind, features)
         rows = torch.arange(len(lengths), device=lengths.device)
         logits = self.head(hidden[rows, lengths - 1])
         if not num_items:
             return logits, logits.new_zeros(())
         return logits, self._sampled_loss(hidden, item, features, lengths, num_items)
+
+    def item_vectors(self) -> Tensor:
+        """What each item of the vocabulary is compared by, shape (items, hidden)."""
+        if self.title is None:
+            return self.item.weight
+        vectors: Tensor = self.item.weight + self.title(self.titles[self.title_of_item])
+        return vectors
 
     def _sampled_loss(self, hidden: Tensor, item: Tensor, features: Tensor, lengths: Tensor, num_items: int) -> Tensor:
         """Mean over events of the losses of the next gap and amount, and of the next item at a sample of events."""
@@ -96,7 +125,7 @@ class SequenceModel(nn.Module):
         gap = _normal_loss(after[:, GAP] * LOG_SCALE, numbers[:, 0], numbers[:, 1])
         amount = _normal_loss(after[:, AMOUNT] * LOG_SCALE, numbers[:, 2], numbers[:, 3])
         wanted = item[rows, places + 1][known]
-        scores = self.next_item(here[known]) @ self.item.weight.T
+        scores = self.next_item(here[known]) @ self.item_vectors().T
         scores[:, :FIRST_KNOWN] = -torch.inf
         next_item = functional.cross_entropy(scores.float(), wanted, reduction="sum") / max(len(known), 1)
         return gap + amount + next_item
@@ -110,17 +139,28 @@ def _normal_loss(value: Tensor, location: Tensor, log_spread: Tensor) -> Tensor:
     return losses.sum() / max(len(losses), 1)
 
 
-def tensors(batch: SequenceBatch, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def new_sequence_model(
+    settings: SequenceSettings, vocabulary: Vocabulary, encoder: TitleEncoder | None
+) -> SequenceModel:
+    """A model with random weights for a vocabulary; without `encoder` it reads no titles."""
+    size = 0 if encoder is None else encoder.size
+    model = SequenceModel(settings, vocabulary.num_items, vocabulary.num_categories, size)
+    if encoder is not None:
+        model.read_titles(vocabulary, encoder)
+    return model
+
+
+def tensors(batch: SequenceBatch, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
     """The arguments of the model's forward pass."""
-    arrays = batch.item, batch.category, batch.kind, batch.features, batch.lengths
-    item, category, kind, features, lengths = (torch.from_numpy(array).to(device) for array in arrays)
-    return item, category, kind, features, lengths
+    arrays = batch.item, batch.category, batch.title, batch.kind, batch.features, batch.lengths
+    return tuple(torch.from_numpy(array).to(device) for array in arrays)
 
 
 def save_sequence_model(
     state: dict[str, Tensor],
     settings: SequenceSettings,
     vocabulary: Vocabulary,
+    encoder: TitleEncoder | None,
     horizon_days: int,
     scale: float,
     folder: Path,
@@ -128,14 +168,22 @@ def save_sequence_model(
     """Write weights as safetensors, the vocabulary as Parquet, and the rest as JSON."""
     save_file({name: value.float().contiguous() for name, value in state.items()}, folder / WEIGHTS_FILE)
     vocabulary.save(folder)
+    if encoder is not None:
+        encoder.save(folder)
     content = {"settings": settings.model_dump(), "horizon_days": horizon_days, "scale": scale}
     (folder / SETTINGS_FILE).write_text(json.dumps(content))
 
 
-def load_sequence_model(folder: Path) -> tuple[SequenceModel, Vocabulary, SequenceSettings, int, float]:
-    """The saved model in evaluation mode, vocabulary, settings, horizon in days, and the scale of its targets."""
+def load_sequence_model(
+    folder: Path, items: pl.DataFrame
+) -> tuple[SequenceModel, Vocabulary, SequenceSettings, int, float]:
+    """The saved model in evaluation mode, vocabulary, settings, horizon in days, and the scale of its targets.
+
+    `items` is the catalogue of today; what is new in it has its category and, with titles, the vector of its own.
+    """
     content = json.loads((folder / SETTINGS_FILE).read_text())
-    settings, vocabulary = SequenceSettings.model_validate(content["settings"]), Vocabulary.load(folder)
-    model = SequenceModel(settings, vocabulary.num_items, vocabulary.num_categories)
+    settings, trained_on = SequenceSettings.model_validate(content["settings"]), Vocabulary.load(folder)
+    vocabulary = trained_on.with_catalogue(items)
+    model = new_sequence_model(settings, vocabulary, load_title_encoder(folder))
     model.load_state_dict(load_file(folder / WEIGHTS_FILE))
     return model.eval(), vocabulary, settings, int(content["horizon_days"]), float(content["scale"])

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import torch
 
-from lifecycle.sequence import SequenceSettings, Vocabulary, histories, sequence_batch, window_of
+from lifecycle.sequence import SequenceSettings, histories, sequence_batch, window_of
 from lifecycle.sequence_model import SequenceModel, load_sequence_model, tensors
 from lifecycle.value.ziln import expectation
+from lifecycle.vocabulary import Vocabulary
 
 BATCH_ROWS = 64
 
@@ -47,8 +48,8 @@ class SequencePredictor:
         return result
 
 
-def load_sequence_predictor(member: Path) -> SequencePredictor:
-    """A member ready to predict on one CPU core."""
+def load_sequence_predictor(member: Path, items: pl.DataFrame) -> SequencePredictor:
+    """A member ready to predict on one CPU core, for events with the items of a catalogue."""
     torch.set_num_threads(1)
-    model, vocabulary, settings, horizon_days, scale = load_sequence_model(member)
+    model, vocabulary, settings, horizon_days, scale = load_sequence_model(member, items)
     return SequencePredictor(model, vocabulary, settings, horizon_days, scale)

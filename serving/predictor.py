@@ -40,7 +40,7 @@ class Predictor:
 
     def __init__(self, folder: Path) -> None:
         self.artifact: Artifact = load_artifact(folder)
-        self.llama = _load_llama(self.artifact.member) if self.artifact.member else None
+        self.llama = _load_llama(self.artifact.member, self.artifact.items) if self.artifact.member else None
         self.item_ids = set(self.artifact.items["item_id"])
 
     def describe(self) -> dict[str, JSON]:
@@ -149,10 +149,10 @@ def _facts(examples: pl.DataFrame, names: Sequence[str]) -> list[list[dict[str, 
     ]
 
 
-def _load_llama(member: Path) -> "MemberPredictor":
+def _load_llama(member: Path, items: pl.DataFrame) -> "MemberPredictor":
     from lifecycle.predict import load_member  # imports torch, which the cheap models do without
 
-    return load_member(member)
+    return load_member(member, items)
 
 
 def _numbers(values: CustomerValues, row: int) -> dict[str, JSON]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lifecycle.sequence import Vocabulary
+from lifecycle.vocabulary import Vocabulary
 from tests.conftest import TinyShop
 from training.meta_model import measure_model
 from training.plan import make_plan, table
@@ -76,7 +76,10 @@ def test_sequence_encoder_is_counted_by_hand(config: TrainConfig, tmp_path: Path
     layer = 4 * 32 * 32 + 3 * 32 * (8 * 32 // 3) + 2 * 32
     embeddings = (known.num_items + known.num_categories + 12) * 32  # eleven kinds of events and the query
     features, next_event = (18 + 1) * 32, (32 + 1) * 32 + (32 + 1) * 4
-    assert sizes.decoder_parameters == 2 * layer + 32 + embeddings + features + next_event
+    titles = 40 * 32  # the tiny shop has 40 different ones
+    assert sizes.decoder_parameters == 2 * layer + 32 + embeddings + features + next_event + titles
+    without = sequence.model_copy(update={"base_model": None})
+    assert measure_model(without).decoder_parameters == sizes.decoder_parameters - titles
     assert sizes.head_parameters == 3 * 32 + 3
     assert sizes.trainable_parameters == sizes.total_parameters
     longer = sequence.model_copy(update={"micro_batch": 8})

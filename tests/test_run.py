@@ -169,8 +169,8 @@ def test_member_trained_with_flash_attention_on_a_gpu_serves_on_a_cpu(trained: T
     recipe = trained.model_dump(mode="json") | gpu
     folder = changed_member(trained, tmp_path / "gpu", recipe=recipe, attention="flash_attention_2")
     rows = pl.read_parquet(trained.examples / "val.parquet").head(5)
-    expected = load_member(trained.output / "member")(rows, pl.DataFrame())
-    np.testing.assert_array_equal(load_member(folder)(rows, pl.DataFrame()), expected)
+    expected = load_member(trained.output / "member", pl.DataFrame())(rows, pl.DataFrame())
+    np.testing.assert_array_equal(load_member(folder, pl.DataFrame())(rows, pl.DataFrame()), expected)
 
 
 def test_member_of_another_prompt_version_is_refused_by_name(trained: TrainConfig, tmp_path: Path) -> None:

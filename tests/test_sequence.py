@@ -2,7 +2,6 @@
 
 import math
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,24 +9,21 @@ import pytest
 
 from lifecycle.events import EVENT_SCHEMA, KINDS
 from lifecycle.sequence import (
-    FIRST_KNOWN,
     HALF_LIVES_DAYS,
     LOG_SCALE,
-    NONE,
     QUERY_KIND,
-    UNKNOWN,
     SequenceBatch,
     SequenceSettings,
-    Vocabulary,
-    VocabularyRules,
-    fit_vocabulary,
     histories,
     sequence_batch,
     window_of,
 )
+from lifecycle.vocabulary import FIRST_KNOWN, FIRST_TITLE, NONE, UNKNOWN, VocabularyRules, fit_vocabulary
 
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
-ITEMS = pl.DataFrame({"item_id": ["a", "b", "c"], "category": ["Tea", "Tea", "Soap"]})
+ITEMS = pl.DataFrame(
+    {"item_id": ["a", "b", "c"], "category": ["Tea", "Tea", "Soap"], "title": ["Green tea", "Black tea", None]}
+)
 COUNTS = pl.DataFrame({"item_id": ["a", "b", "x"], "customers": [5, 2, 9]})
 VOCABULARY = fit_vocabulary(COUNTS, ITEMS, VocabularyRules(min_customers=3))
 
@@ -58,28 +54,6 @@ def assert_equal(one: SequenceBatch, other: SequenceBatch) -> None:
         np.testing.assert_array_equal(values, getattr(other, name), err_msg=name)
 
 
-def test_vocabulary_holds_items_that_enough_customers_knew_and_the_categories_of_known_items() -> None:
-    # x is bought but not in the catalogue; b is known to too few; c was never met, so soap has no embedding
-    found = {row[0]: row[1:] for row in VOCABULARY.table.select("item_id", "item", "category").iter_rows()}
-    assert found == {
-        "a": (FIRST_KNOWN + 1, FIRST_KNOWN), "b": (UNKNOWN, FIRST_KNOWN), "c": (UNKNOWN, UNKNOWN),
-        "x": (FIRST_KNOWN, NONE),
-    }  # fmt: skip
-    assert (VOCABULARY.num_items, VOCABULARY.num_categories) == (FIRST_KNOWN + 2, FIRST_KNOWN + 1)
-    one = fit_vocabulary(COUNTS, ITEMS, VocabularyRules(max_items=1))
-    assert one.table.filter(pl.col("item") >= FIRST_KNOWN)["item_id"].to_list() == ["x"]
-
-
-def test_empty_catalogue_has_the_two_positions_of_the_rest() -> None:
-    nothing = fit_vocabulary(COUNTS.clear(), ITEMS.clear(), VocabularyRules())
-    assert (nothing.num_items, nothing.num_categories) == (FIRST_KNOWN, FIRST_KNOWN)
-
-
-def test_vocabulary_comes_back(tmp_path: Path) -> None:
-    VOCABULARY.save(tmp_path)
-    assert Vocabulary.load(tmp_path).table.equals(VOCABULARY.table)
-
-
 def test_positions_of_a_customer_by_hand() -> None:
     rows = events(
         ("1", 0, "purchase", "a", 9.0), ("1", 4, "refund", "b", -3.0), ("1", 4, "view", "z", None),
@@ -89,6 +63,7 @@ def test_positions_of_a_customer_by_hand() -> None:
     assert batch.lengths.tolist() == [5]
     assert batch.item[0].tolist() == [FIRST_KNOWN + 1, UNKNOWN, UNKNOWN, NONE, NONE]
     assert batch.category[0].tolist() == [FIRST_KNOWN, FIRST_KNOWN, UNKNOWN, NONE, NONE]
+    assert batch.title[0].tolist() == [FIRST_TITLE + 1, FIRST_TITLE, NONE, NONE, NONE]
     kinds = [KINDS.index(kind) for kind in ("purchase", "refund", "view", "support")]
     assert batch.kind[0].tolist() == [*kinds, QUERY_KIND]
     features = batch.features[0]

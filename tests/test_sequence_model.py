@@ -14,17 +14,22 @@ from lifecycle.sequence import (
     Histories,
     SequenceBatch,
     SequenceSettings,
-    Vocabulary,
-    VocabularyRules,
     Window,
-    fit_vocabulary,
     histories,
     sequence_batch,
     window_of,
 )
-from lifecycle.sequence_model import SequenceModel, load_sequence_model, save_sequence_model, tensors
+from lifecycle.sequence_model import (
+    SequenceModel,
+    load_sequence_model,
+    new_sequence_model,
+    save_sequence_model,
+    tensors,
+)
 from lifecycle.sequence_predict import load_sequence_predictor
+from lifecycle.titles import fit_title_encoder
 from lifecycle.value.ziln import ziln_loss
+from lifecycle.vocabulary import UNKNOWN, Vocabulary, VocabularyRules, fit_vocabulary
 from tests.conftest import TinyShop
 
 CUTOFF = datetime(2024, 8, 1, tzinfo=UTC)
@@ -89,12 +94,12 @@ def test_an_event_does_not_see_those_after_it(known: Known) -> None:
     found, windows, model = known
     longest = max(windows, key=lambda window: window.length)
     batch = sequence_batch(found, [longest], 60)
-    item, category, kind, features, _ = tensors(batch)
+    item, category, title, kind, features, _ = tensors(batch)
     with torch.inference_mode():
-        before = model.hidden(item, category, kind, features)
+        before = model.hidden(item, category, title, kind, features)
         features[0, 20:] += 1.0
         kind[0, 20:] = 3
-        after = model.hidden(item, category, kind, features)
+        after = model.hidden(item, category, title, kind, features)
     np.testing.assert_allclose(after[0, :20], before[0, :20], atol=1e-5)
     assert (after[0, 20:] - before[0, 20:]).abs().max() > 0.01
 
@@ -136,16 +141,17 @@ def test_every_parameter_has_a_gradient_whatever_the_histories(known: Known, num
 
 
 def test_saved_model_predicts_the_same_from_raw_events(
-    known: Known, vocabulary: pl.DataFrame, shop_events: pl.DataFrame, tmp_path: Path
+    known: Known, vocabulary: pl.DataFrame, shop_events: pl.DataFrame, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     found, windows, model = known
-    save_sequence_model(dict(model.state_dict()), SETTINGS, Vocabulary(vocabulary), 60, 25.0, tmp_path)
-    loaded, _, settings, horizon_days, scale = load_sequence_model(tmp_path)
+    items = read_items(tiny_shop.data)
+    save_sequence_model(dict(model.state_dict()), SETTINGS, Vocabulary(vocabulary), None, 60, 25.0, tmp_path)
+    loaded, _, settings, horizon_days, scale = load_sequence_model(tmp_path, items)
     assert (settings, horizon_days, scale) == (SETTINGS, 60, 25.0)
     batch = sequence_batch(found, windows[:20], 60)
     np.testing.assert_array_equal(logits(loaded, batch), logits(model, batch))
     assert not [path for path in tmp_path.iterdir() if path.suffix not in (".safetensors", ".json", ".parquet")]
-    predictor = load_sequence_predictor(tmp_path)
+    predictor = load_sequence_predictor(tmp_path, items)
     keys = pl.DataFrame({"customer_id": found.customer_ids, "cutoff": CUTOFF}).filter(
         pl.Series([window.length > 1 for window in windows])
     )
@@ -159,3 +165,45 @@ def test_saved_model_predicts_the_same_from_raw_events(
     )
     np.testing.assert_array_equal(predictor.expected_spend(later, keys), spend)
     assert CUTOFF + timedelta(days=60) < shop_events["occurred_at"].max()  # type: ignore[operator]
+
+
+def test_item_that_came_after_training_is_read_by_its_title(
+    vocabulary: pl.DataFrame, shop_events: pl.DataFrame, tiny_base_model: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    names, items = Vocabulary(vocabulary), read_items(tiny_shop.data)
+    encoder = fit_title_encoder(str(tiny_base_model), names.titles)
+    torch.manual_seed(0)
+    model = new_sequence_model(SETTINGS, names, encoder)
+    torch.nn.init.normal_(model.head.linear.weight)
+    save_sequence_model(dict(model.state_dict()), SETTINGS, names, encoder, 60, 25.0, tmp_path)
+    old = items.row(7, named=True)
+    twin, stranger = old | {"item_id": "new"}, old | {"item_id": "new", "title": "bread no. 9000"}
+    keys = shop_events.select("customer_id").unique().with_columns(cutoff=CUTOFF)
+    keys = keys.cast({"cutoff": pl.Datetime("us", "UTC")})
+    renamed = shop_events.with_columns(pl.col("item_id").replace(old["item_id"], "new"))
+
+    def spend(events: pl.DataFrame, *new: dict[str, object]) -> np.ndarray:
+        catalogue = pl.concat([items, pl.DataFrame(new, schema=items.schema)])
+        predictor = load_sequence_predictor(tmp_path, catalogue)
+        assert predictor.vocabulary.table.filter(pl.col("item_id") == "new")["item"].to_list() == [UNKNOWN] * len(new)
+        return predictor.expected_spend(events, keys)
+
+    # What is an item's own starts at nothing, so that before training an item is what its title and category say.
+    before = spend(shop_events)
+    np.testing.assert_allclose(spend(renamed, twin), before, rtol=1e-5)
+    assert (np.abs(spend(renamed, stranger) / before - 1) > 1e-4).any()
+    assert (np.abs(spend(renamed) / before - 1) > 1e-4).any()
+
+
+def test_next_items_are_told_apart_by_title_and_by_what_is_their_own(
+    known: Known, vocabulary: pl.DataFrame, tiny_base_model: Path
+) -> None:
+    found, windows, _ = known
+    names = Vocabulary(vocabulary)
+    model = new_sequence_model(SETTINGS, names, fit_title_encoder(str(tiny_base_model), names.titles))
+    at_start = model.item_vectors().detach()
+    assert len(at_start[2:].unique(dim=0)) == names.num_items - 2  # their titles differ
+    values, following = model(*tensors(sequence_batch(found, windows[:16], 60)), 200)
+    (ziln_loss(values, torch.ones(16)) + following).backward()
+    assert model.title is not None and model.title.weight.grad is not None and model.item.weight.grad is not None
+    assert model.title.weight.grad.abs().sum() > 0 and model.item.weight.grad.abs().sum() > 0

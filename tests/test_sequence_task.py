@@ -1,6 +1,7 @@
 """Training the sequence encoder inside one process: its rows, labels and batches, and the member."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from lifecycle.events import read_shard, shard_paths
+from lifecycle.events import read_items, read_shard, shard_paths
 from lifecycle.folders import verify
 from lifecycle.history import KEYS
 from lifecycle.member import MEMBER_KIND, read_member
@@ -149,7 +150,7 @@ def test_validation_loss_falls_and_the_member_says_what_it_is(trained: Path, con
 
 
 def test_member_predicts_what_validation_saw(trained: Path, task: SequenceTask, events: pl.DataFrame) -> None:
-    predict = load_member(trained / "member")
+    predict = load_member(trained / "member", read_items(task.config.data))
     val = pl.read_parquet(task.config.examples / "val.parquet").with_columns(prompt=pl.lit(""))
     spend = predict(val, events)
     assert spend.shape == (val.height,) and (spend >= 0).all()
@@ -162,13 +163,27 @@ def test_member_predicts_what_validation_saw(trained: Path, task: SequenceTask, 
     np.testing.assert_array_equal(predict(val, past), spend)
 
 
-def test_member_of_another_sequence_version_is_refused(trained: Path, tmp_path: Path) -> None:
-    import shutil
+def test_member_that_reads_titles_predicts_what_validation_saw_without_the_base_model(
+    config: TrainConfig, tiny_base_model: Path, tiny_shop: TinyShop, events: pl.DataFrame, tmp_path: Path
+) -> None:
+    base_model = tmp_path / "base"
+    shutil.copytree(tiny_base_model, base_model)
+    changes = {"base_model": str(base_model), "epochs": 3, "output": tmp_path / "run"}
+    train(config.model_copy(update=changes))
+    shutil.rmtree(base_model)
+    manifest = read_member(tmp_path / "run" / "member")
+    assert manifest["titles_by"]["revision"] == "tiny-llama"  # type: ignore[index]
+    val = pl.read_parquet(tiny_shop.examples / "val.parquet").with_columns(prompt=pl.lit(""))
+    spend = load_member(tmp_path / "run" / "member", read_items(tiny_shop.data))(val, events)
+    error = np.sqrt(np.mean((spend - val["target"].to_numpy()) ** 2))
+    assert error == pytest.approx(manifest["metrics"]["val_rmse"], rel=1e-4)  # type: ignore[index]
 
+
+def test_member_of_another_sequence_version_is_refused(trained: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(trained / "member", tmp_path / "member"))
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"sequence_version": "sequence-0"}))
-    with pytest.raises(ValueError, match="sequence version 'sequence-0'; this version writes 'sequence-1'"):
+    with pytest.raises(ValueError, match="sequence version 'sequence-0'; this version writes 'sequence-2'"):
         read_member(copy)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from peft import PeftModel
@@ -239,7 +240,7 @@ def test_taught_member_is_refused_where_values_are_predicted(
     member = trained.output / "member"
     message = f"member {member} was trained for task sft; task value is needed here"
     with pytest.raises(ValueError, match=message):
-        load_member(member)
+        load_member(member, pl.DataFrame())
     arena = {"data": tiny_shop.data, "examples": tiny_shop.examples, "output": tmp_path / "arena"}
     with pytest.raises(ValueError, match=message):
         read_inputs(EvaluateConfig.model_validate(arena | {"members": {"text_llama": member}}))

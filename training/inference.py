@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import ray
 
-from lifecycle.events import shard_numbers, shard_paths
+from lifecycle.events import read_items, shard_numbers, shard_paths
 from lifecycle.jobs import Progress
 from lifecycle.member import DecoderSettings, decoder_of, is_sequence, read_member
 from training.ray_start import require_resources, start_ray
@@ -37,10 +37,10 @@ class ValueActor:
 class SequenceActor:
     """Holds a sequence encoder on one core and turns customers at their cutoffs into expected spend."""
 
-    def __init__(self, member: Path) -> None:
+    def __init__(self, member: Path, data: Path) -> None:
         from lifecycle.sequence_predict import load_sequence_predictor
 
-        self.predictor = load_sequence_predictor(member)
+        self.predictor = load_sequence_predictor(member, read_items(data))
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Adds the columns `predicted` and `seconds` to rows of one shard: customer_id, cutoff, shard (its path)."""
@@ -97,7 +97,9 @@ def member_spend(member: Path, data: Path, examples: pl.DataFrame, num_workers: 
     label = f"valued by {manifest['name']}"
     if is_sequence(manifest):
         blocks = _blocks_by_shard(data, examples)
-        table = map_blocks(blocks, SequenceActor, {"member": folder}, label=label, num_workers=num_workers)
+        table = map_blocks(
+            blocks, SequenceActor, {"member": folder, "data": data.absolute()}, label=label, num_workers=num_workers
+        )
     else:
         prompts = examples.select("prompt").to_arrow()
         arguments: dict[str, object] = {"member": folder, "settings": decoder_of(manifest)}

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AutoModel
 
 from lifecycle.model import TextValueModel, architecture, attention_of, fast_dtype, with_lora
-from lifecycle.sequence import NUM_FEATURES, Vocabulary
+from lifecycle.sequence import NUM_FEATURES
 from lifecycle.sequence_model import SequenceModel
+from lifecycle.titles import title_size
 from lifecycle.value_head import ValueHead
+from lifecycle.vocabulary import FIRST_TITLE, Vocabulary
 from training.plan_memory import ModelSizes
 from training.recipe import TrainConfig
 from training.sequences import FOLDER
@@ -62,8 +64,14 @@ def _sequence_sizes(config: TrainConfig, dtype: torch.dtype) -> ModelSizes:
             "run training.prepare first"
         )
     vocabulary = Vocabulary.load(folder)
+    num_titles = len(vocabulary.titles)
+    size = 0 if config.base_model is None else title_size(config.base_model, num_titles)
     with torch.device("meta"):
-        model = SequenceModel(config.sequence, vocabulary.num_items, vocabulary.num_categories).to(dtype).train()
+        model = SequenceModel(config.sequence, vocabulary.num_items, vocabulary.num_categories, size)
+        if size:
+            model.titles = torch.zeros(FIRST_TITLE + num_titles, size)
+            model.title_of_item = torch.zeros(vocabulary.num_items, dtype=torch.long)
+    model.to(dtype).train()
     model.decoder.set_attn_implementation(FUSED_ATTENTION)
     activations = saved_bytes(model, lambda: _read_events(model, config))
     return _sizes(model, _count(model) - _count(model.head), 0, dtype, activations)
@@ -100,9 +108,9 @@ def _read_prompts(model: TextValueModel, config: TrainConfig, dtype: torch.dtype
 def _read_events(model: SequenceModel, config: TrainConfig) -> None:
     """A forward pass over histories of `max_events` each, and the losses of what comes next."""
     shape = config.micro_batch, config.sequence.max_events + 1
-    item, category, kind = (torch.zeros(shape, dtype=torch.long, device="meta") for _ in range(3))
+    item, category, title, kind = (torch.zeros(shape, dtype=torch.long, device="meta") for _ in range(4))
     features = torch.zeros((*shape, NUM_FEATURES), device="meta")
-    hidden = model.hidden(item, category, kind, features)
+    hidden = model.hidden(item, category, title, kind, features)
     model.head(hidden[:, -1])
     num_events = config.micro_batch * (config.sequence.max_events - 1)
     places = torch.zeros(num_events, dtype=torch.long, device="meta")

@@ -16,8 +16,9 @@ from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifes
 from lifecycle.history import KEYS, customers_at, outcomes, prospects_at
 from lifecycle.jobs import Progress, run_job
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
-from lifecycle.sequence import SEQUENCE_VERSION, VocabularyRules
+from lifecycle.sequence import SEQUENCE_VERSION
 from lifecycle.standardisation import StandardisationRules, fit_standardisation
+from lifecycle.vocabulary import VocabularyRules
 from training.sequences import FOLDER as SEQUENCES
 from training.sequences import read_sequences, training_customers, write_sequences
 from training.splits import (

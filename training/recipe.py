@@ -92,7 +92,7 @@ class TrainConfig(Config):
     validation_conversations: Path | None = None  # likewise; None holds out a twentieth of `conversations`
     adapter: str | None = Field(None, pattern="^[a-z0-9_-]+$")  # what task sft teaches, such as service or sentiment
     encoder: Literal["text", "sequence"] = "text"
-    base_model: str | None = None  # of the text encoder
+    base_model: str | None = None  # the text encoder; with the sequence encoder what reads the titles of items
     num_layers: int | None = Field(None, ge=1)  # of the base model, from the bottom; None: all; of task value
     lora: LoraSettings | None = LoraSettings()  # null fine-tunes all weights
     max_tokens: int = Field(160, ge=8)
@@ -230,8 +230,9 @@ def member_content(config: TrainConfig) -> dict[str, object]:
 
 def _value_content(config: TrainConfig) -> dict[str, object]:
     dataset = read_dataset(config.examples_folder)
-    of_encoder: dict[str, object] = {"sequence_version": SEQUENCE_VERSION}
-    if config.base_model is not None:
+    titles_by = config.base_model and base_model_identity(config.base_model)
+    of_encoder: dict[str, object] = {"sequence_version": SEQUENCE_VERSION, "titles_by": titles_by}
+    if config.encoder == "text":
         of_encoder = {**_decoder_content(config), "prompt_version": dataset["prompt_version"]}
     return {
         "name": f"{config.encoder}_llama",

@@ -12,7 +12,8 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
 
 from lifecycle.sequence import MICROSECONDS_PER_DAY, Window, sequence_batch, window_of
-from lifecycle.sequence_model import SequenceModel, save_sequence_model, tensors
+from lifecycle.sequence_model import new_sequence_model, save_sequence_model, tensors
+from lifecycle.titles import fit_title_encoder
 from lifecycle.value.ziln import ziln_loss
 from training.prepare import read_dataset
 from training.recipe import TrainConfig
@@ -41,6 +42,8 @@ class SequenceTask:
         facts = read_dataset(config.examples_folder)
         stored = read_sequences(config.examples_folder / FOLDER)
         self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
+        base_model, titles = config.base_model, self.vocabulary.titles
+        self.title_encoder = None if base_model is None else fit_title_encoder(base_model, titles)
         self.horizon_days = int(str(facts["horizon_days"]))
         cutoffs = facts["train_cutoffs"]
         assert isinstance(cutoffs, list)
@@ -59,8 +62,8 @@ class SequenceTask:
         self.val_windows = self._windows_of(validation)
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
-        """See Task; all weights start from scratch and learn at one rate."""
-        model = SequenceModel(self.config.sequence, self.vocabulary.num_items, self.vocabulary.num_categories)
+        """See Task; all weights but what titles say start from scratch, and learn at one rate."""
+        model = new_sequence_model(self.config.sequence, self.vocabulary, self.title_encoder)
         model.head.start_from(torch.tensor(self.start_targets / self.scale, dtype=torch.float32))
         rate = self.config.optimizer.learning_rate
         return model.to(dtype), [{"params": list(model.parameters()), "lr": rate}]
@@ -98,7 +101,9 @@ class SequenceTask:
 
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""
-        save_sequence_model(state, self.config.sequence, self.vocabulary, self.horizon_days, self.scale, folder)
+        save_sequence_model(
+            state, self.config.sequence, self.vocabulary, self.title_encoder, self.horizon_days, self.scale, folder
+        )
 
     def _windows(self, rows: np.ndarray, epochs: np.ndarray) -> list[Window]:
         """The history of each row's customer before the cutoff that its epoch draws."""

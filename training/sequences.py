@@ -11,12 +11,20 @@ from numpy.lib.format import open_memmap
 
 from lifecycle.events import DATA_KIND, KINDS, REVENUE_KINDS, read_shard, shard_paths
 from lifecycle.folders import read_manifest
-from lifecycle.sequence import MICROSECONDS_PER_DAY, Histories, Vocabulary, VocabularyRules, fit_vocabulary, histories
+from lifecycle.sequence import MICROSECONDS_PER_DAY, Histories, histories
+from lifecycle.vocabulary import Vocabulary, VocabularyRules, fit_vocabulary
 from training.splits import is_validation_customer
 
 FOLDER = "sequences"
 CUSTOMERS_FILE = "customers.parquet"
-ARRAYS = {"at": np.int64, "item": np.int32, "category": np.int32, "kind": np.int8, "amount": np.float32}
+ARRAYS = {
+    "at": np.int64,
+    "item": np.int32,
+    "category": np.int32,
+    "title": np.int32,
+    "kind": np.int8,
+    "amount": np.float32,
+}
 REVENUE_NUMBERS = [KINDS.index(kind) for kind in REVENUE_KINDS]
 
 
