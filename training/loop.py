@@ -28,10 +28,7 @@ from training.checkpoint import find_checkpoint, gathered_state, report_checkpoi
 from training.checkpoint_files import trim_progress
 from training.gathered_state import load_weights
 from training.recipe import PROGRESS_FILE, TrainConfig, member_content
-from training.sequence_task import SequenceTask
-from training.sft_task import SftTask
 from training.task import Task
-from training.text_task import TextTask
 from training.zero import zero_config
 
 logger = logging.getLogger(__name__)
@@ -67,10 +64,17 @@ def start_run(settings: dict[str, object]) -> "Run":
 
 
 def _task(config: TrainConfig) -> Task:
+    """The recipe's task; each has libraries of its own, and a run should not wait for those of the others."""
     if config.task == "sft":
+        from training.sft_task import SftTask
+
         return SftTask(config)
     if config.encoder == "sequence":
+        from training.sequence_task import SequenceTask
+
         return SequenceTask(config)
+    from training.text_task import TextTask
+
     return TextTask(config, torch.distributed.get_rank(), torch.distributed.get_world_size())
 
 

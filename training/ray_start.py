@@ -20,12 +20,13 @@ def start_ray() -> None:
     """
     if ray.is_initialized():
         return
-    environment = {"env_vars": worker_environment()}
     if os.environ.get("RAY_ADDRESS"):
-        _join(environment)
+        _join({"env_vars": worker_environment()})
     else:
-        num_cpus = max(LEAST_CPUS, os.cpu_count() or 1)
-        ray.init(num_cpus=num_cpus, include_dashboard=True, log_to_driver=True, runtime_env=environment)
+        # All processes of the cluster inherit it; with a runtime environment Ray could not use the workers it starts
+        # beforehand.
+        os.environ.update(worker_environment())
+        ray.init(num_cpus=max(LEAST_CPUS, os.cpu_count() or 1), include_dashboard=True, log_to_driver=True)
     logger.info("Ray has %g CPUs", ray.cluster_resources().get("CPU", 0))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from lifecycle.folders import write_json
-from training.recipe import TrackingSettings, TrainConfig
+from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig
 
 logger = logging.getLogger(__name__)
 STATE_FILE = "tracking.json"
@@ -36,11 +36,24 @@ def tracked(config: TrainConfig, identity: str) -> Iterator[None]:
     if config.tracking is None:
         yield
         return
-    set_environment()
-    from training.mlflow_run import TrainingEntry
-
-    with followed(config.tracking.uri, TrainingEntry(config, config.tracking, identity).enter):
+    progress = config.output / PROGRESS_FILE
+    with followed(config.tracking.uri, _training_entry(config, config.tracking, identity), begins=progress.exists):
         yield
+
+
+def _training_entry(config: TrainConfig, tracking: TrackingSettings, identity: str) -> Enter:
+    """Imports MLflow where it is first called: in the follower's thread, after the workers have started."""
+    entries: list[Enter] = []
+
+    def enter(status: str) -> None:
+        if not entries:
+            set_environment()
+            from training.mlflow_run import TrainingEntry
+
+            entries.append(TrainingEntry(config, tracking, identity).enter)
+        entries[0](status)
+
+    return enter
 
 
 def enter_finished(config: TrainConfig, identity: str) -> None:
@@ -58,13 +71,13 @@ def set_environment() -> None:
 
 
 @contextmanager
-def followed(uri: str, enter: Enter) -> Iterator[None]:
+def followed(uri: str, enter: Enter, begins: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Call `enter` with the status every few seconds while the block runs, and with its final status at the end.
 
-    All calls are made in a thread of their own, where a slow store holds up nothing. A failure is a warning: the next
-    call tries again, and no job ends for it.
+    The first call waits for `begins`: while workers start they need the cores. All calls are made in a thread of their
+    own, where a slow store holds up nothing. A failure is a warning: the next call tries again, and no job ends for it.
     """
-    follower = Follower(uri, enter)
+    follower = Follower(uri, enter, begins)
     try:
         yield
     except KeyboardInterrupt:
@@ -79,8 +92,8 @@ def followed(uri: str, enter: Enter) -> Iterator[None]:
 class Follower:
     """The thread that calls `enter`; owns the status and whether its failure was told."""
 
-    def __init__(self, uri: str, enter: Enter) -> None:
-        self.uri, self.enter = uri, enter
+    def __init__(self, uri: str, enter: Enter, begins: Callable[[], bool]) -> None:
+        self.uri, self.enter, self.begins = uri, enter, begins
         self.status, self.is_failing = RUNNING, False
         self.is_over = Event()
         self.thread = Thread(target=self._follow, name="tracking", daemon=True)
@@ -93,9 +106,11 @@ class Follower:
         self.thread.join()
 
     def _follow(self) -> None:
-        self._try(RUNNING)
-        while not self.is_over.wait(EVERY_SECONDS):
+        while not self.begins() and not self.is_over.wait(1.0):
+            pass
+        while not self.is_over.is_set():
             self._try(RUNNING)
+            self.is_over.wait(EVERY_SECONDS)
         was_failing = self.is_failing
         self._try(self.status)
         if self.is_failing and not was_failing:  # a hiccup must not cost the member its place in the registry

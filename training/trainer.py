@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +37,8 @@ def train_on_worker(settings: dict[str, object]) -> None:
     from training.zero import build_cpu_op, set_environment
 
     device = str(settings["device"])
+    if settings["num_workers"]:  # not inside the driver, which tracks the run
+        sys.modules["mlflow"] = None  # type: ignore[assignment]  # DeepSpeed imports it for its autotuner: a second
     set_environment(device)
     if device == "cpu":
         build_cpu_op()
@@ -61,6 +64,9 @@ def fit(config: TrainConfig) -> None:
     the disk is full, and where workers were lost or did not start more than `max_failures` times.
     """
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
+    os.environ.setdefault(
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0"
+    )  # a process more to start, whose word nobody reads
     tidy_checkpoints(config.output)
     if config.num_workers:
         start_ray()

@@ -70,13 +70,13 @@ def build_cpu_op(deadline_seconds: float = BUILD_DEADLINE_SECONDS) -> None:
     which the kernel frees with its owner: whoever holds it knows that any lock of torch's found here is stale.
     """
     set_environment("cpu")
+    from deepspeed.ops.op_builder.cpu import ShareMemCommBuilder  # before the lock, for which others wait
+
     folder = Path(os.environ["TORCH_EXTENSIONS_DIR"]) / OP_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{OP_FOLDER}.evervalue-lock").open("w") as lock:
         _wait_for(lock.fileno(), folder, deadline_seconds)
         (folder / "lock").unlink(missing_ok=True)
-        from deepspeed.ops.op_builder.cpu import ShareMemCommBuilder
-
         ShareMemCommBuilder().load(verbose=False)
 
 

@@ -59,7 +59,6 @@ def test_lost_node_leaves_fewer_workers_and_the_same_result(
     cluster: Cluster, recipe: Path, tmp_path: Path, changes: tuple[str, ...]
 ) -> None:
     alone = start(recipe, None, "num_workers=0", f"output={tmp_path / 'alone'}", *changes)
-    finish(alone)
     output = tmp_path / "two-nodes"
     limits = "min_workers=1", "start_timeout_seconds=20"
     process = start(recipe, cluster.address, f"output={output}", *limits, *changes)
@@ -69,6 +68,7 @@ def test_lost_node_leaves_fewer_workers_and_the_same_result(
     log = finish(process)
     [(step, num_workers)] = resumed_steps(log)
     assert killed_at - CHECKPOINT_STEPS <= step < LONG_STEPS and num_workers == 1
+    finish(alone)
     assert metrics_of(output) == pytest.approx(metrics_of(tmp_path / "alone"), rel=1e-3)
 
 
