@@ -16,15 +16,8 @@ from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.recommend.retrieval import Retriever, load_retriever
 from lifecycle.segments import SegmentThresholds, assign_segments
 from lifecycle.stages import next_best_action, stages
-from lifecycle.value.baselines import (
-    BTYD_FILE,
-    LIGHTGBM_FILE,
-    Btyd,
-    btyd_value,
-    lightgbm_value,
-    load_btyd,
-    persistence,
-)
+from lifecycle.value.baselines import LIGHTGBM_FILE, lightgbm_value, persistence
+from lifecycle.value.buying import BTYD_FILE, Btyd, btyd_value, load_btyd, spreading_model
 from lifecycle.value.clv import CostRates, CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals, bounds
@@ -71,13 +64,18 @@ class Artifact:
     settings: Settings
     items: pl.DataFrame
     retriever: Retriever | None  # None: no items to recommend
-    btyd: Btyd | None
+    btyds: dict[str, Btyd]  # by name
     lightgbm: Booster | None
 
     @property
     def member(self) -> Path | None:
         """The champion's folder, where a LLaMA is champion."""
         return self.folder / "members" / self.settings.champion if self.settings.champion in MEMBERS else None
+
+    @property
+    def btyd(self) -> Btyd | None:
+        """What spreads a total over periods; None where too few customers have bought again."""
+        return spreading_model(self.btyds, self.settings.champion)
 
     @property
     def data_end(self) -> datetime:
@@ -103,7 +101,7 @@ def load_artifact(folder: Path) -> Artifact:
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
         retriever=load_retriever(folder / RETRIEVER_FOLDER) if (folder / RETRIEVER_FOLDER).exists() else None,
-        btyd=load_btyd(folder) if (folder / BTYD_FILE).exists() else None,
+        btyds=load_btyd(folder) if (folder / BTYD_FILE).exists() else {},
         lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
     )
 
@@ -126,8 +124,8 @@ def cheap_value(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.nd
     """Expected spend over the horizon by a model other than LLaMA, shape (n,)."""
     if model == "persistence":
         return persistence(examples)
-    if model == "bgnbd_gg" and artifact.btyd is not None:
-        return btyd_value(artifact.btyd, examples, artifact.settings.horizon_days)
+    if model in artifact.btyds:
+        return btyd_value(artifact.btyds[model], examples, artifact.settings.horizon_days)
     if model == "lightgbm" and artifact.lightgbm is not None:
         return lightgbm_value(artifact.lightgbm, examples)
     raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")

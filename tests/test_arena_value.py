@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
+from lifecycle.value.buying import BTYD_MODELS
 from tests.conftest import TinyShop
 from training.arena_recipe import VALUE_MODELS, EvaluateConfig
 from training.arena_value import (
@@ -86,7 +87,7 @@ def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: Tin
     sets = read_example_sets(tiny_shop.examples, 60)
     assert not set(sets.train["customer_id"]) & set(sets.selection["customer_id"])
     entries, fitted = cheap_entries(sets, VALUE_MODELS, seed=0)
-    assert tuple(entries) == VALUE_MODELS and fitted.btyd is not None and fitted.trees is not None
+    assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyds) == BTYD_MODELS and fitted.trees is not None
     without = fit_lightgbm(sets.train, seed=0)
     np.testing.assert_array_equal(entries["lightgbm"].selection, lightgbm_value(without, sets.selection))
     np.testing.assert_array_equal(entries["lightgbm"].test, lightgbm_value(fitted.trees, sets.test))
@@ -113,7 +114,7 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
     ]
     entries, fitted = cheap_entries(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
     assert list(entries) == ["persistence"]
-    assert (fitted.btyd, fitted.trees) == (None, None)
+    assert (fitted.btyds, fitted.trees) == ({}, None)
     assert "bgnbd_gg is left out" in caplog.text and "lightgbm is left out" in caplog.text
 
 

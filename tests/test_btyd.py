@@ -26,13 +26,17 @@ from tests.conftest import Columns
 CDNOW = BgNbd(0.243, 4.414, 0.793, 2.426, -9582.4, True, 20, "converged")
 
 
-def simulate(seed: int, num_customers: int, r: float, alpha: float, a: float, b: float) -> tuple[np.ndarray, ...]:
-    """Summaries of customers who behave as BG/NBD says."""
+def simulate(
+    seed: int, num_customers: int, r: float, alpha: float, a: float, b: float, *, modified: bool = False
+) -> tuple[np.ndarray, ...]:
+    """Summaries of customers who behave as BG/NBD, or MBG/NBD, says."""
     random = np.random.default_rng(seed)
     rows = []
     for _ in range(num_customers):
         rate, leaving, age = random.gamma(r, 1.0 / alpha), random.beta(a, b), random.uniform(100, 300)
         now, count, last = random.exponential(1.0 / rate), 0, 0.0
+        if modified and random.random() < leaving:
+            now = np.inf
         while now <= age:
             count, last = count + 1, now
             if random.random() < leaving:
@@ -86,6 +90,42 @@ def test_bgnbd_value_and_gradient(point: tuple[float, ...]) -> None:
 def test_parameters_of_a_simulation_come_back() -> None:
     model = fit_bgnbd(*simulate(1, 4000, 1.0, 20.0, 1.0, 4.0))
     assert (model.r, model.alpha, model.a, model.b) == pytest.approx((1.0, 20.0, 1.0, 4.0), rel=0.2)
+
+
+def test_mbgnbd_value_gradient_and_chances_by_its_own_formulas() -> None:
+    # Batislam, Denizel and Filiztekin 2007: of x repeat orders and the first, all or all but the last were survived.
+    x, t_x, age = simulate(5, 60, 0.6, 20.0, 0.8, 2.5, modified=True)
+    point, counts = (-0.4, -1.0, -0.2, 0.9), np.arange(1.0, len(x) + 1)
+    objective = btyd._objective(x, t_x / 100, age / 100, counts, 0.0, True)
+    r, alpha, a, b = (mpmath.mpf(value) for value in np.exp(point))
+    total, active = mpmath.mpf(0), []
+    for n, last, end, count in zip(x, t_x / 100, age / 100, counts, strict=True):
+        kept = mpmath.beta(a, b + n + 1) / mpmath.beta(a, b) / (alpha + end) ** (r + n)
+        left = mpmath.beta(a + 1, b + n) / mpmath.beta(a, b) / (alpha + last) ** (r + n)
+        total += count * mpmath.log(mpmath.gamma(r + n) * alpha**r / mpmath.gamma(r) * (kept + left))
+        active.append(float(kept / (kept + left)))
+    value, gradient = objective(np.array(point))
+    assert value == pytest.approx(float(-total / counts.sum()), rel=1e-10)
+    numeric = approx_fprime(np.array(point), lambda p: objective(p)[0], 1e-6)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-4)
+    model = BgNbd(*(float(value) for value in (r, alpha, a, b)), 0.0, True, 1, "", modified=True)
+    np.testing.assert_allclose(probability_active(model, x, t_x / 100, age / 100), active, rtol=1e-9)
+
+
+def test_mbgnbd_of_a_simulation_comes_back_and_foretells_what_follows() -> None:
+    x, t_x, age = simulate(6, 6000, 1.0, 20.0, 1.0, 4.0, modified=True)
+    model = fit_bgnbd(x, t_x, age, modified=True)
+    assert (model.r, model.alpha) == pytest.approx((1.0, 20.0), rel=0.2)
+    assert model.a / (model.a + model.b) == pytest.approx(0.2, rel=0.2)  # a and b alone are hardly told apart
+    expected = expected_purchases(model, np.zeros(1), np.zeros(1), np.full(1, 1e-9), 100.0)[0]
+    random = np.random.default_rng(8)
+    counts = []
+    for _ in range(20_000):  # a new customer's repeat orders in a hundred days
+        rate, leaving, now, count = random.gamma(1.0, 1 / 20.0), random.beta(1.0, 4.0), 0.0, 0
+        while random.random() >= leaving and (now := now + random.exponential(1 / rate)) <= 100.0:
+            count += 1
+        counts.append(count)
+    assert expected == pytest.approx(np.mean(counts), rel=0.06)
 
 
 def test_fit_without_dropout_reports_the_bound() -> None:

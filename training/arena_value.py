@@ -12,14 +12,8 @@ import polars as pl
 from lightgbm import Booster
 
 from lifecycle.metrics import bootstrap, value_metrics
-from lifecycle.value.baselines import (
-    Btyd,
-    btyd_value,
-    fit_btyd,
-    fit_lightgbm,
-    lightgbm_value,
-    persistence,
-)
+from lifecycle.value.baselines import fit_lightgbm, lightgbm_value, persistence
+from lifecycle.value.buying import BGNBD, BTYD_MODELS, Btyd, btyd_value, fit_btyd
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
 
 logger = logging.getLogger(__name__)
@@ -59,7 +53,7 @@ class Entry:
 class Fitted:
     """The cheap models as the artifact keeps them."""
 
-    btyd: Btyd | None  # None: too few customers have bought again
+    btyds: dict[str, Btyd]  # by name; empty where too few customers have bought again
     trees: Booster | None  # None: not asked for
 
 
@@ -74,21 +68,17 @@ def read_example_sets(examples: Path, horizon_days: int) -> ExampleSets:
 def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tuple[dict[str, Entry], Fitted]:
     """The models that fit in seconds.
 
-    For the selection window they are fitted without its customers, for the test window on all earlier rows. BTYD is
+    For the selection window they are fitted without its customers, for the test window on all earlier rows. BG/NBD is
     fitted in any case: it says how the champion's total is spread over periods.
     """
-    horizon = sets.horizon_days
     entries: dict[str, Entry] = {}
     if "persistence" in models:
         entries["persistence"] = _entry(persistence, persistence, sets)
-    btyd, trees = _fit_btyd(sets.test), None
-    if "bgnbd_gg" in models and btyd is not None:
-        earlier = _fit_btyd(sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max()))
-        if earlier is not None:
-            before, now = earlier, btyd
-            entries["bgnbd_gg"] = _entry(
-                lambda rows: btyd_value(before, rows, horizon), lambda rows: btyd_value(now, rows, horizon), sets
-            )
+    trees, btyds = None, _fit_btyds(sets.test, [name for name in BTYD_MODELS if name in (*models, BGNBD)])
+    before = _fit_btyds(sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max()), list(btyds))
+    for name in before:
+        if name in models:
+            entries[name] = _entry(_btyd_predict(before[name], sets), _btyd_predict(btyds[name], sets), sets)
     if "lightgbm" in models and sets.train["target"].sum() > 0:
         without, trees = fit_lightgbm(sets.train, seed=seed), fit_lightgbm(sets.train_and_selection, seed=seed)
         entries["lightgbm"] = _entry(
@@ -96,7 +86,7 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
         )
     elif "lightgbm" in models:
         logger.warning("lightgbm is left out: no training row spends anything")
-    return entries, Fitted(btyd, trees)
+    return entries, Fitted(btyds, trees)
 
 
 def _entry(on_selection: Predict, on_test: Predict, sets: ExampleSets) -> Entry:
@@ -107,16 +97,23 @@ def _entry(on_selection: Predict, on_test: Predict, sets: ExampleSets) -> Entry:
     return Entry(selection, test, sets.test.height / max(time.perf_counter() - started_at, 1e-9))
 
 
-def _fit_btyd(rows: pl.DataFrame) -> Btyd | None:
-    try:
-        model = fit_btyd(rows)
-    except ValueError as error:
-        logger.warning("bgnbd_gg is left out: %s", error)
-        return None
-    for part in (model.purchases, model.values):
-        if not part.converged:
-            logger.warning("bgnbd_gg: %s", part.message)
-    return model
+def _fit_btyds(rows: pl.DataFrame, names: list[str]) -> dict[str, Btyd]:
+    """Those of the models that the customers of one cutoff support."""
+    fitted = {}
+    for name in names:
+        try:
+            fitted[name] = fit_btyd(rows, name)
+        except ValueError as error:
+            logger.warning("%s is left out: %s", name, error)
+            continue
+        for part in (fitted[name].purchases, fitted[name].values):
+            if not part.converged:
+                logger.warning("%s: %s", name, part.message)
+    return fitted
+
+
+def _btyd_predict(model: Btyd, sets: ExampleSets) -> Predict:
+    return lambda rows: btyd_value(model, rows, sets.horizon_days)
 
 
 def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed: int) -> None:

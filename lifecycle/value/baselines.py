@@ -1,29 +1,15 @@
-"""The cheap value models that every LLaMA is judged beside: persistence, BG/NBD with Gamma-Gamma, LightGBM, ridge."""
-
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+"""The cheap value models that every LLaMA is judged beside, but for those of `buying`: persistence, LightGBM, ridge."""
 
 import lightgbm
 import numpy as np
 import polars as pl
 from sklearn.linear_model import Ridge
 
-from lifecycle.features import BTYD_SUMMARY, FEATURES
+from lifecycle.features import FEATURES
 from lifecycle.prompts import PROMPT_NUMBERS
 from lifecycle.standardisation import Standardisation
-from lifecycle.value.btyd import (
-    BgNbd,
-    cumulative_purchases,
-    expected_purchases,
-    fit_bgnbd,
-    probability_active,
-    probability_no_purchase,
-    survival,
-)
-from lifecycle.value.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
 
-LIGHTGBM_FILE, BTYD_FILE = "lightgbm.txt", "btyd.json"
+LIGHTGBM_FILE = "lightgbm.txt"
 LIGHTGBM_PARAMETERS = {
     "objective": "tweedie",
     "tweedie_variance_power": 1.3,
@@ -44,76 +30,6 @@ NUM_TREES = 250
 def persistence(examples: pl.DataFrame) -> np.ndarray:
     """The next horizon spends what the last horizon spent, shape (n,)."""
     return examples["spend_last_horizon"].to_numpy().astype(float)
-
-
-@dataclass(frozen=True)
-class Btyd:
-    """How often customers buy (BG/NBD, in order days) and for how much (Gamma-Gamma)."""
-
-    purchases: BgNbd
-    values: GammaGamma
-
-
-def fit_btyd(examples: pl.DataFrame) -> Btyd:
-    """Fit both models to customers at one cutoff. Raises ValueError where too few have bought again.
-
-    Gamma-Gamma sees all order days. Leaving out the first, as is usual, costs accuracy: on CDNOW's validation window
-    (1997-07-02, 182 days) Gini .61 instead of .67, since three quarters of the customers have bought just once.
-    """
-    return Btyd(fit_bgnbd(*_summary(examples)), fit_gamma_gamma(*_order_values(examples)))
-
-
-def _summary(examples: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    frequency, recency, age = (examples[name].to_numpy().astype(float) for name in BTYD_SUMMARY)
-    return frequency, recency, age
-
-
-def _order_values(examples: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Number of order days and their mean value."""
-    days = examples["num_order_days"].to_numpy().astype(float)
-    return days, examples["total_spend"].to_numpy().astype(float) / days
-
-
-def btyd_value(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.ndarray:
-    """Expected spend over the horizon, shape (n,)."""
-    orders = expected_purchases(model.purchases, *_summary(examples), horizon_days)
-    return orders * btyd_order_value(model, examples)  # type: ignore[no-any-return]
-
-
-def btyd_order_value(model: Btyd, examples: pl.DataFrame) -> np.ndarray:
-    """Expected value of a customer's order day, shape (n,)."""
-    return expected_order_value(model.values, *_order_values(examples))
-
-
-def btyd_active(model: Btyd, examples: pl.DataFrame) -> np.ndarray:
-    """Probability of still being a customer at the cutoff, shape (n,)."""
-    return probability_active(model.purchases, *_summary(examples))
-
-
-def btyd_survival(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndarray:
-    """Probability of being a customer still after each of `days` (k,) from the cutoff, shape (n, k)."""
-    return survival(model.purchases, *_summary(examples), days)
-
-
-def btyd_churn(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.ndarray:
-    """Probability of no purchase within the horizon, shape (n,)."""
-    return probability_no_purchase(model.purchases, *_summary(examples), horizon_days)
-
-
-def btyd_curve(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndarray:
-    """Expected purchases up to each of `days` (k,) after the cutoff, shape (n, k)."""
-    return cumulative_purchases(model.purchases, *_summary(examples), days)
-
-
-def save_btyd(model: Btyd, folder: Path) -> None:
-    """Write the parameters as JSON."""
-    (folder / BTYD_FILE).write_text(json.dumps(asdict(model), indent=1))
-
-
-def load_btyd(folder: Path) -> Btyd:
-    """What `save_btyd` wrote."""
-    content = json.loads((folder / BTYD_FILE).read_text())
-    return Btyd(BgNbd(**content["purchases"]), GammaGamma(**content["values"]))
 
 
 def fit_lightgbm(examples: pl.DataFrame, *, seed: int) -> lightgbm.Booster:
