@@ -43,7 +43,7 @@ mlflow: $(READY)
 	  $(PY) -m mlflow ui --workers 1 --backend-store-uri sqlite:///runs/mlflow/mlflow.db
 
 test: $(READY)
-	$(PY) -m pytest -m 'not integration and not slow' tests
+	$(PY) -m pytest -n 2 -m 'not integration and not slow' tests
 	$(PY) -m pytest -m 'integration and not slow' tests
 
 test-slow: $(READY)

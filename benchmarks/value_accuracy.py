@@ -16,6 +16,7 @@ from benchmarks.evidence import RESULTS, write_evidence
 from benchmarks.shop import prepare_shop
 from lifecycle.jobs import start_logging
 from lifecycle.metrics import paired_difference
+from training.arena_recipe import VALUE_MODELS
 from training.evaluate import EvaluateConfig, evaluate
 
 SHOPS = ("journey", "cdnow")
@@ -44,9 +45,7 @@ def main() -> None:
         folder = Path(name)
         places, data = prepare_shop(shop, folder)
         arena = places | {"output": folder / "arena"}
-        evaluate(
-            EvaluateConfig.model_validate(arena | {"models": ["persistence", "bgnbd_gg", "lightgbm"], "seed": SEED})
-        )
+        evaluate(EvaluateConfig.model_validate(arena | {"models": list(VALUE_MODELS), "seed": SEED}))
         metrics = json.loads((folder / "arena" / "metrics.json").read_text())
         predictions = pl.read_parquet(folder / "arena" / "predictions.parquet")
     champion = metrics["champion"]
