@@ -1,8 +1,6 @@
 """Job: fine-tune a model with Ray Train and DeepSpeed; the same command resumes what a crash interrupted."""
 
 import logging
-from importlib import import_module
-from threading import Thread
 
 from lifecycle.folders import is_complete
 from lifecycle.jobs import run_job
@@ -24,13 +22,6 @@ def train(config: TrainConfig) -> None:
     if config.activation_cache is not None:
         num_frozen_layers(config)
     _claim_output(config, identity)
-    importing = Thread(target=import_module, args=("training.trainer",))
-    importing.start()
-    if config.num_workers:  # a cluster of this machine starts meanwhile
-        from training.ray_start import start_ray
-
-        start_ray()
-    importing.join()
     from training.trainer import fit
 
     with tracked(config, identity):
