@@ -54,7 +54,7 @@ def main() -> None:
         **{metric: metrics["models"][champion][metric] for metric in SHOWN},
         "lightgbm_mae": metrics["models"]["lightgbm"]["mae"],
         "mae_difference_ci_90": mae_difference(predictions, champion),
-        "llama_gain": None,  # there is no stack yet
+        "llama_gain": None,  # no LLaMA is in the stack yet
         "models": {model: {metric: row[metric] for metric in SHOWN} for model, row in metrics["models"].items()},
         "selection": metrics["selection"],
     }

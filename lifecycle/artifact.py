@@ -16,12 +16,22 @@ from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.recommend.retrieval import Retriever, load_retriever
 from lifecycle.segments import SegmentThresholds, assign_segments
 from lifecycle.stages import next_best_action, stages
-from lifecycle.value.baselines import LIGHTGBM_FILE, lightgbm_value, persistence
+from lifecycle.value.baselines import LIGHTGBM_FILE, feature_matrix, lightgbm_value, persistence
 from lifecycle.value.buying import BTYD_FILE, Btyd, btyd_value, load_btyd, spreading_model
 from lifecycle.value.clv import CostRates, CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals, bounds
 from lifecycle.value.prospects import ProspectRates, prospect_spend
+from lifecycle.value.stack import (
+    INFORMED,
+    STACK,
+    STACK_FILE,
+    STACK_INPUTS,
+    Stack,
+    load_stack,
+    stack_inputs,
+    stack_value,
+)
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE, RETRIEVER_FOLDER = "settings.json", "retriever"
@@ -66,6 +76,7 @@ class Artifact:
     retriever: Retriever | None  # None: no items to recommend
     btyds: dict[str, Btyd]  # by name
     lightgbm: Booster | None
+    stack: Stack | None
 
     @property
     def member(self) -> Path | None:
@@ -95,14 +106,16 @@ def load_artifact(folder: Path) -> Artifact:
     settings = Settings.load(folder)
     if settings.champion in MEMBERS:
         read_member(folder / "members" / settings.champion)
+    btyds = load_btyd(folder) if (folder / BTYD_FILE).exists() else {}
     return Artifact(
         folder=folder,
         manifest=manifest,
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
         retriever=load_retriever(folder / RETRIEVER_FOLDER) if (folder / RETRIEVER_FOLDER).exists() else None,
-        btyds=load_btyd(folder) if (folder / BTYD_FILE).exists() else {},
+        btyds=btyds,
         lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
+        stack=load_stack(folder, btyds) if (folder / STACK_FILE).exists() else None,
     )
 
 
@@ -128,7 +141,22 @@ def cheap_value(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.nd
         return btyd_value(artifact.btyds[model], examples, artifact.settings.horizon_days)
     if model == "lightgbm" and artifact.lightgbm is not None:
         return lightgbm_value(artifact.lightgbm, examples)
+    if model == STACK and artifact.stack is not None:
+        return stack_value(artifact.stack, examples)
     raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
+
+
+def explained_by(artifact: Artifact, examples: pl.DataFrame) -> tuple[Booster, np.ndarray, tuple[str, ...]] | None:
+    """The champion's trees, of a stack those that know most, what they read of customers, (n, k), and its k names.
+
+    None where the champion has no trees.
+    """
+    champion, stack = artifact.settings.champion, artifact.stack
+    if champion == "lightgbm" and artifact.lightgbm is not None:
+        return artifact.lightgbm, feature_matrix(examples), FEATURES
+    if champion == STACK and stack is not None:
+        return stack.trees[INFORMED], stack_inputs(examples, stack.btyd, stack.horizon_days), STACK_INPUTS
+    return None
 
 
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:

@@ -12,13 +12,12 @@ from lifecycle.artifact import (
     Artifact,
     cheap_value,
     examples_for,
+    explained_by,
     labels_for,
     load_artifact,
     prospect_values_for,
     values_for,
 )
-from lifecycle.features import FEATURES
-from lifecycle.value.baselines import feature_matrix
 from lifecycle.value.clv import CustomerValues
 from lifecycle.value.prospects import CONTACTS
 from serving.queries import JSON, CustomerQuery, RecommendOptions, cutoff_of
@@ -119,15 +118,16 @@ class Predictor:
 
     def _explanations(self, examples: pl.DataFrame) -> list[list[dict[str, JSON]]]:
         """The features that moved each prediction most; without trees, the customer's main facts."""
-        if self.artifact.settings.champion != "lightgbm" or self.artifact.lightgbm is None:
+        found = explained_by(self.artifact, examples)
+        if found is None:
             return _facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
-        matrix = feature_matrix(examples)
-        effects = np.asarray(self.artifact.lightgbm.predict(matrix, pred_contrib=True, num_threads=1))[:, :-1]
+        trees, matrix, names = found
+        effects = np.asarray(trees.predict(matrix, pred_contrib=True, num_threads=1))[:, :-1]
         result = []
         for row, contributions in enumerate(effects):
             top = np.argsort(-np.abs(contributions), kind="stable")[:NUM_REASONS]
             result.append([
-                {"feature": FEATURES[index],
+                {"feature": names[index],
                  "value": None if np.isnan(matrix[row, index]) else float(matrix[row, index]),
                  "effect": float(np.expm1(contributions[index]))}  # share by which it moves the prediction
                 for index in top

@@ -115,7 +115,7 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
     entries, fitted = cheap_entries(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
     assert list(entries) == ["persistence"]
     assert (fitted.btyds, fitted.trees) == ({}, None)
-    assert "bgnbd_gg is left out" in caplog.text and "lightgbm is left out" in caplog.text
+    assert "bgnbd_gg is left out" in caplog.text and "lightgbm and stack are left out" in caplog.text
 
 
 def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() -> None:

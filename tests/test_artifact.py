@@ -91,12 +91,12 @@ def test_examples_and_predictions_are_those_of_the_arena(tiny_artifact: Path, ti
     assert examples.select(FEATURES).equals(test.select(FEATURES))
     assert examples["prompt"].equals(test["prompt"])
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
-    for model in ("persistence", "bgnbd_gg", "lightgbm"):
+    for model in ("persistence", "bgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"):
         judged = predictions.filter(pl.col("model") == model)
         assert judged["customer_id"].equals(test["customer_id"])
         np.testing.assert_array_equal(cheap_value(artifact, model, examples), judged["predicted"].to_numpy())
-    with pytest.raises(ValueError, match="no model 'stack'"):
-        cheap_value(artifact, "stack", examples)
+    with pytest.raises(ValueError, match="no model 'ziln'"):
+        cheap_value(artifact, "ziln", examples)
 
 
 def test_labels_of_customers_with_one_order_and_none_of_a_gap(tiny_artifact: Path, tiny_shop: TinyShop) -> None:

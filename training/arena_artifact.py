@@ -19,6 +19,7 @@ from lifecycle.value.baselines import LIGHTGBM_FILE
 from lifecycle.value.buying import save_btyd, spreading_model
 from lifecycle.value.clv import buyer_behaviour, customer_values, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
+from lifecycle.value.stack import save_stack
 from training.arena_inputs import Inputs
 from training.arena_tasks import purchase_shards
 from training.arena_value import Entry, Fitted
@@ -64,6 +65,8 @@ def write_artifact(
             save_retriever(folder / RETRIEVER_FOLDER, _retriever_of_today(inputs))
         if fitted.btyds:
             save_btyd(fitted.btyds, folder)
+        if fitted.stack is not None:
+            save_stack(fitted.stack, folder)
         if fitted.trees is not None:
             fitted.trees.save_model(folder / LIGHTGBM_FILE)
         for name, member in inputs.config.members.items():

@@ -9,8 +9,9 @@ from lifecycle.member import MEMBERS
 from lifecycle.recommend import RETRIEVER
 from lifecycle.value.buying import BTYD_MODELS
 from lifecycle.value.formula import ClvSettings
+from lifecycle.value.stack import STACK
 
-VALUE_MODELS = ("persistence", *BTYD_MODELS, "lightgbm")  # cheap ones; members come beside them
+VALUE_MODELS = ("persistence", *BTYD_MODELS, "lightgbm", STACK)  # cheap ones; members come beside them
 RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
 RERANKER = "text_llama_rerank"
 

@@ -15,6 +15,7 @@ from lifecycle.metrics import bootstrap, value_metrics
 from lifecycle.value.baselines import fit_lightgbm, lightgbm_value, persistence
 from lifecycle.value.buying import BGNBD, BTYD_MODELS, Btyd, btyd_value, fit_btyd
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
+from lifecycle.value.stack import STACK, Stack, apply_trees, fit_trees, stack_value
 
 logger = logging.getLogger(__name__)
 BIAS_RANGE = (0.9, 1.1)
@@ -55,6 +56,7 @@ class Fitted:
 
     btyds: dict[str, Btyd]  # by name; empty where too few customers have bought again
     trees: Booster | None  # None: not asked for
+    stack: Stack | None = None  # likewise
 
 
 def read_example_sets(examples: Path, horizon_days: int) -> ExampleSets:
@@ -84,9 +86,20 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
         entries["lightgbm"] = _entry(
             lambda rows: lightgbm_value(without, rows), lambda rows: lightgbm_value(trees, rows), sets
         )
-    elif "lightgbm" in models:
-        logger.warning("lightgbm is left out: no training row spends anything")
-    return entries, Fitted(btyds, trees)
+    stack = None
+    if STACK in models and sets.train["target"].sum() > 0:
+        entries[STACK], stack = _stack_entry(sets, seed)
+    if not sets.train["target"].sum() > 0:
+        logger.warning("lightgbm and stack are left out: no training row spends anything")
+    return entries, Fitted(btyds, trees, stack)
+
+
+def _stack_entry(sets: ExampleSets, seed: int) -> tuple[Entry, Stack]:
+    """The stack as the others are judged, and as it is served."""
+    horizon, latest = sets.horizon_days, sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
+    without = apply_trees(fit_trees(sets.train, horizon, seed=seed), latest, horizon)
+    stack = apply_trees(fit_trees(sets.train_and_selection, horizon, seed=seed), sets.test, horizon)
+    return _entry(lambda rows: stack_value(without, rows), lambda rows: stack_value(stack, rows), sets), stack
 
 
 def _entry(on_selection: Predict, on_test: Predict, sets: ExampleSets) -> Entry:

@@ -15,12 +15,13 @@ from lifecycle.events import read_items, read_shard, shard_paths
 from lifecycle.folders import read_manifest, verify
 from lifecycle.member import decoder_of, read_member
 from tests.conftest import TinyShop
+from training.arena_recipe import VALUE_MODELS
 from training.evaluate import EvaluateConfig, evaluate
 from training.prepare import PrepareConfig, prepare
 
 pytestmark = pytest.mark.integration
 SAMPLE = 12
-VALUE = {"persistence", "bgnbd_gg", "lightgbm", "text_llama"}
+VALUE = {*VALUE_MODELS, "text_llama"}
 RANKERS = {"popularity", "personal_frequency", "retriever"}
 VALUE_METRICS = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
                  "coverage_95", "customers_per_second", "ci"}  # fmt: skip
