@@ -24,6 +24,7 @@ from lifecycle.value.baselines import (
     lightgbm_value,
     load_btyd,
     persistence,
+    spreading_btyd,
 )
 from lifecycle.value.clv import CostRates, CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.formula import ClvSettings
@@ -71,13 +72,18 @@ class Artifact:
     settings: Settings
     items: pl.DataFrame
     retriever: Retriever | None  # None: no items to recommend
-    btyd: Btyd | None
+    btyd_models: dict[str, Btyd]
     lightgbm: Booster | None
 
     @property
     def member(self) -> Path | None:
         """The champion's folder, where a LLaMA is champion."""
         return self.folder / "members" / self.settings.champion if self.settings.champion in MEMBERS else None
+
+    @property
+    def btyd(self) -> Btyd | None:
+        """The model that spreads the champion's total over periods; None: too few customers had bought again."""
+        return spreading_btyd(self.btyd_models, self.settings.champion)
 
     @property
     def data_end(self) -> datetime:
@@ -103,7 +109,7 @@ def load_artifact(folder: Path) -> Artifact:
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
         retriever=load_retriever(folder / RETRIEVER_FOLDER) if (folder / RETRIEVER_FOLDER).exists() else None,
-        btyd=load_btyd(folder) if (folder / BTYD_FILE).exists() else None,
+        btyd_models=load_btyd(folder) if (folder / BTYD_FILE).exists() else {},
         lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
     )
 
@@ -126,8 +132,8 @@ def cheap_value(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.nd
     """Expected spend over the horizon by a model other than LLaMA, shape (n,)."""
     if model == "persistence":
         return persistence(examples)
-    if model == "bgnbd_gg" and artifact.btyd is not None:
-        return btyd_value(artifact.btyd, examples, artifact.settings.horizon_days)
+    if model in artifact.btyd_models:
+        return btyd_value(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
     if model == "lightgbm" and artifact.lightgbm is not None:
         return lightgbm_value(artifact.lightgbm, examples)
     raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")

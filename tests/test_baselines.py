@@ -1,6 +1,7 @@
 """The cheap value models against formulas by hand and against themselves."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -25,14 +26,16 @@ from lifecycle.value.baselines import (
     ridge_on,
     ridge_value,
     save_btyd,
+    spreading_btyd,
 )
-from lifecycle.value.btyd import BgNbd
+from lifecycle.value.beta_geometric import BetaGeometricNbd
 from lifecycle.value.gamma_gamma import GammaGamma
-from tests.conftest import TinyShop
+from lifecycle.value.pareto_nbd import ParetoNbd
+from tests.conftest import REPORT, TinyShop
 
 MODEL = Btyd(
-    BgNbd(r=0.8, alpha=20.0, a=0.6, b=2.5, log_likelihood=0.0, converged=True, num_iterations=1, message=""),
-    GammaGamma(p=6.0, q=4.0, v=15.0, log_likelihood=0.0, converged=True, num_iterations=1, message=""),
+    BetaGeometricNbd(r=0.8, alpha=20.0, a=0.6, b=2.5, first_chances=0, report=REPORT),
+    GammaGamma(p=6.0, q=4.0, v=15.0, report=REPORT),
 )
 
 
@@ -67,8 +70,17 @@ def test_btyd_total_is_expected_orders_times_expected_value_by_hand() -> None:
 
 def test_saved_btyd_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("btyd")
-    save_btyd(MODEL, folder)
-    assert load_btyd(folder) == MODEL
+    pareto = Btyd(ParetoNbd(r=0.5, alpha=10.0, s=0.6, beta=11.0, report=REPORT), MODEL.values)
+    models = {"pareto_nbd_gg": pareto, "bgnbd_gg": MODEL}
+    save_btyd(models, folder)
+    assert load_btyd(folder) == models and list(load_btyd(folder)) == list(models)
+
+
+def test_champion_spreads_its_own_total_where_it_can() -> None:
+    models = {"bgnbd_gg": MODEL, "mbgnbd_gg": replace(MODEL)}
+    assert spreading_btyd(models, "mbgnbd_gg") is models["mbgnbd_gg"]
+    assert spreading_btyd(models, "lightgbm") is MODEL
+    assert spreading_btyd({}, "lightgbm") is None
 
 
 @pytest.mark.parametrize(

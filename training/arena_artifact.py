@@ -15,7 +15,7 @@ from lifecycle.member import LLAMA
 from lifecycle.prompts import PROMPT_VERSION
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, save_retriever
 from lifecycle.segments import fit_thresholds
-from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd
+from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd, spreading_btyd
 from lifecycle.value.clv import buyer_behaviour, customer_values, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
 from training.arena_inputs import Inputs
@@ -61,8 +61,8 @@ def write_artifact(
         if not inputs.items.is_empty():
             (folder / RETRIEVER_FOLDER).mkdir()
             save_retriever(folder / RETRIEVER_FOLDER, _retriever_of_today(inputs))
-        if fitted.btyd is not None:
-            save_btyd(fitted.btyd, folder)
+        if fitted.btyd_models:
+            save_btyd(fitted.btyd_models, folder)
         if fitted.trees is not None:
             fitted.trees.save_model(folder / LIGHTGBM_FILE)
         for name, member in inputs.config.members.items():
@@ -82,7 +82,7 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
     config, horizon = inputs.config, inputs.horizon_days
     assert choice.winner.intervals is not None
     costs = fit_cost_rates(test)
-    behaviour = buyer_behaviour(test, fitted.btyd, config.clv, horizon)
+    behaviour = buyer_behaviour(test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon)
     values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
     return Settings(

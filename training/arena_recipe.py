@@ -7,9 +7,10 @@ from pydantic import Field, field_validator
 from lifecycle.config import Config
 from lifecycle.member import MEMBERS
 from lifecycle.recommend import RETRIEVER
+from lifecycle.value import BTYD_MODELS
 from lifecycle.value.formula import ClvSettings
 
-VALUE_MODELS = ("persistence", "bgnbd_gg", "lightgbm")  # cheap ones; members come beside them
+VALUE_MODELS = ("persistence", *BTYD_MODELS, "lightgbm")  # cheap ones; members come beside them
 RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
 RERANKER = "text_llama_rerank"
 

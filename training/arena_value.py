@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import polars as pl
 from lightgbm import Booster
 
 from lifecycle.metrics import bootstrap, value_metrics
+from lifecycle.value import BTYD_MODELS
 from lifecycle.value.baselines import (
     Btyd,
     btyd_value,
@@ -59,7 +61,7 @@ class Entry:
 class Fitted:
     """The cheap models as the artifact keeps them."""
 
-    btyd: Btyd | None  # None: too few customers have bought again
+    btyd_models: dict[str, Btyd]  # empty: too few customers have bought again
     trees: Booster | None  # None: not asked for
 
 
@@ -81,14 +83,12 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
     entries: dict[str, Entry] = {}
     if "persistence" in models:
         entries["persistence"] = _entry(persistence, persistence, sets)
-    btyd, trees = _fit_btyd(sets.test), None
-    if "bgnbd_gg" in models and btyd is not None:
-        earlier = _fit_btyd(sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max()))
-        if earlier is not None:
-            before, now = earlier, btyd
-            entries["bgnbd_gg"] = _entry(
-                lambda rows: btyd_value(before, rows, horizon), lambda rows: btyd_value(now, rows, horizon), sets
-            )
+    wanted = [name for name in BTYD_MODELS if name in models]
+    now, trees = _fit_btyd(sets.test, wanted or BTYD_MODELS[:1]), None
+    earlier = _fit_btyd(sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max()), wanted) if now and wanted else {}
+    for name in earlier:
+        on_selection, on_test = (partial(btyd_value, fits[name], horizon_days=horizon) for fits in (earlier, now))
+        entries[name] = _entry(on_selection, on_test, sets)
     if "lightgbm" in models and sets.train["target"].sum() > 0:
         without, trees = fit_lightgbm(sets.train, seed=seed), fit_lightgbm(sets.train_and_selection, seed=seed)
         entries["lightgbm"] = _entry(
@@ -96,7 +96,7 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
         )
     elif "lightgbm" in models:
         logger.warning("lightgbm is left out: no training row spends anything")
-    return entries, Fitted(btyd, trees)
+    return entries, Fitted(now, trees)
 
 
 def _entry(on_selection: Predict, on_test: Predict, sets: ExampleSets) -> Entry:
@@ -107,16 +107,17 @@ def _entry(on_selection: Predict, on_test: Predict, sets: ExampleSets) -> Entry:
     return Entry(selection, test, sets.test.height / max(time.perf_counter() - started_at, 1e-9))
 
 
-def _fit_btyd(rows: pl.DataFrame) -> Btyd | None:
+def _fit_btyd(rows: pl.DataFrame, names: Sequence[str]) -> dict[str, Btyd]:
     try:
-        model = fit_btyd(rows)
+        models = fit_btyd(rows, names)
     except ValueError as error:
-        logger.warning("bgnbd_gg is left out: %s", error)
-        return None
-    for part in (model.purchases, model.values):
-        if not part.converged:
-            logger.warning("bgnbd_gg: %s", part.message)
-    return model
+        logger.warning("left out: %s, since %s", ", ".join(names), error)
+        return {}
+    for name, model in models.items():
+        for report in (model.purchases.report, model.values.report):
+            if not report.converged:
+                logger.warning("%s: %s", name, report.message)
+    return models
 
 
 def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed: int) -> None:
