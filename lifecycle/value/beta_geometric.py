@@ -25,8 +25,8 @@ from lifecycle.value.likelihood import (
     penalised,
 )
 
-# Inside these hyp2f1 leaves a relative error below 1e-7 in what follows, whatever the frequency; beyond r = 140, a = 200
-# or b = 220 it overflows. Customers hardly differ any more where r or a is so large.
+# Inside these hyp2f1 leaves a relative error below 1e-7 in what follows, whatever the frequency; it overflows from
+# r = 140, a = 200 or b = 220 on. Customers hardly differ any more where r or a is so large.
 BOUNDS = {
     "r": (LOG_SMALLEST, float(np.log(100.0))),
     "alpha": (LOG_SMALLEST, LOG_LARGEST),
