@@ -16,8 +16,17 @@ from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.recommend.retrieval import Retriever, load_retriever
 from lifecycle.segments import SegmentThresholds, assign_segments
 from lifecycle.stages import next_best_action, stages
-from lifecycle.value.baselines import LIGHTGBM_FILE, feature_matrix, lightgbm_value, persistence
-from lifecycle.value.buying import BTYD_FILE, Btyd, btyd_value, load_btyd, spreading_model
+from lifecycle.value.baselines import (
+    BTYD_FILE,
+    LIGHTGBM_FILE,
+    Btyd,
+    btyd_value,
+    feature_matrix,
+    lightgbm_value,
+    load_btyd,
+    persistence,
+    spreading_btyd,
+)
 from lifecycle.value.clv import CostRates, CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals, bounds
@@ -74,7 +83,7 @@ class Artifact:
     settings: Settings
     items: pl.DataFrame
     retriever: Retriever | None  # None: no items to recommend
-    btyds: dict[str, Btyd]  # by name
+    btyd_models: dict[str, Btyd]
     lightgbm: Booster | None
     stack: Stack | None
 
@@ -85,8 +94,8 @@ class Artifact:
 
     @property
     def btyd(self) -> Btyd | None:
-        """What spreads a total over periods; None where too few customers have bought again."""
-        return spreading_model(self.btyds, self.settings.champion)
+        """The model that spreads the champion's total over periods; None: too few customers had bought again."""
+        return spreading_btyd(self.btyd_models, self.settings.champion)
 
     @property
     def data_end(self) -> datetime:
@@ -106,16 +115,16 @@ def load_artifact(folder: Path) -> Artifact:
     settings = Settings.load(folder)
     if settings.champion in MEMBERS:
         read_member(folder / "members" / settings.champion)
-    btyds = load_btyd(folder) if (folder / BTYD_FILE).exists() else {}
+    btyd_models = load_btyd(folder) if (folder / BTYD_FILE).exists() else {}
     return Artifact(
         folder=folder,
         manifest=manifest,
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
         retriever=load_retriever(folder / RETRIEVER_FOLDER) if (folder / RETRIEVER_FOLDER).exists() else None,
-        btyds=btyds,
+        btyd_models=btyd_models,
         lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
-        stack=load_stack(folder, btyds) if (folder / STACK_FILE).exists() else None,
+        stack=load_stack(folder, btyd_models) if (folder / STACK_FILE).exists() else None,
     )
 
 
@@ -137,8 +146,8 @@ def cheap_value(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.nd
     """Expected spend over the horizon by a model other than LLaMA, shape (n,)."""
     if model == "persistence":
         return persistence(examples)
-    if model in artifact.btyds:
-        return btyd_value(artifact.btyds[model], examples, artifact.settings.horizon_days)
+    if model in artifact.btyd_models:
+        return btyd_value(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
     if model == "lightgbm" and artifact.lightgbm is not None:
         return lightgbm_value(artifact.lightgbm, examples)
     if model == STACK and artifact.stack is not None:

@@ -12,7 +12,9 @@ import pytest
 
 from lifecycle.folders import write_manifest
 from lifecycle.member import DecoderSettings
+from lifecycle.value import BTYD_MODELS
 from lifecycle.value.formula import ClvSettings
+from lifecycle.value.likelihood import FitReport
 from training.ingest import IngestConfig, ingest
 from training.prepare import PrepareConfig, prepare
 
@@ -20,6 +22,7 @@ NUM_CUSTOMERS = 300
 NUM_ITEMS = 40
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 NUM_DAYS = 364
+REPORT = FitReport(0.0, True, "converged", 20, 2, 0.0, 0.0, {})  # of a fit that nobody made
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 CATEGORIES = ("coffee", "tea", "bread", "soap")
 
@@ -164,7 +167,7 @@ def tiny_artifact(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory)
     from training.evaluate import EvaluateConfig, evaluate
 
     output = tmp_path_factory.mktemp("arena")
-    models = ("persistence", "bgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack", "popularity", "personal_frequency")
+    models = ("persistence", *BTYD_MODELS, "lightgbm", "stack", "popularity", "personal_frequency")
     evaluate(
         EvaluateConfig(
             data=tiny_shop.data, examples=tiny_shop.examples, models=models, num_resamples=20,

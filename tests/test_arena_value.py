@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lifecycle.value import BTYD_MODELS
 from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
-from lifecycle.value.buying import BTYD_MODELS
 from tests.conftest import TinyShop
 from training.arena_recipe import VALUE_MODELS, EvaluateConfig
 from training.arena_value import (
@@ -87,7 +87,7 @@ def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: Tin
     sets = read_example_sets(tiny_shop.examples, 60)
     assert not set(sets.train["customer_id"]) & set(sets.selection["customer_id"])
     entries, fitted = cheap_entries(sets, VALUE_MODELS, seed=0)
-    assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyds) == BTYD_MODELS and fitted.trees is not None
+    assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyd_models) == BTYD_MODELS and fitted.trees is not None
     without = fit_lightgbm(sets.train, seed=0)
     np.testing.assert_array_equal(entries["lightgbm"].selection, lightgbm_value(without, sets.selection))
     np.testing.assert_array_equal(entries["lightgbm"].test, lightgbm_value(fitted.trees, sets.test))
@@ -114,8 +114,11 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
     ]
     entries, fitted = cheap_entries(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
     assert list(entries) == ["persistence"]
-    assert (fitted.btyds, fitted.trees) == ({}, None)
-    assert "bgnbd_gg is left out" in caplog.text and "lightgbm and stack are left out" in caplog.text
+    assert (fitted.btyd_models, fitted.trees) == ({}, None)
+    assert (
+        "left out: bgnbd_gg, mbgnbd_gg, pareto_nbd_gg" in caplog.text
+        and "lightgbm and stack are left out" in caplog.text
+    )
 
 
 def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() -> None:

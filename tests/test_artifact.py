@@ -14,6 +14,7 @@ from lifecycle.features import FEATURES
 from lifecycle.folders import MANIFEST
 from lifecycle.history import KEYS
 from lifecycle.stages import STAGES
+from lifecycle.value import BTYD_MODELS
 from tests.conftest import TinyShop
 
 
@@ -91,7 +92,7 @@ def test_examples_and_predictions_are_those_of_the_arena(tiny_artifact: Path, ti
     assert examples.select(FEATURES).equals(test.select(FEATURES))
     assert examples["prompt"].equals(test["prompt"])
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
-    for model in ("persistence", "bgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"):
+    for model in ("persistence", *BTYD_MODELS, "lightgbm", "stack"):
         judged = predictions.filter(pl.col("model") == model)
         assert judged["customer_id"].equals(test["customer_id"])
         np.testing.assert_array_equal(cheap_value(artifact, model, examples), judged["predicted"].to_numpy())

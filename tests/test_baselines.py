@@ -1,22 +1,42 @@
 """The cheap value models against formulas by hand and against themselves."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import hyp2f1
 
 from lifecycle.features import FEATURES
 from lifecycle.standardisation import StandardisationRules, fit_standardisation
 from lifecycle.value.baselines import (
     PROMPT_NUMBERS,
+    Btyd,
+    btyd_active,
+    btyd_churn,
+    btyd_curve,
+    btyd_order_value,
+    btyd_value,
+    fit_btyd,
     fit_lightgbm,
     lightgbm_value,
+    load_btyd,
     persistence,
     ridge_on,
     ridge_value,
+    save_btyd,
+    spreading_btyd,
 )
-from tests.conftest import TinyShop
+from lifecycle.value.beta_geometric import BetaGeometricNbd
+from lifecycle.value.gamma_gamma import GammaGamma
+from lifecycle.value.pareto_nbd import ParetoNbd
+from tests.conftest import REPORT, TinyShop
+
+MODEL = Btyd(
+    BetaGeometricNbd(r=0.8, alpha=20.0, a=0.6, b=2.5, first_chances=0, report=REPORT),
+    GammaGamma(p=6.0, q=4.0, v=15.0, report=REPORT),
+)
 
 
 def customer(**values: float) -> pl.DataFrame:
@@ -29,6 +49,50 @@ def customer(**values: float) -> pl.DataFrame:
 
 def test_persistence_is_the_spend_of_the_last_horizon() -> None:
     assert persistence(customer(spend_last_horizon=12.5)).tolist() == [12.5]
+
+
+def test_btyd_total_is_expected_orders_times_expected_value_by_hand() -> None:
+    r, alpha, a, b, x, recency, age, horizon = 0.8, 20.0, 0.6, 2.5, 2, 40.0, 100.0, 60.0
+    # Fader, Hardie and Lee (2005), equation 10, as printed.
+    series = hyp2f1(r + x, b + x, a + b + x - 1, horizon / (alpha + age + horizon))
+    numerator = (a + b + x - 1) / (a - 1) * (1 - ((alpha + age) / (alpha + age + horizon)) ** (r + x) * series)
+    left = a / (b + x - 1) * ((alpha + age) / (alpha + recency)) ** (r + x)
+    orders = numerator / (1 + left)
+    value = 6.0 * (15.0 + 90.0) / (6.0 * 3 + 4.0 - 1)  # p (v + total spend) / (p x + q - 1) over three order days
+
+    assert btyd_order_value(MODEL, customer()) == pytest.approx([value])
+    assert btyd_value(MODEL, customer(), horizon) == pytest.approx([orders * value], rel=1e-9)
+    assert btyd_active(MODEL, customer()) == pytest.approx([1 / (1 + left)])
+    silent = ((alpha + age) / (alpha + age + horizon)) ** (r + x)
+    assert btyd_churn(MODEL, customer(), horizon) == pytest.approx([(silent + left) / (1 + left)])
+    assert btyd_curve(MODEL, customer(), np.array([0.0, horizon]))[0] == pytest.approx([0.0, orders])
+
+
+def test_saved_btyd_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("btyd")
+    pareto = Btyd(ParetoNbd(r=0.5, alpha=10.0, s=0.6, beta=11.0, report=REPORT), MODEL.values)
+    models = {"pareto_nbd_gg": pareto, "bgnbd_gg": MODEL}
+    save_btyd(models, folder)
+    assert load_btyd(folder) == models and list(load_btyd(folder)) == list(models)
+
+
+def test_champion_spreads_its_own_total_where_it_can() -> None:
+    models = {"bgnbd_gg": MODEL, "mbgnbd_gg": replace(MODEL)}
+    assert spreading_btyd(models, "mbgnbd_gg") is models["mbgnbd_gg"]
+    assert spreading_btyd(models, "lightgbm") is MODEL
+    assert spreading_btyd({}, "lightgbm") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"btyd_frequency": 0.0, "btyd_recency": 0.0, "num_order_days": 1.0}, "second day"),
+        ({"total_spend": 0.0}, "paid"),
+    ],
+)
+def test_btyd_of_a_shop_without_repeat_or_paying_customers_says_so(change: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_btyd(pl.concat([customer(**change)] * 20))
 
 
 def test_lightgbm_is_deterministic_and_predicts_each_row_for_itself(tiny_shop: TinyShop) -> None:

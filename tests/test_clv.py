@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.value.buying import Btyd, btyd_curve, btyd_survival
+from lifecycle.value.baselines import Btyd, btyd_curve, btyd_survival
 from lifecycle.value.clv import (
     PRIOR_DAYS,
     CostRates,
@@ -19,8 +19,7 @@ from lifecycle.value.clv import (
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates, prospect_spend
-from tests.test_baselines import customer
-from tests.test_buying import MODEL
+from tests.test_baselines import MODEL, customer
 
 HORIZON = 60
 SETTINGS = ClvSettings(period_days=30, num_periods=4, annual_discount_rate=0.1)

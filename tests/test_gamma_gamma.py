@@ -7,12 +7,12 @@ from scipy.optimize import approx_fprime
 
 from lifecycle.value import gamma_gamma
 from lifecycle.value.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
-from tests.conftest import Columns
+from tests.conftest import REPORT, Columns
 
 
 def test_on_cdnow_gives_published_parameters(cdnow: Columns) -> None:
     model = fit_gamma_gamma(cdnow[0], cdnow[3])  # Fader and Hardie 2013: p 6.25, q 3.74, v 15.44
-    assert model.converged
+    assert model.report.converged
     assert (model.p, model.q, model.v) == pytest.approx((6.25, 3.74, 15.44), abs=0.01)
 
 
@@ -20,13 +20,15 @@ def test_unit_of_money_changes_v_alone(cdnow: Columns) -> None:
     euros, cents = fit_gamma_gamma(cdnow[0], cdnow[3]), fit_gamma_gamma(cdnow[0], 100 * cdnow[3])
     assert (cents.p, cents.q, cents.v / 100) == pytest.approx((euros.p, euros.q, euros.v), rel=1e-5)
     repeat_customers = (cdnow[0] > 0).sum()
-    assert cents.log_likelihood == pytest.approx(euros.log_likelihood - repeat_customers * np.log(100), rel=1e-9)
+    assert cents.report.log_likelihood == pytest.approx(
+        euros.report.log_likelihood - repeat_customers * np.log(100), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("point", [(1.8, 1.3, 2.7), (-1.0, 0.5, 4.0), (4.0, 3.0, -1.0)])
 def test_value_and_gradient(point: tuple[float, ...]) -> None:
     x, m, counts = np.array([1.0, 2.0, 2.0, 9.0]), np.array([0.2, 1.5, 30.0, 4.0]), np.array([1.0, 3.0, 2.0, 5.0])
-    objective = gamma_gamma._objective(x, m, counts, 0.02)
+    objective = gamma_gamma._objective([x, m], counts, 0.02)
     p, q, v = np.exp(point)
 
     def density(n: float, mean: float) -> float:
@@ -50,7 +52,7 @@ def test_value_and_gradient(point: tuple[float, ...]) -> None:
 
 def test_equal_order_values_are_reported() -> None:
     model = fit_gamma_gamma(np.array([1, 2, 3, 0]), np.array([5.0, 5.0, 5.0, 0.0]))
-    assert not model.converged and "bound" in model.message
+    assert not model.report.converged and "bound" in model.report.message
     assert expected_order_value(model, np.array([0]), np.array([0.0])) == pytest.approx(5.0, rel=1e-3)
 
 
@@ -67,7 +69,7 @@ def test_leaves_free_orders_out() -> None:
 
 
 def test_expected_order_value_lies_between_own_and_common_mean() -> None:
-    model = GammaGamma(6.25, 3.74, 15.44, 0.0, True, 1, "converged")
+    model = GammaGamma(6.25, 3.74, 15.44, REPORT)
     values = expected_order_value(model, np.array([0, 1, 1000]), np.array([0.0, 90.0, 90.0]))
     assert values[0] == pytest.approx(6.25 * 15.44 / 2.74)
     assert values[1] == pytest.approx(6.25 * (15.44 + 90.0) / (6.25 + 2.74))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lifecycle.events import EVENT_SCHEMA, shard_numbers, shard_paths
 from lifecycle.folders import verify
+from lifecycle.value import BTYD_MODELS
 from training.ingest import IngestConfig, ingest
 from training.prepare import PrepareConfig, prepare
 
@@ -302,7 +303,7 @@ def test_source_without_amounts_says_that_values_cannot_be_learned(tmp_path: Pat
     assert events.height == 600
     models = report["models"]
     assert isinstance(models, dict)
-    for name in ("persistence", "bgnbd_gg", "lightgbm", "text_llama"):
+    for name in ("persistence", *BTYD_MODELS, "lightgbm", "text_llama"):
         assert models[name] == {"supported": False, "reason": "needs purchases with an amount: 0 lines"}
     with pytest.raises(ValueError, match="no purchases or renewals with an amount"):
         prepare(PrepareConfig(data=tmp_path / "data", output=tmp_path / "examples"))

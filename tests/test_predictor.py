@@ -48,7 +48,7 @@ def with_champion(predictor: Predictor, champion: str) -> Predictor:
     return other
 
 
-@pytest.mark.parametrize("champion", ["persistence", "bgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"])
+@pytest.mark.parametrize("champion", ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"])
 def test_answers_follow_the_schema_and_the_identities(
     predictor: Predictor, queries: list[CustomerQuery], champion: str
 ) -> None:
@@ -116,7 +116,7 @@ def test_default_as_of_is_the_later_of_data_end_and_last_event(predictor: Predic
         [{"kind": "renewal", "amount": 5.0}],
     ],
 )
-@pytest.mark.parametrize("champion", ["persistence", "bgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"])
+@pytest.mark.parametrize("champion", ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"])
 def test_extreme_histories_have_finite_answers(
     predictor: Predictor, rows: list[dict[str, object]], champion: str
 ) -> None:
@@ -155,7 +155,7 @@ def test_shop_whose_customers_never_come_back_is_still_valued(
     predictor: Predictor, queries: list[CustomerQuery]
 ) -> None:
     lone = with_champion(predictor, "persistence")
-    lone.artifact = replace(lone.artifact, btyds={})
+    lone.artifact = replace(lone.artifact, btyd_models={})
     for answer in lone.value(queries[:20]):
         assert (answer["p_active"], answer["churn_probability"]) == (1.0, 0.0)
         CustomerValue.model_validate(json.loads(json.dumps(answer, allow_nan=False)))

@@ -10,9 +10,9 @@ import pytest
 from lifecycle.events import EVENT_SCHEMA
 from lifecycle.features import value_features
 from lifecycle.history import customers_at, outcomes
-from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
-from lifecycle.value.buying import BGNBD, btyd_value, fit_btyd
+from lifecycle.value.baselines import btyd_value, fit_btyd, fit_lightgbm, lightgbm_value
 from lifecycle.value.stack import (
+    BGNBD,
     CORRECTING,
     INFORMED,
     SLOW,
@@ -47,7 +47,7 @@ def test_total_lies_between_bgnbd_and_the_trees_that_correct_it(
     stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame]
 ) -> None:
     _, test = rows
-    model = fit_btyd(test)
+    model = fit_btyd(test, (BGNBD,))[BGNBD]
     expected = btyd_value(model, test, 60)
     start = np.log(np.maximum(expected, 1e-3))
     scores = {name: trees.predict(stack_inputs(test, model, 60), raw_score=True) for name, trees in stack.trees.items()}

@@ -15,8 +15,7 @@ from lifecycle.member import LLAMA
 from lifecycle.prompts import PROMPT_VERSION
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, save_retriever
 from lifecycle.segments import fit_thresholds
-from lifecycle.value.baselines import LIGHTGBM_FILE
-from lifecycle.value.buying import save_btyd, spreading_model
+from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd, spreading_btyd
 from lifecycle.value.clv import buyer_behaviour, customer_values, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
 from lifecycle.value.stack import save_stack
@@ -63,8 +62,8 @@ def write_artifact(
         if not inputs.items.is_empty():
             (folder / RETRIEVER_FOLDER).mkdir()
             save_retriever(folder / RETRIEVER_FOLDER, _retriever_of_today(inputs))
-        if fitted.btyds:
-            save_btyd(fitted.btyds, folder)
+        if fitted.btyd_models:
+            save_btyd(fitted.btyd_models, folder)
         if fitted.stack is not None:
             save_stack(fitted.stack, folder)
         if fitted.trees is not None:
@@ -86,7 +85,7 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
     config, horizon = inputs.config, inputs.horizon_days
     assert choice.winner.intervals is not None
     costs = fit_cost_rates(test)
-    behaviour = buyer_behaviour(test, spreading_model(fitted.btyds, choice.champion), config.clv, horizon)
+    behaviour = buyer_behaviour(test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon)
     values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
     return Settings(

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from lifecycle.config import Config
 from lifecycle.member import MEMBERS
 from lifecycle.recommend import RETRIEVER
-from lifecycle.value.buying import BTYD_MODELS
+from lifecycle.value import BTYD_MODELS
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.stack import STACK
 

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,15 @@ import polars as pl
 from lightgbm import Booster
 
 from lifecycle.metrics import bootstrap, value_metrics
-from lifecycle.value.baselines import fit_lightgbm, lightgbm_value, persistence
-from lifecycle.value.buying import BGNBD, BTYD_MODELS, Btyd, btyd_value, fit_btyd
+from lifecycle.value import BTYD_MODELS
+from lifecycle.value.baselines import (
+    Btyd,
+    btyd_value,
+    fit_btyd,
+    fit_lightgbm,
+    lightgbm_value,
+    persistence,
+)
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
 from lifecycle.value.stack import STACK, Stack, apply_trees, fit_trees, stack_value
 
@@ -54,7 +62,7 @@ class Entry:
 class Fitted:
     """The cheap models as the artifact keeps them."""
 
-    btyds: dict[str, Btyd]  # by name; empty where too few customers have bought again
+    btyd_models: dict[str, Btyd]  # empty: too few customers have bought again
     trees: Booster | None  # None: not asked for
     stack: Stack | None = None  # likewise
 
@@ -70,17 +78,19 @@ def read_example_sets(examples: Path, horizon_days: int) -> ExampleSets:
 def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tuple[dict[str, Entry], Fitted]:
     """The models that fit in seconds.
 
-    For the selection window they are fitted without its customers, for the test window on all earlier rows. BG/NBD is
+    For the selection window they are fitted without its customers, for the test window on all earlier rows. BTYD is
     fitted in any case: it says how the champion's total is spread over periods.
     """
+    horizon = sets.horizon_days
     entries: dict[str, Entry] = {}
     if "persistence" in models:
         entries["persistence"] = _entry(persistence, persistence, sets)
-    trees, btyds = None, _fit_btyds(sets.test, [name for name in BTYD_MODELS if name in (*models, BGNBD)])
-    before = _fit_btyds(sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max()), list(btyds))
-    for name in before:
-        if name in models:
-            entries[name] = _entry(_btyd_predict(before[name], sets), _btyd_predict(btyds[name], sets), sets)
+    wanted = [name for name in BTYD_MODELS if name in models]
+    now, trees = _fit_btyd(sets.test, wanted or BTYD_MODELS[:1]), None
+    earlier = _fit_btyd(sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max()), wanted) if now and wanted else {}
+    for name in earlier:
+        on_selection, on_test = (partial(btyd_value, fits[name], horizon_days=horizon) for fits in (earlier, now))
+        entries[name] = _entry(on_selection, on_test, sets)
     if "lightgbm" in models and sets.train["target"].sum() > 0:
         without, trees = fit_lightgbm(sets.train, seed=seed), fit_lightgbm(sets.train_and_selection, seed=seed)
         entries["lightgbm"] = _entry(
@@ -91,7 +101,7 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
         entries[STACK], stack = _stack_entry(sets, seed)
     if not sets.train["target"].sum() > 0:
         logger.warning("lightgbm and stack are left out: no training row spends anything")
-    return entries, Fitted(btyds, trees, stack)
+    return entries, Fitted(now, trees, stack)
 
 
 def _stack_entry(sets: ExampleSets, seed: int) -> tuple[Entry, Stack]:
@@ -110,23 +120,17 @@ def _entry(on_selection: Predict, on_test: Predict, sets: ExampleSets) -> Entry:
     return Entry(selection, test, sets.test.height / max(time.perf_counter() - started_at, 1e-9))
 
 
-def _fit_btyds(rows: pl.DataFrame, names: list[str]) -> dict[str, Btyd]:
-    """Those of the models that the customers of one cutoff support."""
-    fitted = {}
-    for name in names:
-        try:
-            fitted[name] = fit_btyd(rows, name)
-        except ValueError as error:
-            logger.warning("%s is left out: %s", name, error)
-            continue
-        for part in (fitted[name].purchases, fitted[name].values):
-            if not part.converged:
-                logger.warning("%s: %s", name, part.message)
-    return fitted
-
-
-def _btyd_predict(model: Btyd, sets: ExampleSets) -> Predict:
-    return lambda rows: btyd_value(model, rows, sets.horizon_days)
+def _fit_btyd(rows: pl.DataFrame, names: Sequence[str]) -> dict[str, Btyd]:
+    try:
+        models = fit_btyd(rows, names)
+    except ValueError as error:
+        logger.warning("left out: %s, since %s", ", ".join(names), error)
+        return {}
+    for name, model in models.items():
+        for report in (model.purchases.report, model.values.report):
+            if not report.converged:
+                logger.warning("%s: %s", name, report.message)
+    return models
 
 
 def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events import REVENUE_KINDS, order_key
+from lifecycle.value import BTYD_MODELS
 
 LOG_AMOUNTS = (-4, 10)  # decimal logarithms of the amounts told apart for the outlier fence
 BINS_PER_DECADE = 100
@@ -169,7 +170,7 @@ class Quality:
         is_large = f"needs 200 customers and 90 days of data: {customers}, {days}"
         rules = {
             "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
-            "bgnbd_gg": (repeat >= 50 and days >= 60, comes_back),
+            **dict.fromkeys(BTYD_MODELS, (repeat >= 50 and days >= 60, comes_back)),
             "lightgbm": (customers >= 200 and days >= 90, is_large),
             "text_llama": (customers >= 200 and days >= 90, is_large),
             "recommendation": (items.height >= 20, f"needs 20 items: {items.height}"),
@@ -180,7 +181,7 @@ class Quality:
             ),
         }
         if not paid:
-            rules |= dict.fromkeys(("bgnbd_gg", "lightgbm", "text_llama"), rules["persistence"])
+            rules |= dict.fromkeys((*BTYD_MODELS, "lightgbm", "text_llama"), rules["persistence"])
         return {name: {"supported": bool(holds), "reason": reason} for name, (holds, reason) in rules.items()}
 
 

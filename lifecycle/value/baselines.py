@@ -1,15 +1,31 @@
-"""The cheap value models that every LLaMA is judged beside, but for those of `buying`: persistence, LightGBM, ridge."""
+"""The cheap value models that every LLaMA is judged beside: persistence, BTYD with Gamma-Gamma, LightGBM, ridge."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 import lightgbm
 import numpy as np
 import polars as pl
+from pydantic import TypeAdapter
 from sklearn.linear_model import Ridge
 
-from lifecycle.features import FEATURES
+from lifecycle.features import BTYD_SUMMARY, FEATURES
 from lifecycle.prompts import PROMPT_NUMBERS
 from lifecycle.standardisation import Standardisation
+from lifecycle.value import BTYD_MODELS
+from lifecycle.value.btyd import (
+    PurchaseModel,
+    cumulative_purchases,
+    expected_purchases,
+    fit_purchases,
+    probability_active,
+    probability_no_purchase,
+    survival,
+)
+from lifecycle.value.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
 
-LIGHTGBM_FILE = "lightgbm.txt"
+LIGHTGBM_FILE, BTYD_FILE = "lightgbm.txt", "btyd.json"
 LIGHTGBM_PARAMETERS = {
     "objective": "tweedie",
     "tweedie_variance_power": 1.3,
@@ -30,6 +46,81 @@ NUM_TREES = 250
 def persistence(examples: pl.DataFrame) -> np.ndarray:
     """The next horizon spends what the last horizon spent, shape (n,)."""
     return examples["spend_last_horizon"].to_numpy().astype(float)
+
+
+@dataclass(frozen=True)
+class Btyd:
+    """How often customers buy (in order days) and for how much."""
+
+    purchases: PurchaseModel
+    values: GammaGamma
+
+
+def fit_btyd(examples: pl.DataFrame, names: Iterable[str] = BTYD_MODELS) -> dict[str, Btyd]:
+    """The BTYD_MODELS `names` fitted to customers at one cutoff. Raises ValueError where too few have bought again.
+
+    Gamma-Gamma sees all order days. Leaving out the first, as is usual, costs accuracy: on CDNOW's validation window
+    (1997-07-02, 182 days) Gini .61 instead of .67, since three quarters of the customers have bought just once.
+    """
+    values = fit_gamma_gamma(*_order_values(examples))
+    return {name: Btyd(fit_purchases(name.removesuffix("_gg"), *_summary(examples)), values) for name in names}
+
+
+def spreading_btyd(models: dict[str, Btyd], champion: str) -> Btyd | None:
+    """The model that says how the champion's total is spread over periods: itself where it can, else the first."""
+    return models.get(champion, next(iter(models.values()), None))
+
+
+def _summary(examples: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    frequency, recency, age = (examples[name].to_numpy().astype(float) for name in BTYD_SUMMARY)
+    return frequency, recency, age
+
+
+def _order_values(examples: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Number of order days and their mean value."""
+    days = examples["num_order_days"].to_numpy().astype(float)
+    return days, examples["total_spend"].to_numpy().astype(float) / days
+
+
+def btyd_value(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.ndarray:
+    """Expected spend over the horizon, shape (n,)."""
+    orders = expected_purchases(model.purchases, *_summary(examples), horizon_days)
+    return orders * btyd_order_value(model, examples)  # type: ignore[no-any-return]
+
+
+def btyd_order_value(model: Btyd, examples: pl.DataFrame) -> np.ndarray:
+    """Expected value of a customer's order day, shape (n,)."""
+    return expected_order_value(model.values, *_order_values(examples))
+
+
+def btyd_active(model: Btyd, examples: pl.DataFrame) -> np.ndarray:
+    """Probability of still being a customer at the cutoff, shape (n,)."""
+    return probability_active(model.purchases, *_summary(examples))
+
+
+def btyd_survival(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndarray:
+    """Probability of being a customer still after each of `days` (k,) from the cutoff, shape (n, k)."""
+    return survival(model.purchases, *_summary(examples), days)
+
+
+def btyd_churn(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.ndarray:
+    """Probability of no purchase within the horizon, shape (n,)."""
+    return probability_no_purchase(model.purchases, *_summary(examples), horizon_days)
+
+
+def btyd_curve(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndarray:
+    """Expected purchases up to each of `days` (k,) after the cutoff, shape (n, k)."""
+    return cumulative_purchases(model.purchases, *_summary(examples), days)
+
+
+def save_btyd(models: dict[str, Btyd], folder: Path) -> None:
+    """Write the parameters and how they were found as JSON."""
+    (folder / BTYD_FILE).write_bytes(TypeAdapter(dict[str, Btyd]).dump_json(models, indent=1))
+
+
+def load_btyd(folder: Path) -> dict[str, Btyd]:
+    """What `save_btyd` wrote."""
+    return TypeAdapter(dict[str, Btyd]).validate_json((folder / BTYD_FILE).read_bytes())
 
 
 def fit_lightgbm(examples: pl.DataFrame, *, seed: int) -> lightgbm.Booster:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lifecycle.value.buying import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value, btyd_survival
+from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value, btyd_survival
 from lifecycle.value.formula import ClvSettings, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion
 

@@ -8,6 +8,7 @@ from scipy.special import gammaln, psi
 from lifecycle.value.likelihood import (
     LOG_LARGEST,
     LOG_SMALLEST,
+    FitReport,
     Objective,
     check_rows,
     distinct_rows,
@@ -26,10 +27,7 @@ class GammaGamma:
     p: float
     q: float
     v: float
-    log_likelihood: float
-    converged: bool
-    num_iterations: int
-    message: str
+    report: FitReport
 
 
 def fit_gamma_gamma(frequency: np.ndarray, mean_value: np.ndarray, *, penalty: float = 0.0) -> GammaGamma:
@@ -43,13 +41,17 @@ def fit_gamma_gamma(frequency: np.ndarray, mean_value: np.ndarray, *, penalty: f
     repeat = (frequency > 0) & (mean_value > 0)
     scale = float(mean_value[repeat].mean())
     (x, m), counts = distinct_rows(frequency[repeat], mean_value[repeat] / scale)
-    bounds = [(LOG_SMALLEST, LOG_LARGEST), (float(np.log(SMALLEST_Q)), LOG_LARGEST), (LOG_SMALLEST, LOG_LARGEST)]
-    objective = _objective(x, m, counts, penalty)
-    optimum = minimise(objective, STARTS, bounds, ("p", "q", "v"))
+    optimum = minimise(
+        lambda columns, number: _objective(columns, number, penalty),
+        [x, m],
+        counts,
+        STARTS,
+        dict.fromkeys(("p", "q", "v"), (LOG_SMALLEST, LOG_LARGEST)) | {"q": (float(np.log(SMALLEST_Q)), LOG_LARGEST)},
+    )
     p, q, v = (float(value) for value in np.exp(optimum.log_parameters))
     penalties = penalty * float(np.sum(optimum.log_parameters**2))
-    log_likelihood = float(-(optimum.value - penalties + np.log(scale)) * counts.sum())
-    return GammaGamma(p, q, v * scale, log_likelihood, optimum.converged, optimum.num_iterations, optimum.message)
+    log_likelihood = -(optimum.value - penalties + np.log(scale)) * counts.sum()
+    return GammaGamma(p, q, v * scale, optimum.report(log_likelihood))
 
 
 def expected_order_value(model: GammaGamma, frequency: np.ndarray, mean_value: np.ndarray) -> np.ndarray:
@@ -58,8 +60,9 @@ def expected_order_value(model: GammaGamma, frequency: np.ndarray, mean_value: n
     return value
 
 
-def _objective(x: np.ndarray, m: np.ndarray, counts: np.ndarray, penalty: float) -> Objective:
+def _objective(columns: list[np.ndarray], counts: np.ndarray, penalty: float) -> Objective:
     """Mean negative log-likelihood of mean values m over x orders and its gradient by log p, log q, log v."""
+    x, m = columns
     num_customers = counts.sum()
     frequencies, index = np.unique(x, return_inverse=True)
     customers = np.bincount(index, weights=counts)

@@ -15,10 +15,19 @@ import polars as pl
 from lightgbm import Booster, Dataset, train
 
 from lifecycle.features import FEATURES
-from lifecycle.value.baselines import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix
-from lifecycle.value.buying import BGNBD, Btyd, btyd_active, btyd_order_value, btyd_value, fit_btyd
+from lifecycle.value.baselines import (
+    LIGHTGBM_PARAMETERS,
+    NUM_TREES,
+    Btyd,
+    btyd_active,
+    btyd_order_value,
+    btyd_value,
+    feature_matrix,
+    fit_btyd,
+)
 
 STACK, STACK_FILE = "stack", "stack.json"
+BGNBD = "bgnbd_gg"
 BTYD_NUMBERS = ("btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active")
 STACK_INPUTS = (*FEATURES, *BTYD_NUMBERS)
 CORRECTING, INFORMED, SLOW = "correcting", "informed", "slow"
@@ -102,7 +111,7 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
 
 def _supported(rows: pl.DataFrame) -> Btyd | None:
     try:
-        return fit_btyd(rows)
+        return fit_btyd(rows, (BGNBD,))[BGNBD]
     except ValueError:
         return None
 

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+MICROSECONDS_PER_DAY = 86_400_000_000
+
 
 def summarise(orders: pl.DataFrame) -> pl.DataFrame:
     """One row per (customer_id, cutoff): frequency, recency and age in days, mean_repeat_value.
@@ -9,21 +11,34 @@ def summarise(orders: pl.DataFrame) -> pl.DataFrame:
     `orders` has customer_id, cutoff, occurred_at and amount. Orders of one UTC day count as one; the value is the mean
     over the days after the first, 0 where there is none. Raises ValueError for an order at or after its cutoff.
     """
-    late = orders.filter(pl.col("occurred_at") >= pl.col("cutoff"))
-    if not late.is_empty():
-        raise ValueError(f"order at {late['occurred_at'][0]} is not before its cutoff {late['cutoff'][0]}")
+    late = (orders["occurred_at"] >= orders["cutoff"]).arg_max()
+    if late is not None and orders["occurred_at"][late] >= orders["cutoff"][late]:
+        raise ValueError(f"order at {orders['occurred_at'][late]} is not before its cutoff {orders['cutoff'][late]}")
     keys = ["customer_id", "cutoff"]
-    day = pl.col("occurred_at").dt.truncate("1d").alias("day")
-    days = orders.group_by(*keys, day).agg(pl.col("amount").sum())
     total, first_day = pl.col("amount").sum(), pl.col("day").min()
     return (
-        days.group_by(keys)
+        orders.lazy()
+        .group_by(*keys, _day("occurred_at").alias("day"))
+        .agg(pl.col("amount").sum())
+        .group_by(keys)
         .agg(
             frequency=pl.len().cast(pl.Int64) - 1,
-            recency=(pl.col("day").max() - first_day).dt.total_days(),
-            age=(pl.col("cutoff").first() - first_day).dt.total_days(),
+            recency=(pl.col("day").max() - first_day).cast(pl.Int64),
+            first_day=first_day,
             mean_repeat_value=total - pl.col("amount").min_by("day"),
         )
-        .with_columns(pl.col("mean_repeat_value") / pl.max_horizontal("frequency", 1))
+        .select(
+            *keys,
+            "frequency",
+            "recency",
+            age=(_day("cutoff") - pl.col("first_day")).cast(pl.Int64),
+            mean_repeat_value=pl.col("mean_repeat_value") / pl.max_horizontal("frequency", 1),
+        )
         .sort(keys)
+        .collect()
     )
+
+
+def _day(instant: str) -> pl.Expr:
+    """Days since 1970 in UTC as whole numbers, many times faster than truncated instants."""
+    return (pl.col(instant).dt.epoch("us") // MICROSECONDS_PER_DAY).cast(pl.Int32)
