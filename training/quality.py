@@ -172,6 +172,7 @@ class Quality:
             "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
             **dict.fromkeys(BTYD_MODELS, (repeat >= 50 and days >= 60, comes_back)),
             "lightgbm": (customers >= 200 and days >= 90, is_large),
+            "stack": (customers >= 200 and days >= 90, is_large),
             "text_llama": (customers >= 200 and days >= 90, is_large),
             "recommendation": (items.height >= 20, f"needs 20 items: {items.height}"),
             "text_llama_rerank": (titled >= 20, f"needs 20 items with a title: {titled}"),
@@ -181,7 +182,7 @@ class Quality:
             ),
         }
         if not paid:
-            rules |= dict.fromkeys((*BTYD_MODELS, "lightgbm", "text_llama"), rules["persistence"])
+            rules |= dict.fromkeys((*BTYD_MODELS, "lightgbm", "stack", "text_llama"), rules["persistence"])
         return {name: {"supported": bool(holds), "reason": reason} for name, (holds, reason) in rules.items()}
 
 

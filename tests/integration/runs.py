@@ -88,7 +88,13 @@ def resumed_steps(log: str) -> list[tuple[int, int]]:
     return [(int(step), int(workers)) for step, workers in re.findall(r"resumed at step (\d+) with (\d+) worker", log)]
 
 
+def processes_of(name: str) -> list[psutil.Process]:
+    """Processes with this name that the tests started and that have not ended."""
+    children = psutil.Process().children(recursive=True)
+    living = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if name in " ".join(child.cmdline())]
+
+
 def worker_processes() -> list[psutil.Process]:
     """Ray Train's workers on the cluster that the tests started."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "RayTrainWorker" in " ".join(child.cmdline())]
+    return processes_of("RayTrainWorker")

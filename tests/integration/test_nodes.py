@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
@@ -14,6 +13,7 @@ from tests.integration.runs import (
     finish,
     last_step,
     metrics_of,
+    processes_of,
     resumed_steps,
     start,
     wait_for_step,
@@ -42,8 +42,7 @@ def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.
 
 def raylets_of(name: str) -> set[int]:
     """Process ids of the raylets that have a process of this name below them."""
-    children = psutil.Process().children(recursive=True)
-    return {child.ppid() for child in children if name in " ".join(child.cmdline())}
+    return {process.ppid() for process in processes_of(name)}
 
 
 def lose_a_node(cluster: Cluster) -> None:
