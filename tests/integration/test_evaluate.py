@@ -14,13 +14,14 @@ from lifecycle.artifact import load_artifact
 from lifecycle.events import read_items, read_shard, shard_paths
 from lifecycle.folders import read_manifest, verify
 from lifecycle.member import decoder_of, read_member
+from lifecycle.value import BTYD_MODELS
 from tests.conftest import TinyShop
 from training.evaluate import EvaluateConfig, evaluate
 from training.prepare import PrepareConfig, prepare
 
 pytestmark = pytest.mark.integration
 SAMPLE = 12
-VALUE = {"persistence", "bgnbd_gg", "lightgbm", "text_llama"}
+VALUE = {"persistence", *BTYD_MODELS, "lightgbm", "text_llama"}
 RANKERS = {"popularity", "personal_frequency", "retriever"}
 VALUE_METRICS = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
                  "coverage_95", "customers_per_second", "ci"}  # fmt: skip
