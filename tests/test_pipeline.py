@@ -39,7 +39,7 @@ def test_summary_holds_the_keys_of_the_contract(output: Path) -> None:
     assert content["stages"] == {"ingest": 1.5}
     rows = content["rows"]
     assert isinstance(rows, dict)
-    assert rows["predictions.parquet"] == 3 * metrics["num_customers"]
+    assert rows["predictions.parquet"] == len(metrics["models"]) * metrics["num_customers"]
     assert rows["examples/test.parquet"] == metrics["num_customers"]
     assert rows["data/items.parquet"] == 40 and rows["data/events"] > 1000
     json.dumps(content, allow_nan=False)

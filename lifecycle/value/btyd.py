@@ -109,7 +109,7 @@ def _once_per_pair(function: IfActive, frequency: np.ndarray, age: np.ndarray, h
     if pairs.height <= FEW:
         distinct, row = pairs, np.arange(pairs.height)
     else:
-        distinct = pairs.unique(maintain_order=True).with_row_index("row")
+        distinct = pairs.unique().with_row_index("row")
         row = pairs.join(distinct, on=pairs.columns, how="left", maintain_order="left")["row"].to_numpy()
     x, now = (distinct[name].to_numpy()[:, None] for name in ("frequency", "age"))
     values: np.ndarray = function(x, now, np.asarray(horizons, dtype=np.float64)[None, :])[row]
