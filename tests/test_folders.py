@@ -50,7 +50,7 @@ def test_unknown_file_is_refused_by_name(folder: Path) -> None:
         ('"text"', "holds 'text', not 'artifact'"),
         ('{"kind": "member"}', "holds 'member', not 'artifact'"),
         ('{"kind": "artifact", "format_version": 99}', "format version 99"),
-        ('{"kind": "artifact", "format_version": 2}', "lists no files"),
+        ('{"kind": "artifact", "format_version": 3}', "lists no files"),
     ],
 )
 def test_unusable_manifest_is_refused(folder: Path, text: str, message: str) -> None:
