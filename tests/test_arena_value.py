@@ -93,6 +93,13 @@ def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: Tin
     np.testing.assert_array_equal(entries["lightgbm"].test, lightgbm_value(fitted.trees, sets.test))
 
 
+def test_stack_brings_the_bgnbd_that_it_starts_from(tiny_shop: TinyShop) -> None:
+    sets = read_example_sets(tiny_shop.examples, 60)
+    entries, fitted = cheap_entries(sets, ("pareto_nbd_gg", "stack"), seed=0)
+    assert list(entries) == ["pareto_nbd_gg", "stack"]
+    assert fitted.stack is not None and fitted.btyd_models["bgnbd_gg"] == fitted.stack.btyd
+
+
 def test_outcomes_of_the_test_window_change_no_prediction(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples, 60)
     shuffled = sets.test.with_columns(pl.col("target").shuffle(seed=1), num_orders_ahead=pl.lit(0))

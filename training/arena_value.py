@@ -23,7 +23,7 @@ from lifecycle.value.baselines import (
     persistence,
 )
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
-from lifecycle.value.stack import STACK, Stack, apply_trees, fit_trees, stack_value
+from lifecycle.value.stack import BGNBD, STACK, Stack, apply_trees, fit_trees, stack_value
 
 logger = logging.getLogger(__name__)
 BIAS_RANGE = (0.9, 1.1)
@@ -86,7 +86,8 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
     if "persistence" in models:
         entries["persistence"] = _entry(persistence, persistence, sets)
     wanted = [name for name in BTYD_MODELS if name in models]
-    now, trees = _fit_btyd(sets.test, wanted or BTYD_MODELS[:1]), None
+    needed = [name for name in BTYD_MODELS if name in wanted or (name == BGNBD and STACK in models)]
+    now, trees = _fit_btyd(sets.test, needed or BTYD_MODELS[:1]), None
     earlier = _fit_btyd(sets.train.filter(pl.col("cutoff") == pl.col("cutoff").max()), wanted) if now and wanted else {}
     for name in earlier:
         on_selection, on_test = (partial(btyd_value, fits[name], horizon_days=horizon) for fits in (earlier, now))
@@ -99,7 +100,7 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
     stack = None
     if STACK in models and sets.train["target"].sum() > 0:
         entries[STACK], stack = _stack_entry(sets, seed)
-    if not sets.train["target"].sum() > 0:
+    if trees is None and stack is None and {"lightgbm", STACK} & set(models):
         logger.warning("lightgbm and stack are left out: no training row spends anything")
     return entries, Fitted(now, trees, stack)
 

@@ -106,6 +106,7 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
     """What `save_stack` wrote, with the models of purchases saved beside it."""
     content = json.loads((folder / STACK_FILE).read_text())
     trees = {name: Booster(model_file=folder / f"stack-{name}.txt") for name in content["scales"]}
+    assert CORRECTING not in trees or BGNBD in btyds, "correcting trees start from BG/NBD"
     return Stack(trees, btyds.get(BGNBD), content["scales"], content["horizon_days"])
 
 
