@@ -230,17 +230,22 @@ def member_content(config: TrainConfig) -> dict[str, object]:
 
 def _value_content(config: TrainConfig) -> dict[str, object]:
     dataset = read_dataset(config.examples_folder)
-    titles_by = config.base_model and base_model_identity(config.base_model)
-    of_encoder: dict[str, object] = {"sequence_version": SEQUENCE_VERSION, "titles_by": titles_by}
-    if config.encoder == "text":
-        of_encoder = {**_decoder_content(config), "prompt_version": dataset["prompt_version"]}
     return {
         "name": f"{config.encoder}_llama",
-        **of_encoder,
+        **(_text_content(config, dataset) if config.encoder == "text" else _sequence_content(config)),
         "horizon_days": dataset["horizon_days"],
         "dataset": read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"],
         "recipe": config.model_dump(mode="json", exclude={"tracking"}),
     }
+
+
+def _text_content(config: TrainConfig, dataset: dict[str, object]) -> dict[str, object]:
+    return {**_decoder_content(config), "prompt_version": dataset["prompt_version"]}
+
+
+def _sequence_content(config: TrainConfig) -> dict[str, object]:
+    titles_by = config.base_model and base_model_identity(config.base_model)
+    return {"sequence_version": SEQUENCE_VERSION, "titles_by": titles_by}
 
 
 def _language_content(config: TrainConfig) -> dict[str, object]:
