@@ -1,5 +1,6 @@
 """The artifact: all that serving and scoring need, in one immutable folder, and how it answers for customers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ from lifecycle.value.stack import (
     STACK,
     STACK_FILE,
     STACK_INPUTS,
+    STACK_WITHOUT_LLAMA,
     Stack,
     load_stack,
     stack_inputs,
@@ -88,9 +90,13 @@ class Artifact:
     stack: Stack | None
 
     @property
-    def member(self) -> Path | None:
-        """The champion's folder, where a LLaMA is champion."""
-        return self.folder / "members" / self.settings.champion if self.settings.champion in MEMBERS else None
+    def members(self) -> dict[str, Path]:
+        """The folders of the LLaMA encoders that the champion is or holds, by name."""
+        champion = self.settings.champion
+        names = [champion] if champion in MEMBERS else []
+        if champion == STACK and self.stack is not None:
+            names = list(self.stack.members)
+        return {name: self.folder / "members" / name for name in names}
 
     @property
     def btyd(self) -> Btyd | None:
@@ -112,20 +118,20 @@ def load_artifact(folder: Path) -> Artifact:
         )
     if manifest.get("features") != list(FEATURES):
         raise ValueError(f"artifact {folder} was made for other features than this version computes; evaluate again")
-    settings = Settings.load(folder)
-    if settings.champion in MEMBERS:
-        read_member(folder / "members" / settings.champion)
     btyd_models = load_btyd(folder) if (folder / BTYD_FILE).exists() else {}
-    return Artifact(
+    artifact = Artifact(
         folder=folder,
         manifest=manifest,
-        settings=settings,
+        settings=Settings.load(folder),
         items=pl.read_parquet(folder / "items.parquet"),
         retriever=load_retriever(folder / RETRIEVER_FOLDER) if (folder / RETRIEVER_FOLDER).exists() else None,
         btyd_models=btyd_models,
         lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
         stack=load_stack(folder, btyd_models) if (folder / STACK_FILE).exists() else None,
     )
+    for member in artifact.members.values():
+        read_member(member)
+    return artifact
 
 
 def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
@@ -142,16 +148,23 @@ def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame
     return features.with_columns(prompts["prompt"])
 
 
-def cheap_value(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.ndarray:
-    """Expected spend over the horizon by a model other than LLaMA, shape (n,)."""
+def expected_spend(
+    artifact: Artifact, model: str, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """What a model expects customers to spend over the horizon, shape (n,).
+
+    `by_members` has what the LLaMA encoders expect that the model is or holds, by name.
+    """
+    if model in by_members:
+        return by_members[model]
     if model == "persistence":
         return persistence(examples)
     if model in artifact.btyd_models:
         return btyd_value(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
     if model == "lightgbm" and artifact.lightgbm is not None:
         return lightgbm_value(artifact.lightgbm, examples)
-    if model == STACK and artifact.stack is not None:
-        return stack_value(artifact.stack, examples)
+    if model in (STACK, STACK_WITHOUT_LLAMA) and artifact.stack is not None:
+        return stack_value(artifact.stack, examples, by_members if model == STACK else None)
     raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
 
 
@@ -163,7 +176,7 @@ def explained_by(artifact: Artifact, examples: pl.DataFrame) -> tuple[Booster, n
     champion, stack = artifact.settings.champion, artifact.stack
     if champion == "lightgbm" and artifact.lightgbm is not None:
         return artifact.lightgbm, feature_matrix(examples), FEATURES
-    if champion == STACK and stack is not None:
+    if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
         return stack.trees[INFORMED], stack_inputs(examples, stack.btyd, stack.horizon_days), STACK_INPUTS
     return None
 

@@ -53,9 +53,29 @@ def bootstrap(
     level: float = 0.95,
 ) -> dict[str, tuple[float, float] | None]:
     """Percentile interval of every metric over resampled customers; resamples where it is undefined are left out."""
+    draws = bootstrap_draws(actual, predicted, bounds, num_resamples=num_resamples, seed=seed)
+    return {name: percentile_interval(of_metric, level) for name, of_metric in draws.items()}
+
+
+def bootstrap_draws(
+    actual: np.ndarray, predicted: np.ndarray, bounds: Bounds | None = None, *, num_resamples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Every metric in each resample of the customers, shape (num_resamples,), NaN where it is undefined.
+
+    One seed draws the same customers for every model, so the draws of two models are paired.
+    """
     outcome = _outcome(actual, predicted, bounds or {})
     draws = [_weighted_metrics(outcome, weights) for weights in _resamples(len(actual), num_resamples, seed)]
-    return {name: _percentiles([draw[name] for draw in draws], level) for name in draws[0]}
+    return {name: np.array([draw[name] for draw in draws], dtype=np.float64) for name in draws[0]}
+
+
+def percentile_interval(draws: np.ndarray, level: float) -> tuple[float, float] | None:
+    """The middle `level` of the draws that are not NaN; None where all are."""
+    defined = draws[~np.isnan(draws)]
+    if not len(defined):
+        return None
+    low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    return float(low), float(high)
 
 
 def paired_difference(
@@ -74,11 +94,10 @@ def paired_difference(
     """
     if metric not in PAIRED_METRICS:
         raise ValueError(f"metric is {metric!r}; a paired difference knows {', '.join(PAIRED_METRICS)}")
-    outcomes = (_outcome(actual, a, {}), _outcome(actual, b, {}))
-    estimate = _difference(outcomes, metric, np.ones(len(actual)))
-    draws = [_difference(outcomes, metric, weights) for weights in _resamples(len(actual), num_resamples, seed)]
-    interval = _percentiles(draws, level)
-    return None if estimate is None or interval is None else (estimate, *interval)
+    ours, others = value_metrics(actual, a)[metric], value_metrics(actual, b)[metric]
+    draws = [bootstrap_draws(actual, model, num_resamples=num_resamples, seed=seed)[metric] for model in (a, b)]
+    interval = percentile_interval(draws[0] - draws[1], level)
+    return None if ours is None or others is None or interval is None else (ours - others, *interval)
 
 
 def hit_rate(ranked: Sequence[str], truth: Collection[str], k: int) -> float:
@@ -201,19 +220,6 @@ def _resamples(num_customers: int, num_resamples: int, seed: int) -> Iterator[np
     for _ in range(num_resamples):
         drawn = random.integers(0, num_customers, num_customers)
         yield np.bincount(drawn, minlength=num_customers).astype(np.float64)
-
-
-def _difference(outcomes: tuple[Outcome, Outcome], metric: str, weights: np.ndarray) -> float | None:
-    a, b = (_weighted_metrics(outcome, weights)[metric] for outcome in outcomes)
-    return None if a is None or b is None else a - b
-
-
-def _percentiles(draws: list[float | None], level: float) -> tuple[float, float] | None:
-    defined = [draw for draw in draws if draw is not None]
-    if not defined:
-        return None
-    low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return float(low), float(high)
 
 
 def _mean(values: list[float]) -> float | None:

@@ -10,8 +10,8 @@ import polars as pl
 from lifecycle.artifact import (
     PROSPECT_MODEL,
     Artifact,
-    cheap_value,
     examples_for,
+    expected_spend,
     explained_by,
     labels_for,
     load_artifact,
@@ -39,7 +39,7 @@ class Predictor:
 
     def __init__(self, folder: Path) -> None:
         self.artifact: Artifact = load_artifact(folder)
-        self.llama = _load_llama(self.artifact.member, self.artifact.items) if self.artifact.member else None
+        self.members = {name: _load(member, self.artifact.items) for name, member in self.artifact.members.items()}
         self.item_ids = set(self.artifact.items["item_id"])
 
     def describe(self) -> dict[str, JSON]:
@@ -103,9 +103,8 @@ class Predictor:
         return recommend(self.artifact, customers, options)
 
     def _total(self, examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
-        if self.llama is not None:
-            return self.llama(examples, events)
-        return cheap_value(self.artifact, self.artifact.settings.champion, examples)
+        by_members = {name: member(examples, events) for name, member in self.members.items()}
+        return expected_spend(self.artifact, self.artifact.settings.champion, examples, by_members)
 
     def _with_cutoffs(self, customers: Sequence[CustomerQuery]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """All events under the customers' positions as ids, and one cutoff each."""
@@ -149,7 +148,7 @@ def _facts(examples: pl.DataFrame, names: Sequence[str]) -> list[list[dict[str, 
     ]
 
 
-def _load_llama(member: Path, items: pl.DataFrame) -> "MemberPredictor":
+def _load(member: Path, items: pl.DataFrame) -> "MemberPredictor":
     from lifecycle.predict import load_member  # imports torch, which the cheap models do without
 
     return load_member(member, items)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact import Settings, cheap_value, examples_for, labels_for, load_artifact, values_for
+from lifecycle.artifact import Settings, examples_for, expected_spend, labels_for, load_artifact, values_for
 from lifecycle.events import read_shard, shard_paths
 from lifecycle.features import FEATURES
 from lifecycle.folders import MANIFEST
@@ -95,9 +95,9 @@ def test_examples_and_predictions_are_those_of_the_arena(tiny_artifact: Path, ti
     for model in ("persistence", *BTYD_MODELS, "lightgbm", "stack"):
         judged = predictions.filter(pl.col("model") == model)
         assert judged["customer_id"].equals(test["customer_id"])
-        np.testing.assert_array_equal(cheap_value(artifact, model, examples), judged["predicted"].to_numpy())
+        np.testing.assert_array_equal(expected_spend(artifact, model, examples, {}), judged["predicted"].to_numpy())
     with pytest.raises(ValueError, match="no model 'ziln'"):
-        cheap_value(artifact, "ziln", examples)
+        expected_spend(artifact, "ziln", examples, {})
 
 
 def test_labels_of_customers_with_one_order_and_none_of_a_gap(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
@@ -105,9 +105,9 @@ def test_labels_of_customers_with_one_order_and_none_of_a_gap(tiny_artifact: Pat
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     once = test.filter(pl.col("num_orders") == 1)
     assert once.height and once["mean_gap_days"].null_count() == once.height
-    values = values_for(artifact, once, cheap_value(artifact, artifact.settings.champion, once))
+    values = values_for(artifact, once, expected_spend(artifact, artifact.settings.champion, once, {}))
     labels = labels_for(artifact, once, values)
     assert set(labels["stage"]) <= {"activation", "lapsed"} <= set(STAGES)
-    everyone = values_for(artifact, test, cheap_value(artifact, artifact.settings.champion, test))
+    everyone = values_for(artifact, test, expected_spend(artifact, artifact.settings.champion, test, {}))
     top = (labels_for(artifact, test, everyone)["segment"] == "top").mean()
     assert 0.03 <= top <= 0.06

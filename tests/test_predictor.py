@@ -43,7 +43,7 @@ def with_champion(predictor: Predictor, champion: str) -> Predictor:
     """The same artifact, had the arena chosen another champion."""
     other = object.__new__(Predictor)
     settings = replace(predictor.artifact.settings, champion=champion)
-    other.artifact, other.llama = replace(predictor.artifact, settings=settings), None
+    other.artifact, other.members = replace(predictor.artifact, settings=settings), {}
     other.item_ids = predictor.item_ids
     return other
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TinyShop
-from training.recipe import TrainConfig, num_training_rows, run_identity
+from training.recipe import TrainConfig, num_training_rows
+from training.run_identity import run_identity
 
 
 def recipe(**changes: object) -> TrainConfig:

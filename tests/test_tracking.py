@@ -24,8 +24,9 @@ from tests.conftest import TinyShop
 from tests.test_run import kept_process_state
 from training import tracking
 from training.mlflow_run import create_store
-from training.recipe import TrackingSettings, TrainConfig, run_identity
+from training.recipe import TrackingSettings, TrainConfig
 from training.run import train
+from training.run_identity import run_identity
 from training.tracking import STATE_FILE, enter_finished, tracked
 from tuning.recipe import TuneConfig
 from tuning.results import TrialResult, write_results
@@ -423,7 +424,8 @@ def test_without_tracking_mlflow_is_not_imported_and_nothing_is_written(
     before = sorted(tmp_path.rglob("*"))
     script = (
         "import sys; from pathlib import Path\n"
-        "from training.recipe import TrainConfig, run_identity\n"
+        "from training.run_identity import run_identity\n"
+        "from training.recipe import TrainConfig\n"
         "from training.run import train; from training.tracking import tracked\n"
         "config = TrainConfig.load(Path('text.yaml'))\n"
         "train(config)\n"

@@ -1,16 +1,19 @@
 """The arena: all models on the same customers, the choice among them, and the files that say how it went."""
 
 import logging
+from dataclasses import replace
 
 import polars as pl
 
 from lifecycle.folders import write_json
 from lifecycle.history import KEYS
 from lifecycle.member import LLAMA
+from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
 from training.arena_artifact import Choice, write_artifact
 from training.arena_inputs import Inputs
 from training.arena_prospects import judge_prospects
 from training.arena_rank import Recommendation, judge_recommenders
+from training.arena_stack import join_members
 from training.arena_untrained import untrained_comparison
 from training.arena_value import (
     PREDICTIONS_SCHEMA,
@@ -18,6 +21,7 @@ from training.arena_value import (
     ExampleSets,
     cheap_entries,
     choose_champion,
+    differences,
     judge,
     predictions_frame,
     read_example_sets,
@@ -29,7 +33,7 @@ from training.report import write_report
 logger = logging.getLogger(__name__)
 NO_VALUE: dict[str, object] = {
     "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None,
-    "prospects": None, "fine_tuning": None,
+    "prospects": None, "fine_tuning": None, "champion_minus": {}, "llama_gain": None,
 }  # fmt: skip
 
 
@@ -54,6 +58,9 @@ def run_arena(inputs: Inputs) -> None:
     verdict = None
     for name in inputs.members:
         entries[name] = _llama_entry(inputs, name, sets)
+    if fitted.stack is not None:
+        entries, stack = join_members(entries, fitted.stack, sets, config.score_budget_customers_per_second)
+        fitted = replace(fitted, stack=stack)
     if LLAMA in entries and config.untrained_customers:
         verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
     if not entries:
@@ -71,6 +78,8 @@ def run_arena(inputs: Inputs) -> None:
         "num_customers": sets.test.height,
         "champion": champion,
         "models": {name: entry.metrics for name, entry in entries.items()},
+        "champion_minus": {name: differences(entries, champion, name) for name in entries if name != champion},
+        "llama_gain": differences(entries, STACK, STACK_WITHOUT_LLAMA) if STACK_WITHOUT_LLAMA in entries else None,
         **recommendation.metrics,
         "selection": selection,
         "prospects": met,

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from lightgbm import Booster
 
-from lifecycle.metrics import bootstrap, value_metrics
+from lifecycle.metrics import bootstrap, bootstrap_draws, percentile_interval, value_metrics
 from lifecycle.value import BTYD_MODELS
 from lifecycle.value.baselines import (
     Btyd,
@@ -27,6 +27,8 @@ from lifecycle.value.stack import BGNBD, STACK, Stack, apply_trees, fit_trees, s
 
 logger = logging.getLogger(__name__)
 BIAS_RANGE = (0.9, 1.1)
+CI_LEVEL, PAIRED_LEVEL = 0.95, 0.9
+COMPARED = ("mae", "rmse", "gini", "spearman")
 NUMBERS = ("predicted", "low_80", "high_80", "low_95", "high_95", "actual", "actual_net")
 PREDICTIONS_SCHEMA = {"customer_id": pl.String, "model": pl.String} | dict.fromkeys(NUMBERS, pl.Float64)
 Predict = Callable[[pl.DataFrame], np.ndarray]  # rows of examples to expected spend, shape (n,)
@@ -56,6 +58,7 @@ class Entry:
     customers_per_second: float
     intervals: Intervals | None = None
     metrics: dict[str, object] = field(default_factory=dict)
+    draws: dict[str, np.ndarray] = field(default_factory=dict)  # of each metric on resampled test customers
 
 
 @dataclass(frozen=True)
@@ -140,13 +143,31 @@ def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed
     for name, entry in entries.items():
         entry.intervals = fit_intervals(entry.selection, actual_selection)
         limits = bounds(entry.intervals, entry.test)
-        ci = bootstrap(actual, entry.test, limits, num_resamples=num_resamples, seed=seed)
+        entry.draws = bootstrap_draws(actual, entry.test, limits, num_resamples=num_resamples, seed=seed)
+        ci = {metric: percentile_interval(draws, CI_LEVEL) for metric, draws in entry.draws.items()}
         entry.metrics = {
             **value_metrics(actual, entry.test, limits),
             "customers_per_second": entry.customers_per_second,
             "ci": {metric: list(interval) if interval else None for metric, interval in ci.items()},
         }
         logger.info("%s: %s", name, _line(entry.metrics))
+
+
+def differences(entries: dict[str, Entry], name: str, other: str) -> dict[str, list[float] | None]:
+    """Of each of COMPARED: that of one model minus that of another, and the ends of its paired interval.
+
+    None where a metric is undefined.
+    """
+    ours, theirs = entries[name], entries[other]
+    result: dict[str, list[float] | None] = {}
+    for metric in COMPARED:
+        a, b = ours.metrics[metric], theirs.metrics[metric]
+        interval = percentile_interval(ours.draws[metric] - theirs.draws[metric], PAIRED_LEVEL)
+        if isinstance(a, float) and isinstance(b, float) and interval is not None:
+            result[metric] = [a - b, *interval]
+        else:
+            result[metric] = None
+    return result
 
 
 def _line(metrics: dict[str, object]) -> str:

@@ -22,8 +22,8 @@ class BatchOrder:
         """Rows and their epochs of one optimiser step, each of shape (global_batch,), micro-batch after micro-batch.
 
         Where examples differ in length they are sorted over BUCKET_STEPS steps, so that those of a micro-batch are of
-        similar length; which micro-batches make a step is drawn at random again, and sorted once more, so that all
-        workers have as much to do in a forward pass.
+        similar length. A step has two runs of such micro-batches, drawn at random: within a run all workers have as
+        much to do in a forward pass, and steps of one length alone make training unsteady.
         """
         size = self.config.global_batch
         if not self.task.varies_in_length:
@@ -39,7 +39,9 @@ class BatchOrder:
         size, first = self.config.global_batch, window * BUCKET_STEPS
         num_steps = min(BUCKET_STEPS, self.num_steps - first)
         rows, epochs = self._stream(first * size, num_steps * size)
-        order = np.argsort(self.task.lengths(rows, epochs), kind="stable").reshape(-1, self.config.micro_batch)
+        num_micro_batches = size // self.config.micro_batch
+        run = size // 2 if num_micro_batches % 2 == 0 else self.config.micro_batch
+        order = np.argsort(self.task.lengths(rows, epochs), kind="stable").reshape(-1, run)
         drawn = np.random.default_rng([self.config.seed, window, 2]).permutation(len(order)).reshape(num_steps, -1)
         chosen = order[np.sort(drawn, axis=1)].reshape(num_steps, size)
         return rows[chosen], epochs[chosen]

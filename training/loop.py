@@ -27,7 +27,8 @@ from training.batch_order import BatchOrder
 from training.checkpoint import find_checkpoint, gathered_state, report_checkpoint, restore
 from training.checkpoint_files import trim_progress
 from training.gathered_state import load_weights
-from training.recipe import PROGRESS_FILE, TrainConfig, member_content
+from training.recipe import PROGRESS_FILE, TrainConfig
+from training.run_identity import member_content
 from training.task import Task
 from training.zero import zero_config
 

@@ -16,7 +16,8 @@ from mlflow.tracking import MlflowClient
 
 from lifecycle.folders import read_manifest, write_json
 from lifecycle.member import MEMBER_KIND
-from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig, data_identity
+from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig
+from training.run_identity import data_identity
 from training.tracking import FINISHED, RUNNING, SQLITE, STATE_FILE, absolute_uri, close_state, read_state
 
 logger = logging.getLogger(__name__)

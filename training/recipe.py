@@ -7,12 +7,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from lifecycle.config import Config
-from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.lora import LoraSettings
-from lifecycle.member import DecoderSettings, base_model_identity
-from lifecycle.sequence import SEQUENCE_VERSION, SequenceSettings
-from training.conversations import check_chat_template, conversations_identity, split_conversations
-from training.prepare import EXAMPLES_KIND, read_dataset
+from lifecycle.member import DecoderSettings
+from lifecycle.sequence import SequenceSettings
+from training.conversations import check_chat_template, split_conversations
+from training.prepare import read_dataset
 from training.splits import LEAVE_ONE_OUT
 
 PROGRESS_FILE = "progress.jsonl"
@@ -220,70 +219,6 @@ class TrainConfig(Config):
         if steps == 0:
             raise ValueError(f"global_batch is {self.global_batch}, but the run has only {num_rows} rows")
         return min(steps, self.max_steps or steps)
-
-
-def member_content(config: TrainConfig) -> dict[str, object]:
-    """What the manifest of the trained member says besides its metrics and files."""
-    of_task = _value_content(config) if config.task == "value" else _language_content(config)
-    return {"identity": run_identity(config), "task": config.task, "encoder": config.encoder, **of_task}
-
-
-def _value_content(config: TrainConfig) -> dict[str, object]:
-    dataset = read_dataset(config.examples_folder)
-    return {
-        "name": f"{config.encoder}_llama",
-        **(_text_content(config, dataset) if config.encoder == "text" else _sequence_content(config)),
-        "horizon_days": dataset["horizon_days"],
-        "dataset": read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"],
-        "recipe": config.model_dump(mode="json", exclude={"tracking"}),
-    }
-
-
-def _text_content(config: TrainConfig, dataset: dict[str, object]) -> dict[str, object]:
-    return {**_decoder_content(config), "prompt_version": dataset["prompt_version"]}
-
-
-def _sequence_content(config: TrainConfig) -> dict[str, object]:
-    titles_by = config.base_model and base_model_identity(config.base_model)
-    return {"sequence_version": SEQUENCE_VERSION, "titles_by": titles_by}
-
-
-def _language_content(config: TrainConfig) -> dict[str, object]:
-    return {
-        "name": f"text_llama_{config.adapter}",
-        "adapter": config.adapter,
-        **_decoder_content(config),
-        "dataset": data_identity(config),
-        "recipe": config.model_dump(mode="json", exclude={*PATHS, *UNUSED[config.task], "tracking"}),
-    }
-
-
-def _decoder_content(config: TrainConfig) -> dict[str, object]:
-    assert config.base_model is not None
-    return {
-        "base_model": base_model_identity(config.base_model),
-        "num_layers": config.num_layers,
-        "max_tokens": config.max_tokens,
-    }
-
-
-def run_identity(config: TrainConfig) -> str:
-    """Fingerprint of what decides the trained weights: the recipe, the data of the task and the base model.
-
-    Where files lie does not decide them, nor how failures are met and where the run is tracked: a run that gave up may
-    go on with other limits, and a server may move.
-    """
-    recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task], "tracking"})
-    base_model = config.base_model and base_model_identity(config.base_model)["sha256"]
-    return fingerprint([recipe, data_identity(config), base_model])
-
-
-def data_identity(config: TrainConfig) -> object:
-    """What the examples or the conversations of a recipe are known by."""
-    if config.task == "value":
-        return read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"]
-    assert config.conversations is not None and config.base_model is not None
-    return conversations_identity(config.conversations, config.validation_conversations, config.base_model)
 
 
 def num_training_rows(config: TrainConfig) -> int:

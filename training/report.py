@@ -24,6 +24,7 @@ def write_report(
         best = predictions.filter(pl.col("model") == champion)
         sections += [
             ("Value: all models on the test customers", _value_grid(_mapping(metrics["models"]))),
+            ("Is the champion really better? Paired 90 % intervals", _differences(metrics)),
             ("Gain curve: share of spend held by the customers predicted highest", _gain_curve(predictions)),
             ("Calibration by decile", _calibration(best, champion)),
             ("Predicted against actual", _scatter(best, champion)),
@@ -62,6 +63,27 @@ def _value_grid(models: Mapping[str, object]) -> str:
         cells = [_with_interval(values.get(metric), ci.get(metric)) for metric in VALUE_METRICS]
         rows.append([name, *cells])
     return grid(["model", *VALUE_METRICS], rows)
+
+
+def _differences(metrics: Mapping[str, object]) -> str:
+    """The champion minus every other model, and what the LLaMA encoders add to the stack."""
+    compared = {f"champion minus {name}": found for name, found in _mapping(metrics["champion_minus"]).items()}
+    if metrics["llama_gain"]:
+        compared["stack minus stack_without_llama"] = metrics["llama_gain"]
+    rows: list[Sequence[object]] = []
+    for label, found in compared.items():
+        for metric, numbers in _mapping(found).items():
+            if isinstance(numbers, list):
+                rows.append([label, metric, *numbers, _verdict_on(metric, numbers)])
+    return grid(["difference", "metric", "estimate", "low", "high", "verdict"], rows)
+
+
+def _verdict_on(metric: str, numbers: Sequence[float]) -> str:
+    """Whether the first of two models is better or worse by a difference and the ends of its interval."""
+    _, low, high = numbers
+    if low <= 0 <= high:
+        return "not clear"
+    return "better" if (high < 0) == (metric in ("mae", "rmse")) else "worse"
 
 
 def _with_interval(value: object, interval: object) -> str:
@@ -164,12 +186,11 @@ def _fine_tuning(verdict: Mapping[str, object]) -> str:
     for name, metrics in _mapping(verdict["text_llama_minus"]).items():
         for metric, numbers in _mapping(metrics).items():
             if isinstance(numbers, list | tuple):
-                estimate, low, high = numbers
-                clear = "clear" if low > 0 or high < 0 else "not clear"
-                differences.append([f"text_llama minus {name}", metric, estimate, low, high, clear])
+                verdict_on = _verdict_on(metric, numbers)
+                differences.append([f"text_llama minus {name}", metric, *numbers, verdict_on])
     return (
         f"<p>On a seeded sample of {verdict['num_customers']} test customers; "
         f"the linear probes were fitted on {verdict['num_probe_rows']} training rows.</p>"
         + grid(["model", *shown], rows)
-        + grid(["difference", "metric", "estimate", "low", "high", "95 % interval"], differences)
+        + grid(["difference", "metric", "estimate", "low", "high", "verdict by 95 % interval"], differences)
     )

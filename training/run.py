@@ -5,7 +5,8 @@ import logging
 from lifecycle.folders import is_complete
 from lifecycle.jobs import run_job
 from lifecycle.member import MEMBER_KIND
-from training.recipe import PROGRESS_FILE, TrainConfig, num_frozen_layers, num_training_rows, run_identity
+from training.recipe import PROGRESS_FILE, TrainConfig, num_frozen_layers, num_training_rows
+from training.run_identity import run_identity
 from training.tracking import enter_finished, tracked
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ class ScoreConfig(Config):
     data: Path
     artifact: Path
     as_of: AwareDatetime | date | None = None  # an instant with its zone, or a UTC midnight; None: after the last event
-    num_workers: int = Field(2, ge=1)  # LLaMA actors, where LLaMA is the champion
+    num_workers: int = Field(2, ge=1)  # LLaMA actors, where the champion is or holds a LLaMA
     output: Path
 
 
@@ -37,7 +37,7 @@ def score(config: ScoreConfig) -> None:
     if is_complete(config.output, SCORES_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
-    if artifact.member is not None:
+    if artifact.members:
         from training.ray_start import require_resources, start_ray
 
         start_ray()

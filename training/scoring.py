@@ -8,8 +8,8 @@ import polars as pl
 
 from lifecycle.artifact import (
     Artifact,
-    cheap_value,
     examples_for,
+    expected_spend,
     labels_for,
     prospect_values_for,
     values_for,
@@ -35,17 +35,19 @@ def as_of_instant(given: datetime | date | None, data: dict[str, object]) -> dat
 def write_scores(artifact: Artifact, data: Path, as_of: datetime, folder: Path, num_workers: int) -> int:
     """Write scores.parquet into `folder`; returns its number of rows. ValueError where nobody is known yet."""
     paths = shard_paths(data)
-    totals = None
-    if artifact.member is not None:
+    by_members: list[dict[str, np.ndarray]] = [{} for _ in paths]
+    if artifact.members:
         buyers_by_shard = [_buyers(artifact, read_shard(path), as_of).select(*KEYS, "prompt") for path in paths]
-        totals = _llama_totals(artifact.member, data, buyers_by_shard, num_workers)
+        for name, member in artifact.members.items():
+            for number, spend in enumerate(_llama_spend(member, data, buyers_by_shard, num_workers)):
+                by_members[number][name] = spend
     registered = registered_customers(data, len(paths))
     progress = Progress("shards scored", len(paths), "shards")
     parts = []
     for number, path in enumerate(paths):
         events, own = read_shard(path), registered.filter(pl.col("shard") == number)["customer_id"]
         buyers, prospects = _buyers(artifact, events, as_of), _prospects(artifact, events, own, as_of)
-        total = cheap_value(artifact, artifact.settings.champion, buyers) if totals is None else totals[number]
+        total = expected_spend(artifact, artifact.settings.champion, buyers, by_members[number])
         scores = [
             _scores(artifact, buyers, values_for(artifact, buyers, total)),
             _scores(artifact, prospects, prospect_values_for(artifact, prospects)),
@@ -83,7 +85,7 @@ def _prospects(artifact: Artifact, events: pl.DataFrame, registered: pl.Series, 
     return examples_for(artifact, events, pl.concat([known, silent]))
 
 
-def _llama_totals(member: Path, data: Path, buyers: list[pl.DataFrame], num_workers: int) -> list[np.ndarray]:
+def _llama_spend(member: Path, data: Path, buyers: list[pl.DataFrame], num_workers: int) -> list[np.ndarray]:
     """Expected spend by shard; the customers of all shards go through the same actors, which load the model once."""
     from training.inference import member_spend
 

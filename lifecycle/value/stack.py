@@ -3,11 +3,13 @@
 Trees learn at earlier cutoffs and take today's customers for those of then: their total is off by a quarter where a
 cohort grows old. Trees whose scores start from BG/NBD's expectation at each cutoff learn by how much it errs instead.
 The total is halfway between BG/NBD's and theirs, on a logarithmic scale: neither is better on every shop. The plain
-mean of the three errs less than each (Bates and Granger 1969).
+mean of the three errs less than each (Bates and Granger 1969). LLaMA encoders join with the shares that customers
+unknown to all models give them.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +27,9 @@ from lifecycle.value.baselines import (
     feature_matrix,
     fit_btyd,
 )
+from lifecycle.value.blend import blend
 
-STACK, STACK_FILE = "stack", "stack.json"
+STACK, STACK_WITHOUT_LLAMA, STACK_FILE = "stack", "stack_without_llama", "stack.json"
 BGNBD = "bgnbd_gg"
 BTYD_NUMBERS = ("btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active")
 STACK_INPUTS = (*FEATURES, *BTYD_NUMBERS)
@@ -40,6 +43,14 @@ LEAST_SPEND = 1e-3  # of BG/NBD's expectation, whose logarithm the correcting tr
 
 
 @dataclass(frozen=True)
+class MemberShare:
+    """What a LLaMA encoder's spend is multiplied by to have the trees' total, and its share of the blend."""
+
+    scale: float
+    share: float
+
+
+@dataclass(frozen=True)
 class Stack:
     """The trees by name, BG/NBD at the cutoff that they are applied at, and what each is multiplied by."""
 
@@ -47,6 +58,7 @@ class Stack:
     btyd: Btyd | None  # None: too few customers have bought again, and there are no correcting trees
     scales: dict[str, float]
     horizon_days: int
+    members: dict[str, MemberShare] = field(default_factory=dict)
 
 
 def fit_trees(rows: pl.DataFrame, horizon_days: int, *, seed: int) -> dict[str, Booster]:
@@ -78,10 +90,17 @@ def apply_trees(trees: dict[str, Booster], rows: pl.DataFrame, horizon_days: int
     return Stack(used, btyd, scales, horizon_days)
 
 
-def stack_value(stack: Stack, rows: pl.DataFrame) -> np.ndarray:
-    """Expected spend over the horizon, shape (n,)."""
+def stack_value(stack: Stack, rows: pl.DataFrame, by_members: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+    """Expected spend over the horizon, shape (n,); `by_members` has that of each encoder in the stack, by name.
+
+    Without `by_members` it is that of the trees alone.
+    """
     parts = _components(stack, rows)
-    return np.mean([stack.scales[name] * values for name, values in parts.items()], axis=0)  # type: ignore[no-any-return]
+    alone = np.mean([stack.scales[name] * values for name, values in parts.items()], axis=0)
+    if by_members is None:
+        return alone  # type: ignore[no-any-return]
+    others = {name: member.scale * by_members[name] for name, member in stack.members.items()}
+    return blend(alone, others, {name: member.share for name, member in stack.members.items()})
 
 
 def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np.ndarray:
@@ -98,7 +117,8 @@ def save_stack(stack: Stack, folder: Path) -> None:
     """Write the trees as LightGBM's text and the scales as JSON; BG/NBD is saved with its like."""
     for name, booster in stack.trees.items():
         booster.save_model(folder / f"stack-{name}.txt")
-    content = {"scales": stack.scales, "horizon_days": stack.horizon_days}
+    members = {name: asdict(member) for name, member in stack.members.items()}
+    content = {"scales": stack.scales, "horizon_days": stack.horizon_days, "members": members}
     (folder / STACK_FILE).write_text(json.dumps(content, indent=1))
 
 
@@ -107,7 +127,8 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
     content = json.loads((folder / STACK_FILE).read_text())
     trees = {name: Booster(model_file=folder / f"stack-{name}.txt") for name in content["scales"]}
     assert CORRECTING not in trees or BGNBD in btyds, "correcting trees start from BG/NBD"
-    return Stack(trees, btyds.get(BGNBD), content["scales"], content["horizon_days"])
+    members = {name: MemberShare(**member) for name, member in content["members"].items()}
+    return Stack(trees, btyds.get(BGNBD), content["scales"], content["horizon_days"], members)
 
 
 def _supported(rows: pl.DataFrame) -> Btyd | None:

@@ -1,6 +1,7 @@
 """The arena with a LLaMA on a real local Ray: a tiny member is trained, judged, chosen from, served and scored with."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import ray
 
 from lifecycle.artifact import load_artifact
 from lifecycle.events import read_items, read_shard, shard_paths
-from lifecycle.folders import read_manifest, verify
+from lifecycle.folders import file_sha256, read_manifest, verify
 from lifecycle.member import decoder_of, read_member
 from tests.conftest import TinyShop
 from training.arena_recipe import VALUE_MODELS
@@ -21,7 +22,7 @@ from training.prepare import PrepareConfig, prepare
 
 pytestmark = pytest.mark.integration
 SAMPLE = 12
-VALUE = {*VALUE_MODELS, "text_llama"}
+VALUE = {*VALUE_MODELS, "text_llama", "stack_without_llama"}
 RANKERS = {"popularity", "personal_frequency", "retriever"}
 VALUE_METRICS = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
                  "coverage_95", "customers_per_second", "ci"}  # fmt: skip
@@ -89,7 +90,13 @@ def test_metrics_hold_every_model_group_and_key(arena: Path) -> None:
     assert set(verdict["models"]) == {"text_llama", *verdict["text_llama_minus"]}
     for name in ("untrained_probe", "untrained_probe_same_layers", "ridge_same_numbers"):
         assert len(verdict["text_llama_minus"][name]["rmse"]) == 3
-    assert "What fine-tuning bought" in (arena / "report.html").read_text()
+    assert set(metrics["champion_minus"]) == VALUE - {metrics["champion"]}
+    assert all(set(found) == {"mae", "rmse", "gini", "spearman"} for found in metrics["champion_minus"].values())
+    rmse = {name: metrics["models"][name]["rmse"] for name in ("stack", "stack_without_llama")}
+    estimate, low, high = metrics["llama_gain"]["rmse"]
+    assert estimate == pytest.approx(rmse["stack"] - rmse["stack_without_llama"]) and low <= high
+    page = (arena / "report.html").read_text()
+    assert "What fine-tuning bought" in page and "stack minus stack_without_llama" in page
 
 
 def test_predictions_have_a_row_per_test_customer_and_model(arena: Path, tiny_shop: TinyShop) -> None:
@@ -161,6 +168,51 @@ def test_llama_as_champion_serves_and_scores_alike(
     np.testing.assert_allclose(scores["clv"].to_numpy(), [answer["clv"] for answer in answers], rtol=1e-5)
     assert {answer["model"] for answer in answers} == {"text_llama"}
     json.dumps(answers, allow_nan=False)
+
+
+def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(
+    arena: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    """The arena gave the tiny LLaMA what share it earned; here it has a half, so that it surely matters."""
+    from serving.predictor import CustomerQuery, Predictor
+    from training.score import ScoreConfig, score
+
+    artifact = stacked(arena / "artifact", tmp_path / "artifact")
+    as_of = datetime(2024, 10, 30, tzinfo=UTC)
+    score(ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores", as_of=as_of))
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").head(25)
+    events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
+    by_customer = events.partition_by("customer_id", as_dict=True)
+    answers = Predictor(artifact).value(
+        [CustomerQuery(name, by_customer[(name,)], {}, as_of) for name in scores["customer_id"]]
+    )
+    np.testing.assert_allclose(scores["clv"].to_numpy(), [answer["clv"] for answer in answers], rtol=1e-5)
+    judged = pl.read_parquet(arena / "predictions.parquet")
+    parts = [judged.filter(pl.col("model") == name) for name in ("stack_without_llama", "text_llama")]
+    assert parts[0]["customer_id"].equals(parts[1]["customer_id"])
+    expected = 0.5 * parts[0]["predicted"] + 0.5 * 2.0 * parts[1]["predicted"]
+    by_hand = dict(zip(parts[0]["customer_id"], expected, strict=True))
+    within = [sum(period["revenue"] for period in answer["periods"][:2]) for answer in answers]
+    known = [name in by_hand for name in scores["customer_id"]]
+    assert sum(known) > 10
+    wanted = [by_hand[name] for name in scores["customer_id"].filter(known)]
+    np.testing.assert_allclose(np.array(within)[known], wanted, rtol=1e-4)
+
+
+def stacked(artifact: Path, folder: Path) -> Path:
+    """The same artifact, had the arena chosen the stack and given its LLaMA a half, twice as high as it says."""
+    shutil.copytree(artifact, folder)
+    for name, changes in (
+        ("settings.json", {"champion": "stack"}),
+        ("stack.json", {"members": {"text_llama": {"scale": 2.0, "share": 0.5}}}),
+    ):
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(content | changes))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in ("settings.json", "stack.json"):
+        manifest["files"][name] = file_sha256(folder / name)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
 
 
 def test_evaluating_again_changes_nothing_and_other_inputs_are_refused(

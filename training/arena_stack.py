@@ -1,0 +1,73 @@
+"""LLaMA encoders in the stack: how much of each, how fast it then is, and what it is without them."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from lifecycle.member import MEMBERS
+from lifecycle.value.blend import blend, fit_shares
+from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, MemberShare, Stack
+from training.arena_value import Entry, ExampleSets, target_of
+
+logger = logging.getLogger(__name__)
+STACK_OVER_BUDGET = "stack_over_budget"  # judged, never served: what a score budget costs
+
+
+def join_members(
+    entries: dict[str, Entry], stack: Stack, sets: ExampleSets, budget: float | None
+) -> tuple[dict[str, Entry], Stack]:
+    """Blend the encoders among the entries into the stack.
+
+    `stack` becomes the blend and `stack_without_llama` what it was. Encoders with which it would score fewer customers
+    per second than `budget` do not join; then `stack_over_budget` is the blend with all of them.
+    """
+    members = {name: entries[name] for name in MEMBERS if name in entries}
+    if not members:
+        return entries, stack
+    alone = entries[STACK]
+    fast = _within(budget, alone, members)
+    joined, shares = _blended(alone, fast, sets)
+    result = entries | {STACK: joined, STACK_WITHOUT_LLAMA: alone}
+    if len(fast) < len(members):
+        result[STACK_OVER_BUDGET] = _blended(alone, members, sets)[0]
+    logger.info("shares of the stack: %s", ", ".join(f"{name} {member.share:.2f}" for name, member in shares.items()))
+    return result, replace(stack, members={name: member for name, member in shares.items() if member.share})
+
+
+def _within(budget: float | None, alone: Entry, members: dict[str, Entry]) -> dict[str, Entry]:
+    """The members left when the slowest are dropped until the stack scores as many customers a second as it must."""
+    kept = sorted(members, key=lambda name: members[name].customers_per_second)
+    while kept and budget and _speed(alone, [members[name] for name in kept]) < budget:
+        logger.info("%s stays out of the stack: with it, it would be too slow", kept.pop(0))
+    return {name: members[name] for name in members if name in kept}
+
+
+def _speed(alone: Entry, members: list[Entry]) -> float:
+    return 1.0 / sum(1.0 / entry.customers_per_second for entry in [alone, *members])
+
+
+def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tuple[Entry, dict[str, MemberShare]]:
+    """The stack with these members, and their shares.
+
+    The shares of a selection customer are learned from those of other folds: what it spent does not judge a blend
+    that it has shaped.
+    """
+    actual, fold = target_of(sets.selection), sets.selection["fold"].to_numpy()
+    scaled = {name: entry.selection * _scale(alone.selection, entry.selection) for name, entry in members.items()}
+    selection = alone.selection.copy()
+    for number in np.unique(fold):
+        own, others = fold == number, fold != number
+        shares = fit_shares(alone.selection[others], {name: s[others] for name, s in scaled.items()}, actual[others])
+        selection[own] = blend(alone.selection[own], {name: s[own] for name, s in scaled.items()}, shares)
+    shares = fit_shares(alone.selection, scaled, actual)
+    found = {name: MemberShare(_scale(alone.test, entry.test), shares[name]) for name, entry in members.items()}
+    test = blend(alone.test, {name: found[name].scale * entry.test for name, entry in members.items()}, shares)
+    used = [entry for name, entry in members.items() if shares[name]]
+    return Entry(selection, test, _speed(alone, used)), found
+
+
+def _scale(alone: np.ndarray, member: np.ndarray) -> float:
+    """What brings a member's total to that of the trees; what anybody spent has no part in it."""
+    total = float(member.sum())
+    return float(alone.sum()) / total if total > 0 else 1.0
