@@ -36,13 +36,14 @@ def main() -> None:
         seconds = time.monotonic() - started_at
         last = json.loads((folder / "text" / PROGRESS_FILE).read_text().splitlines()[-1])
         arena = places | {"members": {"text_llama": folder / "text" / "member"}, "output": folder / "arena"}
-        models = ["persistence", "bgnbd_gg", "lightgbm"]
+        models = ["persistence", "bgnbd_gg", "lightgbm", "stack"]
         size = {"untrained_customers": EVERYBODY, "probe_rows": NUM_PROBE_ROWS}
         evaluate(EvaluateConfig.model_validate(arena | size | {"models": models}))
         metrics = json.loads((folder / "arena" / "metrics.json").read_text())
     verdict = metrics["fine_tuning"]
     numbers: dict[str, object] = {
         "text_llama_minus": verdict["text_llama_minus"],
+        "llama_gain": metrics["llama_gain"],
         "models": _shown(metrics["models"] | verdict["models"]),
         "num_customers": verdict["num_customers"],
         "num_probe_rows": verdict["num_probe_rows"],

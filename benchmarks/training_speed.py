@@ -1,7 +1,7 @@
 """How fast text training is beside a plain Trainer: `python -m benchmarks.training_speed [--runs 3] [--examples 640]`.
 
 Both sides train on The Complete Journey's prompts on the same two cores, in turn, each in processes of its own: ours by
-the shipped recipe under Ray Train and DeepSpeed, with the batch of the other side and learning rates for so short a run;
+the shipped recipe under Ray Train and DeepSpeed, with the batch of the other side and learning rates for a short run,
 the other by `benchmarks.plain_trainer`. Speeds count real tokens, not padding, and no start-up. `matmul_share` is the
 arithmetic of our steps over what two cores reach in bf16 products.
 """

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.recommend.retrieval import Retriever, load_retriever
 from lifecycle.segments import SegmentThresholds, assign_segments
 from lifecycle.stages import next_best_action, stages
+from lifecycle.value import ZILN
 from lifecycle.value.baselines import (
     BTYD_FILE,
     LIGHTGBM_FILE,
@@ -30,6 +32,7 @@ from lifecycle.value.baselines import (
 )
 from lifecycle.value.clv import CostRates, CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.formula import ClvSettings
+from lifecycle.value.hurdle import BOUGHT_FILE, HURDLE, Hurdle, hurdle_value, load_hurdle
 from lifecycle.value.intervals import Intervals, bounds
 from lifecycle.value.prospects import ProspectRates, prospect_spend
 from lifecycle.value.stack import (
@@ -43,6 +46,9 @@ from lifecycle.value.stack import (
     stack_inputs,
     stack_value,
 )
+
+if TYPE_CHECKING:
+    from lifecycle.value.dense_ziln import DenseZiln
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE, RETRIEVER_FOLDER = "settings.json", "retriever"
@@ -87,6 +93,8 @@ class Artifact:
     retriever: Retriever | None  # None: no items to recommend
     btyd_models: dict[str, Btyd]
     lightgbm: Booster | None
+    hurdle: Hurdle | None
+    ziln: "DenseZiln | None"  # loaded where it is champion: it brings torch
     stack: Stack | None
 
     @property
@@ -118,20 +126,29 @@ def load_artifact(folder: Path) -> Artifact:
         )
     if manifest.get("features") != list(FEATURES):
         raise ValueError(f"artifact {folder} was made for other features than this version computes; evaluate again")
+    settings = Settings.load(folder)
     btyd_models = load_btyd(folder) if (folder / BTYD_FILE).exists() else {}
     artifact = Artifact(
         folder=folder,
         manifest=manifest,
-        settings=Settings.load(folder),
+        settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
         retriever=load_retriever(folder / RETRIEVER_FOLDER) if (folder / RETRIEVER_FOLDER).exists() else None,
         btyd_models=btyd_models,
         lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
+        hurdle=load_hurdle(folder) if (folder / BOUGHT_FILE).exists() else None,
+        ziln=_load_ziln(folder) if settings.champion == ZILN else None,
         stack=load_stack(folder, btyd_models) if (folder / STACK_FILE).exists() else None,
     )
     for member in artifact.members.values():
         read_member(member)
     return artifact
+
+
+def _load_ziln(folder: Path) -> "DenseZiln":
+    from lifecycle.value.dense_ziln import load_dense_ziln
+
+    return load_dense_ziln(folder)
 
 
 def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
@@ -163,19 +180,29 @@ def expected_spend(
         return btyd_value(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
     if model == "lightgbm" and artifact.lightgbm is not None:
         return lightgbm_value(artifact.lightgbm, examples)
+    if model == HURDLE and artifact.hurdle is not None:
+        return hurdle_value(artifact.hurdle, examples)
+    if model == ZILN and artifact.ziln is not None:
+        from lifecycle.value.dense_ziln import dense_ziln_value
+
+        return dense_ziln_value(artifact.ziln, examples)
     if model in (STACK, STACK_WITHOUT_LLAMA) and artifact.stack is not None:
         return stack_value(artifact.stack, examples, by_members if model == STACK else None)
     raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
 
 
 def explained_by(artifact: Artifact, examples: pl.DataFrame) -> tuple[Booster, np.ndarray, tuple[str, ...]] | None:
-    """The champion's trees, of a stack those that know most, what they read of customers, (n, k), and its k names.
+    """The champion's trees, what they read of customers, (n, k), and its k names.
+
+    Of a stack it is the trees that know most, of a hurdle those of how much is spent.
 
     None where the champion has no trees.
     """
     champion, stack = artifact.settings.champion, artifact.stack
     if champion == "lightgbm" and artifact.lightgbm is not None:
         return artifact.lightgbm, feature_matrix(examples), FEATURES
+    if champion == HURDLE and artifact.hurdle is not None:
+        return artifact.hurdle.spend, feature_matrix(examples), FEATURES
     if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
         return stack.trees[INFORMED], stack_inputs(examples, stack.btyd, stack.horizon_days), STACK_INPUTS
     return None

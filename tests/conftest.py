@@ -167,7 +167,7 @@ def tiny_artifact(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory)
     from training.evaluate import EvaluateConfig, evaluate
 
     output = tmp_path_factory.mktemp("arena")
-    models = ("persistence", *BTYD_MODELS, "lightgbm", "stack", "popularity", "personal_frequency")
+    models = ("persistence", *BTYD_MODELS, "lightgbm", "hurdle", "ziln", "stack", "popularity", "personal_frequency")
     evaluate(
         EvaluateConfig(
             data=tiny_shop.data, examples=tiny_shop.examples, models=models, num_resamples=20,

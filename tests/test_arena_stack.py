@@ -7,8 +7,8 @@ from lightgbm import Booster
 
 from lifecycle.value.blend import fit_shares
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, Stack
+from training.arena_entries import Entry, ExampleSets
 from training.arena_stack import STACK_OVER_BUDGET, join_members
-from training.arena_value import Entry, ExampleSets
 
 NUM_CUSTOMERS = 1000
 NO_TREES: dict[str, Booster] = {}

@@ -5,8 +5,8 @@ import polars as pl
 
 from lifecycle.features import FEATURES
 from lifecycle.standardisation import Column, Standardisation, StandardisationRules
+from training.arena_entries import ExampleSets
 from training.arena_untrained import PROBE, PROBE_SAME_LAYERS, RIDGE, fine_tuning_verdict
-from training.arena_value import ExampleSets
 
 NUM_TRAIN, NUM_TEST, NUM_SAMPLE = 400, 500, 300
 

@@ -1,5 +1,6 @@
 """The value arena: who becomes champion, what is fitted on what, and shops where models cannot be fitted."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,25 +10,23 @@ import pytest
 from lifecycle.value import BTYD_MODELS
 from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
 from tests.conftest import TinyShop
+from training.arena_cheap import cheap_entries
+from training.arena_entries import Entry, ExampleSets, read_example_sets
 from training.arena_recipe import VALUE_MODELS, EvaluateConfig
-from training.arena_value import (
-    Entry,
-    ExampleSets,
-    cheap_entries,
-    choose_champion,
-    judge,
-    predictions_frame,
-    read_example_sets,
-)
+from training.arena_value import choose_champion, judge, predictions_frame
 
+CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
 ACTUAL = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
 
 
 def sets_of(selection: np.ndarray, test: np.ndarray) -> ExampleSets:
     frames = [
-        pl.DataFrame({"customer_id": [f"c{row}" for row in range(len(spent))], "target": spent, "actual_net": spent})
+        pl.DataFrame({
+            "customer_id": [f"c{row}" for row in range(len(spent))], "cutoff": [CUTOFF] * len(spent),
+            "target": spent, "actual_net": spent,
+        })
         for spent in (selection, selection, test)
-    ]
+    ]  # fmt: skip
     return ExampleSets(*frames, horizon_days=60)
 
 
@@ -61,6 +60,45 @@ def test_without_a_fair_model_the_fairest_wins() -> None:
 def test_ties_in_rmse_go_to_the_lower_decile_mape() -> None:
     high, low = np.array([0.0, 10, 20, 30, 45]), np.array([0.0, 15, 20, 30, 40])  # both are off by 5 once
     assert champion_of(low=entry(low), high=entry(high)) == "high"
+
+
+def backtested() -> ExampleSets:
+    """Customers at two cutoffs one horizon apart, who spent ACTUAL after each."""
+    once = sets_of(ACTUAL, ACTUAL)
+    before = once.train.with_columns(cutoff=pl.lit(CUTOFF - timedelta(days=60)))
+    nobody = once.selection.clear()
+    return ExampleSets(pl.concat([before, once.train]), nobody, once.test, horizon_days=60)
+
+
+def test_models_with_a_backtest_are_compared_there_and_the_winner_meets_the_others_on_selection() -> None:
+    once = backtested()
+    sets = ExampleSets(once.train, sets_of(ACTUAL, ACTUAL).selection, once.test, horizon_days=60)
+    assert sets.for_backtest is not None and sets.for_backtest.rows.height == 2 * len(ACTUAL)
+    actual = np.concatenate([ACTUAL, ACTUAL])
+    young = Entry(ACTUAL, ACTUAL, 1.0, backtest=actual * 1.05)  # right on selection, less so as time passes
+    old = Entry(ACTUAL + 1, ACTUAL, 1.0, backtest=actual)
+    champion, chosen = choose_champion({"young": young, "old": old}, sets, None, 50, 0)
+    assert champion == "old" and chosen["finalists"] == ["old"]
+    for llama, wanted in ((Entry(ACTUAL * 1.01, ACTUAL, 1.0), "llama"), (Entry(ACTUAL + 2, ACTUAL, 1.0), "old")):
+        champion, chosen = choose_champion({"young": young, "old": old, "llama": llama}, sets, None, 50, 0)
+        assert champion == wanted and chosen["finalists"] == ["old", "llama"]
+
+
+def test_backtest_knows_nothing_of_what_came_after(tiny_shop: TinyShop) -> None:
+    sets = read_example_sets(tiny_shop.examples, 60)
+    assert sets.for_backtest is not None
+    latest = sets.for_backtest.rows["cutoff"][0]
+    ends = pl.col("cutoff") + timedelta(days=60)
+    shuffled = [
+        rows.with_columns(pl.when(ends > latest).then(pl.col("target").shuffle(seed=1)).otherwise(pl.col("target")))
+        for rows in (sets.train, sets.selection)
+    ]
+    changed = ExampleSets(*shuffled, sets.test, 60, sets.scale)
+    models = ("persistence", "bgnbd_gg", "lightgbm", "hurdle", "stack")
+    once, again = (cheap_entries(each, models, seed=0)[0] for each in (sets, changed))
+    for name in models:
+        np.testing.assert_array_equal(once[name].backtest, again[name].backtest)
+    assert not np.array_equal(once["lightgbm"].test, again["lightgbm"].test)
 
 
 def test_budget_rules_out_slow_models_and_says_where_none_is_left() -> None:
@@ -103,7 +141,7 @@ def test_stack_brings_the_bgnbd_that_it_starts_from(tiny_shop: TinyShop) -> None
 def test_outcomes_of_the_test_window_change_no_prediction(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples, 60)
     shuffled = sets.test.with_columns(pl.col("target").shuffle(seed=1), num_orders_ahead=pl.lit(0))
-    changed = ExampleSets(sets.train, sets.selection, shuffled, 60)
+    changed = ExampleSets(sets.train, sets.selection, shuffled, 60, sets.scale)
     for name, one in cheap_entries(sets, VALUE_MODELS, seed=0)[0].items():
         other = cheap_entries(changed, (name,), seed=0)[0][name]
         np.testing.assert_array_equal(one.test, other.test)
@@ -124,7 +162,7 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
     assert (fitted.btyd_models, fitted.trees) == ({}, None)
     assert (
         "left out: bgnbd_gg, mbgnbd_gg, pareto_nbd_gg" in caplog.text
-        and "lightgbm and stack are left out" in caplog.text
+        and "left out: lightgbm, hurdle, ziln, stack, since no training row spends" in caplog.text
     )
 
 

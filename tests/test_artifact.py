@@ -92,12 +92,12 @@ def test_examples_and_predictions_are_those_of_the_arena(tiny_artifact: Path, ti
     assert examples.select(FEATURES).equals(test.select(FEATURES))
     assert examples["prompt"].equals(test["prompt"])
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
-    for model in ("persistence", *BTYD_MODELS, "lightgbm", "stack"):
+    for model in ("persistence", *BTYD_MODELS, "lightgbm", "hurdle", "stack"):
         judged = predictions.filter(pl.col("model") == model)
         assert judged["customer_id"].equals(test["customer_id"])
         np.testing.assert_array_equal(expected_spend(artifact, model, examples, {}), judged["predicted"].to_numpy())
-    with pytest.raises(ValueError, match="no model 'ziln'"):
-        expected_spend(artifact, "ziln", examples, {})
+    with pytest.raises(ValueError, match="no model 'sequence_llama'"):
+        expected_spend(artifact, "sequence_llama", examples, {})
 
 
 def test_labels_of_customers_with_one_order_and_none_of_a_gap(tiny_artifact: Path, tiny_shop: TinyShop) -> None:

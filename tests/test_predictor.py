@@ -11,6 +11,8 @@ import pytest
 
 from lifecycle.events import EVENT_SCHEMA, read_shard, shard_paths
 from lifecycle.recommend.retrieval import propose
+from lifecycle.value import ZILN
+from lifecycle.value.dense_ziln import load_dense_ziln
 from serving.answers import CustomerRecommendations, CustomerValue
 from serving.predictor import CustomerQuery, Predictor, RecommendOptions
 from serving.recommending import allowed_items, recommend
@@ -43,12 +45,15 @@ def with_champion(predictor: Predictor, champion: str) -> Predictor:
     """The same artifact, had the arena chosen another champion."""
     other = object.__new__(Predictor)
     settings = replace(predictor.artifact.settings, champion=champion)
-    other.artifact, other.members = replace(predictor.artifact, settings=settings), {}
+    ziln = load_dense_ziln(predictor.artifact.folder) if champion == ZILN else None
+    other.artifact, other.members = replace(predictor.artifact, settings=settings, ziln=ziln), {}
     other.item_ids = predictor.item_ids
     return other
 
 
-@pytest.mark.parametrize("champion", ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"])
+@pytest.mark.parametrize(
+    "champion", ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "hurdle", "stack"]
+)
 def test_answers_follow_the_schema_and_the_identities(
     predictor: Predictor, queries: list[CustomerQuery], champion: str
 ) -> None:
@@ -64,7 +69,7 @@ def test_answers_follow_the_schema_and_the_identities(
         assert value.model == champion
 
 
-@pytest.mark.parametrize("champion", ["bgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"])
+@pytest.mark.parametrize("champion", ["bgnbd_gg", "pareto_nbd_gg", "lightgbm", "hurdle", "stack"])
 def test_answers_are_the_same_in_any_batch_and_order(
     predictor: Predictor, queries: list[CustomerQuery], champion: str
 ) -> None:
@@ -74,6 +79,13 @@ def test_answers_are_the_same_in_any_batch_and_order(
     assert [chosen.value([query])[0] for query in queries[:6]] == together[:6]
     assert chosen.value([queries[3]] * 3) == [together[3]] * 3
     assert chosen.value([]) == []
+
+
+def test_network_answers_nearly_the_same_in_any_batch(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+    """Products of matrices of different sizes round differently."""
+    chosen = with_champion(predictor, ZILN)
+    together, alone = chosen.value(queries[:6]), [chosen.value([query])[0] for query in queries[:6]]
+    np.testing.assert_allclose([answer["clv"] for answer in together], [answer["clv"] for answer in alone], rtol=1e-5)
 
 
 def test_the_future_of_a_customer_changes_nothing(predictor: Predictor, queries: list[CustomerQuery]) -> None:
@@ -116,7 +128,9 @@ def test_default_as_of_is_the_later_of_data_end_and_last_event(predictor: Predic
         [{"kind": "renewal", "amount": 5.0}],
     ],
 )
-@pytest.mark.parametrize("champion", ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "stack"])
+@pytest.mark.parametrize(
+    "champion", ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "hurdle", "stack"]
+)
 def test_extreme_histories_have_finite_answers(
     predictor: Predictor, rows: list[dict[str, object]], champion: str
 ) -> None:

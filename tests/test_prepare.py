@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.conftest import TinyShop
-from training.arena_value import read_example_sets
+from training.arena_entries import read_example_sets
 from training.prepare import (
     PrepareConfig,
     cutoffs_for,
@@ -23,10 +23,10 @@ def config(**changes: object) -> PrepareConfig:
     return PrepareConfig.model_validate(values | changes)
 
 
-def test_the_latest_training_cutoff_lies_one_horizon_before_test_and_the_others_step_back_in_weeks() -> None:
+def test_training_cutoffs_step_back_in_weeks_from_one_horizon_before_test_to_two() -> None:
     test, train = cutoffs_for(config(num_train_cutoffs=4), date(2017, 1, 1), date(2018, 1, 1))
     assert test == date(2017, 10, 1)
-    assert train == [date(2017, 4, 9), date(2017, 5, 7), date(2017, 6, 4), date(2017, 7, 2)]
+    assert train == [date(2017, 4, 2), date(2017, 5, 7), date(2017, 6, 4), date(2017, 7, 2)]
     assert all(cutoff + timedelta(days=91) <= test for cutoff in train)
 
 

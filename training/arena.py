@@ -10,22 +10,14 @@ from lifecycle.history import KEYS
 from lifecycle.member import LLAMA
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
 from training.arena_artifact import Choice, write_artifact
+from training.arena_cheap import cheap_entries
+from training.arena_entries import Entry, ExampleSets, read_example_sets
 from training.arena_inputs import Inputs
 from training.arena_prospects import judge_prospects
 from training.arena_rank import Recommendation, judge_recommenders
 from training.arena_stack import join_members
 from training.arena_untrained import untrained_comparison
-from training.arena_value import (
-    PREDICTIONS_SCHEMA,
-    Entry,
-    ExampleSets,
-    cheap_entries,
-    choose_champion,
-    differences,
-    judge,
-    predictions_frame,
-    read_example_sets,
-)
+from training.arena_value import PREDICTIONS_SCHEMA, choose_champion, differences, judge, predictions_frame
 from training.inference import member_spend
 from training.ray_start import require_resources, start_ray
 from training.report import write_report

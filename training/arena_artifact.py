@@ -17,11 +17,13 @@ from lifecycle.recommend.retrieval import Retriever, fit_retriever, save_retriev
 from lifecycle.segments import fit_thresholds
 from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd, spreading_btyd
 from lifecycle.value.clv import buyer_behaviour, customer_values, fit_cost_rates
+from lifecycle.value.hurdle import save_hurdle
 from lifecycle.value.prospects import ProspectRates
 from lifecycle.value.stack import save_stack
+from training.arena_cheap import Fitted
+from training.arena_entries import Entry
 from training.arena_inputs import Inputs
 from training.arena_tasks import purchase_shards
-from training.arena_value import Entry, Fitted
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,12 @@ def write_artifact(
             save_retriever(folder / RETRIEVER_FOLDER, _retriever_of_today(inputs))
         if fitted.btyd_models:
             save_btyd(fitted.btyd_models, folder)
+        if fitted.hurdle is not None:
+            save_hurdle(fitted.hurdle, folder)
+        if fitted.ziln is not None:
+            from lifecycle.value.dense_ziln import save_dense_ziln
+
+            save_dense_ziln(fitted.ziln, folder)
         if fitted.stack is not None:
             save_stack(fitted.stack, folder)
         if fitted.trees is not None:

@@ -7,11 +7,12 @@ from pydantic import Field, field_validator
 from lifecycle.config import Config
 from lifecycle.member import MEMBERS
 from lifecycle.recommend import RETRIEVER
-from lifecycle.value import BTYD_MODELS
+from lifecycle.value import BTYD_MODELS, ZILN
 from lifecycle.value.formula import ClvSettings
+from lifecycle.value.hurdle import HURDLE
 from lifecycle.value.stack import STACK
 
-VALUE_MODELS = ("persistence", *BTYD_MODELS, "lightgbm", STACK)  # cheap ones; members come beside them
+VALUE_MODELS = ("persistence", *BTYD_MODELS, "lightgbm", HURDLE, ZILN, STACK)  # cheap ones; members come beside them
 RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
 RERANKER = "text_llama_rerank"
 

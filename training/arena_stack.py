@@ -8,7 +8,7 @@ import numpy as np
 from lifecycle.member import MEMBERS
 from lifecycle.value.blend import blend, fit_shares
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, MemberShare, Stack
-from training.arena_value import Entry, ExampleSets, target_of
+from training.arena_entries import Entry, ExampleSets, target_of
 
 logger = logging.getLogger(__name__)
 STACK_OVER_BUDGET = "stack_over_budget"  # judged, never served: what a score budget costs

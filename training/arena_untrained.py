@@ -9,8 +9,8 @@ from lifecycle.member import LLAMA, decoder_of
 from lifecycle.metrics import paired_difference, value_metrics
 from lifecycle.standardisation import Standardisation
 from lifecycle.value.baselines import ridge_on, ridge_value
+from training.arena_entries import ExampleSets, target_of
 from training.arena_inputs import Inputs
-from training.arena_value import ExampleSets, target_of
 from training.inference import HiddenActor, map_rows
 
 PROBE, PROBE_SAME_LAYERS, RIDGE = "untrained_probe", "untrained_probe_same_layers", "ridge_same_numbers"

@@ -100,8 +100,9 @@ def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, l
     """The test cutoff and the training cutoffs, oldest first; `first` and `last` are days with purchases.
 
     The latest training cutoff lies one horizon before the test cutoff; the others go back in equal steps of whole
-    weeks to the day on which half of the time before it, at most one horizon, has passed. Raises ValueError where
-    the data are too short for the horizon.
+    weeks to the day on which half of the time before it, at most one horizon, has passed. Where the dates allow it the
+    oldest lies at least one horizon before the latest, so that what was learned from it can be tested there. Raises
+    ValueError where the data are too short for the horizon.
     """
     horizon, end = timedelta(days=config.horizon_days), last + timedelta(days=1)
     test = config.test_cutoff or end - horizon
@@ -121,6 +122,8 @@ def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, l
         step = timedelta(days=(latest - earliest).days // steps)
         step = max(timedelta(days=step.days // 7 * 7 or step.days), timedelta(days=1))
         train = sorted({latest - step * back for back in range(config.num_train_cutoffs)})
+        if len(train) > 1 and earliest <= latest - horizon < train[0]:
+            train[0] = latest - horizon
     if train[0] <= first:
         raise ValueError(
             f"horizon_days is {config.horizon_days}, but the purchases begin on {first}: a training cutoff on "

@@ -1,0 +1,123 @@
+"""The models that fit in seconds, each fitted for the test, for the selection and for the backtest customers."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import polars as pl
+from lightgbm import Booster
+
+from lifecycle.value import BTYD_MODELS, ZILN
+from lifecycle.value.baselines import Btyd, btyd_value, fit_btyd, fit_lightgbm, lightgbm_value, persistence
+from lifecycle.value.hurdle import HURDLE, Hurdle, fit_hurdle, hurdle_value
+from lifecycle.value.stack import BGNBD, STACK, Stack, apply_trees, fit_trees, stack_value
+from training.arena_entries import Entry, ExampleSets, Window
+
+if TYPE_CHECKING:
+    from lifecycle.value.dense_ziln import DenseZiln
+
+logger = logging.getLogger(__name__)
+LIGHTGBM = "lightgbm"
+NEED_SPEND = (LIGHTGBM, HURDLE, ZILN, STACK)
+Model = TypeVar("Model")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The cheap models as the artifact keeps them; None: not asked for, or no training row spends anything."""
+
+    btyd_models: dict[str, Btyd]  # empty: too few customers have bought again
+    trees: Booster | None = None
+    hurdle: Hurdle | None = None
+    ziln: "DenseZiln | None" = None
+    stack: Stack | None = None
+
+
+def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tuple[dict[str, Entry], Fitted]:
+    """The models asked for. BTYD is fitted in any case: it says how the champion's total is spread over periods."""
+    entries: dict[str, Entry] = {}
+    if "persistence" in models:
+        entries["persistence"], _ = _enter(lambda window: None, lambda _, rows: persistence(rows), sets)
+    btyd_models = _enter_btyd(entries, sets, models)
+    if not sets.train["target"].sum() > 0:
+        if left_out := [name for name in NEED_SPEND if name in models]:
+            logger.warning("left out: %s, since no training row spends anything", ", ".join(left_out))
+        return entries, Fitted(btyd_models)
+    trees = hurdle = ziln = stack = None
+    if LIGHTGBM in models:
+        entries[LIGHTGBM], trees = _enter(lambda window: fit_lightgbm(window.train, seed=seed), lightgbm_value, sets)
+    if HURDLE in models:
+        entries[HURDLE], hurdle = _enter(lambda window: fit_hurdle(window.train, seed=seed), hurdle_value, sets)
+    if ZILN in models:
+        entries[ZILN], ziln = _ziln_entry(sets, seed)
+    if STACK in models:
+        horizon = sets.horizon_days
+        entries[STACK], stack = _enter(
+            lambda window: apply_trees(fit_trees(window.train, horizon, seed=seed), window.known, horizon),
+            stack_value,
+            sets,
+        )
+    return entries, Fitted(btyd_models, trees, hurdle, ziln, stack)
+
+
+def _enter_btyd(entries: dict[str, Entry], sets: ExampleSets, models: tuple[str, ...]) -> dict[str, Btyd]:
+    """Add the BTYD models asked for to the entries; they are fitted to the customers known at a cutoff."""
+    wanted = [name for name in BTYD_MODELS if name in models]
+    needed = [name for name in BTYD_MODELS if name in wanted or (name == BGNBD and STACK in models)]
+    now = _fit_btyd(sets.for_test, needed or BTYD_MODELS[:1])
+    if now and wanted:
+        earlier = _fit_btyd(sets.for_selection, wanted)
+        before = _fit_btyd(sets.for_backtest, wanted) if sets.for_backtest else {}
+        value = partial(btyd_value, horizon_days=sets.horizon_days)
+        for name in earlier:
+            entries[name] = _entry(value, (now[name], earlier[name], before.get(name)), sets)
+    return now
+
+
+def _fit_btyd(window: Window, names: Sequence[str]) -> dict[str, Btyd]:
+    try:
+        models = fit_btyd(window.known, names)
+    except ValueError as error:
+        logger.warning("left out: %s, since %s", ", ".join(names), error)
+        return {}
+    for name, model in models.items():
+        for report in (model.purchases.report, model.values.report):
+            if not report.converged:
+                logger.warning("%s: %s", name, report.message)
+    return models
+
+
+def _ziln_entry(sets: ExampleSets, seed: int) -> tuple[Entry, "DenseZiln"]:
+    from lifecycle.value.dense_ziln import dense_ziln_value, fit_dense_ziln  # imports torch
+
+    scale = sets.scale
+    assert scale is not None
+    return _enter(lambda window: fit_dense_ziln(window.train, scale, seed=seed), dense_ziln_value, sets)
+
+
+def _enter(
+    fit: Callable[[Window], Model], value: Callable[[Model, pl.DataFrame], np.ndarray], sets: ExampleSets
+) -> tuple[Entry, Model]:
+    """A model's entry, and the model as it is served."""
+    now, earlier = fit(sets.for_test), fit(sets.for_selection)
+    before = fit(sets.for_backtest) if sets.for_backtest else None
+    return _entry(value, (now, earlier, before), sets), now
+
+
+def _entry(
+    value: Callable[[Model, pl.DataFrame], np.ndarray], models: tuple[Model, Model, Model | None], sets: ExampleSets
+) -> Entry:
+    """What a model, as it was fitted for the test, the selection and the backtest customers, predicts of them."""
+    now, earlier, before = models
+    value(now, sets.test.head(1))  # what happens once only, such as starting threads, is not speed
+    started_at = time.perf_counter()
+    test = value(now, sets.test)
+    speed = sets.test.height / max(time.perf_counter() - started_at, 1e-9)
+    backtest = None
+    if sets.for_backtest is not None and before is not None:
+        backtest = value(before, sets.for_backtest.rows)
+    return Entry(value(earlier, sets.selection), test, speed, backtest)
