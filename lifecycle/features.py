@@ -10,19 +10,10 @@ WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
 BUCKET_DAYS = 28  # spend of each of the last NUM_BUCKETS four-week periods
 NUM_BUCKETS = 6
 NUM_LAST_ORDERS = 5
-HALF_LIVES_DAYS = (14, 56, 182)  # sums in which an order counts half after so long
-YEAR_DAYS = 364  # of whole weeks
 CONTACT_KINDS = tuple(kind for kind in KINDS if kind not in REVENUE_KINDS)
 CONTACT_WINDOW_DAYS = 91
 MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search")
-COUNTS = (
-    "orders_",
-    "spend_",
-    "faded_",
-    "num_",
-    "total_",
-    *(f"{kind}_" for kind in CONTACT_KINDS),
-)  # 0 where nothing happened
+COUNTS = ("orders_", "spend_", "num_", "total_", *(f"{kind}_" for kind in CONTACT_KINDS))  # 0 where nothing happened
 BTYD_SUMMARY = ("btyd_frequency", "btyd_recency", "btyd_age")  # repeat order days, days, days
 FEATURES = (
     *BTYD_SUMMARY, "spend_last_horizon", "orders_last_horizon",
@@ -34,9 +25,6 @@ FEATURES = (
     *(f"spend_{days}d" for days in WINDOWS_DAYS),
     *(f"spend_bucket_{number}" for number in range(NUM_BUCKETS)),
     *(f"last_order_{number}_value" for number in range(NUM_LAST_ORDERS)),
-    *(f"faded_orders_{days}d" for days in HALF_LIVES_DAYS),
-    *(f"faded_spend_{days}d" for days in HALF_LIVES_DAYS),
-    "spend_last_year", "discount_share", "discount_share_91d", "weekend_share", "mean_hour",
     *(f"{kind}_{CONTACT_WINDOW_DAYS}d" for kind in CONTACT_KINDS),
 )  # fmt: skip
 
@@ -67,9 +55,7 @@ def value_features(events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: in
 
 
 def _order_features(horizon_days: int) -> list[pl.Expr]:
-    age, amount, discount = pl.col("age_days"), pl.col("amount"), pl.col("discount").fill_null(0)
-    season = (age > YEAR_DAYS - horizon_days) & (age <= YEAR_DAYS)  # a year before the horizon
-    recent = age <= CONTACT_WINDOW_DAYS
+    age, amount = pl.col("age_days"), pl.col("amount")
     newest_first = amount.reverse()
     return [
         age.min().alias("recency_days"),
@@ -90,20 +76,8 @@ def _order_features(horizon_days: int) -> list[pl.Expr]:
             amount.filter((age > BUCKET_DAYS * k) & (age <= BUCKET_DAYS * (k + 1))).sum().alias(f"spend_bucket_{k}")
             for k in range(NUM_BUCKETS)
         ),
-        *((0.5 ** (age / days)).sum().alias(f"faded_orders_{days}d") for days in HALF_LIVES_DAYS),
-        *((amount * 0.5 ** (age / days)).sum().alias(f"faded_spend_{days}d") for days in HALF_LIVES_DAYS),
-        amount.filter(season).sum().alias("spend_last_year"),
-        _share(discount, amount + discount).alias("discount_share"),
-        _share(discount.filter(recent), (amount + discount).filter(recent)).alias("discount_share_91d"),
-        (pl.col("occurred_at").dt.weekday() > 5).mean().alias("weekend_share"),
-        pl.col("occurred_at").dt.hour().mean().alias("mean_hour"),
         *(newest_first.get(k, null_on_oob=True).alias(f"last_order_{k}_value") for k in range(NUM_LAST_ORDERS)),
     ]
-
-
-def _share(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """The sum of one column over that of another; null where that is 0."""
-    return part.sum() / pl.when(whole.sum() > 0).then(whole.sum())
 
 
 def _gap_features(known: pl.DataFrame) -> pl.DataFrame:
