@@ -51,6 +51,11 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> 
     for source in plots.values():
         drawing = ElementTree.fromstring(base64.b64decode(source.removeprefix("data:image/svg+xml;base64,")))
         assert len(list(drawing.iter())) > 50
+    text = (tiny_artifact.parent / "report.html").read_text()
+    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
+    chosen = {name: found["rmse"] for name, found in metrics["selection"]["backtest"].items()}
+    assert len(chosen) > 2 and all(f"{rmse:,.3f}" in text for rmse in chosen.values())
+    assert all((f"champion minus {name}" in text) == (name != metrics["champion"]) for name in metrics["models"])
 
 
 def test_report_without_spend_or_defined_metrics(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:

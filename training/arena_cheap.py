@@ -41,7 +41,7 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
     """The models asked for. BTYD is fitted in any case: it says how the champion's total is spread over periods."""
     entries: dict[str, Entry] = {}
     if "persistence" in models:
-        entries["persistence"], _ = _enter(lambda window: None, lambda _, rows: persistence(rows), sets)
+        entries["persistence"], _ = _enter(lambda _: persistence, lambda model, rows: model(rows), sets)
     btyd_models = _enter_btyd(entries, sets, models)
     if not sets.train["target"].sum() > 0:
         if left_out := [name for name in NEED_SPEND if name in models]:

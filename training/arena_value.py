@@ -62,8 +62,9 @@ def choose_champion(
     """The model of least RMSE among those of fair bias and fast enough, by windows before the test cutoff.
 
     Models that can be fitted to what was known one horizon earlier are compared by their predictions of all customers
-    from there: that shows what time does to them. Its winner, and the models that have seen what came after, are then
-    compared on the selection customers. Where the dates allow no backtest, all are compared there.
+    from there: that shows what time does to them. Models that have seen what came after are judged, but not chosen:
+    on the selection customers, at the same time as what they learned from, an encoder looked better than the stack
+    that was far behind it one horizon later. Where the dates allow no backtest, all are compared on those customers.
 
     A bias is fair unless its 95 % interval lies outside BIAS_RANGE: a few hundred customers do not tell 0.88 from 0.9.
     Ties go to the lower decile MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
@@ -73,21 +74,19 @@ def choose_champion(
         raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
     backtest: dict[str, dict[str, Any]] = {}
     if sets.for_backtest is not None:
-        predicted = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
-        backtest = _compared(predicted, target_of(sets.for_backtest.rows), num_resamples, seed)
-    tested, others = [name for name in fast if name in backtest], [name for name in fast if name not in backtest]
-    finalists = [_best(tested, backtest), *others] if tested else others
-    table = _compared(
-        {name: entry.selection for name, entry in entries.items()}, target_of(sets.selection), num_resamples, seed
-    )
+        before = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
+        backtest = _compared(before, target_of(sets.for_backtest.rows), num_resamples, seed)
+    predicted = {name: entry.selection for name, entry in entries.items()}
+    selection = _compared(predicted, target_of(sets.selection), num_resamples, seed)
+    tested = [name for name in fast if name in backtest]
+    table, names = (backtest, tested) if tested else (selection, fast)
+    window = "in the backtest, one horizon before the test cutoff" if tested else "on the selection customers"
     low, high = BIAS_RANGE
-    return _best(finalists, table), {
-        "rule": f"least RMSE among models whose bias may lie in {low}-{high} (95 % interval)"
-        + (", in the backtest and then, with those that have none, on the selection customers" if backtest else ""),
-        "num_customers": sets.selection.height,
-        "finalists": finalists,
-        "any_fair": any(_is_fair(table[name]["bias_interval"]) for name in finalists),
-        "models": table,
+    return _best(names, table), {
+        "rule": f"least RMSE {window} among models whose bias there may lie in {low}-{high} (95 % interval)",
+        "num_customers": sets.for_backtest.rows.height if tested and sets.for_backtest else sets.selection.height,
+        "any_fair": any(_is_fair(table[name]["bias_interval"]) for name in names),
+        "models": selection,
         "backtest": backtest or None,
     }
 

@@ -24,6 +24,7 @@ def write_report(
         best = predictions.filter(pl.col("model") == champion)
         sections += [
             ("Value: all models on the test customers", _value_grid(_mapping(metrics["models"]))),
+            ("What the champion was chosen by", _choice(_mapping(metrics["selection"]))),
             ("Is the champion really better? Paired 90 % intervals", _differences(metrics)),
             ("Gain curve: share of spend held by the customers predicted highest", _gain_curve(predictions)),
             ("Calibration by decile", _calibration(best, champion)),
@@ -63,6 +64,16 @@ def _value_grid(models: Mapping[str, object]) -> str:
         cells = [_with_interval(values.get(metric), ci.get(metric)) for metric in VALUE_METRICS]
         rows.append([name, *cells])
     return grid(["model", *VALUE_METRICS], rows)
+
+
+def _choice(selection: Mapping[str, object]) -> str:
+    """RMSE and bias of every model before the test cutoff, where they were compared."""
+    backtest, models = _mapping(selection["backtest"] or {}), _mapping(selection["models"])
+    rows: list[Sequence[object]] = []
+    for name, found in models.items():
+        before, now = _mapping(backtest.get(name, {})), _mapping(found)
+        rows.append([name, before.get("rmse"), before.get("bias"), now["rmse"], now["bias"]])
+    return grid(["model", "backtest RMSE", "backtest bias", "selection RMSE", "selection bias"], rows)
 
 
 def _differences(metrics: Mapping[str, object]) -> str:
