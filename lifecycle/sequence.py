@@ -37,6 +37,7 @@ class SequenceSettings(Config):
     num_heads: int = Field(4, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)  # of the inputs
     max_events: int = Field(256, ge=1)  # of a customer, the latest
+    history_days: int | None = Field(None, ge=1)  # before the cutoff that are read, at least one event; None: all
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "SequenceSettings":
@@ -85,7 +86,7 @@ def histories(events: pl.DataFrame, vocabulary: Vocabulary) -> Histories:
 class Window:
     """What is read of one customer: events `start` to `end` of some histories, then a query at `cutoff`."""
 
-    first: int  # the customer's first event
+    first: int  # the first event that is remembered
     start: int
     end: int
     cutoff: int  # microseconds since 1970
@@ -96,11 +97,14 @@ class Window:
         return self.end - self.start + 1
 
 
-def window_of(known: Histories, customer: int, cutoff: int, max_events: int) -> Window:
-    """The latest `max_events` events of a customer before a cutoff."""
+def window_of(known: Histories, customer: int, cutoff: int, settings: SequenceSettings) -> Window:
+    """The latest events of a customer before a cutoff, as many as are read."""
     first, last = int(known.starts[customer]), int(known.starts[customer + 1])
     end = first + int(np.searchsorted(known.at[first:last], cutoff, side="left"))
-    return Window(first, max(first, end - max_events), end, cutoff)
+    if settings.history_days is not None:
+        oldest = cutoff - settings.history_days * MICROSECONDS_PER_DAY
+        first = min(first + int(np.searchsorted(known.at[first:end], oldest, side="left")), max(first, end - 1))
+    return Window(first, max(first, end - settings.max_events), end, cutoff)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class SequencePredictor:
         known = histories(own.sort("customer_id", "occurred_at", maintain_order=True), self.vocabulary)
         places = {name: number for number, name in enumerate(known.customer_ids)}
         windows = [
-            window_of(known, places[name], cutoff, self.settings.max_events)
+            window_of(known, places[name], cutoff, self.settings)
             for name, cutoff in keys.select("customer_id", pl.col("cutoff").cast(pl.Int64)).iter_rows()
         ]
         order = np.argsort([window.length for window in windows], kind="stable")

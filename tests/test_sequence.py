@@ -40,11 +40,13 @@ def events(*rows: tuple[str, float, str, str | None, float | None]) -> pl.DataFr
     ).sort("customer_id", "occurred_at", maintain_order=True)  # fmt: skip
 
 
-def batch_of(rows: pl.DataFrame, *keys: tuple[int, float], max_events: int = 10) -> SequenceBatch:
+def batch_of(
+    rows: pl.DataFrame, *keys: tuple[int, float], max_events: int = 10, history_days: int | None = None
+) -> SequenceBatch:
     """Positions of (customer number, day of the cutoff)."""
-    known = histories(rows, VOCABULARY)
+    known, settings = histories(rows, VOCABULARY), SequenceSettings(max_events=max_events, history_days=history_days)
     windows = [
-        window_of(known, number, int((DAY + timedelta(days=day)).timestamp() * 1e6), max_events) for number, day in keys
+        window_of(known, number, int((DAY + timedelta(days=day)).timestamp() * 1e6), settings) for number, day in keys
     ]
     return sequence_batch(known, windows, horizon_days=60)
 
@@ -100,6 +102,19 @@ def test_only_the_latest_events_are_read_but_sums_and_tenure_know_of_all() -> No
     short, long = batch_of(rows, (0, 40.0), max_events=4), batch_of(rows, (0, 40.0), max_events=100)
     assert short.lengths.tolist() == [5] and long.lengths.tolist() == [31]
     np.testing.assert_array_equal(short.features[0], long.features[0, -5:])
+
+
+def test_events_older_than_history_days_are_as_if_they_had_not_been_but_for_the_latest() -> None:
+    old, recent = ("1", 0.0, "purchase", "a", 500.0), [("1", 60.0 + day, "purchase", "b", 3.0) for day in range(3)]
+    read = batch_of(events(old, *recent), (0, 70.0), history_days=30)
+    assert_equal(read, batch_of(events(*recent), (0, 70.0)))
+    assert read.lengths.tolist() == [4] and batch_of(events(old, *recent), (0, 70.0)).lengths.tolist() == [5]
+    at_the_edge = batch_of(events(*recent), (0, 92.0), history_days=30)
+    assert_equal(at_the_edge, batch_of(events(recent[2]), (0, 92.0)))
+    lapsed = batch_of(events(old, *recent), (0, 300.0), history_days=30)
+    assert_equal(lapsed, batch_of(events(recent[2]), (0, 300.0)))
+    unborn = batch_of(events(*recent), (0, 10.0), history_days=30)
+    assert unborn.lengths.tolist() == [1]
 
 
 def test_padding_changes_no_row() -> None:

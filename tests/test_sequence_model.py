@@ -66,7 +66,7 @@ def known(shop_events: pl.DataFrame, vocabulary: pl.DataFrame) -> Known:
     names = Vocabulary(vocabulary)
     found = histories(shop_events, names)
     cutoff = int(CUTOFF.timestamp() * 1e6)
-    windows = [window_of(found, number, cutoff, SETTINGS.max_events) for number in range(len(found.customer_ids))]
+    windows = [window_of(found, number, cutoff, SETTINGS) for number in range(len(found.customer_ids))]
     torch.manual_seed(0)
     model = SequenceModel(SETTINGS, names.num_items, names.num_categories)
     torch.nn.init.normal_(model.head.linear.weight)

@@ -116,13 +116,13 @@ class SequenceTask:
         customer = int(self.customers[row])
         first = int(self.first_cutoffs[customer])
         day = first + int(draw * (self.last_cutoff - first + 1))
-        return window_of(self.known, customer, day * MICROSECONDS_PER_DAY, self.config.sequence.max_events)
+        return window_of(self.known, customer, day * MICROSECONDS_PER_DAY, self.config.sequence)
 
     def _windows_of(self, rows: pl.DataFrame) -> list[Window]:
         places = {name: number for number, name in enumerate(self.known.customer_ids)}
         cutoffs = rows["cutoff"].cast(pl.Int64)
         return [
-            window_of(self.known, places[name], cutoff, self.config.sequence.max_events)
+            window_of(self.known, places[name], cutoff, self.config.sequence)
             for name, cutoff in zip(rows["customer_id"], cutoffs, strict=True)
         ]
 
