@@ -61,8 +61,8 @@ def choose_champion(
 ) -> tuple[str, dict[str, object]]:
     """The model of least RMSE among those of fair bias and fast enough, by windows before the test cutoff.
 
-    Models that can be fitted to what was known one horizon earlier are compared by their predictions of all customers
-    from there: that shows what time does to them. Models that have seen what came after are judged, but not chosen:
+    Models that can be fitted to what was known at the latest training cutoff are compared by their predictions of all
+    customers there: that shows what time does to them. Models that have seen what came after are judged, but not chosen:
     on the selection customers, at the same time as what they learned from, an encoder looked better than the stack
     that was far behind it one horizon later. Where the dates allow no backtest, all are compared on those customers.
 
