@@ -62,9 +62,9 @@ def choose_champion(
     """The model of least RMSE among those of fair bias and fast enough, by windows before the test cutoff.
 
     Models that can be fitted to what was known at the latest training cutoff are compared by their predictions of all
-    customers there: that shows what time does to them. Models that have seen what came after are judged, but not chosen:
-    on the selection customers, at the same time as what they learned from, an encoder looked better than the stack
-    that was far behind it one horizon later. Where the dates allow no backtest, all are compared on those customers.
+    customers there: that shows what time does to them. Models that have seen what came after are judged, not chosen: on
+    the selection customers, at the same time as what it learned from, an encoder looked better than the stack that was
+    far ahead of it one horizon later. Where the dates allow no backtest, all are compared on those customers.
 
     A bias is fair unless its 95 % interval lies outside BIAS_RANGE: a few hundred customers do not tell 0.88 from 0.9.
     Ties go to the lower decile MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
