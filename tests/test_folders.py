@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.folders import file_sha256, is_complete, new_folder, read_manifest, verify, write_json
+from lifecycle.folders import FORMAT_VERSIONS, file_sha256, is_complete, new_folder, read_manifest, verify, write_json
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_unknown_file_is_refused_by_name(folder: Path) -> None:
         ('"text"', "holds 'text', not 'artifact'"),
         ('{"kind": "member"}', "holds 'member', not 'artifact'"),
         ('{"kind": "artifact", "format_version": 99}', "format version 99"),
-        ('{"kind": "artifact", "format_version": 3}', "lists no files"),
+        (f'{{"kind": "artifact", "format_version": {FORMAT_VERSIONS["artifact"]}}}', "lists no files"),
     ],
 )
 def test_unusable_manifest_is_refused(folder: Path, text: str, message: str) -> None:
