@@ -96,8 +96,15 @@ def paired_difference(
         raise ValueError(f"metric is {metric!r}; a paired difference knows {', '.join(PAIRED_METRICS)}")
     ours, others = value_metrics(actual, a)[metric], value_metrics(actual, b)[metric]
     draws = [bootstrap_draws(actual, model, num_resamples=num_resamples, seed=seed)[metric] for model in (a, b)]
-    interval = percentile_interval(draws[0] - draws[1], level)
-    return None if ours is None or others is None or interval is None else (ours - others, *interval)
+    return difference_of_draws(ours, others, draws[0], draws[1], level)
+
+
+def difference_of_draws(
+    a: float | None, b: float | None, draws_a: np.ndarray, draws_b: np.ndarray, level: float
+) -> tuple[float, float, float] | None:
+    """A metric of one model minus that of another, with the interval of their paired draws; None where undefined."""
+    interval = percentile_interval(draws_a - draws_b, level)
+    return None if a is None or b is None or interval is None else (a - b, *interval)
 
 
 def hit_rate(ranked: Sequence[str], truth: Collection[str], k: int) -> float:

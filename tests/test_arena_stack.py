@@ -90,6 +90,16 @@ def test_budget_keeps_the_slow_encoder_out_and_says_what_that_costs() -> None:
     np.testing.assert_allclose(nobody[STACK].test, entries[STACK].test)
 
 
+def test_blend_over_budget_is_too_slow_to_be_chosen_even_where_its_slow_encoder_has_no_share() -> None:
+    entries, sets = arena()
+    text = entries["text_llama"]
+    shuffled = np.random.default_rng(1).permutation(text.selection)
+    useless = entries | {"text_llama": Entry(shuffled, text.test, text.customers_per_second)}
+    joined, stack = join_members(useless, STACK_ALONE, sets, 50.0)
+    assert set(stack.members) == {"sequence_llama"}
+    assert joined[STACK_OVER_BUDGET].customers_per_second < 50
+
+
 def test_without_encoders_the_stack_stays_as_it_is() -> None:
     entries, sets = arena()
     alone = {STACK: entries[STACK]}

@@ -73,7 +73,7 @@ def backtested() -> ExampleSets:
 def test_where_there_is_a_backtest_it_chooses_and_models_without_one_are_left_to_be_judged() -> None:
     once = backtested()
     sets = ExampleSets(once.train, sets_of(ACTUAL, ACTUAL).selection, once.test, horizon_days=60)
-    assert sets.for_backtest is not None and sets.for_backtest.rows.height == 2 * len(ACTUAL)
+    assert sets.for_backtest is not None and sets.for_backtest.known.height == 2 * len(ACTUAL)
     actual = np.concatenate([ACTUAL, ACTUAL])
     young = Entry(ACTUAL, ACTUAL, 1.0, backtest=actual * 1.05)  # right on selection, less so as time passes
     old, llama = Entry(ACTUAL + 1, ACTUAL, 1.0, backtest=actual), Entry(ACTUAL, ACTUAL, 1.0)
@@ -86,7 +86,7 @@ def test_where_there_is_a_backtest_it_chooses_and_models_without_one_are_left_to
 def test_backtest_knows_nothing_of_what_came_after(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples, 60)
     assert sets.for_backtest is not None
-    latest = sets.for_backtest.rows["cutoff"][0]
+    latest = sets.for_backtest.known["cutoff"][0]
     ends = pl.col("cutoff") + timedelta(days=60)
     shuffled = [
         rows.with_columns(pl.when(ends > latest).then(pl.col("target").shuffle(seed=1)).otherwise(pl.col("target")))

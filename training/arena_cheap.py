@@ -119,5 +119,5 @@ def _entry(
     speed = sets.test.height / max(time.perf_counter() - started_at, 1e-9)
     backtest = None
     if sets.for_backtest is not None and before is not None:
-        backtest = value(before, sets.for_backtest.rows)
+        backtest = value(before, sets.for_backtest.known)
     return Entry(value(earlier, sets.selection), test, speed, backtest)

@@ -15,11 +15,10 @@ from training.prepare import read_dataset
 
 @dataclass(frozen=True)
 class Window:
-    """Rows of earlier cutoffs to learn from, all customers at the cutoff as they were known then, rows to predict."""
+    """Rows of earlier cutoffs to learn from, and all customers at a cutoff as they were known then."""
 
     train: pl.DataFrame
     known: pl.DataFrame
-    rows: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,12 @@ class ExampleSets:
     @cached_property
     def for_test(self) -> Window:
         """The test customers, by all that was known before the test cutoff."""
-        return Window(self.train_and_selection, self.test, self.test)
+        return Window(self.train_and_selection, self.test)
 
     @cached_property
     def for_selection(self) -> Window:
-        """The selection customers, by everybody else at the same time."""
-        latest = self.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
-        return Window(self.train, latest, self.selection)
+        """Everybody but the selection customers, at the same time."""
+        return Window(self.train, self.train.filter(pl.col("cutoff") == pl.col("cutoff").max()))
 
     @cached_property
     def for_backtest(self) -> Window | None:
@@ -56,8 +54,7 @@ class ExampleSets:
         train = rows.filter(pl.col("cutoff") + timedelta(days=self.horizon_days) <= latest)
         if not train["target"].sum() > 0:
             return None
-        known = rows.filter(pl.col("cutoff") == latest)
-        return Window(train, known, known)
+        return Window(train, rows.filter(pl.col("cutoff") == latest))
 
 
 @dataclass

@@ -30,7 +30,8 @@ def join_members(
     joined, shares = _blended(alone, fast, sets)
     result = entries | {STACK: joined, STACK_WITHOUT_LLAMA: alone}
     if len(fast) < len(members):
-        result[STACK_OVER_BUDGET] = _blended(alone, members, sets)[0]
+        over, speed = _blended(alone, members, sets)[0], _speed(alone, list(members.values()))
+        result[STACK_OVER_BUDGET] = replace(over, customers_per_second=speed)  # all count, so that it is never chosen
     logger.info("shares of the stack: %s", ", ".join(f"{name} {member.share:.2f}" for name, member in shares.items()))
     return result, replace(stack, members={name: member for name, member in shares.items() if member.share})
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lifecycle.metrics import bootstrap, bootstrap_draws, percentile_interval, value_metrics
+from lifecycle.metrics import bootstrap, bootstrap_draws, difference_of_draws, percentile_interval, value_metrics
 from lifecycle.value.intervals import bounds, fit_intervals
 from training.arena_entries import Entry, ExampleSets, target_of
 
@@ -42,12 +42,10 @@ def differences(entries: dict[str, Entry], name: str, other: str) -> dict[str, l
     ours, theirs = entries[name], entries[other]
     result: dict[str, list[float] | None] = {}
     for metric in COMPARED:
-        a, b = ours.metrics[metric], theirs.metrics[metric]
-        interval = percentile_interval(ours.draws[metric] - theirs.draws[metric], PAIRED_LEVEL)
-        if isinstance(a, float) and isinstance(b, float) and interval is not None:
-            result[metric] = [a - b, *interval]
-        else:
-            result[metric] = None
+        estimates: list[Any] = [entry.metrics[metric] for entry in (ours, theirs)]
+        a, b = ours.draws[metric], theirs.draws[metric]
+        found = difference_of_draws(estimates[0], estimates[1], a, b, PAIRED_LEVEL)
+        result[metric] = None if found is None else list(found)
     return result
 
 
@@ -75,7 +73,7 @@ def choose_champion(
     backtest: dict[str, dict[str, Any]] = {}
     if sets.for_backtest is not None:
         before = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
-        backtest = _compared(before, target_of(sets.for_backtest.rows), num_resamples, seed)
+        backtest = _compared(before, target_of(sets.for_backtest.known), num_resamples, seed)
     predicted = {name: entry.selection for name, entry in entries.items()}
     selection = _compared(predicted, target_of(sets.selection), num_resamples, seed)
     tested = [name for name in fast if name in backtest]
@@ -84,7 +82,7 @@ def choose_champion(
     low, high = BIAS_RANGE
     return _best(names, table), {
         "rule": f"least RMSE {window} among models whose bias there may lie in {low}-{high} (95 % interval)",
-        "num_customers": sets.for_backtest.rows.height if tested and sets.for_backtest else sets.selection.height,
+        "num_customers": sets.for_backtest.known.height if tested and sets.for_backtest else sets.selection.height,
         "any_fair": any(_is_fair(table[name]["bias_interval"]) for name in names),
         "models": selection,
         "backtest": backtest or None,
