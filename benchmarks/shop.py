@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from training.ingest import IngestConfig, ingest
-from training.prepare import PrepareConfig, prepare
+from training.prepare import prepare
+from training.prepare_recipe import PrepareConfig
 from training.sources import source_files
 
 CONFIGS = Path("training/configs")

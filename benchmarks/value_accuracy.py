@@ -18,6 +18,7 @@ from lifecycle.jobs import start_logging
 from lifecycle.member import SEQUENCE_LLAMA
 from training.arena_recipe import VALUE_MODELS
 from training.evaluate import EvaluateConfig, evaluate
+from training.prepare import BACKTEST
 
 SHOPS = {"journey": 16, "cdnow": 2}  # epochs of the sequence encoder: CDNOW has ten times the customers
 SHOWN = (
@@ -44,10 +45,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
         folder = Path(name)
         places, data = prepare_shop(shop, folder)
-        changes = [f"{key}={value}" for key, value in places.items()] + [f"seed={SEED}", "tracking=null"]
-        train("journey_sequence.yaml", folder / "sequence", [*changes, f"epochs={SHOPS[shop]}"])
-        members = {SEQUENCE_LLAMA: folder / "sequence" / "member"}
-        arena = places | {"members": members, "output": folder / "arena"}
+        arena: dict[str, object] = {**places, "output": folder / "arena"}
+        for key, examples in (
+            ("members", places["examples"]),
+            ("backtest_members", places["examples"] / BACKTEST),
+        ):
+            changes = [f"data={places['data']}", f"examples={examples}", f"epochs={SHOPS[shop]}"]
+            train("journey_sequence.yaml", folder / key, [*changes, f"seed={SEED}", "tracking=null"])
+            arena[key] = {SEQUENCE_LLAMA: folder / key / "member"}
         evaluate(EvaluateConfig.model_validate(arena | {"models": list(VALUE_MODELS), "seed": SEED}))
         metrics = json.loads((folder / "arena" / "metrics.json").read_text())
         predictions = pl.read_parquet(folder / "arena" / "predictions.parquet")

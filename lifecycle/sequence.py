@@ -37,7 +37,7 @@ class SequenceSettings(Config):
     num_heads: int = Field(4, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)  # of the inputs
     max_events: int = Field(256, ge=1)  # of a customer, the latest
-    history_days: int | None = Field(None, ge=1)  # before the cutoff that are read, at least one event; None: all
+    history_days: int | None = Field(None, ge=1)  # before the cutoff that are read; None: half of those there are
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "SequenceSettings":
@@ -98,7 +98,7 @@ class Window:
 
 
 def window_of(known: Histories, customer: int, cutoff: int, settings: SequenceSettings) -> Window:
-    """The latest events of a customer before a cutoff, as many as are read."""
+    """The latest events of a customer before a cutoff, as many as are read: at least one, where there is one."""
     first, last = int(known.starts[customer]), int(known.starts[customer + 1])
     end = first + int(np.searchsorted(known.at[first:last], cutoff, side="left"))
     if settings.history_days is not None:

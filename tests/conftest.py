@@ -16,7 +16,8 @@ from lifecycle.value import BTYD_MODELS
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.likelihood import FitReport
 from training.ingest import IngestConfig, ingest
-from training.prepare import PrepareConfig, prepare
+from training.prepare import prepare
+from training.prepare_recipe import PrepareConfig
 
 NUM_CUSTOMERS = 300
 NUM_ITEMS = 40

@@ -1,5 +1,7 @@
 """LLaMA encoders in the stack: their share, their speed, and no customer that judges what it has shaped."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,7 +9,7 @@ from lightgbm import Booster
 
 from lifecycle.value.blend import fit_shares
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, Stack
-from training.arena_entries import Entry, ExampleSets
+from training.arena_entries import Entry, ExampleSets, target_of
 from training.arena_stack import STACK_OVER_BUDGET, join_members
 
 NUM_CUSTOMERS = 1000
@@ -68,6 +70,27 @@ def test_selection_customer_is_blended_with_shares_learned_from_others() -> None
     text = text * alone.sum() / text.sum()
     share = fit_shares(alone[fold != 2], {"text": text[fold != 2]}, actual[fold != 2])["text"]
     np.testing.assert_allclose(joined[STACK].selection[fold == 2], ((1 - share) * alone + share * text)[fold == 2])
+
+
+def test_where_all_encoders_were_in_the_backtest_it_sets_the_shares() -> None:
+    entries, sets = arena()
+    aged = np.random.default_rng(1).permutation(entries["text_llama"].selection)  # of no use one horizon later
+    stack = replace(entries[STACK], backtest=entries[STACK].selection)
+    both = {
+        STACK: stack,
+        "text_llama": replace(entries["text_llama"], backtest=aged),
+        "sequence_llama": replace(entries["sequence_llama"], backtest=entries["sequence_llama"].selection),
+    }
+    tested = replace(sets, backtest=replace(sets, test=sets.selection))
+    joined, found = join_members(both, STACK_ALONE, tested, None)
+    assert set(found.members) == {"sequence_llama"}
+    blended = joined[STACK].backtest
+    assert blended is not None and stack.backtest is not None
+    actual = target_of(sets.selection)
+    assert np.mean((blended - actual) ** 2) < np.mean((stack.backtest - actual) ** 2)
+    one_missing = both | {"sequence_llama": entries["sequence_llama"]}
+    joined, found = join_members(one_missing, STACK_ALONE, tested, None)
+    assert set(found.members) == {"text_llama", "sequence_llama"} and joined[STACK].backtest is None
 
 
 def test_outcomes_of_the_test_window_change_nothing() -> None:

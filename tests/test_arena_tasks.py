@@ -20,7 +20,8 @@ from training.arena_tasks import (
     selection_task,
 )
 from training.evaluate import evaluate
-from training.prepare import PrepareConfig, prepare
+from training.prepare import prepare
+from training.prepare_recipe import PrepareConfig
 
 CUTOFF = datetime(2024, 6, 1, tzinfo=UTC)
 

@@ -1,6 +1,7 @@
 """The value arena: who becomes champion, what is fitted on what, and shops where models cannot be fitted."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -62,37 +63,24 @@ def test_ties_in_rmse_go_to_the_lower_decile_mape() -> None:
     assert champion_of(low=entry(low), high=entry(high)) == "high"
 
 
-def backtested() -> ExampleSets:
-    """Customers at two cutoffs one horizon apart, who spent ACTUAL after each."""
-    once = sets_of(ACTUAL, ACTUAL)
-    before = once.train.with_columns(cutoff=pl.lit(CUTOFF - timedelta(days=60)))
-    nobody = once.selection.clear()
-    return ExampleSets(pl.concat([before, once.train]), nobody, once.test, horizon_days=60)
-
-
-def test_where_there_is_a_backtest_it_chooses_and_models_without_one_are_left_to_be_judged() -> None:
-    once = backtested()
-    sets = ExampleSets(once.train, sets_of(ACTUAL, ACTUAL).selection, once.test, horizon_days=60)
-    assert sets.for_backtest is not None and sets.for_backtest.known.height == 2 * len(ACTUAL)
-    actual = np.concatenate([ACTUAL, ACTUAL])
-    young = Entry(ACTUAL, ACTUAL, 1.0, backtest=actual * 1.05)  # right on selection, less so as time passes
-    old, llama = Entry(ACTUAL + 1, ACTUAL, 1.0, backtest=actual), Entry(ACTUAL, ACTUAL, 1.0)
+def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are_left_to_be_judged() -> None:
+    earlier = np.concatenate([ACTUAL, ACTUAL])
+    sets = replace(sets_of(ACTUAL, ACTUAL), backtest=sets_of(ACTUAL, earlier))
+    young = Entry(ACTUAL, ACTUAL, 1.0, backtest=earlier * 1.05)  # right on selection, less so as time passes
+    old, llama = Entry(ACTUAL + 1, ACTUAL, 1.0, backtest=earlier), Entry(ACTUAL, ACTUAL, 1.0)
     champion, chosen = choose_champion({"young": young, "old": old, "llama": llama}, sets, None, 50, 0)
-    assert champion == "old" and chosen["num_customers"] == 2 * len(ACTUAL)
+    assert champion == "old" and chosen["num_customers"] == len(earlier)
+    assert "in the backtest at 2024-01-01 over 60 days" in str(chosen["rule"])
     assert set(chosen["backtest"]) == {"young", "old"} and set(chosen["models"]) == {"young", "old", "llama"}  # type: ignore[call-overload]
     assert choose_champion({"llama": llama}, sets, None, 50, 0)[0] == "llama"
 
 
 def test_backtest_knows_nothing_of_what_came_after(tiny_shop: TinyShop) -> None:
-    sets = read_example_sets(tiny_shop.examples, 60)
-    assert sets.for_backtest is not None
-    latest = sets.for_backtest.known["cutoff"][0]
-    ends = pl.col("cutoff") + timedelta(days=60)
-    shuffled = [
-        rows.with_columns(pl.when(ends > latest).then(pl.col("target").shuffle(seed=1)).otherwise(pl.col("target")))
-        for rows in (sets.train, sets.selection)
-    ]
-    changed = ExampleSets(*shuffled, sets.test, 60, sets.scale)
+    sets = read_example_sets(tiny_shop.examples)
+    assert sets.backtest is not None
+    shuffled = [rows.with_columns(pl.col("target").shuffle(seed=1)) for rows in (sets.train, sets.selection, sets.test)]
+    judged = sets.backtest.test.with_columns(pl.col("target").shuffle(seed=1))
+    changed = ExampleSets(*shuffled, sets.horizon_days, sets.scale, replace(sets.backtest, test=judged))
     models = ("persistence", "bgnbd_gg", "lightgbm", "hurdle", "stack")
     once, again = (cheap_entries(each, models, seed=0)[0] for each in (sets, changed))
     for name in models:
@@ -121,7 +109,7 @@ def test_selection_without_any_spend_still_has_a_champion() -> None:
 
 
 def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: TinyShop) -> None:
-    sets = read_example_sets(tiny_shop.examples, 60)
+    sets = read_example_sets(tiny_shop.examples)
     assert not set(sets.train["customer_id"]) & set(sets.selection["customer_id"])
     entries, fitted = cheap_entries(sets, VALUE_MODELS, seed=0)
     assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyd_models) == BTYD_MODELS and fitted.trees is not None
@@ -131,14 +119,14 @@ def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: Tin
 
 
 def test_stack_brings_the_bgnbd_that_it_starts_from(tiny_shop: TinyShop) -> None:
-    sets = read_example_sets(tiny_shop.examples, 60)
+    sets = read_example_sets(tiny_shop.examples)
     entries, fitted = cheap_entries(sets, ("pareto_nbd_gg", "stack"), seed=0)
     assert list(entries) == ["pareto_nbd_gg", "stack"]
     assert fitted.stack is not None and fitted.btyd_models["bgnbd_gg"] == fitted.stack.btyd
 
 
 def test_outcomes_of_the_test_window_change_no_prediction(tiny_shop: TinyShop) -> None:
-    sets = read_example_sets(tiny_shop.examples, 60)
+    sets = read_example_sets(tiny_shop.examples)
     shuffled = sets.test.with_columns(pl.col("target").shuffle(seed=1), num_orders_ahead=pl.lit(0))
     changed = ExampleSets(sets.train, sets.selection, shuffled, 60, sets.scale)
     for name, one in cheap_entries(sets, VALUE_MODELS, seed=0)[0].items():
@@ -150,7 +138,7 @@ def test_outcomes_of_the_test_window_change_no_prediction(tiny_shop: TinyShop) -
 def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
     tiny_shop: TinyShop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sets = read_example_sets(tiny_shop.examples, 60)
+    sets = read_example_sets(tiny_shop.examples)
     changes = {"btyd_frequency": 0.0, "btyd_recency": 0.0, "num_order_days": 1.0, "total_spend": 0.0, "target": 0.0}
     poor = [
         rows.with_columns(pl.lit(value).alias(name) for name, value in changes.items())

@@ -15,7 +15,8 @@ from lifecycle.events import EVENT_SCHEMA, shard_numbers, shard_paths
 from lifecycle.folders import verify
 from lifecycle.value import BTYD_MODELS
 from training.ingest import IngestConfig, ingest
-from training.prepare import PrepareConfig, prepare
+from training.prepare import prepare
+from training.prepare_recipe import PrepareConfig
 
 CONFIGS = Path("training/configs")
 LOG = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a"}

@@ -8,14 +8,8 @@ import pytest
 
 from tests.conftest import TinyShop
 from training.arena_entries import read_example_sets
-from training.prepare import (
-    PrepareConfig,
-    cutoffs_for,
-    earlier_selection,
-    is_validation_customer,
-    prepare,
-    read_dataset,
-)
+from training.prepare import BACKTEST, is_validation_customer, prepare, read_dataset
+from training.prepare_recipe import PrepareConfig, backtest_recipe, cutoffs_for, earlier_selection
 
 
 def config(**changes: object) -> PrepareConfig:
@@ -23,10 +17,10 @@ def config(**changes: object) -> PrepareConfig:
     return PrepareConfig.model_validate(values | changes)
 
 
-def test_training_cutoffs_step_back_in_weeks_from_one_horizon_before_test_to_two() -> None:
+def test_training_cutoffs_step_back_in_weeks_from_one_horizon_before_test() -> None:
     test, train = cutoffs_for(config(num_train_cutoffs=4), date(2017, 1, 1), date(2018, 1, 1))
     assert test == date(2017, 10, 1)
-    assert train == [date(2017, 4, 2), date(2017, 5, 7), date(2017, 6, 4), date(2017, 7, 2)]
+    assert train == [date(2017, 4, 9), date(2017, 5, 7), date(2017, 6, 4), date(2017, 7, 2)]
     assert all(cutoff + timedelta(days=91) <= test for cutoff in train)
 
 
@@ -79,7 +73,37 @@ def test_earlier_selection_rows_are_of_validation_customers_and_disjoint_from_th
     assert not set(train["customer_id"]) & set(selection["customer_id"])
     assert selection["cutoff"].unique().to_list() == [val["cutoff"][0] - timedelta(days=30)]
     assert selection.columns == val.columns
-    assert read_example_sets(tmp_path / "short", 30).selection.height == selection.height + val.height
+    assert read_example_sets(tmp_path / "short").selection.height == selection.height + val.height
+
+
+def test_backtest_lies_one_horizon_earlier_or_half_of_one_where_the_dates_leave_no_more() -> None:
+    whole = backtest_recipe(config(), date(2017, 1, 1), date(2017, 10, 1), 3)
+    assert whole is not None and (whole.test_cutoff, whole.horizon_days) == (date(2017, 7, 2), 91)
+    assert (whole.num_train_cutoffs, whole.output.name, whole.backtest) == (3, BACKTEST, False)
+    half = backtest_recipe(config(), date(2017, 1, 2), date(2017, 10, 1), 3)
+    assert half is not None and (half.test_cutoff, half.horizon_days) == (date(2017, 8, 17), 45)
+    assert backtest_recipe(config(), date(2017, 5, 20), date(2017, 10, 1), 3) is None
+    assert backtest_recipe(config(backtest=False), date(2017, 1, 1), date(2017, 10, 1), 3) is None
+
+
+def test_backtest_is_what_the_same_recipe_makes_for_its_cutoff(tiny_shop: TinyShop, tmp_path: Path) -> None:
+    inner = tiny_shop.examples / BACKTEST
+    told, facts = read_dataset(tiny_shop.examples)["backtest"], read_dataset(inner)
+    assert told == {"test_cutoff": facts["test_cutoff"], "horizon_days": facts["horizon_days"]}
+    end = date.fromisoformat(str(facts["test_cutoff"])) + timedelta(days=int(str(facts["horizon_days"])))
+    assert end == date.fromisoformat(str(read_dataset(tiny_shop.examples)["test_cutoff"]))
+    prepare(PrepareConfig.load(inner / "prepare.yaml").model_copy(update={"output": tmp_path / "alone"}))
+    for part in ("train", "val", "test"):
+        alone, found = (pl.read_parquet(folder / f"{part}.parquet") for folder in (tmp_path / "alone", inner))
+        assert alone.equals(found)
+
+
+def test_without_history_for_a_backtest_dataset_json_says_so(tiny_shop: TinyShop, tmp_path: Path) -> None:
+    recipe = PrepareConfig.load(tiny_shop.examples / "prepare.yaml")
+    prepare(recipe.model_copy(update={"horizon_days": 160, "test_cutoff": None, "output": tmp_path / "long"}))
+    told = read_dataset(tmp_path / "long")["backtest"]
+    assert told["test_cutoff"] is None and "begin too late" in told["why"]  # type: ignore[index]
+    assert not (tmp_path / "long" / BACKTEST).exists() and read_example_sets(tmp_path / "long").backtest is None
 
 
 def test_targets_equal_a_sum_over_the_raw_lines(tiny_shop: TinyShop) -> None:

@@ -18,7 +18,8 @@ from tests.conftest import TinyShop
 from training.arena_prospects import judge_prospects
 from training.evaluate import EvaluateConfig, evaluate
 from training.ingest import IngestConfig, ingest
-from training.prepare import PrepareConfig, prepare, read_dataset
+from training.prepare import prepare, read_dataset
+from training.prepare_recipe import PrepareConfig
 from training.score import SCORES_KIND, ScoreConfig, score
 
 TEST_CUTOFF = datetime(2024, 10, 30, tzinfo=UTC)

@@ -19,7 +19,8 @@ from lifecycle.predict import load_member
 from lifecycle.sequence import MICROSECONDS_PER_DAY
 from tests.conftest import TinyShop
 from tests.test_run import kept_process_state
-from training.prepare import PrepareConfig, prepare, read_dataset
+from training.prepare import prepare, read_dataset
+from training.prepare_recipe import PrepareConfig
 from training.recipe import TrainConfig
 from training.run import train
 from training.sequence_task import SequenceTask

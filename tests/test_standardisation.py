@@ -11,7 +11,8 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 from lifecycle.features import FEATURES
 from lifecycle.standardisation import Standardisation, StandardisationRules, fit_standardisation
 from tests.conftest import TinyShop
-from training.prepare import PrepareConfig, prepare, read_dataset
+from training.prepare import prepare, read_dataset
+from training.prepare_recipe import PrepareConfig
 
 NAMES = ("skewed", "holes", "constant", "empty")
 

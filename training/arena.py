@@ -45,7 +45,7 @@ def run_arena(inputs: Inputs) -> None:
     if inputs.members:
         start_ray()
         require_resources(inputs.config.num_workers, 1.0, "cpu")
-    config, sets = inputs.config, read_example_sets(inputs.config.examples, inputs.horizon_days)
+    config, sets = inputs.config, read_example_sets(inputs.config.examples)
     entries, fitted = cheap_entries(sets, config.models, config.seed)
     verdict = None
     for name in inputs.members:
@@ -97,8 +97,12 @@ def _write_results(
 
 
 def _llama_entry(inputs: Inputs, name: str, sets: ExampleSets) -> Entry:
-    columns, config = [*KEYS, "prompt"], inputs.config
-    rows = pl.concat([sets.selection.select(columns), sets.test.select(columns)])
-    predicted, speed = member_spend(config.members[name], config.data, rows, config.num_workers)
+    config = inputs.config
+    rows = [part.select(*KEYS, "prompt") for part in (sets.selection, sets.test)]
+    predicted, speed = member_spend(config.members[name], config.data, pl.concat(rows), config.num_workers)
+    backtest, earlier = None, config.backtest_members.get(name)
+    if earlier is not None and sets.backtest is not None:
+        before = sets.backtest.test.select(*KEYS, "prompt")
+        backtest, _ = member_spend(earlier, config.data, before, config.num_workers)
     split = sets.selection.height
-    return Entry(predicted[:split], predicted[split:], speed)
+    return Entry(predicted[:split], predicted[split:], speed, backtest)

@@ -55,13 +55,13 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
     if ZILN in models:
         entries[ZILN], ziln = _ziln_entry(sets, seed)
     if STACK in models:
-        horizon = sets.horizon_days
-        entries[STACK], stack = _enter(
-            lambda window: apply_trees(fit_trees(window.train, horizon, seed=seed), window.known, horizon),
-            stack_value,
-            sets,
-        )
+        entries[STACK], stack = _enter(partial(_fit_stack, seed=seed), stack_value, sets)
     return entries, Fitted(btyd_models, trees, hurdle, ziln, stack)
+
+
+def _fit_stack(window: Window, seed: int) -> Stack:
+    trees = fit_trees(window.train, window.horizon_days, seed=seed)
+    return apply_trees(trees, window.known, window.horizon_days)
 
 
 def _enter_btyd(entries: dict[str, Entry], sets: ExampleSets, models: tuple[str, ...]) -> dict[str, Btyd]:
@@ -70,11 +70,15 @@ def _enter_btyd(entries: dict[str, Entry], sets: ExampleSets, models: tuple[str,
     needed = [name for name in BTYD_MODELS if name in wanted or (name == BGNBD and STACK in models)]
     now = _fit_btyd(sets.for_test, needed or BTYD_MODELS[:1])
     if now and wanted:
-        earlier = _fit_btyd(sets.for_selection, wanted)
-        before = _fit_btyd(sets.for_backtest, wanted) if sets.for_backtest else {}
-        value = partial(btyd_value, horizon_days=sets.horizon_days)
-        for name in earlier:
-            entries[name] = _entry(value, (now[name], earlier[name], before.get(name)), sets)
+        windows = [sets.for_test, sets.for_selection, *([sets.backtest.for_test] if sets.backtest else [])]
+        fitted = [now, *(_fit_btyd(window, wanted) for window in windows[1:])]
+        for name in fitted[1]:
+            predictors = [
+                partial(btyd_value, models[name], horizon_days=window.horizon_days)
+                for window, models in zip(windows, fitted, strict=True)
+                if name in models
+            ]
+            entries[name] = _entry(predictors, sets)
     return now
 
 
@@ -94,9 +98,11 @@ def _fit_btyd(window: Window, names: Sequence[str]) -> dict[str, Btyd]:
 def _ziln_entry(sets: ExampleSets, seed: int) -> tuple[Entry, "DenseZiln"]:
     from lifecycle.value.dense_ziln import dense_ziln_value, fit_dense_ziln  # imports torch
 
-    scale = sets.scale
-    assert scale is not None
-    return _enter(lambda window: fit_dense_ziln(window.train, scale, seed=seed), dense_ziln_value, sets)
+    def fit(window: Window) -> "DenseZiln":
+        assert window.scale is not None
+        return fit_dense_ziln(window.train, window.scale, seed=seed)
+
+    return _enter(fit, dense_ziln_value, sets)
 
 
 def _enter(
@@ -104,20 +110,16 @@ def _enter(
 ) -> tuple[Entry, Model]:
     """A model's entry, and the model as it is served."""
     now, earlier = fit(sets.for_test), fit(sets.for_selection)
-    before = fit(sets.for_backtest) if sets.for_backtest else None
-    return _entry(value, (now, earlier, before), sets), now
+    before = [partial(value, fit(sets.backtest.for_test))] if sets.backtest else []
+    return _entry([partial(value, now), partial(value, earlier), *before], sets), now
 
 
-def _entry(
-    value: Callable[[Model, pl.DataFrame], np.ndarray], models: tuple[Model, Model, Model | None], sets: ExampleSets
-) -> Entry:
-    """What a model, as it was fitted for the test, the selection and the backtest customers, predicts of them."""
-    now, earlier, before = models
-    value(now, sets.test.head(1))  # what happens once only, such as starting threads, is not speed
+def _entry(predictors: Sequence[Callable[[pl.DataFrame], np.ndarray]], sets: ExampleSets) -> Entry:
+    """What a model predicts, as it was fitted for the test, for the selection and, if it was, for the backtest."""
+    now, earlier, *before = predictors
+    now(sets.test.head(1))  # what happens once only, such as starting threads, is not speed
     started_at = time.perf_counter()
-    test = value(now, sets.test)
+    test = now(sets.test)
     speed = sets.test.height / max(time.perf_counter() - started_at, 1e-9)
-    backtest = None
-    if sets.for_backtest is not None and before is not None:
-        backtest = value(before, sets.for_backtest.known)
-    return Entry(value(earlier, sets.selection), test, speed, backtest)
+    backtest = before[0](sets.backtest.test) if before and sets.backtest else None
+    return Entry(earlier(sets.selection), test, speed, backtest)

@@ -1,7 +1,6 @@
 """What the value arena works on: windows of rows to fit and to predict, and what each model makes of them."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import polars as pl
 
 from lifecycle.standardisation import Standardisation
 from lifecycle.value.intervals import Intervals
-from training.prepare import read_dataset
+from training.prepare import BACKTEST, read_dataset
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,8 @@ class Window:
 
     train: pl.DataFrame
     known: pl.DataFrame
+    horizon_days: int
+    scale: Standardisation | None  # of FEATURES on the training rows, for the models that need one
 
 
 @dataclass(frozen=True)
@@ -29,32 +30,19 @@ class ExampleSets:
     selection: pl.DataFrame
     test: pl.DataFrame
     horizon_days: int
-    scale: Standardisation | None = None  # of FEATURES on the training rows, for the models that need one
-
-    @cached_property
-    def train_and_selection(self) -> pl.DataFrame:
-        """All rows whose outcome ends before the test cutoff."""
-        return pl.concat([self.train, self.selection])
+    scale: Standardisation | None = None
+    backtest: "ExampleSets | None" = None  # the same for an earlier test cutoff, whose outcomes are known at this one
 
     @cached_property
     def for_test(self) -> Window:
         """The test customers, by all that was known before the test cutoff."""
-        return Window(self.train_and_selection, self.test)
+        return Window(pl.concat([self.train, self.selection]), self.test, self.horizon_days, self.scale)
 
     @cached_property
     def for_selection(self) -> Window:
         """Everybody but the selection customers, at the same time."""
-        return Window(self.train, self.train.filter(pl.col("cutoff") == pl.col("cutoff").max()))
-
-    @cached_property
-    def for_backtest(self) -> Window | None:
-        """All customers at the latest training cutoff, by what was known before it; None where that is too little."""
-        rows = self.train_and_selection
-        latest = rows["cutoff"].max()
-        train = rows.filter(pl.col("cutoff") + timedelta(days=self.horizon_days) <= latest)
-        if not train["target"].sum() > 0:
-            return None
-        return Window(train, rows.filter(pl.col("cutoff") == latest))
+        latest = self.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
+        return Window(self.train, latest, self.horizon_days, self.scale)
 
 
 @dataclass
@@ -64,19 +52,23 @@ class Entry:
     selection: np.ndarray
     test: np.ndarray
     customers_per_second: float
-    backtest: np.ndarray | None = None  # None: the model has seen what came after, or there is no backtest
+    backtest: np.ndarray | None = None  # of the test customers of the backtest; None: it was not there
     intervals: Intervals | None = None
     metrics: dict[str, object] = field(default_factory=dict)
     draws: dict[str, np.ndarray] = field(default_factory=dict)  # of each metric on resampled test customers
 
 
-def read_example_sets(examples: Path, horizon_days: int) -> ExampleSets:
-    """Train rows, those of the one or two selection windows, and test rows."""
+def read_example_sets(examples: Path) -> ExampleSets:
+    """Train rows, those of the one or two selection windows, test rows, and those of a backtest that has any spend."""
     train, test = (pl.read_parquet(examples / f"{part}.parquet") for part in ("train", "test"))
     windows = [examples / f"{part}.parquet" for part in ("selection", "val")]
     selection = pl.concat([pl.read_parquet(path) for path in windows if path.exists()])
-    scale = Standardisation.read(read_dataset(examples)["standardisation"])
-    return ExampleSets(train, selection, test, horizon_days, scale)
+    dataset = read_dataset(examples)
+    horizon_days, scale = int(str(dataset["horizon_days"])), Standardisation.read(dataset["standardisation"])
+    earlier = read_example_sets(examples / BACKTEST) if (examples / BACKTEST).exists() else None
+    if earlier is not None and not earlier.train["target"].sum() > 0:
+        earlier = None
+    return ExampleSets(train, selection, test, horizon_days, scale, earlier)
 
 
 def target_of(rows: pl.DataFrame) -> np.ndarray:

@@ -12,8 +12,10 @@ from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.member import LLAMA, base_model_identity, decoder_of, read_member
 from lifecycle.prompts import PROMPT_VERSION
 from training.arena_recipe import EvaluateConfig
-from training.prepare import EXAMPLES_KIND, read_dataset
+from training.prepare import BACKTEST, EXAMPLES_KIND, read_dataset
 from training.splits import LEAVE_ONE_OUT
+
+PLACES = {"output", "data", "examples", "members", "backtest_members"}
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     data, examples = read_manifest(config.data, DATA_KIND), read_manifest(config.examples, EXAMPLES_KIND)
     dataset = read_dataset(config.examples)
     _check_dataset(config, dataset, data)
-    members = {name: _checked_member(name, folder, examples) for name, folder in config.members.items()}
+    members = {name: _checked_member("members", name, config) for name in config.members}
+    earlier = {name: _checked_member("backtest_members", name, config) for name in config.backtest_members}
     base_model = _base_model(config, members)
     # Neither the places of folders nor the number of workers changes what comes out.
-    recipe = config.model_dump(mode="json", exclude={"output", "data", "examples", "members", "num_workers"})
-    sources = [data["identity"], examples["identity"], {name: member["identity"] for name, member in members.items()}]
+    recipe = config.model_dump(mode="json", exclude=PLACES | {"num_workers"})
+    trained = [{name: member["identity"] for name, member in found.items()} for found in (members, earlier)]
+    sources = [data["identity"], examples["identity"], *trained]
     identity = fingerprint([recipe, *sources])
     return Inputs(config, data, examples, dataset, members, base_model, read_items(config.data), identity)
 
@@ -77,12 +81,14 @@ def _check_dataset(config: EvaluateConfig, dataset: dict[str, object], data: dic
         raise ValueError(f"examples {config.examples} hold features or prompts of another version; prepare again")
 
 
-def _checked_member(name: str, folder: Path, examples: dict[str, object]) -> dict[str, object]:
+def _checked_member(key: str, name: str, config: EvaluateConfig) -> dict[str, object]:
+    folder: Path = getattr(config, key)[name]
+    examples = config.examples if key == "members" else config.examples / BACKTEST
     manifest = read_member(folder)
     if manifest["name"] != name:
-        raise ValueError(f"members.{name}: {folder} holds a {manifest['name']}")
-    if manifest["dataset"] != examples["identity"]:
-        raise ValueError(f"members.{name}: {folder} was trained on other examples; train it on these")
+        raise ValueError(f"{key}.{name}: {folder} holds a {manifest['name']}")
+    if manifest["dataset"] != read_manifest(examples, EXAMPLES_KIND)["identity"]:
+        raise ValueError(f"{key}.{name}: {folder} was trained on other examples; train it on {examples}")
     return manifest
 
 

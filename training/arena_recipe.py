@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from lifecycle.config import Config
 from lifecycle.member import MEMBERS
@@ -23,6 +23,7 @@ class EvaluateConfig(Config):
     data: Path
     examples: Path
     members: dict[str, Path] = {}
+    backtest_members: dict[str, Path] = {}  # the same encoders, trained on <examples>/backtest
     models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
     clv: ClvSettings = ClvSettings()
     rerank_customers: int = Field(200, ge=1)  # the seeded sample for costly rankers
@@ -47,10 +48,17 @@ class EvaluateConfig(Config):
                 raise ValueError(f"there is no model {name!r}; models are {', '.join(known)}")
         return models
 
-    @field_validator("members")
+    @field_validator("members", "backtest_members")
     @classmethod
     def _members_exist(cls, members: dict[str, Path]) -> dict[str, Path]:
         for name in members:
             if name not in MEMBERS:
                 raise ValueError(f"there is no member {name!r}; members are {', '.join(MEMBERS)}")
         return members
+
+    @model_validator(mode="after")
+    def _backtest_members_are_members(self) -> "EvaluateConfig":
+        for name in self.backtest_members:
+            if name not in self.members:
+                raise ValueError(f"backtest_members has {name!r}, but members has not")
+        return self

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from lifecycle.member import MEMBERS
 from lifecycle.value.blend import blend, fit_shares
@@ -51,21 +52,41 @@ def _speed(alone: Entry, members: list[Entry]) -> float:
 def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tuple[Entry, dict[str, MemberShare]]:
     """The stack with these members, and their shares.
 
-    The shares of a selection customer are learned from those of other folds: what it spent does not judge a blend
-    that it has shaped.
+    Shares are learned in the backtest where all of them were there, which shows how members age, else from the
+    selection customers. Where a blend is judged by those that shaped its shares, each gets the shares that the other
+    folds give.
     """
-    actual, fold = target_of(sets.selection), sets.selection["fold"].to_numpy()
     scaled = {name: entry.selection * _scale(alone.selection, entry.selection) for name, entry in members.items()}
-    selection = alone.selection.copy()
-    for number in np.unique(fold):
-        own, others = fold == number, fold != number
-        shares = fit_shares(alone.selection[others], {name: s[others] for name, s in scaled.items()}, actual[others])
-        selection[own] = blend(alone.selection[own], {name: s[own] for name, s in scaled.items()}, shares)
-    shares = fit_shares(alone.selection, scaled, actual)
+    before, earlier = alone.backtest, {name: entry.backtest for name, entry in members.items()}
+    backtest = None
+    if sets.backtest is not None and before is not None and (known := _without_none(earlier)) is not None:
+        known = {name: values * _scale(before, values) for name, values in known.items()}
+        shares, backtest = _learned(before, known, sets.backtest.test)
+        selection = blend(alone.selection, scaled, shares)
+    else:
+        shares, selection = _learned(alone.selection, scaled, sets.selection)
     found = {name: MemberShare(_scale(alone.test, entry.test), shares[name]) for name, entry in members.items()}
     test = blend(alone.test, {name: found[name].scale * entry.test for name, entry in members.items()}, shares)
     used = [entry for name, entry in members.items() if shares[name]]
-    return Entry(selection, test, _speed(alone, used)), found
+    return Entry(selection, test, _speed(alone, used), backtest), found
+
+
+def _learned(
+    alone: np.ndarray, members: dict[str, np.ndarray], rows: pl.DataFrame
+) -> tuple[dict[str, float], np.ndarray]:
+    """The shares that the customers of `rows` give, and the blend of each by the shares that the other folds give."""
+    actual, fold = target_of(rows), rows["fold"].to_numpy()
+    blended = alone.copy()
+    for number in np.unique(fold):
+        own, others = fold == number, fold != number
+        shares = fit_shares(alone[others], {name: s[others] for name, s in members.items()}, actual[others])
+        blended[own] = blend(alone[own], {name: s[own] for name, s in members.items()}, shares)
+    return fit_shares(alone, members, actual), blended
+
+
+def _without_none(values: dict[str, np.ndarray | None]) -> dict[str, np.ndarray] | None:
+    known = {name: value for name, value in values.items() if value is not None}
+    return known if len(known) == len(values) else None
 
 
 def _scale(alone: np.ndarray, member: np.ndarray) -> float:

@@ -59,10 +59,10 @@ def choose_champion(
 ) -> tuple[str, dict[str, object]]:
     """The model of least RMSE among those of fair bias and fast enough, by windows before the test cutoff.
 
-    Models that can be fitted to what was known at the latest training cutoff are compared by their predictions of all
-    customers there: that shows what time does to them. Models that have seen what came after are judged, not chosen: on
-    the selection customers, at the same time as what it learned from, an encoder looked better than the stack that was
-    far ahead of it one horizon later. Where the dates allow no backtest, all are compared on those customers.
+    Models are compared in the backtest, by what they predict at an earlier test cutoff from what was known there: that
+    shows what time does to them. A model that was not there is judged, not chosen: on the selection customers, at the
+    same time as what it learned from, an encoder looked better than the stack that was far ahead of it one horizon
+    later. Where the dates allow no backtest, all are compared on those customers.
 
     A bias is fair unless its 95 % interval lies outside BIAS_RANGE: a few hundred customers do not tell 0.88 from 0.9.
     Ties go to the lower decile MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
@@ -71,18 +71,22 @@ def choose_champion(
     if not fast:
         raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
     backtest: dict[str, dict[str, Any]] = {}
-    if sets.for_backtest is not None:
+    if sets.backtest is not None:
         before = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
-        backtest = _compared(before, target_of(sets.for_backtest.known), num_resamples, seed)
+        backtest = _compared(before, target_of(sets.backtest.test), num_resamples, seed)
     predicted = {name: entry.selection for name, entry in entries.items()}
     selection = _compared(predicted, target_of(sets.selection), num_resamples, seed)
     tested = [name for name in fast if name in backtest]
     table, names = (backtest, tested) if tested else (selection, fast)
-    window = "in the backtest, one horizon before the test cutoff" if tested else "on the selection customers"
+    window = "on the selection customers"
+    num_customers = sets.selection.height
+    if tested and sets.backtest is not None:
+        cutoff, num_customers = sets.backtest.test["cutoff"][0].date(), sets.backtest.test.height
+        window = f"in the backtest at {cutoff} over {sets.backtest.horizon_days} days"
     low, high = BIAS_RANGE
     return _best(names, table), {
         "rule": f"least RMSE {window} among models whose bias there may lie in {low}-{high} (95 % interval)",
-        "num_customers": sets.for_backtest.known.height if tested and sets.for_backtest else sets.selection.height,
+        "num_customers": num_customers,
         "any_fair": any(_is_fair(table[name]["bias_interval"]) for name in names),
         "models": selection,
         "backtest": backtest or None,

@@ -2,14 +2,11 @@
 
 import json
 import logging
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
-from pydantic import Field, model_validator
 
-from lifecycle.config import Config
 from lifecycle.events import DATA_KIND, REVENUE_KINDS, read_items, read_shard, shard_paths
 from lifecycle.features import FEATURES, value_features
 from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest, write_json
@@ -17,8 +14,8 @@ from lifecycle.history import KEYS, customers_at, outcomes, prospects_at
 from lifecycle.jobs import Progress, run_job
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.sequence import SEQUENCE_VERSION
-from lifecycle.standardisation import StandardisationRules, fit_standardisation
-from lifecycle.vocabulary import VocabularyRules
+from lifecycle.standardisation import fit_standardisation
+from training.prepare_recipe import PrepareConfig, backtest_recipe, cutoffs_for, earlier_selection
 from training.sequences import FOLDER as SEQUENCES
 from training.sequences import read_sequences, training_customers, write_sequences
 from training.splits import (
@@ -32,49 +29,35 @@ from training.splits import (
 )
 
 logger = logging.getLogger(__name__)
-EXAMPLES_KIND = "examples"
-TIME_KEYS = ("test_cutoff", "horizon_days", "num_train_cutoffs", "train_cutoffs", "standardisation", "vocabulary")
-
-
-class PrepareConfig(Config):
-    """Recipe of `python -m training.prepare`. Dates are UTC midnights."""
-
-    data: Path
-    split: Literal["time", "leave_one_out"] = "time"
-    test_cutoff: date | None = None  # None: the latest whose horizon the data cover
-    horizon_days: int = Field(90, ge=1, le=3660)
-    num_train_cutoffs: int = Field(4, ge=1, le=60)
-    train_cutoffs: tuple[date, ...] | None = None  # instead of num_train_cutoffs
-    standardisation: StandardisationRules = StandardisationRules()
-    vocabulary: VocabularyRules = VocabularyRules()  # of the sequence encoder
-    seed: int = 0
-    output: Path
-
-    @model_validator(mode="after")
-    def _train_before_test(self) -> "PrepareConfig":
-        for cutoff in self.train_cutoffs or ():
-            if self.test_cutoff and cutoff + timedelta(days=self.horizon_days) > self.test_cutoff:
-                raise ValueError(
-                    f"train_cutoffs: {cutoff} + {self.horizon_days} days ends after test_cutoff {self.test_cutoff}"
-                )
-        return self
+EXAMPLES_KIND, BACKTEST = "examples", "backtest"
+TIME_KEYS = (
+    "test_cutoff", "horizon_days", "num_train_cutoffs", "train_cutoffs", "standardisation", "vocabulary", "backtest",
+)  # fmt: skip
 
 
 def prepare(config: PrepareConfig) -> None:
     """Write the examples folder; a complete one from the same recipe and data is left as it is."""
     data = read_manifest(config.data, DATA_KIND)
-    ignored = set(TIME_KEYS) if config.split == LEAVE_ONE_OUT else set()
-    recipe = config.model_dump(mode="json", exclude={"output", "data", *ignored})
-    identity = fingerprint([recipe, data["identity"], FEATURES, PROMPT_VERSION, SEQUENCE_VERSION])
+    identity = _identity(config, data)
     if is_complete(config.output, EXAMPLES_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
     with new_folder(config.output, EXAMPLES_KIND, {"identity": identity}) as folder:
-        config.save(folder / "prepare.yaml")
-        facts = _time_split(config, folder) if config.split == "time" else _leave_one_out(config, folder)
-        facts |= {"split": config.split, "data_identity": data["identity"], "seed": config.seed}
-        write_json(folder / "dataset.json", facts)
+        facts = _time_split(config, folder, data) if config.split == "time" else _leave_one_out(config, folder)
+        _describe(config, data, facts, folder)
     logger.info("%s: %s rows", config.output, facts["num_rows"])
+
+
+def _identity(config: PrepareConfig, data: dict[str, object]) -> str:
+    ignored = set(TIME_KEYS) if config.split == LEAVE_ONE_OUT else set()
+    recipe = config.model_dump(mode="json", exclude={"output", "data", *ignored})
+    return fingerprint([recipe, data["identity"], FEATURES, PROMPT_VERSION, SEQUENCE_VERSION])
+
+
+def _describe(config: PrepareConfig, data: dict[str, object], facts: dict[str, object], folder: Path) -> None:
+    config.save(folder / "prepare.yaml")
+    content = facts | {"split": config.split, "data_identity": data["identity"], "seed": config.seed}
+    write_json(folder / "dataset.json", content)
 
 
 def _midnight(day: date) -> datetime:
@@ -96,52 +79,7 @@ def _purchase_days(data: Path) -> tuple[date, date]:
     return first, last
 
 
-def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, list[date]]:
-    """The test cutoff and the training cutoffs, oldest first; `first` and `last` are days with purchases.
-
-    The latest training cutoff lies one horizon before the test cutoff; the others go back in equal steps of whole
-    weeks to the day on which half of the time before it, at most one horizon, has passed. Where the dates allow it the
-    oldest lies at least one horizon before the latest, so that what was learned from it can be tested there. Raises
-    ValueError where the data are too short for the horizon.
-    """
-    horizon, end = timedelta(days=config.horizon_days), last + timedelta(days=1)
-    test = config.test_cutoff or end - horizon
-    if test + horizon > end:
-        raise ValueError(
-            f"horizon_days is {config.horizon_days} from test_cutoff {test}, but the purchases end on {last}: "
-            f"the latest cutoff these data cover is {end - horizon}"
-        )
-    latest = test - horizon
-    if config.train_cutoffs is not None:
-        train = sorted(config.train_cutoffs)
-        if not train or train[-1] > latest:
-            raise ValueError(f"train_cutoffs must hold days up to {latest} (test_cutoff - horizon_days), not {train}")
-    else:
-        earliest = first + min(horizon, (latest - first) / 2)
-        steps = max(config.num_train_cutoffs - 1, 1)
-        step = timedelta(days=(latest - earliest).days // steps)
-        step = max(timedelta(days=step.days // 7 * 7 or step.days), timedelta(days=1))
-        train = sorted({latest - step * back for back in range(config.num_train_cutoffs)})
-        if len(train) > 1 and earliest <= latest - horizon < train[0]:
-            train[0] = latest - horizon
-    if train[0] <= first:
-        raise ValueError(
-            f"horizon_days is {config.horizon_days}, but the purchases begin on {first}: a training cutoff on "
-            f"{train[0]} has no history (first purchase to test_cutoff {test} must be longer than two horizons)"
-        )
-    return test, train
-
-
-def earlier_selection(config: PrepareConfig, first: date, latest: date) -> date | None:
-    """The cutoff of a second selection window, which ends where the validation window begins.
-
-    None where less than one horizon of history would lie before it.
-    """
-    horizon = timedelta(days=config.horizon_days)
-    return latest - horizon if latest - 2 * horizon >= first else None
-
-
-def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
+def _time_split(config: PrepareConfig, folder: Path, data: dict[str, object]) -> dict[str, object]:
     if config.train_cutoffs is not None and "num_train_cutoffs" in config.model_fields_set:
         logger.warning("num_train_cutoffs is ignored: the recipe gives train_cutoffs")
     first, last = _purchase_days(config.data)
@@ -190,7 +128,22 @@ def _time_split(config: PrepareConfig, folder: Path) -> dict[str, object]:
         "prompt_version": PROMPT_VERSION,
         "sequence_version": SEQUENCE_VERSION,
         "num_rows": num_rows | {"train_customers": len(customers)},
+        "backtest": _backtest(backtest_recipe(config, first, test, len(train)), first, data, folder),
     }
+
+
+def _backtest(recipe: PrepareConfig | None, first: date, data: dict[str, object], folder: Path) -> dict[str, object]:
+    """Write the examples of an earlier test cutoff below `folder`; says which it is, or why there is none."""
+    nothing = {"test_cutoff": None, "horizon_days": None}
+    if recipe is None:
+        return nothing | {"why": f"not asked for, or the purchases begin too late: {first}"}
+    logger.info("the same for a backtest at %s, over %d days", recipe.test_cutoff, recipe.horizon_days)
+    try:
+        with new_folder(folder / BACKTEST, EXAMPLES_KIND, {"identity": _identity(recipe, data)}) as inner:
+            _describe(recipe, data, _time_split(recipe, inner, data), inner)
+    except ValueError as error:  # too few customers had come by then
+        return nothing | {"why": str(error)}
+    return {"test_cutoff": str(recipe.test_cutoff), "horizon_days": recipe.horizon_days}
 
 
 def _leave_one_out(config: PrepareConfig, folder: Path) -> dict[str, object]:

@@ -33,7 +33,9 @@ class SequenceTask:
     """Histories of the training customers and of a seeded validation sample; see `training.task.Task`.
 
     A cutoff is a UTC midnight from the first training cutoff to the last that the customer's first purchase lies
-    before; its horizon ends at or before the test cutoff.
+    before; its horizon ends at or before the test cutoff. Unless the recipe says how many days of a history are read,
+    it is half of those before the last cutoff: a young shop's histories are longer when the encoder serves than at any
+    cutoff that it learned from.
     """
 
     varies_in_length = True
@@ -52,6 +54,10 @@ class SequenceTask:
         self.first_cutoffs = np.maximum(first_cutoffs(stored), day_number(first))
         self.customers = training_customers(stored, last, int(str(facts["seed"])))
         self.num_rows = len(self.customers)
+        self.settings = config.sequence
+        if self.settings.history_days is None:
+            days = self.last_cutoff - int(stored.first_purchase.min()) // MICROSECONDS_PER_DAY
+            self.settings = self.settings.model_copy(update={"history_days": max(1, days // 2)})
         revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
         self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])
         train = pl.read_parquet(config.examples_folder / "train.parquet", columns=["target"])
@@ -63,7 +69,7 @@ class SequenceTask:
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
         """See Task; all weights but what titles say start from scratch, and learn at one rate."""
-        model = new_sequence_model(self.config.sequence, self.vocabulary, self.title_encoder)
+        model = new_sequence_model(self.settings, self.vocabulary, self.title_encoder)
         model.head.start_from(torch.tensor(self.start_targets / self.scale, dtype=torch.float32))
         rate = self.config.optimizer.learning_rate
         return model.to(dtype), [{"params": list(model.parameters()), "lr": rate}]
@@ -102,7 +108,7 @@ class SequenceTask:
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""
         save_sequence_model(
-            state, self.config.sequence, self.vocabulary, self.title_encoder, self.horizon_days, self.scale, folder
+            state, self.settings, self.vocabulary, self.title_encoder, self.horizon_days, self.scale, folder
         )
 
     def _windows(self, rows: np.ndarray, epochs: np.ndarray) -> list[Window]:
@@ -116,13 +122,13 @@ class SequenceTask:
         customer = int(self.customers[row])
         first = int(self.first_cutoffs[customer])
         day = first + int(draw * (self.last_cutoff - first + 1))
-        return window_of(self.known, customer, day * MICROSECONDS_PER_DAY, self.config.sequence)
+        return window_of(self.known, customer, day * MICROSECONDS_PER_DAY, self.settings)
 
     def _windows_of(self, rows: pl.DataFrame) -> list[Window]:
         places = {name: number for number, name in enumerate(self.known.customer_ids)}
         cutoffs = rows["cutoff"].cast(pl.Int64)
         return [
-            window_of(self.known, places[name], cutoff, self.config.sequence)
+            window_of(self.known, places[name], cutoff, self.settings)
             for name, cutoff in zip(rows["customer_id"], cutoffs, strict=True)
         ]
 

@@ -98,3 +98,11 @@ def processes_of(name: str) -> list[psutil.Process]:
 def worker_processes() -> list[psutil.Process]:
     """Ray Train's workers on the cluster that the tests started."""
     return processes_of("RayTrainWorker")
+
+
+def wait_for_no_worker() -> None:
+    """Until the cluster has ended the workers of a driver that died."""
+    give_up_at = time.monotonic() + 60
+    while worker_processes():
+        assert time.monotonic() < give_up_at, "workers outlive their driver"
+        time.sleep(0.1)

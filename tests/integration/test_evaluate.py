@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from lifecycle.member import decoder_of, read_member
 from tests.conftest import TinyShop
 from training.arena_recipe import VALUE_MODELS
 from training.evaluate import EvaluateConfig, evaluate
-from training.prepare import PrepareConfig, prepare
+from training.prepare import BACKTEST, prepare
+from training.prepare_recipe import PrepareConfig
 
 pytestmark = pytest.mark.integration
 SAMPLE = 12
@@ -36,28 +38,46 @@ def ray_ends_with_the_module() -> Iterator[None]:
     ray.shutdown()
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A text_llama of a few steps, and one that knows only what was known at the cutoff of the backtest."""
+
+    member: Path
+    backtest_member: Path
+
+
 @pytest.fixture(scope="module")
-def member(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A text_llama of a few steps, trained inside this process."""
+def trained(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Both are trained inside this process."""
     from training.recipe import TrainConfig
     from training.trainer import fit
 
-    config = {
-        "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
-        "num_layers": 1, "lora": {"rank": 4, "alpha": 8}, "max_tokens": 400, "dtype": "fp32", "attention": "eager",
-        "global_batch": 8, "micro_batch": 8, "max_steps": 10, "validation_rows": 16, "checkpoint_every_steps": 10,
-        "num_workers": 0, "output": tmp_path_factory.mktemp("text"),
-    }  # fmt: skip
-    recipe = TrainConfig.model_validate(config)
-    fit(recipe)
-    return recipe.output / "member"
+    members = []
+    for examples in (tiny_shop.examples, tiny_shop.examples / BACKTEST):
+        config = {
+            "data": tiny_shop.data, "examples": examples, "base_model": str(tiny_base_model),
+            "num_layers": 1, "lora": {"rank": 4, "alpha": 8}, "max_tokens": 400, "dtype": "fp32", "attention": "eager",
+            "global_batch": 8, "micro_batch": 8, "max_steps": 10, "validation_rows": 16, "checkpoint_every_steps": 10,
+            "num_workers": 0, "output": tmp_path_factory.mktemp("text"),
+        }  # fmt: skip
+        recipe = TrainConfig.model_validate(config)
+        fit(recipe)
+        members.append(recipe.output / "member")
+    return Trained(*members)
 
 
 @pytest.fixture(scope="module")
-def config(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
+def member(trained: Trained) -> Path:
+    """The text_llama that can be served."""
+    return trained.member
+
+
+@pytest.fixture(scope="module")
+def config(tiny_shop: TinyShop, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
     """The recipe of the arena, sized for tests."""
     return EvaluateConfig.model_validate({
-        "data": tiny_shop.data, "examples": tiny_shop.examples, "members": {"text_llama": member},
+        "data": tiny_shop.data, "examples": tiny_shop.examples, "members": {"text_llama": trained.member},
+        "backtest_members": {"text_llama": trained.backtest_member},
         "clv": {"period_days": 30, "num_periods": 3}, "rerank_customers": SAMPLE, "untrained_customers": 30,
         "probe_rows": 40, "num_resamples": 20, "output": tmp_path_factory.mktemp("arena"),
     })  # fmt: skip
@@ -95,6 +115,7 @@ def test_metrics_hold_every_model_group_and_key(arena: Path) -> None:
     rmse = {name: metrics["models"][name]["rmse"] for name in ("stack", "stack_without_llama")}
     estimate, low, high = metrics["llama_gain"]["rmse"]
     assert estimate == pytest.approx(rmse["stack"] - rmse["stack_without_llama"]) and low <= high
+    assert set(metrics["selection"]["backtest"]) == VALUE, "encoders that were there may be chosen"
     page = (arena / "report.html").read_text()
     assert "What fine-tuning bought" in page and "stack minus stack_without_llama" in page
 

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from tests.integration.runs import (
     metrics_of,
     resumed_steps,
     start,
+    wait_for_no_worker,
     wait_for_step,
     worker_processes,
     write_recipe,
@@ -104,23 +107,49 @@ def test_killed_worker_is_replaced_and_the_run_goes_on_by_itself(
     assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
 
 
-def test_killed_driver_resumes_with_the_same_command(
-    cluster: str, recipe: Path, alone: dict[str, Path], tmp_path: Path
-) -> None:
-    overrides = f"output={tmp_path}", f"tracking={{uri: 'sqlite:///{tmp_path / 'mlflow.db'}'}}"
+@dataclass(frozen=True)
+class Killed:
+    """A run whose driver was killed; `left` is a copy of what it left in `output`."""
+
+    output: Path
+    left: Path
+    overrides: tuple[str, ...]
+
+    def restore(self) -> Path:
+        """The output as it was when the driver had died."""
+        shutil.rmtree(self.output)
+        shutil.copytree(self.left, self.output)
+        return self.output
+
+
+@pytest.fixture(scope="module")
+def killed(cluster: str, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """A run that MLflow follows, killed after some checkpoints."""
+    output = tmp_path_factory.mktemp("killed") / "text"
+    overrides = f"output={output}", f"tracking={{uri: 'sqlite:///{output / 'mlflow.db'}'}}"
     process = start(recipe, cluster, *overrides)
-    wait_for_step(tmp_path, 80)
+    wait_for_step(output, 80)
     process.kill()
     process.communicate()
-    killed_at = last_step(tmp_path)
-    assert not (tmp_path / "member").exists()
-    log = finish(start(recipe, cluster, *overrides))
+    wait_for_no_worker()
+    left = output.parent / "left"
+    shutil.copytree(output, left)
+    return Killed(output, left, overrides)
+
+
+def test_killed_driver_resumes_with_the_same_command(
+    cluster: str, recipe: Path, alone: dict[str, Path], killed: Killed
+) -> None:
+    output = killed.restore()
+    killed_at = last_step(output)
+    assert not (output / "member").exists()
+    log = finish(start(recipe, cluster, *killed.overrides))
     [(step, _)] = resumed_steps(log)
     assert killed_at - CHECKPOINT_STEPS <= step < LONG_STEPS
-    assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
-    steps = list(loss_curve(tmp_path))
+    assert metrics_of(output) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
+    steps = list(loss_curve(output))
     assert steps == sorted(steps), "what was done twice stands there once"
-    check_one_mlflow_run(tmp_path)
+    check_one_mlflow_run(output)
 
 
 def check_one_mlflow_run(output: Path) -> None:
@@ -140,22 +169,19 @@ def check_one_mlflow_run(output: Path) -> None:
 
 
 def test_truncated_checkpoint_and_half_written_list_are_passed_over(
-    cluster: str, recipe: Path, alone: dict[str, Path], tmp_path: Path
+    cluster: str, recipe: Path, alone: dict[str, Path], killed: Killed
 ) -> None:
-    process = start(recipe, cluster, f"output={tmp_path}")
-    wait_for_step(tmp_path, 80)
-    process.kill()
-    process.communicate()
-    older, newest = sorted((tmp_path / "ray").glob("checkpoint_*/"))[-2:]
+    output = killed.restore()
+    older, newest = sorted((output / "ray").glob("checkpoint_*/"))[-2:]
     step = json.loads((older / "part-0.json").read_text())["step"]
-    state, snapshot = newest / "state.safetensors", tmp_path / "ray" / SNAPSHOT
+    state, snapshot = newest / "state.safetensors", output / "ray" / SNAPSHOT
     for path in (state, snapshot):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    log = finish(start(recipe, cluster, f"output={tmp_path}"))
+    log = finish(start(recipe, cluster, *killed.overrides))
     assert "is damaged or names checkpoints that are gone; it is put aside" in log
     assert re.search(r"checkpoint .* was not finished and is removed: state.safetensors is not the file", log)
     assert resumed_steps(log) == [(step, 2)]
-    assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
+    assert metrics_of(output) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
 
 
 @pytest.fixture
