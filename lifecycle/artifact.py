@@ -1,7 +1,7 @@
 """The artifact: all that serving and scoring need, in one immutable folder, and how it answers for customers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from lifecycle.features import FEATURES, value_features
 from lifecycle.folders import verify
-from lifecycle.member import MEMBERS, read_member
+from lifecycle.member import LLAMA, MEMBERS, read_member
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.recommend.retrieval import Retriever, load_retriever
 from lifecycle.segments import SegmentThresholds, assign_segments
@@ -23,6 +23,7 @@ from lifecycle.value.baselines import (
     BTYD_FILE,
     LIGHTGBM_FILE,
     Btyd,
+    btyd_churn,
     btyd_value,
     feature_matrix,
     lightgbm_value,
@@ -32,7 +33,7 @@ from lifecycle.value.baselines import (
 )
 from lifecycle.value.clv import CostRates, CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.formula import ClvSettings
-from lifecycle.value.hurdle import BOUGHT_FILE, HURDLE, Hurdle, hurdle_value, load_hurdle
+from lifecycle.value.hurdle import BOUGHT_FILE, HURDLE, Hurdle, hurdle_churn, hurdle_value, load_hurdle
 from lifecycle.value.intervals import Intervals, bounds
 from lifecycle.value.prospects import ProspectRates, prospect_spend
 from lifecycle.value.stack import (
@@ -60,6 +61,7 @@ class Settings:
     """What the arena decided and measured, apart from the models themselves."""
 
     champion: str
+    churn: str | None  # the model that says who leaves; None: what spreads the champion's total over periods
     recommender: str | None  # None: the shop's data name no items
     horizon_days: int
     currency: str
@@ -159,10 +161,14 @@ def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
 
 
 def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    """Keys, prompt and FEATURES of customers at their cutoffs: the same functions that made the training rows."""
+    """Keys and FEATURES of customers at their cutoffs, and the prompt where the champion reads it.
+
+    The same functions made the training rows.
+    """
     features = value_features(events, cutoffs, artifact.settings.horizon_days)
-    prompts = value_prompts(events, features, artifact.items)
-    return features.with_columns(prompts["prompt"])
+    if LLAMA not in artifact.members:
+        return features
+    return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])
 
 
 def expected_spend(
@@ -213,7 +219,17 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
     settings = artifact.settings
     limits, horizon = bounds(settings.intervals, total), settings.horizon_days
     behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
+    if settings.churn is not None:
+        churn = _churn(artifact, settings.churn, examples)
+        active = np.maximum(behaviour.active, 1.0 - churn)  # who will buy has not left
+        behaviour = replace(behaviour, churn=churn, active=active)
     return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, horizon)
+
+
+def _churn(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.ndarray:
+    if model == HURDLE and artifact.hurdle is not None:
+        return hurdle_churn(artifact.hurdle, examples)
+    return btyd_churn(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
 
 
 def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerValues:

@@ -58,6 +58,17 @@ def test_without_a_fair_model_the_fairest_wins() -> None:
     assert champion_of(double=entry(ACTUAL * 2), third=entry(ACTUAL / 3), more=entry(ACTUAL * 1.2)) == "more"
 
 
+def test_bias_that_all_models_share_is_the_seasons() -> None:
+    spent = np.random.default_rng(0).gamma(1.0, 50.0, 2000)
+    noise = np.random.default_rng(1).normal(0.0, 10.0, 2000)
+    low = {f"low-{number}": Entry(0.8 * spent + number * noise, spent, 1.0) for number in (1, 2, 3)}
+    rough = Entry(np.random.default_rng(2).permutation(spent), spent, 1.0)
+    high = Entry(1.2 * spent, spent, 1.0)
+    champion, chosen = choose_champion(low | {"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)
+    assert champion == "low-1" and chosen["shared_bias"] == pytest.approx(0.8, rel=0.02)
+    assert choose_champion({"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)[0] == "rough"
+
+
 def test_ties_in_rmse_go_to_the_lower_decile_mape() -> None:
     high, low = np.array([0.0, 10, 20, 30, 45]), np.array([0.0, 15, 20, 30, 40])  # both are off by 5 once
     assert champion_of(low=entry(low), high=entry(high)) == "high"

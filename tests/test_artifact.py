@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,9 @@ def test_examples_and_predictions_are_those_of_the_arena(tiny_artifact: Path, ti
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
     examples = examples_for(artifact, events, test.select(KEYS))
     assert examples.select(FEATURES).equals(test.select(FEATURES))
-    assert examples["prompt"].equals(test["prompt"])
+    assert "prompt" not in examples.columns, "trees read no prompts"
+    with_llama = replace(artifact, settings=replace(artifact.settings, champion="text_llama"))
+    assert examples_for(with_llama, events, test.select(KEYS))["prompt"].equals(test["prompt"])
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
     for model in ("persistence", *BTYD_MODELS, "lightgbm", "hurdle", "stack"):
         judged = predictions.filter(pl.col("model") == model)

@@ -13,6 +13,7 @@ from serving.predictor import CustomerQuery, Predictor
 from tests.conftest import TinyShop
 from training.ingest import IngestConfig, ingest
 from training.score import SCORES_KIND, ScoreConfig, score
+from training.scoring import Batch, Scorer, merge_parts, score_parts
 
 COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
            "refunds", "service_cost", "marketing_cost", "expected_orders", "expected_order_value", "p_active",
@@ -61,6 +62,31 @@ def test_scoring_again_changes_nothing(tiny_shop: TinyShop, tiny_artifact: Path,
     assert manifest["num_customers"] == pl.read_parquet(tmp_path / "scores" / "scores.parquet").height
     with pytest.raises(ValueError, match="other inputs"):
         score(config.model_copy(update={"as_of": datetime(2024, 8, 1, tzinfo=UTC)}))
+
+
+def test_parts_that_are_there_are_kept_and_every_customer_is_scored_once(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    batch = Batch(tiny_artifact, tiny_shop.data, datetime(2025, 1, 1, tzinfo=UTC), parts)
+    assert len(batch.missing()) >= 8
+    scorer = Scorer(batch)
+    for shard, piece in batch.missing()[:3]:
+        scorer.score(shard, piece)
+    before = {path: path.stat().st_mtime_ns for path in parts.iterdir()}
+    (parts / "00000-7.incomplete").write_bytes(b"half")
+    assert len(before) == 3 and not {path.name for path in before} & {
+        batch.file(*part).name for part in batch.missing()
+    }
+    score_parts(batch, num_workers=2)
+    assert not batch.missing() and before.items() <= {path: path.stat().st_mtime_ns for path in parts.iterdir()}.items()
+    customers = {name for path in shard_paths(tiny_shop.data) for name in read_shard(path)["customer_id"]}
+    assert merge_parts(batch, tmp_path) == len(customers)
+    score(recipe(tiny_shop, tiny_artifact, tmp_path / "at-once", as_of=batch.as_of))
+    once, again = (pl.read_parquet(folder / "scores.parquet") for folder in (tmp_path, tmp_path / "at-once"))
+    assert set(once["customer_id"]) == customers and once.equals(again)
+    assert not list(tmp_path.glob("at-once.parts*"))
 
 
 def test_before_the_first_event_there_is_nobody_to_score(

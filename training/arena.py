@@ -11,6 +11,7 @@ from lifecycle.member import LLAMA
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
 from training.arena_artifact import Choice, write_artifact
 from training.arena_cheap import cheap_entries
+from training.arena_churn import judge_churn
 from training.arena_entries import Entry, ExampleSets, read_example_sets
 from training.arena_inputs import Inputs
 from training.arena_prospects import judge_prospects
@@ -25,7 +26,7 @@ from training.report import write_report
 logger = logging.getLogger(__name__)
 NO_VALUE: dict[str, object] = {
     "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None,
-    "prospects": None, "fine_tuning": None, "champion_minus": {}, "llama_gain": None,
+    "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {}, "llama_gain": None,
 }  # fmt: skip
 
 
@@ -62,6 +63,7 @@ def run_arena(inputs: Inputs) -> None:
         entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed
     )
     logger.info("champion: %s", champion)
+    churn, leaving = judge_churn(entries, sets, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
     metrics = {
@@ -74,11 +76,12 @@ def run_arena(inputs: Inputs) -> None:
         "llama_gain": differences(entries, STACK, STACK_WITHOUT_LLAMA) if STACK_WITHOUT_LLAMA in entries else None,
         **recommendation.metrics,
         "selection": selection,
+        "churn": leaving,
         "prospects": met,
         "fine_tuning": verdict,
     }
     _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
-    choice = Choice(champion, entries[champion], recommendation.chosen, prospects)
+    choice = Choice(champion, entries[champion], churn, recommendation.chosen, prospects)
     write_artifact(inputs, sets.test, choice, fitted, metrics)
 
 

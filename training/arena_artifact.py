@@ -34,6 +34,7 @@ class Choice:
 
     champion: str
     winner: Entry
+    churn: str | None
     recommender: str | None
     prospects: ProspectRates | None
 
@@ -98,6 +99,7 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
     gaps = test["mean_gap_days"].drop_nulls()
     return Settings(
         champion=choice.champion,
+        churn=choice.churn,
         recommender=choice.recommender,
         horizon_days=horizon,
         currency=str(inputs.data["currency"]),

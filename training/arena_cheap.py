@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,10 +12,10 @@ import polars as pl
 from lightgbm import Booster
 
 from lifecycle.value import BTYD_MODELS, ZILN
-from lifecycle.value.baselines import Btyd, btyd_value, fit_btyd, fit_lightgbm, lightgbm_value, persistence
-from lifecycle.value.hurdle import HURDLE, Hurdle, fit_hurdle, hurdle_value
+from lifecycle.value.baselines import Btyd, btyd_churn, btyd_value, fit_btyd, fit_lightgbm, lightgbm_value, persistence
+from lifecycle.value.hurdle import HURDLE, Hurdle, fit_hurdle, hurdle_churn, hurdle_value
 from lifecycle.value.stack import BGNBD, STACK, Stack, apply_trees, fit_trees, stack_value
-from training.arena_entries import Entry, ExampleSets, Window
+from training.arena_entries import Entry, ExampleSets, Leaving, Window
 
 if TYPE_CHECKING:
     from lifecycle.value.dense_ziln import DenseZiln
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 LIGHTGBM = "lightgbm"
 NEED_SPEND = (LIGHTGBM, HURDLE, ZILN, STACK)
 Model = TypeVar("Model")
+Predictor = Callable[[pl.DataFrame], np.ndarray]  # rows of customers to one number of each
+Prediction = Callable[[Model, pl.DataFrame], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,17 @@ def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tupl
     if LIGHTGBM in models:
         entries[LIGHTGBM], trees = _enter(lambda window: fit_lightgbm(window.train, seed=seed), lightgbm_value, sets)
     if HURDLE in models:
-        entries[HURDLE], hurdle = _enter(lambda window: fit_hurdle(window.train, seed=seed), hurdle_value, sets)
+        fit = partial(_fit_hurdle, seed=seed)
+        entries[HURDLE], hurdle = _enter(fit, hurdle_value, sets, hurdle_churn)
     if ZILN in models:
         entries[ZILN], ziln = _ziln_entry(sets, seed)
     if STACK in models:
         entries[STACK], stack = _enter(partial(_fit_stack, seed=seed), stack_value, sets)
     return entries, Fitted(btyd_models, trees, hurdle, ziln, stack)
+
+
+def _fit_hurdle(window: Window, seed: int) -> Hurdle:
+    return fit_hurdle(window.train, seed=seed)
 
 
 def _fit_stack(window: Window, seed: int) -> Stack:
@@ -73,12 +80,16 @@ def _enter_btyd(entries: dict[str, Entry], sets: ExampleSets, models: tuple[str,
         windows = [sets.for_test, sets.for_selection, *([sets.backtest.for_test] if sets.backtest else [])]
         fitted = [now, *(_fit_btyd(window, wanted) for window in windows[1:])]
         for name in fitted[1]:
-            predictors = [
-                partial(btyd_value, models[name], horizon_days=window.horizon_days)
+            there = [
+                (models[name], window.horizon_days)
                 for window, models in zip(windows, fitted, strict=True)
                 if name in models
             ]
-            entries[name] = _entry(predictors, sets)
+            value, churn = (
+                [partial(function, model, horizon_days=days) for model, days in there]
+                for function in (btyd_value, btyd_churn)
+            )
+            entries[name] = replace(_entry(value, sets), leaving=_leaving(churn, sets))
     return now
 
 
@@ -106,15 +117,17 @@ def _ziln_entry(sets: ExampleSets, seed: int) -> tuple[Entry, "DenseZiln"]:
 
 
 def _enter(
-    fit: Callable[[Window], Model], value: Callable[[Model, pl.DataFrame], np.ndarray], sets: ExampleSets
+    fit: Callable[[Window], Model], value: Prediction[Model], sets: ExampleSets, churn: Prediction[Model] | None = None
 ) -> tuple[Entry, Model]:
     """A model's entry, and the model as it is served."""
-    now, earlier = fit(sets.for_test), fit(sets.for_selection)
-    before = [partial(value, fit(sets.backtest.for_test))] if sets.backtest else []
-    return _entry([partial(value, now), partial(value, earlier), *before], sets), now
+    models = [fit(sets.for_test), fit(sets.for_selection), *([fit(sets.backtest.for_test)] if sets.backtest else [])]
+    entry = _entry([partial(value, model) for model in models], sets)
+    if churn is not None:
+        entry = replace(entry, leaving=_leaving([partial(churn, model) for model in models], sets))
+    return entry, models[0]
 
 
-def _entry(predictors: Sequence[Callable[[pl.DataFrame], np.ndarray]], sets: ExampleSets) -> Entry:
+def _entry(predictors: Sequence[Predictor], sets: ExampleSets) -> Entry:
     """What a model predicts, as it was fitted for the test, for the selection and, if it was, for the backtest."""
     now, earlier, *before = predictors
     now(sets.test.head(1))  # what happens once only, such as starting threads, is not speed
@@ -123,3 +136,9 @@ def _entry(predictors: Sequence[Callable[[pl.DataFrame], np.ndarray]], sets: Exa
     speed = sets.test.height / max(time.perf_counter() - started_at, 1e-9)
     backtest = before[0](sets.backtest.test) if before and sets.backtest else None
     return Entry(earlier(sets.selection), test, speed, backtest)
+
+
+def _leaving(predictors: Sequence[Predictor], sets: ExampleSets) -> Leaving:
+    now, earlier, *before = predictors
+    backtest = before[0](sets.backtest.test) if before and sets.backtest else None
+    return Leaving(earlier(sets.selection), now(sets.test), backtest)

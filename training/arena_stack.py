@@ -54,7 +54,7 @@ def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tupl
 
     Shares are learned in the backtest where all of them were there, which shows how members age, else from the
     selection customers. Where a blend is judged by those that shaped its shares, each gets the shares that the other
-    folds give.
+    folds give; if its RMSE is then not below that of the trees alone, no member has a share.
     """
     scaled = {name: entry.selection * _scale(alone.selection, entry.selection) for name, entry in members.items()}
     before, earlier = alone.backtest, {name: entry.backtest for name, entry in members.items()}
@@ -81,6 +81,8 @@ def _learned(
         own, others = fold == number, fold != number
         shares = fit_shares(alone[others], {name: s[others] for name, s in members.items()}, actual[others])
         blended[own] = blend(alone[own], {name: s[own] for name, s in members.items()}, shares)
+    if np.mean((blended - actual) ** 2) >= np.mean((alone - actual) ** 2):
+        return dict.fromkeys(members, 0.0), alone
     return fit_shares(alone, members, actual), blended
 
 

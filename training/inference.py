@@ -123,14 +123,27 @@ def _blocks_by_shard(data: Path, examples: pl.DataFrame) -> list[pa.Table]:
 
 
 def map_rows(
-    table: pa.Table, actor: type, arguments: dict[str, object], *, label: str, num_workers: int, block_rows: int
+    table: pa.Table,
+    actor: type,
+    arguments: dict[str, object],
+    *,
+    label: str,
+    unit: str = "customers",
+    num_workers: int,
+    block_rows: int,
 ) -> pa.Table:
     """The rows of `table`, in order, with the columns that the actor adds; logs progress and ETA."""
-    return map_blocks(_blocks(table, block_rows), actor, arguments, label=label, num_workers=num_workers)
+    return map_blocks(_blocks(table, block_rows), actor, arguments, label=label, unit=unit, num_workers=num_workers)
 
 
 def map_blocks(
-    blocks: list[pa.Table], actor: type, arguments: dict[str, object], *, label: str, num_workers: int
+    blocks: list[pa.Table],
+    actor: type,
+    arguments: dict[str, object],
+    *,
+    label: str,
+    unit: str = "customers",
+    num_workers: int,
 ) -> pa.Table:
     """The rows of all blocks in the order of their column ROW, with the columns that the actor adds to a block."""
     start_ray()
@@ -144,7 +157,7 @@ def map_blocks(
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=num_workers),
     )
-    progress = Progress(label, sum(block.num_rows for block in blocks), "customers")
+    progress = Progress(label, sum(block.num_rows for block in blocks), unit)
     parts = []
     for part in results.iter_batches(batch_size=None, batch_format="pyarrow"):
         parts.append(part)

@@ -31,6 +31,8 @@ def write_report(
             ("Predicted against actual", _scatter(best, champion)),
             ("Error by length of history", _error_by_history(predictions, test)),
         ]
+    if metrics["churn"]:
+        sections.append(("Churn: who will buy nothing", _churn(_mapping(metrics["churn"]))))
     if metrics["prospects"] and _mapping(metrics["prospects"])["num_customers"]:
         sections.append(("Customers who had not bought before the cutoff", _prospects(_mapping(metrics["prospects"]))))
     if metrics["fine_tuning"]:
@@ -182,6 +184,28 @@ def _error_by_history(predictions: pl.DataFrame, test: pl.DataFrame) -> str:
     axes.set_ylabel("mean absolute error")
     axes.legend()
     return image(figure, "mean absolute error by number of orders")
+
+
+def _churn(found: Mapping[str, object]) -> str:
+    """All models in a table, and whether the chosen one's probabilities came true."""
+    models, chosen = _mapping(found["models"]), str(found["model"])
+    shown = ("auroc", "brier_skill", "bias")
+    rows = []
+    for name, row in models.items():
+        values = _mapping(row)
+        rows.append(
+            [name, _with_interval(values["brier"], _mapping(values["ci"])["brier"]), *(values[m] for m in shown)]
+        )
+    calibration = _mapping(_mapping(models[chosen])["calibration"])
+    figure = new_figure(5.0, 4.0)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axes.plot(calibration["predicted"], calibration["actual"], marker="o", color=COLORS[0])  # type: ignore[arg-type]
+    axes.set_xlabel(f"probability of buying nothing by {chosen}, mean of a tenth of the customers")
+    axes.set_ylabel("share of them who bought nothing")
+    share = f"<p>{100 * float(str(found['share_left'])):.1f} % bought nothing. {chosen} serves: {found['rule']}.</p>"
+    table_of_models = grid(["model", "brier", *shown], rows)
+    return share + table_of_models + image(figure, f"calibration of churn by {chosen}")
 
 
 def _prospects(found: Mapping[str, object]) -> str:

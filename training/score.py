@@ -1,6 +1,7 @@
 """Job: every customer of an ingest folder with value, churn, segment, stage and next best action, by an artifact."""
 
 import logging
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -19,16 +20,19 @@ class ScoreConfig(Config):
     data: Path
     artifact: Path
     as_of: AwareDatetime | date | None = None  # an instant with its zone, or a UTC midnight; None: after the last event
-    num_workers: int = Field(2, ge=1)  # LLaMA actors, where the champion is or holds a LLaMA
+    num_workers: int = Field(2, ge=1)  # of Ray; 1, or a small shop without an encoder: in this process
     output: Path
 
 
 def score(config: ScoreConfig) -> None:
-    """Write `<output>/scores.parquet`, for all with an event before `as_of` and the registered never seen."""
+    """Write `<output>/scores.parquet`, for all with an event before `as_of` and the registered never seen.
+
+    Parts that are done are kept beside the output until all are: the same command goes on where a run ended.
+    """
     from lifecycle.artifact import check_currency, load_artifact
     from lifecycle.events import DATA_KIND
     from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest
-    from training.scoring import as_of_instant, write_scores
+    from training.scoring import Batch, as_of_instant, merge_parts, score_parts
 
     data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
     check_currency(artifact, data)
@@ -37,14 +41,14 @@ def score(config: ScoreConfig) -> None:
     if is_complete(config.output, SCORES_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
-    if artifact.members:
-        from training.ray_start import require_resources, start_ray
-
-        start_ray()
-        require_resources(config.num_workers, 1.0, "cpu")
+    parts = config.output.with_name(f"{config.output.name}.parts-{identity[:12]}").absolute()
+    parts.mkdir(parents=True, exist_ok=True)
+    batch = Batch(config.artifact.absolute(), config.data.absolute(), as_of, parts)
+    score_parts(batch, config.num_workers)
     content: dict[str, object] = {"identity": identity, "as_of": as_of.isoformat(), "model": artifact.settings.champion}
     with new_folder(config.output, SCORES_KIND, content) as folder:
-        content["num_customers"] = write_scores(artifact, config.data, as_of, folder, config.num_workers)
+        content["num_customers"] = merge_parts(batch, folder)
+    shutil.rmtree(parts)
     logger.info("%s: %d customers", config.output / "scores.parquet", content["num_customers"])
 
 

@@ -1,24 +1,40 @@
-"""scores.parquet: an artifact's answers for all customers of an ingest folder, shard by shard."""
+"""scores.parquet: an artifact's answers for all customers of an ingest folder, part by part.
 
+A part is a shard of the events, or some of its customers where there are few shards. Workers of Ray Data score parts,
+each into a file that appears whole; what is there already is not scored again. Small shops are scored without Ray.
+"""
+
+import os
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from lifecycle.artifact import (
     Artifact,
     examples_for,
     expected_spend,
     labels_for,
+    load_artifact,
     prospect_values_for,
     values_for,
 )
-from lifecycle.events import read_shard, shard_numbers, shard_paths
-from lifecycle.history import KEYS, customers_at, prospects_at
+from lifecycle.events import DATA_KIND, read_items, read_shard, shard_numbers, shard_paths
+from lifecycle.folders import read_manifest
+from lifecycle.history import customers_at, prospects_at
 from lifecycle.jobs import Progress
 from lifecycle.value.clv import CustomerValues
 
+if TYPE_CHECKING:
+    from lifecycle.predict import MemberPredictor
+
+MIN_PARTS = 8
+FEW_EVENTS = 500_000  # scored in the time that Ray takes to start
+PART_SCHEMA = pa.schema({"shard": pa.int64(), "piece": pa.int64()})
 NUMBERS = ("revenue", "refunds", "service_cost", "marketing_cost", "expected_orders", "expected_order_value",
            "p_active", "churn_probability")  # fmt: skip
 
@@ -32,66 +48,113 @@ def as_of_instant(given: datetime | date | None, data: dict[str, object]) -> dat
     return datetime.fromisoformat(str(data["last_event_at"])) + timedelta(microseconds=1)
 
 
-def write_scores(artifact: Artifact, data: Path, as_of: datetime, folder: Path, num_workers: int) -> int:
-    """Write scores.parquet into `folder`; returns its number of rows. ValueError where nobody is known yet."""
-    paths = shard_paths(data)
-    by_members: list[dict[str, np.ndarray]] = [{} for _ in paths]
-    if artifact.members:
-        buyers_by_shard = [_buyers(artifact, read_shard(path), as_of).select(*KEYS, "prompt") for path in paths]
-        for name, member in artifact.members.items():
-            for number, spend in enumerate(_llama_spend(member, data, buyers_by_shard, num_workers)):
-                by_members[number][name] = spend
-    registered = registered_customers(data, len(paths))
-    progress = Progress("shards scored", len(paths), "shards")
-    parts = []
-    for number, path in enumerate(paths):
-        events, own = read_shard(path), registered.filter(pl.col("shard") == number)["customer_id"]
-        buyers, prospects = _buyers(artifact, events, as_of), _prospects(artifact, events, own, as_of)
-        total = expected_spend(artifact, artifact.settings.champion, buyers, by_members[number])
+@dataclass(frozen=True)
+class Batch:
+    """What is scored: by which artifact, which customers, at which instant; parts are kept in `parts` until all are."""
+
+    artifact: Path
+    data: Path
+    as_of: datetime
+    parts: Path
+
+    @property
+    def pieces(self) -> int:
+        """Parts of one shard, so that there are at least MIN_PARTS in all."""
+        return -(-MIN_PARTS // len(shard_paths(self.data)))
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Shard and piece of the parts that are not there yet."""
+        numbers = product(range(len(shard_paths(self.data))), range(self.pieces))
+        return [number for number in numbers if not self.file(*number).exists()]
+
+    def file(self, shard: int, piece: int) -> Path:
+        """Where the scores of a part go."""
+        return self.parts / f"{shard:05d}-{piece}.parquet"
+
+
+class Scorer:
+    """Holds an artifact, with the LLaMA encoders that its champion is or holds, on one core."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch, self.artifact = batch, load_artifact(batch.artifact)
+        self.members = {name: _load(folder, read_items(batch.data)) for name, folder in self.artifact.members.items()}
+        self.registered = registered_customers(batch.data)
+
+    def __call__(self, parts: pa.Table) -> pa.Table:
+        """For Ray Data: scores the parts named by the columns shard and piece."""
+        for part in parts.to_pylist():
+            self.score(part["shard"], part["piece"])
+        return parts
+
+    def score(self, shard: int, piece: int) -> None:
+        """Write the scores of one part."""
+        artifact, batch = self.artifact, self.batch
+        paths = shard_paths(batch.data)
+        events, registered = (
+            rows.filter(shard_numbers(rows["customer_id"], len(paths) * batch.pieces) == shard + piece * len(paths))
+            for rows in (read_shard(paths[shard]), self.registered)
+        )
+        buyers = examples_for(artifact, events, customers_at(events, batch.as_of))
+        prospects = _prospects(artifact, events, registered["customer_id"], batch.as_of)
+        spend = {name: predict(buyers, events) for name, predict in self.members.items()}
+        total = expected_spend(artifact, artifact.settings.champion, buyers, spend)
         scores = [
             _scores(artifact, buyers, values_for(artifact, buyers, total)),
             _scores(artifact, prospects, prospect_values_for(artifact, prospects)),
         ]
-        parts.append(folder / f"part-{number}.parquet")
-        pl.concat(scores).sort("customer_id").write_parquet(parts[-1])
-        progress.advance(1)
-    pl.scan_parquet(parts).sink_parquet(folder / "scores.parquet")
-    for part in parts:
-        part.unlink()
+        file = batch.file(shard, piece)
+        unfinished = file.with_suffix(".incomplete")
+        pl.concat(scores).sort("customer_id").write_parquet(unfinished)
+        os.replace(unfinished, file)
+
+
+def score_parts(batch: Batch, num_workers: int) -> None:
+    """Score the parts that are missing, by as many workers; small shops without an encoder in this process."""
+    missing = batch.missing()
+    if not missing:
+        return
+    num_events = int(str(read_manifest(batch.data, DATA_KIND)["num_events"]))
+    if num_workers == 1 or (num_events < FEW_EVENTS and not load_artifact(batch.artifact).members):
+        scorer, progress = Scorer(batch), Progress("parts scored", len(missing), "parts")
+        for shard, piece in missing:
+            scorer.score(shard, piece)
+            progress.advance(1)
+    else:
+        from training.inference import map_rows
+
+        parts = pa.Table.from_pylist([{"shard": shard, "piece": piece} for shard, piece in missing], PART_SCHEMA)
+        label = {"label": "parts scored", "unit": "parts"}
+        map_rows(parts, Scorer, {"batch": batch}, **label, num_workers=num_workers, block_rows=1)
+
+
+def merge_parts(batch: Batch, folder: Path) -> int:
+    """Write scores.parquet into `folder`; returns its number of rows. ValueError where nobody is known yet."""
+    pl.scan_parquet(sorted(batch.parts.glob("*.parquet"))).sink_parquet(folder / "scores.parquet")
     num_customers = int(pl.scan_parquet(folder / "scores.parquet").select(pl.len()).collect().item())
     if num_customers == 0:
-        raise ValueError(f"{data} has no customer with an event before {as_of.isoformat()}")
+        raise ValueError(f"{batch.data} has no customer with an event before {batch.as_of.isoformat()}")
     return num_customers
 
 
-def registered_customers(data: Path, num_shards: int) -> pl.DataFrame:
-    """customer_id and shard of everybody in the table of customers; no rows where the shop gave none."""
+def registered_customers(data: Path) -> pl.DataFrame:
+    """customer_id of everybody in the table of customers; no rows where the shop gave none."""
     table = data / "customers.parquet"
     empty = pl.DataFrame(schema={"customer_id": pl.String})
-    customers = pl.read_parquet(table, columns=["customer_id"]) if table.exists() else empty
-    return customers.with_columns(shard_numbers(customers["customer_id"], num_shards).alias("shard"))
-
-
-def _buyers(artifact: Artifact, events: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    """Keys, prompt and features of the customers who have bought before `as_of`."""
-    return examples_for(artifact, events, customers_at(events, as_of))
+    return pl.read_parquet(table, columns=["customer_id"]) if table.exists() else empty
 
 
 def _prospects(artifact: Artifact, events: pl.DataFrame, registered: pl.Series, as_of: datetime) -> pl.DataFrame:
-    """The same of those who are known by then, but have not bought: by an event, or registered and never seen."""
+    """Examples of those who are known by then, but have not bought: by an event, or registered and never seen."""
     known = prospects_at(events, as_of)
     silent = pl.DataFrame({"customer_id": registered, "cutoff": as_of}, schema=known.schema)
     silent = silent.join(events, on="customer_id", how="anti")
     return examples_for(artifact, events, pl.concat([known, silent]))
 
 
-def _llama_spend(member: Path, data: Path, buyers: list[pl.DataFrame], num_workers: int) -> list[np.ndarray]:
-    """Expected spend by shard; the customers of all shards go through the same actors, which load the model once."""
-    from training.inference import member_spend
+def _load(member: Path, items: pl.DataFrame) -> "MemberPredictor":
+    from lifecycle.predict import load_member  # imports torch, which the cheap models do without
 
-    everyone = pl.concat(buyers)
-    predicted = member_spend(member, data, everyone, num_workers)[0] if everyone.height else np.empty(0)
-    return np.split(predicted, np.cumsum([part.height for part in buyers])[:-1])
+    return load_member(member, items)
 
 
 def _scores(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> pl.DataFrame:

@@ -40,6 +40,12 @@ def hurdle_value(hurdle: Hurdle, examples: pl.DataFrame) -> np.ndarray:
     return value
 
 
+def hurdle_churn(hurdle: Hurdle, examples: pl.DataFrame) -> np.ndarray:
+    """Probability of spending nothing within the horizon, shape (n,)."""
+    left: np.ndarray = 1.0 - np.asarray(hurdle.bought.predict(feature_matrix(examples), num_threads=1))
+    return left
+
+
 def save_hurdle(hurdle: Hurdle, folder: Path) -> None:
     """Write both kinds of trees as LightGBM's text."""
     hurdle.bought.save_model(folder / BOUGHT_FILE)

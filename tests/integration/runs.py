@@ -34,14 +34,14 @@ def write_recipe(path: Path, shop: TinyShop, base_model: Path) -> Path:
     return path
 
 
-def start(recipe: Path, address: str | None, *overrides: str) -> subprocess.Popen[str]:
-    """`python -m training.run` as a user would start it, on the cluster at `address`."""
+def start(recipe: Path, address: str | None, *overrides: str, module: str = "training.run") -> subprocess.Popen[str]:
+    """`python -m MODULE` as a user would start it, on the cluster at `address`."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     environment |= (
         {"RAY_ADDRESS": address, "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")} if address else {}
     )
     return subprocess.Popen(
-        [sys.executable, "-m", "training.run", "--config", str(recipe), *overrides],
+        [sys.executable, "-m", module, "--config", str(recipe), *overrides],
         cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from lifecycle.events import read_items, read_shard, shard_paths
 from lifecycle.folders import file_sha256, read_manifest, verify
 from lifecycle.member import decoder_of, read_member
 from tests.conftest import TinyShop
+from tests.integration.runs import finish, processes_of, start
 from training.arena_recipe import VALUE_MODELS
 from training.evaluate import EvaluateConfig, evaluate
 from training.prepare import BACKTEST, prepare
@@ -218,6 +220,28 @@ def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(
     assert sum(known) > 10
     wanted = [by_hand[name] for name in scores["customer_id"].filter(known)]
     np.testing.assert_allclose(np.array(within)[known], wanted, rtol=1e-4)
+
+
+def test_killed_worker_of_batch_scoring_is_replaced_and_nobody_is_lost(
+    arena: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    from training.score import ScoreConfig, score
+
+    artifact = stacked(arena / "artifact", tmp_path / "artifact")
+    recipe = ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores")
+    recipe.save(tmp_path / "score.yaml")
+    process = start(tmp_path / "score.yaml", None, module="training.score")
+    give_up_at = time.monotonic() + 60
+    while not (workers := processes_of("Scorer")):
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+    workers[0].kill()
+    log = finish(process)
+    assert "8/8 parts (100 %)" in log
+    score(recipe.model_copy(update={"num_workers": 1, "output": tmp_path / "alone"}))
+    found, alone = (pl.read_parquet(folder / "scores.parquet") for folder in (recipe.output, tmp_path / "alone"))
+    assert found["customer_id"].to_list() == alone["customer_id"].to_list()
+    np.testing.assert_allclose(found["clv"].to_numpy(), alone["clv"].to_numpy(), rtol=1e-5)
 
 
 def stacked(artifact: Path, folder: Path) -> Path:
