@@ -169,7 +169,7 @@ def test_shop_whose_customers_never_come_back_is_still_valued(
     predictor: Predictor, queries: list[CustomerQuery]
 ) -> None:
     lone = with_champion(predictor, "persistence")
-    lone.artifact = replace(lone.artifact, btyd_models={})
+    lone.artifact = replace(lone.artifact, btyd_models={}, settings=replace(lone.artifact.settings, churn=None))
     for answer in lone.value(queries[:20]):
         assert (answer["p_active"], answer["churn_probability"]) == (1.0, 0.0)
         CustomerValue.model_validate(json.loads(json.dumps(answer, allow_nan=False)))
