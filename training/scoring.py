@@ -5,6 +5,7 @@ each into a file that appears whole; what is there already is not scored again. 
 """
 
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
@@ -132,6 +133,7 @@ def merge_parts(batch: Batch, folder: Path) -> int:
     pl.scan_parquet(sorted(batch.parts.glob("*.parquet"))).sink_parquet(folder / "scores.parquet")
     num_customers = int(pl.scan_parquet(folder / "scores.parquet").select(pl.len()).collect().item())
     if num_customers == 0:
+        shutil.rmtree(batch.parts)
         raise ValueError(f"{batch.data} has no customer with an event before {batch.as_of.isoformat()}")
     return num_customers
 
