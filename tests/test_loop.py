@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 from scipy import stats
 
 from lifecycle.member import decoder_of, read_member
@@ -198,9 +199,39 @@ def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
     assert before == pytest.approx(one_for_all, rel=1e-4)
     for step in range(80):
         run.take_step(step)
-    run.export(run.validate())
+    run.export(None)
     model, _ = load_value_model(tmp_path / "member", decoder_of(read_member(tmp_path / "member")), torch.float32)
     with torch.inference_mode():
         logits = run.engine(*inputs)
         torch.testing.assert_close(model(*inputs), logits, rtol=1e-4, atol=1e-4)
     assert float(ziln_loss(logits, scaled)) < before - 1.5
+
+
+def test_member_has_the_weights_of_least_validation_loss(config: TrainConfig) -> None:
+    from training.best import BEST_FILE, Best, trained_weights
+    from training.loop import start_run
+
+    run = start_run(config.model_dump(mode="json") | {"optimizer": {"learning_rate": 1e-2}})
+    best, kept = Best(config.output, first_step=0), dict[str, torch.Tensor]()
+    for step, loss in enumerate((3.0, 1.0, 2.0, 1.0)):
+        run.take_step(step)
+        best.offer(run.engine, {"val_loss": loss, "val_rmse": float(step)})
+        kept = trained_weights(run.engine) if step == 1 else kept
+    resumed = Best(config.output, first_step=4)
+    assert resumed.metrics == {"val_loss": 1.0, "val_rmse": 1.0}
+    run.export(resumed)
+    assert read_member(config.output / "member")["metrics"] == {"val_loss": 1.0, "val_rmse": 1.0}
+    last = trained_weights(run.engine)
+    for name, weight in load_file(config.output / "member" / "head.safetensors").items():
+        torch.testing.assert_close(weight, kept[f"head.{name}"])
+        assert not torch.equal(weight, last[f"head.{name}"])
+    assert not (config.output / BEST_FILE).exists()
+
+
+def test_best_weights_of_a_run_without_a_checkpoint_are_not_those_of_the_next(config: TrainConfig) -> None:
+    from training.best import Best
+    from training.loop import start_run
+
+    run = start_run(config.model_dump(mode="json"))
+    Best(config.output, first_step=0).offer(run.engine, {"val_loss": 1.0})
+    assert Best(config.output, first_step=0).metrics is None

@@ -41,7 +41,9 @@ def test_steps_are_measured_only_where_they_can_be_taken(config: TrainConfig, tm
 def test_validations_are_those_of_the_loop(config: TrainConfig) -> None:
     for steps in (1, 24, 25, 26, 50, 99):
         checkpoints = sum(step % 25 == 0 or step == steps for step in range(1, steps + 1))
-        assert num_validations(config, steps) == checkpoints + 1  # and once more for the member
+        assert num_validations(config, steps) == checkpoints
+        last = config.model_copy(update={"export": "last"})
+        assert num_validations(last, steps) == checkpoints + 1  # and once more for the member
 
 
 def test_measured_steps_have_the_passes_of_the_recipe(config: TrainConfig) -> None:

@@ -9,7 +9,6 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from functools import partial
 
 import deepspeed
 import numpy as np
@@ -17,13 +16,14 @@ import torch
 import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
 from deepspeed.runtime.fp16.unfused_optimizer import FP16_UnfusedOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from lifecycle.folders import MANIFEST, new_folder
 from lifecycle.jobs import start_logging
 from lifecycle.member import MEMBER_KIND
 from lifecycle.model import fast_dtype
 from training.batch_order import BatchOrder
+from training.best import Best, trained_weights
 from training.checkpoint import find_checkpoint, gathered_state, report_checkpoint, restore
 from training.checkpoint_files import trim_progress
 from training.gathered_state import load_weights
@@ -41,8 +41,15 @@ Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
 def train_worker(settings: dict[str, object]) -> None:
     """Entry point on each worker; `settings` is the recipe as JSON, which Ray hands over."""
     run = start_run(settings)
-    take_steps(run, partial(report_checkpoint, run.config))
-    run.export(run.validate())
+    best = Best(run.config.output, run.first_step) if run.config.export == "best" else None
+
+    def report(engine: DeepSpeedEngine, step: int, metrics: dict[str, float]) -> None:
+        if best is not None:
+            best.offer(engine, metrics)
+        report_checkpoint(run.config, engine, step, metrics)
+
+    take_steps(run, report)
+    run.export(best)
     if run.config.num_workers == 0:  # Ray would leave torch's group and let DeepSpeed keep it for the next run
         deepspeed.comm.destroy_process_group()
 
@@ -211,16 +218,18 @@ class Run:
         torch.distributed.all_reduce(sums)
         return self.task.metrics(sums)
 
-    def export(self, metrics: dict[str, float]) -> None:
-        """Write the member from rank 0, its sharded weights gathered from all workers."""
-        model: nn.Module = self.engine.module
-        trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        with deepspeed.zero.GatheredParameters([p for _, p in trained], enabled=self.config.zero.stage == 3):
-            state = {name: p.detach().cpu().clone() for name, p in trained} if self.rank == 0 else {}
+    def export(self, best: Best | None) -> None:
+        """Write the member from rank 0: the best weights, if some were kept, or the last ones."""
         folder = self.config.output / "member"
+        if best is None or best.metrics is None:
+            metrics, weights = self.validate(), trained_weights(self.engine)
+        else:
+            metrics, weights = best.metrics, best.weights() if self.rank == 0 else {}
         if self.rank == 0 and not (folder / MANIFEST).exists():
             content = member_content(self.config) | {"metrics": metrics}
             with new_folder(folder, MEMBER_KIND, content) as temporary:
-                self.task.save(model, state, temporary)
+                self.task.save(self.engine.module, weights, temporary)
             logger.info("%s written", folder)
+        if self.rank == 0 and best is not None:
+            best.remove()
         torch.distributed.barrier()

@@ -160,5 +160,5 @@ def _slowest(seconds: float) -> float:
 
 
 def num_validations(config: TrainConfig, num_steps: int) -> int:
-    """One at every checkpoint, of which there is one after the last step, and one of the member."""
-    return math.ceil(num_steps / config.checkpoint_every_steps) + 1
+    """One at every checkpoint, of which there is one after the last step; and one of the last weights as a member."""
+    return math.ceil(num_steps / config.checkpoint_every_steps) + (config.export == "last")

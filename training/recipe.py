@@ -113,6 +113,7 @@ class TrainConfig(Config):
     validation_rows: int = Field(128, ge=1)  # a seeded sample, scored at every checkpoint
     checkpoint_every_steps: int = Field(25, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
+    export: Literal["best", "last"] = "best"  # the weights at the checkpoint of least validation loss, or at the end
     max_failures: int = Field(3, ge=0)  # lost workers, or starts that failed, before the run gives up
     start_timeout_seconds: int = Field(180, ge=10)
     num_workers: int = Field(2, ge=0)  # 0: one, inside the driver, without checkpoints (tests, short trials)

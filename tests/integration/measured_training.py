@@ -37,7 +37,7 @@ def train(recipe: dict[str, object]) -> None:
     Path(str(recipe["output"])).mkdir(parents=True, exist_ok=True)
     run = start_run(recipe)
     take_steps(run, lambda engine, step, metrics: None)
-    run.export(run.validate())
+    run.export(None)
 
 
 def peak_bytes() -> int:

@@ -28,7 +28,7 @@ def write_recipe(path: Path, shop: TinyShop, base_model: Path) -> Path:
         "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
         "zero": {"stage": 2}, "global_batch": 8, "micro_batch": 4, "epochs": 20, "max_steps": LONG_STEPS,
         "validation_rows": 16, "checkpoint_every_steps": CHECKPOINT_STEPS, "num_workers": 2,
-        "tracking": None, "output": "given per run",
+        "export": "last", "tracking": None, "output": "given per run",
     }  # fmt: skip
     path.write_text(yaml.safe_dump(fields))
     return path

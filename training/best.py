@@ -1,0 +1,65 @@
+"""The trained weights at the least validation loss so far, kept in the output folder until the member is written."""
+
+import json
+import os
+from pathlib import Path
+
+import deepspeed
+import torch.distributed
+from deepspeed.runtime.engine import DeepSpeedEngine
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+BEST_FILE = "best.safetensors"
+METRICS = "metrics"  # of the weights, in the file's own metadata
+LOSS = "val_loss"
+
+
+def trained_weights(engine: DeepSpeedEngine) -> dict[str, Tensor]:
+    """What training changes, by name, on the CPU; collective, and empty but on rank 0."""
+    trained = [(name, p) for name, p in engine.module.named_parameters() if p.requires_grad]
+    is_sharded = engine.zero_optimization_stage() == 3
+    with deepspeed.zero.GatheredParameters([p for _, p in trained], enabled=is_sharded):
+        is_first = torch.distributed.get_rank() == 0
+        return {name: p.detach().cpu().clone() for name, p in trained} if is_first else {}
+
+
+class Best:
+    """The best weights of a run; every worker knows their loss, rank 0 writes the file."""
+
+    def __init__(self, output: Path, first_step: int) -> None:
+        self.path = output / BEST_FILE
+        if torch.distributed.get_rank() == 0 and first_step == 0:  # of a run that never came to a checkpoint
+            self.path.unlink(missing_ok=True)
+        found = [self._metrics() if torch.distributed.get_rank() == 0 else None]
+        torch.distributed.broadcast_object_list(found)
+        self.metrics: dict[str, float] | None = found[0]
+
+    def offer(self, engine: DeepSpeedEngine, metrics: dict[str, float]) -> None:
+        """Keep the engine's weights if their loss is less than that of those kept; collective."""
+        if self.metrics is not None and not metrics[LOSS] < self.metrics[LOSS]:
+            return
+        weights = trained_weights(engine)
+        if torch.distributed.get_rank() == 0:
+            unfinished = self.path.with_suffix(".incomplete")
+            contiguous = {name: weight.contiguous() for name, weight in weights.items()}
+            save_file(contiguous, unfinished, metadata={METRICS: json.dumps(metrics)})
+            os.replace(unfinished, self.path)
+        self.metrics = metrics
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights kept, on rank 0."""
+        weights: dict[str, Tensor] = load_file(self.path)
+        return weights
+
+    def remove(self) -> None:
+        """Delete the file, once the member has what it holds."""
+        self.path.unlink(missing_ok=True)
+
+    def _metrics(self) -> dict[str, float] | None:
+        if not self.path.exists():
+            return None
+        with safe_open(self.path, framework="pt") as file:
+            metrics: dict[str, float] = json.loads(file.metadata()[METRICS])
+        return metrics
