@@ -58,7 +58,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 def complete_shares(cache: Path) -> dict[Path, int]:
     """When each complete share was written."""
-    return {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/*/manifest.json")}
+    return {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/[0-9][0-9][0-9][0-9][0-9]/manifest.json")}
 
 
 def wait_for_shares(process: subprocess.Popen[str], cache: Path, count: int) -> None:
