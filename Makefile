@@ -44,7 +44,8 @@ mlflow: $(READY)
 
 test: $(READY)
 	$(PY) -m pytest -n 2 -m 'not integration and not slow' tests
-	$(PY) -m pytest -m 'integration and not slow' tests
+	$(PY) -m pytest -n 2 -m 'integration and not alone and not slow' tests
+	$(PY) -m pytest -m 'alone and not slow' tests
 
 test-slow: $(READY)
 	$(PY) -m pytest -m slow tests

@@ -69,6 +69,7 @@ def wait_for_shares(process: subprocess.Popen[str], cache: Path, count: int) -> 
         time.sleep(0.002)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("stage", [2, 3])
 def test_two_workers_with_stored_activations_equal_one_process_without(
     recipe: dict[str, object], stage: int, tmp_path: Path

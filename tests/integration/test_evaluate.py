@@ -24,7 +24,7 @@ from training.evaluate import EvaluateConfig, evaluate
 from training.prepare import BACKTEST, prepare
 from training.prepare_recipe import PrepareConfig
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 SAMPLE = 12
 VALUE = {*VALUE_MODELS, "text_llama", "stack_without_llama"}
 RANKERS = {"popularity", "personal_frequency", "retriever"}
@@ -230,7 +230,7 @@ def test_killed_worker_of_batch_scoring_is_replaced_and_nobody_is_lost(
     artifact = stacked(arena / "artifact", tmp_path / "artifact")
     recipe = ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores")
     recipe.save(tmp_path / "score.yaml")
-    process = start(tmp_path / "score.yaml", None, module="training.score")
+    process = start(tmp_path / "score.yaml", ray.get_runtime_context().gcs_address, module="training.score")
     give_up_at = time.monotonic() + 60
     while not (workers := processes_of("Scorer")):
         assert time.monotonic() < give_up_at

@@ -20,7 +20,7 @@ from tests.integration.runs import (
     write_recipe,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 FULL = ("lora=null", "zero.stage=3")
 
 
@@ -59,7 +59,7 @@ def test_lost_node_leaves_fewer_workers_and_the_same_result(
 ) -> None:
     alone = start(recipe, None, "num_workers=0", f"output={tmp_path / 'alone'}", *changes)
     output = tmp_path / "two-nodes"
-    limits = "min_workers=1", "start_timeout_seconds=20"
+    limits = "min_workers=1", "start_timeout_seconds=10"
     process = start(recipe, cluster.address, f"output={output}", *limits, *changes)
     wait_for_step(output, 80)
     lose_a_node(cluster)

@@ -13,7 +13,7 @@ import yaml
 
 from tests.conftest import TinyShop
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -19,7 +19,7 @@ from training.recipe import TrainConfig
 from training.score import ScoreConfig, score
 from training.trainer import fit
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module", autouse=True)

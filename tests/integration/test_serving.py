@@ -29,7 +29,7 @@ from serving.queries import CustomerQuery
 from serving.store import EventStore
 from tests.conftest import TinyShop
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 ROOT = Path(__file__).parent.parent.parent
 SERVE = [sys.executable, "-m", "ray.serve.scripts", "run"]
 START_SECONDS, STOP_SECONDS = 180, 90

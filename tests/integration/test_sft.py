@@ -18,7 +18,7 @@ from lifecycle.member import read_member
 from tests.integration.runs import finish, start, wait_for_step, worker_processes
 from tests.test_conversations import turns, write
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 TAUGHT = {"I love it": "positive", "It broke at once": "negative", "It came on Monday": "neutral", "Refund?": "30 days"}
 LONG_STEPS = 240
 ALL_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

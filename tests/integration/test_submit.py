@@ -18,7 +18,7 @@ from lifecycle.events import DATA_KIND
 from lifecycle.folders import verify
 from tests.conftest import TinyShop
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 REPOSITORY = Path(__file__).parents[2]
 BINARIES = Path(sys.executable).parent
 START_DEADLINE_SECONDS = 120

@@ -34,8 +34,8 @@ from tests.integration.runs import (
 )
 from training.checkpoint_files import SNAPSHOT
 
-pytestmark = pytest.mark.integration
-NUM_CPUS = 5
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
+NUM_CPUS = 8  # logical: four runs of two workers at once
 SHORT = ("max_steps=8", "checkpoint_every_steps=2")
 
 
@@ -78,17 +78,16 @@ def test_two_workers_under_every_zero_stage_equal_one_process(
     expected, logits = metrics_of(alone["short"]), logits_of(alone["short"], tiny_base_model, prompts)
     curve = loss_curve(alone["short"])
     assert {2, 4, 6, 8} <= set(curve) and len(set(curve.values())) == len(curve)
-    for stages in ((0, 1), (2, 3)):
-        outputs = {stage: tmp_path / str(stage) for stage in stages}
-        running = {s: start(recipe, cluster, f"zero.stage={s}", f"output={o}", *SHORT) for s, o in outputs.items()}
-        for stage, process in running.items():
-            log = finish(process)
-            assert "step 8/8, loss" in log and "tokens/s, ETA 0 s" in log
-            assert "FutureWarning" not in log and "built successfully" not in log
-            assert loss_curve(outputs[stage]) == pytest.approx(curve, rel=1e-3)
-            assert metrics_of(outputs[stage]) == pytest.approx(expected, rel=1e-3)
-            found = logits_of(outputs[stage], tiny_base_model, prompts)
-            torch.testing.assert_close(found, logits, rtol=1e-3, atol=1e-3)
+    outputs = {stage: tmp_path / str(stage) for stage in range(4)}
+    running = {s: start(recipe, cluster, f"zero.stage={s}", f"output={o}", *SHORT) for s, o in outputs.items()}
+    for stage, process in running.items():
+        log = finish(process)
+        assert "step 8/8, loss" in log and "tokens/s, ETA 0 s" in log
+        assert "FutureWarning" not in log and "built successfully" not in log
+        assert loss_curve(outputs[stage]) == pytest.approx(curve, rel=1e-3)
+        assert metrics_of(outputs[stage]) == pytest.approx(expected, rel=1e-3)
+        found = logits_of(outputs[stage], tiny_base_model, prompts)
+        torch.testing.assert_close(found, logits, rtol=1e-3, atol=1e-3)
 
 
 def test_killed_worker_is_replaced_and_the_run_goes_on_by_itself(
@@ -216,8 +215,8 @@ def test_full_disk_ends_the_run_and_with_room_again_it_goes_on(
 def test_more_workers_than_the_cluster_has_are_refused_before_anything_starts(
     cluster: str, recipe: Path, tmp_path: Path
 ) -> None:
-    log = finish(start(recipe, cluster, "num_workers=6", "global_batch=24", f"output={tmp_path / 'text'}"), status=1)
-    assert "num_workers is 6 with 1 CPU each = 6, but the Ray cluster has 5 CPU; lower num_workers" in log
+    log = finish(start(recipe, cluster, "num_workers=9", "global_batch=36", f"output={tmp_path / 'text'}"), status=1)
+    assert "num_workers is 9 with 1 CPU each = 9, but the Ray cluster has 8 CPU; lower num_workers" in log
     assert "Traceback" not in log
     assert not (tmp_path / "text" / "ray").exists()
 

@@ -17,7 +17,7 @@ from tests.conftest import TinyShop
 from training.recipe import TrainConfig
 from tuning.run import SEARCH_KIND
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 REPOSITORY = Path(__file__).parents[2]
 
 
