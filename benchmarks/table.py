@@ -49,6 +49,8 @@ LINES = [
     Line("summary of a million orders, times as fast as lifetimes", "btyd_speed", "summary_ratio_to_lifetimes", low=5),
     Line("parameters, largest relative difference to those of lifetimes", "btyd_speed", "max_parameter_difference",
          high=0.01),
+    Line("seconds to score a million customers by the stack", "score_speed", "seconds", high=300),
+    Line("its peak memory of all processes, GiB", "score_speed", "peak_rss_gib", high=4),
     *(
         Line(f"champion's {name}, The Complete Journey", "value_accuracy-journey", key, low=low, high=high)
         for name, key, low, high in (("MAE", "mae", None, 167), ("Gini", "gini", 0.871, None),
