@@ -12,6 +12,7 @@ from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, MemberShare, Stack
 from training.arena_entries import Entry, ExampleSets, target_of
 
 logger = logging.getLogger(__name__)
+CLEAR = 1.645  # standard errors: one side of a 90 % interval
 STACK_OVER_BUDGET = "stack_over_budget"  # judged, never served: what a score budget costs
 
 
@@ -54,7 +55,8 @@ def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tupl
 
     Shares are learned in the backtest where all of them were there, which shows how members age, else from the
     selection customers. Where a blend is judged by those that shaped its shares, each gets the shares that the other
-    folds give; if its RMSE is then not below that of the trees alone, no member has a share.
+    folds give. Members have no share unless the blend's squared errors are then clearly below those of the trees alone:
+    an encoder costs a hundred times as much to serve.
     """
     scaled = {name: entry.selection * _scale(alone.selection, entry.selection) for name, entry in members.items()}
     before, earlier = alone.backtest, {name: entry.backtest for name, entry in members.items()}
@@ -81,7 +83,8 @@ def _learned(
         own, others = fold == number, fold != number
         shares = fit_shares(alone[others], {name: s[others] for name, s in members.items()}, actual[others])
         blended[own] = blend(alone[own], {name: s[own] for name, s in members.items()}, shares)
-    if np.mean((blended - actual) ** 2) >= np.mean((alone - actual) ** 2):
+    gain = (alone - actual) ** 2 - (blended - actual) ** 2
+    if not gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)):
         return dict.fromkeys(members, 0.0), alone
     return fit_shares(alone, members, actual), blended
 
