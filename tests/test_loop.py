@@ -1,5 +1,6 @@
 """The training loop inside one process: which rows a step takes, accumulation, validation."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,14 +214,14 @@ def test_member_has_the_weights_of_least_validation_loss(config: TrainConfig) ->
 
     run = start_run(config.model_dump(mode="json") | {"optimizer": {"learning_rate": 1e-2}})
     best, kept = Best(config.output, first_step=0), dict[str, torch.Tensor]()
-    for step, loss in enumerate((3.0, 1.0, 2.0, 1.0)):
+    for step, loss in enumerate((math.nan, 3.0, 1.0, 2.0, math.nan, 1.0)):
         run.take_step(step)
         best.offer(run.engine, {"val_loss": loss, "val_rmse": float(step)})
-        kept = trained_weights(run.engine) if step == 1 else kept
-    resumed = Best(config.output, first_step=4)
-    assert resumed.metrics == {"val_loss": 1.0, "val_rmse": 1.0}
+        kept = trained_weights(run.engine) if step == 2 else kept
+    resumed = Best(config.output, first_step=6)
+    assert resumed.metrics == {"val_loss": 1.0, "val_rmse": 2.0}
     run.export(resumed)
-    assert read_member(config.output / "member")["metrics"] == {"val_loss": 1.0, "val_rmse": 1.0}
+    assert read_member(config.output / "member")["metrics"] == {"val_loss": 1.0, "val_rmse": 2.0}
     last = trained_weights(run.engine)
     for name, weight in load_file(config.output / "member" / "head.safetensors").items():
         torch.testing.assert_close(weight, kept[f"head.{name}"])

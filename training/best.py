@@ -1,6 +1,7 @@
 """The trained weights at the least validation loss so far, kept in the output folder until the member is written."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Best:
 
     def offer(self, engine: DeepSpeedEngine, metrics: dict[str, float]) -> None:
         """Keep the engine's weights if their loss is less than that of those kept; collective."""
-        if self.metrics is not None and not metrics[LOSS] < self.metrics[LOSS]:
+        if self.metrics is not None and not (metrics[LOSS] < self.metrics[LOSS] or math.isnan(self.metrics[LOSS])):
             return
         weights = trained_weights(engine)
         if torch.distributed.get_rank() == 0:
