@@ -48,7 +48,7 @@ def measure(output: Path, changes: list[str]) -> dict[str, float]:
         "seconds_to_best_validation": run.seconds_to_first_step + best["seconds"] - first["seconds"],
         "seconds_to_member": run.seconds_to_member,
         "best_val_loss": best["val_loss"],
-        "val_rmse": end["val_rmse"],
+        "val_rmse": best["val_rmse"],
         "events_per_second": end["tokens_per_second"],
     }
 

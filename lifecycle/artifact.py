@@ -221,7 +221,8 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
     behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
     if settings.churn is not None:
         churn = _churn(artifact, settings.churn, examples)
-        active = np.maximum(behaviour.active, 1.0 - churn)  # who will buy has not left
+        will_buy = 1.0 - churn  # and has not left
+        active = will_buy if artifact.btyd is None else np.maximum(behaviour.active, will_buy)
         behaviour = replace(behaviour, churn=churn, active=active)
     return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, horizon)
 

@@ -37,7 +37,7 @@ class SequenceSettings(Config):
     num_heads: int = Field(4, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)  # of the inputs
     max_events: int = Field(256, ge=1)  # of a customer, the latest
-    history_days: int | None = Field(None, ge=1)  # before the cutoff that are read; None: half of those there are
+    history_days: int | None = Field(None, ge=1)  # before the cutoff that are read; None: the training task decides
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "SequenceSettings":

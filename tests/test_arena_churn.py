@@ -74,3 +74,13 @@ def test_what_was_judged_is_served(tiny_artifact: Path, tiny_shop: TinyShop, mod
     expected = dict(zip(sets.test["customer_id"], judged.test, strict=True))
     np.testing.assert_allclose(values.churn_probability, [expected[name] for name in customers["customer_id"]])
     assert (values.p_active >= 1.0 - values.churn_probability - 1e-12).all()
+
+
+def test_without_btyd_who_will_buy_is_active(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
+    artifact = load_artifact(tiny_artifact)
+    settings = replace(artifact.settings, champion="persistence", churn="hurdle")
+    artifact = replace(artifact, btyd_models={}, settings=settings)
+    customers = read_example_sets(tiny_shop.examples).test
+    values = values_for(artifact, customers, expected_spend(artifact, "persistence", customers, {}))
+    np.testing.assert_allclose(values.p_active, 1.0 - values.churn_probability)
+    assert 0.0 < values.churn_probability.min() < values.churn_probability.max() < 1.0

@@ -88,9 +88,15 @@ def test_where_all_encoders_were_in_the_backtest_it_sets_the_shares() -> None:
     assert blended is not None and stack.backtest is not None
     actual = target_of(sets.selection)
     assert np.mean((blended - actual) ** 2) < np.mean((stack.backtest - actual) ** 2)
-    one_missing = both | {"sequence_llama": entries["sequence_llama"]}
-    joined, found = join_members(one_missing, STACK_ALONE, tested, None)
-    assert set(found.members) == {"text_llama", "sequence_llama"} and joined[STACK].backtest is None
+    without_text = both | {"text_llama": entries["text_llama"]}  # which would earn a share on the selection customers
+    joined, found = join_members(without_text, STACK_ALONE, tested, None)
+    assert set(found.members) == {"sequence_llama"} and joined[STACK].backtest is not None
+    nobody_there = {STACK: stack, "text_llama": entries["text_llama"]}
+    joined, found = join_members(nobody_there, STACK_ALONE, tested, None)
+    assert set(found.members) == {"text_llama"} and joined[STACK].backtest is None
+    useless = {STACK: stack, "text_llama": Entry(stack.selection, stack.test, 10.0)}
+    joined, found = join_members(useless, STACK_ALONE, tested, None)
+    assert not found.members and joined[STACK].backtest is stack.backtest, "what it was, it still is"
 
 
 def test_outcomes_of_the_test_window_change_nothing() -> None:

@@ -1,5 +1,6 @@
 """The value arena: who becomes champion, what is fitted on what, and shops where models cannot be fitted."""
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from training.arena_cheap import cheap_entries
 from training.arena_entries import Entry, ExampleSets, read_example_sets
 from training.arena_recipe import VALUE_MODELS, EvaluateConfig
 from training.arena_value import choose_champion, judge, predictions_frame
+from training.prepare import BACKTEST
 
 CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
 ACTUAL = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
@@ -67,6 +69,31 @@ def test_bias_that_all_models_share_is_the_seasons() -> None:
     champion, chosen = choose_champion(low | {"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)
     assert champion == "low-1" and chosen["shared_bias"] == pytest.approx(0.8, rel=0.02)
     assert choose_champion({"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)[0] == "rough"
+
+
+def test_shared_bias_counts_the_stack_once() -> None:
+    spent = np.random.default_rng(0).gamma(1.0, 50.0, 500)
+    stack = Entry(1.5 * spent, spent, 1.0)
+    entries = {
+        "stack": stack,
+        "stack_without_llama": stack,
+        "stack_over_budget": stack,
+        "fair": Entry(spent, spent, 1.0),
+    }
+    champion, chosen = choose_champion(entries, sets_of(spent, spent), None, 50, 0)
+    assert champion == "fair" and chosen["shared_bias"] == 1.0, "two models cannot tell a season"
+
+
+def test_backtest_without_any_spend_is_left_aside(tiny_shop: TinyShop, tmp_path: Path) -> None:
+    shutil.copytree(tiny_shop.examples, tmp_path / "examples")
+    test = tmp_path / "examples" / BACKTEST / "test.parquet"
+    pl.read_parquet(test).with_columns(target=pl.lit(0.0)).write_parquet(test)
+    assert read_example_sets(tmp_path / "examples").backtest is None
+
+
+def test_where_nobody_spent_anything_the_least_error_wins() -> None:
+    entries = {"first": Entry(ACTUAL + 1, ACTUAL, 1.0), "less": Entry(ACTUAL, ACTUAL, 1.0)}
+    assert choose_champion(entries, sets_of(np.zeros(5), ACTUAL), None, 50, 0)[0] == "less"
 
 
 def test_ties_in_rmse_go_to_the_lower_decile_mape() -> None:

@@ -229,6 +229,17 @@ def test_member_has_the_weights_of_least_validation_loss(config: TrainConfig) ->
     assert not (config.output / BEST_FILE).exists()
 
 
+def test_damaged_best_weights_are_put_aside(config: TrainConfig) -> None:
+    from training.best import BEST_FILE, Best
+    from training.loop import start_run
+
+    run = start_run(config.model_dump(mode="json"))
+    Best(config.output, first_step=0).offer(run.engine, {"val_loss": 1.0})
+    path = config.output / BEST_FILE
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert Best(config.output, first_step=4).metrics is None and not path.exists()
+
+
 def test_best_weights_of_a_run_without_a_checkpoint_are_not_those_of_the_next(config: TrainConfig) -> None:
     from training.best import Best
     from training.loop import start_run

@@ -82,6 +82,9 @@ def test_backtest_lies_one_horizon_earlier_or_half_of_one_where_the_dates_leave_
     assert (whole.num_train_cutoffs, whole.output.name, whole.backtest) == (3, BACKTEST, False)
     half = backtest_recipe(config(), date(2017, 1, 2), date(2017, 10, 1), 3)
     assert half is not None and (half.test_cutoff, half.horizon_days) == (date(2017, 8, 17), 45)
+    many = backtest_recipe(config(horizon_days=7), date(2017, 9, 1), date(2017, 9, 22), 12)
+    assert many is not None and many.num_train_cutoffs == 3, "no more than its history has room for"
+    assert len(cutoffs_for(many, date(2017, 9, 1), date(2017, 12, 1))[1]) == 3
     assert backtest_recipe(config(), date(2017, 5, 20), date(2017, 10, 1), 3) is None
     assert backtest_recipe(config(backtest=False), date(2017, 1, 1), date(2017, 10, 1), 3) is None
 

@@ -1,5 +1,6 @@
 """scores.parquet: its columns, its customers, and that the service says the same."""
 
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def test_parts_that_are_there_are_kept_and_every_customer_is_scored_once(
         scorer.score(shard, piece)
     before = {path: path.stat().st_mtime_ns for path in parts.iterdir()}
     (parts / "00000-7.incomplete").write_bytes(b"half")
+    shutil.copy(batch.file(*batch.numbers()[0]), parts / "00000-99.parquet")  # of another split of the customers
     assert len(before) == 3 and not {path.name for path in before} & {
         batch.file(*part).name for part in batch.missing()
     }

@@ -1,5 +1,6 @@
 """What the value arena works on: windows of rows to fit and to predict, and what each model makes of them."""
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,8 @@ import polars as pl
 from lifecycle.standardisation import Standardisation
 from lifecycle.value.intervals import Intervals
 from training.prepare import BACKTEST, read_dataset
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def read_example_sets(examples: Path) -> ExampleSets:
     dataset = read_dataset(examples)
     horizon_days, scale = int(str(dataset["horizon_days"])), Standardisation.read(dataset["standardisation"])
     earlier = read_example_sets(examples / BACKTEST) if (examples / BACKTEST).exists() else None
-    if earlier is not None and not earlier.train["target"].sum() > 0:
+    if earlier is not None and not all(target_of(rows).sum() > 0 for rows in (earlier.train, earlier.test)):
+        logger.warning("no backtest: nobody spent anything in its training rows, or after its cutoff")
         earlier = None
     return ExampleSets(train, selection, test, horizon_days, scale, earlier)
 

@@ -48,7 +48,7 @@ class Inputs:
 
     @property
     def selection_cutoff(self) -> datetime:
-        """The cutoff of the rows that choose among the models."""
+        """The cutoff of the selection rows, which choose among the recommenders."""
         selection = self.dataset["selection"]
         assert isinstance(selection, dict)
         return _midnight(selection["cutoff"])
@@ -84,6 +84,9 @@ def _check_dataset(config: EvaluateConfig, dataset: dict[str, object], data: dic
 def _checked_member(key: str, name: str, config: EvaluateConfig) -> dict[str, object]:
     folder: Path = getattr(config, key)[name]
     examples = config.examples if key == "members" else config.examples / BACKTEST
+    if key != "members" and not (config.examples / BACKTEST).exists():
+        told = read_dataset(config.examples)["backtest"]
+        raise ValueError(f"{key}.{name}: {config.examples} has no backtest: {told}")
     manifest = read_member(folder)
     if manifest["name"] != name:
         raise ValueError(f"{key}.{name}: {folder} holds a {manifest['name']}")

@@ -53,20 +53,24 @@ def _speed(alone: Entry, members: list[Entry]) -> float:
 def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tuple[Entry, dict[str, MemberShare]]:
     """The stack with these members, and their shares.
 
-    Shares are learned in the backtest where all of them were there, which shows how members age, else from the
-    selection customers. Where a blend is judged by those that shaped its shares, each gets the shares that the other
-    folds give. Members have no share unless the blend's squared errors are then clearly below those of the trees alone:
-    an encoder costs a hundred times as much to serve.
+    Shares are learned in the backtest, which shows how members age; those that were not there then have none. Where
+    none was there, they are learned from the selection customers. Where a blend is judged by those that shaped its
+    shares, each gets the shares that the other folds give. Members have no share unless the blend's squared errors are
+    then clearly below those of the trees alone: an encoder costs a hundred times as much to serve.
     """
     scaled = {name: entry.selection * _scale(alone.selection, entry.selection) for name, entry in members.items()}
-    before, earlier = alone.backtest, {name: entry.backtest for name, entry in members.items()}
-    backtest = None
-    if sets.backtest is not None and before is not None and (known := _without_none(earlier)) is not None:
-        known = {name: values * _scale(before, values) for name, values in known.items()}
-        shares, backtest = _learned(before, known, sets.backtest.test)
+    before, there = alone.backtest, {name: e.backtest for name, e in members.items() if e.backtest is not None}
+    backtest: np.ndarray | None
+    if sets.backtest is not None and before is not None and there:
+        if absent := [name for name in members if name not in there]:
+            logger.warning("no share for %s: backtest_members has others, but not these", ", ".join(absent))
+        known = {name: values * _scale(before, values) for name, values in there.items()}
+        learned, backtest = _learned(before, known, sets.backtest.test)
+        shares = dict.fromkeys(members, 0.0) | learned
         selection = blend(alone.selection, scaled, shares)
     else:
         shares, selection = _learned(alone.selection, scaled, sets.selection)
+        backtest = None if any(shares.values()) else before  # without shares it is what it was
     found = {name: MemberShare(_scale(alone.test, entry.test), shares[name]) for name, entry in members.items()}
     test = blend(alone.test, {name: found[name].scale * entry.test for name, entry in members.items()}, shares)
     used = [entry for name, entry in members.items() if shares[name]]
@@ -87,11 +91,6 @@ def _learned(
     if not gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)):
         return dict.fromkeys(members, 0.0), alone
     return fit_shares(alone, members, actual), blended
-
-
-def _without_none(values: dict[str, np.ndarray | None]) -> dict[str, np.ndarray] | None:
-    known = {name: value for name, value in values.items() if value is not None}
-    return known if len(known) == len(values) else None
 
 
 def _scale(alone: np.ndarray, member: np.ndarray) -> float:

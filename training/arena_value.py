@@ -8,7 +8,9 @@ import polars as pl
 
 from lifecycle.metrics import bootstrap, bootstrap_draws, difference_of_draws, percentile_interval, value_metrics
 from lifecycle.value.intervals import bounds, fit_intervals
+from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
 from training.arena_entries import Entry, ExampleSets, target_of
+from training.arena_stack import STACK_OVER_BUDGET
 
 logger = logging.getLogger(__name__)
 BIAS_RANGE = (0.9, 1.1)
@@ -109,15 +111,19 @@ def _compared(
 
 
 def _shared_bias(table: dict[str, dict[str, Any]]) -> float:
-    """The median bias of three models or more; 1 where fewer cannot tell a season from a model."""
-    biases = [row["bias"] for row in table.values() if row["bias"]]
+    """The median bias of three models or more, the stack counted once; 1 where fewer cannot tell model and season."""
+    again = {STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA} if STACK in table else {STACK_OVER_BUDGET}
+    biases = [row["bias"] for name, row in table.items() if row["bias"] and name not in again]
     return float(np.median(biases)) if len(biases) >= 3 else 1.0
 
 
 def _best(names: list[str], table: dict[str, dict[str, Any]], shared: float) -> str:
     fair = [name for name in names if _is_fair(table[name]["bias_interval"], shared)]
-    fairest = sorted(names, key=lambda name: abs((table[name]["bias"] or 0.0) / shared - 1.0))[:1]
-    return min(fair or fairest, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0))
+    known = [name for name in names if table[name]["bias"] is not None]  # none where nobody spent anything
+    fairest = sorted(known, key=lambda name: abs(table[name]["bias"] / shared - 1.0))[:1]
+    return min(
+        fair or fairest or names, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0)
+    )
 
 
 def _is_fair(interval: tuple[float, float] | None, shared: float) -> bool:

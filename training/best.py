@@ -1,6 +1,7 @@
 """The trained weights at the least validation loss so far, kept in the output folder until the member is written."""
 
 import json
+import logging
 import math
 import os
 from pathlib import Path
@@ -8,10 +9,11 @@ from pathlib import Path
 import deepspeed
 import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+logger = logging.getLogger(__name__)
 BEST_FILE = "best.safetensors"
 METRICS = "metrics"  # of the weights, in the file's own metadata
 LOSS = "val_loss"
@@ -61,6 +63,11 @@ class Best:
     def _metrics(self) -> dict[str, float] | None:
         if not self.path.exists():
             return None
-        with safe_open(self.path, framework="pt") as file:
-            metrics: dict[str, float] = json.loads(file.metadata()[METRICS])
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                metrics: dict[str, float] = json.loads(file.metadata()[METRICS])
+        except SafetensorError as error:
+            logger.warning("%s is damaged and removed: %s", self.path, error)
+            self.path.unlink()
+            return None
         return metrics

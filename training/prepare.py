@@ -35,6 +35,10 @@ TIME_KEYS = (
 )  # fmt: skip
 
 
+class TooFewCustomersError(ValueError):
+    """A part of the examples has no rows."""
+
+
 def prepare(config: PrepareConfig) -> None:
     """Write the examples folder; a complete one from the same recipe and data is left as it is."""
     data = read_manifest(config.data, DATA_KIND)
@@ -111,7 +115,7 @@ def _time_split(config: PrepareConfig, folder: Path, data: dict[str, object]) ->
     customers = training_customers(read_sequences(folder / SEQUENCES), train[-1], config.seed)
     num_rows = {part: merge_parts(part_files, folder / f"{part}.parquet") for part, part_files in files.items()}
     if not all(num_rows[part] for part in PARTS):
-        raise ValueError(f"too few customers: rows per part are {num_rows}, each part needs at least one")
+        raise TooFewCustomersError(f"too few customers: rows per part are {num_rows}, each part needs at least one")
     return {
         "test_cutoff": str(test),
         "horizon_days": config.horizon_days,
@@ -141,7 +145,8 @@ def _backtest(recipe: PrepareConfig | None, first: date, data: dict[str, object]
     try:
         with new_folder(folder / BACKTEST, EXAMPLES_KIND, {"identity": _identity(recipe, data)}) as inner:
             _describe(recipe, data, _time_split(recipe, inner, data), inner)
-    except ValueError as error:  # too few customers had come by then
+    except TooFewCustomersError as error:
+        logger.warning("no backtest: %s", error)
         return nothing | {"why": str(error)}
     return {"test_cutoff": str(recipe.test_cutoff), "horizon_days": recipe.horizon_days}
 

@@ -88,8 +88,11 @@ def backtest_recipe(config: PrepareConfig, first: date, test: date, num_cutoffs:
         return None
     for days in (config.horizon_days, config.horizon_days // 2):
         horizon = timedelta(days=days)
-        if days and first + horizon <= test - 2 * horizon:
-            changes = {"test_cutoff": test - horizon, "horizon_days": days, "num_train_cutoffs": num_cutoffs}
+        latest = test - 2 * horizon
+        if days and first + horizon <= latest:
+            most = (latest - first).days // 2  # days from the middle of the history to the latest training cutoff
+            number = max(1, min(num_cutoffs, most))
+            changes = {"test_cutoff": test - horizon, "horizon_days": days, "num_train_cutoffs": number}
             changes |= {"train_cutoffs": None, "backtest": False, "output": config.output / "backtest"}
             return config.model_copy(update=changes)
     return None

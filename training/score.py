@@ -31,17 +31,19 @@ def score(config: ScoreConfig) -> None:
     """
     from lifecycle.artifact import check_currency, load_artifact
     from lifecycle.events import DATA_KIND
-    from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest
-    from training.scoring import Batch, as_of_instant, merge_parts, score_parts
+    from lifecycle.folders import fingerprint, is_complete, new_folder, package_versions, read_manifest
+    from training.scoring import MIN_PARTS, Batch, as_of_instant, merge_parts, score_parts
 
     data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
     check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data)
     identity = fingerprint([data["identity"], artifact.manifest["identity"], as_of.isoformat()])
+    split = fingerprint([identity, MIN_PARTS, package_versions()])  # another version may score or split otherwise
+    parts = config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute()
     if is_complete(config.output, SCORES_KIND, identity):
+        shutil.rmtree(parts, ignore_errors=True)
         logger.info("%s is complete already", config.output)
         return
-    parts = config.output.with_name(f"{config.output.name}.parts-{identity[:12]}").absolute()
     parts.mkdir(parents=True, exist_ok=True)
     batch = Batch(config.artifact.absolute(), config.data.absolute(), as_of, parts)
     score_parts(batch, config.num_workers)

@@ -63,10 +63,13 @@ class Batch:
         """Parts of one shard, so that there are at least MIN_PARTS in all."""
         return -(-MIN_PARTS // len(shard_paths(self.data)))
 
+    def numbers(self) -> list[tuple[int, int]]:
+        """Shard and piece of every part."""
+        return list(product(range(len(shard_paths(self.data))), range(self.pieces)))
+
     def missing(self) -> list[tuple[int, int]]:
-        """Shard and piece of the parts that are not there yet."""
-        numbers = product(range(len(shard_paths(self.data))), range(self.pieces))
-        return [number for number in numbers if not self.file(*number).exists()]
+        """Those of the parts that are not there yet."""
+        return [number for number in self.numbers() if not self.file(*number).exists()]
 
     def file(self, shard: int, piece: int) -> Path:
         """Where the scores of a part go."""
@@ -130,7 +133,7 @@ def score_parts(batch: Batch, num_workers: int) -> None:
 
 def merge_parts(batch: Batch, folder: Path) -> int:
     """Write scores.parquet into `folder`; returns its number of rows. ValueError where nobody is known yet."""
-    pl.scan_parquet(sorted(batch.parts.glob("*.parquet"))).sink_parquet(folder / "scores.parquet")
+    pl.scan_parquet([batch.file(*number) for number in batch.numbers()]).sink_parquet(folder / "scores.parquet")
     num_customers = int(pl.scan_parquet(folder / "scores.parquet").select(pl.len()).collect().item())
     if num_customers == 0:
         shutil.rmtree(batch.parts)

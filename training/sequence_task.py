@@ -28,6 +28,8 @@ from training.sequences import (
 from training.text_task import target_scale, validation_sample
 from training.value_validation import value_metrics, value_sums
 
+EARLIEST = 0.01  # of first purchases: what a few misdated orders say of a shop's age does not count
+
 
 class SequenceTask:
     """Histories of the training customers and of a seeded validation sample; see `training.task.Task`.
@@ -54,9 +56,11 @@ class SequenceTask:
         self.first_cutoffs = np.maximum(first_cutoffs(stored), day_number(first))
         self.customers = training_customers(stored, last, int(str(facts["seed"])))
         self.num_rows = len(self.customers)
-        self.settings = config.sequence
+        self.settings, last_day = config.sequence, self.last_cutoff * MICROSECONDS_PER_DAY
         if self.settings.history_days is None:
-            days = self.last_cutoff - int(stored.first_purchase.min()) // MICROSECONDS_PER_DAY
+            bought = stored.first_purchase[stored.first_purchase < last_day]
+            first_day = int(np.quantile(bought, EARLIEST)) // MICROSECONDS_PER_DAY
+            days = self.last_cutoff - first_day
             self.settings = self.settings.model_copy(update={"history_days": max(1, days // 2)})
         revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
         self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])

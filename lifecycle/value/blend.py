@@ -1,4 +1,4 @@
-"""A convex blend of one model with others: how much of each, learned from customers that none of them has seen."""
+"""A convex blend of one model with others: how much of each, learned from customers whose outcome none of them knew."""
 
 from collections.abc import Mapping
 

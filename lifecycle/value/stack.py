@@ -4,7 +4,7 @@ Trees learn at earlier cutoffs and take today's customers for those of then: the
 cohort grows old. Trees whose scores start from BG/NBD's expectation at each cutoff learn by how much it errs instead.
 The total is halfway between BG/NBD's and theirs, on a logarithmic scale: neither is better on every shop. The plain
 mean of the three errs less than each (Bates and Granger 1969). LLaMA encoders join with the shares that customers
-unknown to all models give them.
+whose outcome no model knew give them.
 """
 
 import json
