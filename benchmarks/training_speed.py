@@ -1,4 +1,4 @@
-"""How fast text training is beside a plain Trainer: `python -m benchmarks.training_speed [--runs 3] [--examples 640]`.
+"""How fast text training is beside a plain Trainer: `python -m benchmarks.training_speed [--runs 3] [--examples 3840]`.
 
 Both sides train on The Complete Journey's prompts on the same two cores, in turn, each in processes of its own: ours by
 the shipped recipe under Ray Train and DeepSpeed, the other by `benchmarks.plain_trainer`. Speeds count real tokens, not
@@ -33,7 +33,7 @@ def main() -> None:
     """Run both sides in turn, print, write the evidence."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--examples", type=int, default=640)
+    parser.add_argument("--examples", type=int, default=3840)
     arguments = parser.parse_args()
     start_logging()
     recipe = TrainConfig.load(CONFIGS / "journey_text.yaml")
