@@ -11,13 +11,17 @@ import polars as pl
 from lightgbm import Booster
 from pydantic import TypeAdapter
 
+from lifecycle.actions import ActionRule, next_best_action
+from lifecycle.attributes import AttributeCode, encode
+from lifecycle.events import OWN_RATE
+from lifecycle.explain import Contributions, Reason, contributions, facts
 from lifecycle.features import FEATURES, value_features
 from lifecycle.folders import verify
 from lifecycle.member import LLAMA, MEMBERS, read_member
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
 from lifecycle.recommend.retrieval import Retriever, load_retriever
 from lifecycle.segments import SegmentThresholds, assign_segments
-from lifecycle.stages import next_best_action, stages
+from lifecycle.stages import StageRules, stages
 from lifecycle.value import ZILN
 from lifecycle.value.baselines import (
     BTYD_FILE,
@@ -26,26 +30,27 @@ from lifecycle.value.baselines import (
     btyd_churn,
     btyd_value,
     feature_matrix,
+    inputs_of,
     lightgbm_value,
     load_btyd,
     persistence,
     spreading_btyd,
 )
-from lifecycle.value.clv import CostRates, CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
+from lifecycle.value.clv import CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
+from lifecycle.value.costs import CostRates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.hurdle import BOUGHT_FILE, HURDLE, Hurdle, hurdle_churn, hurdle_value, load_hurdle
 from lifecycle.value.intervals import Intervals, bounds
-from lifecycle.value.prospects import ProspectRates, prospect_spend
+from lifecycle.value.prospects import CONTACTS, ProspectRates, prospect_spend
 from lifecycle.value.stack import (
-    INFORMED,
     STACK,
     STACK_FILE,
-    STACK_INPUTS,
     STACK_WITHOUT_LLAMA,
     Stack,
     load_stack,
-    stack_inputs,
+    named_inputs,
     stack_value,
+    weighted_trees,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +76,9 @@ class Settings:
     costs: CostRates
     prospects: ProspectRates | None  # None: everybody the shop knew had bought
     thresholds: SegmentThresholds
+    stages: StageRules
+    actions: tuple[ActionRule, ...]
+    attributes: tuple[AttributeCode, ...]
     intervals: Intervals
     exclude_seen: bool
 
@@ -107,6 +115,11 @@ class Artifact:
         if champion == STACK and self.stack is not None:
             names = list(self.stack.members)
         return {name: self.folder / "members" / name for name in names}
+
+    @property
+    def attributes(self) -> list[str]:
+        """The customer attributes that trees read."""
+        return [code.name for code in self.settings.attributes]
 
     @property
     def btyd(self) -> Btyd | None:
@@ -161,11 +174,13 @@ def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
 
 
 def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    """Keys and FEATURES of customers at their cutoffs, and the prompt where the champion reads it.
+    """Keys and FEATURES of customers at their cutoffs, the prompt where the champion reads it, attributes and OWN_RATE.
 
-    The same functions made the training rows.
+    The same functions made the training rows. Attributes and OWN_RATE are those that `cutoffs` has beside its keys.
     """
     features = value_features(events, cutoffs, artifact.settings.horizon_days)
+    given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
+    features = features.with_columns(*given, *encode(artifact.settings.attributes, cutoffs))  # in the cutoffs' order
     if LLAMA not in artifact.members:
         return features
     return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])
@@ -197,21 +212,34 @@ def expected_spend(
     raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
 
 
-def explained_by(artifact: Artifact, examples: pl.DataFrame) -> tuple[Booster, np.ndarray, tuple[str, ...]] | None:
-    """The champion's trees, what they read of customers, (n, k), and its k names.
+def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contributions | None:
+    """What the features add to the champion's predictions, where it has trees; None where it has none.
 
-    Of a stack it is the trees that know most, of a hurdle those of how much is spent.
-
-    None where the champion has no trees.
+    Of a stack it is what they add to its trees that start from nothing, each weighted by its part of the prediction.
     """
-    champion, stack = artifact.settings.champion, artifact.stack
+    champion, stack, one = artifact.settings.champion, artifact.stack, np.ones(examples.height)
     if champion == "lightgbm" and artifact.lightgbm is not None:
-        return artifact.lightgbm, feature_matrix(examples), FEATURES
+        return contributions([(artifact.lightgbm, one)], feature_matrix(examples), inputs_of(examples))
     if champion == HURDLE and artifact.hurdle is not None:
-        return artifact.hurdle.spend, feature_matrix(examples), FEATURES
+        stays = hurdle_churn(artifact.hurdle, examples)  # the slope of log p in the score of a logistic model: 1 - p
+        parts = [(artifact.hurdle.bought, stays), (artifact.hurdle.spend, one)]
+        return contributions(parts, feature_matrix(examples), inputs_of(examples))
     if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
-        return stack.trees[INFORMED], stack_inputs(examples, stack.btyd, stack.horizon_days), STACK_INPUTS
+        return contributions(weighted_trees(stack, examples), *named_inputs(stack, examples))
     return None
+
+
+def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]]:
+    """What moved the champion's prediction of each buyer most; where it has no trees, the customer's main facts."""
+    found = contributions_of(artifact, examples) if examples.height else None
+    if found is None:
+        return facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
+    return [found.top(row) for row in range(examples.height)]
+
+
+def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
+    """What prospects are told apart by."""
+    return facts(examples, ("num_orders", *CONTACTS))
 
 
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
@@ -243,13 +271,31 @@ def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerV
 
 def labels_for(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> dict[str, np.ndarray]:
     """segment, stage and next_best_action of each customer, as text arrays (n,)."""
-    segment = assign_segments(artifact.settings.thresholds, values.clv)
-    gap = examples["mean_gap_days"].fill_null(artifact.settings.usual_gap_days).to_numpy()
-    stage = stages(
+    settings = artifact.settings
+    segment, stage = assign_segments(settings.thresholds, values.clv), stages_for(artifact, examples, values.p_active)
+    action = next_best_action(
+        settings.actions,
+        stage=stage,
+        segment=segment,
+        at_risk=values.p_active < settings.stages.at_risk_p_active,
+        drivers_of=lambda rows: _drivers(artifact, examples[rows]),
+    )
+    return {"segment": segment, "stage": stage, "next_best_action": action}
+
+
+def stages_for(artifact: Artifact, examples: pl.DataFrame, p_active: np.ndarray) -> np.ndarray:
+    """The stage of each customer, as a text array (n,)."""
+    return stages(
+        artifact.settings.stages,
         num_orders=examples["num_orders"].to_numpy(),
         recency_days=examples["recency_days"].to_numpy(),
         tenure_days=examples["tenure_days"].to_numpy(),
-        p_active=values.p_active,
-        mean_gap_days=gap,
+        p_active=p_active,
+        mean_gap_days=examples["mean_gap_days"].fill_null(artifact.settings.usual_gap_days).to_numpy(),
     )
-    return {"segment": segment, "stage": stage, "next_best_action": next_best_action(stage, segment, values.p_active)}
+
+
+def _drivers(artifact: Artifact, examples: pl.DataFrame) -> np.ndarray:
+    """What moved each prediction most; for customers whom no trees predict, nothing."""
+    found = None if examples["num_orders"][0] == 0 else contributions_of(artifact, examples)
+    return np.full(examples.height, "") if found is None else found.drivers()

@@ -20,7 +20,7 @@ FEATURES = (
     "recency_days", "tenure_days", "num_orders", "num_order_days", "total_spend", "total_discount",
     "mean_order_value", "std_order_value", "max_order_value", "mean_lines", "mean_gap_days", "std_gap_days",
     "recency_over_gap", "num_distinct_items",
-    "total_refunded", "total_service_cost", "total_marketing_cost",
+    "total_refunded", "total_goods_cost", "total_service_cost", "total_marketing_cost",
     *(f"orders_{days}d" for days in WINDOWS_DAYS),
     *(f"spend_{days}d" for days in WINDOWS_DAYS),
     *(f"spend_bucket_{number}" for number in range(NUM_BUCKETS)),
@@ -106,15 +106,16 @@ def _contact_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFra
 
 
 def _cost_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    """Money that ever went out, as positive sums: refunds, marketing (MARKETING_KINDS), service (all other kinds)."""
+    """Money that ever went out, positive: refunds, goods (cost of what was bought), marketing, service (all else)."""
     costly = events.filter((pl.col("kind") == "refund") | (pl.col("cost") > 0))
-    is_marketing = pl.col("kind").is_in(MARKETING_KINDS)
+    is_goods, is_marketing = pl.col("kind").is_in(REVENUE_KINDS), pl.col("kind").is_in(MARKETING_KINDS)
     return (
         known_at(costly, cutoffs)
         .group_by(KEYS)
         .agg(
             (-pl.col("amount").filter(pl.col("kind") == "refund").sum()).alias("total_refunded"),
-            pl.col("cost").filter(~is_marketing).sum().alias("total_service_cost"),
+            pl.col("cost").filter(is_goods).sum().alias("total_goods_cost"),
+            pl.col("cost").filter(~is_goods & ~is_marketing).sum().alias("total_service_cost"),
             pl.col("cost").filter(is_marketing).sum().alias("total_marketing_cost"),
         )
     )

@@ -107,6 +107,12 @@ def difference_of_draws(
     return None if a is None or b is None or interval is None else (a - b, *interval)
 
 
+def interval_score(actual: np.ndarray, low: np.ndarray, high: np.ndarray, level: float) -> float:
+    """Mean width, plus 2 / (1 - level) times the mean distance outside; less is better (Gneiting and Raftery 2007)."""
+    outside = np.maximum(low - actual, 0.0) + np.maximum(actual - high, 0.0)
+    return float(np.mean(high - low + 2.0 / (1.0 - level) * outside))
+
+
 def hit_rate(ranked: Sequence[str], truth: Collection[str], k: int) -> float:
     """1 where any of the first k items is in `truth`, else 0."""
     return float(any(item in truth for item in ranked[:k]))

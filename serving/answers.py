@@ -14,7 +14,7 @@ class Period(BaseModel):
 
 
 class Effect(BaseModel):
-    """A feature of the customer and by what share it moves the prediction, where the model tells."""
+    """A feature or an event of the customer and by what share it moves the prediction, where the model tells."""
 
     feature: str
     value: float | None
@@ -34,8 +34,10 @@ class CustomerValue(BaseModel):
     high_95: float
     revenue: float
     refunds: float
+    goods_cost: float
     service_cost: float
     marketing_cost: float
+    discounting: float
     expected_orders: float
     expected_order_value: float
     annual_discount_rate: float

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Protocol
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -142,7 +142,11 @@ def add_scoring(
     @api.post("/v1/value", dependencies=guard, responses=responses_of(ValueResponse, *failures),
               openapi_extra=body_of(ValueRequest), summary="Lifetime value of customers")  # fmt: skip
     async def value(request: Request) -> Response:
-        return await scored(request, ValueRequest, lambda customers, _: backend.value(customers))
+        return await scored(
+            request,
+            ValueRequest,
+            lambda customers, parsed: backend.value([replace(one, explain=parsed.explain) for one in customers]),
+        )
 
     @api.post("/v1/recommendations", dependencies=guard, responses=responses_of(RecommendationResponse, *failures),
               openapi_extra=body_of(RecommendationRequest), summary="Items for customers")  # fmt: skip
@@ -201,11 +205,12 @@ def queries_of(store: EventStore, customers: list[Customer]) -> list[CustomerQue
     """The customers of a request with their events, from the request or else from the store, in their order."""
     known = [customer.customer_id for customer in customers if customer.events is None]
     stored = store.events_of([customer_id for customer_id in known if customer_id is not None])
+    described = store.attributes_of([customer.customer_id or "" for customer in customers])
     return [
         CustomerQuery(
             customer_id=customer.customer_id,
             events=stored[customer.customer_id or ""] if customer.events is None else event_frame(customer),
-            attributes=customer.attributes,
+            attributes=described.get(customer.customer_id or "", {}) | customer.attributes,
             as_of=customer.as_of,
         )
         for customer in customers

@@ -12,14 +12,18 @@ from lifecycle.artifact import (
     Artifact,
     examples_for,
     expected_spend,
-    explained_by,
     labels_for,
     load_artifact,
+    prospect_reasons,
     prospect_values_for,
+    reasons_for,
     values_for,
 )
+from lifecycle.attributes import as_text
+from lifecycle.events import OWN_RATE
+from lifecycle.explain import Reason
+from lifecycle.leave_out import event_effects
 from lifecycle.value.clv import CustomerValues
-from lifecycle.value.prospects import CONTACTS
 from serving.queries import JSON, CustomerQuery, RecommendOptions, cutoff_of
 from serving.recommending import recommend
 
@@ -27,9 +31,9 @@ if TYPE_CHECKING:
     from lifecycle.predict import MemberPredictor
 
 __all__ = ["JSON", "CustomerQuery", "Predictor", "RecommendOptions"]
-NUM_REASONS = 3
-NUMBERS = ("clv", "revenue", "refunds", "service_cost", "marketing_cost", "expected_orders", "expected_order_value",
-           "p_active", "churn_probability")  # fmt: skip
+NUMBERS = ("clv", "revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting",
+           "annual_discount_rate", "expected_orders", "expected_order_value", "p_active",
+           "churn_probability")  # fmt: skip
 DESCRIBED = ("champion", "recommender", "horizon_days", "clv", "currency", "segment_thresholds", "prompt_version",
              "format_version", "base_model", "metrics", "packages", "identity")  # fmt: skip
 
@@ -59,32 +63,39 @@ class Predictor:
         _check_known(events, cutoffs)
         examples = examples_for(self.artifact, events, cutoffs).with_row_index("row")
         has_bought = pl.col("num_orders") > 0
-        answers = self._buyers(examples.filter(has_bought), events) | self._prospects(examples.filter(~has_bought))
-        shared: dict[str, JSON] = {
-            "annual_discount_rate": self.artifact.settings.clv.annual_discount_rate,
-            "currency": self.artifact.settings.currency,
-        }
+        answers = self._buyers(examples.filter(has_bought), events, customers, cutoffs)
+        answers |= self._prospects(examples.filter(~has_bought))
+        shared: dict[str, JSON] = {"currency": self.artifact.settings.currency}
         return [
             {"customer_id": customer.customer_id, **answers[row], **shared, "as_of": cutoffs["cutoff"][row].isoformat()}
             for row, customer in enumerate(customers)
         ]
 
-    def _buyers(self, examples: pl.DataFrame, events: pl.DataFrame) -> dict[int, dict[str, JSON]]:
+    def _buyers(
+        self, examples: pl.DataFrame, events: pl.DataFrame, customers: Sequence[CustomerQuery], cutoffs: pl.DataFrame
+    ) -> dict[int, dict[str, JSON]]:
         """By row, the part of the answer that the champion gives for customers who have bought."""
         if examples.is_empty():
             return {}
-        values = values_for(self.artifact, examples, self._total(examples, events))
-        return self._answers(examples, values, self.artifact.settings.champion, self._explanations(examples))
+        total = self._total(examples, events)
+        explanations = reasons_for(self.artifact, examples)
+        for position, row in enumerate(examples["row"]):
+            if customers[row].explain == "events":
+                found = event_effects(self.artifact, self._total, events, cutoffs.slice(row, 1), total[position])
+                explanations[position] = found
+        return self._answers(
+            examples, values_for(self.artifact, examples, total), self.artifact.settings.champion, explanations
+        )
 
     def _prospects(self, examples: pl.DataFrame) -> dict[int, dict[str, JSON]]:
         """The same for those who have not."""
         if examples.is_empty():
             return {}
         values = prospect_values_for(self.artifact, examples)
-        return self._answers(examples, values, PROSPECT_MODEL, _facts(examples, ("num_orders", *CONTACTS)))
+        return self._answers(examples, values, PROSPECT_MODEL, prospect_reasons(examples))
 
     def _answers(
-        self, examples: pl.DataFrame, values: CustomerValues, model: str, explanations: list[list[dict[str, JSON]]]
+        self, examples: pl.DataFrame, values: CustomerValues, model: str, explanations: Sequence[Sequence[Reason]]
     ) -> dict[int, dict[str, JSON]]:
         labels = labels_for(self.artifact, examples, values)
         return {
@@ -92,7 +103,7 @@ class Predictor:
                 **_numbers(values, position),
                 "periods": _periods(values, position),
                 **{name: str(label[position]) for name, label in labels.items()},
-                "explanation": explanations[position],
+                "explanation": [dict(reason) for reason in explanations[position]],
                 "model": model,
             }
             for position, row in enumerate(examples["row"])
@@ -112,40 +123,21 @@ class Predictor:
         named = (customer.events.with_columns(pl.lit(name).alias("customer_id"))
                  for name, customer in zip(ids, customers, strict=True))  # fmt: skip
         cutoffs = [cutoff_of(customer, self.artifact.data_end) for customer in customers]
-        table = pl.DataFrame({"customer_id": ids, "cutoff": cutoffs}).cast({"cutoff": pl.Datetime("us", "UTC")})
+        names = self.artifact.attributes
+        of_names = {name: [as_text(customer.attributes.get(name)) for customer in customers] for name in names}
+        rates = [customer.attributes.get(OWN_RATE) for customer in customers]
+        types = {"cutoff": pl.Datetime("us", "UTC"), OWN_RATE: pl.Float64(), **dict.fromkeys(names, pl.String())}
+        table = pl.DataFrame(
+            {"customer_id": ids, "cutoff": cutoffs, OWN_RATE: rates} | of_names, schema_overrides=types
+        )
         return pl.concat(named), table
-
-    def _explanations(self, examples: pl.DataFrame) -> list[list[dict[str, JSON]]]:
-        """The features that moved each prediction most; without trees, the customer's main facts."""
-        found = explained_by(self.artifact, examples)
-        if found is None:
-            return _facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
-        trees, matrix, names = found
-        effects = np.asarray(trees.predict(matrix, pred_contrib=True, num_threads=1))[:, :-1]
-        result = []
-        for row, contributions in enumerate(effects):
-            top = np.argsort(-np.abs(contributions), kind="stable")[:NUM_REASONS]
-            result.append([
-                {"feature": names[index],
-                 "value": None if np.isnan(matrix[row, index]) else float(matrix[row, index]),
-                 "effect": float(np.expm1(contributions[index]))}  # share by which it moves the prediction
-                for index in top
-            ])  # fmt: skip
-        return result
 
 
 def _check_known(events: pl.DataFrame, cutoffs: pl.DataFrame) -> None:
     known = events.join(cutoffs, on="customer_id").filter(pl.col("occurred_at") < pl.col("cutoff"))
-    for name, cutoff in cutoffs.join(known, on="customer_id", how="anti", maintain_order="left").iter_rows():
+    unknown = cutoffs.join(known, on="customer_id", how="anti", maintain_order="left")
+    for name, cutoff in unknown.select("customer_id", "cutoff").iter_rows():
         raise ValueError(f"customers.{int(name)}: no event before {cutoff.isoformat()}")
-
-
-def _facts(examples: pl.DataFrame, names: Sequence[str]) -> list[list[dict[str, JSON]]]:
-    """What is known of each customer, where the model does not say what moved its prediction."""
-    return [
-        [{"feature": name, "value": row[name], "effect": None} for name in names if row[name] is not None]
-        for row in examples.select(names).iter_rows(named=True)
-    ]
 
 
 def _load(member: Path, items: pl.DataFrame) -> "MemberPredictor":

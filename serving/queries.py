@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+Attributes = dict[str, str | float | int | bool | None]
 JSON = str | int | float | bool | None | Sequence["JSON"] | dict[str, "JSON"]
 
 
@@ -15,8 +16,9 @@ class CustomerQuery:
 
     customer_id: str | None
     events: pl.DataFrame
-    attributes: dict[str, str | float | int | bool | None]
+    attributes: Attributes
     as_of: datetime | None = None  # UTC; None: the later of the data's end and the customer's last event
+    explain: str = "features"  # what explanations name: features or events
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from lifecycle.events import EVENT_SCHEMA, FIRST_YEAR, KINDS, LAST_YEAR, REVENUE_KINDS
+from lifecycle.events import EVENT_SCHEMA, FIRST_YEAR, KINDS, LAST_YEAR, MAX_RATE, MIN_RATE, OWN_RATE, REVENUE_KINDS
 
 MAX_AMOUNT = 1e12  # its square is still far from overflow
 MAX_LISTED_ITEMS = 1000
@@ -121,6 +121,14 @@ class Customer(Strict):
             raise ValueError("holds the same event_id twice")
         return events
 
+    @field_validator("attributes")
+    @classmethod
+    def _discount_rate_exists(cls, attributes: dict[str, object]) -> dict[str, object]:
+        rate = attributes.get(OWN_RATE)
+        if rate is not None and (isinstance(rate, str | bool) or not MIN_RATE <= rate <= MAX_RATE):  # type: ignore[operator]
+            raise ValueError(f"{OWN_RATE} must be a number from {MIN_RATE} to {MAX_RATE}")
+        return attributes
+
     @model_validator(mode="after")
     def _is_identified(self) -> Self:
         if self.customer_id is None and self.events is None:
@@ -145,6 +153,10 @@ class Request(Strict):
 
 class ValueRequest(Request):
     """Body of POST /v1/value."""
+
+    explain: Literal["features", "events"] = Field(
+        default="features", description="what explanations name; events takes up to 20 predictions per customer"
+    )
 
 
 class RecommendationRequest(Request):

@@ -8,14 +8,12 @@ import pytest
 
 from lifecycle.value.baselines import Btyd, btyd_curve, btyd_survival
 from lifecycle.value.clv import (
-    PRIOR_DAYS,
-    CostRates,
     CustomerValues,
     buyer_behaviour,
     customer_values,
-    fit_cost_rates,
     prospect_behaviour,
 )
+from lifecycle.value.costs import PRIOR_DAYS, CostDefaults, CostRate, CostRates, fit_cost_rates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates, prospect_spend
@@ -23,7 +21,9 @@ from tests.test_baselines import MODEL, customer
 
 HORIZON = 60
 SETTINGS = ClvSettings(period_days=30, num_periods=4, annual_discount_rate=0.1)
-NO_COSTS = CostRates(refund_rate=0.0, mean_spend=50.0, service_per_day=0.0, marketing_per_day=0.0)
+FREE = CostRate(0.0, is_learned=True)
+NO_COSTS = CostRates(FREE, FREE, FREE, FREE, mean_spend=50.0)
+DEFAULTS = CostDefaults()
 
 
 def many(num_customers: int = 200) -> pl.DataFrame:
@@ -39,6 +39,7 @@ def many(num_customers: int = 200) -> pl.DataFrame:
         num_order_days=pl.Series(frequency + 1),
         total_spend=pl.Series(random.choice([0.0, 0.001, 20.0, 1e7], num_customers)),
         total_refunded=pl.Series(random.choice([0.0, 5.0, 100.0], num_customers)),
+        total_goods_cost=pl.Series(random.choice([0.0, 10.0, 40.0], num_customers)),
         total_service_cost=pl.Series(random.choice([0.0, 300.0], num_customers)),
         total_marketing_cost=pl.Series(random.choice([0.0, 50.0], num_customers)),
         tenure_days=pl.Series(age),
@@ -55,12 +56,13 @@ def values_of(examples: pl.DataFrame, total: np.ndarray, btyd: Btyd | None, cost
 def test_identities_of_value_revenue_and_orders(btyd: Btyd | None) -> None:
     examples = many()
     total = np.random.default_rng(2).choice([0.0, 0.01, 30.0, 1e6], examples.height)
-    values = values_of(examples, total, btyd, fit_cost_rates(examples))
+    values = values_of(examples, total, btyd, fit_cost_rates(examples, DEFAULTS))
     np.testing.assert_allclose(values.revenue, values.period_revenue.sum(axis=1), rtol=1e-9)
     np.testing.assert_allclose(values.revenue, values.expected_orders * values.expected_order_value, rtol=1e-9)
     np.testing.assert_allclose(values.clv, values.period_discounted.sum(axis=1), rtol=1e-9)
-    costs = values.refunds + values.service_cost + values.marketing_cost
+    costs = values.refunds + values.goods_cost + values.service_cost + values.marketing_cost
     np.testing.assert_allclose(values.period_cost.sum(axis=1), costs, rtol=1e-9)
+    np.testing.assert_allclose(values.clv, values.revenue - costs - values.discounting, rtol=1e-9, atol=1e-6)
     for name, column in vars(values).items():
         if isinstance(column, np.ndarray):
             assert np.isfinite(column).all(), name
@@ -74,7 +76,7 @@ def test_bounds_hold_the_value_and_each_other_also_where_costs_exceed_revenue(bt
     total = np.random.default_rng(3).uniform(0, 40, examples.height)
     bounds = {0.8: (total, total), 0.95: (0.3 * total, total)}  # a bound may be the value itself
     behaviour = buyer_behaviour(examples, btyd, SETTINGS, HORIZON)
-    values = customer_values(examples, total, bounds, behaviour, fit_cost_rates(examples), SETTINGS, HORIZON)
+    values = customer_values(examples, total, bounds, behaviour, fit_cost_rates(examples, DEFAULTS), SETTINGS, HORIZON)
     assert (values.clv < 0).any() and (values.clv > 0).any()
     (low_80, high_80), (low_95, high_95) = values.clv_bounds[0.8], values.clv_bounds[0.95]
     ordered = np.stack([low_95, low_80, values.clv, high_80, high_95])
@@ -82,7 +84,7 @@ def test_bounds_hold_the_value_and_each_other_also_where_costs_exceed_revenue(bt
 
 
 def test_bounds_are_the_values_of_the_bounding_totals() -> None:
-    examples, costs = many(20), fit_cost_rates(many(20))
+    examples, costs = many(20), fit_cost_rates(many(20), DEFAULTS)
     total = np.linspace(1, 50, 20)
     values = values_of(examples, total, MODEL, costs)
     np.testing.assert_allclose(values.clv_bounds[0.8][0], values_of(examples, 0.5 * total, MODEL, costs).clv)
@@ -98,7 +100,7 @@ def test_total_is_spread_by_the_curve_within_the_horizon_and_goes_on_beyond() ->
 
 
 def test_standing_costs_fall_with_survival() -> None:
-    costs = replace(NO_COSTS, service_per_day=0.2)
+    costs = replace(NO_COSTS, service=CostRate(0.2, is_learned=True))
     values = values_of(customer(), np.array([80.0]), MODEL, costs)
     daily = 0.2 * PRIOR_DAYS / (0 + PRIOR_DAYS)
     stays = btyd_survival(MODEL, customer(), np.array([15.0, 45.0, 75.0, 105.0]))[0]
@@ -108,7 +110,7 @@ def test_standing_costs_fall_with_survival() -> None:
 
 def test_without_btyd_a_customer_by_hand() -> None:
     examples = customer(tenure_days=100.0, total_refunded=9.0, total_service_cost=19.0)
-    costs = CostRates(refund_rate=0.0, mean_spend=90.0, service_per_day=0.0, marketing_per_day=0.1)
+    costs = replace(NO_COSTS, mean_spend=90.0, marketing=CostRate(0.1, is_learned=True))
     values = values_of(examples, np.array([60.0]), None, costs)
     refund_rate, service = 9.0 / 180.0, 19.0 / (100 + PRIOR_DAYS)  # half the shop's rate of nothing
     marketing = 0.1 * PRIOR_DAYS / (100 + PRIOR_DAYS)
@@ -121,19 +123,47 @@ def test_without_btyd_a_customer_by_hand() -> None:
     assert (values.p_active[0], values.churn_probability[0]) == (1.0, 0.0)
 
 
+def test_who_buys_below_cost_has_a_negative_value_and_bounds_in_order() -> None:
+    examples = customer(total_spend=90.0, total_goods_cost=180.0, tenure_days=100.0)
+    costs = replace(NO_COSTS, mean_spend=90.0, goods=CostRate(0.5, is_learned=True))
+    values = values_of(examples, np.array([60.0]), None, costs)
+    np.testing.assert_allclose(values.goods_cost, (180.0 + 45.0) / 180.0 * values.revenue)
+    low, high = values.clv_bounds[0.95]  # the more it buys, the worse
+    assert low < values.clv < high == 0.0
+
+
+def test_defaults_hold_for_everybody_where_the_data_have_no_such_cost() -> None:
+    examples = pl.concat([customer(total_spend=50.0, total_goods_cost=20.0, tenure_days=10.0), customer()])
+    costs = fit_cost_rates(examples, CostDefaults(goods=0.9, service=0.03, refunds=0.1))
+    assert costs.goods.is_learned and costs.goods.rate == pytest.approx(20.0 / 140.0, rel=0.01)  # spend is capped
+    values = values_of(examples, np.array([60.0, 10.0]), None, costs)
+    np.testing.assert_allclose(values.service_cost, 0.03 * 120)
+    np.testing.assert_allclose(values.refunds, 0.1 * values.revenue)
+
+
+def test_customers_are_discounted_at_their_own_rates() -> None:
+    examples = pl.concat([customer()] * 2).with_columns(annual_discount_rate=pl.Series([None, 0.5]))
+    values = values_of(examples, np.array([60.0, 60.0]), None, NO_COSTS)
+    assert values.annual_discount_rate.tolist() == [SETTINGS.annual_discount_rate, 0.5]
+    for row, rate in enumerate(values.annual_discount_rate):
+        factors = (1 + rate) ** (-30 / 365 * np.arange(1, 5))
+        np.testing.assert_allclose(values.period_discounted[row], values.period_revenue[row] * factors)
+    np.testing.assert_allclose(values.clv_bounds[0.8][1] / values.clv, 2.0)
+
+
 def test_a_mistyped_order_that_was_cancelled_is_not_the_refund_rate_of_the_shop() -> None:
     rows = [customer(total_spend=100.0, total_refunded=5.0, tenure_days=1.0)] * 200
     mistyped = customer(total_spend=81_095.0, total_refunded=81_000.0, tenure_days=1.0)
-    costs = fit_cost_rates(pl.concat([*rows, mistyped]))
-    assert costs.refund_rate == pytest.approx((200 * 5.0 + 100.0) / (201 * 100.0))
-    assert fit_cost_rates(pl.concat(rows)).refund_rate == pytest.approx(0.05)
+    costs = fit_cost_rates(pl.concat([*rows, mistyped]), DEFAULTS)
+    assert costs.refunds.rate == pytest.approx((200 * 5.0 + 100.0) / (201 * 100.0))
+    assert fit_cost_rates(pl.concat(rows), DEFAULTS).refunds.rate == pytest.approx(0.05)
 
 
 def test_shop_without_money_has_rates_and_no_value() -> None:
     examples = pl.concat([customer(total_spend=0.0, tenure_days=0.0)] * 3)
-    costs = fit_cost_rates(examples)
+    costs = fit_cost_rates(examples, DEFAULTS)
     values = values_of(examples, np.zeros(3), None, costs)
-    assert (costs.refund_rate, costs.service_per_day) == (0.0, 0.0)
+    assert (costs.refunds.rate, costs.service.rate) == (0.0, 0.0)
     assert values.clv.tolist() == [0.0] * 3 and values.expected_orders.tolist() == [0.0] * 3
 
 
@@ -142,7 +172,9 @@ def test_prospect_by_hand() -> None:
     limits = Intervals((0.8,), (), 1.0, ((0.0,),), ((2.0,),))
     rates = ProspectRates(conversion=(0.1, 0.5), spend=(2.0, 12.0), order_value=24.0, intervals=limits)
     examples = customer(tenure_days=None, total_spend=0.0, view_91d=3.0)
-    costs = CostRates(refund_rate=0.25, mean_spend=90.0, service_per_day=0.1, marketing_per_day=0.0)
+    costs = replace(
+        NO_COSTS, mean_spend=90.0, refunds=CostRate(0.25, is_learned=True), service=CostRate(0.1, is_learned=True)
+    )
     total, bounds = prospect_spend(rates, examples)
     behaviour = prospect_behaviour(examples, rates, SETTINGS, HORIZON)
     values = customer_values(examples, total, bounds, behaviour, costs, SETTINGS, HORIZON)

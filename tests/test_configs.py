@@ -13,7 +13,7 @@ from tuning.recipe import TuneConfig
 from tuning.space import check_space
 
 REPOSITORY = Path(__file__).parents[1]
-NUM_RECIPES = 27
+NUM_RECIPES = 28
 RECIPES = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*/configs/*.yaml"))
 CONFIG_CLASSES = {
     "training.setup": "training.setup:SetupConfig",
@@ -22,6 +22,7 @@ CONFIG_CLASSES = {
     "training.run": "training.recipe:TrainConfig",
     "training.evaluate": "training.evaluate:EvaluateConfig",
     "training.score": "training.score:ScoreConfig",
+    "training.audience": "training.audience:AudienceConfig",
     "training.pipeline": "training.pipeline:PipelineConfig",
     "tuning.run": "tuning.recipe:TuneConfig",
 }

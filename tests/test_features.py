@@ -33,12 +33,13 @@ def test_recency_frequency_and_value() -> None:
 
 def test_costs_and_refunds_are_positive_sums_by_kind() -> None:
     row = features_of([
-        {"day": -9, "amount": 10.0},
+        {"day": -9, "amount": 10.0, "cost": 6.0},
         {"day": -8, "kind": "refund", "amount": -4.0},
         {"day": -7, "kind": "support", "amount": None, "cost": 2.5},
         {"day": -6, "kind": "campaign", "amount": None, "cost": 0.5},
     ])  # fmt: skip
-    assert (row["total_refunded"], row["total_service_cost"], row["total_marketing_cost"]) == (4.0, 2.5, 0.5)
+    assert (row["total_refunded"], row["total_goods_cost"]) == (4.0, 6.0)
+    assert (row["total_service_cost"], row["total_marketing_cost"]) == (2.5, 0.5)
     assert (row["refund_91d"], row["support_91d"], row["campaign_91d"]) == (1.0, 1.0, 1.0)
 
 

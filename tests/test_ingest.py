@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.events import EVENT_SCHEMA, shard_numbers, shard_paths
+from lifecycle.events import EVENT_SCHEMA, read_customers, shard_numbers, shard_paths
 from lifecycle.folders import verify
 from lifecycle.value import BTYD_MODELS
 from training.ingest import IngestConfig, ingest
@@ -200,6 +200,21 @@ def test_json_parquet_and_csv_sources_with_kinds_from_a_column_and_a_customer_ta
     assert report["rows_dropped"] == {"missing_customer_id": 1}
     assert verify(config.output, "data")["usable_attributes"] == ["city"]
     assert pl.read_parquet(config.output / "customers.parquet").rows() == [("1", "Paris", "31"), ("2", None, "44")]
+
+
+def test_discount_rates_of_customers_are_numbers_in_range(tmp_path: Path) -> None:
+    source = log(tmp_path / "a.csv", "1,2024-01-01,A,5")
+    people = {"path": str(tmp_path / "people.csv"), "columns": {"customer_id": "id", "annual_discount_rate": "rate"}}
+    (tmp_path / "people.csv").write_text("id,rate\n1,0.25\n2,\n")
+    run(recipe(tmp_path / "data", source, customers=people))
+    assert read_customers(tmp_path / "data").rows() == [("1", 0.25), ("2", None)]
+    for rate, message in (
+        ("-1", "annual_discount_rate of '1' is -1.0; it must lie from -0.9 to 10"),
+        ("much", "'much'"),
+    ):
+        (tmp_path / "people.csv").write_text(f"id,rate\n1,{rate}\n")
+        with pytest.raises(ValueError, match=message):
+            ingest(recipe(tmp_path / "other", source, customers=people))
 
 
 def test_given_and_derived_event_ids_live_together(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from lifecycle.value.intervals import Intervals, bounds, fit_intervals
+from lifecycle.metrics import interval_score
+from lifecycle.value.intervals import Intervals, bounds, constant_bounds, fit_intervals, predictive_ranks
 
 
 def customers(seed: int, count: int, buying: float) -> tuple[np.ndarray, np.ndarray]:
@@ -112,3 +113,26 @@ def test_intervals_survive_json() -> None:
 def test_bad_calibration_is_refused(predicted: list[float], actual: list[float], levels: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="intervals need|spend is at least 0|levels are"):
         fit_intervals(np.array(predicted), np.array(actual), levels)
+
+
+@pytest.mark.parametrize("buying", [1.0, 0.3])
+def test_ranks_are_uniform_where_the_distribution_is_right_also_with_many_zeros(buying: float) -> None:
+    known, (predicted, actual) = customers(0, 8000, buying), customers(1, 40_000, buying)
+    ranks = predictive_ranks(*known, predicted, actual, seed=0)
+    shares = np.histogram(ranks, 10, (0.0, 1.0))[0] / len(ranks)
+    np.testing.assert_allclose(shares, 0.1, atol=0.015)
+    low, high = bounds(fit_intervals(*known), predicted)[0.8]
+    closed = np.mean((actual >= low) & (actual <= high))
+    assert np.mean(np.abs(ranks - 0.5) <= 0.4) == pytest.approx(0.8, abs=0.01)
+    assert closed >= 0.78
+    late = predictive_ranks(*known, predicted, 2.0 * actual, seed=0)
+    assert np.mean(late > 0.9) > 0.13  # a distribution that is too low shows
+
+
+def test_interval_score_by_hand_and_intervals_that_adapt_beat_those_of_one_width() -> None:
+    actual, low, high = np.array([5.0, 0.0, 12.0]), np.array([4.0, 1.0, 6.0]), np.array([6.0, 3.0, 10.0])
+    assert interval_score(actual, low, high, 0.8) == pytest.approx((2 + 2 + 4 + 10 * (1 + 2)) / 3)
+    known, (predicted, actual) = customers(0, 8000, 1.0), customers(1, 40_000, 1.0)
+    constant, adaptive = constant_bounds(*known, predicted, 0.8), bounds(fit_intervals(*known), predicted)[0.8]
+    assert np.mean((actual >= constant[0]) & (actual <= constant[1])) == pytest.approx(0.8, abs=0.02)
+    assert interval_score(actual, *adaptive, 0.8) < interval_score(actual, *constant, 0.8)

@@ -14,7 +14,7 @@ from lifecycle.recommend.retrieval import propose
 from lifecycle.value import ZILN
 from lifecycle.value.dense_ziln import load_dense_ziln
 from serving.answers import CustomerRecommendations, CustomerValue
-from serving.predictor import CustomerQuery, Predictor, RecommendOptions
+from serving.predictor import JSON, CustomerQuery, Predictor, RecommendOptions
 from serving.recommending import allowed_items, recommend
 from tests.conftest import TinyShop
 
@@ -103,6 +103,39 @@ def test_answers_at_the_test_cutoff_are_the_judged_predictions(
     answers = predictor.value([replace(query, as_of=TEST_CUTOFF) for query in queries])
     within = [sum(period["revenue"] for period in answer["periods"][:2]) for answer in answers]
     np.testing.assert_allclose(within, champion["predicted"].to_numpy(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("champion", ["bgnbd_gg", "stack"])
+def test_event_effects_are_what_the_prediction_is_without_each_event(
+    predictor: Predictor, queries: list[CustomerQuery], champion: str
+) -> None:
+    def within_horizon(answer: dict[str, JSON]) -> float:
+        return sum(period["revenue"] for period in answer["periods"][:2])  # type: ignore[index, misc, union-attr, call-overload, arg-type]
+
+    chosen = with_champion(predictor, champion)
+    query = replace(max(queries, key=lambda query: query.events.height), as_of=TEST_CUTOFF)
+    (answer,) = chosen.value([replace(query, explain="events")])
+    effects = answer["explanation"]
+    assert isinstance(effects, list) and 1 < len(effects) <= 20
+    sizes = [abs(effect["effect"]) for effect in effects]  # type: ignore[call-overload, index, arg-type]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
+    kind, instant = str(effects[0]["feature"]).split()  # type: ignore[call-overload, index]
+    gone = pl.col("occurred_at") == datetime.fromisoformat(instant)
+    order = query.events.filter(gone & (pl.col("kind") == kind))["order_id"][0]
+    without = query.events.filter(pl.col("order_id").ne_missing(order) if order is not None else ~gone)
+    (other,) = chosen.value([replace(query, events=without)])
+    expected = within_horizon(answer) / within_horizon(other) - 1.0
+    assert effects[0]["effect"] == pytest.approx(expected, rel=1e-6)  # type: ignore[call-overload, index]
+    (plain,) = chosen.value([query])
+    assert plain | {"explanation": None} == answer | {"explanation": None}
+
+
+def test_the_only_order_of_a_customer_is_not_left_out(predictor: Predictor) -> None:
+    bought = {"amount": 5.0, "occurred_at": TEST_CUTOFF - timedelta(days=5)}
+    viewed = {"kind": "view", "amount": None, "occurred_at": TEST_CUTOFF - timedelta(days=2)}
+    queries = [CustomerQuery("x", events_of(*rows), {}, explain="events") for rows in ([bought], [bought, viewed])]
+    alone, seen = (answer["explanation"] for answer in predictor.value(queries))
+    assert alone == [] and [str(effect["feature"]).split()[0] for effect in seen] == ["view"]  # type: ignore[index, union-attr, call-overload]
 
 
 def test_default_as_of_is_the_later_of_data_end_and_last_event(predictor: Predictor) -> None:

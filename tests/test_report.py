@@ -46,7 +46,8 @@ def read(path: Path) -> Balance:
 
 def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> None:
     plots = read(tiny_artifact.parent / "report.html").plots
-    for wanted in ("gain curves", "calibration of", "against actual", "number of orders", "calibration of churn"):
+    for wanted in ("gain curves", "calibration of", "against actual", "number of orders", "calibration of churn",
+                   "first order", "over time", "integral transform", "stage later", "part by part"):  # fmt: skip
         assert any(wanted in description for description in plots), wanted
     for source in plots.values():
         drawing = ElementTree.fromstring(base64.b64decode(source.removeprefix("data:image/svg+xml;base64,")))
@@ -67,7 +68,7 @@ def test_report_without_spend_or_defined_metrics(tiny_artifact: Path, tiny_shop:
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet").with_columns(actual=pl.lit(0.0))
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     write_report(tmp_path / "report.html", metrics, predictions, test)
-    assert len(read(tmp_path / "report.html").plots) == 5
+    assert len(read(tmp_path / "report.html").plots) == 10
 
 
 def test_names_are_escaped(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:

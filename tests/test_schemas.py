@@ -101,6 +101,8 @@ def test_numbers_must_be_finite(number: str) -> None:
         ({"customer_id": "a", "events": [PURCHASE | {"customer_id": "b"}]}, "customers.0"),
         ({"customer_id": "a", "as_of": "soon"}, "customers.0.as_of"),
         ({"customer_id": "a", "attributes": {"x": "y" * 257}}, "customers.0.attributes.x.constrained-str"),
+        ({"customer_id": "a", "attributes": {"annual_discount_rate": -1}}, "customers.0.attributes"),
+        ({"customer_id": "a", "attributes": {"annual_discount_rate": "0.1"}}, "customers.0.attributes"),
         ({"customer_id": "a", "name": "b"}, "customers.0.name"),
     ],
 )

@@ -8,17 +8,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.events import read_shard, shard_paths
+from lifecycle.events import OWN_RATE, read_shard, shard_paths
 from lifecycle.folders import verify
+from serving.api import queries_of
 from serving.predictor import CustomerQuery, Predictor
+from serving.schemas import Customer
+from serving.store import EventStore
 from tests.conftest import TinyShop
 from training.ingest import IngestConfig, ingest
 from training.score import SCORES_KIND, ScoreConfig, score
 from training.scoring import Batch, Scorer, merge_parts, score_parts
 
 COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
-           "refunds", "service_cost", "marketing_cost", "expected_orders", "expected_order_value", "p_active",
-           "churn_probability", "segment", "stage", "next_best_action"]  # fmt: skip
+           "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "expected_orders",
+           "expected_order_value", "p_active", "churn_probability", "segment", "stage", "next_best_action"]  # fmt: skip
 
 
 def recipe(shop: TinyShop, artifact: Path, output: Path, **changes: object) -> ScoreConfig:
@@ -50,6 +53,38 @@ def test_scores_equal_served_values_by_default_and_at_any_instant(
             else:
                 np.testing.assert_allclose(scores[column].to_numpy(), served, rtol=1e-12, err_msg=column)
         assert {instant.isoformat() for instant in scores["as_of"]} == {answer["as_of"] for answer in answers}
+
+
+def test_customers_with_a_discount_rate_of_their_own_are_scored_and_served_by_it(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tiny_shop.data, data)
+    events = read_shard(shard_paths(data)[0])
+    customer = events["customer_id"][0]
+    score(ScoreConfig(data=data, artifact=tiny_artifact, output=tmp_path / "before"))
+    pl.DataFrame({"customer_id": [customer, "x"], OWN_RATE: [0.9, None]}).write_parquet(data / "customers.parquet")
+    score(ScoreConfig(data=data, artifact=tiny_artifact, output=tmp_path / "after"))
+    before, after = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("before", "after"))
+    both = before.join(after, on="customer_id", suffix="_after")
+    changed = both.filter(pl.col("clv") != pl.col("clv_after"))
+    assert changed["customer_id"].to_list() == [customer] and (changed["clv_after"] < changed["clv"]).all()
+    store = EventStore(data)
+    assert store.attributes_of([customer, "x"]) == {customer: {OWN_RATE: 0.9}, "x": {}}
+    (query,) = queries_of(store, [Customer(customer_id=customer)])
+    (answer,) = Predictor(tiny_artifact).value([query])
+    assert answer["clv"] == pytest.approx(changed["clv_after"][0]) and answer["annual_discount_rate"] == 0.9
+
+
+def test_explained_scores_name_what_moved_them(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> None:
+    score(recipe(tiny_shop, tiny_artifact, tmp_path / "scores", explain=True))
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet")
+    events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
+    customers = events.filter(kind="purchase")["customer_id"].unique().sort().head(5)
+    asked = [CustomerQuery(customer, events.filter(customer_id=customer), {}) for customer in customers]
+    served = [answer["explanation"] for answer in Predictor(tiny_artifact).value(asked)]
+    explained = scores.filter(pl.col("customer_id").is_in(customers.implode())).sort("customer_id")["explanation"]
+    assert explained.to_list() == served and all(explained.list.len() >= 2)
 
 
 def test_scoring_again_changes_nothing(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from lifecycle.history import customers_at, outcomes
 from lifecycle.value.baselines import btyd_value, fit_btyd, fit_lightgbm, lightgbm_value
 from lifecycle.value.stack import (
     BGNBD,
+    BTYD_NUMBERS,
     CORRECTING,
     INFORMED,
     SLOW,
-    STACK_INPUTS,
     Stack,
     apply_trees,
     fit_trees,
@@ -77,7 +77,7 @@ def test_customers_who_never_come_back_leave_the_trees_without_bgnbd(rows: tuple
     stack = apply_trees(fit_trees(train, 60, seed=0), test, 60)
     assert set(stack.trees) == {INFORMED, SLOW} and stack.btyd is None
     assert np.isfinite(stack_value(stack, test)).all()
-    assert np.isnan(stack_inputs(test, None, 60)[:, -4:]).all() and STACK_INPUTS[-4:] == (
+    assert np.isnan(stack_inputs(test, None, 60)[:, -4:]).all() and BTYD_NUMBERS == (
         "btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active",
     )  # fmt: skip
 

@@ -1,11 +1,8 @@
-"""Every row of the stage and action tables."""
-
-import itertools
+"""Every row of the table of stages, and where customers go from them."""
 
 import numpy as np
-import pytest
 
-from lifecycle.stages import ACTION_TABLE, ACTIONS, STAGES, next_best_action, stages
+from lifecycle.stages import STAGES, StageRules, stages, transitions
 
 # num_orders, recency_days, tenure_days, p_active, mean_gap_days -> stage
 CUSTOMERS = [
@@ -27,41 +24,31 @@ CUSTOMERS = [
 ]
 
 
-def test_stage_rules() -> None:
+def stages_of(rules: StageRules) -> list[str]:
     columns = zip(*(numbers for numbers, _ in CUSTOMERS), strict=True)
     num_orders, recency, tenure, p_active, gap = (np.array(column) for column in columns)
     found = stages(
-        num_orders=num_orders, recency_days=recency, tenure_days=tenure, p_active=p_active, mean_gap_days=gap
+        rules, num_orders=num_orders, recency_days=recency, tenure_days=tenure, p_active=p_active, mean_gap_days=gap
     )
-    assert found.tolist() == [stage for _, stage in CUSTOMERS]
-    assert set(found.tolist()) == set(STAGES)
+    return [str(stage) for stage in found]
 
 
-def test_every_action_is_reached_and_in_the_vocabulary() -> None:
-    rows = list(itertools.product(STAGES, ("top", "high", "middle", "low"), (0.2, 0.9)))
-    stage, segment, p_active = (np.array(column) for column in zip(*rows, strict=True))
-    found = next_best_action(stage, segment, p_active)
-    assert set(found.tolist()) == set(ACTIONS)
-    assert {action for actions in ACTION_TABLE.values() for action in actions} == set(ACTIONS)
+def test_stage_rules() -> None:
+    found = stages_of(StageRules())
+    assert found == [stage for _, stage in CUSTOMERS]
+    assert set(found) == set(STAGES)
 
 
-def test_actions_by_hand() -> None:
-    stage = np.array(["lapsed", "lapsed", "lapsed", "retention", "retention", "loyalty", "acquisition"])
-    segment = np.array(["top", "middle", "low", "high", "high", "top", "low"])
-    p_active = np.array([0.1, 0.1, 0.1, 0.74, 0.75, 0.9, 1.0])
-    assert next_best_action(stage, segment, p_active).tolist() == [
-        "personal_outreach", "win_back_offer", "no_action", "personal_outreach", "cross_sell", "early_access",
-        "welcome_message",
-    ]  # fmt: skip
+def test_the_recipe_states_the_rules() -> None:
+    found = stages_of(StageRules(lapsed_p_active=0.05, loyal_orders=3, loyal_days=400.0, lapsed_days=101.0))
+    assert "lapsed" not in found
+    assert [stage for stage, (numbers, _) in zip(found, CUSTOMERS, strict=True) if numbers[0] == 3] == ["loyalty"]
 
 
-def test_no_customers() -> None:
-    empty = np.array([], dtype=str)
-    assert next_best_action(empty, empty, np.array([])).tolist() == []
-
-
-def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ValueError, match="stage is 'churned'; it must be one of acquisition"):
-        next_best_action(np.array(["churned"]), np.array(["top"]), np.array([0.5]))
-    with pytest.raises(ValueError, match="segment is 'gold'"):
-        next_best_action(np.array(["lapsed"]), np.array(["gold"]), np.array([0.5]))
+def test_transitions_are_shares_of_who_was_there() -> None:
+    before = np.array(["activation", "activation", "activation", "activation", "loyalty"])
+    after = np.array(["conversion", "activation", "lapsed", "lapsed", "loyalty"])
+    found = transitions(before, after)
+    assert set(found) == {"activation", "loyalty"}
+    assert found["activation"] | {"lapsed": 0.5} == found["activation"] and found["activation"]["conversion"] == 0.25
+    assert all(sum(shares.values()) == 1.0 and set(shares) == set(STAGES) for shares in found.values())

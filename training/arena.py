@@ -3,30 +3,35 @@
 import logging
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from lifecycle.folders import write_json
 from lifecycle.history import KEYS
-from lifecycle.member import LLAMA
+from lifecycle.member import LLAMA, SEQUENCE_LLAMA
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
-from training.arena_artifact import Choice, write_artifact
+from training.arena_artifact import Choice, new_artifact, write_artifact
 from training.arena_cheap import cheap_entries
 from training.arena_churn import judge_churn
 from training.arena_entries import Entry, ExampleSets, read_example_sets
+from training.arena_groups import hidden_groups
 from training.arena_inputs import Inputs
+from training.arena_intervals import judge_intervals
+from training.arena_outlook import outlook
 from training.arena_prospects import judge_prospects
 from training.arena_rank import Recommendation, judge_recommenders
 from training.arena_stack import join_members
 from training.arena_untrained import untrained_comparison
 from training.arena_value import PREDICTIONS_SCHEMA, choose_champion, differences, judge, predictions_frame
-from training.inference import member_spend
+from training.inference import member_spend, member_states
 from training.ray_start import require_resources, start_ray
 from training.report import write_report
 
 logger = logging.getLogger(__name__)
+MAX_GROUPED = 20_000  # customers that hidden groups are sought among
 NO_VALUE: dict[str, object] = {
-    "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None,
-    "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {}, "llama_gain": None,
+    "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None, "intervals": None,
+    "customers": None, "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {}, "llama_gain": None,
 }  # fmt: skip
 
 
@@ -46,7 +51,7 @@ def run_arena(inputs: Inputs) -> None:
     if inputs.members:
         start_ray()
         require_resources(inputs.config.num_workers, 1.0, "cpu")
-    config, sets = inputs.config, read_example_sets(inputs.config.examples)
+    config, sets = inputs.config, read_example_sets(inputs.config.examples, inputs.encoded_customers)
     entries, fitted = cheap_entries(sets, config.models, config.seed)
     verdict = None
     for name in inputs.members:
@@ -66,6 +71,8 @@ def run_arena(inputs: Inputs) -> None:
     churn, leaving = judge_churn(entries, sets, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
+    choice = Choice(champion, entries[champion], churn, recommendation.chosen, prospects)
+    artifact = new_artifact(inputs, sets.test, choice, fitted)
     metrics = {
         "cutoff": str(inputs.dataset["test_cutoff"]),
         "horizon_days": sets.horizon_days,
@@ -76,13 +83,26 @@ def run_arena(inputs: Inputs) -> None:
         "llama_gain": differences(entries, STACK, STACK_WITHOUT_LLAMA) if STACK_WITHOUT_LLAMA in entries else None,
         **recommendation.metrics,
         "selection": selection,
+        "intervals": judge_intervals(entries, sets, champion, config.seed),
+        "customers": outlook(artifact, sets, entries[champion].test, config.data)
+        | {"groups": _groups(inputs, sets, entries[champion].test)},
         "churn": leaving,
         "prospects": met,
         "fine_tuning": verdict,
     }
     _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
-    choice = Choice(champion, entries[champion], churn, recommendation.chosen, prospects)
-    write_artifact(inputs, sets.test, choice, fitted, metrics)
+    write_artifact(artifact, config.members, metrics)
+
+
+def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> dict[str, object] | None:
+    """Of a seeded sample of the test customers; None without a sequence encoder."""
+    if SEQUENCE_LLAMA not in inputs.members:
+        return None
+    config = inputs.config
+    test = sets.test.with_columns(predicted=predicted)
+    test = test.sample(min(test.height, MAX_GROUPED), seed=config.seed)
+    states = member_states(config.members[SEQUENCE_LLAMA], config.data, test.select(KEYS), config.num_workers)
+    return hidden_groups(states, test, config.seed)
 
 
 def _write_results(

@@ -4,11 +4,13 @@ import logging
 import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact import ARTIFACT_KIND, RETRIEVER_FOLDER, Settings, load_artifact
+from lifecycle.artifact import ARTIFACT_KIND, RETRIEVER_FOLDER, Artifact, Settings, load_artifact
+from lifecycle.events import read_customers
 from lifecycle.features import FEATURES
 from lifecycle.folders import new_folder, write_json
 from lifecycle.member import LLAMA
@@ -16,7 +18,8 @@ from lifecycle.prompts import PROMPT_VERSION
 from lifecycle.recommend.retrieval import Retriever, fit_retriever, save_retriever
 from lifecycle.segments import fit_thresholds
 from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd, spreading_btyd
-from lifecycle.value.clv import buyer_behaviour, customer_values, fit_cost_rates
+from lifecycle.value.clv import buyer_behaviour, customer_values
+from lifecycle.value.costs import fit_cost_rates
 from lifecycle.value.hurdle import save_hurdle
 from lifecycle.value.prospects import ProspectRates
 from lifecycle.value.stack import save_stack
@@ -39,10 +42,8 @@ class Choice:
     prospects: ProspectRates | None
 
 
-def write_artifact(
-    inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted, metrics: dict[str, object]
-) -> None:
-    """Write `<output>/artifact` and load it once, so that one that cannot be served is never left behind silently."""
+def new_artifact(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted) -> Artifact:
+    """What will be served, in memory; its folder is not written yet."""
     settings = _settings(inputs, test, choice, fitted)
     content: dict[str, object] = {
         "identity": inputs.identity,
@@ -56,31 +57,47 @@ def write_artifact(
         "features": list(FEATURES),
         "dataset": inputs.examples["identity"],
         "base_model": inputs.members[LLAMA]["base_model"] if LLAMA in inputs.members else None,
-        "metrics": metrics["models"],
     }
-    with new_folder(inputs.config.output / "artifact", ARTIFACT_KIND, content) as folder:
-        settings.save(folder)
-        inputs.items.write_parquet(folder / "items.parquet")
+    return Artifact(
+        folder=inputs.config.output / "artifact",
+        manifest=content,
+        settings=settings,
+        items=inputs.items,
+        retriever=None if inputs.items.is_empty() else _retriever_of_today(inputs),
+        btyd_models=fitted.btyd_models,
+        lightgbm=fitted.trees,
+        hurdle=fitted.hurdle,
+        ziln=fitted.ziln,
+        stack=fitted.stack,
+    )
+
+
+def write_artifact(artifact: Artifact, members: dict[str, Path], metrics: dict[str, object]) -> None:
+    """Write an artifact and load it once, so that one that cannot be served is never left behind silently."""
+    content = artifact.manifest | {"metrics": metrics["models"]}
+    with new_folder(artifact.folder, ARTIFACT_KIND, content) as folder:
+        artifact.settings.save(folder)
+        artifact.items.write_parquet(folder / "items.parquet")
         write_json(folder / "metrics.json", metrics)
-        if not inputs.items.is_empty():
+        if artifact.retriever is not None:
             (folder / RETRIEVER_FOLDER).mkdir()
-            save_retriever(folder / RETRIEVER_FOLDER, _retriever_of_today(inputs))
-        if fitted.btyd_models:
-            save_btyd(fitted.btyd_models, folder)
-        if fitted.hurdle is not None:
-            save_hurdle(fitted.hurdle, folder)
-        if fitted.ziln is not None:
+            save_retriever(folder / RETRIEVER_FOLDER, artifact.retriever)
+        if artifact.btyd_models:
+            save_btyd(artifact.btyd_models, folder)
+        if artifact.hurdle is not None:
+            save_hurdle(artifact.hurdle, folder)
+        if artifact.ziln is not None:
             from lifecycle.value.dense_ziln import save_dense_ziln
 
-            save_dense_ziln(fitted.ziln, folder)
-        if fitted.stack is not None:
-            save_stack(fitted.stack, folder)
-        if fitted.trees is not None:
-            fitted.trees.save_model(folder / LIGHTGBM_FILE)
-        for name, member in inputs.config.members.items():
+            save_dense_ziln(artifact.ziln, folder)
+        if artifact.stack is not None:
+            save_stack(artifact.stack, folder)
+        if artifact.lightgbm is not None:
+            artifact.lightgbm.save_model(folder / LIGHTGBM_FILE)
+        for name, member in members.items():
             shutil.copytree(member, folder / "members" / name)
-    load_artifact(inputs.config.output / "artifact")
-    logger.info("%s written", inputs.config.output / "artifact")
+    load_artifact(artifact.folder)
+    logger.info("%s written", artifact.folder)
 
 
 def _retriever_of_today(inputs: Inputs) -> Retriever:
@@ -93,7 +110,8 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
     """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
     config, horizon = inputs.config, inputs.horizon_days
     assert choice.winner.intervals is not None
-    costs = fit_cost_rates(test)
+    test = test.join(read_customers(config.data), on="customer_id", how="left", maintain_order="left")
+    costs = fit_cost_rates(test, config.costs)
     behaviour = buyer_behaviour(test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon)
     values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
@@ -109,6 +127,9 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
         costs=costs,
         prospects=choice.prospects,
         thresholds=fit_thresholds(values.clv),
+        stages=config.stages,
+        actions=inputs.actions,
+        attributes=inputs.attributes,
         intervals=choice.winner.intervals,
         exclude_seen=config.exclude_seen,
     )

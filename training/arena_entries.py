@@ -71,14 +71,22 @@ class Entry:
     draws: dict[str, np.ndarray] = field(default_factory=dict)  # of each metric on resampled test customers
 
 
-def read_example_sets(examples: Path) -> ExampleSets:
-    """Train rows, those of the one or two selection windows, test rows, and those of a backtest that has any spend."""
-    train, test = (pl.read_parquet(examples / f"{part}.parquet") for part in ("train", "test"))
-    windows = [examples / f"{part}.parquet" for part in ("selection", "val")]
-    selection = pl.concat([pl.read_parquet(path) for path in windows if path.exists()])
+def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> ExampleSets:
+    """Train rows, those of the one or two selection windows, test rows, and those of a backtest that has any spend.
+
+    `customers` has customer_id and, as numbers, the attributes that trees read beside the features.
+    """
+
+    def rows_of(part: str) -> pl.DataFrame:
+        rows = pl.read_parquet(examples / f"{part}.parquet")
+        return rows if customers is None else rows.join(customers, on="customer_id", how="left", maintain_order="left")
+
+    train, test = rows_of("train"), rows_of("test")
+    windows = [part for part in ("selection", "val") if (examples / f"{part}.parquet").exists()]
+    selection = pl.concat([rows_of(part) for part in windows])
     dataset = read_dataset(examples)
     horizon_days, scale = int(str(dataset["horizon_days"])), Standardisation.read(dataset["standardisation"])
-    earlier = read_example_sets(examples / BACKTEST) if (examples / BACKTEST).exists() else None
+    earlier = read_example_sets(examples / BACKTEST, customers) if (examples / BACKTEST).exists() else None
     if earlier is not None and not all(target_of(rows).sum() > 0 for rows in (earlier.train, earlier.test)):
         logger.warning("no backtest: nobody spent anything in its training rows, or after its cutoff")
         earlier = None

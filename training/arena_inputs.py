@@ -1,12 +1,15 @@
 """What the arena reads, checked against each other before anything is fitted."""
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 
-from lifecycle.events import DATA_KIND, read_items
+from lifecycle.actions import ActionRule, read_actions
+from lifecycle.attributes import AttributeCode, encode, fit_attributes
+from lifecycle.events import DATA_KIND, OWN_RATE, read_customers, read_items
 from lifecycle.features import FEATURES
 from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.member import LLAMA, base_model_identity, decoder_of, read_member
@@ -15,7 +18,8 @@ from training.arena_recipe import EvaluateConfig
 from training.prepare import BACKTEST, EXAMPLES_KIND, read_dataset
 from training.splits import LEAVE_ONE_OUT
 
-PLACES = {"output", "data", "examples", "members", "backtest_members"}
+logger = logging.getLogger(__name__)
+PLACES = {"output", "data", "examples", "members", "backtest_members", "actions"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,15 @@ class Inputs:
     members: dict[str, dict[str, object]]
     base_model: Path | None  # absolute; that re-ranks
     items: pl.DataFrame
+    actions: tuple[ActionRule, ...]
+    attributes: tuple[AttributeCode, ...]  # of customers, declared usable for prediction
     identity: str
+
+    @property
+    def encoded_customers(self) -> pl.DataFrame:
+        """customer_id and the attributes as numbers, of the table of customers."""
+        customers = read_customers(self.config.data, [code.name for code in self.attributes])
+        return customers.select("customer_id").with_columns(*encode(self.attributes, customers))
 
     @property
     def is_leave_one_out(self) -> bool:
@@ -65,9 +77,21 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     # Neither the places of folders nor the number of workers changes what comes out.
     recipe = config.model_dump(mode="json", exclude=PLACES | {"num_workers"})
     trained = [{name: member["identity"] for name, member in found.items()} for found in (members, earlier)]
-    sources = [data["identity"], examples["identity"], *trained]
-    identity = fingerprint([recipe, *sources])
-    return Inputs(config, data, examples, dataset, members, base_model, read_items(config.data), identity)
+    actions = read_actions(config.actions)
+    table = [rule.model_dump(mode="json") for rule in actions]
+    identity = fingerprint([recipe, table, data["identity"], examples["identity"], *trained])
+    items, attributes = read_items(config.data), _attributes(config.data, data)
+    return Inputs(config, data, examples, dataset, members, base_model, items, actions, attributes, identity)
+
+
+def _attributes(folder: Path, data: dict[str, object]) -> tuple[AttributeCode, ...]:
+    usable = data["usable_attributes"]
+    assert isinstance(usable, list)
+    names = [name for name in usable if name not in ("customer_id", OWN_RATE)]
+    codes = fit_attributes(read_customers(folder, names), names)
+    if codes:
+        logger.info("trees read the attributes %s as they are today", ", ".join(code.name for code in codes))
+    return codes
 
 
 def _check_dataset(config: EvaluateConfig, dataset: dict[str, object], data: dict[str, object]) -> None:

@@ -7,7 +7,9 @@ from pydantic import Field, field_validator, model_validator
 from lifecycle.config import Config
 from lifecycle.member import MEMBERS
 from lifecycle.recommend import RETRIEVER
+from lifecycle.stages import StageRules
 from lifecycle.value import BTYD_MODELS, ZILN
+from lifecycle.value.costs import CostDefaults
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.hurdle import HURDLE
 from lifecycle.value.stack import STACK
@@ -26,6 +28,9 @@ class EvaluateConfig(Config):
     backtest_members: dict[str, Path] = {}  # the same encoders, trained on <examples>/backtest
     models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
     clv: ClvSettings = ClvSettings()
+    stages: StageRules = StageRules()
+    actions: Path = Path(__file__).parent / "configs" / "actions.csv"  # the table of next best actions
+    costs: CostDefaults = CostDefaults()  # where the data hold no such cost
     rerank_customers: int = Field(200, ge=1)  # the seeded sample for costly rankers
     num_candidates: int = Field(30, ge=20)  # that LLaMA re-ranks
     exclude_seen: bool = False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.events import FIRST_YEAR, LAST_YEAR
+from lifecycle.events import FIRST_YEAR, LAST_YEAR, OWN_RATE
 from training.expressions import Expression, expressions_of
 from training.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
 from training.readers import has_cheap_schema, opened
@@ -16,7 +16,7 @@ BATCH_ROWS = 500_000
 ROW = "__row"
 ROW_HASH = "__row_hash"  # of the whole source row, within one run
 NUMBER = "__number:"  # prefix of a column of text parsed as numbers
-NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price")
+NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price", OWN_RATE)
 IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 CHECKED_ROWS = 100_000  # of the first rows of a file
 

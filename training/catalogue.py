@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from lifecycle.events import REVENUE_KINDS
+from lifecycle.events import MAX_RATE, MIN_RATE, OWN_RATE, REVENUE_KINDS
 from training.batches import ROW, read_batches
 from training.sources import Table
 
@@ -103,13 +103,16 @@ def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
 
 
 def read_customer_table(table: Table) -> pl.DataFrame:
-    """One row per customer; ValueError where two rows of one customer contradict each other."""
+    """One row per customer; ValueError where two rows of one contradict each other, or for a rate out of range."""
     rows = _read_table(table, "customer_id", "customers").unique(maintain_order=True)
     repeated = rows.filter(pl.col("customer_id").is_duplicated()).sort("customer_id", maintain_order=True)
     if repeated.height:
         one, other = repeated.head(2).iter_rows(named=True)
         differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
         raise ValueError(f"customers: two rows contradict each other for {one['customer_id']!r}: {differing}")
+    if OWN_RATE in rows.columns and (wrong := rows.filter(~pl.col(OWN_RATE).is_between(MIN_RATE, MAX_RATE))).height:
+        customer, rate = wrong.select("customer_id", OWN_RATE).row(0)
+        raise ValueError(f"customers: {OWN_RATE} of {customer!r} is {rate}; it must lie from {MIN_RATE} to {MAX_RATE}")
     return rows.sort("customer_id")
 
 

@@ -44,14 +44,29 @@ class SequenceActor:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Adds the columns `predicted` and `seconds` to rows of one shard: customer_id, cutoff, shard (its path)."""
-        keys = pl.from_arrow(batch)
-        assert isinstance(keys, pl.DataFrame)
-        customers = keys["customer_id"].unique()
-        rows = pl.scan_parquet(keys["shard"][0]).filter(pl.col("customer_id").is_in(customers.implode()))
+        keys, events = _with_events(batch)
         started_at = time.perf_counter()
-        predicted = self.predictor.expected_spend(rows.collect(), keys)
+        predicted = self.predictor.expected_spend(events, keys)
         seconds = np.full(batch.num_rows, (time.perf_counter() - started_at) / batch.num_rows)
         return batch.append_column("predicted", pa.array(predicted)).append_column("seconds", pa.array(seconds))
+
+
+class StateActor(SequenceActor):
+    """The same, but turns customers into the encoder's states."""
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Adds the column `state` to rows of one shard: customer_id, cutoff, shard (its path)."""
+        keys, events = _with_events(batch)
+        return batch.append_column("state", pa.array(list(self.predictor.states(events, keys))))
+
+
+def _with_events(batch: pa.Table) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Keys of customers of one shard, and all their events."""
+    keys = pl.from_arrow(batch)
+    assert isinstance(keys, pl.DataFrame)
+    customers = keys["customer_id"].unique()
+    rows = pl.scan_parquet(keys["shard"][0]).filter(pl.col("customer_id").is_in(customers.implode()))
+    return keys, rows.collect()
 
 
 class HiddenActor:
@@ -105,6 +120,14 @@ def member_spend(member: Path, data: Path, examples: pl.DataFrame, num_workers: 
         arguments: dict[str, object] = {"member": folder, "settings": decoder_of(manifest)}
         table = map_rows(prompts, ValueActor, arguments, label=label, num_workers=num_workers, block_rows=64)
     return table["predicted"].to_numpy(), num_workers * table.num_rows / float(np.sum(table["seconds"].to_numpy()))
+
+
+def member_states(member: Path, data: Path, keys: pl.DataFrame, num_workers: int) -> np.ndarray:
+    """What a sequence encoder makes of customers at their cutoffs: its states, shape (n, hidden)."""
+    arguments: dict[str, object] = {"member": member.absolute(), "data": data.absolute()}
+    blocks = _blocks_by_shard(data, keys)
+    table = map_blocks(blocks, StateActor, arguments, label="customers read for groups", num_workers=num_workers)
+    return np.stack(table["state"].to_numpy())
 
 
 def _blocks(table: pa.Table, block_rows: int) -> list[pa.Table]:

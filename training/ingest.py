@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from lifecycle.config import Config
-from lifecycle.events import DATA_KIND, EVENT_SCHEMA, shard_numbers, shard_path
+from lifecycle.events import DATA_KIND, EVENT_SCHEMA, OWN_RATE, shard_numbers, shard_path
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json
 from lifecycle.jobs import Progress, run_job
 from training.batches import ROW_HASH, check_columns, read_batches
@@ -103,7 +103,7 @@ def _usable_attributes(config: IngestConfig) -> list[str]:
     for name in declared:
         if name not in columns:
             raise ValueError(f"customers.usable_for_prediction.{name}: not among customers.columns {list(columns)}")
-    undeclared = [name for name in columns if name not in declared and name != "customer_id"]
+    undeclared = [name for name in columns if name not in {*declared, "customer_id", OWN_RATE}]
     if undeclared:
         logger.warning("customers.usable_for_prediction does not declare %s: kept for audits only", undeclared)
     return [name for name, usable in declared.items() if usable]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430; }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-table { border-collapse: collapse; margin: .5rem 0 } img { max-width: 100% }
+table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto } img { max-width: 100% }
 td, th { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #e3e7ee }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 """
@@ -66,6 +66,7 @@ def _cell(value: object) -> str:
 def write_page(path: Path, title: str, sections: Sequence[tuple[str, str]]) -> None:
     """Write one page of (heading, HTML) sections."""
     body = "".join(f"<h2>{html.escape(heading)}</h2>{content}" for heading, content in sections)
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
     body = f"<body><h1>{html.escape(title)}</h1>{body}</body>"
     path.write_text(f'<!doctype html><html lang="en"><head>{head}</head>{body}</html>\n', encoding="utf-8")

@@ -7,10 +7,20 @@ import numpy as np
 import polars as pl
 
 from training.page import grid, image, new_figure, table, write_page
+from training.report_customers import (
+    attributes_section,
+    examples_section,
+    groups_section,
+    intervals_section,
+    segments_section,
+    stages_section,
+)
 
 VALUE_METRICS = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias",
                  "coverage_80", "coverage_95", "customers_per_second")  # fmt: skip
 RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers")
+HISTORY = ("num_orders", [1.0, 4.0, 9.0, 19.0, 49.0], "number of orders before the cutoff")
+TENURE = ("tenure_days", [30.0, 91.0, 182.0, 365.0, 730.0], "days since the first order")
 COLORS = ("#3867d6", "#eb3b5a", "#20bf6b", "#f7b731", "#8854d0", "#4b6584", "#0fb9b1")
 
 
@@ -26,10 +36,19 @@ def write_report(
             ("Value: all models on the test customers", _value_grid(_mapping(metrics["models"]))),
             ("What the champion was chosen by", _choice(_mapping(metrics["selection"]))),
             ("Is the champion really better? Paired 90 % intervals", _differences(metrics)),
-            ("Gain curve: share of spend held by the customers predicted highest", _gain_curve(predictions)),
+            (
+                "Gain and Lorenz curves: share of spend held by the customers predicted highest",
+                _gain_curve(predictions, champion),
+            ),
             ("Calibration by decile", _calibration(best, champion)),
             ("Predicted against actual", _scatter(best, champion)),
-            ("Error by length of history", _error_by_history(predictions, test)),
+            (
+                "Error by length of history",
+                _error_by(predictions, test, *HISTORY) + _error_by(predictions, test, *TENURE),
+            ),
+            ("Calibration over time", _calibration_over_time(metrics, champion)),
+            ("Intervals", intervals_section(_mapping(metrics["intervals"]), champion)),
+            *_customers(_mapping(metrics["customers"])),
         ]
     if metrics["churn"]:
         sections.append(("Churn: who will buy nothing", _churn(_mapping(metrics["churn"]))))
@@ -42,6 +61,19 @@ def write_report(
             sections.append((f"Recommendation: {task}, {group}", _rank_grid(_mapping(rows))))
     window = "next item" if test is None else f"{metrics['cutoff']}, {metrics['horizon_days']} days"
     write_page(path, f"Evervalue arena: {window}", sections)
+
+
+def _customers(found: Mapping[str, object]) -> list[tuple[str, str]]:
+    sections = [
+        ("Value segments", segments_section(found)),
+        ("Stages, where they lead, and what to do", stages_section(found)),
+        ("Ten customers: from revenue to value", examples_section(found)),
+    ]
+    if found["groups"]:
+        sections.append(("Hidden groups: whom the sequence encoder takes for alike", groups_section(found)))
+    if found["attributes"]:
+        sections.append(("Error and bias by attribute", attributes_section(found)))
+    return sections
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -113,21 +145,28 @@ def _rank_grid(rows: Mapping[str, object]) -> str:
     return grid(["model", *RANK_METRICS], cells)
 
 
-def _gain_curve(predictions: pl.DataFrame) -> str:
+def _gain_curve(predictions: pl.DataFrame, champion: str) -> str:
+    """Gain curves of all models, and how unequal spend is: Lorenz curves of actual and predicted spend."""
     figure = new_figure(height=4.0)
-    axes = figure.subplots()
+    axes, lorenz = figure.subplots(1, 2)
     names = predictions["model"].unique(maintain_order=True)
     for name, color in zip(names, COLORS * 3, strict=False):
         rows = predictions.filter(pl.col("model") == name)
-        share = _cumulative_share(rows["actual"].to_numpy(), rows["predicted"].to_numpy())
+        actual, predicted = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
+        share = _cumulative_share(actual, predicted)
         axes.plot(np.linspace(0, 1, len(share)), share, label=name, color=color)
-        ideal = _cumulative_share(rows["actual"].to_numpy(), rows["actual"].to_numpy())
+        if name == champion:
+            ideal = _cumulative_share(actual, actual)
+            for of, label in ((actual, "actual"), (predicted, f"by {champion}")):
+                lorenz.plot(np.linspace(0, 1, len(of) + 1), _cumulative_share(of, -of), label=label)
     axes.plot(np.linspace(0, 1, len(ideal)), ideal, label="perfect", color="black", linestyle="--")
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-    axes.set_xlabel("share of customers, highest prediction first")
+    for place, order in ((axes, "highest prediction first"), (lorenz, "lowest spend first")):
+        place.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+        place.set_xlabel(f"share of customers, {order}")
+        place.legend(fontsize=7)
     axes.set_ylabel("share of actual spend")
-    axes.legend()
-    return image(figure, "gain curves of all models")
+    lorenz.set_ylabel("share of spend")
+    return image(figure, "gain curves of all models, and Lorenz curves")
 
 
 def _cumulative_share(actual: np.ndarray, score: np.ndarray) -> np.ndarray:
@@ -166,24 +205,48 @@ def _scatter(rows: pl.DataFrame, name: str) -> str:
     return image(figure, f"predicted by {name} against actual spend")
 
 
-def _error_by_history(predictions: pl.DataFrame, test: pl.DataFrame) -> str:
-    labels = ["1", "2-4", "5-9", "10-19", "20-49", "50+"]
-    group = np.array(labels)[np.searchsorted([1, 4, 9, 19, 49], test["num_orders"].to_numpy())]
-    joined = predictions.join(test.select("customer_id", pl.Series("orders", group)), on="customer_id")
+def _error_by(predictions: pl.DataFrame, test: pl.DataFrame, column: str, edges: list[float], unit: str) -> str:
+    """Mean absolute error of all models by groups of a column of the examples, up to each edge and above the last."""
+    labels = [*(f"up to {edge:g}" for edge in edges), f"over {edges[-1]:g}"]
+    group = np.array(labels)[np.searchsorted(edges, test[column].to_numpy())]
+    joined = predictions.join(test.select("customer_id", pl.Series("group", group)), on="customer_id")
     error = (pl.col("predicted") - pl.col("actual")).abs().mean().alias("error")
     figure = new_figure(height=3.6)
     axes = figure.subplots()
     names = predictions["model"].unique(maintain_order=True).to_list()
     width = 0.8 / len(names)
     for index, name in enumerate(names):
-        errors = dict(joined.filter(pl.col("model") == name).group_by("orders").agg(error).iter_rows())
+        errors = dict(joined.filter(pl.col("model") == name).group_by("group").agg(error).iter_rows())
         heights = [errors.get(label, 0.0) for label in labels]
         axes.bar(np.arange(len(labels)) + index * width, heights, width, label=name, color=(COLORS * 3)[index])
     axes.set_xticks(np.arange(len(labels)) + 0.4 - width / 2, labels)
-    axes.set_xlabel("orders before the cutoff")
+    axes.set_xlabel(unit)
     axes.set_ylabel("mean absolute error")
-    axes.legend()
-    return image(figure, "mean absolute error by number of orders")
+    axes.legend(fontsize=7)
+    return image(figure, f"mean absolute error by {unit}")
+
+
+def _calibration_over_time(metrics: Mapping[str, object], champion: str) -> str:
+    """Predicted over actual spend of the champion at each window it was judged on, with 95 % intervals."""
+    selection, test = _mapping(metrics["selection"]), _mapping(_mapping(metrics["models"])[champion])
+    windows = {
+        "backtest": _mapping(selection["backtest"] or {}).get(champion),
+        "selection customers": _mapping(selection["models"]).get(champion),
+        "test": {"bias": test["bias"], "bias_interval": _mapping(test["ci"]).get("bias")},
+    }
+    figure = new_figure(5.0, 2.6)
+    axes = figure.subplots()
+    for place, (name, found) in enumerate(windows.items()):
+        values = _mapping(found or {})
+        bias, interval = values.get("bias"), values.get("bias_interval")
+        if isinstance(bias, float) and isinstance(interval, list | tuple):
+            axes.errorbar(
+                place, bias, [[bias - interval[0]], [interval[1] - bias]], fmt="o", color=COLORS[0], label=name
+            )
+    axes.axhline(1.0, color="grey", linewidth=0.8)
+    axes.set_xticks(range(len(windows)), list(windows))
+    axes.set_ylabel("predicted / actual spend")
+    return image(figure, f"predicted over actual spend of {champion} over time")
 
 
 def _churn(found: Mapping[str, object]) -> str:

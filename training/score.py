@@ -20,6 +20,7 @@ class ScoreConfig(Config):
     data: Path
     artifact: Path
     as_of: AwareDatetime | date | None = None  # an instant with its zone, or a UTC midnight; None: after the last event
+    explain: bool = False  # also which features moved each prediction most; takes a core several minutes per million
     num_workers: int = Field(2, ge=1)  # of Ray; 1, or a small shop without an encoder: in this process
     output: Path
 
@@ -37,21 +38,28 @@ def score(config: ScoreConfig) -> None:
     data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
     check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data)
-    identity = fingerprint([data["identity"], artifact.manifest["identity"], as_of.isoformat()])
+    identity = fingerprint([data["identity"], artifact.manifest["identity"], as_of.isoformat(), config.explain])
     split = fingerprint([identity, MIN_PARTS, package_versions()])  # another version may score or split otherwise
     parts = config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute()
     if is_complete(config.output, SCORES_KIND, identity):
-        shutil.rmtree(parts, ignore_errors=True)
+        _remove_parts(config.output)
         logger.info("%s is complete already", config.output)
         return
     parts.mkdir(parents=True, exist_ok=True)
-    batch = Batch(config.artifact.absolute(), config.data.absolute(), as_of, parts)
+    batch = Batch(config.artifact.absolute(), config.data.absolute(), as_of, parts, config.explain)
     score_parts(batch, config.num_workers)
     content: dict[str, object] = {"identity": identity, "as_of": as_of.isoformat(), "model": artifact.settings.champion}
     with new_folder(config.output, SCORES_KIND, content) as folder:
         content["num_customers"] = merge_parts(batch, folder)
-    shutil.rmtree(parts)
+    _remove_parts(config.output)
     logger.info("%s: %d customers", config.output / "scores.parquet", content["num_customers"])
+
+
+def _remove_parts(output: Path) -> None:
+    """Remove the parts of a complete output, and what runs by other versions or of other inputs left behind."""
+    for folder in output.absolute().parent.iterdir():
+        if folder.name.startswith(f"{output.name}.parts-"):
+            shutil.rmtree(folder)
 
 
 def main() -> None:

@@ -21,10 +21,12 @@ from lifecycle.artifact import (
     expected_spend,
     labels_for,
     load_artifact,
+    prospect_reasons,
     prospect_values_for,
+    reasons_for,
     values_for,
 )
-from lifecycle.events import DATA_KIND, read_items, read_shard, shard_numbers, shard_paths
+from lifecycle.events import DATA_KIND, read_customers, read_items, read_shard, shard_numbers, shard_paths
 from lifecycle.folders import read_manifest
 from lifecycle.history import customers_at, prospects_at
 from lifecycle.jobs import Progress
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
     from lifecycle.predict import MemberPredictor
 
 MIN_PARTS = 8
+EXPLANATION = pl.List(pl.Struct({"feature": pl.String, "value": pl.Float64, "effect": pl.Float64}))
 FEW_EVENTS = 500_000  # scored in the time that Ray takes to start
 PART_SCHEMA = pa.schema({"shard": pa.int64(), "piece": pa.int64()})
-NUMBERS = ("revenue", "refunds", "service_cost", "marketing_cost", "expected_orders", "expected_order_value",
-           "p_active", "churn_probability")  # fmt: skip
+NUMBERS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "expected_orders",
+           "expected_order_value", "p_active", "churn_probability")  # fmt: skip
 
 
 def as_of_instant(given: datetime | date | None, data: dict[str, object]) -> datetime:
@@ -57,6 +60,7 @@ class Batch:
     data: Path
     as_of: datetime
     parts: Path
+    explain: bool = False
 
     @property
     def pieces(self) -> int:
@@ -82,7 +86,7 @@ class Scorer:
     def __init__(self, batch: Batch) -> None:
         self.batch, self.artifact = batch, load_artifact(batch.artifact)
         self.members = {name: _load(folder, read_items(batch.data)) for name, folder in self.artifact.members.items()}
-        self.registered = registered_customers(batch.data)
+        self.registered = read_customers(batch.data, self.artifact.attributes)
 
     def __call__(self, parts: pa.Table) -> pa.Table:
         """For Ray Data: scores the parts named by the columns shard and piece."""
@@ -98,17 +102,23 @@ class Scorer:
             rows.filter(shard_numbers(rows["customer_id"], len(paths) * batch.pieces) == shard + piece * len(paths))
             for rows in (read_shard(paths[shard]), self.registered)
         )
-        buyers = examples_for(artifact, events, customers_at(events, batch.as_of))
-        prospects = _prospects(artifact, events, registered["customer_id"], batch.as_of)
+        known = (customers_at(events, batch.as_of), _prospects(events, registered["customer_id"], batch.as_of))
+        buyers, prospects = (
+            examples_for(artifact, events, rows.join(registered, on="customer_id", how="left", maintain_order="left"))
+            for rows in known
+        )
         spend = {name: predict(buyers, events) for name, predict in self.members.items()}
         total = expected_spend(artifact, artifact.settings.champion, buyers, spend)
-        scores = [
+        scores = pl.concat([
             _scores(artifact, buyers, values_for(artifact, buyers, total)),
             _scores(artifact, prospects, prospect_values_for(artifact, prospects)),
-        ]
+        ])  # fmt: skip
+        if batch.explain:
+            reasons = reasons_for(artifact, buyers) + prospect_reasons(prospects)
+            scores = scores.with_columns(pl.Series("explanation", reasons, dtype=EXPLANATION))
         file = batch.file(shard, piece)
         unfinished = file.with_suffix(".incomplete")
-        pl.concat(scores).sort("customer_id").write_parquet(unfinished)
+        scores.sort("customer_id").write_parquet(unfinished)
         os.replace(unfinished, file)
 
 
@@ -141,19 +151,12 @@ def merge_parts(batch: Batch, folder: Path) -> int:
     return num_customers
 
 
-def registered_customers(data: Path) -> pl.DataFrame:
-    """customer_id of everybody in the table of customers; no rows where the shop gave none."""
-    table = data / "customers.parquet"
-    empty = pl.DataFrame(schema={"customer_id": pl.String})
-    return pl.read_parquet(table, columns=["customer_id"]) if table.exists() else empty
-
-
-def _prospects(artifact: Artifact, events: pl.DataFrame, registered: pl.Series, as_of: datetime) -> pl.DataFrame:
-    """Examples of those who are known by then, but have not bought: by an event, or registered and never seen."""
+def _prospects(events: pl.DataFrame, registered: pl.Series, as_of: datetime) -> pl.DataFrame:
+    """Cutoffs of those who are known by then, but have not bought: by an event, or registered and never seen."""
     known = prospects_at(events, as_of)
     silent = pl.DataFrame({"customer_id": registered, "cutoff": as_of}, schema=known.schema)
     silent = silent.join(events, on="customer_id", how="anti")
-    return examples_for(artifact, events, pl.concat([known, silent]))
+    return pl.concat([known, silent])
 
 
 def _load(member: Path, items: pl.DataFrame) -> "MemberPredictor":

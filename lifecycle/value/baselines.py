@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import TypeAdapter
 from sklearn.linear_model import Ridge
 
+from lifecycle.attributes import PREFIX
 from lifecycle.features import BTYD_SUMMARY, FEATURES
 from lifecycle.prompts import PROMPT_NUMBERS
 from lifecycle.standardisation import Standardisation
@@ -124,11 +125,11 @@ def load_btyd(folder: Path) -> dict[str, Btyd]:
 
 
 def fit_lightgbm(examples: pl.DataFrame, *, seed: int) -> lightgbm.Booster:
-    """Gradient-boosted trees with Tweedie loss on FEATURES; `examples` may hold several cutoffs.
+    """Gradient-boosted trees with Tweedie loss on features and attributes; `examples` may hold several cutoffs.
 
     Somebody must spend something: the loss has no minimum otherwise.
     """
-    data = lightgbm.Dataset(feature_matrix(examples), examples["target"].to_numpy(), feature_name=list(FEATURES))
+    data = lightgbm.Dataset(feature_matrix(examples), examples["target"].to_numpy())
     return lightgbm.train(LIGHTGBM_PARAMETERS | {"seed": seed}, data, NUM_TREES)
 
 
@@ -137,9 +138,14 @@ def lightgbm_value(model: lightgbm.Booster, examples: pl.DataFrame) -> np.ndarra
     return np.asarray(model.predict(feature_matrix(examples), num_threads=1), dtype=float)
 
 
+def inputs_of(examples: pl.DataFrame) -> tuple[str, ...]:
+    """What trees read of these examples: FEATURES, and attributes in the order of their names."""
+    return (*FEATURES, *sorted(name for name in examples.columns if name.startswith(PREFIX)))
+
+
 def feature_matrix(examples: pl.DataFrame) -> np.ndarray:
-    """FEATURES as float64, shape (n, len(FEATURES)); undefined values are NaN."""
-    return examples.select(FEATURES).to_numpy()
+    """The k columns of `inputs_of` as float64, shape (n, k); undefined values are NaN."""
+    return examples.select(inputs_of(examples)).to_numpy()
 
 
 def ridge_value(train: pl.DataFrame, test: pl.DataFrame, scale: Standardisation) -> np.ndarray:

@@ -1,38 +1,33 @@
 """From a customer's expected spend over the trained horizon to periods, costs and lifetime value."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value, btyd_survival
-from lifecycle.value.formula import ClvSettings, present_value
+from lifecycle.value.costs import CostRates, customer_rates
+from lifecycle.value.formula import ClvSettings, discount_rates, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion
-
-CAP = 0.99
-PRIOR_DAYS = 90.0  # a customer's own cost per day counts half once this many days were seen
-
-
-@dataclass(frozen=True)
-class CostRates:
-    """What the shop's customers cost on average: refunds per unit of spend, service and marketing per day."""
-
-    refund_rate: float
-    mean_spend: float
-    service_per_day: float
-    marketing_per_day: float
 
 
 @dataclass(frozen=True)
 class CustomerValues:
-    """Value of n customers over T periods, amounts in currency. Arrays are (n,), those of `periods` (n, T)."""
+    """Value of n customers over T periods, amounts in currency. Arrays are (n,), those of `periods` (n, T).
+
+    clv = revenue - refunds - goods_cost - service_cost - marketing_cost - discounting.
+    """
 
     clv: np.ndarray
     clv_bounds: dict[float, tuple[np.ndarray, np.ndarray]]  # level -> low, high
     revenue: np.ndarray
     refunds: np.ndarray
+    goods_cost: np.ndarray
     service_cost: np.ndarray
     marketing_cost: np.ndarray
+    discounting: np.ndarray  # what the margin is worth less because it comes later
+    annual_discount_rate: np.ndarray
     expected_orders: np.ndarray
     expected_order_value: np.ndarray
     p_active: np.ndarray
@@ -41,23 +36,6 @@ class CustomerValues:
     period_cost: np.ndarray
     period_discounted: np.ndarray
     extrapolated: np.ndarray  # (T,): the period ends beyond the trained horizon
-
-
-def fit_cost_rates(examples: pl.DataFrame) -> CostRates:
-    """The shop's average rates, from what its customers cost before the cutoff.
-
-    For the refund rate nobody's spend or refunds count for more than the spend that CAP of the customers stay below:
-    one mistyped order of a million that was cancelled at once must not be half of what the shop sells.
-    """
-    days = max(float(examples["tenure_days"].sum()), 1.0)
-    most = float(examples["total_spend"].quantile(CAP, "linear") or 0.0)
-    spend, refunded = (float(examples[name].clip(0, most).sum()) for name in ("total_spend", "total_refunded"))
-    return CostRates(
-        refund_rate=min(refunded / max(spend, 1e-9), 1.0),
-        mean_spend=spend / examples.height,
-        service_per_day=float(examples["total_service_cost"].sum()) / days,
-        marketing_per_day=float(examples["total_marketing_cost"].sum()) / days,
-    )
 
 
 @dataclass(frozen=True)
@@ -110,34 +88,35 @@ def customer_values(
 ) -> CustomerValues:
     """Lifetime value of customers whose spend over the horizon is expected to be `total` (n,), within `bounds`.
 
-    Refunds are a share of revenue, service and marketing a cost per day for as long as somebody is a customer; a
-    customer's own rates are shrunk to the shop's.
+    Costs are those of `lifecycle.value.costs`; service and marketing end as customers leave. Each customer's future is
+    discounted at its own rate where `examples` has one.
     """
-    shares = behaviour.shares
-    refund_rate, daily_service, daily_marketing = _own_rates(examples, costs)
+    shares, rates = behaviour.shares, customer_rates(examples, costs)
+    margin_costs = rates["refunds"] + rates["goods"]  # per unit of spend
     revenue = total[:, None] * shares
     days = settings.period_days * behaviour.survival
-    service, marketing = daily_service[:, None] * days, daily_marketing[:, None] * days
+    service, marketing = rates["service"][:, None] * days, rates["marketing"][:, None] * days
     standing = service + marketing
-    cost = refund_rate[:, None] * revenue + standing
-    time = {"annual_discount_rate": settings.annual_discount_rate, "period_days": settings.period_days}
-    discounted, clv = present_value(revenue, cost, **time)
-    _, per_unit = present_value(shares, refund_rate[:, None] * shares, **time)  # at least 0, so that order is kept
-    _, without_spend = present_value(np.zeros_like(standing), standing, **time)
+    cost = margin_costs[:, None] * revenue + standing
+    annual = discount_rates(examples, settings)
+    worth = partial(present_value, annual_discount_rate=annual, period_days=settings.period_days)
+    discounted, clv = worth(revenue, cost)
+    _, per_unit = worth(shares, margin_costs[:, None] * shares)  # below 0 for who buys at a loss
+    _, without_spend = worth(np.zeros_like(standing), standing)
     total_revenue = revenue.sum(axis=1)
+    ends = {level: [without_spend + end * per_unit for end in both] for level, both in bounds.items()}
     return CustomerValues(
         clv=clv,
         clv_bounds={
-            level: (
-                np.minimum(clv, without_spend + low * per_unit),
-                np.maximum(clv, without_spend + high * per_unit),
-            )
-            for level, (low, high) in bounds.items()
+            level: (np.minimum.reduce([clv, *both]), np.maximum.reduce([clv, *both])) for level, both in ends.items()
         },
         revenue=total_revenue,
-        refunds=refund_rate * total_revenue,
+        refunds=rates["refunds"] * total_revenue,
+        goods_cost=rates["goods"] * total_revenue,
         service_cost=service.sum(axis=1),
         marketing_cost=marketing.sum(axis=1),
+        discounting=(revenue - cost).sum(axis=1) - clv,
+        annual_discount_rate=annual,
         expected_orders=total_revenue / behaviour.order_value,
         expected_order_value=behaviour.order_value,
         p_active=behaviour.active,
@@ -162,18 +141,6 @@ def _shares(examples: pl.DataFrame, btyd: Btyd, settings: ClvSettings, horizon_d
     per_period = np.diff(curve[:, :-1], axis=1, prepend=0.0)
     even = _even_shares(examples.height, settings, horizon_days)
     return np.where(within > 1e-12, per_period / np.maximum(within, 1e-12), even)
-
-
-def _own_rates(examples: pl.DataFrame, costs: CostRates) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each customer's refund rate and daily service and marketing cost, shrunk to the shop's rates."""
-    spend, days = examples["total_spend"].to_numpy(), examples["tenure_days"].fill_null(0).to_numpy()
-    prior_spend = max(costs.mean_spend, 1e-9)
-    refund = (examples["total_refunded"].to_numpy() + costs.refund_rate * prior_spend) / (spend + prior_spend)
-    service = (examples["total_service_cost"].to_numpy() + costs.service_per_day * PRIOR_DAYS) / (days + PRIOR_DAYS)
-    marketing = (examples["total_marketing_cost"].to_numpy() + costs.marketing_per_day * PRIOR_DAYS) / (
-        days + PRIOR_DAYS
-    )
-    return np.clip(refund, 0.0, 1.0), service, marketing
 
 
 def _order_value(examples: pl.DataFrame, btyd: Btyd | None) -> np.ndarray:

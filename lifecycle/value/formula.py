@@ -1,9 +1,11 @@
 """Customer lifetime value from revenue and cost per period: CLV = sum over t of (R_t - C_t) / (1 + d)^t."""
 
 import numpy as np
+import polars as pl
 from pydantic import Field
 
 from lifecycle.config import Config
+from lifecycle.events import OWN_RATE
 
 DAYS_PER_YEAR = 365.0
 
@@ -16,29 +18,38 @@ class ClvSettings(Config):
     annual_discount_rate: float = Field(0.1, gt=-1)
 
 
-def discount_rate(annual: float, period_days: float) -> float:
-    """The rate d of one period, (1 + annual)^(period_days / 365) - 1; 0.1 means ten per cent a year.
+def discount_rate(annual: float | np.ndarray, period_days: float) -> np.ndarray:
+    """The rate d of one period, (1 + annual)^(period_days / 365) - 1, of each rate; 0.1 means ten per cent a year.
 
     Raises ValueError for a rate of -1 or less, or a period that is not positive.
     """
-    if not annual > -1.0:
-        raise ValueError(f"annual discount rate is {annual}; it must be above -1")
+    rates = np.asarray(annual, dtype=float)
+    if not (rates > -1.0).all():
+        raise ValueError(f"annual discount rate is {rates[~(rates > -1.0)].flat[0]}; it must be above -1")
     if not period_days > 0:
         raise ValueError(f"period_days is {period_days}; a period needs a positive length")
-    return float((1.0 + annual) ** (period_days / DAYS_PER_YEAR) - 1.0)
+    result: np.ndarray = (1.0 + rates) ** (period_days / DAYS_PER_YEAR) - 1.0
+    return result
+
+
+def discount_rates(examples: pl.DataFrame, settings: ClvSettings) -> np.ndarray:
+    """The annual rate of each customer, shape (n,): its own in column OWN_RATE of `examples`, or the settings'."""
+    if OWN_RATE not in examples.columns:
+        return np.full(examples.height, settings.annual_discount_rate)
+    return examples[OWN_RATE].fill_null(settings.annual_discount_rate).to_numpy()
 
 
 def present_value(
-    revenue: np.ndarray, cost: np.ndarray, *, annual_discount_rate: float, period_days: float
+    revenue: np.ndarray, cost: np.ndarray, *, annual_discount_rate: float | np.ndarray, period_days: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Discounted margin of each period, shape (n, T), and its sum over periods, the CLV, shape (n,).
 
-    `revenue` and `cost` are (n, T) for periods t = 1..T after the cutoff; each counts at its end. Raises ValueError
-    where their shapes differ.
+    `revenue` and `cost` are (n, T) for periods t = 1..T after the cutoff; each counts at its end. The rate is one for
+    all or (n,). Raises ValueError where shapes differ.
     """
     if revenue.shape != cost.shape or revenue.ndim != 2:
         raise ValueError(f"revenue is {revenue.shape} and cost {cost.shape}; both must be (customers, periods)")
-    rate = discount_rate(annual_discount_rate, period_days)
+    rate = discount_rate(annual_discount_rate, period_days).reshape(-1, 1)
     periods = np.arange(1, revenue.shape[1] + 1)
     discounted: np.ndarray = (revenue - cost) / (1.0 + rate) ** periods
     return discounted, discounted.sum(axis=1)

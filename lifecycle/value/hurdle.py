@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 from lightgbm import Booster, Dataset, train
 
-from lifecycle.features import FEATURES
 from lifecycle.value.baselines import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix
 
 HURDLE = "hurdle"
@@ -23,7 +22,7 @@ class Hurdle:
 
 
 def fit_hurdle(examples: pl.DataFrame, *, seed: int) -> Hurdle:
-    """Boosted trees on FEATURES of rows at several cutoffs, of which somebody must spend something.
+    """Boosted trees on features and attributes of rows at several cutoffs, of which somebody must spend something.
 
     Amounts are gamma distributed around their mean, which keeps the total right however long their tail is.
     """
@@ -59,5 +58,4 @@ def load_hurdle(folder: Path) -> Hurdle:
 
 def _fit(objective: str, inputs: np.ndarray, target: np.ndarray, seed: int) -> Booster:
     parameters = {name: value for name, value in LIGHTGBM_PARAMETERS.items() if name != "tweedie_variance_power"}
-    data = Dataset(inputs, target, feature_name=list(FEATURES))
-    return train(parameters | {"objective": objective, "seed": seed}, data, NUM_TREES)
+    return train(parameters | {"objective": objective, "seed": seed}, Dataset(inputs, target), NUM_TREES)

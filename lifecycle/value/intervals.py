@@ -36,11 +36,7 @@ def fit_intervals(predicted: np.ndarray, actual: np.ndarray, levels: tuple[float
     """
     _check(predicted, actual, levels)
     levels = tuple(sorted(levels))
-    offset = OFFSET_SHARE * float(np.mean(predicted)) or 1.0
-    edges = _edges(predicted)
-    bins = np.searchsorted(edges, predicted, side="right")
-    scores = actual / (predicted + offset)
-    ordered = [np.sort(scores[bins == number]) for number in range(len(edges) + 1)]
+    offset, edges, ordered = _calibrated(predicted, actual)
     bounds = np.array([[_score_bounds(bin_scores, level) for bin_scores in ordered] for level in levels])
     low = np.minimum.accumulate(bounds[:, :, 0], axis=0)
     high = np.maximum.accumulate(bounds[:, :, 1], axis=0)
@@ -58,6 +54,42 @@ def bounds(intervals: Intervals, predicted: np.ndarray) -> dict[float, tuple[np.
         )
         for level, low, high in zip(intervals.levels, intervals.low, intervals.high, strict=True)
     }
+
+
+def predictive_ranks(
+    known: np.ndarray, known_actual: np.ndarray, predicted: np.ndarray, actual: np.ndarray, *, seed: int
+) -> np.ndarray:
+    """Where each actual spend falls in the distribution that the intervals come from, 0 to 1, shape (n,).
+
+    `known` and `known_actual` are what the intervals were fitted on. This is the randomised probability integral
+    transform of a conformal predictive distribution (Vovk et al. 2019): uniform where the distribution is right, also
+    where many spend nothing, whom a closed interval covers too often.
+    """
+    offset, edges, ordered = _calibrated(known, known_actual)
+    bins, scores = np.searchsorted(edges, predicted, side="right"), actual / (predicted + offset)
+    chance = np.random.default_rng(seed).uniform(size=len(predicted))
+    result = np.empty(len(predicted))
+    for number, of_bin in enumerate(ordered):
+        here = bins == number
+        below, upto = (np.searchsorted(of_bin, scores[here], side=side) for side in ("left", "right"))
+        result[here] = (below + chance[here] * (upto - below + 1)) / (len(of_bin) + 1)
+    return result
+
+
+def constant_bounds(
+    known: np.ndarray, known_actual: np.ndarray, predicted: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split-conformal ends (n,) of one width for everybody, cut at 0: what intervals that adapt must beat."""
+    errors = np.sort(np.abs(known_actual - known))
+    width = errors[min(math.ceil((len(errors) + 1) * level - 1e-9), len(errors)) - 1]
+    return np.maximum(predicted - width, 0.0), predicted + width
+
+
+def _calibrated(predicted: np.ndarray, actual: np.ndarray) -> tuple[float, list[float], list[np.ndarray]]:
+    """Offset, edges between the bins, and the ascending scores of each."""
+    offset, edges = OFFSET_SHARE * float(np.mean(predicted)) or 1.0, _edges(predicted)
+    bins, scores = np.searchsorted(edges, predicted, side="right"), actual / (predicted + offset)
+    return offset, edges, [np.sort(scores[bins == number]) for number in range(len(edges) + 1)]
 
 
 def _edges(predicted: np.ndarray) -> list[float]:

@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 from lightgbm import Booster, Dataset, train
 
-from lifecycle.features import FEATURES
 from lifecycle.value.baselines import (
     LIGHTGBM_PARAMETERS,
     NUM_TREES,
@@ -26,13 +25,13 @@ from lifecycle.value.baselines import (
     btyd_value,
     feature_matrix,
     fit_btyd,
+    inputs_of,
 )
 from lifecycle.value.blend import blend
 
 STACK, STACK_WITHOUT_LLAMA, STACK_FILE = "stack", "stack_without_llama", "stack.json"
 BGNBD = "bgnbd_gg"
 BTYD_NUMBERS = ("btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active")
-STACK_INPUTS = (*FEATURES, *BTYD_NUMBERS)
 CORRECTING, INFORMED, SLOW = "correcting", "informed", "slow"
 SETTINGS: dict[str, tuple[int, dict[str, object]]] = {  # trees, and what differs from LIGHTGBM_PARAMETERS
     CORRECTING: (NUM_TREES * 3 // 5, {}),
@@ -104,13 +103,25 @@ def stack_value(stack: Stack, rows: pl.DataFrame, by_members: Mapping[str, np.nd
 
 
 def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np.ndarray:
-    """STACK_INPUTS as float64, shape (n, len(STACK_INPUTS)); what is not defined is NaN."""
+    """What trees read of customers, `inputs_of` and BTYD_NUMBERS, as float64 (n, k); what is not defined is NaN."""
     if btyd is None:
         expected = np.full((rows.height, len(BTYD_NUMBERS)), np.nan)
     else:
         spend, order_value = btyd_value(btyd, rows, horizon_days), btyd_order_value(btyd, rows)
         expected = np.column_stack([spend, spend / order_value, order_value, btyd_active(btyd, rows)])
     return np.hstack([feature_matrix(rows), expected])
+
+
+def named_inputs(stack: Stack, rows: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What the trees read of customers, (n, k), and its k names."""
+    return stack_inputs(rows, stack.btyd, stack.horizon_days), (*inputs_of(rows), *BTYD_NUMBERS)
+
+
+def weighted_trees(stack: Stack, rows: pl.DataFrame) -> list[tuple[Booster, np.ndarray]]:
+    """The trees that start from nothing, each with its share of what these predict for each customer, (n,)."""
+    parts = {name: stack.scales[name] * values for name, values in _components(stack, rows).items()}
+    total = sum(values for name, values in parts.items() if name != CORRECTING)
+    return [(stack.trees[name], values / total) for name, values in parts.items() if name != CORRECTING]
 
 
 def save_stack(stack: Stack, folder: Path) -> None:

@@ -1,0 +1,86 @@
+"""What moved a prediction: SHAP contributions of trees (Lundberg et al. 2020), by feature and by driver.
+
+Contributions are those to the logarithm of expected spend. A driver is a group of features that mean much the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from lightgbm import Booster
+
+from lifecycle.attributes import PREFIX
+from lifecycle.features import CONTACT_KINDS
+
+NUM_REASONS = 3  # features that an answer names
+DRIVERS = {  # by how the names of their features begin; the first that fits
+    "rhythm": ("recency", "btyd_recency", "mean_gap", "std_gap", "btyd_active"),
+    "tenure": ("tenure", "btyd_age"),
+    "costs": ("total_refunded", "total_goods", "total_service", "total_marketing", "refund_", "support_"),
+    "discounts": ("total_discount",),
+    "range": ("mean_lines", "num_distinct_items"),
+    "frequency": ("orders_", "num_order", "btyd_frequency", "btyd_orders"),
+    "spend": ("spend_", "total_spend", "last_order_", "btyd_spend", "mean_order", "std_order", "max_order",
+              "btyd_order_value"),
+    "contacts": tuple(f"{kind}_" for kind in CONTACT_KINDS),
+    "attributes": (PREFIX,),
+}  # fmt: skip
+DRIVER_NAMES = tuple(f"{name}_{way}" for name in DRIVERS for way in ("up", "down"))
+
+
+Reason = dict[str, str | float | None]  # feature, value, effect
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each feature adds to the logarithm of each customer's expected spend, (n, k), with the k values read."""
+
+    names: tuple[str, ...]
+    inputs: np.ndarray
+    effects: np.ndarray
+
+    def top(self, row: int, count: int = NUM_REASONS) -> list[Reason]:
+        """The features that moved a customer's prediction most: feature, value, effect (0.1: a tenth more)."""
+        order = np.argsort(-np.abs(self.effects[row]), kind="stable")[:count]
+        return [
+            {
+                "feature": self.names[index],
+                "value": None if np.isnan(self.inputs[row, index]) else float(self.inputs[row, index]),
+                "effect": float(np.expm1(self.effects[row, index])),
+            }
+            for index in order
+        ]
+
+    def drivers(self) -> np.ndarray:
+        """The driver that moved each prediction most, and which way, one of DRIVER_NAMES, strings (n,)."""
+        of_features = np.array([driver_of(name) for name in self.names])
+        sums = np.column_stack([self.effects[:, of_features == name].sum(axis=1) for name in DRIVERS])
+        strongest = np.argmax(np.abs(sums), axis=1)
+        is_down = sums[np.arange(len(sums)), strongest] < 0
+        found: np.ndarray = np.array(DRIVER_NAMES)[2 * strongest + is_down]
+        return found
+
+
+def facts(examples: pl.DataFrame, names: Sequence[str]) -> list[list[Reason]]:
+    """What is known of each customer, where the model does not say what moved its prediction."""
+    return [
+        [{"feature": name, "value": row[name], "effect": None} for name in names if row[name] is not None]
+        for row in examples.select(names).iter_rows(named=True)
+    ]
+
+
+def driver_of(feature: str) -> str:
+    """The driver that a feature belongs to."""
+    return next(name for name, beginnings in DRIVERS.items() if feature.startswith(beginnings))
+
+
+def contributions(
+    parts: Sequence[tuple[Booster, np.ndarray]], inputs: np.ndarray, names: tuple[str, ...]
+) -> Contributions:
+    """Of trees over the same inputs (n, k), each with the weight (n,) of its score in the logarithm."""
+    effects = np.zeros((len(inputs), len(names)))
+    for trees, weight in parts:
+        found = np.asarray(trees.predict(inputs, pred_contrib=True, num_threads=1))[:, :-1]
+        effects += weight[:, None] * found
+    return Contributions(names, inputs, effects)

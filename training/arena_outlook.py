@@ -1,0 +1,116 @@
+"""What the artifact says of the test customers: segments, stages and where they lead, attributes, ten examples."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lifecycle.artifact import Artifact, labels_for, stages_for, values_for
+from lifecycle.events import OWN_RATE, read_customers
+from lifecycle.segments import SEGMENTS
+from lifecycle.stages import STAGES, transitions
+from lifecycle.value.clv import CustomerValues
+from training.arena_entries import ExampleSets, target_of
+
+NUM_EXAMPLES = 10
+PARTS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "clv")
+MAX_GROUPS = 12  # of an attribute; of numbers, quarters
+
+
+def outlook(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path) -> dict[str, object]:
+    """`customers` of metrics.json, from the champion's expected spend of the test customers, shape (n,)."""
+    test = sets.test.join(read_customers(data), on="customer_id", how="left", maintain_order="left")
+    actual, values = target_of(test), values_for(artifact, test, predicted)
+    labels = labels_for(artifact, test, values)
+    return {
+        "segments": _segments(labels["segment"], values.clv, predicted, actual),
+        "stages": {stage: int((labels["stage"] == stage).sum()) for stage in STAGES},
+        "transitions": _transitions(artifact, sets, labels["stage"]),
+        "actions": dict(zip(*(part.tolist() for part in np.unique(labels["next_best_action"], return_counts=True)),
+                            strict=True)),
+        "attributes": _attributes(test["customer_id"], data, predicted, actual),
+        "examples": _examples(test["customer_id"], values, labels),
+    }  # fmt: skip
+
+
+def _segments(
+    segment: np.ndarray, clv: np.ndarray, predicted: np.ndarray, actual: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """By segment: customers, their value in all, and their predicted and actual spend."""
+    sums = {"clv": clv, "predicted": predicted, "actual": actual}
+    return {
+        name: {"num_customers": int(here.sum()), **{key: float(array[here].sum()) for key, array in sums.items()}}
+        for name in reversed(SEGMENTS)
+        if (here := segment == name).any()
+    }
+
+
+def _transitions(artifact: Artifact, sets: ExampleSets, stage: np.ndarray) -> dict[str, object]:
+    """Where the customers of each stage at the latest training cutoff are at the test cutoff."""
+    rows = pl.concat([sets.train, sets.selection]).filter(pl.col("cutoff") == pl.col("cutoff").max())
+    before = stages_for(artifact, rows, values_for(artifact, rows, np.zeros(rows.height)).p_active)
+    earlier = pl.DataFrame({"customer_id": rows["customer_id"], "before": before})
+    now = pl.DataFrame({"customer_id": sets.test["customer_id"], "after": stage})
+    both = earlier.join(now, on="customer_id")
+    first, last = both["before"].to_numpy(), both["after"].to_numpy()
+    days = (sets.test["cutoff"][0] - rows["cutoff"][0]).days if rows.height else 0
+    return {
+        "days": days,
+        "num_customers": {name: int((first == name).sum()) for name in STAGES},
+        "shares": transitions(first, last),
+    }
+
+
+def _attributes(
+    customers: pl.Series, data: Path, predicted: np.ndarray, actual: np.ndarray
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Error and bias by each attribute of the customer table, usable for prediction or not: an audit."""
+    table = data / "customers.parquet"
+    if not table.exists():
+        return {}
+    known = pl.DataFrame({"customer_id": customers}).join(
+        pl.read_parquet(table), on="customer_id", how="left", maintain_order="left"
+    )
+    result = {}
+    for name in known.columns:
+        if name in ("customer_id", OWN_RATE):
+            continue
+        group = _groups(known[name])
+        if group is None:
+            continue
+        result[name] = {
+            value: {
+                "num_customers": int(here.sum()),
+                "mae": float(np.abs(predicted - actual)[here].mean()),
+                "bias": float(predicted[here].sum() / actual[here].sum()) if actual[here].sum() > 0 else None,
+            }
+            for value in sorted(set(group))
+            if (here := group == value).any()
+        }
+    return result
+
+
+def _groups(values: pl.Series) -> np.ndarray | None:
+    """The group of each customer by an attribute, strings (n,); None where there are too many to show."""
+    numbers = values.cast(pl.Float64, strict=False)  # CSV files give text
+    if values.n_unique() > MAX_GROUPS and numbers.null_count() == values.null_count():
+        edges = np.unique(np.quantile(numbers.drop_nulls().to_numpy(), [0.25, 0.5, 0.75]))
+        names = [f"below {edges[0]:g}", *(f"from {edge:g}" for edge in edges)]
+        quarter = np.searchsorted(edges, numbers.fill_null(0.0).to_numpy(), side="right")
+        values = pl.Series([names[place] for place in quarter]).set(numbers.is_null(), None)
+    group: np.ndarray = values.cast(pl.String).fill_null("unknown").to_numpy().astype(str)
+    return group if len(set(group)) <= MAX_GROUPS + 1 else None
+
+
+def _examples(customers: pl.Series, values: CustomerValues, labels: dict[str, np.ndarray]) -> list[dict[str, object]]:
+    """Customers evenly spread over the order of value, highest first, with the parts of their value."""
+    order = np.argsort(-values.clv, kind="stable")
+    rows = np.unique(np.linspace(0, len(order) - 1, NUM_EXAMPLES).round().astype(int))
+    return [
+        {
+            "customer_id": customers[int(row)],
+            **{name: str(of_all[row]) for name, of_all in labels.items()},
+            **{name: float(getattr(values, name)[row]) for name in PARTS},
+        }
+        for row in order[rows]
+    ]

@@ -1,0 +1,75 @@
+"""Job: customers for a campaign, chosen from scores.parquet by an SQL condition, as CSV."""
+
+import logging
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from lifecycle.config import Config
+from lifecycle.jobs import run_job
+
+logger = logging.getLogger(__name__)
+GROUP = "group"
+
+
+class AudienceConfig(Config):
+    """Recipe of `python -m training.audience`."""
+
+    scores: Path  # the folder that training.score wrote
+    where: str  # a condition on the columns of scores.parquet in polars' SQL
+    columns: tuple[str, ...] = ("customer_id", "clv", "segment", "stage", "next_best_action")
+    order_by: str = "clv"  # highest first
+    limit: int | None = Field(None, ge=1)
+    holdout: float = Field(
+        0.0, ge=0, lt=1
+    )  # share that is left alone, so that what the campaign brings can be measured
+    salt: str = "campaign"  # another one holds out others
+    output: Path  # a CSV file
+
+
+def audience(config: AudienceConfig) -> None:
+    """Write the CSV, whole or not at all; with a holdout its column `group` says contact or holdout.
+
+    Who is held out follows from the customer's id and the salt alone, so that it is the same in every export.
+    """
+    import polars as pl
+
+    from lifecycle.events import stable_hash
+    from lifecycle.folders import read_manifest
+    from training.score import SCORES_KIND
+
+    read_manifest(config.scores, SCORES_KIND)
+    scores = pl.read_parquet(config.scores / "scores.parquet")
+    for key, names in (("columns", config.columns), ("order_by", (config.order_by,))):
+        for name in names:
+            if name not in scores.columns:
+                raise ValueError(f"{key}: scores have no column {name!r}; columns are {', '.join(scores.columns)}")
+    try:
+        chosen = scores.filter(pl.sql_expr(config.where))
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"where: {config.where!r} is no condition on the scores: {error}") from None
+    if chosen.is_empty():
+        raise ValueError(f"where: none of the {scores.height} customers fits {config.where!r}")
+    chosen = chosen.sort(config.order_by, "customer_id", descending=[True, False], nulls_last=True)
+    chosen = chosen.head(config.limit or chosen.height)
+    found = chosen.select(config.columns)
+    if config.holdout:
+        is_held_out = stable_hash(chosen["customer_id"], config.salt) / 2.0**64 < config.holdout
+        found = found.with_columns(
+            pl.when(pl.Series(is_held_out)).then(pl.lit("holdout")).otherwise(pl.lit("contact")).alias(GROUP)
+        )
+    config.output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = config.output.with_name(f"{config.output.name}.incomplete")
+    found.write_csv(unfinished)
+    os.replace(unfinished, config.output)
+    logger.info("%s: %d of %d customers", config.output, found.height, scores.height)
+
+
+def main() -> None:
+    """Entry point of `python -m training.audience`."""
+    run_job(AudienceConfig, "training.audience", audience)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Sections of report.html on the test customers: intervals, segments, stages, attributes, examples."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from training.page import grid, image, new_figure
+
+Found = Mapping[str, "object"]
+STABLE = 0.6
+GAIN, LOSS, TOTAL = "#20bf6b", "#eb3b5a", "#3867d6"
+INTERVAL_COLUMNS = ("coverage_80", "pit_coverage_80", "coverage_95", "pit_coverage_95", "interval_score_80",
+                    "constant_interval_score_80", "interval_score_95", "constant_interval_score_95")  # fmt: skip
+
+
+def mapping(value: object) -> Found:
+    """A JSON object of metrics.json."""
+    assert isinstance(value, dict)
+    return value
+
+
+def intervals_section(found: Found, champion: str) -> str:
+    """Coverage and sharpness of all models, whether the champion's distribution is right, and its segments."""
+    models, segments = mapping(found["models"]), mapping(found["segments"])
+    rows = [[name, *(mapping(row)[column] for column in INTERVAL_COLUMNS)] for name, row in models.items()]
+    figure = new_figure(height=2.6)
+    axes = figure.subplots()
+    shares = found["pit_shares"]
+    assert isinstance(shares, list)
+    axes.bar((np.arange(len(shares)) + 0.5) / len(shares), shares, 0.9 / len(shares), color=TOTAL)
+    axes.axhline(1.0 / len(shares), color="grey", linewidth=0.8)
+    axes.set_xlabel(f"where actual spend lies in the distribution predicted by {champion}")
+    axes.set_ylabel("share of customers")
+    names = list(mapping(next(iter(segments.values()))))
+    return (
+        "<p>pit_coverage is by the randomised probability integral transform: a closed interval around a customer who "
+        "will probably spend nothing covers too often. The interval score counts width and misses, less is better; "
+        "constant is that of intervals of one width for everybody.</p>"
+        + grid(["model", *INTERVAL_COLUMNS], rows)
+        + image(figure, f"probability integral transform of {champion}, level where the intervals are right")
+        + grid(
+            ["segment by predicted spend", *names], [[name, *mapping(row).values()] for name, row in segments.items()]
+        )
+    )
+
+
+def segments_section(found: Found) -> str:
+    """How many customers each value segment has, and what they are worth and spent."""
+    segments = mapping(found["segments"])
+    total = sum(float(str(mapping(row)["clv"])) for row in segments.values())
+    rows = []
+    for name, row in segments.items():
+        of = {key: float(str(value)) for key, value in mapping(row).items()}
+        num = of["num_customers"]
+        rows.append([name, int(num), of["clv"] / num, of["clv"] / total if total else None,
+                     of["predicted"] / num, of["actual"] / num])  # fmt: skip
+    header = ["segment", "customers", "mean value", "share of value", "mean predicted spend", "mean actual spend"]
+    return grid(header, rows)
+
+
+def stages_section(found: Found) -> str:
+    """Customers by stage and next best action, and where a stage leads."""
+    stages, moved = mapping(found["stages"]), mapping(found["transitions"])
+    shares, counts = mapping(moved["shares"]), mapping(moved["num_customers"])
+    names = [name for name in stages if name in shares or any(mapping(row)[name] for row in shares.values())]
+    table_of_shares = np.array([[mapping(shares[row])[name] for name in names] for row in shares], dtype=float)
+    counted = grid(["stage", "customers"], list(stages.items()))
+    actions = grid(["next best action", "customers"], list(mapping(found["actions"]).items()))
+    if not shares:
+        return counted + actions
+    figure = new_figure(6.0, 3.6)
+    axes = figure.subplots()
+    axes.imshow(table_of_shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    for row, column in np.ndindex(table_of_shares.shape):
+        share = table_of_shares[row, column]
+        axes.text(column, row, f"{share:.2f}", ha="center", va="center", color="white" if share > 0.6 else "black")
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(shares)), [f"{name} ({counts[name]})" for name in shares])
+    axes.set_xlabel(f"{moved['days']} days later")
+    return counted + actions + image(figure, "share of the customers of a stage that is in each stage later")
+
+
+def groups_section(found: Found) -> str:
+    """Groups by the encoder's states, the highest predicted spend first."""
+    groups = mapping(found["groups"])
+    described = groups["groups"]
+    assert isinstance(described, list)
+    stability = float(str(groups["stability"]))
+    said = f"<p>Stability {stability:.2f}, 1 where half of the customers give the same groups, 0 for chance."
+    warning = " These are hardly groups: customers differ by degrees." if stability < STABLE else ""
+    header = ["customers", "mean predicted spend", "mean actual spend", "what tells them apart"]
+    return said + warning + "</p>" + grid(header, [[*mapping(group).values()] for group in described])
+
+
+def attributes_section(found: Found) -> str:
+    """Error and bias by every attribute that the shop declared, protected ones included."""
+    rows = [
+        [attribute, value, *mapping(row).values()]
+        for attribute, groups in mapping(found["attributes"]).items()
+        for value, row in mapping(groups).items()
+    ]
+    return grid(["attribute", "value", "customers", "mean absolute error", "bias"], rows)
+
+
+def examples_section(found: Found) -> str:
+    """From revenue to discounted value, customer by customer."""
+    examples = found["examples"]
+    assert isinstance(examples, list)
+    num_rows = -(-len(examples) // 2)
+    figure = new_figure(8.0, 1.9 * num_rows)
+    axes = figure.subplots(num_rows, 2, squeeze=False)
+    for place, example in zip(axes.flat, examples, strict=False):
+        waterfall(place, mapping(example))
+    for place in axes.flat[len(examples) :]:
+        place.set_axis_off()
+    return image(figure, "value of customers from the highest to the lowest, part by part")
+
+
+def waterfall(axes: object, example: Found) -> None:
+    """Bars from revenue down by each cost and by discounting to the value."""
+    costs = ("refunds", "goods_cost", "service_cost", "marketing_cost", "discounting")
+    shown = [name for name in costs if abs(float(str(example[name]))) > 1e-9]
+    steps = [float(str(example["revenue"])), *(-float(str(example[name])) for name in shown)]
+    starts: Sequence[float] = [0.0, *np.cumsum(steps)[:-1].tolist()]
+    heights, bottoms = [*steps, float(str(example["clv"]))], [*starts, 0.0]
+    colors = [TOTAL, *(LOSS if step < 0 else GAIN for step in steps[1:]), TOTAL]
+    labels = ["revenue", *(name.removesuffix("_cost") for name in shown), "value"]
+    axes.bar(range(len(heights)), heights, bottom=bottoms, color=colors)  # type: ignore[attr-defined]
+    axes.axhline(0.0, color="grey", linewidth=0.8)  # type: ignore[attr-defined]
+    axes.set_xticks(range(len(labels)), labels, fontsize=7)  # type: ignore[attr-defined]
+    axes.tick_params(axis="y", labelsize=7)  # type: ignore[attr-defined]
+    title = f"{example['customer_id']}: {example['segment']}, {example['stage']}, {example['next_best_action']}"
+    axes.set_title(title, fontsize=7)  # type: ignore[attr-defined]
