@@ -66,6 +66,13 @@ def main() -> None:
         "llama_gain": metrics["llama_gain"],
         "models": {model: {metric: row[metric] for metric in SHOWN} for model, row in metrics["models"].items()},
         "selection": metrics["selection"],
+        **{key: found for key, found in metrics["intervals"]["models"][champion].items() if key not in SHOWN},
+        "churn": {name: metrics["churn"][name] for name in ("model", "share_left")}
+        | {
+            name: metrics["churn"]["models"][metrics["churn"]["model"]][name]
+            for name in ("auroc", "brier", "brier_skill")
+        },
+        "groups": metrics["customers"]["groups"],
     }
     kept = predictions.filter(pl.col("model") == champion).with_columns(pl.col(pl.Float64).round(2))
     kept.write_parquet(RESULTS / f"value_accuracy-{shop}.parquet")
