@@ -52,6 +52,8 @@ def read_actions(path: Path) -> tuple[ActionRule, ...]:
 
 
 def _rule(place: str, line: dict[str, str | None]) -> ActionRule:
+    if None in line:
+        raise ValueError(f"{place} has more cells than the header")
     cells = {name: (value or "").strip() for name, value in line.items() if name is not None}
     if not cells.get("action"):
         raise ValueError(f"{place} has no action")

@@ -1,16 +1,20 @@
 """Customer attributes as numbers that trees read, by codes fixed at training time.
 
-Attributes have no date: what the table of customers says today stands for every cutoff. A shop that learns an attribute
-only of customers who stay must not declare it usable for prediction.
+Attributes have no date: what the table of customers says today stands for every cutoff, and so does whom it leaves out.
+A shop that learns an attribute only of customers who stay must not declare it usable for prediction.
 """
 
+import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
 from lifecycle.config import Config
+from lifecycle.events import DATA_KIND, OWN_RATE
+from lifecycle.folders import read_manifest
 
-PREFIX = "attribute_"  # of the columns that trees read
+PREFIX = "attribute_"  # of the columns that hold attributes, whose names a shop may choose as it likes
 MAX_CATEGORIES = 30
 
 
@@ -21,18 +25,42 @@ class AttributeCode(Config):
     categories: tuple[str, ...] | None  # None: it is a number
 
 
-def fit_attributes(customers: pl.DataFrame, names: Sequence[str]) -> tuple[AttributeCode, ...]:
-    """Codes of those attributes of a table of customers that say anything; its columns are text (`as_text`)."""
+def usable_attributes(data: Path) -> list[str]:
+    """The attributes that an ingest folder declares usable for prediction."""
+    declared = read_manifest(data, DATA_KIND)["usable_attributes"]
+    assert isinstance(declared, list)
+    return [name for name in declared if name not in ("customer_id", OWN_RATE)]
+
+
+def read_customers(data: Path) -> pl.DataFrame:
+    """The table of customers by customer_id: OWN_RATE (null: the shop's) and, with PREFIX, the usable attributes.
+
+    No rows where the shop gave none.
+    """
+    table, wanted = data / "customers.parquet", {name: PREFIX + name for name in usable_attributes(data)}
+    if not table.exists():
+        return pl.DataFrame(schema={"customer_id": pl.String, OWN_RATE: pl.Float64})
+    rows = pl.scan_parquet(table)
+    known = rows.collect_schema()
+    rate = pl.col(OWN_RATE) if OWN_RATE in known else pl.lit(None, dtype=pl.Float64).alias(OWN_RATE)
+    attributes = (pl.col(name).alias(column) for name, column in wanted.items() if name in known)
+    return rows.select("customer_id", rate, *attributes).sort("customer_id").collect()
+
+
+def fit_attributes(customers: pl.DataFrame) -> tuple[AttributeCode, ...]:
+    """Codes of those attributes of `read_customers` that say anything."""
     codes = []
-    for name in names:
-        known = customers[name].drop_nulls()
-        if known.is_empty():
+    for column in customers.columns:
+        known = customers[column].drop_nulls()
+        if not column.startswith(PREFIX) or known.is_empty():
             continue
-        if known.cast(pl.Float64, strict=False).null_count() == 0:
+        name = column.removeprefix(PREFIX)
+        if known.dtype.is_numeric():
             codes.append(AttributeCode(name=name, categories=None))
         else:
-            frequent = known.value_counts(sort=True).sort("count", name, descending=[True, False])[name]
-            codes.append(AttributeCode(name=name, categories=tuple(sorted(frequent.head(MAX_CATEGORIES)))))
+            counts = known.cast(pl.String).alias("value").value_counts(name="times")
+            frequent = counts.sort("times", "value", descending=[True, False]).head(MAX_CATEGORIES)["value"]
+            codes.append(AttributeCode(name=name, categories=tuple(sorted(frequent))))
     return tuple(codes)
 
 
@@ -42,17 +70,24 @@ def encode(codes: Sequence[AttributeCode], customers: pl.DataFrame) -> list[pl.S
 
 
 def _encoded(code: AttributeCode, customers: pl.DataFrame) -> pl.Series:
-    name = PREFIX + code.name
-    if code.name not in customers.columns:
-        return pl.Series(name, [None] * customers.height, dtype=pl.Float64)
-    values = customers[code.name]
+    column = PREFIX + code.name
+    if column not in customers.columns:
+        return pl.Series(column, [None] * customers.height, dtype=pl.Float64)
+    values = customers[column]
     if code.categories is None:
-        return values.cast(pl.Float64, strict=False).alias(name)
+        numbers = values.cast(pl.Float64, strict=False)
+        return numbers.set(~numbers.is_finite().fill_null(False), None)
     places = {category: float(place) for place, category in enumerate(code.categories)}
-    found = values.replace_strict(places, default=float(len(places)), return_dtype=pl.Float64)
-    return found.set(values.is_null(), None).alias(name)
+    found = values.cast(pl.String).replace_strict(places, default=float(len(places)), return_dtype=pl.Float64)
+    return found.set(values.is_null(), None)
 
 
-def as_text(value: str | float | int | bool | None) -> str | None:
-    """An attribute of a request as the table of customers has it."""
-    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
+def given(code: AttributeCode, value: str | float | int | bool | None) -> str | float | None:
+    """An attribute of a request as the table of customers would hold it."""
+    if value is None or code.categories is not None:
+        return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,6 +1,5 @@
 """The event schema and the ingest folder: events sharded by a stable hash of customer_id, items, customers."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import mmh3
@@ -35,6 +34,7 @@ EVENT_SCHEMA = pl.Schema(
 FIRST_YEAR, LAST_YEAR = 1900, 2199  # of events; dates outside are slips that would move every cutoff
 OWN_RATE = "annual_discount_rate"  # the customer attribute by which its future is discounted, in place of the shop's
 MIN_RATE, MAX_RATE = -0.9, 10.0  # of such a rate: beyond, powers over decades overflow
+MAX_LEFT_OUT = 20  # newest orders and other events that explanations leave out in turn; older ones move little
 ITEM_COLUMNS = ("item_id", "title", "category", "price", "description")
 
 
@@ -72,22 +72,6 @@ def shard_paths(data: Path) -> list[Path]:
 def read_shard(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
     """The events of one shard, sorted by customer and time."""
     return pl.read_parquet(path, columns=columns)
-
-
-def read_customers(data: Path, attributes: Sequence[str] = ()) -> pl.DataFrame:
-    """customer_id, OWN_RATE (null: the shop's) and attributes, as text, of the table of customers.
-
-    No rows where the shop gave none; what it has no column for is null.
-    """
-    types = {"customer_id": pl.String(), OWN_RATE: pl.Float64(), **dict.fromkeys(attributes, pl.String())}
-    table = data / "customers.parquet"
-    if not table.exists():
-        return pl.DataFrame(schema=types)
-    rows = pl.scan_parquet(table)
-    known = rows.collect_schema()
-    return rows.select(
-        (pl.col(name) if name in known else pl.lit(None)).cast(dtype).alias(name) for name, dtype in types.items()
-    ).collect()
 
 
 def read_items(data: Path) -> pl.DataFrame:

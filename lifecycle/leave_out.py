@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact import Artifact, examples_for
-from lifecycle.events import REVENUE_KINDS, order_key
+from lifecycle.events import MAX_LEFT_OUT, REVENUE_KINDS, order_key
 from lifecycle.explain import Reason
 
-MAX_LEFT_OUT = 20  # the newest orders and other events of a customer; older ones move little
+MAX_EVENTS = 10_000  # in a history, which is copied for each event that is left out
 PART = "__part"
 SpendOf = Callable[[pl.DataFrame, pl.DataFrame], np.ndarray]  # examples and their customers' events to spend (n,)
 
@@ -20,19 +20,21 @@ def event_effects(
     """The orders and other events of one customer by how much they moved its expected spend `total`, most first.
 
     `customer` is a row of cutoffs (customer_id, cutoff, and a discount rate perhaps). `feature` is the kind and the
-    instant, `value` the amount, and `effect` by what share the event changes the prediction (0.1: a tenth more). An
-    order is left out with all its lines; one without which nothing is known is not left out.
+    instant, `value` the amount, and `effect` by what share the event changes the prediction (0.1: a tenth more; None
+    where nothing would be expected without it). An order is left out with all its lines; one without which nothing is
+    known is not left out. Nothing is told of histories of more than MAX_EVENTS.
     """
     own = events.join(customer.select("customer_id"), on="customer_id", how="semi")
     known = own.filter(pl.col("occurred_at") < customer["cutoff"][0])
     is_order = pl.col("kind").is_in(REVENUE_KINDS)
-    known = known.with_columns(pl.when(is_order).then(order_key()).otherwise("event_id").alias(PART))
+    part = pl.when(is_order).then(order_key()).otherwise("event_id")
+    known = known.with_columns(pl.format("{}:{}", is_order, part).alias(PART))  # ids of orders and events may be alike
     parts = known.group_by(PART).agg(
         pl.col("occurred_at").max(), pl.col("kind").first(), pl.col("amount").sum(), is_order.any().alias("is_order")
     )
     num_orders = parts["is_order"].sum()
     parts = parts.filter(~pl.col("is_order") | (num_orders > 1)).sort("occurred_at", PART).tail(MAX_LEFT_OUT)
-    if parts.is_empty():
+    if parts.is_empty() or known.height > MAX_EVENTS:
         return []
     names = [f"without-{number}" for number in range(parts.height)]
     others = [
@@ -42,10 +44,14 @@ def event_effects(
     without = pl.concat(others)
     cutoffs = pl.concat([customer] * parts.height).with_columns(pl.Series("customer_id", names))
     spend = spend_of(examples_for(artifact, without, cutoffs), without)
-    effects = total / np.maximum(spend, 1e-9) - 1.0
-    order = np.argsort(-np.abs(effects), kind="stable")
-    rows = parts.with_columns(pl.Series("effect", effects))[order]
-    return [
-        {"feature": f"{row['kind']} {row['occurred_at'].isoformat()}", "value": row["amount"], "effect": row["effect"]}
-        for row in rows.iter_rows(named=True)
-    ]
+    found: list[Reason] = []
+    for row, without_it in zip(parts.iter_rows(named=True), spend, strict=True):
+        effect = 0.0 if without_it == total else total / without_it - 1.0 if without_it > 0 else None
+        instant = row["occurred_at"].isoformat()
+        found.append({"feature": f"{row['kind']} {instant}", "value": row["amount"], "effect": effect})
+    return sorted(found, key=_size, reverse=True)
+
+
+def _size(reason: Reason) -> float:
+    effect = reason["effect"]
+    return abs(effect) if isinstance(effect, float) else np.inf

@@ -12,6 +12,7 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from lifecycle.events import MAX_LEFT_OUT
 from lifecycle.folders import MANIFEST, file_sha256
 from serving.api import Answer, ApiSettings, Busy, Unavailable, create_api
 from serving.keys import KeyRing
@@ -51,8 +52,12 @@ class ArtifactSource:
 
 
 def num_customers(requests: list[list[CustomerQuery]]) -> int:
-    """Size of a batch. A request alone counts as one: however large, it is answered in one batch of its own."""
-    return 1 if len(requests) == 1 else sum(len(customers) for customers in requests)
+    """Size of a batch: who is explained by events counts as often as it is predicted.
+
+    A request alone counts as one: however large, it is answered in one batch of its own.
+    """
+    weights = {"features": 1, "events": 1 + MAX_LEFT_OUT}
+    return 1 if len(requests) == 1 else sum(weights[one.explain] for customers in requests for one in customers)
 
 
 class ValueModel:

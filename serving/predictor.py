@@ -19,7 +19,7 @@ from lifecycle.artifact import (
     reasons_for,
     values_for,
 )
-from lifecycle.attributes import as_text
+from lifecycle.attributes import PREFIX, given
 from lifecycle.events import OWN_RATE
 from lifecycle.explain import Reason
 from lifecycle.leave_out import event_effects
@@ -123,14 +123,15 @@ class Predictor:
         named = (customer.events.with_columns(pl.lit(name).alias("customer_id"))
                  for name, customer in zip(ids, customers, strict=True))  # fmt: skip
         cutoffs = [cutoff_of(customer, self.artifact.data_end) for customer in customers]
-        names = self.artifact.attributes
-        of_names = {name: [as_text(customer.attributes.get(name)) for customer in customers] for name in names}
+        codes = self.artifact.settings.attributes
+        attributes = [
+            pl.Series(PREFIX + code.name, [given(code, customer.attributes.get(code.name)) for customer in customers])
+            for code in codes
+        ]
         rates = [customer.attributes.get(OWN_RATE) for customer in customers]
-        types = {"cutoff": pl.Datetime("us", "UTC"), OWN_RATE: pl.Float64(), **dict.fromkeys(names, pl.String())}
-        table = pl.DataFrame(
-            {"customer_id": ids, "cutoff": cutoffs, OWN_RATE: rates} | of_names, schema_overrides=types
-        )
-        return pl.concat(named), table
+        types = {"cutoff": pl.Datetime("us", "UTC"), OWN_RATE: pl.Float64()}
+        table = pl.DataFrame({"customer_id": ids, "cutoff": cutoffs, OWN_RATE: rates}, schema_overrides=types)
+        return pl.concat(named), table.with_columns(*attributes)
 
 
 def _check_known(events: pl.DataFrame, cutoffs: pl.DataFrame) -> None:

@@ -17,10 +17,21 @@ from pydantic import (
     model_validator,
 )
 
-from lifecycle.events import EVENT_SCHEMA, FIRST_YEAR, KINDS, LAST_YEAR, MAX_RATE, MIN_RATE, OWN_RATE, REVENUE_KINDS
+from lifecycle.events import (
+    EVENT_SCHEMA,
+    FIRST_YEAR,
+    KINDS,
+    LAST_YEAR,
+    MAX_LEFT_OUT,
+    MAX_RATE,
+    MIN_RATE,
+    OWN_RATE,
+    REVENUE_KINDS,
+)
 
 MAX_AMOUNT = 1e12  # its square is still far from overflow
 MAX_LISTED_ITEMS = 1000
+MAX_EXPLAINED_BY_EVENTS = 8
 R = TypeVar("R", bound="Request")
 
 
@@ -155,8 +166,15 @@ class ValueRequest(Request):
     """Body of POST /v1/value."""
 
     explain: Literal["features", "events"] = Field(
-        default="features", description="what explanations name; events takes up to 20 predictions per customer"
+        default="features",
+        description=f"what explanations name; events takes up to {MAX_LEFT_OUT} predictions per customer",
     )
+
+    @model_validator(mode="after")
+    def _few_are_explained_by_events(self) -> Self:
+        if self.explain == "events" and len(self.customers) > MAX_EXPLAINED_BY_EVENTS:
+            raise ValueError(f"explain: events is for at most {MAX_EXPLAINED_BY_EVENTS} customers")
+        return self
 
 
 class RecommendationRequest(Request):

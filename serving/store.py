@@ -6,7 +6,8 @@ from threading import Lock
 
 import polars as pl
 
-from lifecycle.events import DATA_KIND, EVENT_SCHEMA, OWN_RATE, read_customers, shard_numbers, shard_paths
+from lifecycle.attributes import PREFIX, read_customers
+from lifecycle.events import DATA_KIND, EVENT_SCHEMA, shard_numbers, shard_paths
 from lifecycle.folders import read_manifest
 from serving.queries import Attributes
 
@@ -26,14 +27,12 @@ class EventStore:
 
     def __init__(self, data: Path, max_cached_rows: int = MAX_CACHED_ROWS) -> None:
         """Raises ValueError where the folder is not complete or a shard is missing."""
-        manifest = read_manifest(data, DATA_KIND)
+        read_manifest(data, DATA_KIND)
         self.shards = shard_paths(data)
         for path in self.shards:
             if not path.is_file():
                 raise ValueError(f"{DATA_KIND} folder {data} is damaged: {path.relative_to(data)} is missing")
-        usable = manifest["usable_attributes"]
-        assert isinstance(usable, list)
-        self.customers = read_customers(data, [name for name in usable if name not in ("customer_id", OWN_RATE)])
+        self.customers = read_customers(data)
         self.max_cached_rows = max_cached_rows
         self.cached: OrderedDict[str, pl.DataFrame] = OrderedDict()  # least recently asked for first
         self.num_cached_rows = 0
@@ -59,9 +58,11 @@ class EventStore:
         """What the table of customers says of each that it knows: usable attributes and its own discount rate."""
         if self.customers.is_empty():
             return {}
-        known = self.customers.filter(pl.col("customer_id").is_in(customer_ids))
+        ids = self.customers["customer_id"]  # ascending
+        places = ids.search_sorted(pl.Series(customer_ids, dtype=pl.String)).clip(0, ids.len() - 1)
+        known = self.customers[places].unique("customer_id").filter(pl.col("customer_id").is_in(customer_ids))
         return {
-            row.pop("customer_id"): {name: value for name, value in row.items() if value is not None}
+            row.pop("customer_id"): {name.removeprefix(PREFIX): of for name, of in row.items() if of is not None}
             for row in known.iter_rows(named=True)
         }
 

@@ -71,6 +71,7 @@ def test_first_line_that_fits_wins() -> None:
         ("phase,action\nlapsed,x\n", "has column 'phase'; columns are stage, segment, risk, driver, action"),
         ("segment,driver,action\ntop|gold,,x\n,,y\n", "line 2: segment is 'gold'"),
         ("driver,action\nmood_up,x\n,y\n", "driver is 'mood_up'; it must be one of rhythm_up"),
+        ("stage,action\nlapsed,x,y\n,z\n", "line 2 has more cells than the header"),
         ("action\n", "the last line must fit everybody"),
         ("", "the last line must fit everybody"),
     ],

@@ -1,6 +1,7 @@
 """What metrics.json says of the test customers: sums that agree, shares that add up, attributes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -50,18 +51,20 @@ def test_customers_of_the_arena_are_those_that_the_artifact_answers_for(
 def test_attributes_are_audited_whatever_they_are(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
     artifact, sets = load_artifact(tiny_artifact), read_example_sets(tiny_shop.examples)
     ids = sets.test["customer_id"]
-    some = ids.head(ids.len() - 3)
+    some, data = ids.head(ids.len() - 3), tmp_path / "data"
+    shutil.copytree(tiny_shop.data, data)
     ages = np.arange(some.len()) % 60
     pl.DataFrame({
         "customer_id": some,
         "sex": ["f" if row % 3 else "m" for row in range(some.len())],
-        "age": ages.astype(str),
+        "age": ages,
         "name": [f"name {row}" for row in range(some.len())],
         "annual_discount_rate": [0.1] * some.len(),
-    }).write_parquet(tmp_path / "customers.parquet")  # fmt: skip
+    }).write_parquet(data / "customers.parquet")  # fmt: skip
     actual = target_of(sets.test)
-    found = outlook(artifact, sets, 2.0 * actual, tmp_path)["attributes"]
-    assert isinstance(found, dict) and list(found) == ["sex", "age"]  # everybody has a name of their own
+    found = outlook(artifact, sets, 2.0 * actual, data)["attributes"]
+    assert isinstance(found, dict) and list(found) == ["sex", "age", "name"]
+    assert found["name"]["other"]["num_customers"] == some.len() - 12  # everybody has a name of their own
     assert set(found["sex"]) == {"f", "m", "unknown"} and found["sex"]["unknown"]["num_customers"] == 3
     assert len(found["age"]) == 5 and sum(row["num_customers"] for row in found["age"].values()) == ids.len()
     women = (pl.Series(np.arange(ids.len()) % 3 != 0) & (pl.Series(np.arange(ids.len())) < some.len())).to_numpy()

@@ -1,6 +1,7 @@
 """Attributes as numbers: codes, what was never seen, and a shop where they decide, from ingest to scores."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from lifecycle.artifact import load_artifact
-from lifecycle.attributes import MAX_CATEGORIES, AttributeCode, as_text, encode, fit_attributes
+from lifecycle.attributes import MAX_CATEGORIES, AttributeCode, encode, fit_attributes, given, read_customers
 from lifecycle.features import FEATURES
 from lifecycle.folders import MANIFEST
 from lifecycle.value.hurdle import fit_hurdle, hurdle_value
@@ -25,22 +26,20 @@ from training.score import ScoreConfig, score
 
 
 def test_numbers_stay_and_categories_become_their_places() -> None:
-    table = pl.DataFrame({"age": ["31", "44.5", None], "city": ["Rome", None, "Oslo"], "none": [None] * 3},
-                         schema_overrides={"none": pl.String})  # fmt: skip
-    codes = fit_attributes(table, ["age", "city", "none"])
-    assert codes == (
-        AttributeCode(name="age", categories=None),
-        AttributeCode(name="city", categories=("Oslo", "Rome")),
-    )
-    new = pl.DataFrame({"city": ["Rome", "Paris", None], "age": ["7", "old", None]})
-    age, city = encode(codes, new)
-    assert (age.name, age.to_list()) == ("attribute_age", [7.0, None, None])
-    assert (city.name, city.to_list()) == ("attribute_city", [1.0, 2.0, None])
+    table = pl.DataFrame({"customer_id": ["a", "b", "c"], "attribute_age": [31.0, 44.5, None],
+                          "attribute_count": ["Rome", None, "Oslo"], "attribute_none": [None] * 3})  # fmt: skip
+    age, city = codes = fit_attributes(table)
+    assert age == AttributeCode(name="age", categories=None)
+    assert city == AttributeCode(name="count", categories=("Oslo", "Rome"))  # polars' own name for counts
+    new = pl.DataFrame({"attribute_count": ["Rome", "Paris", None], "attribute_age": [7.0, math.inf, None]})
+    numbers, places = encode(codes, new)
+    assert (numbers.name, numbers.to_list()) == ("attribute_age", [7.0, None, None])
+    assert (places.name, places.to_list()) == ("attribute_count", [1.0, 2.0, None])
     assert encode(codes, pl.DataFrame({"x": [1, 2]}))[0].to_list() == [None, None]
-    many = pl.DataFrame({"name": [f"n{number % 50}" for number in range(90)]})
-    (code,) = fit_attributes(many, ["name"])
+    (code,) = fit_attributes(pl.DataFrame({"attribute_name": [f"n{number % 50}" for number in range(90)]}))
     assert code.categories is not None and len(code.categories) == MAX_CATEGORIES
-    assert [as_text(value) for value in (True, 3, 3.5, "x", None)] == ["true", "3", "3.5", "x", None]
+    assert [given(city, value) for value in (True, 3, 3.5, "x", None)] == ["true", "3", "3.5", "x", None]
+    assert [given(age, value) for value in (3, "3.5", "inf", "old", 1e400, None)] == [3.0, 3.5, None, None, None, None]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def club(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     customers = test.select("customer_id", is_member.alias("club"), is_member.alias("secret"))
     customers.write_parquet(folder / "data" / "customers.parquet")
     manifest = json.loads((folder / "data" / MANIFEST).read_text())
-    for name, usable in (("blind", []), ("arena", ["club"])):
+    for name, usable in (("blind", []), ("arena", ["club"])):  # the declaration of the last stays
         (folder / "data" / MANIFEST).write_text(json.dumps(manifest | {"usable_attributes": usable}))
         places = {"data": folder / "data", "examples": tiny_shop.examples, "output": folder / name}
         changes = {"models": ["lightgbm"], "num_resamples": 20}
@@ -73,8 +72,10 @@ def test_trees_use_what_is_declared_usable_and_nothing_else(club: Path) -> None:
 
 @pytest.mark.parametrize("fit", ["hurdle", "stack"])
 def test_other_trees_read_attributes_too(club: Path, tiny_shop: TinyShop, fit: str) -> None:
-    customers = pl.read_parquet(club / "data" / "customers.parquet")
-    codes = fit_attributes(customers, ["club"])
+    manifest = json.loads((club / "data" / MANIFEST).read_text())
+    assert manifest["usable_attributes"] == ["club"]
+    customers = read_customers(club / "data")
+    codes = fit_attributes(customers)
     known = customers.select("customer_id").with_columns(*encode(codes, customers))
     errors = []
     for table in (known, None):
@@ -102,3 +103,41 @@ def test_attributes_are_the_same_in_scores_and_answers(club: Path, tmp_path: Pat
     assert 2 < is_basic.sum() < 18 and ((np.array(as_others) == np.array(served)) == is_basic).mean() > 0.8
     name = str(scores["customer_id"][0])
     assert set(store.attributes_of([name])[name]) == {"club"}  # what may not be used is not looked up
+
+
+def test_what_is_no_longer_declared_usable_is_neither_scored_nor_served_by(club: Path, tmp_path: Path) -> None:
+    artifact, data = club / "arena" / "artifact", tmp_path / "data"
+    shutil.copytree(club / "data", data)
+    manifest = json.loads((data / MANIFEST).read_text())
+    (data / MANIFEST).write_text(json.dumps(manifest | {"usable_attributes": []}))
+    score(ScoreConfig(data=data, artifact=artifact, output=tmp_path / "scores"))
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").sort("customer_id").head(20)
+    customers = [Customer(customer_id=name) for name in scores["customer_id"]]
+    served = [answer["clv"] for answer in Predictor(artifact).value(queries_of(EventStore(data), customers))]
+    np.testing.assert_allclose(scores["clv"].to_numpy(), served, rtol=1e-12)
+    named = [Customer(customer_id=one.customer_id, attributes={"club": None}) for one in customers]
+    assert served == [answer["clv"] for answer in Predictor(artifact).value(queries_of(EventStore(data), named))]
+
+
+def test_attributes_may_have_any_name_and_value(club: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
+    """Names of our own columns, infinity, and codes that nobody has seen give answers, not failures."""
+    data = tmp_path / "data"
+    shutil.copytree(club / "data", data)
+    ids = pl.read_parquet(tiny_shop.examples / "test.parquet")["customer_id"]
+    odd = {"cutoff": np.arange(len(ids)), "count": ["$x$"] * len(ids), "target": np.linspace(0, 1, len(ids))}
+    pl.DataFrame({"customer_id": ids, **odd}).write_parquet(data / "customers.parquet")
+    manifest = json.loads((data / MANIFEST).read_text())
+    (data / MANIFEST).write_text(json.dumps(manifest | {"usable_attributes": list(odd)}))
+    places = {"data": data, "examples": tiny_shop.examples, "output": tmp_path / "arena"}
+    evaluate(EvaluateConfig.model_validate(places | {"models": ["lightgbm"], "num_resamples": 20}))
+    artifact = tmp_path / "arena" / "artifact"
+    assert sorted(load_artifact(artifact).attributes) == sorted(odd)
+    score(ScoreConfig(data=data, artifact=artifact, output=tmp_path / "scores"))
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").sort("customer_id").head(20)
+    customers = [Customer(customer_id=name) for name in scores["customer_id"]]
+    predictor, store = Predictor(artifact), EventStore(data)
+    served = [answer["clv"] for answer in predictor.value(queries_of(store, customers))]
+    np.testing.assert_allclose(scores["clv"].to_numpy(), served, rtol=1e-12)
+    odd_values = {"cutoff": "inf", "target": "soon", "count": "\x00"}
+    wild = [one.model_copy(update={"attributes": odd_values}) for one in customers]
+    json.dumps(predictor.value(queries_of(store, wild)), allow_nan=False)

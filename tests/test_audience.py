@@ -50,8 +50,12 @@ def test_who_is_held_out_is_the_same_in_every_export(scores: Path, tmp_path: Pat
         ({"where": "segmnt = 'top'"}, "where: .*segmnt"),
         ({"where": "clv + 1"}, "where: .*is no condition"),
         ({"where": "segment = 'gold'"}, "none of the .* customers fits"),
-        ({"columns": ["customer_id", "email"]}, "columns: scores have no column 'email'; columns are customer_id"),
-        ({"order_by": "value"}, "order_by: scores have no column 'value'"),
+        (
+            {"columns": ["customer_id", "email"]},
+            "no column 'email' for CSV; columns are customer_id",
+        ),
+        ({"columns": ["clv", "clv"]}, "columns names 'clv' twice"),
+        ({"order_by": "value"}, "order_by: scores have no column 'value' for CSV"),
     ],
 )
 def test_bad_recipes_are_refused_and_leave_nothing(

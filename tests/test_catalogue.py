@@ -69,7 +69,7 @@ def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path
 def test_customers_may_be_repeated_but_not_contradict_each_other(tmp_path: Path) -> None:
     text = "id,age\n2.0,31\n1,40\n2,31\n,50\n"
     customers = read_customer_table(table(tmp_path / "c.csv", text, customer_id="id", age="age"))
-    assert customers.rows() == [("1", "40"), ("2", "31")]
+    assert customers.rows() == [("1", 40.0), ("2", 31.0)]
     with pytest.raises(ValueError, match=r"two rows contradict each other for '2': \{'age': \('31', '32'\)\}"):
         read_customer_table(table(tmp_path / "c.csv", text + "2,32\n", customer_id="id", age="age"))
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.events import EVENT_SCHEMA, read_customers, shard_numbers, shard_paths
+from lifecycle.attributes import read_customers
+from lifecycle.events import EVENT_SCHEMA, shard_numbers, shard_paths
 from lifecycle.folders import verify
 from lifecycle.value import BTYD_MODELS
 from training.ingest import IngestConfig, ingest
@@ -199,7 +200,7 @@ def test_json_parquet_and_csv_sources_with_kinds_from_a_column_and_a_customer_ta
     ]  # fmt: skip
     assert report["rows_dropped"] == {"missing_customer_id": 1}
     assert verify(config.output, "data")["usable_attributes"] == ["city"]
-    assert pl.read_parquet(config.output / "customers.parquet").rows() == [("1", "Paris", "31"), ("2", None, "44")]
+    assert pl.read_parquet(config.output / "customers.parquet").rows() == [("1", "Paris", 31.0), ("2", None, 44.0)]
 
 
 def test_discount_rates_of_customers_are_numbers_in_range(tmp_path: Path) -> None:
@@ -215,6 +216,17 @@ def test_discount_rates_of_customers_are_numbers_in_range(tmp_path: Path) -> Non
         (tmp_path / "people.csv").write_text(f"id,rate\n1,{rate}\n")
         with pytest.raises(ValueError, match=message):
             ingest(recipe(tmp_path / "other", source, customers=people))
+
+
+def test_attributes_are_numbers_by_the_decimal_sign_of_their_table_and_codes_stay_codes(tmp_path: Path) -> None:
+    source = log(tmp_path / "a.csv", "1,2024-01-01,A,5")
+    columns = {"customer_id": "id", "points": "points", "zip": "zip", "city": "city"}
+    people = {"path": str(tmp_path / "people.csv"), "delimiter": ";", "decimal": ",", "columns": columns}
+    (tmp_path / "people.csv").write_text("id;points;zip;city\n1;1.234,5;00501;\n2;999;10115;\n")
+    run(recipe(tmp_path / "data", source, customers=people))
+    customers = pl.read_parquet(tmp_path / "data" / "customers.parquet")
+    assert customers["points"].to_list() == [1234.5, 999.0] and customers["zip"].to_list() == ["00501", "10115"]
+    assert customers["city"].dtype == pl.String
 
 
 def test_given_and_derived_event_ids_live_together(tmp_path: Path) -> None:

@@ -105,7 +105,11 @@ def test_answers_at_the_test_cutoff_are_the_judged_predictions(
     np.testing.assert_allclose(within, champion["predicted"].to_numpy(), rtol=1e-9)
 
 
-@pytest.mark.parametrize("champion", ["bgnbd_gg", "stack"])
+def _is_old(feature: str) -> bool:
+    return datetime.fromisoformat(feature.split()[1]) < TEST_CUTOFF - timedelta(days=60)
+
+
+@pytest.mark.parametrize("champion", ["bgnbd_gg", "stack", "persistence"])
 def test_event_effects_are_what_the_prediction_is_without_each_event(
     predictor: Predictor, queries: list[CustomerQuery], champion: str
 ) -> None:
@@ -117,6 +121,8 @@ def test_event_effects_are_what_the_prediction_is_without_each_event(
     (answer,) = chosen.value([replace(query, explain="events")])
     effects = answer["explanation"]
     assert isinstance(effects, list) and 1 < len(effects) <= 20
+    if champion == "persistence":  # spend of the last horizon: older orders move nothing, a lone recent one is all
+        assert {effect["effect"] for effect in effects if _is_old(str(effect["feature"]))} <= {0.0}  # type: ignore[index, call-overload]
     sizes = [abs(effect["effect"]) for effect in effects]  # type: ignore[call-overload, index, arg-type]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
     kind, instant = str(effects[0]["feature"]).split()  # type: ignore[call-overload, index]

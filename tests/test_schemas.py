@@ -110,6 +110,17 @@ def test_bad_customer_is_refused_by_its_field(customer: dict[str, object], field
     assert problems({"customers": [customer]})[0][0] == field
 
 
+def test_few_customers_are_explained_by_events() -> None:
+    limits = Limits(max_customers=100, max_events=4)
+    for count in (8, 9):
+        body = json.dumps({"customers": [{"customer_id": "a"}] * count, "explain": "events"}).encode()
+        if count == 8:
+            assert parse(ValueRequest, body, limits).explain == "events"
+        else:
+            with pytest.raises(InvalidRequest, match="explain: events is for at most 8 customers"):
+                parse(ValueRequest, body, limits)
+
+
 @pytest.mark.parametrize("customers", [[], [{"customer_id": "a"}] * 4, None, {}, "a"])
 def test_number_of_customers_is_limited(customers: object) -> None:
     assert problems({"customers": customers})[0][0] == "customers"

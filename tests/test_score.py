@@ -126,6 +126,16 @@ def test_parts_that_are_there_are_kept_and_every_customer_is_scored_once(
     assert not list(tmp_path.glob("at-once.parts*"))
 
 
+def test_folders_of_others_beside_the_output_stay(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> None:
+    for name in ("scores.parts-mine", "scores.parts-0123456789ab", "other.parts-0123456789ab"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "scores.parts-list.txt").write_text("")
+    for _ in range(2):
+        score(recipe(tiny_shop, tiny_artifact, tmp_path / "scores"))
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"scores", "scores.parts-mine", "scores.parts-list.txt", "other.parts-0123456789ab"}
+
+
 def test_before_the_first_event_there_is_nobody_to_score(
     tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
 ) -> None:

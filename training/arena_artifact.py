@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact import ARTIFACT_KIND, RETRIEVER_FOLDER, Artifact, Settings, load_artifact
-from lifecycle.events import read_customers
+from lifecycle.attributes import read_customers
+from lifecycle.events import OWN_RATE
 from lifecycle.features import FEATURES
 from lifecycle.folders import new_folder, write_json
 from lifecycle.member import LLAMA
@@ -75,10 +76,11 @@ def new_artifact(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fit
 def write_artifact(artifact: Artifact, members: dict[str, Path], metrics: dict[str, object]) -> None:
     """Write an artifact and load it once, so that one that cannot be served is never left behind silently."""
     content = artifact.manifest | {"metrics": metrics["models"]}
+    kept = {name: found for name, found in metrics.items() if name != "customers"}  # which shows some of them
     with new_folder(artifact.folder, ARTIFACT_KIND, content) as folder:
         artifact.settings.save(folder)
         artifact.items.write_parquet(folder / "items.parquet")
-        write_json(folder / "metrics.json", metrics)
+        write_json(folder / "metrics.json", kept)
         if artifact.retriever is not None:
             (folder / RETRIEVER_FOLDER).mkdir()
             save_retriever(folder / RETRIEVER_FOLDER, artifact.retriever)
@@ -110,8 +112,13 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
     """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
     config, horizon = inputs.config, inputs.horizon_days
     assert choice.winner.intervals is not None
-    test = test.join(read_customers(config.data), on="customer_id", how="left", maintain_order="left")
+    test = test.join(
+        read_customers(config.data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
+    )
     costs = fit_cost_rates(test, config.costs)
+    for name in sorted(config.costs.model_fields_set):
+        if getattr(costs, name).is_learned:
+            logger.warning("costs.%s is ignored: the data hold such costs", name)
     behaviour = buyer_behaviour(test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon)
     values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()

@@ -39,11 +39,12 @@ def hidden_groups(states: np.ndarray, customers: pl.DataFrame, seed: int) -> dic
     stability = {number: _stability(points, number, seed) for number in NUM_GROUPS}
     best = max(stability, key=lambda number: stability[number])
     group = KMeans(best, n_init=10, random_state=seed).fit_predict(points)
-    means = [customers["predicted"].to_numpy()[group == number].mean() for number in range(best)]
+    found = np.unique(group)  # fewer where states are equal
+    means = [customers["predicted"].to_numpy()[group == number].mean() for number in found]
     return {
         "stability": stability[best],
         "stability_by_number": {str(number): found for number, found in stability.items()},
-        "groups": [_described(customers, group == number) for number in np.argsort(means)[::-1]],
+        "groups": [_described(customers, group == number) for number in found[np.argsort(means)[::-1]]],
     }
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from lifecycle.actions import ActionRule, read_actions
-from lifecycle.attributes import AttributeCode, encode, fit_attributes
-from lifecycle.events import DATA_KIND, OWN_RATE, read_customers, read_items
+from lifecycle.attributes import AttributeCode, encode, fit_attributes, read_customers
+from lifecycle.events import DATA_KIND, read_items
 from lifecycle.features import FEATURES
 from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.member import LLAMA, base_model_identity, decoder_of, read_member
@@ -40,7 +40,7 @@ class Inputs:
     @property
     def encoded_customers(self) -> pl.DataFrame:
         """customer_id and the attributes as numbers, of the table of customers."""
-        customers = read_customers(self.config.data, [code.name for code in self.attributes])
+        customers = read_customers(self.config.data)
         return customers.select("customer_id").with_columns(*encode(self.attributes, customers))
 
     @property
@@ -80,17 +80,19 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     actions = read_actions(config.actions)
     table = [rule.model_dump(mode="json") for rule in actions]
     identity = fingerprint([recipe, table, data["identity"], examples["identity"], *trained])
-    items, attributes = read_items(config.data), _attributes(config.data, data)
+    items, attributes = read_items(config.data), _attributes(config, dataset)
     return Inputs(config, data, examples, dataset, members, base_model, items, actions, attributes, identity)
 
 
-def _attributes(folder: Path, data: dict[str, object]) -> tuple[AttributeCode, ...]:
-    usable = data["usable_attributes"]
-    assert isinstance(usable, list)
-    names = [name for name in usable if name not in ("customer_id", OWN_RATE)]
-    codes = fit_attributes(read_customers(folder, names), names)
+def _attributes(config: EvaluateConfig, dataset: dict[str, object]) -> tuple[AttributeCode, ...]:
+    """Codes of the attributes of customers who had bought before the test cutoff."""
+    if dataset["split"] == LEAVE_ONE_OUT:
+        return ()
+    known = pl.read_parquet(config.examples / "test.parquet", columns=["customer_id"])
+    codes = fit_attributes(read_customers(config.data).join(known, on="customer_id", how="semi"))
     if codes:
-        logger.info("trees read the attributes %s as they are today", ", ".join(code.name for code in codes))
+        names = ", ".join(code.name for code in codes)
+        logger.warning("trees read %s as they are today, at every cutoff: attributes have no date", names)
     return codes
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact import Artifact, labels_for, stages_for, values_for
-from lifecycle.events import OWN_RATE, read_customers
+from lifecycle.attributes import read_customers
+from lifecycle.events import OWN_RATE
 from lifecycle.segments import SEGMENTS
 from lifecycle.stages import STAGES, transitions
 from lifecycle.value.clv import CustomerValues
@@ -14,12 +15,14 @@ from training.arena_entries import ExampleSets, target_of
 
 NUM_EXAMPLES = 10
 PARTS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "clv")
-MAX_GROUPS = 12  # of an attribute; of numbers, quarters
+MAX_GROUPS = 12  # values of an attribute that are shown; of more numbers, quarters
 
 
 def outlook(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path) -> dict[str, object]:
     """`customers` of metrics.json, from the champion's expected spend of the test customers, shape (n,)."""
-    test = sets.test.join(read_customers(data), on="customer_id", how="left", maintain_order="left")
+    test = sets.test.join(
+        read_customers(data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
+    )
     actual, values = target_of(test), values_for(artifact, test, predicted)
     labels = labels_for(artifact, test, values)
     return {
@@ -76,8 +79,6 @@ def _attributes(
         if name in ("customer_id", OWN_RATE):
             continue
         group = _groups(known[name])
-        if group is None:
-            continue
         result[name] = {
             value: {
                 "num_customers": int(here.sum()),
@@ -90,16 +91,20 @@ def _attributes(
     return result
 
 
-def _groups(values: pl.Series) -> np.ndarray | None:
-    """The group of each customer by an attribute, strings (n,); None where there are too many to show."""
-    numbers = values.cast(pl.Float64, strict=False)  # CSV files give text
-    if values.n_unique() > MAX_GROUPS and numbers.null_count() == values.null_count():
-        edges = np.unique(np.quantile(numbers.drop_nulls().to_numpy(), [0.25, 0.5, 0.75]))
+def _groups(values: pl.Series) -> np.ndarray:
+    """The group of each customer by an attribute, strings (n,): a quarter of numbers, a value or "other" of texts."""
+    if values.dtype.is_numeric() and values.n_unique() > MAX_GROUPS:
+        edges = np.unique(np.quantile(values.drop_nulls().to_numpy(), [0.25, 0.5, 0.75]))
         names = [f"below {edges[0]:g}", *(f"from {edge:g}" for edge in edges)]
-        quarter = np.searchsorted(edges, numbers.fill_null(0.0).to_numpy(), side="right")
-        values = pl.Series([names[place] for place in quarter]).set(numbers.is_null(), None)
-    group: np.ndarray = values.cast(pl.String).fill_null("unknown").to_numpy().astype(str)
-    return group if len(set(group)) <= MAX_GROUPS + 1 else None
+        quarter = np.searchsorted(edges, values.fill_null(0.0).to_numpy(), side="right")
+        texts = pl.Series([names[place] for place in quarter]).set(values.is_null(), None)
+    else:
+        texts = values.cast(pl.String)
+        counts = texts.drop_nulls().alias("value").value_counts(name="times")
+        shown = counts.sort("times", "value", descending=[True, False]).head(MAX_GROUPS)["value"]
+        texts = texts.set(~texts.is_in(shown.implode()).fill_null(True), "other")
+    group: np.ndarray = texts.fill_null("unknown").to_numpy().astype(str)
+    return group
 
 
 def _examples(customers: pl.Series, values: CustomerValues, labels: dict[str, np.ndarray]) -> list[dict[str, object]]:

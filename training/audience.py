@@ -41,10 +41,13 @@ def audience(config: AudienceConfig) -> None:
 
     read_manifest(config.scores, SCORES_KIND)
     scores = pl.read_parquet(config.scores / "scores.parquet")
+    flat = [name for name, dtype in scores.schema.items() if not dtype.is_nested()]
     for key, names in (("columns", config.columns), ("order_by", (config.order_by,))):
         for name in names:
-            if name not in scores.columns:
-                raise ValueError(f"{key}: scores have no column {name!r}; columns are {', '.join(scores.columns)}")
+            if name not in flat:
+                raise ValueError(f"{key}: scores have no column {name!r} for CSV; columns are {', '.join(flat)}")
+            if names.count(name) > 1:
+                raise ValueError(f"{key} names {name!r} twice")
     try:
         chosen = scores.filter(pl.sql_expr(config.where))
     except pl.exceptions.PolarsError as error:

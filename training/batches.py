@@ -77,13 +77,16 @@ def _read_file(frame: pl.LazyFrame, table: Table, file: Path) -> Iterator[Batch]
 
 def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
     """Whether every value of these columns of text is a number, and none has leading zeros, as codes have."""
-    for rows in frame.select(names).collect_batches(chunk_size=BATCH_ROWS):
-        for values in rows.iter_columns():
-            column = Column(values, values, values.name)
-            is_bad = parse_numbers(column, decimal).is_null() & ~column.is_blank()
-            if is_bad.any() or values.str.contains(r"^\s*[+-]?0\d").any():
-                return False
-    return True
+    batches = frame.select(names).collect_batches(chunk_size=BATCH_ROWS)
+    return all(numbers_of(values, decimal) is not None for rows in batches for values in rows.iter_columns())
+
+
+def numbers_of(values: pl.Series, decimal: str) -> pl.Series | None:
+    """Texts as numbers; None where one is none, or has leading zeros."""
+    column = Column(values, values, values.name)
+    numbers = parse_numbers(column, decimal)
+    is_bad = numbers.is_null() & ~column.is_blank()
+    return None if is_bad.any() or values.str.contains(r"^\s*[+-]?0\d").any() else numbers
 
 
 class Rows:

@@ -3,7 +3,7 @@
 import polars as pl
 
 from lifecycle.events import MAX_RATE, MIN_RATE, OWN_RATE, REVENUE_KINDS
-from training.batches import ROW, read_batches
+from training.batches import ROW, numbers_of, read_batches
 from training.sources import Table
 
 COLUMNS = {"title": pl.String(), "category": pl.String(), "price": pl.Float64(), "description": pl.String()}
@@ -103,7 +103,10 @@ def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
 
 
 def read_customer_table(table: Table) -> pl.DataFrame:
-    """One row per customer; ValueError where two rows of one contradict each other, or for a rate out of range."""
+    """One row per customer; attributes that are numbers throughout are written as such.
+
+    Raises ValueError where two rows of one customer contradict each other, or for a discount rate out of range.
+    """
     rows = _read_table(table, "customer_id", "customers").unique(maintain_order=True)
     repeated = rows.filter(pl.col("customer_id").is_duplicated()).sort("customer_id", maintain_order=True)
     if repeated.height:
@@ -113,7 +116,9 @@ def read_customer_table(table: Table) -> pl.DataFrame:
     if OWN_RATE in rows.columns and (wrong := rows.filter(~pl.col(OWN_RATE).is_between(MIN_RATE, MAX_RATE))).height:
         customer, rate = wrong.select("customer_id", OWN_RATE).row(0)
         raise ValueError(f"customers: {OWN_RATE} of {customer!r} is {rate}; it must lie from {MIN_RATE} to {MAX_RATE}")
-    return rows.sort("customer_id")
+    attributes = [name for name in rows.columns if name != "customer_id" and rows.schema[name] == pl.String]
+    numbers = (numbers_of(rows[name], table.decimal) for name in attributes)
+    return rows.with_columns(of for of in numbers if of is not None and of.count()).sort("customer_id")
 
 
 def _read_table(table: Table, key: str, name: str) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from training.report_customers import (
     examples_section,
     groups_section,
     intervals_section,
+    mapping,
     segments_section,
     stages_section,
 )
@@ -27,14 +28,14 @@ COLORS = ("#3867d6", "#eb3b5a", "#20bf6b", "#f7b731", "#8854d0", "#4b6584", "#0f
 def write_report(
     path: Path, metrics: Mapping[str, object], predictions: pl.DataFrame, test: pl.DataFrame | None
 ) -> None:
-    """Write the page; `test` has customer_id and num_orders of the test customers, or is None without value models."""
+    """Write the page; `test` has the test customers with FEATURES, or is None without values."""
     sections = [("Verdict", _verdict(metrics))]
     if test is not None:
         champion = str(metrics["champion"])
         best = predictions.filter(pl.col("model") == champion)
         sections += [
-            ("Value: all models on the test customers", _value_grid(_mapping(metrics["models"]))),
-            ("What the champion was chosen by", _choice(_mapping(metrics["selection"]))),
+            ("Value: all models on the test customers", _value_grid(mapping(metrics["models"]))),
+            ("What the champion was chosen by", _choice(mapping(metrics["selection"]))),
             ("Is the champion really better? Paired 90 % intervals", _differences(metrics)),
             (
                 "Gain and Lorenz curves: share of spend held by the customers predicted highest",
@@ -47,18 +48,18 @@ def write_report(
                 _error_by(predictions, test, *HISTORY) + _error_by(predictions, test, *TENURE),
             ),
             ("Calibration over time", _calibration_over_time(metrics, champion)),
-            ("Intervals", intervals_section(_mapping(metrics["intervals"]), champion)),
-            *_customers(_mapping(metrics["customers"])),
+            ("Intervals", intervals_section(mapping(metrics["intervals"]), champion)),
+            *_customers(mapping(metrics["customers"])),
         ]
     if metrics["churn"]:
-        sections.append(("Churn: who will buy nothing", _churn(_mapping(metrics["churn"]))))
-    if metrics["prospects"] and _mapping(metrics["prospects"])["num_customers"]:
-        sections.append(("Customers who had not bought before the cutoff", _prospects(_mapping(metrics["prospects"]))))
+        sections.append(("Churn: who will buy nothing", _churn(mapping(metrics["churn"]))))
+    if metrics["prospects"] and mapping(metrics["prospects"])["num_customers"]:
+        sections.append(("Customers who had not bought before the cutoff", _prospects(mapping(metrics["prospects"]))))
     if metrics["fine_tuning"]:
-        sections.append(("What fine-tuning bought", _fine_tuning(_mapping(metrics["fine_tuning"]))))
-    for task, groups in _mapping(metrics["recommendation"]).items():
-        for group, rows in _mapping(groups).items():
-            sections.append((f"Recommendation: {task}, {group}", _rank_grid(_mapping(rows))))
+        sections.append(("What fine-tuning bought", _fine_tuning(mapping(metrics["fine_tuning"]))))
+    for task, groups in mapping(metrics["recommendation"]).items():
+        for group, rows in mapping(groups).items():
+            sections.append((f"Recommendation: {task}, {group}", _rank_grid(mapping(rows))))
     window = "next item" if test is None else f"{metrics['cutoff']}, {metrics['horizon_days']} days"
     write_page(path, f"Evervalue arena: {window}", sections)
 
@@ -76,15 +77,10 @@ def _customers(found: Mapping[str, object]) -> list[tuple[str, str]]:
     return sections
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    assert isinstance(value, dict)
-    return value
-
-
 def _verdict(metrics: Mapping[str, object]) -> str:
-    rows = {"recommender": _mapping(metrics["recommender"])["model"], "test customers": metrics["num_customers"]}
+    rows = {"recommender": mapping(metrics["recommender"])["model"], "test customers": metrics["num_customers"]}
     if metrics["selection"]:
-        selection = _mapping(metrics["selection"])
+        selection = mapping(metrics["selection"])
         rule = f"{selection['rule']} ({selection['num_customers']} customers)"
         rows = {"champion for value": metrics["champion"], "chosen by": rule} | rows
     return table(rows)
@@ -93,8 +89,8 @@ def _verdict(metrics: Mapping[str, object]) -> str:
 def _value_grid(models: Mapping[str, object]) -> str:
     rows: list[Sequence[object]] = []
     for name, entry in models.items():
-        values = _mapping(entry)
-        ci = _mapping(values["ci"])
+        values = mapping(entry)
+        ci = mapping(values["ci"])
         cells = [_with_interval(values.get(metric), ci.get(metric)) for metric in VALUE_METRICS]
         rows.append([name, *cells])
     return grid(["model", *VALUE_METRICS], rows)
@@ -102,22 +98,22 @@ def _value_grid(models: Mapping[str, object]) -> str:
 
 def _choice(selection: Mapping[str, object]) -> str:
     """RMSE and bias of every model before the test cutoff, where they were compared."""
-    backtest, models = _mapping(selection["backtest"] or {}), _mapping(selection["models"])
+    backtest, models = mapping(selection["backtest"] or {}), mapping(selection["models"])
     rows: list[Sequence[object]] = []
     for name, found in models.items():
-        before, now = _mapping(backtest.get(name, {})), _mapping(found)
+        before, now = mapping(backtest.get(name, {})), mapping(found)
         rows.append([name, before.get("rmse"), before.get("bias"), now["rmse"], now["bias"]])
     return grid(["model", "backtest RMSE", "backtest bias", "selection RMSE", "selection bias"], rows)
 
 
 def _differences(metrics: Mapping[str, object]) -> str:
     """The champion minus every other model, and what the LLaMA encoders add to the stack."""
-    compared = {f"champion minus {name}": found for name, found in _mapping(metrics["champion_minus"]).items()}
+    compared = {f"champion minus {name}": found for name, found in mapping(metrics["champion_minus"]).items()}
     if metrics["llama_gain"]:
         compared["stack minus stack_without_llama"] = metrics["llama_gain"]
     rows: list[Sequence[object]] = []
     for label, found in compared.items():
-        for metric, numbers in _mapping(found).items():
+        for metric, numbers in mapping(found).items():
             if isinstance(numbers, list):
                 rows.append([label, metric, *numbers, _verdict_on(metric, numbers)])
     return grid(["difference", "metric", "estimate", "low", "high", "verdict"], rows)
@@ -141,7 +137,7 @@ def _with_interval(value: object, interval: object) -> str:
 
 
 def _rank_grid(rows: Mapping[str, object]) -> str:
-    cells = [[name, *(_mapping(row)[metric] for metric in RANK_METRICS)] for name, row in rows.items()]
+    cells = [[name, *(mapping(row)[metric] for metric in RANK_METRICS)] for name, row in rows.items()]
     return grid(["model", *RANK_METRICS], cells)
 
 
@@ -228,20 +224,25 @@ def _error_by(predictions: pl.DataFrame, test: pl.DataFrame, column: str, edges:
 
 def _calibration_over_time(metrics: Mapping[str, object], champion: str) -> str:
     """Predicted over actual spend of the champion at each window it was judged on, with 95 % intervals."""
-    selection, test = _mapping(metrics["selection"]), _mapping(_mapping(metrics["models"])[champion])
+    selection, test = mapping(metrics["selection"]), mapping(mapping(metrics["models"])[champion])
     windows = {
-        "backtest": _mapping(selection["backtest"] or {}).get(champion),
-        "selection customers": _mapping(selection["models"]).get(champion),
-        "test": {"bias": test["bias"], "bias_interval": _mapping(test["ci"]).get("bias")},
+        "backtest": mapping(selection["backtest"] or {}).get(champion),
+        "selection customers": mapping(selection["models"]).get(champion),
+        "test": {"bias": test["bias"], "bias_interval": mapping(test["ci"]).get("bias")},
     }
     figure = new_figure(5.0, 2.6)
     axes = figure.subplots()
     for place, (name, found) in enumerate(windows.items()):
-        values = _mapping(found or {})
+        values = mapping(found or {})
         bias, interval = values.get("bias"), values.get("bias_interval")
         if isinstance(bias, float) and isinstance(interval, list | tuple):
             axes.errorbar(
-                place, bias, [[bias - interval[0]], [interval[1] - bias]], fmt="o", color=COLORS[0], label=name
+                place,
+                bias,
+                [[max(bias - interval[0], 0.0)], [max(interval[1] - bias, 0.0)]],
+                fmt="o",
+                color=COLORS[0],
+                label=name,
             )
     axes.axhline(1.0, color="grey", linewidth=0.8)
     axes.set_xticks(range(len(windows)), list(windows))
@@ -251,15 +252,15 @@ def _calibration_over_time(metrics: Mapping[str, object], champion: str) -> str:
 
 def _churn(found: Mapping[str, object]) -> str:
     """All models in a table, and whether the chosen one's probabilities came true."""
-    models, chosen = _mapping(found["models"]), str(found["model"])
+    models, chosen = mapping(found["models"]), str(found["model"])
     shown = ("auroc", "brier_skill", "bias")
     rows = []
     for name, row in models.items():
-        values = _mapping(row)
+        values = mapping(row)
         rows.append(
-            [name, _with_interval(values["brier"], _mapping(values["ci"])["brier"]), *(values[m] for m in shown)]
+            [name, _with_interval(values["brier"], mapping(values["ci"])["brier"]), *(values[m] for m in shown)]
         )
-    calibration = _mapping(_mapping(models[chosen])["calibration"])
+    calibration = mapping(mapping(models[chosen])["calibration"])
     figure = new_figure(5.0, 4.0)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
@@ -272,17 +273,17 @@ def _churn(found: Mapping[str, object]) -> str:
 
 
 def _prospects(found: Mapping[str, object]) -> str:
-    rows = [[name, *_mapping(found[name]).values()] for name in ("buyers", "spend")]
+    rows = [[name, *mapping(found[name]).values()] for name in ("buyers", "spend")]
     counts = f"<p>{found['num_customers']} of them; rates of {found['num_train_rows']} rows at earlier cutoffs.</p>"
     return counts + grid(["within the horizon", "predicted", "actual"], rows)
 
 
 def _fine_tuning(verdict: Mapping[str, object]) -> str:
     shown = ("mae", "rmse", "gini", "spearman", "bias")
-    rows = [[name, *(_mapping(row)[metric] for metric in shown)] for name, row in _mapping(verdict["models"]).items()]
+    rows = [[name, *(mapping(row)[metric] for metric in shown)] for name, row in mapping(verdict["models"]).items()]
     differences = []
-    for name, metrics in _mapping(verdict["text_llama_minus"]).items():
-        for metric, numbers in _mapping(metrics).items():
+    for name, metrics in mapping(verdict["text_llama_minus"]).items():
+        for metric, numbers in mapping(metrics).items():
             if isinstance(numbers, list | tuple):
                 verdict_on = _verdict_on(metric, numbers)
                 differences.append([f"text_llama minus {name}", metric, *numbers, verdict_on])

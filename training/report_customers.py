@@ -1,4 +1,4 @@
-"""Sections of report.html on the test customers: intervals, segments, stages, attributes, examples."""
+"""Sections of report.html on the test customers: intervals, segments, stages, groups, attributes, examples."""
 
 from collections.abc import Mapping, Sequence
 
@@ -130,4 +130,4 @@ def waterfall(axes: object, example: Found) -> None:
     axes.set_xticks(range(len(labels)), labels, fontsize=7)  # type: ignore[attr-defined]
     axes.tick_params(axis="y", labelsize=7)  # type: ignore[attr-defined]
     title = f"{example['customer_id']}: {example['segment']}, {example['stage']}, {example['next_best_action']}"
-    axes.set_title(title, fontsize=7)  # type: ignore[attr-defined]
+    axes.set_title(title, fontsize=7, parse_math=False)  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Job: every customer of an ingest folder with value, churn, segment, stage and next best action, by an artifact."""
 
 import logging
+import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -56,10 +57,10 @@ def score(config: ScoreConfig) -> None:
 
 
 def _remove_parts(output: Path) -> None:
-    """Remove the parts of a complete output, and what runs by other versions or of other inputs left behind."""
+    """Remove the parts of a complete output, and those that runs by other versions left behind."""
     for folder in output.absolute().parent.iterdir():
-        if folder.name.startswith(f"{output.name}.parts-"):
-            shutil.rmtree(folder)
+        if re.fullmatch(rf"{re.escape(output.name)}\.parts-[0-9a-f]{{12}}", folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> None:

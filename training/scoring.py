@@ -26,7 +26,8 @@ from lifecycle.artifact import (
     reasons_for,
     values_for,
 )
-from lifecycle.events import DATA_KIND, read_customers, read_items, read_shard, shard_numbers, shard_paths
+from lifecycle.attributes import read_customers
+from lifecycle.events import DATA_KIND, read_items, read_shard, shard_numbers, shard_paths
 from lifecycle.folders import read_manifest
 from lifecycle.history import customers_at, prospects_at
 from lifecycle.jobs import Progress
@@ -86,7 +87,7 @@ class Scorer:
     def __init__(self, batch: Batch) -> None:
         self.batch, self.artifact = batch, load_artifact(batch.artifact)
         self.members = {name: _load(folder, read_items(batch.data)) for name, folder in self.artifact.members.items()}
-        self.registered = read_customers(batch.data, self.artifact.attributes)
+        self.registered = read_customers(batch.data)
 
     def __call__(self, parts: pa.Table) -> pa.Table:
         """For Ray Data: scores the parts named by the columns shard and piece."""
