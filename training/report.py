@@ -146,11 +146,12 @@ def _gain_curve(predictions: pl.DataFrame, champion: str) -> str:
     figure = new_figure(height=4.0)
     axes, lorenz = figure.subplots(1, 2)
     names = predictions["model"].unique(maintain_order=True)
-    for name, color in zip(names, COLORS * 3, strict=False):
+    styles = [style for style in ("-", ":", "-.") for _ in COLORS]
+    for name, color, style in zip(names, COLORS * 3, styles, strict=False):
         rows = predictions.filter(pl.col("model") == name)
         actual, predicted = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
         share = _cumulative_share(actual, predicted)
-        axes.plot(np.linspace(0, 1, len(share)), share, label=name, color=color)
+        axes.plot(np.linspace(0, 1, len(share)), share, style, label=name, color=color)
         if name == champion:
             ideal = _cumulative_share(actual, actual)
             for of, label in ((actual, "actual"), (predicted, f"by {champion}")):
