@@ -1,56 +1,41 @@
-"""The artifact: all that serving and scoring need, in one immutable folder, and how it answers for customers."""
+"""The artifact: all that serving and scoring need, in one immutable folder."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 from lightgbm import Booster
 from pydantic import TypeAdapter
 
-from lifecycle.actions import ActionRule, next_best_action
-from lifecycle.attributes import AttributeCode, encode
-from lifecycle.events import OWN_RATE
-from lifecycle.explain import Contributions, Reason, contributions, facts
-from lifecycle.features import FEATURES, value_features
+from lifecycle.actions import ActionRule
+from lifecycle.attributes import AttributeCode
+from lifecycle.features import FEATURES
 from lifecycle.folders import verify
-from lifecycle.member import LLAMA, MEMBERS, read_member
-from lifecycle.prompts import PROMPT_VERSION, value_prompts
+from lifecycle.member import MEMBERS, read_member
+from lifecycle.prompts import PROMPT_VERSION
 from lifecycle.recommend.retrieval import Retriever, load_retriever
-from lifecycle.segments import SegmentThresholds, assign_segments
-from lifecycle.stages import StageRules, stages
+from lifecycle.segments import SegmentThresholds
+from lifecycle.stages import StageRules
 from lifecycle.value import ZILN
 from lifecycle.value.baselines import (
     BTYD_FILE,
     LIGHTGBM_FILE,
     Btyd,
-    btyd_churn,
-    btyd_value,
-    feature_matrix,
-    inputs_of,
-    lightgbm_value,
     load_btyd,
-    persistence,
     spreading_btyd,
 )
-from lifecycle.value.clv import CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.costs import CostRates
 from lifecycle.value.formula import ClvSettings
-from lifecycle.value.hurdle import BOUGHT_FILE, HURDLE, Hurdle, hurdle_churn, hurdle_value, load_hurdle
-from lifecycle.value.intervals import Intervals, bounds
-from lifecycle.value.prospects import CONTACTS, ProspectRates, prospect_spend
+from lifecycle.value.hurdle import BOUGHT_FILE, Hurdle, load_hurdle
+from lifecycle.value.intervals import Intervals
+from lifecycle.value.prospects import ProspectRates
 from lifecycle.value.stack import (
     STACK,
     STACK_FILE,
-    STACK_WITHOUT_LLAMA,
     Stack,
     load_stack,
-    named_inputs,
-    stack_value,
-    weighted_trees,
 )
 
 if TYPE_CHECKING:
@@ -171,131 +156,3 @@ def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
     if data["currency"] != artifact.settings.currency:
         given, made = data["currency"], artifact.settings.currency
         raise ValueError(f"the data are in {given}, but artifact {artifact.folder} was made in {made}")
-
-
-def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    """Keys and FEATURES of customers at their cutoffs, the prompt where the champion reads it, attributes and OWN_RATE.
-
-    The same functions made the training rows. Attributes and OWN_RATE are those that `cutoffs` has beside its keys.
-    """
-    features = value_features(events, cutoffs, artifact.settings.horizon_days)
-    given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
-    features = features.with_columns(*given, *encode(artifact.settings.attributes, cutoffs))  # in the cutoffs' order
-    if LLAMA not in artifact.members:
-        return features
-    return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])
-
-
-def expected_spend(
-    artifact: Artifact, model: str, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """What a model expects customers to spend over the horizon, shape (n,).
-
-    `by_members` has what the LLaMA encoders expect that the model is or holds, by name.
-    """
-    if model in by_members:
-        return by_members[model]
-    if model == "persistence":
-        return persistence(examples)
-    if model in artifact.btyd_models:
-        return btyd_value(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
-    if model == "lightgbm" and artifact.lightgbm is not None:
-        return lightgbm_value(artifact.lightgbm, examples)
-    if model == HURDLE and artifact.hurdle is not None:
-        return hurdle_value(artifact.hurdle, examples)
-    if model == ZILN and artifact.ziln is not None:
-        from lifecycle.value.dense_ziln import dense_ziln_value
-
-        return dense_ziln_value(artifact.ziln, examples)
-    if model in (STACK, STACK_WITHOUT_LLAMA) and artifact.stack is not None:
-        return stack_value(artifact.stack, examples, by_members if model == STACK else None)
-    raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
-
-
-def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contributions | None:
-    """What the features add to the champion's predictions, where it has trees; None where it has none.
-
-    Of a stack it is what they add to its trees that start from nothing, each weighted by its part of the prediction.
-    """
-    champion, stack, one = artifact.settings.champion, artifact.stack, np.ones(examples.height)
-    if champion == "lightgbm" and artifact.lightgbm is not None:
-        return contributions([(artifact.lightgbm, one)], feature_matrix(examples), inputs_of(examples))
-    if champion == HURDLE and artifact.hurdle is not None:
-        stays = hurdle_churn(artifact.hurdle, examples)  # the slope of log p in the score of a logistic model: 1 - p
-        parts = [(artifact.hurdle.bought, stays), (artifact.hurdle.spend, one)]
-        return contributions(parts, feature_matrix(examples), inputs_of(examples))
-    if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
-        return contributions(weighted_trees(stack, examples), *named_inputs(stack, examples))
-    return None
-
-
-def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]]:
-    """What moved the champion's prediction of each buyer most; where it has no trees, the customer's main facts."""
-    found = contributions_of(artifact, examples) if examples.height else None
-    if found is None:
-        return facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
-    return [found.top(row) for row in range(examples.height)]
-
-
-def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
-    """What prospects are told apart by."""
-    return facts(examples, ("num_orders", *CONTACTS))
-
-
-def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
-    """Lifetime values of customers who have bought, from the champion's expected spend `total` (n,)."""
-    settings = artifact.settings
-    limits, horizon = bounds(settings.intervals, total), settings.horizon_days
-    behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
-    if settings.churn is not None:
-        churn = _churn(artifact, settings.churn, examples)
-        will_buy = 1.0 - churn  # and has not left
-        active = will_buy if artifact.btyd is None else np.maximum(behaviour.active, will_buy)
-        behaviour = replace(behaviour, churn=churn, active=active)
-    return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, horizon)
-
-
-def _churn(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.ndarray:
-    if model == HURDLE and artifact.hurdle is not None:
-        return hurdle_churn(artifact.hurdle, examples)
-    return btyd_churn(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
-
-
-def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerValues:
-    """Lifetime values of customers who have not bought yet, from what such people went on to spend."""
-    settings = artifact.settings
-    total, limits = prospect_spend(settings.prospects, examples)
-    behaviour = prospect_behaviour(examples, settings.prospects, settings.clv, settings.horizon_days)
-    return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, settings.horizon_days)
-
-
-def labels_for(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> dict[str, np.ndarray]:
-    """segment, stage and next_best_action of each customer, as text arrays (n,)."""
-    settings = artifact.settings
-    segment, stage = assign_segments(settings.thresholds, values.clv), stages_for(artifact, examples, values.p_active)
-    action = next_best_action(
-        settings.actions,
-        stage=stage,
-        segment=segment,
-        at_risk=values.p_active < settings.stages.at_risk_p_active,
-        drivers_of=lambda rows: _drivers(artifact, examples[rows]),
-    )
-    return {"segment": segment, "stage": stage, "next_best_action": action}
-
-
-def stages_for(artifact: Artifact, examples: pl.DataFrame, p_active: np.ndarray) -> np.ndarray:
-    """The stage of each customer, as a text array (n,)."""
-    return stages(
-        artifact.settings.stages,
-        num_orders=examples["num_orders"].to_numpy(),
-        recency_days=examples["recency_days"].to_numpy(),
-        tenure_days=examples["tenure_days"].to_numpy(),
-        p_active=p_active,
-        mean_gap_days=examples["mean_gap_days"].fill_null(artifact.settings.usual_gap_days).to_numpy(),
-    )
-
-
-def _drivers(artifact: Artifact, examples: pl.DataFrame) -> np.ndarray:
-    """What moved each prediction most; for customers whom no trees predict, nothing."""
-    found = None if examples["num_orders"][0] == 0 else contributions_of(artifact, examples)
-    return np.full(examples.height, "") if found is None else found.drivers()

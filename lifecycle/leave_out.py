@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact import Artifact, examples_for
+from lifecycle.answering import examples_for
+from lifecycle.artifact import Artifact
 from lifecycle.events import MAX_LEFT_OUT, REVENUE_KINDS, order_key
 from lifecycle.explain import Reason
 

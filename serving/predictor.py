@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact import (
-    PROSPECT_MODEL,
-    Artifact,
+from lifecycle.answering import (
     examples_for,
     expected_spend,
     labels_for,
-    load_artifact,
     prospect_reasons,
     prospect_values_for,
     reasons_for,
     values_for,
 )
+from lifecycle.artifact import PROSPECT_MODEL, Artifact, load_artifact
 from lifecycle.attributes import PREFIX, given
 from lifecycle.events import OWN_RATE
 from lifecycle.explain import Reason

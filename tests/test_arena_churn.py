@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact import examples_for, expected_spend, load_artifact, values_for
+from lifecycle.answering import examples_for, expected_spend, values_for
+from lifecycle.artifact import load_artifact
 from lifecycle.events import read_shard, shard_paths
 from lifecycle.history import customers_at
 from tests.conftest import TinyShop

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact import labels_for, load_artifact, values_for
+from lifecycle.answering import labels_for, values_for
+from lifecycle.artifact import load_artifact
 from lifecycle.segments import SEGMENTS
 from lifecycle.stages import STAGES
 from tests.conftest import TinyShop

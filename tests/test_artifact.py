@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact import Settings, examples_for, expected_spend, labels_for, load_artifact, values_for
+from lifecycle.answering import examples_for, expected_spend, labels_for, values_for
+from lifecycle.artifact import Settings, load_artifact
 from lifecycle.events import read_shard, shard_paths
 from lifecycle.features import FEATURES
 from lifecycle.folders import MANIFEST

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact import Artifact, contributions_of, expected_spend, load_artifact
+from lifecycle.answering import contributions_of, expected_spend
+from lifecycle.artifact import Artifact, load_artifact
 from lifecycle.explain import DRIVER_NAMES, DRIVERS, Contributions, driver_of
 from lifecycle.features import FEATURES
 from lifecycle.value.stack import BTYD_NUMBERS

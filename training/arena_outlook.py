@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact import Artifact, labels_for, stages_for, values_for
+from lifecycle.answering import labels_for, stages_for, values_for
+from lifecycle.artifact import Artifact
 from lifecycle.attributes import read_customers
 from lifecycle.events import OWN_RATE
 from lifecycle.segments import SEGMENTS

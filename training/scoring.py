@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
-from lifecycle.artifact import (
-    Artifact,
+from lifecycle.answering import (
     examples_for,
     expected_spend,
     labels_for,
-    load_artifact,
     prospect_reasons,
     prospect_values_for,
     reasons_for,
     values_for,
 )
+from lifecycle.artifact import Artifact, load_artifact
 from lifecycle.attributes import read_customers
 from lifecycle.events import DATA_KIND, read_items, read_shard, shard_numbers, shard_paths
 from lifecycle.folders import read_manifest
