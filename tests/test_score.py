@@ -1,5 +1,6 @@
 """scores.parquet: its columns, its customers, and that the service says the same."""
 
+import json
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from lifecycle.events import OWN_RATE, read_shard, shard_paths
-from lifecycle.folders import verify
+from lifecycle.folders import MANIFEST, verify
 from serving.api import queries_of
 from serving.predictor import CustomerQuery, Predictor
 from serving.schemas import Customer
@@ -134,6 +135,19 @@ def test_folders_of_others_beside_the_output_stay(tiny_shop: TinyShop, tiny_arti
         score(recipe(tiny_shop, tiny_artifact, tmp_path / "scores"))
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"scores", "scores.parts-mine", "scores.parts-list.txt", "other.parts-0123456789ab"}
+
+
+def test_scores_of_another_artifact_are_not_built_on(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    score(recipe(tiny_shop, tiny_artifact, before, as_of=datetime(2024, 8, 1, tzinfo=UTC)))
+    score(recipe(tiny_shop, tiny_artifact, tmp_path / "after", previous=before))  # no encoder: nothing is remembered
+    score(recipe(tiny_shop, tiny_artifact, tmp_path / "anew"))
+    after, anew = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("after", "anew"))
+    assert after.equals(anew)
+    manifest = json.loads((before / MANIFEST).read_text())
+    (before / MANIFEST).write_text(json.dumps(manifest | {"artifact": "other"}))
+    with pytest.raises(ValueError, match="previous: the scores .* were made by another artifact"):
+        score(recipe(tiny_shop, tiny_artifact, tmp_path / "x", previous=before))
 
 
 def test_before_the_first_event_there_is_nobody_to_score(

@@ -21,6 +21,8 @@ class ScoreConfig(Config):
     data: Path
     artifact: Path
     as_of: AwareDatetime | date | None = None  # an instant with its zone, or a UTC midnight; None: after the last event
+    previous: Path | None = None  # scores by the same artifact: encoders read only customers with new events since
+    max_age_days: int = Field(7, ge=0)  # of what they expected of all others
     explain: bool = False  # also which features moved each prediction most; takes a core several minutes per million
     num_workers: int = Field(2, ge=1)  # of Ray; 1, or a small shop without an encoder: in this process
     output: Path
@@ -39,7 +41,9 @@ def score(config: ScoreConfig) -> None:
     data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
     check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data)
-    identity = fingerprint([data["identity"], artifact.manifest["identity"], as_of.isoformat(), config.explain])
+    remembered = _previous(config, str(artifact.manifest["identity"]))
+    cached = None if remembered is None else [remembered["identity"], config.max_age_days]
+    identity = fingerprint([data["identity"], artifact.manifest["identity"], as_of.isoformat(), config.explain, cached])
     split = fingerprint([identity, MIN_PARTS, package_versions()])  # another version may score or split otherwise
     parts = config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute()
     if is_complete(config.output, SCORES_KIND, identity):
@@ -47,13 +51,33 @@ def score(config: ScoreConfig) -> None:
         logger.info("%s is complete already", config.output)
         return
     parts.mkdir(parents=True, exist_ok=True)
-    batch = Batch(config.artifact.absolute(), config.data.absolute(), as_of, parts, config.explain)
+    previous = None if config.previous is None else config.previous.absolute()
+    batch = Batch(
+        config.artifact.absolute(), config.data.absolute(), as_of, parts, config.explain, previous, config.max_age_days
+    )
     score_parts(batch, config.num_workers)
-    content: dict[str, object] = {"identity": identity, "as_of": as_of.isoformat(), "model": artifact.settings.champion}
+    content: dict[str, object] = {
+        "identity": identity,
+        "as_of": as_of.isoformat(),
+        "model": artifact.settings.champion,
+        "artifact": artifact.manifest["identity"],
+    }
     with new_folder(config.output, SCORES_KIND, content) as folder:
         content["num_customers"] = merge_parts(batch, folder)
     _remove_parts(config.output)
     logger.info("%s: %d customers", config.output / "scores.parquet", content["num_customers"])
+
+
+def _previous(config: ScoreConfig, artifact: str) -> dict[str, object] | None:
+    """The manifest of the scores before; ValueError where another artifact made them."""
+    from lifecycle.folders import read_manifest
+
+    if config.previous is None:
+        return None
+    manifest = read_manifest(config.previous, SCORES_KIND)
+    if manifest.get("artifact") != artifact:
+        raise ValueError(f"previous: the scores {config.previous} were made by another artifact than {config.artifact}")
+    return manifest
 
 
 def _remove_parts(output: Path) -> None:

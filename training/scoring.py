@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -31,6 +32,7 @@ from lifecycle.folders import read_manifest
 from lifecycle.history import customers_at, prospects_at
 from lifecycle.jobs import Progress
 from lifecycle.value.clv import CustomerValues
+from training.member_cache import MEMBERS_FILE, MemberCache, empty_cache
 
 if TYPE_CHECKING:
     from lifecycle.predict import MemberPredictor
@@ -61,6 +63,8 @@ class Batch:
     as_of: datetime
     parts: Path
     explain: bool = False
+    previous: Path | None = None
+    max_age_days: int = 0
 
     @property
     def pieces(self) -> int:
@@ -79,6 +83,17 @@ class Batch:
         """Where the scores of a part go."""
         return self.parts / f"{shard:05d}-{piece}.parquet"
 
+    def members_file(self, shard: int, piece: int) -> Path:
+        """Where what the encoders expect of a part goes."""
+        return self.parts / f"members-{shard:05d}-{piece}.parquet"
+
+    def cache(self, names: list[str]) -> MemberCache:
+        """What the encoders of these names expected when customers were scored before."""
+        file = None if self.previous is None else self.previous / MEMBERS_FILE
+        if file is None or not file.exists():
+            return empty_cache(names)
+        return MemberCache(pl.read_parquet(file), self.max_age_days)
+
 
 class Scorer:
     """Holds an artifact, with the LLaMA encoders that its champion is or holds, on one core."""
@@ -86,6 +101,7 @@ class Scorer:
     def __init__(self, batch: Batch) -> None:
         self.batch, self.artifact = batch, load_artifact(batch.artifact)
         self.members = {name: _load(folder, read_items(batch.data)) for name, folder in self.artifact.members.items()}
+        self.cache = batch.cache(list(self.members))
         self.registered = read_customers(batch.data)
 
     def __call__(self, parts: pa.Table) -> pa.Table:
@@ -102,12 +118,16 @@ class Scorer:
             rows.filter(shard_numbers(rows["customer_id"], len(paths) * batch.pieces) == shard + piece * len(paths))
             for rows in (read_shard(paths[shard]), self.registered)
         )
-        known = (customers_at(events, batch.as_of), _prospects(events, registered["customer_id"], batch.as_of))
+        cutoffs = (customers_at(events, batch.as_of), _prospects(events, registered["customer_id"], batch.as_of))
         buyers, prospects = (
             examples_for(artifact, events, rows.join(registered, on="customer_id", how="left", maintain_order="left"))
-            for rows in known
+            for rows in cutoffs
         )
-        spend = {name: predict(buyers, events) for name, predict in self.members.items()}
+        spend: dict[str, np.ndarray] = {}
+        if self.members:
+            known = self.cache.spend(buyers, events, batch.as_of, self.members)
+            _write(known, batch.members_file(shard, piece))
+            spend = {name: known[name].to_numpy() for name in self.members}
         total = expected_spend(artifact, artifact.settings.champion, buyers, spend)
         scores = pl.concat([
             _scores(artifact, buyers, values_for(artifact, buyers, total)),
@@ -116,10 +136,14 @@ class Scorer:
         if batch.explain:
             reasons = reasons_for(artifact, buyers) + prospect_reasons(prospects)
             scores = scores.with_columns(pl.Series("explanation", reasons, dtype=EXPLANATION))
-        file = batch.file(shard, piece)
-        unfinished = file.with_suffix(".incomplete")
-        scores.sort("customer_id").write_parquet(unfinished)
-        os.replace(unfinished, file)
+        _write(scores.sort("customer_id"), batch.file(shard, piece))
+
+
+def _write(rows: pl.DataFrame, file: Path) -> None:
+    """The file appears whole."""
+    unfinished = file.with_suffix(".incomplete")
+    rows.write_parquet(unfinished)
+    os.replace(unfinished, file)
 
 
 def score_parts(batch: Batch, num_workers: int) -> None:
@@ -142,7 +166,13 @@ def score_parts(batch: Batch, num_workers: int) -> None:
 
 
 def merge_parts(batch: Batch, folder: Path) -> int:
-    """Write scores.parquet into `folder`; returns its number of rows. ValueError where nobody is known yet."""
+    """Write scores.parquet into `folder`, and what encoders expect; returns the number of customers.
+
+    ValueError where nobody is known yet.
+    """
+    members = [file for number in batch.numbers() if (file := batch.members_file(*number)).exists()]
+    if members:
+        pl.scan_parquet(members).sink_parquet(folder / MEMBERS_FILE)
     pl.scan_parquet([batch.file(*number) for number in batch.numbers()]).sink_parquet(folder / "scores.parquet")
     num_customers = int(pl.scan_parquet(folder / "scores.parquet").select(pl.len()).collect().item())
     if num_customers == 0:

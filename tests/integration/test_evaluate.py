@@ -222,6 +222,29 @@ def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(
     np.testing.assert_allclose(np.array(within)[known], wanted, rtol=1e-4)
 
 
+def test_encoders_read_only_customers_with_new_events(arena: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
+    from training.member_cache import MEMBERS_FILE
+    from training.score import ScoreConfig, score
+
+    artifact = stacked(arena / "artifact", tmp_path / "artifact")
+    first, later = datetime(2024, 10, 27, tzinfo=UTC), datetime(2024, 10, 30, tzinfo=UTC)
+    common = {"data": tiny_shop.data, "artifact": artifact}
+    score(ScoreConfig.model_validate(common | {"output": tmp_path / "first", "as_of": first}))
+    again = {"output": tmp_path / "later", "as_of": later, "previous": tmp_path / "first"}
+    score(ScoreConfig.model_validate(common | again))
+    score(ScoreConfig.model_validate(common | {"output": tmp_path / "anew", "as_of": later}))
+    events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
+    active = set(events.filter(pl.col("occurred_at").is_between(first, later, closed="left"))["customer_id"])
+    members = pl.read_parquet(tmp_path / "later" / MEMBERS_FILE)
+    read_again = set(members.filter(pl.col("computed_at") == later)["customer_id"])
+    assert active and read_again == active & set(members["customer_id"]) and len(read_again) < members.height / 2
+    cached, anew = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("later", "anew"))
+    both = cached.join(anew, on="customer_id", suffix="_anew")
+    assert both.height == cached.height == anew.height
+    moved = both.filter((pl.col("clv") / pl.col("clv_anew") - 1).abs() > 1e-4)["customer_id"]
+    assert moved.len() and not set(moved) & active
+
+
 def test_killed_worker_of_batch_scoring_is_replaced_and_nobody_is_lost(
     arena: Path, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:

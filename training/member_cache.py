@@ -1,0 +1,56 @@
+"""What the LLaMA encoders expected of customers, kept beside their scores: who did nothing since is not read again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+MEMBERS_FILE = "members.parquet"  # customer_id, last_event_at, computed_at, and the spend by each encoder
+Predict = Callable[[pl.DataFrame, pl.DataFrame], np.ndarray]  # buyers and their events to spend (n,)
+DATES = ("last_event_at", "computed_at")
+
+
+@dataclass(frozen=True)
+class MemberCache:
+    """What is remembered, and for how long: silence, too, changes what an encoder expects."""
+
+    remembered: pl.DataFrame
+    max_age_days: int
+
+    def spend(
+        self,
+        buyers: pl.DataFrame,
+        events: pl.DataFrame,
+        as_of: datetime,
+        predict: Mapping[str, Callable[..., np.ndarray]],
+    ) -> pl.DataFrame:
+        """The columns of MEMBERS_FILE, one row per buyer in their order; `predict` reads those who are not remembered.
+
+        A customer is remembered whose last event before `as_of` is the one that it was computed after, at most
+        `max_age_days` ago.
+        """
+        before = events.filter(pl.col("occurred_at") < as_of)
+        last = before.group_by("customer_id").agg(pl.col("occurred_at").max().alias("last_event_at"))
+        now = buyers.select("customer_id").join(last, on="customer_id", how="left", maintain_order="left")
+        oldest = as_of - timedelta(days=self.max_age_days)
+        fresh = self.remembered.filter(pl.col("computed_at").is_between(oldest, as_of))
+        known = now.join(fresh, on=["customer_id", "last_event_at"], how="semi")["customer_id"]
+        new = buyers.filter(~pl.col("customer_id").is_in(known.implode()))
+        computed = now.join(new.select("customer_id"), on="customer_id", how="semi", maintain_order="left")
+        computed = computed.with_columns(
+            pl.lit(as_of).cast(pl.Datetime("us", "UTC")).alias("computed_at"),
+            *(pl.Series(name, of(new, events) if new.height else [], dtype=pl.Float64) for name, of in predict.items()),
+        )
+        kept = fresh.filter(pl.col("customer_id").is_in(known.implode())).select(computed.columns)
+        return now.select("customer_id").join(
+            pl.concat([kept, computed]), on="customer_id", how="left", maintain_order="left"
+        )
+
+
+def empty_cache(names: list[str]) -> MemberCache:
+    """One that remembers nobody."""
+    instant = pl.Datetime("us", "UTC")
+    schema = {"customer_id": pl.String(), **dict.fromkeys(DATES, instant), **dict.fromkeys(names, pl.Float64())}
+    return MemberCache(pl.DataFrame(schema=schema), 0)
