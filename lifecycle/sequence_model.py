@@ -150,6 +150,29 @@ def new_sequence_model(
     return model
 
 
+def take_over(model: SequenceModel, vocabulary: Vocabulary, member: Path) -> None:
+    """Give a new model what a trained member knows, of this shop or another.
+
+    That is everything but the value head, which starts from the shop's own spend, and the items and categories that
+    only the other shop has: an item is the same where id and title are, a category where its name is. The
+    two are of the same sizes.
+    """
+    state, theirs, ours = load_file(member / WEIGHTS_FILE), Vocabulary.load(member), model.state_dict()
+    for name, value in state.items():
+        if name.startswith("head.") or name in ("item.weight", "category.weight"):
+            continue
+        ours[name].copy_(value)
+    for name, keys in (("item", ["item_id", "title_text"]), ("category", ["category_name"])):
+        special = [(place, place) for place in range(FIRST_KNOWN)]
+        known = [
+            vocabulary_rows.table.filter(pl.col(name) >= FIRST_KNOWN).select(name, *keys).drop_nulls().unique()
+            for vocabulary_rows in (vocabulary, theirs)
+        ]
+        shared = known[0].join(known[1], on=keys, suffix="_theirs").select(name, f"{name}_theirs").rows()
+        for own, other in [*special, *shared]:
+            ours[f"{name}.weight"][own].copy_(state[f"{name}.weight"][other])
+
+
 def tensors(batch: SequenceBatch, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
     """The arguments of the model's forward pass."""
     arrays = batch.item, batch.category, batch.title, batch.kind, batch.features, batch.lengths

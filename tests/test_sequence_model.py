@@ -24,12 +24,13 @@ from lifecycle.sequence_model import (
     load_sequence_model,
     new_sequence_model,
     save_sequence_model,
+    take_over,
     tensors,
 )
 from lifecycle.sequence_predict import load_sequence_predictor
 from lifecycle.titles import fit_title_encoder
 from lifecycle.value.ziln import ziln_loss
-from lifecycle.vocabulary import UNKNOWN, Vocabulary, VocabularyRules, fit_vocabulary
+from lifecycle.vocabulary import FIRST_KNOWN, UNKNOWN, Vocabulary, VocabularyRules, fit_vocabulary
 from tests.conftest import TinyShop
 
 CUTOFF = datetime(2024, 8, 1, tzinfo=UTC)
@@ -207,3 +208,37 @@ def test_next_items_are_told_apart_by_title_and_by_what_is_their_own(
     (ziln_loss(values, torch.ones(16)) + following).backward()
     assert model.title is not None and model.title.weight.grad is not None and model.item.weight.grad is not None
     assert model.title.weight.grad.abs().sum() > 0 and model.item.weight.grad.abs().sum() > 0
+
+
+def test_a_new_shop_takes_over_all_but_the_head_and_what_only_the_other_shop_has(
+    known: Known, vocabulary: pl.DataFrame, tmp_path: Path
+) -> None:
+    _, _, model = known
+    theirs = Vocabulary(vocabulary)
+    save_sequence_model(model.state_dict(), SETTINGS, theirs, None, 60, 1.0, tmp_path)
+    items = vocabulary.filter(pl.col("item") >= FIRST_KNOWN).sort("item").head(4)["item_id"].to_list()
+    shared, renamed, new = items[0], items[1], "of this shop"
+    catalogue = pl.DataFrame({
+        "item_id": [new, renamed, shared],
+        "title": ["a", "another thing", dict(vocabulary.select("item_id", "title_text").iter_rows())[shared]],
+        "category": ["b", "c", "d"],
+    })  # fmt: skip
+    counts = catalogue.select("item_id", customers=pl.lit(9))
+    ours = fit_vocabulary(counts, catalogue, VocabularyRules())
+    other = new_sequence_model(SETTINGS, ours, None)
+    fresh = {name: value.clone() for name, value in other.state_dict().items()}
+    take_over(other, ours, tmp_path)
+    place, place_of_theirs = (
+        dict(of.table.filter(pl.col("item") >= FIRST_KNOWN).select("item_id", "item").iter_rows())
+        for of in (ours, theirs)
+    )
+    state, source = other.state_dict(), model.state_dict()
+    assert torch.equal(state["item.weight"][place[shared]], source["item.weight"][place_of_theirs[shared]])
+    for item in (new, renamed):
+        assert torch.equal(state["item.weight"][place[item]], fresh["item.weight"][place[item]])
+    assert torch.equal(state["item.weight"][UNKNOWN], source["item.weight"][UNKNOWN])
+    for name in state:
+        if name.startswith(("decoder.", "features.", "kind.", "next_")):
+            assert torch.equal(state[name], source[name]), name
+        if name.startswith("head."):
+            assert torch.equal(state[name], fresh[name]), name

@@ -188,6 +188,21 @@ def test_member_of_another_sequence_version_is_refused(trained: Path, tmp_path: 
         read_member(copy)
 
 
+def test_a_run_that_starts_from_a_member_is_ahead_of_one_from_scratch(
+    trained: Path, config: TrainConfig, tmp_path: Path
+) -> None:
+    losses = []
+    for name, start in (("after", trained / "member"), ("scratch", None)):
+        changes = {"start_from": start, "max_steps": 8, "output": tmp_path / name}
+        train(config.model_copy(update=changes))
+        losses.append(read_member(tmp_path / name / "member")["metrics"]["val_loss"])  # type: ignore[index]
+    assert losses[0] < losses[1] - 0.02
+    wider = config.sequence.model_copy(update={"hidden_size": 48})
+    with pytest.raises(ValueError, match="has sequence.hidden_size 32, the recipe 48"):
+        train(config.model_copy(update={"start_from": trained / "member", "sequence": wider, "output": tmp_path / "x"}))
+    assert not (tmp_path / "x").exists()
+
+
 def test_text_encoder_without_a_base_model_is_refused() -> None:
     with pytest.raises(ValueError, match="encoder text needs base_model"):
         TrainConfig.model_validate({"data": "d", "examples": "e", "output": "o"})

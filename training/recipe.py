@@ -15,7 +15,16 @@ from training.prepare import read_dataset
 from training.splits import LEAVE_ONE_OUT
 
 PROGRESS_FILE = "progress.jsonl"
-PATHS = {"data", "examples", "conversations", "validation_conversations", "base_model", "activation_cache", "output"}
+PATHS = {
+    "data",
+    "examples",
+    "start_from",
+    "conversations",
+    "validation_conversations",
+    "base_model",
+    "activation_cache",
+    "output",
+}
 FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints", "min_workers"}
 NEEDED = {"value": ("data", "examples"), "sft": ("conversations", "adapter", "base_model")}
 # A language model without its deeper layers no longer writes, so only the value task may drop them.
@@ -27,6 +36,7 @@ UNUSED = {
         "num_layers",
         "activation_cache",
         "sequence",
+        "start_from",
         "next_event_weight",
         "next_item_positions",
     ),
@@ -102,6 +112,7 @@ class TrainConfig(Config):
         None  # keeps what the layers below lora.num_layers make of each prompt, for all runs
     )
     sequence: SequenceSettings = SequenceSettings()  # of the sequence encoder
+    start_from: Path | None = None  # a member of the sequence encoder, of this shop or another; None: from scratch
     next_event_weight: float = Field(0.1, ge=0)  # of its loss of the next item, gap and amount beside that of the value
     next_item_positions: int = Field(256, ge=1)  # of each micro-batch, at which the next item is asked for
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -169,6 +180,8 @@ class TrainConfig(Config):
     def _text_needs_a_base_model(self) -> "TrainConfig":
         if self.encoder == "text" and self.base_model is None:
             raise ValueError("encoder text needs base_model, a folder with a Hugging Face decoder")
+        if self.encoder == "text" and self.start_from is not None:
+            raise ValueError("start_from is for encoder sequence; encoder text starts from base_model")
         return self
 
     @model_validator(mode="after")

@@ -1,8 +1,10 @@
 """What a training run is known by, and what the manifest of its member says."""
 
+from pathlib import Path
+
 from lifecycle.folders import fingerprint, read_manifest
-from lifecycle.member import base_model_identity
-from lifecycle.sequence import SEQUENCE_VERSION
+from lifecycle.member import base_model_identity, is_sequence, read_member
+from lifecycle.sequence import SEQUENCE_VERSION, SequenceSettings
 from training.conversations import conversations_identity
 from training.prepare import EXAMPLES_KIND, read_dataset
 from training.recipe import FAILURE_LIMITS, PATHS, UNUSED, TrainConfig
@@ -16,7 +18,25 @@ def run_identity(config: TrainConfig) -> str:
     """
     recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task], "tracking"})
     base_model = config.base_model and base_model_identity(config.base_model)["sha256"]
-    return fingerprint([recipe, data_identity(config), base_model])
+    start = None if config.start_from is None else _start_member(config, config.start_from)["identity"]
+    return fingerprint([recipe, data_identity(config), base_model, start])
+
+
+def _start_member(config: TrainConfig, folder: Path) -> dict[str, object]:
+    """The manifest of the member to start from; ValueError where the recipe's encoder is another than it holds."""
+    manifest = read_member(folder)
+    if not is_sequence(manifest):
+        raise ValueError(f"start_from: {folder} holds a {manifest['name']}, not a sequence encoder")
+    recipe = manifest["recipe"]
+    assert isinstance(recipe, dict)
+    settings = SequenceSettings.model_validate(recipe["sequence"])
+    for name in ("hidden_size", "num_layers", "num_heads", "max_events"):
+        wanted, found = getattr(config.sequence, name), getattr(settings, name)
+        if wanted != found:
+            raise ValueError(f"start_from: {folder} has sequence.{name} {found}, the recipe {wanted}")
+    if (manifest["titles_by"] is None) != (config.base_model is None):
+        raise ValueError(f"start_from: of {folder} and the recipe one has a base_model that reads titles, one has none")
+    return manifest
 
 
 def data_identity(config: TrainConfig) -> object:

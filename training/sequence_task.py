@@ -12,7 +12,7 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
 
 from lifecycle.sequence import MICROSECONDS_PER_DAY, Window, sequence_batch, window_of
-from lifecycle.sequence_model import new_sequence_model, save_sequence_model, tensors
+from lifecycle.sequence_model import new_sequence_model, save_sequence_model, take_over, tensors
 from lifecycle.titles import fit_title_encoder
 from lifecycle.value.ziln import ziln_loss
 from training.prepare import read_dataset
@@ -72,8 +72,10 @@ class SequenceTask:
         self.val_windows = self._windows_of(validation)
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
-        """See Task; all weights but what titles say start from scratch, and learn at one rate."""
+        """See Task; weights start from scratch, or from a member, but for what titles say, and learn at one rate."""
         model = new_sequence_model(self.settings, self.vocabulary, self.title_encoder)
+        if self.config.start_from is not None:
+            take_over(model, self.vocabulary, self.config.start_from)
         model.head.start_from(torch.tensor(self.start_targets / self.scale, dtype=torch.float32))
         rate = self.config.optimizer.learning_rate
         return model.to(dtype), [{"params": list(model.parameters()), "lr": rate}]
