@@ -44,6 +44,13 @@ def test_only_who_has_new_events_or_is_old_is_read_again() -> None:
     assert again.read == ["b", "d", "c"]  # those of eight days ago; the age counts from when they were read
 
 
+def test_an_event_that_came_in_late_is_new() -> None:
+    before, encoder = empty_cache(["x"]).spend(BUYERS, EVENTS, NOW, {"x": Encoder()}), Encoder()
+    late = pl.DataFrame([{"customer_id": "c", "occurred_at": NOW - 20 * DAY}], schema=EVENTS.schema)
+    MemberCache(before, 7).spend(BUYERS, pl.concat([EVENTS, late]), NOW + DAY, {"x": encoder})
+    assert encoder.read == ["c"]
+
+
 def test_later_scores_say_nothing_of_an_earlier_day_and_new_customers_are_read() -> None:
     encoder = Encoder()
     before = empty_cache(["x"]).spend(BUYERS.head(2), EVENTS, NOW, {"x": Encoder()})
@@ -53,4 +60,4 @@ def test_later_scores_say_nothing_of_an_earlier_day_and_new_customers_are_read()
     found = MemberCache(before, 7).spend(BUYERS, EVENTS, NOW, {"x": other})
     assert other.read == ["d", "c"] and found["x"].null_count() == 0
     nobody = MemberCache(before, 7).spend(BUYERS.clear(), EVENTS, NOW, {"x": other})
-    assert nobody.is_empty() and nobody.columns == ["customer_id", "last_event_at", "computed_at", "x"]
+    assert nobody.is_empty() and nobody.columns == ["customer_id", "num_events", "last_event_at", "computed_at", "x"]

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-MEMBERS_FILE = "members.parquet"  # customer_id, last_event_at, computed_at, and the spend by each encoder
+MEMBERS_FILE = "members.parquet"  # customer_id, num_events, last_event_at, computed_at, and the spend by each encoder
 Predict = Callable[[pl.DataFrame, pl.DataFrame], np.ndarray]  # buyers and their events to spend (n,)
-DATES = ("last_event_at", "computed_at")
+HISTORY = ["customer_id", "num_events", "last_event_at"]  # the same history, also where events come in late
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,21 @@ class MemberCache:
         buyers: pl.DataFrame,
         events: pl.DataFrame,
         as_of: datetime,
-        predict: Mapping[str, Callable[..., np.ndarray]],
+        predict: Mapping[str, Predict],
     ) -> pl.DataFrame:
         """The columns of MEMBERS_FILE, one row per buyer in their order; `predict` reads those who are not remembered.
 
-        A customer is remembered whose last event before `as_of` is the one that it was computed after, at most
-        `max_age_days` ago.
+        A customer is remembered whose events before `as_of` are as many, and the last as late, as when it was computed,
+        at most `max_age_days` ago.
         """
         before = events.filter(pl.col("occurred_at") < as_of)
-        last = before.group_by("customer_id").agg(pl.col("occurred_at").max().alias("last_event_at"))
-        now = buyers.select("customer_id").join(last, on="customer_id", how="left", maintain_order="left")
+        history = before.group_by("customer_id").agg(
+            pl.len().cast(pl.Int64).alias("num_events"), pl.col("occurred_at").max().alias("last_event_at")
+        )
+        now = buyers.select("customer_id").join(history, on="customer_id", how="left", maintain_order="left")
         oldest = as_of - timedelta(days=self.max_age_days)
         fresh = self.remembered.filter(pl.col("computed_at").is_between(oldest, as_of))
-        known = now.join(fresh, on=["customer_id", "last_event_at"], how="semi")["customer_id"]
+        known = now.join(fresh, on=HISTORY, how="semi")["customer_id"]
         new = buyers.filter(~pl.col("customer_id").is_in(known.implode()))
         computed = now.join(new.select("customer_id"), on="customer_id", how="semi", maintain_order="left")
         computed = computed.with_columns(
@@ -52,5 +54,6 @@ class MemberCache:
 def empty_cache(names: list[str]) -> MemberCache:
     """One that remembers nobody."""
     instant = pl.Datetime("us", "UTC")
-    schema = {"customer_id": pl.String(), **dict.fromkeys(DATES, instant), **dict.fromkeys(names, pl.Float64())}
+    schema = {"customer_id": pl.String(), "num_events": pl.Int64(), "last_event_at": instant, "computed_at": instant}
+    schema |= dict.fromkeys(names, pl.Float64())
     return MemberCache(pl.DataFrame(schema=schema), 0)

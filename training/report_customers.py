@@ -6,7 +6,7 @@ import numpy as np
 
 from training.page import grid, image, new_figure
 
-Found = Mapping[str, "object"]
+Found = Mapping[str, object]
 STABLE = 0.6
 GAIN, LOSS, TOTAL = "#20bf6b", "#eb3b5a", "#3867d6"
 INTERVAL_COLUMNS = ("coverage_80", "pit_coverage_80", "coverage_95", "pit_coverage_95", "interval_score_80",
