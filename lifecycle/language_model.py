@@ -6,11 +6,13 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import logging as transformers_logging
 
 from lifecycle.lora import LoraSettings
 from lifecycle.member import DecoderSettings, decoder_of, read_member
 from lifecycle.model import attention_of, load_tokenizer, save_decoder, with_lora
+from lifecycle.shared_prefix import repeated
 
 
 class TaughtLanguageModel(nn.Module):
@@ -20,21 +22,37 @@ class TaughtLanguageModel(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, learned: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, learned: Tensor, shared: int = 0) -> Tensor:
         """Cross-entropy in nats of the k learned tokens in the order of rows, shape (k,), float32.
 
-        All arguments have the shape (n, tokens); `learned` is boolean and False at the first token. The vocabulary
-        head sees the k positions before those tokens alone: of a whole batch its logits would be by far the largest
-        tensor.
+        All tensors have the shape (n, tokens). `learned` is boolean and False at the first token; the first `shared`
+        tokens are the same in all rows, the one after them is not learned, and they are read once.
         """
         before = learned.roll(-1, dims=1)
+        prefix = None
+        if shared:
+            alone = self._decode(before[:1, :shared], input_ids=input_ids[:1, :shared], use_cache=True)
+            prefix = repeated(alone.past_key_values, len(input_ids))
+        rest = self._decode(
+            before[:, shared:],
+            input_ids=input_ids[:, shared:],
+            attention_mask=attention_mask,
+            past_key_values=prefix,
+            use_cache=prefix is not None,
+        )
+        return nn.functional.cross_entropy(rest.logits.float(), input_ids[learned], reduction="none")
+
+    def _decode(self, wanted: Tensor, **inputs: object) -> CausalLMOutputWithPast:
+        """The decoder's output, with logits (k, vocabulary) of the k `wanted` positions alone.
+
+        Of a whole batch the logits would be by far the largest tensor.
+        """
         head = self.decoder.get_output_embeddings()
-        hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][before],))
+        hook = head.register_forward_pre_hook(lambda _, hidden: (hidden[0][wanted],))
         try:
-            logits = self.decoder(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).logits
+            return self.decoder(**inputs)
         finally:
             hook.remove()
-        return nn.functional.cross_entropy(logits.float(), input_ids[learned], reduction="none")
 
 
 def load_causal_model(folder: str | Path, attention: str, dtype: torch.dtype) -> PreTrainedModel:

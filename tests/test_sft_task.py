@@ -21,9 +21,10 @@ from tests.test_conversations import turns, write
 from tests.test_run import kept_process_state
 from training.arena_inputs import read_inputs
 from training.arena_recipe import EvaluateConfig
+from training.assistant_tokens import EncodedConversation
 from training.recipe import TrainConfig
 from training.run import train
-from training.sft_task import SftTask
+from training.sft_task import SftTask, shared_tokens
 from training.zero import build_cpu_op, set_environment
 
 TAUGHT = {"I love it": "positive", "It broke at once": "negative", "May I send it back?": "Within 30 days."}
@@ -148,6 +149,50 @@ def test_gradient_checkpointing_changes_no_loss(unlike: TrainConfig) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
+def test_shared_tokens_end_before_the_last_that_none_learns() -> None:
+    def encoded(ids: list[int], first_learned: int) -> EncodedConversation:
+        return EncodedConversation(np.array(ids), np.arange(len(ids)) >= first_learned)
+
+    assert shared_tokens([encoded([1, 2, 3, 4, 5], 3), encoded([1, 2, 3, 9], 3)]) == 2
+    assert shared_tokens([encoded([1, 2, 3, 4, 5], 4), encoded([1, 2, 8, 9, 9, 9], 5)]) == 2
+    assert shared_tokens([encoded([1, 2, 3], 2), encoded([2, 2, 3], 2)]) == 0
+    assert shared_tokens([encoded([1, 2, 3], 1)]) == 0
+    assert shared_tokens([encoded([1, 2, 3, 4, 5], 4)]) == 3
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+@pytest.mark.parametrize("weights", ["lora", "all"])
+def test_common_system_message_is_read_once_and_changes_no_loss(
+    tiny_chat_model: Path, tmp_path: Path, stage: int, weights: str
+) -> None:
+    from training.loop import start_run
+
+    system = {"role": "system", "content": "You help the customers of a shop."}
+    path = write(tmp_path / "c.jsonl", *([system, *turns(str(n), "x" * (n + 1))] for n in range(4)))
+    changes = {"zero": {"stage": stage}} | ({} if weights == "lora" else {"lora": None})
+    config = recipe(tiny_chat_model, path, tmp_path, global_batch=4, micro_batch=4, epochs=6, **changes)
+    losses, read = {}, {}
+    for shares in (True, False):
+        run = start_run(config.model_dump(mode="json"))
+        assert run.task.shared > len(system["content"])
+        prompt_tokens = run.task.shared
+        if not shares:
+            run.task.shared = 0
+        rows = []
+        run.engine.module.decoder.get_input_embeddings().register_forward_hook(
+            lambda _, inputs, __, rows=rows: rows.append(inputs[0].numel())
+        )
+        losses[shares] = []
+        for step in range(4):
+            run.take_step(step)
+            losses[shares].append(run.loss)
+        losses[shares].append(run.validate()["val_loss"])
+        read[shares] = sum(rows)
+    np.testing.assert_allclose(losses[True], losses[False], rtol=1e-5)
+    assert losses[True][0] > losses[True][-1]
+    assert read[False] - read[True] == 3 * prompt_tokens * 5
+
+
 def test_vocabulary_head_sees_the_positions_before_learned_tokens_alone(unlike: TrainConfig) -> None:
     from training.loop import start_run
 
@@ -155,6 +200,7 @@ def test_vocabulary_head_sees_the_positions_before_learned_tokens_alone(unlike: 
     seen = []
     head = run.engine.module.decoder.get_output_embeddings()
     head.register_forward_hook(lambda _, inputs, logits: seen.append((inputs[0].shape, logits.shape)))
+    run.task.shared = 0
     run.validate()
     assert seen == [((76, 64), (76, 259))]
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lifecycle.language_model import TaughtLanguageModel, new_language_model, save_language_model
 from lifecycle.model import load_tokenizer, pad_tokens
+from lifecycle.shared_prefix import can_share
 from training.assistant_tokens import EncodedConversation, encode_conversations
 from training.conversations import split_conversations
 from training.recipe import TrainConfig
@@ -36,12 +37,15 @@ class SftTask:
         order = np.random.default_rng(config.seed).permutation(len(encoded))
         self.validation = [encoded[place] for place in order[: config.validation_rows]]
         self.num_rows, self.num_validation_rows = len(self.conversations), len(self.validation)
+        self.shared = 0
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
         """See Task; all that is trained learns at one rate."""
         model = new_language_model(self.config.decoder, self.config.lora, dtype)
-        if self.config.gradient_checkpointing:
+        if self.config.gradient_checkpointing:  # it keeps no keys and values
             model.decoder.gradient_checkpointing_enable()
+        elif self.config.micro_batch > 1 and can_share(model.decoder.config):
+            self.shared = shared_tokens(self.conversations + self.validation)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         return model, [{"params": trained, "lr": self.config.optimizer.learning_rate}]
 
@@ -60,7 +64,7 @@ class SftTask:
     def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
         """See Task; the mean over the learned tokens of the micro-batch."""
         ids, mask, learned = self._batch([self.conversations[row] for row in rows])
-        losses = engine(ids.to(engine.device), mask.to(engine.device), learned.to(engine.device))
+        losses = engine(ids.to(engine.device), mask.to(engine.device), learned.to(engine.device), self.shared)
         return losses.mean(), int(mask.sum())
 
     def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
@@ -69,7 +73,7 @@ class SftTask:
         for start in range(0, len(order), self.config.micro_batch):
             chosen = order[start : start + self.config.micro_batch]
             ids, mask, learned = self._batch([self.validation[rows[position]] for position in chosen])
-            losses = engine(ids.to(engine.device), mask.to(engine.device), learned.to(engine.device))
+            losses = engine(ids.to(engine.device), mask.to(engine.device), learned.to(engine.device), self.shared)
             counts = learned.sum(dim=1)
             totals = torch.stack([part.sum() for part in losses.cpu().double().split(counts.tolist())])
             yield chosen, torch.stack([totals, counts.double()], dim=1)
@@ -91,3 +95,13 @@ class SftTask:
         )
         learned, _ = pad_tokens([conversation.learned.tolist() for conversation in conversations], 0)
         return ids, mask, learned.bool()
+
+
+def shared_tokens(conversations: list[EncodedConversation]) -> int:
+    """How many first tokens all conversations share, such as a system message, before the last that none learns."""
+    end = min(int(conversation.learned.argmax()) for conversation in conversations) - 1
+    first = conversations[0].ids
+    for conversation in conversations:
+        differs = np.flatnonzero(conversation.ids[:end] != first[:end])
+        end = int(differs[0]) if len(differs) else end
+    return max(end, 0)

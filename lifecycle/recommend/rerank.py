@@ -5,15 +5,14 @@ after NEUTRAL_PROMPT (the prior, which does not depend on the customer and is co
 scores the candidates it is given: it cannot invent an item.
 """
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.cache_utils import DynamicLayer
 
 from lifecycle.recommend.prompts import NEUTRAL_PROMPT
+from lifecycle.shared_prefix import repeated
 
 BATCH_SIZE = 16  # on one CPU core larger batches win nothing, and with SDPA attention lose a quarter
 
@@ -133,21 +132,6 @@ def batch_means(
 def padded(tokens: list[int], width: int) -> list[int]:
     """The tokens followed by zeros, which are never read."""
     return tokens + [0] * (width - len(tokens))
-
-
-def repeated(prefix: DynamicCache, times: int) -> DynamicCache:
-    """The keys and values of one prompt as those of `times` equal ones, sharing memory; `prefix` is not changed.
-
-    The model appends by concatenation, so the shared memory is read and never written.
-    """
-    cache = copy.copy(prefix)
-    cache.layers = [copy.copy(layer) for layer in prefix.layers]
-    for layer in cache.layers:
-        if not isinstance(layer, DynamicLayer):
-            raise ValueError(f"re-ranking needs a model with attention in every layer, not {type(layer).__name__}")
-        layer.keys = layer.keys.expand(times, -1, -1, -1)
-        layer.values = layer.values.expand(times, -1, -1, -1)
-    return cache
 
 
 def log_softmax(logits: torch.Tensor) -> torch.Tensor:

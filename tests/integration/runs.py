@@ -90,9 +90,15 @@ def resumed_steps(log: str) -> list[tuple[int, int]]:
 
 def processes_of(name: str) -> list[psutil.Process]:
     """Processes with this name that the tests started and that have not ended."""
-    children = psutil.Process().children(recursive=True)
-    living = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in living if name in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children(recursive=True) if name in command_of(child)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """The command line of a process; empty for one that has ended, also between two looks at it."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie is one, too
+        return ""
 
 
 def worker_processes() -> list[psutil.Process]:

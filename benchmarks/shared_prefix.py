@@ -1,0 +1,93 @@
+"""What reading a common system message once saves: `python -m benchmarks.shared_prefix --sentences FILE.parquet`.
+
+Sentiment of product reviews by the shipped adapter recipe, one process of one core. FILE has the columns `sentence` and
+`label` (1: positive), as in the product reviews of Hu and Liu. Steps with and without sharing take turns in one run, so
+that noise of the machine hits both; `ratio` is tokens/s with over tokens/s without. The system message is the chat
+template's own (`short`) or a shop's instructions of some hundred tokens (`long`).
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks.evidence import write_evidence
+from benchmarks.shop import CONFIGS
+from lifecycle.jobs import start_logging
+from training.recipe import TrainConfig
+from training.zero import build_cpu_op, set_environment
+
+NUM_STEPS = 20  # of each kind in a run
+INSTRUCTIONS = """You read what customers of a shop write about the things they bought, and say how they feel. Answer
+with one word: positive or negative. Positive means that the customer is glad of what they bought,
+or of a part of it that the message is about. Negative means that something broke, came late, was
+not as described, cost too much or was hard to use. Where a message says both, the part that the
+customer would tell a friend decides. A question is negative where it asks for help with a fault. Do
+not explain the answer, do not repeat the message, and do not add anything else."""
+
+
+def main() -> None:
+    """Measure both system messages with several seeds, print, write the evidence."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sentences", type=Path, required=True)
+    parser.add_argument("--runs", type=int, default=3)
+    arguments = parser.parse_args()
+    start_logging()
+    set_environment("cpu")
+    build_cpu_op()
+    numbers: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
+        for kind, message in (("short", None), ("long", INSTRUCTIONS)):
+            conversations = Path(name) / f"{kind}.jsonl"
+            write_conversations(conversations, arguments.sentences, message)
+            runs = [measure(conversations, Path(name) / f"{kind}-{seed}", seed) for seed in range(arguments.runs)]
+            medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            numbers |= {f"{kind}_{key}": value for key, value in medians.items()} | {f"{kind}_runs": runs}
+            print(f"{kind}: {medians}", flush=True)
+    write_evidence("shared_prefix", numbers, seeds=range(arguments.runs), data=[arguments.sentences])
+
+
+def write_conversations(path: Path, sentences: Path, message: str | None) -> None:
+    """One conversation per sentence, its label as the answer."""
+    system = [] if message is None else [{"role": "system", "content": message}]
+    with path.open("w") as file:
+        for sentence, label in pl.read_parquet(sentences, columns=["sentence", "label"]).iter_rows():
+            answer = "positive" if label == 1 else "negative"
+            turns = [{"role": "user", "content": sentence}, {"role": "assistant", "content": answer}]
+            file.write(json.dumps({"messages": system + turns}) + "\n")
+
+
+def measure(conversations: Path, output: Path, seed: int) -> dict[str, float]:
+    """Real tokens/s with and without sharing, in turns."""
+    from training.loop import start_run
+    from training.sft_task import SftTask
+
+    changes = [f"conversations={conversations}", f"output={output}", "num_workers=0", f"seed={seed}", "tracking=null"]
+    recipe = TrainConfig.load(CONFIGS / "sft_sentiment.yaml", [*changes, "max_tokens=512"])
+    output.mkdir()
+    run = start_run(recipe.model_dump(mode="json"))
+    assert isinstance(run.task, SftTask)
+    shared, speeds = run.task.shared, {True: [0.0, 0.0], False: [0.0, 0.0]}
+    for step in range(2 * NUM_STEPS + 2):
+        shares = step % 2 == 0
+        run.task.shared = shared if shares else 0
+        tokens, started_at = run.tokens_done, time.perf_counter()
+        run.take_step(step)
+        if step >= 2:  # what happens once only is not speed
+            speeds[shares] = list(np.add(speeds[shares], [run.tokens_done - tokens, time.perf_counter() - started_at]))
+    per_second = {shares: tokens / seconds for shares, (tokens, seconds) in speeds.items()}
+    return {
+        "ratio": per_second[True] / per_second[False],
+        "shared_tokens": float(shared),
+        "mean_tokens": float(np.mean([len(conversation.ids) for conversation in run.task.conversations])),
+        "tokens_per_second": per_second[True],
+    }
+
+
+if __name__ == "__main__":
+    main()
