@@ -8,7 +8,7 @@ import polars as pl
 
 from lifecycle.actions import next_best_action
 from lifecycle.artifact import Artifact
-from lifecycle.attributes import encode
+from lifecycle.attributes import category_of, encode
 from lifecycle.events import OWN_RATE
 from lifecycle.explain import Contributions, Reason, contributions, facts
 from lifecycle.features import value_features
@@ -95,11 +95,21 @@ def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contribution
 
 
 def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]]:
-    """What moved the champion's prediction of each buyer most; where it has no trees, the customer's main facts."""
+    """What moved the champion's prediction of each buyer most; where it has no trees, the customer's main facts.
+
+    An attribute that has categories is told as `attribute_<name>=<category>` with the value 1.
+    """
     found = contributions_of(artifact, examples) if examples.height else None
     if found is None:
         return facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
-    return [found.top(row) for row in range(examples.height)]
+    return [[_told(artifact, reason) for reason in found.top(row)] for row in range(examples.height)]
+
+
+def _told(artifact: Artifact, reason: Reason) -> Reason:
+    """With a category in place of its number."""
+    column, value = str(reason["feature"]), reason["value"]
+    category = category_of(artifact.settings.attributes, column, value) if isinstance(value, float) else None
+    return reason if category is None else reason | {"feature": f"{column}={category}", "value": 1.0}
 
 
 def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:

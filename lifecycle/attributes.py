@@ -82,10 +82,21 @@ def _encoded(code: AttributeCode, customers: pl.DataFrame) -> pl.Series:
     return found.set(values.is_null(), None)
 
 
+def category_of(codes: Sequence[AttributeCode], column: str, value: float) -> str | None:
+    """The category that a column of `encode` means by a number; None where the number is the attribute itself."""
+    code = next((code for code in codes if PREFIX + code.name == column), None)
+    if code is None or code.categories is None:
+        return None
+    return code.categories[int(value)] if value < len(code.categories) else "other"
+
+
 def given(code: AttributeCode, value: str | float | int | bool | None) -> str | float | None:
-    """An attribute of a request as the table of customers would hold it."""
+    """An attribute of a request as the table of customers would hold it; of a truth value, in whatever letter case."""
+    if isinstance(value, bool):
+        text = str(value).lower()
+        return next((category for category in code.categories or () if category.lower() == text), text)
     if value is None or code.categories is not None:
-        return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
+        return None if value is None else str(value)
     try:
         number = float(value)
     except ValueError:

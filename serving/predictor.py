@@ -76,11 +76,14 @@ class Predictor:
         if examples.is_empty():
             return {}
         total = self._total(examples, events)
-        explanations = reasons_for(self.artifact, examples)
-        for position, row in enumerate(examples["row"]):
-            if customers[row].explain == "events":
-                found = event_effects(self.artifact, self._total, events, cutoffs.slice(row, 1), total[position])
-                explanations[position] = found
+        by_events = pl.Series([customers[row].explain == "events" for row in examples["row"]])
+        by_features = iter(reasons_for(self.artifact, examples.filter(~by_events)))
+        explanations = [
+            event_effects(self.artifact, self._total, events, cutoffs.slice(row, 1), total[position])
+            if customers[row].explain == "events"
+            else next(by_features)
+            for position, row in enumerate(examples["row"])
+        ]
         return self._answers(
             examples, values_for(self.artifact, examples, total), self.artifact.settings.champion, explanations
         )

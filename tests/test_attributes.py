@@ -10,7 +10,15 @@ import polars as pl
 import pytest
 
 from lifecycle.artifact import load_artifact
-from lifecycle.attributes import MAX_CATEGORIES, AttributeCode, encode, fit_attributes, given, read_customers
+from lifecycle.attributes import (
+    MAX_CATEGORIES,
+    AttributeCode,
+    category_of,
+    encode,
+    fit_attributes,
+    given,
+    read_customers,
+)
 from lifecycle.features import FEATURES
 from lifecycle.folders import MANIFEST
 from lifecycle.value.hurdle import fit_hurdle, hurdle_value
@@ -39,6 +47,10 @@ def test_numbers_stay_and_categories_become_their_places() -> None:
     (code,) = fit_attributes(pl.DataFrame({"attribute_name": [f"n{number % 50}" for number in range(90)]}))
     assert code.categories is not None and len(code.categories) == MAX_CATEGORIES
     assert [given(city, value) for value in (True, 3, 3.5, "x", None)] == ["true", "3", "3.5", "x", None]
+    member = AttributeCode(name="member", categories=("False", "True"))
+    assert [given(member, value) for value in (True, False, "true")] == ["True", "False", "true"]
+    assert [category_of(codes, "attribute_count", value) for value in (0.0, 1.0, 2.0)] == ["Oslo", "Rome", "other"]
+    assert category_of(codes, "attribute_age", 31.0) is None and category_of(codes, "tenure_days", 1.0) is None
     assert [given(age, value) for value in (3, "3.5", "inf", "old", 1e400, None)] == [3.0, 3.5, None, None, None, None]
 
 
@@ -94,8 +106,11 @@ def test_attributes_are_the_same_in_scores_and_answers(club: Path, tmp_path: Pat
     scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").sort("customer_id").head(20)
     store, predictor = EventStore(club / "data"), Predictor(artifact)
     customers = [Customer(customer_id=name) for name in scores["customer_id"]]
-    served = [answer["clv"] for answer in predictor.value(queries_of(store, customers))]
+    answers = predictor.value(queries_of(store, customers))
+    served = [answer["clv"] for answer in answers]
     np.testing.assert_allclose(scores["clv"].to_numpy(), served, rtol=1e-12)
+    told = {(reason["feature"], reason["value"]) for answer in answers for reason in answer["explanation"]}
+    assert {("attribute_club=gold", 1.0), ("attribute_club=basic", 1.0)} <= told
     other = [Customer(customer_id=one.customer_id, attributes={"club": "basic"}) for one in customers]
     as_others = [answer["clv"] for answer in predictor.value(queries_of(store, other))]
     club_of = dict(pl.read_parquet(club / "data" / "customers.parquet").select("customer_id", "club").iter_rows())
