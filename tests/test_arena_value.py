@@ -47,6 +47,15 @@ def test_champion_has_the_least_rmse_among_those_of_fair_bias() -> None:
     assert champion_of(biased=biased, rough=rough, good=entry(ACTUAL + 1)) == "good"
 
 
+def test_models_for_which_data_are_too_few_are_chosen_only_without_others() -> None:
+    entries, sets = {"good": entry(ACTUAL + 1), "rough": entry(ACTUAL[::-1])}, sets_of(ACTUAL, ACTUAL)
+    reason = "needs 200 customers"
+    champion, chosen = choose_champion(entries, sets, None, 50, 0, {"good": reason, "absent": reason})
+    assert champion == "rough" and chosen["unsupported"] == {"good": reason}
+    assert set(chosen["models"]) == set(entries), "it is judged all the same"
+    assert choose_champion(entries, sets, None, 50, 0, dict.fromkeys(entries, reason))[0] == "good"
+
+
 def test_bias_that_few_customers_cannot_tell_from_a_fair_one_does_not_exclude() -> None:
     random = np.random.default_rng(0)
     for num_customers, champion in ((60, "good"), (20_000, "poor")):

@@ -59,6 +59,32 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> 
     assert all((f"champion minus {name}" in text) == (name != metrics["champion"]) for name in metrics["models"])
 
 
+def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_and_the_budget_change(
+    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
+    predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
+    test = pl.read_parquet(tiny_shop.examples / "test.parquet")
+
+    def told(**changes: object) -> str:
+        write_report(tmp_path / "report.html", metrics | changes, predictions, test)
+        return (tmp_path / "report.html").read_text()
+
+    unclear = {"mae": [1.0, -1.0, 3.0], "gini": [0.01, -0.1, 0.1], "rmse": None}
+    minus = {"persistence": {"mae": [2.0, 1.0, 3.0], "gini": [-0.02, -0.03, -0.01], "rmse": [-3.0, -5.0, -1.0]}}
+    text = told(champion_minus=minus)
+    bias = metrics["models"]["persistence"]["bias"]
+    better = f"persistence is clearly better than {metrics['champion']} in mae, gini; its total is {bias:.2f} times"
+    assert better in text
+    assert "no model is clearly better" in told(champion_minus={"persistence": unclear})
+    assert "encoders against without: mae +1 (-1 to +3), not clear; gini" in told(llama_gain=unclear)
+    models = metrics["models"] | {"stack_over_budget": metrics["models"]["persistence"]}
+    text = told(models=models, champion_minus=metrics["champion_minus"] | {"stack_over_budget": unclear})
+    assert "The score budget keeps encoders out of the stack." in text
+    text = told(selection=metrics["selection"] | {"unsupported": {"lightgbm": "needs 200 customers: 3"}})
+    assert "lightgbm was judged, but could not be chosen: needs 200 customers: 3." in text
+
+
 def test_report_without_spend_or_defined_metrics(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
     metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
     for entry in metrics["models"].values():
@@ -75,7 +101,7 @@ def test_names_are_escaped(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: P
     metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
     champion, name = metrics["champion"], "<b>&</b>"
     metrics["models"] = {name: metrics["models"][champion]}
-    metrics["champion"] = name
+    metrics["champion"], metrics["champion_minus"] = name, {}
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
     chosen = predictions.filter(pl.col("model") == champion).with_columns(model=pl.lit(name))
     write_report(tmp_path / "report.html", metrics, chosen, pl.read_parquet(tiny_shop.examples / "test.parquet"))

@@ -65,7 +65,7 @@ def run_arena(inputs: Inputs) -> None:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
     judge(entries, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
-        entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed
+        entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed, inputs.unsupported
     )
     logger.info("champion: %s", champion)
     churn, leaving = judge_churn(entries, sets, config.num_resamples, config.seed)

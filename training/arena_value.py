@@ -1,6 +1,7 @@
 """Judging the value models: metrics on the test customers, who is champion, which differences are real."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,16 @@ def _line(metrics: dict[str, object]) -> str:
 
 
 def choose_champion(
-    entries: dict[str, Entry], sets: ExampleSets, budget: float | None, num_resamples: int, seed: int
+    entries: dict[str, Entry],
+    sets: ExampleSets,
+    budget: float | None,
+    num_resamples: int,
+    seed: int,
+    unsupported: Mapping[str, str] | None = None,
 ) -> tuple[str, dict[str, object]]:
     """The model of least RMSE among those of fair bias and fast enough, by windows before the test cutoff.
+
+    `unsupported` has models for which the data are too few, and why: they are chosen where there is no other.
 
     Models are compared in the backtest, by what they predict at an earlier test cutoff from what was known there: that
     shows what time does to them. A model that was not there is judged, not chosen: on the selection customers, at the
@@ -73,6 +81,8 @@ def choose_champion(
     fast = [name for name in entries if budget is None or entries[name].customers_per_second >= budget]
     if not fast:
         raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
+    too_large = {name: unsupported[name] for name in entries if unsupported and name in unsupported}
+    fast = [name for name in fast if name not in too_large] or fast
     backtest: dict[str, dict[str, Any]] = {}
     if sets.backtest is not None:
         before = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
@@ -93,6 +103,7 @@ def choose_champion(
         f"{low}-{high} (95 % interval)",
         "num_customers": num_customers,
         "shared_bias": shared,
+        "unsupported": too_large,
         "any_fair": any(_is_fair(table[name]["bias_interval"], shared) for name in names),
         "models": selection,
         "backtest": backtest or None,

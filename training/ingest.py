@@ -18,7 +18,7 @@ from lifecycle.jobs import Progress, run_job
 from training.batches import ROW_HASH, check_columns, read_batches
 from training.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.identity import check_ids_across_customers, content_ids, numbered, without_repeated_ids
-from training.quality import Quality, write_quality_html
+from training.quality import QUALITY_FILE, Quality, write_quality_html
 from training.refunds import match_refunds
 from training.rules import SOURCE, SPILL_SCHEMA, MissingRules, OutlierRules, checked_rows, event_rows, without_outliers
 from training.sources import Source, Table, source_files
@@ -70,7 +70,7 @@ def ingest(config: IngestConfig) -> None:
         if config.items is None:
             catalogue.items().write_parquet(folder / "items.parquet")
         report = quality.report(config.currency, pl.read_parquet(folder / "items.parquet"))
-        write_json(folder / "quality.json", report)
+        write_json(folder / QUALITY_FILE, report)
         if config.quality_html:
             write_quality_html(folder / "quality.html", report)
         content |= {key: report[key] for key in ("first_event_at", "last_event_at", "num_events", "num_customers")}

@@ -8,8 +8,11 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events import REVENUE_KINDS, order_key
-from lifecycle.value import BTYD_MODELS
+from lifecycle.member import MEMBERS
+from lifecycle.value import BTYD_MODELS, ZILN
 
+QUALITY_FILE = "quality.json"
+LEARNERS = ("lightgbm", "hurdle", ZILN, "stack", *MEMBERS)  # from examples, which must be many
 LOG_AMOUNTS = (-4, 10)  # decimal logarithms of the amounts told apart for the outlier fence
 BINS_PER_DECADE = 100
 ORDER_GROUP_ENDS = (0, 1, 2, 5, 10, 20)
@@ -171,9 +174,7 @@ class Quality:
         rules = {
             "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
             **dict.fromkeys(BTYD_MODELS, (repeat >= 50 and days >= 60, comes_back)),
-            "lightgbm": (customers >= 200 and days >= 90, is_large),
-            "stack": (customers >= 200 and days >= 90, is_large),
-            "text_llama": (customers >= 200 and days >= 90, is_large),
+            **dict.fromkeys(LEARNERS, (customers >= 200 and days >= 90, is_large)),
             "recommendation": (items.height >= 20, f"needs 20 items: {items.height}"),
             "text_llama_rerank": (titled >= 20, f"needs 20 items with a title: {titled}"),
             "service_cost": (
@@ -182,7 +183,7 @@ class Quality:
             ),
         }
         if not paid:
-            rules |= dict.fromkeys((*BTYD_MODELS, "lightgbm", "stack", "text_llama"), rules["persistence"])
+            rules |= dict.fromkeys((*BTYD_MODELS, *LEARNERS), rules["persistence"])
         return {name: {"supported": bool(holds), "reason": reason} for name, (holds, reason) in rules.items()}
 
 

@@ -1,10 +1,12 @@
 """report.html: the arena for people, with plots."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import polars as pl
 
+from training.arena_stack import STACK_OVER_BUDGET
 from training.page import grid, image, new_figure, table, write_page
 from training.report_customers import (
     attributes_section,
@@ -89,7 +91,43 @@ def _verdict(metrics: Mapping[str, object]) -> str:
         selection = mapping(metrics["selection"])
         rule = f"{selection['rule']} ({selection['num_customers']} customers)"
         rows = {"champion for value": metrics["champion"], "chosen by": rule} | rows
-    return table(rows)
+    return table(rows) + "".join(f"<p>{escape(sentence)}</p>" for sentence in _findings(metrics))
+
+
+def _findings(metrics: Mapping[str, object]) -> list[str]:
+    """What the tables below say in the end, in words: also where the champion is beaten, and what costs accuracy."""
+    if not metrics["champion"]:
+        return []
+    champion, models = str(metrics["champion"]), mapping(metrics["models"])
+    found = []
+    for name, compared in mapping(metrics["champion_minus"]).items():
+        better = [metric for metric, numbers in mapping(compared).items()
+                  if isinstance(numbers, list) and _verdict_on(metric, numbers) == "worse"]  # fmt: skip
+        bias = mapping(models[name])["bias"]
+        if better and isinstance(bias, float):
+            found.append(f"On the test customers {name} is clearly better than {champion} in {', '.join(better)}; "
+                         f"its total is {bias:.2f} times the actual one.")  # fmt: skip
+    if not found:
+        found = [f"On the test customers no model is clearly better than {champion} in any metric compared."]
+    if metrics["llama_gain"]:
+        found.append(f"The stack with the LLaMA encoders against without: {_gains(mapping(metrics['llama_gain']))}.")
+    if STACK_OVER_BUDGET in models:
+        lost = mapping(mapping(metrics["champion_minus"])[STACK_OVER_BUDGET])
+        found.append(f"The score budget keeps encoders out of the stack. {champion} against the stack with all of "
+                     f"them: {_gains(lost)}.")  # fmt: skip
+    left_out = mapping(mapping(metrics["selection"])["unsupported"])
+    found += [f"{name} was judged, but could not be chosen: {reason}." for name, reason in left_out.items()]
+    return found
+
+
+def _gains(compared: Mapping[str, object]) -> str:
+    """`mae -1.2 (-2.0 to -0.4), better; ...` of differences and their paired intervals."""
+    told = []
+    for metric, numbers in compared.items():
+        if isinstance(numbers, list):
+            estimate, low, high = numbers
+            told.append(f"{metric} {estimate:+.3g} ({low:+.3g} to {high:+.3g}), {_verdict_on(metric, numbers)}")
+    return "; ".join(told)
 
 
 def _value_grid(models: Mapping[str, object]) -> str:
