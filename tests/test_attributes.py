@@ -22,7 +22,7 @@ from lifecycle.attributes import (
 from lifecycle.features import FEATURES
 from lifecycle.folders import MANIFEST
 from lifecycle.value.hurdle import fit_hurdle, hurdle_value
-from lifecycle.value.stack import apply_trees, fit_trees, stack_value
+from lifecycle.value.stack import fit_stack, stack_value
 from serving.api import queries_of
 from serving.predictor import Predictor
 from serving.schemas import Customer
@@ -95,7 +95,7 @@ def test_other_trees_read_attributes_too(club: Path, tiny_shop: TinyShop, fit: s
         if fit == "hurdle":
             predicted = hurdle_value(fit_hurdle(sets.train, seed=0), sets.test)
         else:
-            predicted = stack_value(apply_trees(fit_trees(sets.train, 60, seed=0), sets.test, 60), sets.test)
+            predicted = stack_value(fit_stack(sets.train, sets.test, 60, seed=0), sets.test)
         errors.append(np.sqrt(np.mean((predicted - target_of(sets.test)) ** 2)))
     assert errors[0] < 0.95 * errors[1]
 

@@ -18,8 +18,7 @@ from lifecycle.value.stack import (
     INFORMED,
     SLOW,
     Stack,
-    apply_trees,
-    fit_trees,
+    fit_stack,
     load_stack,
     save_stack,
     stack_inputs,
@@ -40,10 +39,10 @@ def rows(tiny_shop: TinyShop) -> tuple[pl.DataFrame, pl.DataFrame]:
 @pytest.fixture(scope="module")
 def stack(rows: tuple[pl.DataFrame, pl.DataFrame]) -> Stack:
     train, test = rows
-    return apply_trees(fit_trees(train, 60, seed=0), test, 60)
+    return fit_stack(train, test, 60, seed=0)
 
 
-def test_total_lies_between_bgnbd_and_the_trees_that_correct_it(
+def test_total_lies_between_bgnbd_and_the_trees_that_correct_it_and_bgnbd_has_a_share_of_its_own(
     stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame]
 ) -> None:
     _, test = rows
@@ -55,12 +54,16 @@ def test_total_lies_between_bgnbd_and_the_trees_that_correct_it(
     corrected = np.exp(scores[CORRECTING] + start)
     total = np.sqrt(corrected.sum() * expected.sum())
     shares = [part / part.sum() for part in (corrected, np.exp(scores[INFORMED]), np.exp(scores[SLOW]))]
-    np.testing.assert_allclose(stack_value(stack, test), total * np.mean(shares, axis=0), rtol=1e-9)
+    latest = rows[0].filter(pl.col("cutoff") == pl.col("cutoff").max())
+    share = 500 / (500 + (latest["target"] > 0).sum())
+    assert 0.6 < share < 0.8
+    blended = share * expected + (1 - share) * total * np.mean(shares, axis=0)
+    np.testing.assert_allclose(stack_value(stack, test), blended, rtol=1e-9)
 
 
 def test_what_happens_after_the_cutoff_is_not_needed(stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     train, test = rows
-    again = apply_trees(fit_trees(train, 60, seed=0), test.drop("target", "actual_net", "num_orders_ahead"), 60)
+    again = fit_stack(train, test.drop("target", "actual_net", "num_orders_ahead"), 60, seed=0)
     np.testing.assert_array_equal(stack_value(again, test), stack_value(stack, test))
 
 
@@ -74,8 +77,8 @@ def test_saved_stack_predicts_the_same(stack: Stack, rows: tuple[pl.DataFrame, p
 def test_customers_who_never_come_back_leave_the_trees_without_bgnbd(rows: tuple[pl.DataFrame, pl.DataFrame]) -> None:
     once = {"btyd_frequency": 0.0, "btyd_recency": 0.0, "num_order_days": 1.0}
     train, test = (part.with_columns(pl.lit(value).alias(name) for name, value in once.items()) for part in rows)
-    stack = apply_trees(fit_trees(train, 60, seed=0), test, 60)
-    assert set(stack.trees) == {INFORMED, SLOW} and stack.btyd is None
+    stack = fit_stack(train, test, 60, seed=0)
+    assert set(stack.trees) == {INFORMED, SLOW} and stack.btyd is None and stack.btyd_share == 0
     assert np.isfinite(stack_value(stack, test)).all()
     assert np.isnan(stack_inputs(test, None, 60)[:, -4:]).all() and BTYD_NUMBERS == (
         "btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active",
@@ -110,5 +113,5 @@ def test_cohort_that_grows_old_is_not_taken_for_a_young_one() -> None:
     train, test = pl.concat(parts[:2]), parts[2]
     actual = test["target"].sum()
     alone = lightgbm_value(fit_lightgbm(train, seed=0), test).sum() / actual
-    stack = stack_value(apply_trees(fit_trees(train, HORIZON, seed=0), test, HORIZON), test).sum() / actual
+    stack = stack_value(fit_stack(train, test, HORIZON, seed=0), test).sum() / actual
     assert abs(np.log(alone)) > 0.15 and abs(np.log(stack)) < 0.12

@@ -14,7 +14,7 @@ from lightgbm import Booster
 from lifecycle.value import BTYD_MODELS, ZILN
 from lifecycle.value.baselines import Btyd, btyd_churn, btyd_value, fit_btyd, fit_lightgbm, lightgbm_value, persistence
 from lifecycle.value.hurdle import HURDLE, Hurdle, fit_hurdle, hurdle_churn, hurdle_value
-from lifecycle.value.stack import BGNBD, STACK, Stack, apply_trees, fit_trees, stack_value
+from lifecycle.value.stack import BGNBD, STACK, Stack, fit_stack, stack_value
 from training.arena_entries import Entry, ExampleSets, Leaving, Window
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def _fit_hurdle(window: Window, seed: int) -> Hurdle:
 
 
 def _fit_stack(window: Window, seed: int) -> Stack:
-    trees = fit_trees(window.train, window.horizon_days, seed=seed)
-    return apply_trees(trees, window.known, window.horizon_days)
+    return fit_stack(window.train, window.known, window.horizon_days, seed=seed)
 
 
 def _enter_btyd(entries: dict[str, Entry], sets: ExampleSets, models: tuple[str, ...]) -> dict[str, Btyd]:

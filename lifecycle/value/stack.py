@@ -3,13 +3,14 @@
 Trees learn at earlier cutoffs and take today's customers for those of then: their total is off by a quarter where a
 cohort grows old. Trees whose scores start from BG/NBD's expectation at each cutoff learn by how much it errs instead.
 The total is halfway between BG/NBD's and theirs, on a logarithmic scale: neither is better on every shop. The plain
-mean of the three errs less than each (Bates and Granger 1969). LLaMA encoders join with the shares that customers
-whose outcome no model knew give them.
+mean of the three errs less than each (Bates and Granger 1969). Trees need many customers and BG/NBD does not, so BG/NBD
+itself has a share that falls as there are more. LLaMA encoders join with the shares that customers whose outcome no
+model knew give them.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ SETTINGS: dict[str, tuple[int, dict[str, object]]] = {  # trees, and what differ
     INFORMED: (NUM_TREES, {}),
     SLOW: (600, {"learning_rate": 0.015, "num_leaves": 8, "feature_fraction": 0.3}),
 }
+TRUSTED_BUYERS = 500  # training customers who spent over the horizon: from as many, trees count as much as BG/NBD
 LEAST_SPEND = 1e-3  # of BG/NBD's expectation, whose logarithm the correcting trees start from
 
 
@@ -56,46 +58,45 @@ class Stack:
     trees: dict[str, Booster]
     btyd: Btyd | None  # None: too few customers have bought again, and there are no correcting trees
     scales: dict[str, float]
+    btyd_share: float  # of BG/NBD itself beside the trees
     horizon_days: int
     members: dict[str, MemberShare] = field(default_factory=dict)
 
 
-def fit_trees(rows: pl.DataFrame, horizon_days: int, *, seed: int) -> dict[str, Booster]:
-    """Trees on training rows of several cutoffs, each with its own BG/NBD; somebody must spend something.
+def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, seed: int) -> Stack:
+    """The stack for a cutoff: from training rows of earlier cutoffs and all customers as they are `known` at it.
 
-    Where a cutoff does not support BG/NBD its rows are left to the trees that do without it.
+    Somebody in `train` must spend something. From `known` come BG/NBD and the total.
     """
-    parts = [(part, _supported(part)) for part in rows.partition_by("cutoff", maintain_order=True)]
-    inputs = np.vstack([stack_inputs(part, model, horizon_days) for part, model in parts])
-    target = np.concatenate([part["target"].to_numpy() for part, _ in parts])
-    start = np.concatenate([_log_btyd(part, model, horizon_days) for part, model in parts])
-    known = np.isfinite(start)
-    fitted = {name: _fit(name, inputs, target, None, seed) for name in (INFORMED, SLOW)}
-    if known.any() and target[known].sum() > 0:
-        fitted[CORRECTING] = _fit(CORRECTING, inputs[known], target[known], start[known], seed)
-    return fitted
-
-
-def apply_trees(trees: dict[str, Booster], rows: pl.DataFrame, horizon_days: int) -> Stack:
-    """The stack for a cutoff, from what is known at it of all its customers: their BG/NBD and their total."""
-    btyd = _supported(rows)
-    used = {name: booster for name, booster in trees.items() if btyd is not None or name != CORRECTING}
-    stack = Stack(used, btyd, dict.fromkeys(used, 1.0), horizon_days)
-    totals = {name: float(values.sum()) for name, values in _components(stack, rows).items()}
+    fitted, btyd = _fit_trees(train, horizon_days, seed), _supported(known)
+    trees = {name: booster for name, booster in fitted.items() if btyd is not None or name != CORRECTING}
+    stack = Stack(trees, btyd, dict.fromkeys(trees, 1.0), 0.0, horizon_days)
+    inputs = stack_inputs(known, btyd, horizon_days)
+    totals = {name: float(values.sum()) for name, values in _components(stack, inputs).items()}
     right = totals[INFORMED]
     if btyd is not None and CORRECTING in totals:
-        right = float(np.sqrt(totals[CORRECTING] * btyd_value(btyd, rows, horizon_days).sum()))
+        right = float(np.sqrt(totals[CORRECTING] * _btyd_spend(inputs).sum()))
     scales = {name: right / total if total > 0 else 1.0 for name, total in totals.items()}
-    return Stack(used, btyd, scales, horizon_days)
+    return replace(stack, scales=scales, btyd_share=0.0 if btyd is None else _btyd_share(train))
+
+
+def _btyd_share(train: pl.DataFrame) -> float:
+    """By the customers at the latest training cutoff; see benchmarks/small_data.py."""
+    latest = train.filter(pl.col("cutoff") == pl.col("cutoff").max())
+    num_buyers = latest.filter(pl.col("target") > 0).height
+    return TRUSTED_BUYERS / (TRUSTED_BUYERS + num_buyers)
 
 
 def stack_value(stack: Stack, rows: pl.DataFrame, by_members: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
     """Expected spend over the horizon, shape (n,); `by_members` has that of each encoder in the stack, by name.
 
-    Without `by_members` it is that of the trees alone.
+    Without `by_members` it is that of the stack without encoders.
     """
-    parts = _components(stack, rows)
+    inputs = stack_inputs(rows, stack.btyd, stack.horizon_days)
+    parts = _components(stack, inputs)
     alone = np.mean([stack.scales[name] * values for name, values in parts.items()], axis=0)
+    if stack.btyd_share:
+        alone = (1.0 - stack.btyd_share) * alone + stack.btyd_share * _btyd_spend(inputs)
     if by_members is None:
         return alone  # type: ignore[no-any-return]
     others = {name: member.scale * by_members[name] for name, member in stack.members.items()}
@@ -119,7 +120,8 @@ def named_inputs(stack: Stack, rows: pl.DataFrame) -> tuple[np.ndarray, tuple[st
 
 def weighted_trees(stack: Stack, rows: pl.DataFrame) -> list[tuple[Booster, np.ndarray]]:
     """The trees that start from nothing, each with its share of what these predict for each customer, (n,)."""
-    parts = {name: stack.scales[name] * values for name, values in _components(stack, rows).items()}
+    inputs = stack_inputs(rows, stack.btyd, stack.horizon_days)
+    parts = {name: stack.scales[name] * values for name, values in _components(stack, inputs).items()}
     total = sum(values for name, values in parts.items() if name != CORRECTING)
     return [(stack.trees[name], values / total) for name, values in parts.items() if name != CORRECTING]
 
@@ -129,17 +131,34 @@ def save_stack(stack: Stack, folder: Path) -> None:
     for name, booster in stack.trees.items():
         booster.save_model(folder / f"stack-{name}.txt")
     members = {name: asdict(member) for name, member in stack.members.items()}
-    content = {"scales": stack.scales, "horizon_days": stack.horizon_days, "members": members}
-    (folder / STACK_FILE).write_text(json.dumps(content, indent=1))
+    content = {"scales": stack.scales, "btyd_share": stack.btyd_share, "horizon_days": stack.horizon_days}
+    (folder / STACK_FILE).write_text(json.dumps(content | {"members": members}, indent=1))
 
 
 def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
     """What `save_stack` wrote, with the models of purchases saved beside it."""
     content = json.loads((folder / STACK_FILE).read_text())
     trees = {name: Booster(model_file=folder / f"stack-{name}.txt") for name in content["scales"]}
-    assert CORRECTING not in trees or BGNBD in btyds, "correcting trees start from BG/NBD"
+    assert BGNBD in btyds or not content["btyd_share"], "BG/NBD has a share in the stack"
     members = {name: MemberShare(**member) for name, member in content["members"].items()}
-    return Stack(trees, btyds.get(BGNBD), content["scales"], content["horizon_days"], members)
+    btyd, (scales, share) = btyds.get(BGNBD), (content["scales"], content["btyd_share"])
+    return Stack(trees, btyd, scales, share, content["horizon_days"], members)
+
+
+def _fit_trees(rows: pl.DataFrame, horizon_days: int, seed: int) -> dict[str, Booster]:
+    """Trees on rows of several cutoffs, each with its own BG/NBD.
+
+    Where a cutoff does not support BG/NBD its rows are left to the trees that do without it.
+    """
+    parts = [(part, _supported(part)) for part in rows.partition_by("cutoff", maintain_order=True)]
+    inputs = np.vstack([stack_inputs(part, model, horizon_days) for part, model in parts])
+    target = np.concatenate([part["target"].to_numpy() for part, _ in parts])
+    start = _log_btyd(inputs)
+    known = np.isfinite(start)
+    fitted = {name: _fit(name, inputs, target, None, seed) for name in (INFORMED, SLOW)}
+    if known.any() and target[known].sum() > 0:
+        fitted[CORRECTING] = _fit(CORRECTING, inputs[known], target[known], start[known], seed)
+    return fitted
 
 
 def _supported(rows: pl.DataFrame) -> Btyd | None:
@@ -149,11 +168,14 @@ def _supported(rows: pl.DataFrame) -> Btyd | None:
         return None
 
 
-def _log_btyd(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np.ndarray:
-    """Logarithm of BG/NBD's expected spend, shape (n,); NaN without one."""
-    if btyd is None:
-        return np.full(rows.height, np.nan)
-    return np.log(np.maximum(btyd_value(btyd, rows, horizon_days), LEAST_SPEND))  # type: ignore[no-any-return]
+def _btyd_spend(inputs: np.ndarray) -> np.ndarray:
+    """BG/NBD's expected spend among what trees read, shape (n,); NaN without one."""
+    spend: np.ndarray = inputs[:, BTYD_NUMBERS.index("btyd_spend") - len(BTYD_NUMBERS)]
+    return spend
+
+
+def _log_btyd(inputs: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(_btyd_spend(inputs), LEAST_SPEND))  # type: ignore[no-any-return]
 
 
 def _fit(name: str, inputs: np.ndarray, target: np.ndarray, start: np.ndarray | None, seed: int) -> Booster:
@@ -161,13 +183,12 @@ def _fit(name: str, inputs: np.ndarray, target: np.ndarray, start: np.ndarray | 
     return train(LIGHTGBM_PARAMETERS | changes | {"seed": seed}, Dataset(inputs, target, init_score=start), num_trees)
 
 
-def _components(stack: Stack, rows: pl.DataFrame) -> dict[str, np.ndarray]:
+def _components(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:
     """Expected spend by each kind of trees before scaling, shape (n,)."""
-    inputs = stack_inputs(rows, stack.btyd, stack.horizon_days)
     values = {}
     for name, booster in stack.trees.items():
         scores = np.asarray(booster.predict(inputs, raw_score=True, num_threads=1), dtype=float)
         if name == CORRECTING:
-            scores = scores + _log_btyd(rows, stack.btyd, stack.horizon_days)
+            scores = scores + _log_btyd(inputs)
         values[name] = np.exp(scores)
     return values
