@@ -171,10 +171,12 @@ class Quality:
         titled = items.height - int(items["title"].is_null().sum())
         comes_back = f"needs 50 customers with purchases on 2 days and 60 days of data: {repeat}, {days}"
         is_large = f"needs 200 customers and 90 days of data: {customers}, {days}"
+        returns, large = repeat >= 50 and days >= 60, customers >= 200 and days >= 90
         rules = {
             "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
-            **dict.fromkeys(BTYD_MODELS, (repeat >= 50 and days >= 60, comes_back)),
-            **dict.fromkeys(LEARNERS, (customers >= 200 and days >= 90, is_large)),
+            **dict.fromkeys(BTYD_MODELS, (returns, comes_back)),
+            **dict.fromkeys(LEARNERS, (large, is_large)),
+            "stack": (returns or large, f"{comes_back}; or {is_large}"),
             "recommendation": (items.height >= 20, f"needs 20 items: {items.height}"),
             "text_llama_rerank": (titled >= 20, f"needs 20 items with a title: {titled}"),
             "service_cost": (
