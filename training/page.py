@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+Found = Mapping[str, object]  # a JSON object of metrics.json
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430; }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
@@ -16,6 +17,12 @@ table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: 
 td, th { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #e3e7ee }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 """
+
+
+def mapping(value: object) -> Found:
+    """What is a JSON object."""
+    assert isinstance(value, dict)
+    return value
 
 
 def new_figure(width: float = 8.0, height: float = 3.2) -> Figure:

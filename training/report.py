@@ -7,13 +7,12 @@ from pathlib import Path
 import polars as pl
 
 from training.arena_stack import STACK_OVER_BUDGET
-from training.page import grid, image, new_figure, table, write_page
+from training.page import grid, image, mapping, new_figure, table, write_page
 from training.report_customers import (
     attributes_section,
     examples_section,
     groups_section,
     intervals_section,
-    mapping,
     segments_section,
     stages_section,
 )

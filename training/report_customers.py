@@ -1,22 +1,16 @@
 """Sections of report.html on the test customers: intervals, segments, stages, groups, attributes, examples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from training.page import grid, image, new_figure
+from training.page import Found, grid, image, mapping, new_figure
 
-Found = Mapping[str, object]
 STABLE = 0.6
 GAIN, LOSS, TOTAL = "#20bf6b", "#eb3b5a", "#3867d6"
 INTERVAL_COLUMNS = ("coverage_80", "pit_coverage_80", "coverage_95", "pit_coverage_95", "interval_score_80",
                     "constant_interval_score_80", "interval_score_95", "constant_interval_score_95")  # fmt: skip
-
-
-def mapping(value: object) -> Found:
-    """A JSON object of metrics.json."""
-    assert isinstance(value, dict)
-    return value
 
 
 def intervals_section(found: Found, champion: str) -> str:
@@ -116,7 +110,7 @@ def examples_section(found: Found) -> str:
     return image(figure, "value of customers from the highest to the lowest, part by part")
 
 
-def waterfall(axes: object, example: Found) -> None:
+def waterfall(axes: Axes, example: Found) -> None:
     """Bars from revenue down by each cost and by discounting to the value."""
     costs = ("refunds", "goods_cost", "service_cost", "marketing_cost", "discounting")
     shown = [name for name in costs if abs(float(str(example[name]))) > 1e-9]
@@ -125,12 +119,12 @@ def waterfall(axes: object, example: Found) -> None:
     heights, bottoms = [*steps, float(str(example["clv"]))], [*starts, 0.0]
     colors = [TOTAL, *(LOSS if step < 0 else GAIN for step in steps[1:]), TOTAL]
     labels = ["revenue", *(name.removesuffix("_cost") for name in shown), "value"]
-    bars = axes.bar(range(len(heights)), heights, bottom=bottoms, color=colors)  # type: ignore[attr-defined]
-    axes.bar_label(bars, [f"{height:,.2f}" for height in heights], fontsize=6)  # type: ignore[attr-defined]
-    axes.use_sticky_edges = False  # type: ignore[attr-defined]
-    axes.margins(y=0.2)  # type: ignore[attr-defined]
-    axes.axhline(0.0, color="grey", linewidth=0.8)  # type: ignore[attr-defined]
-    axes.set_xticks(range(len(labels)), labels, fontsize=7)  # type: ignore[attr-defined]
-    axes.tick_params(axis="y", labelsize=7)  # type: ignore[attr-defined]
+    bars = axes.bar(range(len(heights)), heights, bottom=bottoms, color=colors)
+    axes.bar_label(bars, [f"{height:,.2f}" for height in heights], fontsize=6)
+    axes.use_sticky_edges = False
+    axes.margins(y=0.2)
+    axes.axhline(0.0, color="grey", linewidth=0.8)
+    axes.set_xticks(range(len(labels)), labels, fontsize=7)
+    axes.tick_params(axis="y", labelsize=7)
     title = f"{example['customer_id']}: {example['segment']}, {example['stage']}, {example['next_best_action']}"
-    axes.set_title(title, fontsize=7, parse_math=False)  # type: ignore[attr-defined]
+    axes.set_title(title, fontsize=7, parse_math=False)

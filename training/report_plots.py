@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from training.page import image, new_figure
-from training.report_customers import mapping
+from training.page import image, mapping, new_figure
 
 HISTORY = ("num_orders", [1.0, 4.0, 9.0, 19.0, 49.0], "number of orders before the cutoff")
 TENURE = ("tenure_days", [30.0, 91.0, 182.0, 365.0, 730.0], "days since the first order")
