@@ -58,8 +58,8 @@ class Stack:
     trees: dict[str, Booster]
     btyd: Btyd | None  # None: too few customers have bought again, and there are no correcting trees
     scales: dict[str, float]
-    btyd_share: float  # of BG/NBD itself beside the trees
     horizon_days: int
+    btyd_share: float = 0.0  # of BG/NBD itself beside the trees
     members: dict[str, MemberShare] = field(default_factory=dict)
 
 
@@ -70,7 +70,7 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
     """
     fitted, btyd = _fit_trees(train, horizon_days, seed), _supported(known)
     trees = {name: booster for name, booster in fitted.items() if btyd is not None or name != CORRECTING}
-    stack = Stack(trees, btyd, dict.fromkeys(trees, 1.0), 0.0, horizon_days)
+    stack = Stack(trees, btyd, dict.fromkeys(trees, 1.0), horizon_days)
     inputs = stack_inputs(known, btyd, horizon_days)
     totals = {name: float(values.sum()) for name, values in _components(stack, inputs).items()}
     right = totals[INFORMED]
@@ -141,8 +141,8 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
     trees = {name: Booster(model_file=folder / f"stack-{name}.txt") for name in content["scales"]}
     assert BGNBD in btyds or not content["btyd_share"], "BG/NBD has a share in the stack"
     members = {name: MemberShare(**member) for name, member in content["members"].items()}
-    btyd, (scales, share) = btyds.get(BGNBD), (content["scales"], content["btyd_share"])
-    return Stack(trees, btyd, scales, share, content["horizon_days"], members)
+    btyd, scales = btyds.get(BGNBD), content["scales"]
+    return Stack(trees, btyd, scales, content["horizon_days"], content["btyd_share"], members)
 
 
 def _fit_trees(rows: pl.DataFrame, horizon_days: int, seed: int) -> dict[str, Booster]:
