@@ -22,7 +22,7 @@ from lifecycle.jobs import start_logging
 from training.recipe import TrainConfig
 from training.zero import build_cpu_op, set_environment
 
-NUM_STEPS = 20  # of each kind in a run
+NUM_STEPS = 8  # of each kind in a run
 INSTRUCTIONS = """You read what customers of a shop write about the things they bought, and say how they feel. Answer
 with one word: positive or negative. Positive means that the customer is glad of what they bought,
 or of a part of it that the message is about. Negative means that something broke, came late, was
