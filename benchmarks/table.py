@@ -48,6 +48,8 @@ LINES = [
     Line("sequence encoder on the Journey, seconds to its best validation", "sequence_training",
          "seconds_to_best_validation", high=300),
     Line("its padding, share of positions", "sequence_training", "padding_share", high=0.1),
+    Line("language adapters, tokens/s by reading a system message of 138 tokens once", "shared_prefix", "long_ratio"),
+    Line("the same by the chat template's own 24 tokens", "shared_prefix", "short_ratio"),
     Line("ingest of 1.47 M lines over a plain polars script", "ingest_speed", "ratio_to_polars"),
     Line("ingest of 10 M lines, peak GiB", "ingest_speed", "peak_rss_gib_10m"),
     Line("BG/NBD, Gamma-Gamma and CLV of 350,000 customers, times as fast as lifetimes", "btyd_speed",
