@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, LlamaConfig, MistralConfig
 
 from lifecycle.folders import verify
-from lifecycle.language_model import load_language_model
+from lifecycle.language_model import TaughtLanguageModel, load_language_model
 from lifecycle.member import MEMBER_KIND, read_member
 from lifecycle.predict import load_member
+from lifecycle.shared_prefix import can_share
 from tests.conftest import TinyShop
 from tests.test_conversations import turns, write
 from tests.test_run import kept_process_state
@@ -158,6 +159,35 @@ def test_shared_tokens_end_before_the_last_that_none_learns() -> None:
     assert shared_tokens([encoded([1, 2, 3], 2), encoded([2, 2, 3], 2)]) == 0
     assert shared_tokens([encoded([1, 2, 3], 1)]) == 0
     assert shared_tokens([encoded([1, 2, 3, 4, 5], 4)]) == 3
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_shared_tokens_change_neither_losses_nor_gradients(kind: str, attention: str) -> None:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 50, "num_hidden_layers": 2}
+    if kind == "llama":
+        config = LlamaConfig(
+            hidden_size=16, intermediate_size=32, num_attention_heads=4, num_key_value_heads=2, **sizes
+        )
+    else:
+        config = GPT2Config(n_embd=16, n_head=4, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **sizes)
+    model = TaughtLanguageModel(AutoModelForCausalLM.from_config(config, attn_implementation=attention).double())
+    assert can_share(config)
+    ids = torch.randint(1, 50, (3, 12))
+    ids[:, :5] = ids[0, :5]
+    mask = (torch.arange(12) < torch.tensor([12, 9, 7])[:, None]).long()
+    learned = (torch.arange(12) >= 6) & mask.bool()
+    found = []
+    for shared in (5, 0):
+        losses = model(ids, mask, learned, shared)
+        found.append((losses, *torch.autograd.grad(losses.sum(), list(model.parameters()))))
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-6)  # norms are float32
+
+
+def test_layers_that_forget_share_no_prefix() -> None:
+    assert not can_share(MistralConfig(num_hidden_layers=2, sliding_window=8))
 
 
 @pytest.mark.parametrize("stage", [0, 2, 3])
