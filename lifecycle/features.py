@@ -106,19 +106,22 @@ def _contact_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFra
 
 
 def _cost_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    """Money that ever went out, positive: refunds, goods (cost of what was bought), marketing, service (all else)."""
     costly = events.filter((pl.col("kind") == "refund") | (pl.col("cost") > 0))
+    return known_at(costly, cutoffs).group_by(KEYS).agg(cost_sums())
+
+
+def cost_sums() -> list[pl.Expr]:
+    """Money that went out in a group of events, positive: refunds, goods (cost of what was bought), service, marketing.
+
+    Service is all that is not one of the others.
+    """
     is_goods, is_marketing = pl.col("kind").is_in(REVENUE_KINDS), pl.col("kind").is_in(MARKETING_KINDS)
-    return (
-        known_at(costly, cutoffs)
-        .group_by(KEYS)
-        .agg(
-            (-pl.col("amount").filter(pl.col("kind") == "refund").sum()).alias("total_refunded"),
-            pl.col("cost").filter(is_goods).sum().alias("total_goods_cost"),
-            pl.col("cost").filter(~is_goods & ~is_marketing).sum().alias("total_service_cost"),
-            pl.col("cost").filter(is_marketing).sum().alias("total_marketing_cost"),
-        )
-    )
+    return [
+        (-pl.col("amount").filter(pl.col("kind") == "refund").sum()).alias("total_refunded"),
+        pl.col("cost").filter(is_goods).sum().alias("total_goods_cost"),
+        pl.col("cost").filter(~is_goods & ~is_marketing).sum().alias("total_service_cost"),
+        pl.col("cost").filter(is_marketing).sum().alias("total_marketing_cost"),
+    ]
 
 
 def _btyd_summary(known: pl.DataFrame) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from training.arena_groups import hidden_groups
 from training.arena_inputs import Inputs
 from training.arena_intervals import judge_intervals
 from training.arena_outlook import outlook
+from training.arena_profit import judge_profit
 from training.arena_prospects import judge_prospects
 from training.arena_rank import Recommendation, judge_recommenders
 from training.arena_stack import join_members
@@ -31,7 +32,8 @@ logger = logging.getLogger(__name__)
 MAX_GROUPED = 20_000  # customers that hidden groups are sought among
 NO_VALUE: dict[str, object] = {
     "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None, "intervals": None,
-    "customers": None, "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {}, "llama_gain": None,
+    "customers": None, "profit": None, "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {},
+    "llama_gain": None,
 }  # fmt: skip
 
 
@@ -86,6 +88,7 @@ def run_arena(inputs: Inputs) -> None:
         "intervals": judge_intervals(entries, sets, champion, config.seed),
         "customers": outlook(artifact, sets, entries[champion].test, config.data)
         | {"groups": _groups(inputs, sets, entries[champion].test)},
+        "profit": judge_profit(artifact, sets, entries[champion].test, config.data),
         "churn": leaving,
         "prospects": met,
         "fine_tuning": verdict,

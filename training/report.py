@@ -13,6 +13,7 @@ from training.report_customers import (
     examples_section,
     groups_section,
     intervals_section,
+    profit_section,
     segments_section,
     stages_section,
 )
@@ -56,6 +57,7 @@ def write_report(
             ),
             ("Calibration over time", calibration_over_time(metrics, champion)),
             ("Intervals", intervals_section(mapping(metrics["intervals"]), champion)),
+            ("Profit within the horizon: expected and actual, by part", profit_section(mapping(metrics["profit"]))),
             *_customers(mapping(metrics["customers"])),
         ]
     if metrics["churn"]:

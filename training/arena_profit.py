@@ -1,0 +1,78 @@
+"""Profit within the horizon: what customers went on to bring and to cost, beside what was expected."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lifecycle.answering import values_for
+from lifecycle.artifact import Artifact
+from lifecycle.events import shard_paths
+from lifecycle.features import cost_sums
+from lifecycle.value.costs import CostRate, CostRates
+from lifecycle.value.formula import ClvSettings
+from training.arena_entries import ExampleSets, target_of
+
+COSTS = {  # part of a value: what its events cost, see `cost_sums`
+    "refunds": "total_refunded",
+    "goods_cost": "total_goods_cost",
+    "service_cost": "total_service_cost",
+    "marketing_cost": "total_marketing_cost",
+}
+
+
+def judge_profit(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path) -> dict[str, object]:
+    """`profit` of metrics.json: by part of the value, and of their sum, how the test customers' horizon went.
+
+    `predicted` (n,) is the champion's expected spend. Each part has predicted and actual total, their ratio `bias` and
+    the mean absolute error per customer; of costs also `mae_average_rate`, that of the shop's average rate for
+    everybody in place of each customer's own. Costs that the data do not hold are the recipe's defaults, whose actual
+    total is 0. Nothing is discounted.
+    """
+    actual = _actual(sets.test, sets.horizon_days, data) | {"revenue": target_of(sets.test)}
+    own = _expected(artifact, sets, predicted)
+    average = _expected(_with_average_rates(artifact), sets, predicted)
+    for parts in (actual, own, average):
+        parts["profit"] = parts["revenue"] - sum(parts[name] for name in COSTS)
+    return {
+        name: _compared(own[name], actual[name])
+        | ({} if name == "revenue" else {"mae_average_rate": _mae(average[name], actual[name])})
+        for name in ("revenue", *COSTS, "profit")
+    }
+
+
+def _actual(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str, np.ndarray]:
+    """What each test customer cost within the horizon, arrays (n,) by part."""
+    [cutoff] = test["cutoff"].unique()
+    within = pl.col("occurred_at").is_between(cutoff, cutoff + timedelta(days=horizon_days), closed="left")
+    events = pl.scan_parquet(shard_paths(data)).filter(within)
+    sums = events.group_by("customer_id").agg(cost_sums()).collect()
+    found = test.select("customer_id").join(sums, on="customer_id", how="left", maintain_order="left").fill_null(0.0)
+    return {name: found[column].to_numpy() for name, column in COSTS.items()}
+
+
+def _expected(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """The parts of the value of one period as long as the horizon, arrays (n,)."""
+    horizon = ClvSettings(period_days=sets.horizon_days, num_periods=1, annual_discount_rate=0.0)
+    values = values_for(replace(artifact, settings=replace(artifact.settings, clv=horizon)), sets.test, predicted)
+    return {name: getattr(values, name) for name in ("revenue", *COSTS)}
+
+
+def _with_average_rates(artifact: Artifact) -> Artifact:
+    """The artifact of a shop that does not tell its customers' costs apart."""
+    costs = artifact.settings.costs
+    shared = {name: CostRate(getattr(costs, name).rate, False) for name in ("refunds", "goods", "service", "marketing")}
+    average = CostRates(**shared, mean_spend=costs.mean_spend)
+    return replace(artifact, settings=replace(artifact.settings, costs=average))
+
+
+def _compared(predicted: np.ndarray, actual: np.ndarray) -> dict[str, float | None]:
+    total, came = float(predicted.sum()), float(actual.sum())
+    bias = total / came if came > 0 else None
+    return {"predicted": total, "actual": came, "bias": bias, "mae": _mae(predicted, actual)}
+
+
+def _mae(predicted: np.ndarray, actual: np.ndarray) -> float:
+    return float(np.abs(predicted - actual).mean())
