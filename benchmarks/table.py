@@ -57,6 +57,12 @@ LINES = [
     Line("summary of a million orders, times as fast as lifetimes", "btyd_speed", "summary_ratio_to_lifetimes", low=5),
     Line("parameters, largest relative difference to those of lifetimes", "btyd_speed", "max_parameter_difference",
          high=0.01),
+    *(
+        Line(f"stack's RMSE over BG/NBD's, shops of {size} customers, {name}", "small_data",
+             f"{shop}_{size}_stack_over_bgnbd")
+        for shop, name in (("journey", "The Complete Journey"), ("cdnow", "CDNOW"))
+        for size in (100, 400, 1600)
+    ),
     Line("seconds to score a million customers by the stack", "score_speed", "seconds", high=300),
     Line("its peak memory of all processes, GiB", "score_speed", "peak_rss_gib", high=4),
     *(
