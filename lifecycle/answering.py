@@ -80,7 +80,8 @@ def expected_spend(
 def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contributions | None:
     """What the features add to the champion's predictions, where it has trees; None where it has none.
 
-    Of a stack it is what they add to its trees that start from nothing, each weighted by its part of the prediction.
+    Of a stack it is what they add to its trees that start from nothing, weighted by the spend that each expects;
+    BG/NBD, and the trees that correct it, are taken to move alike.
     """
     champion, stack, one = artifact.settings.champion, artifact.stack, np.ones(examples.height)
     if champion == "lightgbm" and artifact.lightgbm is not None:

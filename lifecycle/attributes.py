@@ -92,11 +92,12 @@ def category_of(codes: Sequence[AttributeCode], column: str, value: float) -> st
 
 def given(code: AttributeCode, value: str | float | int | bool | None) -> str | float | None:
     """An attribute of a request as the table of customers would hold it; of a truth value, in whatever letter case."""
-    if isinstance(value, bool):
-        text = str(value).lower()
-        return next((category for category in code.categories or () if category.lower() == text), text)
-    if value is None or code.categories is not None:
-        return None if value is None else str(value)
+    if value is None:
+        return None
+    if code.categories is not None:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        alike = (category for category in code.categories if isinstance(value, bool) and category.lower() == text)
+        return next(alike, text)
     try:
         number = float(value)
     except ValueError:

@@ -5,13 +5,13 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils import logging as transformers_logging
 
 from lifecycle.lora import LoraSettings
 from lifecycle.member import DecoderSettings, decoder_of, read_member
-from lifecycle.model import attention_of, load_tokenizer, save_decoder, with_lora
+from lifecycle.model import architecture, attention_of, load_tokenizer, save_decoder, with_lora
 from lifecycle.shared_prefix import repeated
 
 
@@ -55,15 +55,18 @@ class TaughtLanguageModel(nn.Module):
             hook.remove()
 
 
-def load_causal_model(folder: str | Path, attention: str, dtype: torch.dtype) -> PreTrainedModel:
-    """A language model with its vocabulary head."""
+def load_causal_model(
+    folder: str | Path, attention: str, dtype: torch.dtype, config: PreTrainedConfig | None = None
+) -> PreTrainedModel:
+    """A language model with its vocabulary head; `config` comes before the folder's own."""
     transformers_logging.disable_progress_bar()
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
+    return AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, attn_implementation=attention)
 
 
 def new_language_model(settings: DecoderSettings, lora: LoraSettings | None, dtype: torch.dtype) -> TaughtLanguageModel:
     """A base model ready to be taught; all weights are trainable where `lora` is None."""
-    decoder = load_causal_model(settings.base_model, attention_of(settings, dtype), dtype)
+    attention = attention_of(settings, dtype)
+    decoder = load_causal_model(settings.base_model, attention, dtype, architecture(settings))
     return TaughtLanguageModel(decoder if lora is None else with_lora(decoder, lora, task_type="CAUSAL_LM"))
 
 

@@ -154,14 +154,16 @@ def take_over(model: SequenceModel, vocabulary: Vocabulary, member: Path) -> Non
     """Give a new model what a trained member knows, of this shop or another.
 
     That is everything but the value head, which starts from the shop's own spend, and the items and categories that
-    only the other shop has: an item is the same where id and title are, a category where its name is. The
-    two are of the same sizes.
+    only the other shop has: an item is the same where id and title are, so that none without a title is, a category
+    where its name is. A model that reads titles must read them as the member does. ValueError where sizes differ.
     """
     state, theirs, ours = load_file(member / WEIGHTS_FILE), Vocabulary.load(member), model.state_dict()
-    for name, value in state.items():
-        if name.startswith("head.") or name in ("item.weight", "category.weight"):
-            continue
-        ours[name].copy_(value)
+    copied = [name for name in ours if not name.startswith("head.") and name not in ("item.weight", "category.weight")]
+    for name in copied:
+        if name not in state or state[name].shape != ours[name].shape:
+            found = tuple(state[name].shape) if name in state else "not there"
+            raise ValueError(f"start_from: {name} of {member} is {found}, the recipe's {tuple(ours[name].shape)}")
+        ours[name].copy_(state[name])
     for name, keys in (("item", ["item_id", "title_text"]), ("category", ["category_name"])):
         special = [(place, place) for place in range(FIRST_KNOWN)]
         known = [

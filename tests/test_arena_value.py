@@ -1,5 +1,6 @@
 """The value arena: who becomes champion, what is fitted on what, and shops where models cannot be fitted."""
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from tests.conftest import TinyShop
 from training.arena_cheap import cheap_entries
 from training.arena_entries import Entry, ExampleSets, read_example_sets
 from training.arena_recipe import VALUE_MODELS, EvaluateConfig
-from training.arena_value import choose_champion, judge, predictions_frame
+from training.arena_value import choose_champion, judge, predictions_frame, unsupported_models
 from training.prepare import BACKTEST
 
 CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
@@ -54,6 +55,18 @@ def test_models_for_which_data_are_too_few_are_chosen_only_without_others() -> N
     assert champion == "rough" and chosen["unsupported"] == {"good": reason}
     assert set(chosen["models"]) == set(entries), "it is judged all the same"
     assert choose_champion(entries, sets, None, 50, 0, dict.fromkeys(entries, reason))[0] == "good"
+
+
+def test_few_customers_support_the_stack_but_not_what_learns_from_them_alone(tiny_shop: TinyShop) -> None:
+    sets, start = read_example_sets(tiny_shop.examples), datetime(2024, 1, 1, tzinfo=UTC)
+    assert unsupported_models(sets, start) == {}
+    few = sets.train["customer_id"].unique().sort().head(80).implode()
+    train = sets.train.filter(pl.col("customer_id").is_in(few))
+    small = replace(sets, train=train, selection=sets.selection.clear())
+    told = unsupported_models(small, start)
+    assert set(told) == {"lightgbm", "hurdle", "ziln", "text_llama", "sequence_llama"}
+    assert re.fullmatch(r"needs 200 customers and 90 days of data: \d+, \d+ before the latest.*", told["lightgbm"])
+    assert set(unsupported_models(replace(small, train=train.head(30)), start)) > {*BTYD_MODELS, "stack", *told}
 
 
 def test_bias_that_few_customers_cannot_tell_from_a_fair_one_does_not_exclude() -> None:

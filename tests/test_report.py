@@ -76,7 +76,7 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
     bias = metrics["models"]["persistence"]["bias"]
     better = f"persistence is clearly better than {metrics['champion']} in mae, gini; its total is {bias:.2f} times"
     assert better in text
-    assert "no model is clearly better" in told(champion_minus={"persistence": unclear})
+    assert "No model is clearly better" in told(champion_minus={"persistence": unclear})
     assert "encoders against without: mae +1 (-1 to +3), not clear; gini" in told(llama_gain=unclear)
     models = metrics["models"] | {"stack_over_budget": metrics["models"]["persistence"]}
     text = told(models=models, champion_minus=metrics["champion_minus"] | {"stack_over_budget": unclear})

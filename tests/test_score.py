@@ -145,8 +145,8 @@ def test_scores_of_another_artifact_are_not_built_on(tiny_shop: TinyShop, tiny_a
     after, anew = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("after", "anew"))
     assert after.equals(anew)
     manifest = json.loads((before / MANIFEST).read_text())
-    (before / MANIFEST).write_text(json.dumps(manifest | {"artifact": "other"}))
-    with pytest.raises(ValueError, match="previous: the scores .* were made by another artifact"):
+    (before / MANIFEST).write_text(json.dumps(manifest | {"artifact_files": "other"}))
+    with pytest.raises(ValueError, match="previous: the scores .* were not made by what"):
         score(recipe(tiny_shop, tiny_artifact, tmp_path / "x", previous=before))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from lifecycle.events import read_items, read_shard, shard_paths
 from lifecycle.folders import verify
@@ -17,6 +18,8 @@ from lifecycle.history import KEYS
 from lifecycle.member import MEMBER_KIND, read_member
 from lifecycle.predict import load_member
 from lifecycle.sequence import MICROSECONDS_PER_DAY
+from lifecycle.sequence_model import WEIGHTS_FILE
+from lifecycle.titles import load_title_encoder
 from tests.conftest import TinyShop
 from tests.test_run import kept_process_state
 from training.prepare import prepare, read_dataset
@@ -201,6 +204,37 @@ def test_a_run_that_starts_from_a_member_is_ahead_of_one_from_scratch(
     with pytest.raises(ValueError, match="has sequence.hidden_size 32, the recipe 48"):
         train(config.model_copy(update={"start_from": trained / "member", "sequence": wider, "output": tmp_path / "x"}))
     assert not (tmp_path / "x").exists()
+
+
+def test_a_run_that_starts_from_a_member_reads_titles_as_that_member_does(
+    config: TrainConfig, tiny_base_model: Path, gpt2_base_model: Path, tmp_path: Path
+) -> None:
+    reading = config.model_copy(update={"base_model": str(tiny_base_model), "max_steps": 2, "output": tmp_path / "run"})
+    train(reading)
+    member = tmp_path / "run" / "member"
+    other = reading.model_copy(update={"start_from": member, "output": tmp_path / "other"})
+    task, theirs = SequenceTask(other), load_title_encoder(member)
+    assert theirs is not None and task.title_encoder is not None
+    torch.testing.assert_close(task.title_encoder.tokens, theirs.tokens, rtol=0, atol=0)
+    model, _ = task.new_model(torch.float32)
+    weights = load_file(member / WEIGHTS_FILE)
+    torch.testing.assert_close(model.title.weight.detach(), weights["title.weight"], rtol=0, atol=0)
+    train(other)
+    for base_model in (None, str(gpt2_base_model)):
+        with pytest.raises(ValueError, match="read by another base_model than the recipe's, or by none"):
+            train(other.model_copy(update={"base_model": base_model, "output": tmp_path / "x"}))
+
+
+def test_a_member_that_knows_the_outcomes_of_the_test_is_no_start(
+    trained: Path, config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    earlier = PrepareConfig(
+        data=tiny_shop.data, test_cutoff=date(2024, 8, 1), horizon_days=60, num_train_cutoffs=2, output=tmp_path / "e"
+    )
+    prepare(earlier)
+    changes = {"examples": earlier.output, "start_from": trained / "member", "output": tmp_path / "run"}
+    with pytest.raises(ValueError, match="learned what came before 2024-10-30, the recipe's test is at 2024-08-01"):
+        train(config.model_copy(update=changes))
 
 
 def test_text_encoder_without_a_base_model_is_refused() -> None:

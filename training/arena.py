@@ -23,7 +23,14 @@ from training.arena_prospects import judge_prospects
 from training.arena_rank import Recommendation, judge_recommenders
 from training.arena_stack import join_members
 from training.arena_untrained import untrained_comparison
-from training.arena_value import PREDICTIONS_SCHEMA, choose_champion, differences, judge, predictions_frame
+from training.arena_value import (
+    PREDICTIONS_SCHEMA,
+    choose_champion,
+    differences,
+    judge,
+    predictions_frame,
+    unsupported_models,
+)
 from training.inference import member_spend, member_states
 from training.ray_start import require_resources, start_ray
 from training.report import write_report
@@ -55,11 +62,12 @@ def run_arena(inputs: Inputs) -> None:
         require_resources(inputs.config.num_workers, 1.0, "cpu")
     config, sets = inputs.config, read_example_sets(inputs.config.examples, inputs.encoded_customers)
     entries, fitted = cheap_entries(sets, config.models, config.seed)
-    verdict = None
+    unsupported, verdict = unsupported_models(sets, inputs.first_event_at), None
     for name in inputs.members:
         entries[name] = _llama_entry(inputs, name, sets)
     if fitted.stack is not None:
-        entries, stack = join_members(entries, fitted.stack, sets, config.score_budget_customers_per_second)
+        budget = config.score_budget_customers_per_second
+        entries, stack = join_members(entries, fitted.stack, sets, budget, unsupported)
         fitted = replace(fitted, stack=stack)
     if LLAMA in entries and config.untrained_customers:
         verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
@@ -67,7 +75,7 @@ def run_arena(inputs: Inputs) -> None:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
     judge(entries, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
-        entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed, inputs.unsupported
+        entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed, unsupported
     )
     logger.info("champion: %s", champion)
     churn, leaving = judge_churn(entries, sets, config.num_resamples, config.seed)

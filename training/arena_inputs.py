@@ -1,6 +1,5 @@
 """What the arena reads, checked against each other before anything is fitted."""
 
-import json
 import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -15,11 +14,8 @@ from lifecycle.features import FEATURES
 from lifecycle.folders import fingerprint, read_manifest
 from lifecycle.member import LLAMA, base_model_identity, decoder_of, read_member
 from lifecycle.prompts import PROMPT_VERSION
-from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
 from training.arena_recipe import EvaluateConfig
-from training.arena_stack import STACK_OVER_BUDGET
 from training.prepare import BACKTEST, EXAMPLES_KIND, read_dataset
-from training.quality import QUALITY_FILE
 from training.splits import LEAVE_ONE_OUT
 
 logger = logging.getLogger(__name__)
@@ -48,11 +44,9 @@ class Inputs:
         return customers.select("customer_id").with_columns(*encode(self.attributes, customers))
 
     @property
-    def unsupported(self) -> dict[str, str]:
-        """The models for which the shop has too few data, each with the rule and the numbers, as quality.json says."""
-        verdicts = json.loads((self.config.data / QUALITY_FILE).read_text())["models"]
-        told = {name: verdict["reason"] for name, verdict in verdicts.items() if not verdict["supported"]}
-        return told | (dict.fromkeys((STACK_WITHOUT_LLAMA, STACK_OVER_BUDGET), told[STACK]) if STACK in told else {})
+    def first_event_at(self) -> datetime:
+        """Instant of the shop's first event."""
+        return datetime.fromisoformat(str(self.data["first_event_at"]))
 
     @property
     def is_leave_one_out(self) -> bool:

@@ -1,6 +1,7 @@
 """LLaMA encoders in the stack: how much of each, how fast it then is, and what it is without them."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -17,14 +18,14 @@ STACK_OVER_BUDGET = "stack_over_budget"  # judged, never served: what a score bu
 
 
 def join_members(
-    entries: dict[str, Entry], stack: Stack, sets: ExampleSets, budget: float | None
+    entries: dict[str, Entry], stack: Stack, sets: ExampleSets, budget: float | None, left_out: Collection[str] = ()
 ) -> tuple[dict[str, Entry], Stack]:
-    """Blend the encoders among the entries into the stack.
+    """Blend the encoders among the entries into the stack, but for those `left_out`.
 
     `stack` becomes the blend and `stack_without_llama` what it was. Encoders with which it would score fewer customers
     per second than `budget` do not join; then `stack_over_budget` is the blend with all of them.
     """
-    members = {name: entries[name] for name in MEMBERS if name in entries}
+    members = {name: entries[name] for name in MEMBERS if name in entries and name not in left_out}
     if not members:
         return entries, stack
     alone = entries[STACK]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from lifecycle.value.intervals import bounds, fit_intervals
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
 from training.arena_entries import Entry, ExampleSets, target_of
 from training.arena_stack import STACK_OVER_BUDGET
+from training.quality import value_model_rules
 
 logger = logging.getLogger(__name__)
 BIAS_RANGE = (0.9, 1.1)
@@ -57,6 +59,15 @@ def _line(metrics: dict[str, object]) -> str:
     return ", ".join(f"{name} {metrics[name]:.3f}" for name in shown if isinstance(metrics.get(name), float))
 
 
+def unsupported_models(sets: ExampleSets, first_event_at: datetime) -> dict[str, str]:
+    """The models for which the customers known at the latest training cutoff are too few, and why."""
+    rows = sets.for_test.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
+    repeat, days = rows.filter(pl.col("num_order_days") > 1).height, (rows["cutoff"][0] - first_event_at).days
+    rules = value_model_rules(rows.height, repeat, days)
+    told = {name: f"{reason} before the latest training cutoff" for name, (holds, reason) in rules.items() if not holds}
+    return told | {name: told[STACK] for name in (STACK_WITHOUT_LLAMA, STACK_OVER_BUDGET) if STACK in told}
+
+
 def choose_champion(
     entries: dict[str, Entry],
     sets: ExampleSets,
@@ -81,8 +92,8 @@ def choose_champion(
     fast = [name for name in entries if budget is None or entries[name].customers_per_second >= budget]
     if not fast:
         raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
-    too_large = {name: unsupported[name] for name in entries if unsupported and name in unsupported}
-    fast = [name for name in fast if name not in too_large] or fast
+    left_out = {name: unsupported[name] for name in entries if unsupported and name in unsupported}
+    fast = [name for name in fast if name not in left_out] or fast
     backtest: dict[str, dict[str, Any]] = {}
     if sets.backtest is not None:
         before = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
@@ -103,7 +114,7 @@ def choose_champion(
         f"{low}-{high} (95 % interval)",
         "num_customers": num_customers,
         "shared_bias": shared,
-        "unsupported": too_large,
+        "unsupported": left_out,
         "any_fair": any(_is_fair(table[name]["bias_interval"], shared) for name in names),
         "models": selection,
         "backtest": backtest or None,

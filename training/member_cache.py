@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-MEMBERS_FILE = "members.parquet"  # customer_id, num_events, last_event_at, computed_at, and the spend by each encoder
+MEMBERS_FILE = "members.parquet"  # HISTORY, computed_at, and the spend by each encoder
 Predict = Callable[[pl.DataFrame, pl.DataFrame], np.ndarray]  # buyers and their events to spend (n,)
-HISTORY = ["customer_id", "num_events", "last_event_at"]  # the same history, also where events come in late
+HISTORY = ["customer_id", "num_events", "last_event_at", "total_cents"]  # also where events come in late or corrected
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,14 @@ class MemberCache:
     ) -> pl.DataFrame:
         """The columns of MEMBERS_FILE, one row per buyer in their order; `predict` reads those who are not remembered.
 
-        A customer is remembered whose events before `as_of` are as many, and the last as late, as when it was computed,
-        at most `max_age_days` ago.
+        A customer is remembered whose events before `as_of` are as many, of the same total and the last as late as when
+        it was computed, at most `max_age_days` ago.
         """
         before = events.filter(pl.col("occurred_at") < as_of)
         history = before.group_by("customer_id").agg(
-            pl.len().cast(pl.Int64).alias("num_events"), pl.col("occurred_at").max().alias("last_event_at")
+            pl.len().cast(pl.Int64).alias("num_events"),
+            pl.col("occurred_at").max().alias("last_event_at"),
+            (100 * pl.col("amount").fill_null(0.0)).round().cast(pl.Int64).sum().alias("total_cents"),
         )
         now = buyers.select("customer_id").join(history, on="customer_id", how="left", maintain_order="left")
         oldest = as_of - timedelta(days=self.max_age_days)
@@ -54,6 +56,7 @@ class MemberCache:
 def empty_cache(names: list[str]) -> MemberCache:
     """One that remembers nobody."""
     instant = pl.Datetime("us", "UTC")
-    schema = {"customer_id": pl.String(), "num_events": pl.Int64(), "last_event_at": instant, "computed_at": instant}
+    schema = {"customer_id": pl.String(), "num_events": pl.Int64(), "last_event_at": instant}
+    schema |= {"total_cents": pl.Int64(), "computed_at": instant}
     schema |= dict.fromkeys(names, pl.Float64())
     return MemberCache(pl.DataFrame(schema=schema), 0)

@@ -11,7 +11,7 @@ from transformers import AttentionInterface, AutoModel
 from lifecycle.model import TextValueModel, architecture, attention_of, fast_dtype, with_lora
 from lifecycle.sequence import NUM_FEATURES
 from lifecycle.sequence_model import SequenceModel
-from lifecycle.titles import title_size
+from lifecycle.titles import load_title_encoder, title_size
 from lifecycle.value_head import ValueHead
 from lifecycle.vocabulary import FIRST_TITLE, Vocabulary
 from training.plan_memory import ModelSizes
@@ -65,7 +65,8 @@ def _sequence_sizes(config: TrainConfig, dtype: torch.dtype) -> ModelSizes:
         )
     vocabulary = Vocabulary.load(folder)
     num_titles = len(vocabulary.titles)
-    size = 0 if config.base_model is None else title_size(config.base_model, num_titles)
+    start = None if config.start_from is None else load_title_encoder(config.start_from)
+    size = 0 if config.base_model is None else start.size if start else title_size(config.base_model, num_titles)
     with torch.device("meta"):
         model = SequenceModel(config.sequence, vocabulary.num_items, vocabulary.num_categories, size)
         if size:

@@ -167,16 +167,10 @@ class Quality:
 
     def _verdicts(self, days: int, items: pl.DataFrame) -> dict[str, dict[str, object]]:
         """Which models these data can support, each with the rule and the number that decided."""
-        repeat, customers, paid = self.num_repeat_customers, self.num_customers, self.num_paid_lines
-        titled = items.height - int(items["title"].is_null().sum())
-        comes_back = f"needs 50 customers with purchases on 2 days and 60 days of data: {repeat}, {days}"
-        is_large = f"needs 200 customers and 90 days of data: {customers}, {days}"
-        returns, large = repeat >= 50 and days >= 60, customers >= 200 and days >= 90
+        paid, titled = self.num_paid_lines, items.height - int(items["title"].is_null().sum())
         rules = {
             "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
-            **dict.fromkeys(BTYD_MODELS, (returns, comes_back)),
-            **dict.fromkeys(LEARNERS, (large, is_large)),
-            "stack": (returns or large, f"{comes_back}; or {is_large}"),
+            **value_model_rules(self.num_customers, self.num_repeat_customers, days),
             "recommendation": (items.height >= 20, f"needs 20 items: {items.height}"),
             "text_llama_rerank": (titled >= 20, f"needs 20 items with a title: {titled}"),
             "service_cost": (
@@ -187,6 +181,19 @@ class Quality:
         if not paid:
             rules |= dict.fromkeys((*BTYD_MODELS, *LEARNERS), rules["persistence"])
         return {name: {"supported": bool(holds), "reason": reason} for name, (holds, reason) in rules.items()}
+
+
+def value_model_rules(num_customers: int, num_repeat_customers: int, days: int) -> dict[str, tuple[bool, str]]:
+    """By value model whether so many customers, seen for so many days, are enough, and the rule."""
+    returns = num_repeat_customers >= 50 and days >= 60
+    comes_back = f"needs 50 customers with purchases on 2 days and 60 days of data: {num_repeat_customers}, {days}"
+    large = num_customers >= 200 and days >= 90
+    is_large = f"needs 200 customers and 90 days of data: {num_customers}, {days}"
+    return {
+        **dict.fromkeys(BTYD_MODELS, (returns, comes_back)),
+        **dict.fromkeys(LEARNERS, (large, is_large)),
+        "stack": (returns or large, f"{comes_back}; or {is_large}"),
+    }
 
 
 def write_quality_html(path: Path, report: dict[str, object]) -> None:

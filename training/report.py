@@ -105,11 +105,11 @@ def _findings(metrics: Mapping[str, object]) -> list[str]:
         better = [metric for metric, numbers in mapping(compared).items()
                   if isinstance(numbers, list) and _verdict_on(metric, numbers) == "worse"]  # fmt: skip
         bias = mapping(models[name])["bias"]
-        if better and isinstance(bias, float):
-            found.append(f"On the test customers {name} is clearly better than {champion} in {', '.join(better)}; "
-                         f"its total is {bias:.2f} times the actual one.")  # fmt: skip
-    if not found:
-        found = [f"On the test customers no model is clearly better than {champion} in any metric compared."]
+        if better:
+            total = f"; its total is {bias:.2f} times the actual one" if isinstance(bias, float) else ""
+            found.append(f"{name} is clearly better than {champion} in {', '.join(better)}{total}.")
+    if not found and metrics["champion_minus"]:
+        found = [f"No model is clearly better than {champion} in any metric compared."]
     if metrics["llama_gain"]:
         found.append(f"The stack with the LLaMA encoders against without: {_gains(mapping(metrics['llama_gain']))}.")
     if STACK_OVER_BUDGET in models:
@@ -117,8 +117,10 @@ def _findings(metrics: Mapping[str, object]) -> list[str]:
         found.append(f"The score budget keeps encoders out of the stack. {champion} against the stack with all of "
                      f"them: {_gains(lost)}.")  # fmt: skip
     left_out = mapping(mapping(metrics["selection"])["unsupported"])
-    found += [f"{name} was judged, but could not be chosen: {reason}." for name, reason in left_out.items()]
-    return found
+    if champion in left_out:
+        found.append(f"{champion} was chosen for want of others: {left_out[champion]}.")
+    others = [name for name in left_out if name != champion]
+    return found + [f"{name} was judged, but could not be chosen: {left_out[name]}." for name in others]
 
 
 def _gains(compared: Mapping[str, object]) -> str:
@@ -128,7 +130,7 @@ def _gains(compared: Mapping[str, object]) -> str:
         if isinstance(numbers, list):
             estimate, low, high = numbers
             told.append(f"{metric} {estimate:+.3g} ({low:+.3g} to {high:+.3g}), {_verdict_on(metric, numbers)}")
-    return "; ".join(told)
+    return "; ".join(told) or "nothing can be told"
 
 
 def _value_grid(models: Mapping[str, object]) -> str:

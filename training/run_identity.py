@@ -18,24 +18,37 @@ def run_identity(config: TrainConfig) -> str:
     """
     recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task], "tracking"})
     base_model = config.base_model and base_model_identity(config.base_model)["sha256"]
-    start = None if config.start_from is None else _start_member(config, config.start_from)["identity"]
-    return fingerprint([recipe, data_identity(config), base_model, start])
+    start = [] if config.start_from is None else [_start_member(config, config.start_from)["identity"]]
+    return fingerprint([recipe, data_identity(config), base_model, *start])
 
 
 def _start_member(config: TrainConfig, folder: Path) -> dict[str, object]:
-    """The manifest of the member to start from; ValueError where the recipe's encoder is another than it holds."""
+    """The manifest of the member to start from.
+
+    ValueError where the recipe's encoder is another than it holds, or where it knows what came after the recipe's test
+    cutoff in the same data. Of the same shop ingested at another time this cannot be told.
+    """
     manifest = read_member(folder)
     if not is_sequence(manifest):
         raise ValueError(f"start_from: {folder} holds a {manifest['name']}, not a sequence encoder")
     recipe = manifest["recipe"]
     assert isinstance(recipe, dict)
     settings = SequenceSettings.model_validate(recipe["sequence"])
-    for name in ("hidden_size", "num_layers", "num_heads", "max_events"):
+    for name in ("hidden_size", "num_layers", "num_heads"):
         wanted, found = getattr(config.sequence, name), getattr(settings, name)
         if wanted != found:
             raise ValueError(f"start_from: {folder} has sequence.{name} {found}, the recipe {wanted}")
-    if (manifest["titles_by"] is None) != (config.base_model is None):
-        raise ValueError(f"start_from: of {folder} and the recipe one has a base_model that reads titles, one has none")
+    titles_by = config.base_model and base_model_identity(config.base_model)
+    theirs, ours = (
+        found["sha256"] if isinstance(found, dict) else None for found in (manifest["titles_by"], titles_by)
+    )
+    if theirs != ours:
+        raise ValueError(f"start_from: titles of {folder} are read by another base_model than the recipe's, or by none")
+    dataset = read_dataset(config.examples_folder)
+    if manifest.get("data_identity") == dataset["data_identity"]:
+        learned, test = str(manifest["test_cutoff"]), str(dataset["test_cutoff"])
+        if learned > test:
+            raise ValueError(f"start_from: {folder} learned what came before {learned}, the recipe's test is at {test}")
     return manifest
 
 
@@ -60,6 +73,8 @@ def _value_content(config: TrainConfig) -> dict[str, object]:
         **(_text_content(config, dataset) if config.encoder == "text" else _sequence_content(config)),
         "horizon_days": dataset["horizon_days"],
         "dataset": read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"],
+        "data_identity": dataset["data_identity"],
+        "test_cutoff": dataset["test_cutoff"],
         "recipe": config.model_dump(mode="json", exclude={"tracking"}),
     }
 

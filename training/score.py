@@ -3,7 +3,7 @@
 import logging
 import re
 import shutil
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from pydantic import AwareDatetime, Field
@@ -41,9 +41,12 @@ def score(config: ScoreConfig) -> None:
     data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
     check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data)
-    remembered = _previous(config, str(artifact.manifest["identity"]))
-    cached = None if remembered is None else [remembered["identity"], config.max_age_days]
-    identity = fingerprint([data["identity"], artifact.manifest["identity"], as_of.isoformat(), config.explain, cached])
+    weights = fingerprint(artifact.manifest["files"])  # the same recipe may have been trained again
+    remembered = _previous(config, weights)
+    cached = [] if remembered is None else [remembered["identity"], config.max_age_days]
+    identity = fingerprint(
+        [data["identity"], artifact.manifest["identity"], as_of.isoformat(), config.explain, *cached]
+    )
     split = fingerprint([identity, MIN_PARTS, package_versions()])  # another version may score or split otherwise
     parts = config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute()
     if is_complete(config.output, SCORES_KIND, identity):
@@ -60,24 +63,41 @@ def score(config: ScoreConfig) -> None:
         "identity": identity,
         "as_of": as_of.isoformat(),
         "model": artifact.settings.champion,
-        "artifact": artifact.manifest["identity"],
+        "artifact_files": weights,
     }
     with new_folder(config.output, SCORES_KIND, content) as folder:
         content["num_customers"] = merge_parts(batch, folder)
     _remove_parts(config.output)
+    if remembered is not None:
+        _say_who_was_remembered(config.output, as_of)
     logger.info("%s: %d customers", config.output / "scores.parquet", content["num_customers"])
 
 
-def _previous(config: ScoreConfig, artifact: str) -> dict[str, object] | None:
+def _previous(config: ScoreConfig, weights: str) -> dict[str, object] | None:
     """The manifest of the scores before; ValueError where another artifact made them."""
     from lifecycle.folders import read_manifest
 
     if config.previous is None:
         return None
     manifest = read_manifest(config.previous, SCORES_KIND)
-    if manifest.get("artifact") != artifact:
-        raise ValueError(f"previous: the scores {config.previous} were made by another artifact than {config.artifact}")
+    if manifest.get("artifact_files") != weights:
+        raise ValueError(f"previous: the scores {config.previous} were not made by what {config.artifact} holds now")
     return manifest
+
+
+def _say_who_was_remembered(output: Path, as_of: datetime) -> None:
+    """A warning where nobody was: `previous` then saves nothing."""
+    import polars as pl
+
+    from training.member_cache import MEMBERS_FILE
+
+    if not (output / MEMBERS_FILE).exists():
+        logger.warning("previous saves nothing: the champion holds no encoder")
+        return
+    computed_at = pl.read_parquet(output / MEMBERS_FILE, columns=["computed_at"])["computed_at"]
+    num_remembered = int((computed_at < as_of).sum())
+    level = logging.INFO if num_remembered else logging.WARNING
+    logger.log(level, "of %d customers encoders remembered %d", len(computed_at), num_remembered)
 
 
 def _remove_parts(output: Path) -> None:

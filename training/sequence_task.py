@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lifecycle.sequence import MICROSECONDS_PER_DAY, Window, sequence_batch, window_of
 from lifecycle.sequence_model import new_sequence_model, save_sequence_model, take_over, tensors
-from lifecycle.titles import fit_title_encoder
+from lifecycle.titles import fit_title_encoder, load_title_encoder
 from lifecycle.value.ziln import ziln_loss
 from training.prepare import read_dataset
 from training.recipe import TrainConfig
@@ -48,6 +48,8 @@ class SequenceTask:
         self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
         base_model, titles = config.base_model, self.vocabulary.titles
         self.title_encoder = None if base_model is None else fit_title_encoder(base_model, titles)
+        if config.start_from is not None:  # what it learned of titles holds in its own directions alone
+            self.title_encoder = load_title_encoder(config.start_from)
         self.horizon_days = int(str(facts["horizon_days"]))
         cutoffs = facts["train_cutoffs"]
         assert isinstance(cutoffs, list)

@@ -42,12 +42,25 @@ class SftTask:
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
         """See Task; all that is trained learns at one rate."""
         model = new_language_model(self.config.decoder, self.config.lora, dtype)
-        if self.config.gradient_checkpointing:  # it keeps no keys and values
+        if self.config.gradient_checkpointing:
             model.decoder.gradient_checkpointing_enable()
-        elif self.config.micro_batch > 1 and can_share(model.decoder.config):
+        if self._may_share() and can_share(model.decoder.config):
             self.shared = shared_tokens(self.conversations + self.validation)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         return model, [{"params": trained, "lr": self.config.optimizer.learning_rate}]
+
+    def _may_share(self) -> bool:
+        """Whether reading what all begin with once changes nothing but speed.
+
+        Checkpointed layers keep no keys and values, dropout would fall on the same places in all rows, and under ZeRO-3
+        layers that a step enters twice would not be let go of.
+        """
+        dropout = self.config.lora.dropout if self.config.lora else 0.0
+        return (
+            self.config.micro_batch > 1
+            and self.config.zero.stage < 3
+            and not (dropout or self.config.gradient_checkpointing)
+        )
 
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """See Task; in tokens, roughly: among much the same lengths the loop keeps the random order of the epochs.
@@ -99,9 +112,9 @@ class SftTask:
 
 def shared_tokens(conversations: list[EncodedConversation]) -> int:
     """How many first tokens all conversations share, such as a system message, before the last that none learns."""
-    end = min(int(conversation.learned.argmax()) for conversation in conversations) - 1
+    end = max(0, min(int(conversation.learned.argmax()) for conversation in conversations) - 1)
     first = conversations[0].ids
     for conversation in conversations:
         differs = np.flatnonzero(conversation.ids[:end] != first[:end])
         end = int(differs[0]) if len(differs) else end
-    return max(end, 0)
+    return end

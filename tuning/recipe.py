@@ -44,6 +44,7 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
         base_model_identity(trial.base_model)
     if trial.task == "sft" and config.metric != "val_loss":
         raise ValueError(f"metric is {config.metric}, but trials of task sft report val_loss")
+    run_identity(trial)  # it looks at the member to start from
     if trial.activation_cache is not None:
         num_frozen_layers(trial)
     num_steps = trial.num_steps(num_training_rows(trial))

@@ -45,7 +45,7 @@ LEAST_SPEND = 1e-3  # of BG/NBD's expectation, whose logarithm the correcting tr
 
 @dataclass(frozen=True)
 class MemberShare:
-    """What a LLaMA encoder's spend is multiplied by to have the trees' total, and its share of the blend."""
+    """What a LLaMA encoder's spend is multiplied by to have the total of all else, and its share of the blend."""
 
     scale: float
     share: float
