@@ -15,32 +15,36 @@ from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
 from training.arena_entries import ExampleSets, target_of
 
-COSTS = {  # part of a value: what its events cost, see `cost_sums`
-    "refunds": "total_refunded",
-    "goods_cost": "total_goods_cost",
-    "service_cost": "total_service_cost",
-    "marketing_cost": "total_marketing_cost",
+COSTS = {  # part of a value: the name of its rate, and what its events cost, see `cost_sums`
+    "refunds": ("refunds", "total_refunded"),
+    "goods_cost": ("goods", "total_goods_cost"),
+    "service_cost": ("service", "total_service_cost"),
+    "marketing_cost": ("marketing", "total_marketing_cost"),
 }
+Part = dict[str, float | None]
 
 
-def judge_profit(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path) -> dict[str, object]:
+def judge_profit(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path) -> dict[str, Part | None]:
     """`profit` of metrics.json: by part of the value, and of their sum, how the test customers' horizon went.
 
     `predicted` (n,) is the champion's expected spend. Each part has predicted and actual total, their ratio `bias` and
     the mean absolute error per customer; of costs also `mae_average_rate`, that of the shop's average rate for
-    everybody in place of each customer's own. Costs that the data do not hold are the recipe's defaults, whose actual
-    total is 0. Nothing is discounted.
+    everybody in place of each customer's own. A cost that the data do not hold is None and no part of the profit: the
+    recipe's default cannot be judged. Nothing is discounted.
     """
     actual = _actual(sets.test, sets.horizon_days, data) | {"revenue": target_of(sets.test)}
     own = _expected(artifact, sets, predicted)
     average = _expected(_with_average_rates(artifact), sets, predicted)
+    rates = artifact.settings.costs
+    known = [name for name, (rate, _) in COSTS.items() if getattr(rates, rate).is_learned or actual[name].any()]
     for parts in (actual, own, average):
-        parts["profit"] = parts["revenue"] - sum(parts[name] for name in COSTS)
-    return {
-        name: _compared(own[name], actual[name])
-        | ({} if name == "revenue" else {"mae_average_rate": _mae(average[name], actual[name])})
-        for name in ("revenue", *COSTS, "profit")
-    }
+        parts["profit"] = parts["revenue"] - sum(parts[name] for name in known)
+    found: dict[str, Part | None] = {"revenue": _compared(own["revenue"], actual["revenue"])}
+    for name in (*COSTS, "profit"):
+        found[name] = None
+        if name in known or name == "profit":
+            found[name] = {**_compared(own[name], actual[name]), "mae_average_rate": _mae(average[name], actual[name])}
+    return found
 
 
 def _actual(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str, np.ndarray]:
@@ -50,7 +54,7 @@ def _actual(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str, np.n
     events = pl.scan_parquet(shard_paths(data)).filter(within)
     sums = events.group_by("customer_id").agg(cost_sums()).collect()
     found = test.select("customer_id").join(sums, on="customer_id", how="left", maintain_order="left").fill_null(0.0)
-    return {name: found[column].to_numpy() for name, column in COSTS.items()}
+    return {name: found[column].to_numpy() for name, (_, column) in COSTS.items()}
 
 
 def _expected(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray) -> dict[str, np.ndarray]:
@@ -63,12 +67,12 @@ def _expected(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray) -> d
 def _with_average_rates(artifact: Artifact) -> Artifact:
     """The artifact of a shop that does not tell its customers' costs apart."""
     costs = artifact.settings.costs
-    shared = {name: CostRate(getattr(costs, name).rate, False) for name in ("refunds", "goods", "service", "marketing")}
+    shared = {name: CostRate(getattr(costs, name).rate, False) for name, _ in COSTS.values()}
     average = CostRates(**shared, mean_spend=costs.mean_spend)
     return replace(artifact, settings=replace(artifact.settings, costs=average))
 
 
-def _compared(predicted: np.ndarray, actual: np.ndarray) -> dict[str, float | None]:
+def _compared(predicted: np.ndarray, actual: np.ndarray) -> Part:
     total, came = float(predicted.sum()), float(actual.sum())
     bias = total / came if came > 0 else None
     return {"predicted": total, "actual": came, "bias": bias, "mae": _mae(predicted, actual)}

@@ -41,9 +41,10 @@ def intervals_section(found: Found, champion: str) -> str:
 def profit_section(found: Found) -> str:
     """Totals of all test customers by part of the value, and errors per customer."""
     columns = ("predicted", "actual", "bias", "mae", "mae_average_rate")
-    rows = [[name, *(mapping(part).get(column) for column in columns)] for name, part in found.items()]
+    rows = [[name, *(mapping(part or {}).get(column) for column in columns)] for name, part in found.items()]
     return (
-        "<p>Not discounted. mae_average_rate is the error where the shop's average rate of a cost is everybody's.</p>"
+        "<p>Not discounted, and without costs that the data do not hold. "
+        "mae_average_rate is the error where the shop's average rate of a cost is everybody's.</p>"
         + grid(["part", *columns], rows)
     )
 
