@@ -78,6 +78,8 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
     assert better in text
     assert "No model is clearly better" in told(champion_minus={"persistence": unclear})
     assert "encoders against without: mae +1 (-1 to +3), not clear; gini" in told(llama_gain=unclear)
+    nothing = {metric: [0.0, 0.0, 0.0] for metric in unclear}
+    assert "encoders against without: the same, since none has a share." in told(llama_gain=nothing)
     models = metrics["models"] | {"stack_over_budget": metrics["models"]["persistence"]}
     text = told(models=models, champion_minus=metrics["champion_minus"] | {"stack_over_budget": unclear})
     assert "The score budget keeps encoders out of the stack." in text

@@ -130,6 +130,8 @@ def _gains(compared: Mapping[str, object]) -> str:
         if isinstance(numbers, list):
             estimate, low, high = numbers
             told.append(f"{metric} {estimate:+.3g} ({low:+.3g} to {high:+.3g}), {_verdict_on(metric, numbers)}")
+    if told and not any(any(numbers) for numbers in compared.values() if isinstance(numbers, list)):
+        return "the same, since none has a share"
     return "; ".join(told) or "nothing can be told"
 
 
