@@ -71,19 +71,21 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
         return (tmp_path / "report.html").read_text()
 
     unclear = {"mae": [1.0, -1.0, 3.0], "gini": [0.01, -0.1, 0.1], "rmse": None}
-    minus = {"persistence": {"mae": [2.0, 1.0, 3.0], "gini": [-0.02, -0.03, -0.01], "rmse": [-3.0, -5.0, -1.0]}}
-    text = told(champion_minus=minus)
+    better = {"mae": [2.0, 1.0, 3.0], "gini": [-0.02, -0.03, -0.01], "rmse": [-3.0, -5.0, -1.0]}
+    text = told(champion_minus={"persistence": better}, llama_gain={metric: [0.0, 0.0, 0.0] for metric in unclear})
     bias = metrics["models"]["persistence"]["bias"]
-    better = f"persistence is clearly better than {metrics['champion']} in mae, gini; its total is {bias:.2f} times"
-    assert better in text
-    assert "No model is clearly better" in told(champion_minus={"persistence": unclear})
-    assert "encoders against without: mae +1 (-1 to +3), not clear; gini" in told(llama_gain=unclear)
-    nothing = {metric: [0.0, 0.0, 0.0] for metric in unclear}
-    assert "encoders against without: the same, since none has a share." in told(llama_gain=nothing)
-    models = metrics["models"] | {"stack_over_budget": metrics["models"]["persistence"]}
-    text = told(models=models, champion_minus=metrics["champion_minus"] | {"stack_over_budget": unclear})
+    beaten = f"persistence is clearly better than {metrics['champion']} in mae, gini; its total is {bias:.2f} times"
+    assert beaten in text and "No model is clearly better" not in text
+    assert "encoders against without: the same, since none has a share." in text
+    text = told(
+        models=metrics["models"] | {"stack_over_budget": metrics["models"]["persistence"]},
+        champion_minus={"persistence": unclear, "stack_over_budget": unclear},
+        llama_gain=unclear,
+        selection=metrics["selection"] | {"unsupported": {"lightgbm": "needs 200 customers: 3"}},
+    )
+    assert "No model is clearly better" in text
+    assert "encoders against without: mae +1 (-1 to +3), not clear; gini" in text
     assert "The score budget keeps encoders out of the stack." in text
-    text = told(selection=metrics["selection"] | {"unsupported": {"lightgbm": "needs 200 customers: 3"}})
     assert "lightgbm was judged, but could not be chosen: needs 200 customers: 3." in text
 
 
