@@ -91,7 +91,8 @@ def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contribution
         parts = [(artifact.hurdle.bought, stays), (artifact.hurdle.spend, one)]
         return contributions(parts, feature_matrix(examples), inputs_of(examples))
     if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
-        return contributions(weighted_trees(stack, examples), *named_inputs(stack, examples))
+        inputs, names = named_inputs(stack, examples)
+        return contributions(weighted_trees(stack, inputs), inputs, names)
     return None
 
 

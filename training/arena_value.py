@@ -93,15 +93,15 @@ def choose_champion(
     if not fast:
         raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
     left_out = {name: unsupported[name] for name in entries if unsupported and name in unsupported}
-    fast = [name for name in fast if name not in left_out] or fast
+    eligible = [name for name in fast if name not in left_out] or fast
     backtest: dict[str, dict[str, Any]] = {}
     if sets.backtest is not None:
         before = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
         backtest = _compared(before, target_of(sets.backtest.test), num_resamples, seed)
     predicted = {name: entry.selection for name, entry in entries.items()}
     selection = _compared(predicted, target_of(sets.selection), num_resamples, seed)
-    tested = [name for name in fast if name in backtest]
-    table, names = (backtest, tested) if tested else (selection, fast)
+    tested = [name for name in eligible if name in backtest]
+    table, names = (backtest, tested) if tested else (selection, eligible)
     window = "on the selection customers"
     num_customers = sets.selection.height
     if tested and sets.backtest is not None:

@@ -118,9 +118,11 @@ def named_inputs(stack: Stack, rows: pl.DataFrame) -> tuple[np.ndarray, tuple[st
     return stack_inputs(rows, stack.btyd, stack.horizon_days), (*inputs_of(rows), *BTYD_NUMBERS)
 
 
-def weighted_trees(stack: Stack, rows: pl.DataFrame) -> list[tuple[Booster, np.ndarray]]:
-    """The trees that start from nothing, each with its share of what these predict for each customer, (n,)."""
-    inputs = stack_inputs(rows, stack.btyd, stack.horizon_days)
+def weighted_trees(stack: Stack, inputs: np.ndarray) -> list[tuple[Booster, np.ndarray]]:
+    """The trees that start from nothing, each with its share of what these predict for each customer, (n,).
+
+    `inputs` (n, k) is that of `named_inputs`.
+    """
     parts = {name: stack.scales[name] * values for name, values in _components(stack, inputs).items()}
     total = sum(values for name, values in parts.items() if name != CORRECTING)
     return [(stack.trees[name], values / total) for name, values in parts.items() if name != CORRECTING]
