@@ -209,7 +209,7 @@ def test_value_that_does_not_fit_the_file(read: Read, changes: dict[str, object]
         ('[{"c": 1},', {"format": "json"}, "cannot be read as json"),
         ("hello\n", {"format": "json"}, "cannot be read as json"),
         (b"PAR1" + bytes(100) + b"PAR1", {"format": "parquet"}, "cannot be read as parquet"),
-        (gzip.compress(b"c,t,p\n1,2024-01-01,2\n")[:20], {}, "lines.csv"),
+        (gzip.compress(b"c,t,p\n1,2024-01-01,2\n", mtime=0)[:20], {}, "lines.csv"),
     ],
 )  # fmt: skip
 def test_file_that_cannot_be_read_is_named_with_row_and_value(
