@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 
 from lifecycle.actions import next_best_action
-from lifecycle.artifact import Artifact
+from lifecycle.artifact import Artifact, Settings
 from lifecycle.attributes import category_of, encode
+from lifecycle.categories import placed_items
 from lifecycle.events import OWN_RATE
-from lifecycle.explain import Contributions, Reason, contributions, facts
-from lifecycle.features import value_features
+from lifecycle.explain import Contributions, Reason, facts, shap_values
+from lifecycle.features import CATEGORY_SHARE, value_features
 from lifecycle.member import LLAMA
 from lifecycle.prompts import value_prompts
 from lifecycle.segments import assign_segments
@@ -19,12 +20,14 @@ from lifecycle.stages import stages
 from lifecycle.value import ZILN
 from lifecycle.value.baselines import (
     btyd_churn,
+    btyd_numbers,
     btyd_value,
     feature_matrix,
     inputs_of,
     lightgbm_value,
     persistence,
 )
+from lifecycle.value.btyd_effects import BTYD_INPUTS, btyd_effects
 from lifecycle.value.clv import CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.hurdle import HURDLE, hurdle_churn, hurdle_value
 from lifecycle.value.intervals import bounds
@@ -32,9 +35,8 @@ from lifecycle.value.prospects import CONTACTS, prospect_spend
 from lifecycle.value.stack import (
     STACK,
     STACK_WITHOUT_LLAMA,
-    named_inputs,
+    stack_contributions,
     stack_value,
-    weighted_trees,
 )
 
 
@@ -43,9 +45,11 @@ def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame
 
     The same functions made the training rows. Attributes and OWN_RATE are those that `cutoffs` has beside its keys.
     """
-    features = value_features(events, cutoffs, artifact.settings.horizon_days)
+    settings = artifact.settings
+    categories = placed_items(artifact.items, settings.categories)
+    features = value_features(events, cutoffs, settings.horizon_days, categories)
     given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
-    features = features.with_columns(*given, *encode(artifact.settings.attributes, cutoffs))  # in the cutoffs' order
+    features = features.with_columns(*given, *encode(settings.attributes, cutoffs))  # in the cutoffs' order
     if LLAMA not in artifact.members:
         return features
     return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])
@@ -78,40 +82,44 @@ def expected_spend(
 
 
 def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contributions | None:
-    """What the features add to the champion's predictions, where it has trees; None where it has none.
-
-    Of a stack it is what they add to its trees that start from nothing, weighted by the spend that each expects;
-    BG/NBD, and the trees that correct it, are taken to move alike.
-    """
-    champion, stack, one = artifact.settings.champion, artifact.stack, np.ones(examples.height)
+    """What the features add to the logarithm of the champion's predictions; None where it is explained by events."""
+    champion, stack = artifact.settings.champion, artifact.stack
+    if champion in artifact.btyd_models:
+        effects = btyd_effects(artifact.btyd_models[champion], examples, artifact.settings.horizon_days)
+        return Contributions(BTYD_INPUTS, btyd_numbers(examples), effects)
     if champion == "lightgbm" and artifact.lightgbm is not None:
-        return contributions([(artifact.lightgbm, one)], feature_matrix(examples), inputs_of(examples))
+        inputs = feature_matrix(examples)
+        return Contributions(inputs_of(examples), inputs, shap_values(artifact.lightgbm, inputs))
     if champion == HURDLE and artifact.hurdle is not None:
-        stays = hurdle_churn(artifact.hurdle, examples)  # the slope of log p in the score of a logistic model: 1 - p
-        parts = [(artifact.hurdle.bought, stays), (artifact.hurdle.spend, one)]
-        return contributions(parts, feature_matrix(examples), inputs_of(examples))
+        inputs, hurdle = feature_matrix(examples), artifact.hurdle
+        stays = hurdle_churn(hurdle, examples)  # the slope of log p in the score of a logistic model: 1 - p
+        effects = stays[:, None] * shap_values(hurdle.bought, inputs) + shap_values(hurdle.spend, inputs)
+        return Contributions(inputs_of(examples), inputs, effects)
     if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
-        inputs, names = named_inputs(stack, examples)
-        return contributions(weighted_trees(stack, inputs), inputs, names)
+        return stack_contributions(stack, examples)
     return None
 
 
 def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]]:
-    """What moved the champion's prediction of each buyer most; where it has no trees, the customer's main facts.
+    """What moved the champion's prediction of each buyer most; where it does not say, the customer's main facts.
 
-    An attribute that has categories is told as `attribute_<name>=<category>` with the value 1.
+    An attribute that has categories is told as `attribute_<name>=<category>` with the value 1, a category of items as
+    `category_share=<category>` with its share of the spend.
     """
     found = contributions_of(artifact, examples) if examples.height else None
     if found is None:
         return facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
-    return [[_told(artifact, reason) for reason in found.top(row)] for row in range(examples.height)]
+    return [[_told(artifact.settings, reason) for reason in found.top(row)] for row in range(examples.height)]
 
 
-def _told(artifact: Artifact, reason: Reason) -> Reason:
-    """With a category in place of its number."""
-    column, value = str(reason["feature"]), reason["value"]
-    category = category_of(artifact.settings.attributes, column, value) if isinstance(value, float) else None
-    return reason if category is None else reason | {"feature": f"{column}={category}", "value": 1.0}
+def _told(settings: Settings, reason: Reason) -> Reason:
+    """With the names of categories in place of their numbers."""
+    feature, value = str(reason["feature"]), reason["value"]
+    if feature.startswith(CATEGORY_SHARE):
+        name = settings.categories[int(feature.removeprefix(CATEGORY_SHARE))]
+        return reason | {"feature": f"category_share={name}"}
+    category = category_of(settings.attributes, feature, value) if isinstance(value, float) else None
+    return reason if category is None else reason | {"feature": f"{feature}={category}", "value": 1.0}
 
 
 def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:

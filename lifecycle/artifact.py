@@ -64,6 +64,7 @@ class Settings:
     stages: StageRules
     actions: tuple[ActionRule, ...]
     attributes: tuple[AttributeCode, ...]
+    categories: tuple[str, ...]  # the leading ones, in the order of their shares among FEATURES
     intervals: Intervals
     exclude_seen: bool
 

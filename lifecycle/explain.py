@@ -18,8 +18,10 @@ DRIVERS = {  # by how the names of their features begin; the first that fits
     "rhythm": ("recency", "btyd_recency", "mean_gap", "std_gap", "btyd_active"),
     "tenure": ("tenure", "btyd_age"),
     "costs": ("total_refunded", "total_goods", "total_service", "total_marketing", "refund_", "support_"),
-    "discounts": ("total_discount",),
-    "range": ("mean_lines", "num_distinct_items"),
+    "discounts": ("total_discount", "discount"),
+    "range": ("mean_lines", "num_distinct", "category_share"),
+    "prices": ("mean_unit_price", "total_quantity"),
+    "season": ("year_ago",),
     "frequency": ("orders_", "num_order", "btyd_frequency", "btyd_orders"),
     "spend": ("spend_", "total_spend", "last_order_", "btyd_spend", "mean_order", "std_order", "max_order",
               "btyd_order_value"),
@@ -75,12 +77,6 @@ def driver_of(feature: str) -> str:
     return next(name for name, beginnings in DRIVERS.items() if feature.startswith(beginnings))
 
 
-def contributions(
-    parts: Sequence[tuple[Booster, np.ndarray]], inputs: np.ndarray, names: tuple[str, ...]
-) -> Contributions:
-    """Of trees over the same inputs (n, k), each with the weight (n,) of its score in the logarithm."""
-    effects = np.zeros((len(inputs), len(names)))
-    for trees, weight in parts:
-        found = np.asarray(trees.predict(inputs, pred_contrib=True, num_threads=1))[:, :-1]
-        effects += weight[:, None] * found
-    return Contributions(names, inputs, effects)
+def shap_values(trees: Booster, inputs: np.ndarray) -> np.ndarray:
+    """What each of the k inputs of trees (n, k) adds to their score, shape (n, k)."""
+    return np.asarray(trees.predict(inputs, pred_contrib=True, num_threads=1))[:, :-1]

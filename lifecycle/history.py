@@ -7,6 +7,7 @@ import polars as pl
 from lifecycle.events import REVENUE_KINDS, order_key
 
 KEYS = ["customer_id", "cutoff"]
+DAYS_PER_SECOND = 1 / 86_400  # a division by a number rounds otherwise in a table of one row than in a long one
 
 
 def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
@@ -16,7 +17,8 @@ def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """
     joined = rows.join(cutoffs.select(KEYS), on="customer_id", maintain_order="left")
     known = joined.filter(pl.col("occurred_at") < pl.col("cutoff"))
-    return known.with_columns(((pl.col("cutoff") - pl.col("occurred_at")).dt.total_seconds() / 86400).alias("age_days"))
+    age = (pl.col("cutoff") - pl.col("occurred_at")).dt.total_seconds() * DAYS_PER_SECOND
+    return known.with_columns(age.alias("age_days"))
 
 
 def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:

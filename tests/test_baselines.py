@@ -36,6 +36,7 @@ from tests.conftest import REPORT, TinyShop
 MODEL = Btyd(
     BetaGeometricNbd(r=0.8, alpha=20.0, a=0.6, b=2.5, first_chances=0, report=REPORT),
     GammaGamma(p=6.0, q=4.0, v=15.0, report=REPORT),
+    typical=((2.0, 60.0, 100.0, 30.0),),
 )
 
 
@@ -70,7 +71,7 @@ def test_btyd_total_is_expected_orders_times_expected_value_by_hand() -> None:
 
 def test_saved_btyd_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("btyd")
-    pareto = Btyd(ParetoNbd(r=0.5, alpha=10.0, s=0.6, beta=11.0, report=REPORT), MODEL.values)
+    pareto = Btyd(ParetoNbd(r=0.5, alpha=10.0, s=0.6, beta=11.0, report=REPORT), MODEL.values, MODEL.typical)
     models = {"pareto_nbd_gg": pareto, "bgnbd_gg": MODEL}
     save_btyd(models, folder)
     assert load_btyd(folder) == models and list(load_btyd(folder)) == list(models)

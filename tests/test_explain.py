@@ -1,6 +1,7 @@
-"""Contributions of trees: they add up to the prediction, and drivers are their sums by group."""
+"""Contributions: they add up to the prediction, and drivers are their sums by group."""
 
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from lifecycle.answering import contributions_of, expected_spend
 from lifecycle.artifact import Artifact, load_artifact
 from lifecycle.explain import DRIVER_NAMES, DRIVERS, Contributions, driver_of
 from lifecycle.features import FEATURES
+from lifecycle.value.baselines import btyd_numbers, btyd_value, spend_of_numbers
+from lifecycle.value.btyd_effects import BTYD_INPUTS, btyd_effects, least_spend
 from lifecycle.value.stack import BTYD_NUMBERS
 from tests.conftest import TinyShop
 
@@ -34,32 +37,43 @@ def test_driver_is_the_group_that_moves_most_with_its_direction() -> None:
     assert top[0]["effect"] == pytest.approx(np.exp(-0.5) - 1) and top[3]["value"] is None
 
 
-@pytest.mark.parametrize("champion", ["lightgbm", "hurdle", "stack_without_llama"])
-def test_contributions_move_the_prediction_as_they_say(
-    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path, champion: str
-) -> None:
-    """Of LightGBM they add up to the logarithm of the prediction; of the others they follow it closely.
-
-    Of a stack they are those of its trees. BG/NBD's share, two thirds in this small shop, moves much alike.
-    """
+@pytest.mark.parametrize("champion", ["lightgbm", "bgnbd_gg", "pareto_nbd_gg", "hurdle", "stack_without_llama"])
+def test_contributions_move_the_prediction_as_they_say(tiny_artifact: Path, tiny_shop: TinyShop, champion: str) -> None:
+    """Of trees with one score, and of BTYD, they add up to the logarithm of the prediction; else they follow it."""
     artifact = of_champion(tiny_artifact, champion)
     examples = pl.read_parquet(tiny_shop.examples / "test.parquet")
     found = contributions_of(artifact, examples)
-    assert found is not None and found.effects.shape == (examples.height, len(found.names))
-    predicted = np.log(expected_spend(artifact, champion, examples, {}))
-    if champion == "lightgbm":
-        base = predicted - found.effects.sum(axis=1)
-        np.testing.assert_allclose(base, base[0], atol=1e-6)
+    assert found is not None and found.effects.shape == found.inputs.shape == (examples.height, len(found.names))
+    spend, effects = expected_spend(artifact, champion, examples, {}), found.effects.sum(axis=1)
+    if champion in artifact.btyd_models:
+        spend = np.maximum(spend, least_spend(artifact.btyd_models[champion], artifact.settings.horizon_days))
+    predicted = np.log(spend)
+    if champion in ("hurdle", "stack_without_llama"):
+        assert np.corrcoef(predicted, effects)[0, 1] > 0.95
     else:
-        effects = found.effects.sum(axis=1)
-        if champion != "hurdle":
-            assert artifact.stack is not None and artifact.stack.btyd_share > 0.6
-            assert np.corrcoef(predicted, effects)[0, 1] > 0.8
-            trees_alone = replace(artifact, stack=replace(artifact.stack, btyd_share=0.0))
-            predicted = np.log(expected_spend(trees_alone, champion, examples, {}))
-        assert np.corrcoef(predicted, effects)[0, 1] > 0.9
+        np.testing.assert_allclose(predicted - effects, predicted[0] - effects[0], atol=1e-6)
 
 
-def test_models_without_trees_are_not_explained(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
+def test_contributions_to_btyd_are_shapley_values(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
+    """Against their definition as means over the orders in which a typical customer's numbers can be replaced."""
+    model = load_artifact(tiny_artifact).btyd_models["bgnbd_gg"]
+    examples = pl.read_parquet(tiny_shop.examples / "test.parquet").head(5)
+
+    def score(numbers: np.ndarray) -> np.ndarray:
+        return np.log(np.maximum(spend_of_numbers(model, numbers, 91), least_spend(model, 91)))  # type: ignore[no-any-return]
+
+    own, expected = btyd_numbers(examples), np.zeros((5, len(BTYD_INPUTS)))
+    for typical in model.typical:
+        for order in permutations(range(len(BTYD_INPUTS))):
+            numbers = np.tile(typical, (5, 1))
+            for column in order:
+                before = score(numbers)
+                numbers[:, column] = own[:, column]
+                expected[:, column] += score(numbers) - before
+    np.testing.assert_allclose(btyd_effects(model, examples, 91), expected / (24 * len(model.typical)), atol=1e-9)
+    np.testing.assert_allclose(spend_of_numbers(model, own, 91), btyd_value(model, examples, 91))
+
+
+def test_persistence_is_not_explained(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
     artifact = of_champion(tiny_artifact, "persistence")
     assert contributions_of(artifact, pl.read_parquet(tiny_shop.examples / "test.parquet")) is None

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lifecycle.categories import NUM_CATEGORIES, leading_categories, placed_items
 from lifecycle.features import FEATURES, value_features
 from lifecycle.prompts import value_prompts
 from tests.test_history import CUTOFF, cutoffs, make_events
 
 ITEMS = pl.DataFrame({"item_id": ["i"], "title": ["Green tea"], "category": ["Tea"]})
+PLACED = placed_items(ITEMS, ("coffee", "tea"))
 
 
 def features_of(rows: list[dict[str, object]]) -> dict[str, float]:
-    return value_features(make_events(rows), cutoffs("a"), 30).row(0, named=True)
+    return value_features(make_events(rows), cutoffs("a"), 30, PLACED).row(0, named=True)
 
 
 def test_recency_frequency_and_value() -> None:
@@ -50,6 +52,47 @@ def test_one_order_leaves_gaps_undefined_and_counts_zero() -> None:
     assert row["support_91d"] == 0.0
 
 
+def test_prices_discounts_and_what_the_money_went_for() -> None:
+    row = features_of([
+        {"day": -100, "amount": 30.0, "quantity": 2.0, "item_id": "i", "discount": 10.0},
+        {"day": -100, "amount": 10.0, "quantity": 1.0, "item_id": "i"},
+        {"day": -9, "amount": 20.0, "quantity": 4.0, "item_id": "unknown", "discount": 5.0},
+        {"day": -8, "amount": 20.0, "quantity": None, "item_id": None},
+        {"day": -7, "amount": 8.0, "quantity": 0.0, "item_id": None},
+    ])  # fmt: skip
+    assert (row["total_quantity"], row["mean_unit_price"], row["mean_unit_price_91d"]) == (7.0, 60 / 7, 5.0)
+    assert (row["discounted_lines"], row["discount_rate"]) == (0.4, 15 / 103)
+    assert row["discount_rate_91d"] == 5 / 53
+    assert (row["category_share_0"], row["category_share_1"]) == (0.0, 40 / 88)
+    assert (row["num_distinct_items"], row["num_distinct_categories"]) == (2.0, 1.0)
+
+
+def test_prices_of_customers_who_paid_nothing_are_undefined() -> None:
+    row = features_of([{"day": -3, "amount": 0.0, "item_id": "i"}])
+    undefined = ("mean_unit_price", "discount_rate", "category_share_0", "category_share_1")
+    assert [row[name] for name in undefined] == [None] * 4
+    assert (row["total_quantity"], row["discounted_lines"]) == (0.0, 0.0)
+
+
+def test_season_is_that_of_the_same_days_a_year_ago_where_the_customer_was_there() -> None:
+    orders = [{"day": day, "amount": 1.0} for day in (-363.0, -340, -334.1, -334, -100)]
+    row = features_of([{"day": -364.0, "amount": 7.0}, *orders])
+    assert (row["year_ago_spend"], row["year_ago_orders"]) == (10.0, 4.0)
+    row = features_of(orders)
+    assert (row["year_ago_spend"], row["year_ago_orders"]) == (None, None)
+
+
+def test_leading_categories_are_those_most_was_spent_on() -> None:
+    names = [f"Kind {number:02}" for number in range(12)]
+    items = pl.DataFrame({"item_id": [*"abcdefghijkl", "x"], "category": [*names, None]})
+    spend = pl.DataFrame({"item_id": ["x", "l", "k", *"abcdefghij"], "amount": [99.0, 2.0, 3.0, *[1.0] * 10]})
+    leading = leading_categories(spend, items)
+    assert leading == ("kind 10", "kind 11", *(f"kind {number:02}" for number in range(NUM_CATEGORIES - 2)))
+    placed = dict(placed_items(items, leading).select("item_id", "place").iter_rows())
+    assert (placed["k"], placed["l"], placed["j"], "x" in placed) == (0, 1, None, False)
+    assert leading_categories(spend.clear(), items) == ()
+
+
 DAYS = st.floats(-200, 60).filter(lambda day: day != 0)
 ROWS = st.lists(
     st.fixed_dictionaries({
@@ -58,6 +101,8 @@ ROWS = st.lists(
         "kind": st.sampled_from(["purchase", "refund", "view", "support", "campaign"]),
         "order_id": st.sampled_from([None, "x", "y", "z"]),
         "item_id": st.sampled_from([None, "i", "unknown"]),
+        "quantity": st.sampled_from([None, 0.0, 1.0, 2.5]),
+        "discount": st.sampled_from([None, 0.0, 0.5]),
     }),
     max_size=12,
 )  # fmt: skip
@@ -73,7 +118,7 @@ def test_events_at_or_after_the_cutoff_change_neither_features_nor_prompt(
     alone, together = make_events(known), make_events([*known, *later])
     results = []
     for events in (alone, together):
-        features = value_features(events, cutoffs("a"), 30)
+        features = value_features(events, cutoffs("a"), 30, PLACED)
         results.append((features, value_prompts(events, features, ITEMS)))
     assert results[0][0].equals(results[1][0])
     assert results[0][1].equals(results[1][1])
@@ -83,7 +128,7 @@ def test_a_customer_has_the_same_features_alone_and_among_others_at_other_cutoff
     rows = [{"day": -30 + day, "customer_id": name, "amount": day + 1.0} for day in range(25) for name in ("a", "b")]
     events = make_events(rows)
     both = pl.concat([cutoffs("b"), cutoffs("a").with_columns(pl.col("cutoff") - timedelta(days=7)), cutoffs("a")])
-    together = value_features(events, both, 30)
-    alone = value_features(events.filter(pl.col("customer_id") == "a"), cutoffs("a"), 30)
+    together = value_features(events, both, 30, PLACED)
+    alone = value_features(events.filter(pl.col("customer_id") == "a"), cutoffs("a"), 30, PLACED)
     assert together.filter((pl.col("customer_id") == "a") & (pl.col("cutoff") == CUTOFF)).equals(alone)
     assert together.columns == ["customer_id", "cutoff", *FEATURES]

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from lifecycle.categories import NO_CATEGORIES
 from lifecycle.features import value_features
 from lifecycle.prompts import value_prompts
 from tests.test_features import ITEMS
@@ -10,7 +11,7 @@ from tests.test_history import cutoffs, make_events
 
 def prompt_of(rows: list[dict[str, object]], customer: str = "a") -> str:
     events, keys = make_events(rows), cutoffs(customer)
-    return str(value_prompts(events, value_features(events, keys, 30), ITEMS)["prompt"][0])
+    return str(value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), ITEMS)["prompt"][0])
 
 
 def test_prompt_tells_behaviour_in_levels_of_a_doubling() -> None:
@@ -21,7 +22,7 @@ def test_prompt_tells_behaviour_in_levels_of_a_doubling() -> None:
 
 def test_numbers_have_as_many_digits_whatever_their_size() -> None:
     events, keys = make_events([{"day": -1}]), cutoffs("a")
-    features = value_features(events, keys, 30)
+    features = value_features(events, keys, 30, NO_CATEGORIES)
     lengths = []
     for amount in (None, -5.0, 0.0, 3.0, 1e6, 1e12, 1e40):
         changed = features.with_columns(pl.lit(amount).alias("total_spend"), pl.lit(amount).alias("recency_days"))
@@ -32,7 +33,7 @@ def test_numbers_have_as_many_digits_whatever_their_size() -> None:
 def test_category_of_many_words_is_cut() -> None:
     items = ITEMS.with_columns(pl.lit("a very long paragraph of a category " * 9).alias("category"))
     events, keys = make_events([{"day": -3, "item_id": "i"}]), cutoffs("a")
-    prompt = value_prompts(events, value_features(events, keys, 30), items)["prompt"][0]
+    prompt = value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), items)["prompt"][0]
     assert prompt.startswith("Buys a very long paragraph of\nDays")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lifecycle.categories import NO_CATEGORIES
 from lifecycle.events import EVENT_SCHEMA
 from lifecycle.features import value_features
 from lifecycle.history import customers_at, outcomes
@@ -108,7 +109,7 @@ def test_cohort_that_grows_old_is_not_taken_for_a_young_one() -> None:
     parts = []
     for day in (60, 75, 165):
         cutoffs = customers_at(events, START + timedelta(days=day))
-        features = value_features(events, cutoffs, HORIZON)
+        features = value_features(events, cutoffs, HORIZON, NO_CATEGORIES)
         parts.append(features.join(outcomes(events, cutoffs, HORIZON), on=["customer_id", "cutoff"]))
     train, test = pl.concat(parts[:2]), parts[2]
     actual = test["target"].sum()

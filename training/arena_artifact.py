@@ -137,6 +137,7 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
         stages=config.stages,
         actions=inputs.actions,
         attributes=inputs.attributes,
+        categories=inputs.categories,
         intervals=choice.winner.intervals,
         exclude_seen=config.exclude_seen,
     )

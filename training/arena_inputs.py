@@ -44,6 +44,13 @@ class Inputs:
         return customers.select("customer_id").with_columns(*encode(self.attributes, customers))
 
     @property
+    def categories(self) -> tuple[str, ...]:
+        """The leading categories, whose shares are among the features."""
+        names = self.dataset["categories"]
+        assert isinstance(names, list)
+        return tuple(names)
+
+    @property
     def first_event_at(self) -> datetime:
         """Instant of the shop's first event."""
         return datetime.fromisoformat(str(self.data["first_event_at"]))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lifecycle.categories import leading_categories, placed_items
 from lifecycle.events import DATA_KIND, REVENUE_KINDS, read_items, read_shard, shard_paths
 from lifecycle.features import FEATURES, value_features
 from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest, write_json
@@ -90,19 +91,20 @@ def _time_split(config: PrepareConfig, folder: Path, data: dict[str, object]) ->
     test, train = cutoffs_for(config, first, last)
     earlier = earlier_selection(config, first, train[-1])
     days = sorted({*train, test, earlier or test})
-    items = read_items(config.data)
-    paths = shard_paths(config.data)
+    items, paths = read_items(config.data), shard_paths(config.data)
+    categories = leading_categories(_spend_on_items(paths, _midnight(train[0])), items)
+    placed = placed_items(items, categories)
     progress = Progress("shards prepared", len(paths), "shards")
     files: dict[str, list[Path]] = {}
     for number, path in enumerate(paths):
         events = read_shard(path)
-        rows = _shard_examples(events, items, days, config)
+        rows = _shard_examples(events, items, placed, days, config)
         is_val, day = is_validation_customer(rows["customer_id"], config.seed), rows["cutoff"].dt.date()
         split = {
             "train": rows.filter(~is_val & day.is_in(train)),
             "val": rows.filter(is_val & (day == train[-1])),
             "test": rows.filter(day == test),
-            "prospects": _shard_prospects(events, [*train, test], config),
+            "prospects": _shard_prospects(events, placed, [*train, test], config),
         }
         if earlier is not None:
             split["selection"] = rows.filter(is_val & (day == earlier))
@@ -128,6 +130,7 @@ def _time_split(config: PrepareConfig, folder: Path, data: dict[str, object]) ->
             + (f"; the data begin too late for a disjoint earlier window: {first}" if earlier is None else ""),
         },
         "features": list(FEATURES),
+        "categories": categories,
         "standardisation": fit_standardisation(folder / "train.parquet", FEATURES, config.standardisation).describe(),
         "prompt_version": PROMPT_VERSION,
         "sequence_version": SEQUENCE_VERSION,
@@ -158,10 +161,18 @@ def _leave_one_out(config: PrepareConfig, folder: Path) -> dict[str, object]:
     return leave_one_out(config.data, folder, config.seed)
 
 
-def _shard_examples(events: pl.DataFrame, items: pl.DataFrame, days: list[date], config: PrepareConfig) -> pl.DataFrame:
+def _spend_on_items(paths: list[Path], cutoff: datetime) -> pl.DataFrame:
+    """item_id and amount before the cutoff."""
+    lines = pl.scan_parquet(paths).filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("occurred_at") < cutoff))
+    return lines.group_by("item_id").agg(pl.sum("amount")).drop_nulls().collect()
+
+
+def _shard_examples(
+    events: pl.DataFrame, items: pl.DataFrame, placed: pl.DataFrame, days: list[date], config: PrepareConfig
+) -> pl.DataFrame:
     """One row per customer and cutoff of a shard: keys, fold, outcomes, prompt, features."""
     cutoffs = pl.concat([customers_at(events, _midnight(day)) for day in days])
-    features = value_features(events, cutoffs, config.horizon_days)
+    features = value_features(events, cutoffs, config.horizon_days, placed)
     prompts = value_prompts(events, features, items)
     results = outcomes(events, cutoffs, config.horizon_days)
     return pl.concat(
@@ -175,11 +186,13 @@ def _shard_examples(events: pl.DataFrame, items: pl.DataFrame, days: list[date],
     )
 
 
-def _shard_prospects(events: pl.DataFrame, days: list[date], config: PrepareConfig) -> pl.DataFrame:
+def _shard_prospects(
+    events: pl.DataFrame, placed: pl.DataFrame, days: list[date], config: PrepareConfig
+) -> pl.DataFrame:
     """Keys, outcomes and features of those in a shard who were known at a cutoff, but had not bought yet."""
     cutoffs = pl.concat([prospects_at(events, _midnight(day)) for day in days])
     results = outcomes(events, cutoffs, config.horizon_days)
-    return results.join(value_features(events, cutoffs, config.horizon_days), on=KEYS, maintain_order="left")
+    return results.join(value_features(events, cutoffs, config.horizon_days, placed), on=KEYS, maintain_order="left")
 
 
 def read_dataset(examples: Path) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """People the shop knows but who have not bought yet: how many buy within the horizon, and what they spend.
 
-Two groups have rates of their own: those in touch with the shop in the last CONTACT_WINDOW_DAYS, and the silent ones. A
+Two groups have rates of their own: those in touch with the shop in the last RECENT_DAYS, and the silent ones. A
 group's rate is shrunk to that of both together, which counts as much as PRIOR_CUSTOMERS of the group.
 """
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lifecycle.features import CONTACT_KINDS, CONTACT_WINDOW_DAYS
+from lifecycle.features import CONTACT_KINDS, RECENT_DAYS
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
 
-CONTACTS = tuple(f"{kind}_{CONTACT_WINDOW_DAYS}d" for kind in CONTACT_KINDS)
+CONTACTS = tuple(f"{kind}_{RECENT_DAYS}d" for kind in CONTACT_KINDS)
 PRIOR_CUSTOMERS = 50
 Bounds = dict[float, tuple[np.ndarray, np.ndarray]]
 

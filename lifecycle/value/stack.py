@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from lightgbm import Booster, Dataset, train
 
+from lifecycle.explain import Contributions, shap_values
 from lifecycle.value.baselines import (
     LIGHTGBM_PARAMETERS,
     NUM_TREES,
@@ -29,6 +30,7 @@ from lifecycle.value.baselines import (
     inputs_of,
 )
 from lifecycle.value.blend import blend
+from lifecycle.value.btyd_effects import BTYD_INPUTS, btyd_effects
 
 STACK, STACK_WITHOUT_LLAMA, STACK_FILE = "stack", "stack_without_llama", "stack.json"
 BGNBD = "bgnbd_gg"
@@ -92,13 +94,10 @@ def stack_value(stack: Stack, rows: pl.DataFrame, by_members: Mapping[str, np.nd
 
     Without `by_members` it is that of the stack without encoders.
     """
-    inputs = stack_inputs(rows, stack.btyd, stack.horizon_days)
-    parts = _components(stack, inputs)
-    alone = np.mean([stack.scales[name] * values for name, values in parts.items()], axis=0)
-    if stack.btyd_share:
-        alone = (1.0 - stack.btyd_share) * alone + stack.btyd_share * _btyd_spend(inputs)
+    parts = _parts(stack, stack_inputs(rows, stack.btyd, stack.horizon_days))
+    alone: np.ndarray = np.sum(list(parts.values()), axis=0)
     if by_members is None:
-        return alone  # type: ignore[no-any-return]
+        return alone
     others = {name: member.scale * by_members[name] for name, member in stack.members.items()}
     return blend(alone, others, {name: member.share for name, member in stack.members.items()})
 
@@ -113,19 +112,22 @@ def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np
     return np.hstack([feature_matrix(rows), expected])
 
 
-def named_inputs(stack: Stack, rows: pl.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
-    """What the trees read of customers, (n, k), and its k names."""
-    return stack_inputs(rows, stack.btyd, stack.horizon_days), (*inputs_of(rows), *BTYD_NUMBERS)
+def stack_contributions(stack: Stack, rows: pl.DataFrame) -> Contributions:
+    """What moved the stack without encoders: the effects on trees and BG/NBD, each by its share of the expected spend.
 
-
-def weighted_trees(stack: Stack, inputs: np.ndarray) -> list[tuple[Booster, np.ndarray]]:
-    """The trees that start from nothing, each with its share of what these predict for each customer, (n,).
-
-    `inputs` (n, k) is that of `named_inputs`.
+    Those of trees that correct BG/NBD are added to its own.
     """
-    parts = {name: stack.scales[name] * values for name, values in _components(stack, inputs).items()}
-    total = sum(values for name, values in parts.items() if name != CORRECTING)
-    return [(stack.trees[name], values / total) for name, values in parts.items() if name != CORRECTING]
+    names, inputs = (*inputs_of(rows), *BTYD_NUMBERS), stack_inputs(rows, stack.btyd, stack.horizon_days)
+    parts = _parts(stack, inputs)
+    shares = {name: part / np.sum(list(parts.values()), axis=0) for name, part in parts.items()}
+    effects = np.sum(
+        [shares[name][:, None] * shap_values(trees, inputs) for name, trees in stack.trees.items()], axis=0
+    )
+    if stack.btyd is not None:
+        share = shares.get(BGNBD, 0.0) + shares.get(CORRECTING, 0.0)
+        columns = [names.index(name) for name in BTYD_INPUTS]
+        effects[:, columns] += np.reshape(share, (-1, 1)) * btyd_effects(stack.btyd, rows, stack.horizon_days)
+    return Contributions(names, inputs, effects)
 
 
 def save_stack(stack: Stack, folder: Path) -> None:
@@ -183,6 +185,14 @@ def _log_btyd(inputs: np.ndarray) -> np.ndarray:
 def _fit(name: str, inputs: np.ndarray, target: np.ndarray, start: np.ndarray | None, seed: int) -> Booster:
     num_trees, changes = SETTINGS[name]
     return train(LIGHTGBM_PARAMETERS | changes | {"seed": seed}, Dataset(inputs, target, init_score=start), num_trees)
+
+
+def _parts(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """What trees and BG/NBD bring to the spend that the stack expects without encoders, shape (n,) each."""
+    trees = _components(stack, inputs)
+    share = (1.0 - stack.btyd_share) / len(trees)
+    parts = {name: share * stack.scales[name] * values for name, values in trees.items()}
+    return parts | ({BGNBD: stack.btyd_share * _btyd_spend(inputs)} if stack.btyd_share else {})
 
 
 def _components(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:
