@@ -26,7 +26,7 @@ class Line:
 
     what: str
     file: str
-    key: str
+    key: str  # `a.b.0`: the first of the list b of a
     low: float | str | None = None  # a number, or the key of one in the same file
     high: float | str | None = None
 
@@ -36,6 +36,10 @@ COVERAGE = (
     ("95 % intervals' coverage", "coverage_95", 0.93, None),
     ("coverage by randomised PIT at 80 %", "pit_coverage_80", 0.77, 0.83),
     ("coverage by randomised PIT at 95 %", "pit_coverage_95", 0.92, 0.98),
+)
+COMPARED = (
+    ("rivals of fair bias that are clearly better in RMSE or Gini", "num_better_rivals", None, 0),
+    ("RMSE, stack with LLaMA minus without", "llama_gain.rmse.0", None, None),
 )
 LINES = [
     Line("text LoRA training, tokens/s over a plain Trainer's", "training_speed", "ratio_to_plain_trainer", low=3),
@@ -69,14 +73,22 @@ LINES = [
         Line(f"champion's {name}, The Complete Journey", "value_accuracy-journey", key, low=low, high=high)
         for name, key, low, high in (("MAE", "mae", None, 167), ("Gini", "gini", 0.871, None),
                                      ("R2", "r2", 0.776, None), ("decile MAPE", "decile_mape", None, 0.07),
-                                     ("bias", "bias", 0.94, 1.06), *COVERAGE)
+                                     ("bias", "bias", 0.94, 1.06), *COVERAGE, *COMPARED,
+                                     ("MAE minus that of LightGBM, upper end of its 90 % interval",
+                                      "mae_difference_ci_90.1", None, 0))
     ),
     *(
         Line(f"champion's {name}, CDNOW", "value_accuracy-cdnow", key, low=low, high=high)
         for name, key, low, high in (("MAE", "mae", None, 21), ("RMSE", "rmse", None, 57.5),
                                      ("Gini", "gini", 0.765, None), ("Spearman", "spearman", 0.46, None),
                                      ("decile MAPE", "decile_mape", None, 0.15), ("bias", "bias", 0.92, 1.08),
-                                     *COVERAGE)
+                                     *COVERAGE, *COMPARED)
+    ),
+    *(
+        Line(f"encoder started from the other shop's minus one from scratch, {name} of 300 customers", "transfer", key)
+        for name, key in (("RMSE, The Complete Journey", "cdnow_to_journey.pretrained_minus_scratch.rmse.0"),
+                          ("RMSE, CDNOW", "journey_to_cdnow.pretrained_minus_scratch.rmse.0"),
+                          ("Gini, CDNOW", "journey_to_cdnow.pretrained_minus_scratch.gini.0"))
     ),
 ]  # fmt: skip
 
@@ -92,13 +104,19 @@ def row(line: Line) -> str:
     if not path.exists():
         return f"| {line.what} | not measured yet | | | `python -m benchmarks.{line.file}` |"
     result = json.loads(path.read_text())
-    value = float(result[line.key])
-    low, high = (result[bound] if isinstance(bound, str) else bound for bound in (line.low, line.high))
+    value = _number(result, line.key)
+    low, high = (_number(result, bound) if isinstance(bound, str) else bound for bound in (line.low, line.high))
     met = (low is None or value >= low) and (high is None or value <= high)
     target = " and ".join(
         f"{word} {bound:.3g}" for word, bound in (("at least", low), ("at most", high)) if bound is not None
     )
     return f"| {line.what} | {value:.3g} | {target} | {verdict(target, met=met)} | `{result['command']}` |"
+
+
+def _number(result: object, key: str) -> float:
+    for name in key.split("."):
+        result = result[int(name)] if isinstance(result, list) else result[name]  # type: ignore[index]
+    return float(result)  # type: ignore[arg-type]
 
 
 def verdict(target: str, *, met: bool) -> str:

@@ -17,6 +17,7 @@ from benchmarks.training_run import train
 from lifecycle.jobs import start_logging
 from lifecycle.member import SEQUENCE_LLAMA
 from training.arena_recipe import VALUE_MODELS
+from training.arena_value import BIAS_RANGE
 from training.evaluate import EvaluateConfig, evaluate
 from training.prepare import BACKTEST
 
@@ -63,6 +64,10 @@ def main() -> None:
         "lightgbm_mae": metrics["models"]["lightgbm"]["mae"],
         "mae_difference_ci_90": metrics["champion_minus"]["lightgbm"]["mae"][1:] if champion != "lightgbm" else None,
         "champion_minus": metrics["champion_minus"],
+        "num_better_rivals": sum(
+            is_clearly_better(against) and BIAS_RANGE[0] <= metrics["models"][rival]["bias"] <= BIAS_RANGE[1]
+            for rival, against in metrics["champion_minus"].items()
+        ),
         "llama_gain": metrics["llama_gain"],
         "models": {model: {metric: row[metric] for metric in SHOWN} for model, row in metrics["models"].items()},
         "selection": metrics["selection"],
@@ -77,6 +82,11 @@ def main() -> None:
     kept = predictions.filter(pl.col("model") == champion).with_columns(pl.col(pl.Float64).round(2))
     kept.write_parquet(RESULTS / f"value_accuracy-{shop}.parquet")
     write_evidence(f"value_accuracy-{shop}", numbers, seeds=[SEED], data=data)
+
+
+def is_clearly_better(against: dict[str, list[float]]) -> bool:
+    """Whether the champion's RMSE minus a rival's is above 0, or its Gini's below, in the whole 90 % interval."""
+    return against["rmse"][1] > 0 or against["gini"][2] < 0
 
 
 if __name__ == "__main__":
