@@ -20,7 +20,6 @@ from lifecycle.stages import stages
 from lifecycle.value import ZILN
 from lifecycle.value.baselines import (
     btyd_churn,
-    btyd_numbers,
     btyd_value,
     feature_matrix,
     inputs_of,
@@ -77,7 +76,8 @@ def expected_spend(
 
         return dense_ziln_value(artifact.ziln, examples)
     if model in (STACK, STACK_WITHOUT_LLAMA) and artifact.stack is not None:
-        return stack_value(artifact.stack, examples, by_members if model == STACK else None)
+        others = {name: expected_spend(artifact, name, examples, {}) for name in artifact.stack.others}
+        return stack_value(artifact.stack, examples, others, by_members if model == STACK else None)
     raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
 
 
@@ -86,7 +86,7 @@ def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contribution
     champion, stack = artifact.settings.champion, artifact.stack
     if champion in artifact.btyd_models:
         effects = btyd_effects(artifact.btyd_models[champion], examples, artifact.settings.horizon_days)
-        return Contributions(BTYD_INPUTS, btyd_numbers(examples), effects)
+        return Contributions(BTYD_INPUTS, examples.select(BTYD_INPUTS).to_numpy(), effects)
     if champion == "lightgbm" and artifact.lightgbm is not None:
         inputs = feature_matrix(examples)
         return Contributions(inputs_of(examples), inputs, shap_values(artifact.lightgbm, inputs))
@@ -115,8 +115,8 @@ def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]
 def _told(settings: Settings, reason: Reason) -> Reason:
     """With the names of categories in place of their numbers."""
     feature, value = str(reason["feature"]), reason["value"]
-    if feature.startswith(CATEGORY_SHARE):
-        name = settings.categories[int(feature.removeprefix(CATEGORY_SHARE))]
+    names = dict(enumerate(settings.categories))
+    if feature.startswith(CATEGORY_SHARE) and (name := names.get(int(feature.removeprefix(CATEGORY_SHARE)))):
         return reason | {"feature": f"category_share={name}"}
     category = category_of(settings.attributes, feature, value) if isinstance(value, float) else None
     return reason if category is None else reason | {"feature": f"{feature}={category}", "value": 1.0}

@@ -34,6 +34,7 @@ from lifecycle.value.prospects import ProspectRates
 from lifecycle.value.stack import (
     STACK,
     STACK_FILE,
+    STACK_WITHOUT_LLAMA,
     Stack,
     load_stack,
 )
@@ -90,7 +91,7 @@ class Artifact:
     btyd_models: dict[str, Btyd]
     lightgbm: Booster | None
     hurdle: Hurdle | None
-    ziln: "DenseZiln | None"  # loaded where it is champion: it brings torch
+    ziln: "DenseZiln | None"  # loaded where the champion is or holds it: it brings torch
     stack: Stack | None
 
     @property
@@ -129,6 +130,10 @@ def load_artifact(folder: Path) -> Artifact:
         raise ValueError(f"artifact {folder} was made for other features than this version computes; evaluate again")
     settings = Settings.load(folder)
     btyd_models = load_btyd(folder) if (folder / BTYD_FILE).exists() else {}
+    stack = load_stack(folder, btyd_models) if (folder / STACK_FILE).exists() else None
+    reads_ziln = settings.champion == ZILN or (
+        settings.champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None and ZILN in stack.others
+    )
     artifact = Artifact(
         folder=folder,
         manifest=manifest,
@@ -138,8 +143,8 @@ def load_artifact(folder: Path) -> Artifact:
         btyd_models=btyd_models,
         lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
         hurdle=load_hurdle(folder) if (folder / BOUGHT_FILE).exists() else None,
-        ziln=_load_ziln(folder) if settings.champion == ZILN else None,
-        stack=load_stack(folder, btyd_models) if (folder / STACK_FILE).exists() else None,
+        ziln=_load_ziln(folder) if reads_ziln else None,
+        stack=stack,
     )
     for member in artifact.members.values():
         read_member(member)

@@ -16,7 +16,7 @@ from lifecycle.features import CONTACT_KINDS
 NUM_REASONS = 3  # features that an answer names
 DRIVERS = {  # by how the names of their features begin; the first that fits
     "rhythm": ("recency", "btyd_recency", "mean_gap", "std_gap", "btyd_active"),
-    "tenure": ("tenure", "btyd_age"),
+    "tenure": ("tenure", "known_days", "btyd_age"),
     "costs": ("total_refunded", "total_goods", "total_service", "total_marketing", "refund_", "support_"),
     "discounts": ("total_discount", "discount"),
     "range": ("mean_lines", "num_distinct", "category_share"),

@@ -21,7 +21,7 @@ COUNTS = ("orders_", "spend_", "num_", "total_", *(f"{kind}_" for kind in CONTAC
 BTYD_SUMMARY = ("btyd_frequency", "btyd_recency", "btyd_age")  # repeat order days, days, days
 FEATURES = (
     *BTYD_SUMMARY, "spend_last_horizon", "orders_last_horizon",
-    "recency_days", "tenure_days", "num_orders", "num_order_days", "total_spend", "total_discount",
+    "recency_days", "tenure_days", "known_days", "num_orders", "num_order_days", "total_spend", "total_discount",
     "mean_order_value", "std_order_value", "max_order_value", "mean_lines", "mean_gap_days", "std_gap_days",
     "recency_over_gap", "year_ago_spend", "year_ago_orders", "num_distinct_items", "num_distinct_categories",
     "total_quantity", "mean_unit_price", f"mean_unit_price_{RECENT_DAYS}d",
@@ -54,6 +54,9 @@ def value_features(
         _num_distinct(events.join(categories, on="item_id"), cutoffs, "category", "num_distinct_categories"),
         _contact_features(events, cutoffs),
         _cost_features(events, cutoffs),
+        known_at(events.select("customer_id", "occurred_at"), cutoffs)
+        .group_by(KEYS)
+        .agg(known_days=pl.max("age_days")),
     ]
     result = cutoffs.select(KEYS)
     for part in parts:
@@ -112,7 +115,8 @@ def _line_features(events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.D
     """
     lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
     columns = (pl.col("amount", "discount", "quantity") * PARTS).round().cast(pl.Int64, strict=False)
-    placed = lines.with_columns(columns).join(categories, on="item_id", how="left", maintain_order="left")
+    placed = lines.with_columns(columns).join(categories, on="item_id", how="left")
+    places = range(int(categories["place"].max() or 0) + 1 if categories["place"].count() else 0)  # type: ignore[arg-type]
     amount, counted = pl.col("amount"), pl.col("quantity") > 0
     moments = placed.group_by("customer_id", "occurred_at").agg(
         pl.len().alias("lines"),
@@ -121,7 +125,7 @@ def _line_features(events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.D
         amount.sum(),
         amount.filter(counted).sum().alias("counted_amount"),
         pl.col("quantity").filter(counted).sum(),
-        *(amount.filter(pl.col("place") == place).sum().alias(f"in_{place}") for place in range(NUM_CATEGORIES)),
+        *(amount.filter(pl.col("place") == place).sum().alias(f"in_{place}") for place in places),
     )
     known, recent = known_at(moments, cutoffs), pl.col("age_days") <= RECENT_DAYS
 
@@ -137,7 +141,10 @@ def _line_features(events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.D
         ratio("discounted", pl.col("lines")).alias("discounted_lines"),
         ratio("discount", full_price).alias("discount_rate"),
         ratio("discount", full_price, recent).alias(f"discount_rate_{RECENT_DAYS}d"),
-        *(ratio(f"in_{place}", amount).alias(f"{CATEGORY_SHARE}{place}") for place in range(NUM_CATEGORIES)),
+        *(
+            (ratio(f"in_{place}", amount) if place in places else pl.lit(None)).alias(f"{CATEGORY_SHARE}{place}")
+            for place in range(NUM_CATEGORIES)
+        ),
     )
 
 

@@ -175,7 +175,7 @@ def add_errors(api: FastAPI) -> None:
     @api.exception_handler(UnknownCustomers)
     async def unknown(_: Request, error: UnknownCustomers) -> Response:
         names = ", ".join(repr(customer) for customer in error.customer_ids[:10])
-        return JSONResponse({"detail": f"the event store has no event of customer {names}"}, 404)
+        return JSONResponse({"detail": f"the event store does not know customer {names}"}, 404)
 
     @api.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> Response:
@@ -212,6 +212,7 @@ def queries_of(store: EventStore, customers: list[Customer]) -> list[CustomerQue
             events=stored[customer.customer_id or ""] if customer.events is None else event_frame(customer),
             attributes=described.get(customer.customer_id or "", {}) | customer.attributes,
             as_of=customer.as_of,
+            data_end=store.data_end,
         )
         for customer in customers
     ]

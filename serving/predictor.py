@@ -33,7 +33,7 @@ NUMBERS = ("clv", "revenue", "refunds", "goods_cost", "service_cost", "marketing
            "annual_discount_rate", "expected_orders", "expected_order_value", "p_active",
            "churn_probability")  # fmt: skip
 DESCRIBED = ("champion", "recommender", "horizon_days", "clv", "currency", "segment_thresholds", "prompt_version",
-             "format_version", "base_model", "metrics", "packages", "identity")  # fmt: skip
+             "format_version", "base_model", "metrics", "packages", "identity", "costs")  # fmt: skip
 
 
 class Predictor:
@@ -136,6 +136,8 @@ class Predictor:
 
 
 def _check_known(events: pl.DataFrame, cutoffs: pl.DataFrame) -> None:
+    """ValueError for a customer all of whose events are later; one without any, whom the shop registered, is known."""
+    cutoffs = cutoffs.join(events, on="customer_id", how="semi", maintain_order="left")
     known = events.join(cutoffs, on="customer_id").filter(pl.col("occurred_at") < pl.col("cutoff"))
     unknown = cutoffs.join(known, on="customer_id", how="anti", maintain_order="left")
     for name, cutoff in unknown.select("customer_id", "cutoff").iter_rows():

@@ -18,6 +18,7 @@ class CustomerQuery:
     events: pl.DataFrame
     attributes: Attributes
     as_of: datetime | None = None  # UTC; None: the later of the data's end and the customer's last event
+    data_end: datetime | None = None  # the last event of the store; None: that of the data the artifact was made from
     explain: str = "features"  # what explanations name: features or events
 
 
@@ -36,10 +37,10 @@ class RecommendOptions:
     objective: str = "probability"
 
 
-def cutoff_of(customer: CustomerQuery, data_end: datetime) -> datetime:
+def cutoff_of(customer: CustomerQuery, artifact_end: datetime) -> datetime:
     """The instant before which all is known of a customer; by default its last event and the data's last one count."""
     if customer.as_of is not None:
         return customer.as_of
-    last = customer.events["occurred_at"].max()
+    last, data_end = customer.events["occurred_at"].max(), customer.data_end or artifact_end
     latest = max(data_end, last) if isinstance(last, datetime) else data_end
     return latest + timedelta(microseconds=1)  # a cutoff excludes its own instant

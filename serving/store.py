@@ -1,6 +1,7 @@
 """Events of single customers out of an ingest folder, without loading it: one filtered scan per shard."""
 
 from collections import OrderedDict
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
@@ -15,7 +16,7 @@ MAX_CACHED_ROWS = 500_000  # about 60 MB of events
 
 
 class UnknownCustomers(KeyError):
-    """Customers without any event in the store."""
+    """Customers that the store has neither an event nor a line in the table of customers of."""
 
     def __init__(self, customer_ids: list[str]) -> None:
         super().__init__(customer_ids)
@@ -27,7 +28,7 @@ class EventStore:
 
     def __init__(self, data: Path, max_cached_rows: int = MAX_CACHED_ROWS) -> None:
         """Raises ValueError where the folder is not complete or a shard is missing."""
-        read_manifest(data, DATA_KIND)
+        self.data_end = datetime.fromisoformat(str(read_manifest(data, DATA_KIND)["last_event_at"]))
         self.shards = shard_paths(data)
         for path in self.shards:
             if not path.is_file():
@@ -39,9 +40,9 @@ class EventStore:
         self.lock = Lock()
 
     def events_of(self, customer_ids: list[str]) -> dict[str, pl.DataFrame]:
-        """All events of each customer with the columns of EVENT_SCHEMA, by time.
+        """All events of each customer with the columns of EVENT_SCHEMA, by time; none of those only registered.
 
-        Raises UnknownCustomers naming every customer the store has no event of. Safe to call from several threads.
+        Raises UnknownCustomers naming every customer the store does not know. Safe to call from several threads.
         """
         wanted = list(dict.fromkeys(customer_ids))
         with self.lock:
@@ -49,6 +50,8 @@ class EventStore:
             for customer in found:
                 self.cached.move_to_end(customer)
         found |= self._read([customer for customer in wanted if customer not in found])
+        silent = self.attributes_of([customer for customer in wanted if customer not in found])
+        found |= dict.fromkeys(silent, pl.DataFrame(schema=EVENT_SCHEMA))
         unknown = [customer for customer in wanted if customer not in found]
         if unknown:
             raise UnknownCustomers(unknown)

@@ -63,7 +63,7 @@ def test_attributes_are_audited_whatever_they_are(tiny_artifact: Path, tiny_shop
         "annual_discount_rate": [0.1] * some.len(),
     }).write_parquet(data / "customers.parquet")  # fmt: skip
     actual = target_of(sets.test)
-    found = outlook(artifact, sets, 2.0 * actual, data)["attributes"]
+    found = outlook(artifact, sets, 2.0 * actual, data, {})["attributes"]
     assert isinstance(found, dict) and list(found) == ["sex", "age", "name"]
     assert found["name"]["other"]["num_customers"] == some.len() - 12  # everybody has a name of their own
     assert set(found["sex"]) == {"f", "m", "unknown"} and found["sex"]["unknown"]["num_customers"] == 3

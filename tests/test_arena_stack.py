@@ -8,9 +8,9 @@ import pytest
 from lightgbm import Booster
 
 from lifecycle.value.blend import fit_shares
-from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, Stack
+from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, Stack, shares_of
 from training.arena_entries import Entry, ExampleSets, target_of
-from training.arena_stack import STACK_OVER_BUDGET, join_members
+from training.arena_stack import STACK_OVER_BUDGET, join_members, join_others
 
 NUM_CUSTOMERS = 1000
 NO_TREES: dict[str, Booster] = {}
@@ -146,3 +146,24 @@ def test_without_encoders_the_stack_stays_as_it_is() -> None:
     entries, sets = arena()
     alone = {STACK: entries[STACK]}
     assert join_members(alone, STACK_ALONE, sets, None) == (alone, STACK_ALONE)
+
+
+def test_other_models_join_by_the_backtest_alone_and_encoders_join_them() -> None:
+    entries, sets = arena()
+    stack, ziln = (replace(entries[name], backtest=entries[name].selection) for name in (STACK, "sequence_llama"))
+    found = {STACK: stack, "ziln": ziln}
+    assert join_others(found, STACK_ALONE, sets) == (found, STACK_ALONE), "there was no backtest"
+    tested = replace(sets, backtest=replace(sets, test=sets.selection))
+    joined, with_ziln = join_others(found, STACK_ALONE, tested)
+    assert set(with_ziln.others) == {"ziln"} and error(joined[STACK], sets) < 0.9 * error(stack, sets)
+    assert join_others(found, STACK_ALONE, tested, ["ziln"])[1].others == {}
+    text = entries["text_llama"]
+    joined, both = join_members(joined | {"text_llama": text}, with_ziln, tested, None)
+    assert joined[STACK_WITHOUT_LLAMA].test.sum() == pytest.approx(stack.test.sum())
+    shares = shares_of(both)
+    assert set(shares) == {"trees", "ziln", "text_llama"} and sum(shares.values()) == pytest.approx(1)
+    by_hand = sum(
+        share * values * stack.test.sum() / values.sum()
+        for share, values in zip(shares.values(), (stack.test, ziln.test, text.test), strict=True)
+    )
+    np.testing.assert_allclose(joined[STACK].test, by_hand, rtol=1e-9)

@@ -43,6 +43,7 @@ def many(num_customers: int = 200) -> pl.DataFrame:
         total_service_cost=pl.Series(random.choice([0.0, 300.0], num_customers)),
         total_marketing_cost=pl.Series(random.choice([0.0, 50.0], num_customers)),
         tenure_days=pl.Series(age),
+        known_days=pl.Series(age),
     )
 
 
@@ -109,7 +110,7 @@ def test_standing_costs_fall_with_survival() -> None:
 
 
 def test_without_btyd_a_customer_by_hand() -> None:
-    examples = customer(tenure_days=100.0, total_refunded=9.0, total_service_cost=19.0)
+    examples = customer(known_days=100.0, total_refunded=9.0, total_service_cost=19.0)
     costs = replace(NO_COSTS, mean_spend=90.0, marketing=CostRate(0.1, is_learned=True))
     values = values_of(examples, np.array([60.0]), None, costs)
     refund_rate, service = 9.0 / 180.0, 19.0 / (100 + PRIOR_DAYS)  # half the shop's rate of nothing
@@ -124,7 +125,7 @@ def test_without_btyd_a_customer_by_hand() -> None:
 
 
 def test_who_buys_below_cost_has_a_negative_value_and_bounds_in_order() -> None:
-    examples = customer(total_spend=90.0, total_goods_cost=180.0, tenure_days=100.0)
+    examples = customer(total_spend=90.0, total_goods_cost=180.0, known_days=100.0)
     costs = replace(NO_COSTS, mean_spend=90.0, goods=CostRate(0.5, is_learned=True))
     values = values_of(examples, np.array([60.0]), None, costs)
     np.testing.assert_allclose(values.goods_cost, (180.0 + 45.0) / 180.0 * values.revenue)
@@ -133,7 +134,7 @@ def test_who_buys_below_cost_has_a_negative_value_and_bounds_in_order() -> None:
 
 
 def test_defaults_hold_for_everybody_where_the_data_have_no_such_cost() -> None:
-    examples = pl.concat([customer(total_spend=50.0, total_goods_cost=20.0, tenure_days=10.0), customer()])
+    examples = pl.concat([customer(total_spend=50.0, total_goods_cost=20.0, known_days=10.0), customer()])
     costs = fit_cost_rates(examples, CostDefaults(goods=0.9, service=0.03, refunds=0.1))
     assert costs.goods.is_learned and costs.goods.rate == pytest.approx(20.0 / 140.0, rel=0.01)  # spend is capped
     values = values_of(examples, np.array([60.0, 10.0]), None, costs)
@@ -152,15 +153,15 @@ def test_customers_are_discounted_at_their_own_rates() -> None:
 
 
 def test_a_mistyped_order_that_was_cancelled_is_not_the_refund_rate_of_the_shop() -> None:
-    rows = [customer(total_spend=100.0, total_refunded=5.0, tenure_days=1.0)] * 200
-    mistyped = customer(total_spend=81_095.0, total_refunded=81_000.0, tenure_days=1.0)
+    rows = [customer(total_spend=100.0, total_refunded=5.0, known_days=1.0)] * 200
+    mistyped = customer(total_spend=81_095.0, total_refunded=81_000.0, known_days=1.0)
     costs = fit_cost_rates(pl.concat([*rows, mistyped]), DEFAULTS)
     assert costs.refunds.rate == pytest.approx((200 * 5.0 + 100.0) / (201 * 100.0))
     assert fit_cost_rates(pl.concat(rows), DEFAULTS).refunds.rate == pytest.approx(0.05)
 
 
 def test_shop_without_money_has_rates_and_no_value() -> None:
-    examples = pl.concat([customer(total_spend=0.0, tenure_days=0.0)] * 3)
+    examples = pl.concat([customer(total_spend=0.0, known_days=0.0)] * 3)
     costs = fit_cost_rates(examples, DEFAULTS)
     values = values_of(examples, np.zeros(3), None, costs)
     assert (costs.refunds.rate, costs.service.rate) == (0.0, 0.0)
@@ -171,7 +172,7 @@ def test_prospect_by_hand() -> None:
     """As active as likely to buy: costs count by that chance, spend is spread evenly, orders follow the rates."""
     limits = Intervals((0.8,), (), 1.0, ((0.0,),), ((2.0,),))
     rates = ProspectRates(conversion=(0.1, 0.5), spend=(2.0, 12.0), order_value=24.0, intervals=limits)
-    examples = customer(tenure_days=None, total_spend=0.0, view_91d=3.0)
+    examples = customer(known_days=None, total_spend=0.0, view_91d=3.0)
     costs = replace(
         NO_COSTS, mean_spend=90.0, refunds=CostRate(0.25, is_learned=True), service=CostRate(0.1, is_learned=True)
     )
@@ -186,7 +187,7 @@ def test_prospect_by_hand() -> None:
 
 
 def test_prospects_of_a_shop_that_never_had_any_are_worth_nothing() -> None:
-    examples = customer(tenure_days=None, total_spend=0.0)
+    examples = customer(known_days=None, total_spend=0.0)
     total, bounds = prospect_spend(None, examples)
     behaviour = prospect_behaviour(examples, None, SETTINGS, HORIZON)
     values = customer_values(examples, total, bounds, behaviour, NO_COSTS, SETTINGS, HORIZON)

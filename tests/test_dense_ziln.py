@@ -49,3 +49,9 @@ def test_same_seed_gives_the_same_network_and_saving_keeps_it(model: DenseZiln, 
 def test_customer_far_from_all_others_has_a_finite_value(model: DenseZiln) -> None:
     rows = customers(1, 1).with_columns(pl.lit(1e12).alias(name) for name in FEATURES)
     assert np.isfinite(dense_ziln_value(model, rows)).all()
+
+
+def test_feature_that_never_varied_in_training_says_nothing(model: DenseZiln) -> None:
+    rows = customers(1, 100)
+    later = rows.with_columns(pl.lit(50.0).alias("year_ago_spend"))
+    np.testing.assert_array_equal(dense_ziln_value(model, later), dense_ziln_value(model, rows))

@@ -63,14 +63,14 @@ def test_prices_discounts_and_what_the_money_went_for() -> None:
     assert (row["total_quantity"], row["mean_unit_price"], row["mean_unit_price_91d"]) == (7.0, 60 / 7, 5.0)
     assert (row["discounted_lines"], row["discount_rate"]) == (0.4, 15 / 103)
     assert row["discount_rate_91d"] == 5 / 53
-    assert (row["category_share_0"], row["category_share_1"]) == (0.0, 40 / 88)
+    assert (row["category_share_0"], row["category_share_1"], row["category_share_2"]) == (0.0, 40 / 88, None)
     assert (row["num_distinct_items"], row["num_distinct_categories"]) == (2.0, 1.0)
 
 
 def test_prices_of_customers_who_paid_nothing_are_undefined() -> None:
     row = features_of([{"day": -3, "amount": 0.0, "item_id": "i"}])
-    undefined = ("mean_unit_price", "discount_rate", "category_share_0", "category_share_1")
-    assert [row[name] for name in undefined] == [None] * 4
+    undefined = ("mean_unit_price", "discount_rate", *(f"category_share_{place}" for place in range(NUM_CATEGORIES)))
+    assert [row[name] for name in undefined] == [None] * len(undefined)
     assert (row["total_quantity"], row["discounted_lines"]) == (0.0, 0.0)
 
 

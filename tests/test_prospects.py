@@ -12,7 +12,9 @@ from lifecycle.features import FEATURES
 from lifecycle.folders import verify
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.prospects import PRIOR_CUSTOMERS, fit_prospects, prospect_conversion, prospect_spend
-from serving.predictor import CustomerQuery, Predictor
+from serving.api import queries_of
+from serving.predictor import Predictor
+from serving.schemas import Customer
 from serving.store import EventStore
 from tests.conftest import TinyShop
 from training.arena_prospects import judge_prospects
@@ -156,10 +158,9 @@ def test_scores_hold_everybody_and_new_ones_are_in_acquisition(shop: Path) -> No
 
 def test_served_values_of_prospects_equal_their_scores_beside_buyers(shop: Path) -> None:
     predictor, store = Predictor(shop / "arena" / "artifact"), EventStore(shop / "data")
-    scores = pl.read_parquet(shop / "scores" / "scores.parquet").filter(pl.col("customer_id") != "registered")
-    asked = [*scores["customer_id"][:40], *scores["customer_id"][-40:]]
-    histories = store.events_of(asked)
-    answers = predictor.value([CustomerQuery(name, histories[name], {}) for name in asked])
+    scores = pl.read_parquet(shop / "scores" / "scores.parquet")
+    asked = [*scores["customer_id"][:40], *scores["customer_id"][-40:], "registered"]
+    answers = predictor.value(queries_of(store, [Customer(customer_id=name) for name in asked]))
     by_customer = {row["customer_id"]: row for row in scores.iter_rows(named=True)}
     models = set()
     for name, answer in zip(asked, answers, strict=True):

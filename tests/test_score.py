@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ from serving.predictor import CustomerQuery, Predictor
 from serving.schemas import Customer
 from serving.store import EventStore
 from tests.conftest import TinyShop
+from tests.test_artifact import rewrite_manifest
 from training.ingest import IngestConfig, ingest
 from training.score import SCORES_KIND, ScoreConfig, score
 from training.scoring import Batch, Scorer, merge_parts, score_parts
 
 COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
-           "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "expected_orders",
-           "expected_order_value", "p_active", "churn_probability", "segment", "stage", "next_best_action"]  # fmt: skip
+           "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "annual_discount_rate",
+           "expected_orders", "expected_order_value", "p_active", "churn_probability", "segment", "stage",
+           "next_best_action"]  # fmt: skip
 
 
 def recipe(shop: TinyShop, artifact: Path, output: Path, **changes: object) -> ScoreConfig:
@@ -86,6 +89,38 @@ def test_explained_scores_name_what_moved_them(tiny_shop: TinyShop, tiny_artifac
     served = [answer["explanation"] for answer in Predictor(tiny_artifact).value(asked)]
     explained = scores.filter(pl.col("customer_id").is_in(customers.implode())).sort("customer_id")["explanation"]
     assert explained.to_list() == served and all(explained.list.len() >= 2)
+
+
+def test_data_newer_than_the_artifact_are_served_as_they_are_scored(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    data, last = tmp_path / "data", datetime(2025, 3, 1, tzinfo=UTC)
+    shutil.copytree(tiny_shop.data, data)
+    events = read_shard(shard_paths(data)[0])
+    newest = pl.when(pl.int_range(pl.len()) == pl.len() - 1).then(pl.lit(last)).otherwise("occurred_at")
+    events.with_columns(newest.cast(events["occurred_at"].dtype).alias("occurred_at")).write_parquet(
+        shard_paths(data)[0]
+    )
+    rewrite_manifest(data, last_event_at=last.isoformat())
+    score(ScoreConfig(data=data, artifact=tiny_artifact, output=tmp_path / "scores"))
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet")
+    queries = queries_of(EventStore(data), [Customer(customer_id=name) for name in scores["customer_id"]])
+    answers = Predictor(tiny_artifact).value(queries)
+    assert {answer["as_of"] for answer in answers} == {scores["as_of"][0].isoformat()}
+    assert scores["as_of"][0] == last + timedelta(microseconds=1)
+    assert [answer["clv"] for answer in answers] == scores["clv"].to_list()
+    assert [answer["stage"] for answer in answers] == scores["stage"].to_list()
+
+
+def test_scores_explained_by_events_name_those_of_the_service(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    score(recipe(tiny_shop, tiny_artifact, tmp_path / "scores", explain="events"))
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").head(5)
+    queries = queries_of(EventStore(tiny_shop.data), [Customer(customer_id=name) for name in scores["customer_id"]])
+    answers = Predictor(tiny_artifact).value([replace(query, explain="events") for query in queries])
+    assert scores["explanation"].to_list() == [answer["explanation"] for answer in answers]
+    assert "purchase 2024" in scores["explanation"][0][0]["feature"]
 
 
 def test_scoring_again_changes_nothing(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> None:

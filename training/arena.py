@@ -9,9 +9,9 @@ import polars as pl
 from lifecycle.folders import write_json
 from lifecycle.history import KEYS
 from lifecycle.member import LLAMA, SEQUENCE_LLAMA
-from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
-from training.arena_artifact import Choice, new_artifact, write_artifact
-from training.arena_cheap import cheap_entries
+from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, shares_of
+from training.arena_artifact import Choice, cost_table, new_artifact, write_artifact
+from training.arena_cheap import cheap_entries, fit_table
 from training.arena_churn import judge_churn
 from training.arena_entries import Entry, ExampleSets, read_example_sets
 from training.arena_groups import hidden_groups
@@ -21,7 +21,7 @@ from training.arena_outlook import outlook
 from training.arena_profit import judge_profit
 from training.arena_prospects import judge_prospects
 from training.arena_rank import Recommendation, judge_recommenders
-from training.arena_stack import join_members
+from training.arena_stack import join_members, join_others
 from training.arena_untrained import untrained_comparison
 from training.arena_value import (
     PREDICTIONS_SCHEMA,
@@ -40,7 +40,7 @@ MAX_GROUPED = 20_000  # customers that hidden groups are sought among
 NO_VALUE: dict[str, object] = {
     "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None, "intervals": None,
     "customers": None, "profit": None, "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {},
-    "llama_gain": None,
+    "llama_gain": None, "stack": None, "costs": None, "btyd_fits": {},
 }  # fmt: skip
 
 
@@ -67,8 +67,10 @@ def run_arena(inputs: Inputs) -> None:
         entries[name] = _llama_entry(inputs, name, sets)
     if fitted.stack is not None:
         budget = config.score_budget_customers_per_second
-        entries, stack = join_members(entries, fitted.stack, sets, budget, unsupported)
+        entries, stack = join_others(entries, fitted.stack, sets, unsupported)
+        entries, stack = join_members(entries, stack, sets, budget, unsupported)
         fitted = replace(fitted, stack=stack)
+        logger.info("the stack: %s", ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items()))
     if LLAMA in entries and config.untrained_customers:
         verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
     if not entries:
@@ -91,15 +93,18 @@ def run_arena(inputs: Inputs) -> None:
         "models": {name: entry.metrics for name, entry in entries.items()},
         "champion_minus": {name: differences(entries, champion, name) for name in entries if name != champion},
         "llama_gain": differences(entries, STACK, STACK_WITHOUT_LLAMA) if STACK_WITHOUT_LLAMA in entries else None,
+        "stack": None if fitted.stack is None else shares_of(fitted.stack),
         **recommendation.metrics,
         "selection": selection,
         "intervals": judge_intervals(entries, sets, champion, config.seed),
-        "customers": outlook(artifact, sets, entries[champion].test, config.data)
+        "customers": outlook(artifact, sets, entries[champion].test, config.data, config.members)
         | {"groups": _groups(inputs, sets, entries[champion].test)},
         "profit": judge_profit(artifact, sets, entries[champion].test, config.data),
         "churn": leaving,
         "prospects": met,
         "fine_tuning": verdict,
+        "costs": cost_table(artifact.settings.costs),
+        "btyd_fits": fit_table(fitted.btyd_models),
     }
     _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
     write_artifact(artifact, config.members, metrics)

@@ -20,7 +20,7 @@ from lifecycle.recommend.retrieval import Retriever, fit_retriever, save_retriev
 from lifecycle.segments import fit_thresholds
 from lifecycle.value.baselines import LIGHTGBM_FILE, save_btyd, spreading_btyd
 from lifecycle.value.clv import buyer_behaviour, customer_values
-from lifecycle.value.costs import fit_cost_rates
+from lifecycle.value.costs import CostDefaults, CostRates, fit_cost_rates
 from lifecycle.value.hurdle import save_hurdle
 from lifecycle.value.prospects import ProspectRates
 from lifecycle.value.stack import save_stack
@@ -52,6 +52,7 @@ def new_artifact(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fit
         "recommender": choice.recommender,
         "horizon_days": inputs.horizon_days,
         "clv": inputs.config.clv.model_dump(),
+        "costs": cost_table(settings.costs),
         "currency": settings.currency,
         "segment_thresholds": vars(settings.thresholds),
         "prompt_version": PROMPT_VERSION,
@@ -71,6 +72,11 @@ def new_artifact(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fit
         ziln=fitted.ziln,
         stack=fitted.stack,
     )
+
+
+def cost_table(costs: CostRates) -> dict[str, dict[str, float | bool]]:
+    """By cost: the shop's average rate, a share of spend or per customer and day, and whether the data told it."""
+    return {name: vars(getattr(costs, name)) for name in CostDefaults.model_fields}
 
 
 def write_artifact(artifact: Artifact, members: dict[str, Path], metrics: dict[str, object]) -> None:
@@ -116,9 +122,14 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
         read_customers(config.data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
     )
     costs = fit_cost_rates(test, config.costs)
-    for name in sorted(config.costs.model_fields_set):
-        if getattr(costs, name).is_learned:
+    for name in CostDefaults.model_fields:
+        is_stated, cost = name in config.costs.model_fields_set, getattr(costs, name)
+        if is_stated and cost.is_learned:
             logger.warning("costs.%s is ignored: the data hold such costs", name)
+        elif not is_stated and not cost.is_learned:
+            logger.warning(
+                "values are without %s: the data hold no such cost, and the recipe states no costs.%s", name, name
+            )
     behaviour = buyer_behaviour(test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon)
     values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -103,6 +103,14 @@ def _fit_btyd(window: Window, names: Sequence[str]) -> dict[str, Btyd]:
             if not report.converged:
                 logger.warning("%s: %s", name, report.message)
     return models
+
+
+def fit_table(models: dict[str, Btyd]) -> dict[str, dict[str, object]]:
+    """`btyd_fits` of metrics.json: by model, of purchases and of order values, parameters and how the fit ended."""
+    return {
+        name: {part: asdict(fit) for part, fit in (("purchases", model.purchases), ("order_values", model.values))}
+        for name, model in models.items()
+    }
 
 
 def _ziln_entry(sets: ExampleSets, seed: int) -> tuple[Entry, "DenseZiln"]:

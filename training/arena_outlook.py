@@ -1,14 +1,18 @@
 """What the artifact says of the test customers: segments, stages and where they lead, attributes, ten examples."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from lifecycle.answering import labels_for, stages_for, values_for
+from lifecycle.answering import expected_spend, labels_for, reasons_for, stages_for, values_for
 from lifecycle.artifact import Artifact
 from lifecycle.attributes import read_customers
-from lifecycle.events import OWN_RATE
+from lifecycle.events import OWN_RATE, shard_paths
+from lifecycle.explain import NUM_REASONS, Reason
+from lifecycle.history import KEYS
+from lifecycle.leave_out import event_effects
 from lifecycle.segments import SEGMENTS
 from lifecycle.stages import STAGES, transitions
 from lifecycle.value.clv import CustomerValues
@@ -16,11 +20,21 @@ from training.arena_entries import ExampleSets, target_of
 
 NUM_EXAMPLES = 10
 PARTS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "clv")
+Reasons = dict[str, list[Reason]]  # of a prediction: `features` and `events`
 MAX_GROUPS = 12  # values of an attribute that are shown; of more numbers, quarters
 
 
-def outlook(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path) -> dict[str, object]:
-    """`customers` of metrics.json, from the champion's expected spend of the test customers, shape (n,)."""
+def outlook(
+    artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path, members: Mapping[str, Path]
+) -> dict[str, object]:
+    """`customers` of metrics.json, from the champion's expected spend of the test customers, shape (n,).
+
+    `members` has the folders of the encoders.
+    """
+
+    def why(rows: np.ndarray) -> list[Reasons]:
+        return _reasons(artifact, test[rows], predicted[rows], data, members)
+
     test = sets.test.join(
         read_customers(data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
     )
@@ -33,7 +47,7 @@ def outlook(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: 
         "actions": dict(zip(*(part.tolist() for part in np.unique(labels["next_best_action"], return_counts=True)),
                             strict=True)),
         "attributes": _attributes(test["customer_id"], data, predicted, actual),
-        "examples": _examples(test["customer_id"], values, labels),
+        "examples": _examples(test["customer_id"], values, labels, why),
     }  # fmt: skip
 
 
@@ -108,15 +122,48 @@ def _groups(values: pl.Series) -> np.ndarray:
     return group
 
 
-def _examples(customers: pl.Series, values: CustomerValues, labels: dict[str, np.ndarray]) -> list[dict[str, object]]:
-    """Customers evenly spread over the order of value, highest first, with the parts of their value."""
+def _examples(
+    customers: pl.Series,
+    values: CustomerValues,
+    labels: dict[str, np.ndarray],
+    why: Callable[[np.ndarray], list[Reasons]],
+) -> list[dict[str, object]]:
+    """Customers evenly spread over the order of value, highest first, with the parts of their value and reasons."""
     order = np.argsort(-values.clv, kind="stable")
-    rows = np.unique(np.linspace(0, len(order) - 1, NUM_EXAMPLES).round().astype(int))
+    rows = order[np.unique(np.linspace(0, len(order) - 1, NUM_EXAMPLES).round().astype(int))]
     return [
         {
             "customer_id": customers[int(row)],
             **{name: str(of_all[row]) for name, of_all in labels.items()},
             **{name: float(getattr(values, name)[row]) for name in PARTS},
+            **reasons,
         }
-        for row in order[rows]
+        for row, reasons in zip(rows, why(rows), strict=True)
+    ]
+
+
+def _reasons(
+    artifact: Artifact, test: pl.DataFrame, predicted: np.ndarray, data: Path, members: Mapping[str, Path]
+) -> list[Reasons]:
+    """By which features, and where the champion is or holds encoders by which events, each prediction was moved."""
+    by_features = reasons_for(artifact, test)
+    if not artifact.members:
+        return [{"features": found, "events": []} for found in by_features]
+    from lifecycle.predict import load_member  # imports torch
+
+    loaded = {name: load_member(members[name], artifact.items) for name in artifact.members}
+
+    def spend_of(examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
+        by_members = {name: member(examples, events) for name, member in loaded.items()}
+        return expected_spend(artifact, artifact.settings.champion, examples, by_members)
+
+    is_shown = pl.col("customer_id").is_in(test["customer_id"].implode())
+    events = pl.scan_parquet(shard_paths(data)).filter(is_shown).collect()
+    told = test.select(KEYS).join(read_customers(data), on="customer_id", how="left", maintain_order="left")
+    return [
+        {
+            "features": found,
+            "events": event_effects(artifact, spend_of, events, told[row], predicted[row])[:NUM_REASONS],
+        }
+        for row, found in enumerate(by_features)
     ]

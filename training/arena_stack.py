@@ -1,4 +1,4 @@
-"""LLaMA encoders in the stack: how much of each, how fast it then is, and what it is without them."""
+"""What joins the stack: other cheap models, then LLaMA encoders; how much of each, and how fast it then is."""
 
 import logging
 from collections.abc import Collection
@@ -8,13 +8,27 @@ import numpy as np
 import polars as pl
 
 from lifecycle.member import MEMBERS
+from lifecycle.value import ZILN
 from lifecycle.value.blend import blend, fit_shares
+from lifecycle.value.hurdle import HURDLE
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, MemberShare, Stack
 from training.arena_entries import Entry, ExampleSets, target_of
 
 logger = logging.getLogger(__name__)
+OTHERS = (HURDLE, ZILN)
 CLEAR = 1.645  # standard errors: one side of a 90 % interval
 STACK_OVER_BUDGET = "stack_over_budget"  # judged, never served: what a score budget costs
+
+
+def join_others(
+    entries: dict[str, Entry], stack: Stack, sets: ExampleSets, left_out: Collection[str] = ()
+) -> tuple[dict[str, Entry], Stack]:
+    """Blend OTHERS into the stack, with the shares that the backtest gives them; without one they have none."""
+    others = {name: entries[name] for name in OTHERS if name in entries and name not in left_out}
+    if not others or sets.backtest is None:
+        return entries, stack
+    joined, shares = _blended(entries[STACK], others, sets)
+    return entries | {STACK: joined}, replace(stack, others=_with_a_share(shares))
 
 
 def join_members(
@@ -35,8 +49,11 @@ def join_members(
     if len(fast) < len(members):
         over, speed = _blended(alone, members, sets)[0], _speed(alone, list(members.values()))
         result[STACK_OVER_BUDGET] = replace(over, customers_per_second=speed)  # all count, so that it is never chosen
-    logger.info("shares of the stack: %s", ", ".join(f"{name} {member.share:.2f}" for name, member in shares.items()))
-    return result, replace(stack, members={name: member for name, member in shares.items() if member.share})
+    return result, replace(stack, members=_with_a_share(shares))
+
+
+def _with_a_share(shares: dict[str, MemberShare]) -> dict[str, MemberShare]:
+    return {name: model for name, model in shares.items() if model.share}
 
 
 def _within(budget: float | None, alone: Entry, members: dict[str, Entry]) -> dict[str, Entry]:
@@ -57,7 +74,7 @@ def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tupl
     Shares are learned in the backtest, which shows how members age; those that were not there then have none. Where
     none was there, they are learned from the selection customers. Where a blend is judged by those that shaped its
     shares, each gets the shares that the other folds give. Members have no share unless the blend's squared errors are
-    then clearly below those of the trees alone: an encoder costs a hundred times as much to serve.
+    then clearly below those of what they join: an encoder costs a hundred times as much to serve.
     """
     scaled = {name: entry.selection * _scale(alone.selection, entry.selection) for name, entry in members.items()}
     before, there = alone.backtest, {name: e.backtest for name, e in members.items() if e.backtest is not None}
@@ -95,6 +112,6 @@ def _learned(
 
 
 def _scale(alone: np.ndarray, member: np.ndarray) -> float:
-    """What brings a member's total to that of the trees; what anybody spent has no part in it."""
+    """What brings a member's total to that of what it joins; what anybody spent has no part in it."""
     total = float(member.sum())
     return float(alone.sum()) / total if total > 0 else 1.0

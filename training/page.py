@@ -13,7 +13,8 @@ Found = Mapping[str, object]  # a JSON object of metrics.json
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430; }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto } img { max-width: 100% }
+table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }
+.figure { overflow-x: auto } .figure img { max-width: 100%; min-width: 40rem }
 td, th { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #e3e7ee }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 """
@@ -36,7 +37,8 @@ def image(figure: Figure, description: str) -> str:
     FigureCanvasSVG(figure)
     figure.savefig(buffer, format="svg")
     encoded = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{encoded}">'
+    drawn = f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{encoded}">'
+    return f'<div class="figure">{drawn}</div>'  # on a phone it is scrolled, not shrunk until nobody can read it
 
 
 def bar_chart(values: Mapping[str, object], unit: str) -> str:

@@ -92,7 +92,7 @@ def _time_split(config: PrepareConfig, folder: Path, data: dict[str, object]) ->
     earlier = earlier_selection(config, first, train[-1])
     days = sorted({*train, test, earlier or test})
     items, paths = read_items(config.data), shard_paths(config.data)
-    categories = leading_categories(_spend_on_items(paths, _midnight(train[0])), items)
+    categories = leading_categories(_spend_on_items(paths, _midnight(days[0])), items)
     placed = placed_items(items, categories)
     progress = Progress("shards prepared", len(paths), "shards")
     files: dict[str, list[Path]] = {}
@@ -113,7 +113,7 @@ def _time_split(config: PrepareConfig, folder: Path, data: dict[str, object]) ->
             part_rows.write_parquet(file)
             files.setdefault(part, []).append(file)
         progress.advance(1)
-    write_sequences(config.data, items, _midnight(train[0]), config.vocabulary, folder / SEQUENCES)
+    write_sequences(config.data, items, _midnight(days[0]), config.vocabulary, folder / SEQUENCES)
     customers = training_customers(read_sequences(folder / SEQUENCES), train[-1], config.seed)
     num_rows = {part: merge_parts(part_files, folder / f"{part}.parquet") for part, part_files in files.items()}
     if not all(num_rows[part] for part in PARTS):
@@ -163,8 +163,9 @@ def _leave_one_out(config: PrepareConfig, folder: Path) -> dict[str, object]:
 
 def _spend_on_items(paths: list[Path], cutoff: datetime) -> pl.DataFrame:
     """item_id and amount before the cutoff."""
-    lines = pl.scan_parquet(paths).filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("occurred_at") < cutoff))
-    return lines.group_by("item_id").agg(pl.sum("amount")).drop_nulls().collect()
+    is_known = pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("occurred_at") < cutoff) & pl.col("item_id").is_not_null()
+    lines = (pl.scan_parquet(path).filter(is_known).group_by("item_id").agg(pl.sum("amount")) for path in paths)
+    return pl.concat([part.collect() for part in lines]).group_by("item_id").agg(pl.sum("amount"))
 
 
 def _shard_examples(

@@ -11,6 +11,7 @@ from training.page import grid, image, mapping, new_figure, table, write_page
 from training.report_customers import (
     attributes_section,
     examples_section,
+    fits_section,
     groups_section,
     intervals_section,
     profit_section,
@@ -57,9 +58,14 @@ def write_report(
             ),
             ("Calibration over time", calibration_over_time(metrics, champion)),
             ("Intervals", intervals_section(mapping(metrics["intervals"]), champion)),
-            ("Profit within the horizon: expected and actual, by part", profit_section(mapping(metrics["profit"]))),
+            (
+                "Profit within the horizon: expected and actual, by part",
+                profit_section(mapping(metrics["profit"]), mapping(metrics["costs"])),
+            ),
             *_customers(mapping(metrics["customers"])),
         ]
+    if metrics["btyd_fits"]:
+        sections.append(("How the buy-till-you-die models were fitted", fits_section(mapping(metrics["btyd_fits"]))))
     if metrics["churn"]:
         sections.append(("Churn: who will buy nothing", _churn(mapping(metrics["churn"]))))
     if metrics["prospects"] and mapping(metrics["prospects"])["num_customers"]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from lifecycle.value.costs import SHARES
 from training.page import Found, grid, image, mapping, new_figure
 
 STABLE = 0.6
@@ -38,15 +39,49 @@ def intervals_section(found: Found, champion: str) -> str:
     )
 
 
-def profit_section(found: Found) -> str:
-    """Totals of all test customers by part of the value, and errors per customer."""
+def profit_section(found: Found, costs: Found) -> str:
+    """Totals of all test customers by part of the value, errors per customer, and where the costs are from."""
     columns = ("predicted", "actual", "bias", "mae", "mae_average_rate")
     rows = [[name, *(mapping(part or {}).get(column) for column in columns)] for name, part in found.items()]
     return (
         "<p>Not discounted, and without costs that the data do not hold. "
         "mae_average_rate is the error where the shop's average rate of a cost is everybody's.</p>"
         + grid(["part", *columns], rows)
+        + grid(
+            ["cost", "average rate", "of", "known from"], [_cost(name, mapping(cost)) for name, cost in costs.items()]
+        )
     )
+
+
+def _cost(name: str, cost: Found) -> list[object]:
+    base = "spend" if name in SHARES else "a customer's day"
+    return [name, cost["rate"], base, "the data" if cost["is_learned"] else "the recipe: the data hold none"]
+
+
+def fits_section(found: Found) -> str:
+    """Parameters of the buy-till-you-die models, and whether their fits can be trusted."""
+    rows: list[list[object]] = []
+    seen: list[Found] = []
+    for model, parts in found.items():
+        for part, fit in mapping(parts).items():
+            numbers = mapping(fit)
+            if numbers in seen:  # the models share one of order values
+                continue
+            seen.append(numbers)
+            report = mapping(numbers["report"])
+            told = [
+                _parameter(name, numbers[name], error) for name, error in mapping(report["standard_errors"]).items()
+            ]
+            end = "converged" if report["converged"] else report["message"]
+            apart = (report["num_starts"], report["optima_apart"], report["log_likelihood"])
+            rows.append([model, part, ", ".join(told), end, *apart])
+    header = ["model", "of", "parameters ± standard error", "ended", "starts", "starts ended apart", "log-likelihood"]
+    return grid(header, rows)
+
+
+def _parameter(name: str, value: object, error: object) -> str:
+    """Standard errors are those of the logarithm, and so relative."""
+    return f"{name} {value:.4g} " + (f"± {100 * error:.1f} %" if isinstance(error, float) else "(no error known)")
 
 
 def segments_section(found: Found) -> str:
@@ -112,13 +147,26 @@ def examples_section(found: Found) -> str:
     examples = found["examples"]
     assert isinstance(examples, list)
     num_rows = -(-len(examples) // 2)
-    figure = new_figure(8.0, 1.9 * num_rows)
+    figure = new_figure(9.0, 2.2 * num_rows)
     axes = figure.subplots(num_rows, 2, squeeze=False)
     for place, example in zip(axes.flat, examples, strict=False):
         waterfall(place, mapping(example))
     for place in axes.flat[len(examples) :]:
         place.set_axis_off()
-    return image(figure, "value of customers from the highest to the lowest, part by part")
+    drawn = image(figure, "value of customers from the highest to the lowest, part by part")
+    rows = []
+    for example in map(mapping, examples):
+        told = [", ".join(map(_reason, reasons)) for key in ("features", "events")
+                if isinstance(reasons := example[key], list)]  # fmt: skip
+        rows.append([example["customer_id"], example["clv"], *told])
+    return drawn + grid(["customer", "value", "moved by what is known", "moved by events, where encoders count"], rows)
+
+
+def _reason(reason: Found) -> str:
+    """`recency_days = 12 (+8 %)`."""
+    value, effect = reason["value"], reason["effect"]
+    number = f" = {value:,.4g}" if isinstance(value, float) else ""
+    return f"{reason['feature']}{number}" + (f" ({100 * effect:+.0f} %)" if isinstance(effect, float) else "")
 
 
 def waterfall(axes: Axes, example: Found) -> None:
@@ -131,11 +179,11 @@ def waterfall(axes: Axes, example: Found) -> None:
     colors = [TOTAL, *(LOSS if step < 0 else GAIN for step in steps[1:]), TOTAL]
     labels = ["revenue", *(name.removesuffix("_cost") for name in shown), "value"]
     bars = axes.bar(range(len(heights)), heights, bottom=bottoms, color=colors)
-    axes.bar_label(bars, [f"{height:,.2f}" for height in heights], fontsize=6)
+    axes.bar_label(bars, [f"{height:,.2f}" for height in heights], fontsize=8)
     axes.use_sticky_edges = False
     axes.margins(y=0.2)
     axes.axhline(0.0, color="grey", linewidth=0.8)
-    axes.set_xticks(range(len(labels)), labels, fontsize=7)
-    axes.tick_params(axis="y", labelsize=7)
+    axes.set_xticks(range(len(labels)), labels, fontsize=8)
+    axes.tick_params(axis="y", labelsize=8)
     title = f"{example['customer_id']}: {example['segment']}, {example['stage']}, {example['next_best_action']}"
-    axes.set_title(title, fontsize=7, parse_math=False)
+    axes.set_title(title, fontsize=8, parse_math=False)

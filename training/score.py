@@ -5,6 +5,7 @@ import re
 import shutil
 from datetime import date, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -23,7 +24,7 @@ class ScoreConfig(Config):
     as_of: AwareDatetime | date | None = None  # an instant with its zone, or a UTC midnight; None: after the last event
     previous: Path | None = None  # scores by the same artifact: encoders read only customers with new events since
     max_age_days: int = Field(7, ge=0)  # of what they expected of all others
-    explain: bool = False  # also which features moved each prediction most; takes a core several minutes per million
+    explain: Literal["features", "events"] | bool = False  # also what moved each prediction most; true: features
     num_workers: int = Field(2, ge=1)  # of Ray; 1, or a small shop without an encoder: in this process
     output: Path
 
@@ -47,6 +48,7 @@ def score(config: ScoreConfig) -> None:
     identity = fingerprint(
         [data["identity"], artifact.manifest["identity"], as_of.isoformat(), config.explain, *cached]
     )
+    explain = "features" if config.explain is True else config.explain or None
     split = fingerprint([identity, MIN_PARTS, package_versions()])  # another version may score or split otherwise
     parts = config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute()
     if is_complete(config.output, SCORES_KIND, identity):
@@ -56,7 +58,7 @@ def score(config: ScoreConfig) -> None:
     parts.mkdir(parents=True, exist_ok=True)
     previous = None if config.previous is None else config.previous.absolute()
     batch = Batch(
-        config.artifact.absolute(), config.data.absolute(), as_of, parts, config.explain, previous, config.max_age_days
+        config.artifact.absolute(), config.data.absolute(), as_of, parts, explain, previous, config.max_age_days
     )
     score_parts(batch, config.num_workers)
     content: dict[str, object] = {

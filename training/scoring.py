@@ -27,10 +27,12 @@ from lifecycle.answering import (
 )
 from lifecycle.artifact import Artifact, load_artifact
 from lifecycle.attributes import read_customers
-from lifecycle.events import DATA_KIND, read_items, read_shard, shard_numbers, shard_paths
+from lifecycle.events import DATA_KIND, read_shard, shard_numbers, shard_paths
+from lifecycle.explain import Reason
 from lifecycle.folders import read_manifest
 from lifecycle.history import customers_at, prospects_at
 from lifecycle.jobs import Progress
+from lifecycle.leave_out import event_effects
 from lifecycle.value.clv import CustomerValues
 from training.member_cache import MEMBERS_FILE, MemberCache, empty_cache
 
@@ -38,11 +40,12 @@ if TYPE_CHECKING:
     from lifecycle.predict import MemberPredictor
 
 MIN_PARTS = 8
+EVENTS = "events"
 EXPLANATION = pl.List(pl.Struct({"feature": pl.String, "value": pl.Float64, "effect": pl.Float64}))
 FEW_EVENTS = 500_000  # scored in the time that Ray takes to start
 PART_SCHEMA = pa.schema({"shard": pa.int64(), "piece": pa.int64()})
-NUMBERS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "expected_orders",
-           "expected_order_value", "p_active", "churn_probability")  # fmt: skip
+NUMBERS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "annual_discount_rate",
+           "expected_orders", "expected_order_value", "p_active", "churn_probability")  # fmt: skip
 
 
 def as_of_instant(given: datetime | date | None, data: dict[str, object]) -> datetime:
@@ -62,7 +65,7 @@ class Batch:
     data: Path
     as_of: datetime
     parts: Path
-    explain: bool = False
+    explain: str | None = None  # by features or by events
     previous: Path | None = None
     max_age_days: int = 0
 
@@ -100,7 +103,7 @@ class Scorer:
 
     def __init__(self, batch: Batch) -> None:
         self.batch, self.artifact = batch, load_artifact(batch.artifact)
-        self.members = {name: _load(folder, read_items(batch.data)) for name, folder in self.artifact.members.items()}
+        self.members = {name: _load(folder, self.artifact.items) for name, folder in self.artifact.members.items()}
         self.cache = batch.cache(list(self.members))
         self.registered = read_customers(batch.data)
 
@@ -118,11 +121,11 @@ class Scorer:
             rows.filter(shard_numbers(rows["customer_id"], len(paths) * batch.pieces) == shard + piece * len(paths))
             for rows in (read_shard(paths[shard]), self.registered)
         )
-        cutoffs = (customers_at(events, batch.as_of), _prospects(events, registered["customer_id"], batch.as_of))
-        buyers, prospects = (
-            examples_for(artifact, events, rows.join(registered, on="customer_id", how="left", maintain_order="left"))
-            for rows in cutoffs
-        )
+        cutoffs = [
+            rows.join(registered, on="customer_id", how="left", maintain_order="left")
+            for rows in (customers_at(events, batch.as_of), _prospects(events, registered["customer_id"], batch.as_of))
+        ]
+        buyers, prospects = (examples_for(artifact, events, rows) for rows in cutoffs)
         spend: dict[str, np.ndarray] = {}
         if self.members:
             known = self.cache.spend(buyers, events, batch.as_of, self.members)
@@ -134,9 +137,23 @@ class Scorer:
             _scores(artifact, prospects, prospect_values_for(artifact, prospects)),
         ])  # fmt: skip
         if batch.explain:
-            reasons = reasons_for(artifact, buyers) + prospect_reasons(prospects)
+            by_events = batch.explain == EVENTS
+            reasons = self._by_events(cutoffs[0], events, total) if by_events else reasons_for(artifact, buyers)
+            reasons += prospect_reasons(prospects)
             scores = scores.with_columns(pl.Series("explanation", reasons, dtype=EXPLANATION))
         _write(scores.sort("customer_id"), batch.file(shard, piece))
+
+    def _by_events(self, buyers: pl.DataFrame, events: pl.DataFrame, total: np.ndarray) -> list[list[Reason]]:
+        """Which events moved the prediction of each buyer, from their cutoffs and what the table says of them."""
+        own = {str(customer): rows for (customer,), rows in events.group_by("customer_id", maintain_order=True)}
+        return [
+            event_effects(self.artifact, self._spend, own[customer], buyers[row], total[row])
+            for row, customer in enumerate(buyers["customer_id"])
+        ]
+
+    def _spend(self, examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
+        by_members = {name: member(examples, events) for name, member in self.members.items()}
+        return expected_spend(self.artifact, self.artifact.settings.champion, examples, by_members)
 
 
 def _write(rows: pl.DataFrame, file: Path) -> None:

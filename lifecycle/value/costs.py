@@ -1,6 +1,6 @@
 """What customers cost: refunds, goods, service and marketing, at rates learned from what each has cost so far.
 
-Refunds and goods are shares of spend, service and marketing costs per day for as long as somebody is a customer. A
+Refunds and goods are shares of spend, service and marketing costs per day from a customer's first event of any kind. A
 customer's own rate is shrunk to the shop's: it counts half once the customer has spent as much as the mean one, or was
 seen for PRIOR_DAYS. Where the data hold no such cost at all, the recipe's default is everybody's rate.
 """
@@ -58,7 +58,7 @@ def fit_cost_rates(examples: pl.DataFrame, defaults: CostDefaults) -> CostRates:
     For shares of spend nobody's spend or costs count for more than the spend that CAP of the customers stay below: one
     mistyped order of a million that was cancelled at once must not be half of what the shop sells.
     """
-    days = max(float(examples["tenure_days"].sum()), 1.0)
+    days = max(float(examples["known_days"].sum()), 1.0)
     most = float(examples["total_spend"].quantile(CAP, "linear") or 0.0)
     spend = max(float(examples["total_spend"].clip(0, most).sum()), 1e-9)
     found = {name: float(examples[column].clip(0, most).sum()) / spend for name, column in SHARES.items()}
@@ -74,7 +74,7 @@ def customer_rates(examples: pl.DataFrame, rates: CostRates) -> dict[str, np.nda
 
     A share of spend may exceed 1 for goods: somebody who buys at a loss has a negative value.
     """
-    spend, days = examples["total_spend"].to_numpy(), examples["tenure_days"].fill_null(0).to_numpy()
+    spend, days = examples["total_spend"].to_numpy(), examples["known_days"].fill_null(0).to_numpy()
     shares, daily = (spend, max(rates.mean_spend, 1e-9)), (days, PRIOR_DAYS)
     own = {
         name: getattr(rates, name).of_customers(examples[column].to_numpy(), *(shares if name in SHARES else daily))

@@ -19,6 +19,7 @@ WEIGHTS_FILE, SETTINGS_FILE = "ziln.safetensors", "ziln.json"
 HIDDEN = (64, 32)
 BATCH_ROWS, LEARNING_RATE, WEIGHT_DECAY = 256, 2e-3, 0.01
 EPOCHS, LEAST_STEPS, MOST_STEPS = 30, 200, 3000
+LEAST_DEVIATION = 1e-6  # of inputs, which have one of 1 if they vary at all
 LARGEST_INPUT = 4.0  # deviations from the mean: farther out the lognormal's mean would run away
 
 
@@ -40,8 +41,8 @@ def fit_dense_ziln(examples: pl.DataFrame, scale: Standardisation, *, seed: int)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = _network()
-    last = network[-1]
-    assert isinstance(last, nn.Linear)
+    first, last = network[0], network[-1]
+    assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
     with torch.no_grad():
         last.weight.zero_()
         last.bias.copy_(starting_logits(target))
@@ -54,6 +55,8 @@ def fit_dense_ziln(examples: pl.DataFrame, scale: Standardisation, *, seed: int)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+    with torch.no_grad():
+        first.weight[:, inputs.std(dim=0) < LEAST_DEVIATION] = 0  # what never varied has taught nothing
     return DenseZiln(network.eval(), scale, unit)
 
 

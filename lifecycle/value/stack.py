@@ -4,8 +4,8 @@ Trees learn at earlier cutoffs and take today's customers for those of then: the
 cohort grows old. Trees whose scores start from BG/NBD's expectation at each cutoff learn by how much it errs instead.
 The total is halfway between BG/NBD's and theirs, on a logarithmic scale: neither is better on every shop. The plain
 mean of the three errs less than each (Bates and Granger 1969). Trees need many customers and BG/NBD does not, so BG/NBD
-itself has a share that falls as there are more. LLaMA encoders join with the shares that customers whose outcome no
-model knew give them.
+itself has a share that falls as there are more. Other models, and LLaMA encoders after them, join with the shares that
+customers whose outcome no model knew give them.
 """
 
 import json
@@ -47,7 +47,7 @@ LEAST_SPEND = 1e-3  # of BG/NBD's expectation, whose logarithm the correcting tr
 
 @dataclass(frozen=True)
 class MemberShare:
-    """What a LLaMA encoder's spend is multiplied by to have the total of all else, and its share of the blend."""
+    """What a model's spend is multiplied by to have the total of all else, and its share of the blend."""
 
     scale: float
     share: float
@@ -62,7 +62,8 @@ class Stack:
     scales: dict[str, float]
     horizon_days: int
     btyd_share: float = 0.0  # of BG/NBD itself beside the trees
-    members: dict[str, MemberShare] = field(default_factory=dict)
+    others: dict[str, MemberShare] = field(default_factory=dict)  # cheap models
+    members: dict[str, MemberShare] = field(default_factory=dict)  # LLaMA encoders
 
 
 def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, seed: int) -> Stack:
@@ -89,17 +90,35 @@ def _btyd_share(train: pl.DataFrame) -> float:
     return TRUSTED_BUYERS / (TRUSTED_BUYERS + num_buyers)
 
 
-def stack_value(stack: Stack, rows: pl.DataFrame, by_members: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-    """Expected spend over the horizon, shape (n,); `by_members` has that of each encoder in the stack, by name.
+def stack_value(
+    stack: Stack,
+    rows: pl.DataFrame,
+    by_others: Mapping[str, np.ndarray] | None = None,
+    by_members: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Expected spend over the horizon, shape (n,).
 
-    Without `by_members` it is that of the stack without encoders.
+    `by_others` and `by_members` have that of each of the cheap models and of the encoders that joined the stack, by
+    name. Without `by_members` it is that of the stack without encoders.
     """
     parts = _parts(stack, stack_inputs(rows, stack.btyd, stack.horizon_days))
-    alone: np.ndarray = np.sum(list(parts.values()), axis=0)
-    if by_members is None:
-        return alone
-    others = {name: member.scale * by_members[name] for name, member in stack.members.items()}
-    return blend(alone, others, {name: member.share for name, member in stack.members.items()})
+    alone = _joined(np.sum(list(parts.values()), axis=0), stack.others, by_others or {})
+    return alone if by_members is None else _joined(alone, stack.members, by_members)
+
+
+def _joined(base: np.ndarray, joined: dict[str, MemberShare], by_models: Mapping[str, np.ndarray]) -> np.ndarray:
+    scaled = {name: model.scale * by_models[name] for name, model in joined.items()}
+    return blend(base, scaled, {name: model.share for name, model in joined.items()})
+
+
+def shares_of(stack: Stack) -> dict[str, float]:
+    """How much of what the stack expects is by trees, by BG/NBD, and by each model that joined; they sum to 1."""
+    shares = {"trees": 1.0 - stack.btyd_share, BGNBD: stack.btyd_share}
+    for joined in (stack.others, stack.members):
+        left = 1.0 - sum(model.share for model in joined.values())
+        shares = {name: left * share for name, share in shares.items()}
+        shares |= {name: model.share for name, model in joined.items()}
+    return {name: share for name, share in shares.items() if share}
 
 
 def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np.ndarray:
@@ -113,9 +132,9 @@ def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np
 
 
 def stack_contributions(stack: Stack, rows: pl.DataFrame) -> Contributions:
-    """What moved the stack without encoders: the effects on trees and BG/NBD, each by its share of the expected spend.
+    """What moved the stack: the effects on trees and BG/NBD, each by its share of the spend that these expect.
 
-    Those of trees that correct BG/NBD are added to its own.
+    Those of trees that correct BG/NBD are added to its own. Models that joined the stack are taken to move alike.
     """
     names, inputs = (*inputs_of(rows), *BTYD_NUMBERS), stack_inputs(rows, stack.btyd, stack.horizon_days)
     parts = _parts(stack, inputs)
@@ -134,9 +153,14 @@ def save_stack(stack: Stack, folder: Path) -> None:
     """Write the trees as LightGBM's text and the scales as JSON; BG/NBD is saved with its like."""
     for name, booster in stack.trees.items():
         booster.save_model(folder / f"stack-{name}.txt")
-    members = {name: asdict(member) for name, member in stack.members.items()}
-    content = {"scales": stack.scales, "btyd_share": stack.btyd_share, "horizon_days": stack.horizon_days}
-    (folder / STACK_FILE).write_text(json.dumps(content | {"members": members}, indent=1))
+    content: dict[str, object] = {
+        "scales": stack.scales,
+        "btyd_share": stack.btyd_share,
+        "horizon_days": stack.horizon_days,
+    }
+    for key, joined in (("others", stack.others), ("members", stack.members)):
+        content |= {key: {name: asdict(model) for name, model in joined.items()}}
+    (folder / STACK_FILE).write_text(json.dumps(content, indent=1))
 
 
 def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
@@ -144,9 +168,11 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
     content = json.loads((folder / STACK_FILE).read_text())
     trees = {name: Booster(model_file=folder / f"stack-{name}.txt") for name in content["scales"]}
     assert BGNBD in btyds or not content["btyd_share"], "BG/NBD has a share in the stack"
-    members = {name: MemberShare(**member) for name, member in content["members"].items()}
+    others, members = (
+        {name: MemberShare(**model) for name, model in content[key].items()} for key in ("others", "members")
+    )
     btyd, scales = btyds.get(BGNBD), content["scales"]
-    return Stack(trees, btyd, scales, content["horizon_days"], content["btyd_share"], members)
+    return Stack(trees, btyd, scales, content["horizon_days"], content["btyd_share"], others, members)
 
 
 def _fit_trees(rows: pl.DataFrame, horizon_days: int, seed: int) -> dict[str, Booster]:
