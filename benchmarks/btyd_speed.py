@@ -32,6 +32,8 @@ PEER_PACKAGES = ("lifetimes==0.11.3", "numpy<2", "pandas<2.2", "scipy<1.12")
 PEER = Path(__file__).parent / "lifetimes_peer.py"
 CDNOW = "package:lifetimes/datasets/cdnow_customers_summary_with_transactions.csv"
 SEED, NUM_DAYS, NUM_ORDERS = 7, 730, 1_000_000
+MILLION = 1_000_000
+SUMMARY = ("frequency", "recency", "age", "mean_repeat_value")
 CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
 MONTH_DAYS, NUM_MONTHS, MONTHLY_RATE = 30.0, 12, 0.01
 Summary = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -45,10 +47,10 @@ def main() -> None:
     arguments = parser.parse_args()
     peer = peer_python()
     source = resolve_path(CDNOW)
-    orders = simulate(*fit_cdnow(source), round(1.25 * arguments.customers))  # of which there are a million
+    models = fit_cdnow(source)
+    orders = simulate(*models, round(1.25 * arguments.customers))  # of which there are a million
     summary = summarise(orders).head(arguments.customers)
-    columns = ("frequency", "recency", "age", "mean_repeat_value")
-    x, t_x, age, value = (summary[name].to_numpy().astype(float) for name in columns)
+    x, t_x, age, value = (summary[name].to_numpy().astype(float) for name in SUMMARY)
     with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as folder:
         numbers = {
             "customers": arguments.customers,
@@ -56,6 +58,7 @@ def main() -> None:
             **compare_fits(peer, Path(folder), (x, t_x, age, value), arguments.runs),
             **compare_summaries(peer, Path(folder), orders.head(NUM_ORDERS), arguments.runs),
             "other_models": other_models((x, t_x, age, value)),
+            "million": million(simulate(*models, MILLION)),
         }
     write_evidence("btyd_speed", numbers, seeds=[SEED], data=[source])
 
@@ -187,8 +190,7 @@ def compare_summaries(peer: Path, folder: Path, orders: pl.DataFrame, runs: int)
             ours.append(seconds)
             theirs.append(answer["seconds"])
             print(f"run {run}: summary ours {seconds}, lifetimes {answer['seconds']}", flush=True)
-    columns = ("frequency", "recency", "age", "mean_repeat_value")
-    np.testing.assert_allclose(rows.select(columns).to_numpy(), np.load(output)["rows"], rtol=1e-9)
+    np.testing.assert_allclose(rows.select(SUMMARY).to_numpy(), np.load(output)["rows"], rtol=1e-9)
     return {
         "summary_ratio_to_lifetimes": _median(theirs, "number") / _median(ours, "number"),
         "summary_ratio_to_lifetimes_text_ids": _median(theirs, "text") / _median(ours, "text"),
@@ -211,6 +213,23 @@ def other_models(summary: Summary) -> dict[str, object]:
         cumulative_purchases(model, x, t_x, age, MONTH_DAYS * np.arange(1, NUM_MONTHS + 1))
         seconds[name] = {"fit": fitted_at - started_at, "prediction": time.perf_counter() - fitted_at}
     return seconds
+
+
+def million(orders: pl.DataFrame) -> dict[str, object]:
+    """Seconds from the orders of a million customers to the value of each, and of the other models."""
+    started_at = time.perf_counter()
+    summary = summarise(orders)
+    x, t_x, age, value = (summary[name].to_numpy().astype(float) for name in SUMMARY)
+    summed_at = time.perf_counter()
+    seconds, _, clv = fit_and_predict((x, t_x, age, value))
+    assert len(clv) == MILLION and np.isfinite(clv).all()
+    return {
+        "seconds": time.perf_counter() - started_at,
+        "orders": orders.height,
+        "summary": summed_at - started_at,
+        **seconds,
+        "other_models": other_models((x, t_x, age, value)),
+    }
 
 
 def _ask(peer: Path, job: str, data: Path, output: Path) -> dict[str, dict[str, float]]:

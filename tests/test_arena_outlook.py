@@ -45,6 +45,7 @@ def test_customers_of_the_arena_are_those_that_the_artifact_answers_for(
     worth = [example["clv"] for example in found["examples"]]
     assert len(worth) == 10 and worth == sorted(worth, reverse=True) and worth[0] == pytest.approx(values.clv.max())
     for example in found["examples"]:
+        assert len(example["features"]) == 3 and example["events"] == []
         revenue, *costs, clv = (example[name] for name in PARTS)
         assert clv == pytest.approx(revenue - sum(costs))
 
@@ -63,7 +64,9 @@ def test_attributes_are_audited_whatever_they_are(tiny_artifact: Path, tiny_shop
         "annual_discount_rate": [0.1] * some.len(),
     }).write_parquet(data / "customers.parquet")  # fmt: skip
     actual = target_of(sets.test)
-    found = outlook(artifact, sets, 2.0 * actual, data, {})["attributes"]
+    found = outlook(artifact, sets, 2.0 * actual, data, {}, pl.read_parquet(tiny_shop.examples / "prospects.parquet"))[
+        "attributes"
+    ]
     assert isinstance(found, dict) and list(found) == ["sex", "age", "name"]
     assert found["name"]["other"]["num_customers"] == some.len() - 12  # everybody has a name of their own
     assert set(found["sex"]) == {"f", "m", "unknown"} and found["sex"]["unknown"]["num_customers"] == 3

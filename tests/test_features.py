@@ -45,6 +45,14 @@ def test_costs_and_refunds_are_positive_sums_by_kind() -> None:
     assert (row["refund_91d"], row["support_91d"], row["campaign_91d"]) == (1.0, 1.0, 1.0)
 
 
+def test_customers_are_known_from_their_first_event_of_any_kind() -> None:
+    campaign: dict[str, object] = {"day": -50, "kind": "campaign", "amount": None, "cost": 0.5}
+    row = features_of([campaign, {"day": -9}])
+    assert (row["known_days"], row["tenure_days"]) == (50.0, 9.0)
+    row = features_of([campaign])
+    assert (row["known_days"], row["tenure_days"], row["total_marketing_cost"]) == (50.0, None, 0.5)
+
+
 def test_one_order_leaves_gaps_undefined_and_counts_zero() -> None:
     row = features_of([{"day": -3}])
     assert row["mean_gap_days"] is None

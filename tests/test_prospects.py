@@ -1,5 +1,6 @@
 """Customers who have not bought yet: their rates, and that every stage counts them."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -154,6 +155,19 @@ def test_scores_hold_everybody_and_new_ones_are_in_acquisition(shop: Path) -> No
     new = scores.filter(is_new)
     assert (new["revenue"] > 0).all() and (new["churn_probability"] + new["p_active"] - 1.0).abs().max() < 1e-12  # type: ignore[operator]
     np.testing.assert_allclose(new["revenue"], new["expected_orders"] * new["expected_order_value"])
+
+
+def test_prospects_are_in_acquisition_until_they_buy(shop: Path) -> None:
+    found = json.loads((shop / "arena" / "metrics.json").read_text())["customers"]
+    new, test, train = (
+        pl.read_parquet(shop / "examples" / f"{part}.parquet") for part in ("prospects", "test", "train")
+    )
+    now, then = (new.filter(pl.col("cutoff") == rows["cutoff"].max()) for rows in (test, train))
+    assert found["stages"]["acquisition"] == now.height > 0
+    assert found["transitions"]["num_customers"]["acquisition"] == then.height > 0
+    bought = then["customer_id"].is_in(test["customer_id"].implode()).mean()
+    moved = found["transitions"]["shares"]["acquisition"]
+    assert sum(moved.values()) == pytest.approx(1.0) and moved["acquisition"] == pytest.approx(1.0 - bought)
 
 
 def test_served_values_of_prospects_equal_their_scores_beside_buyers(shop: Path) -> None:

@@ -83,6 +83,7 @@ def run_arena(inputs: Inputs) -> None:
     churn, leaving = judge_churn(entries, sets, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
+    not_yet = pl.read_parquet(config.examples / "prospects.parquet", columns=KEYS)
     choice = Choice(champion, entries[champion], churn, recommendation.chosen, prospects)
     artifact = new_artifact(inputs, sets.test, choice, fitted)
     metrics = {
@@ -97,7 +98,7 @@ def run_arena(inputs: Inputs) -> None:
         **recommendation.metrics,
         "selection": selection,
         "intervals": judge_intervals(entries, sets, champion, config.seed),
-        "customers": outlook(artifact, sets, entries[champion].test, config.data, config.members)
+        "customers": outlook(artifact, sets, entries[champion].test, config.data, config.members, not_yet)
         | {"groups": _groups(inputs, sets, entries[champion].test)},
         "profit": judge_profit(artifact, sets, entries[champion].test, config.data),
         "churn": leaving,
@@ -111,14 +112,19 @@ def run_arena(inputs: Inputs) -> None:
 
 
 def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> dict[str, object] | None:
-    """Of a seeded sample of the test customers; None without a sequence encoder."""
+    """Of a seeded sample of the test customers, whose groups go to groups.parquet; None without a sequence encoder."""
     if SEQUENCE_LLAMA not in inputs.members:
         return None
     config = inputs.config
     test = sets.test.with_columns(predicted=predicted)
     test = test.sample(min(test.height, MAX_GROUPED), seed=config.seed)
     states = member_states(config.members[SEQUENCE_LLAMA], config.data, test.select(KEYS), config.num_workers)
-    return hidden_groups(states, test, config.seed)
+    found = hidden_groups(states, test, config.seed)
+    if found is None:
+        return None
+    described, group = found
+    test.select("customer_id", pl.Series("group", group)).write_parquet(config.output / "groups.parquet")
+    return described
 
 
 def _write_results(

@@ -122,14 +122,13 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
         read_customers(config.data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
     )
     costs = fit_cost_rates(test, config.costs)
-    for name in CostDefaults.model_fields:
-        is_stated, cost = name in config.costs.model_fields_set, getattr(costs, name)
-        if is_stated and cost.is_learned:
+    stated = config.costs.model_fields_set
+    free = [name for name in CostDefaults.model_fields if name not in stated and not getattr(costs, name).is_learned]
+    if free:
+        logger.warning("values are without %s: the data hold no such costs; state them as costs", ", ".join(free))
+    for name in sorted(stated):
+        if getattr(costs, name).is_learned:
             logger.warning("costs.%s is ignored: the data hold such costs", name)
-        elif not is_stated and not cost.is_learned:
-            logger.warning(
-                "values are without %s: the data hold no such cost, and the recipe states no costs.%s", name, name
-            )
     behaviour = buyer_behaviour(test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon)
     values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()

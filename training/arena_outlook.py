@@ -21,15 +21,21 @@ from training.arena_entries import ExampleSets, target_of
 NUM_EXAMPLES = 10
 PARTS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "clv")
 Reasons = dict[str, list[Reason]]  # of a prediction: `features` and `events`
+NEW = "acquisition"  # the stage of who has not bought yet
 MAX_GROUPS = 12  # values of an attribute that are shown; of more numbers, quarters
 
 
 def outlook(
-    artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path, members: Mapping[str, Path]
+    artifact: Artifact,
+    sets: ExampleSets,
+    predicted: np.ndarray,
+    data: Path,
+    members: Mapping[str, Path],
+    prospects: pl.DataFrame,
 ) -> dict[str, object]:
     """`customers` of metrics.json, from the champion's expected spend of the test customers, shape (n,).
 
-    `members` has the folders of the encoders.
+    `members` has the folders of the encoders, `prospects` customer_id and cutoff of those who had not bought before it.
     """
 
     def why(rows: np.ndarray) -> list[Reasons]:
@@ -42,8 +48,8 @@ def outlook(
     labels = labels_for(artifact, test, values)
     return {
         "segments": _segments(labels["segment"], values.clv, predicted, actual),
-        "stages": {stage: int((labels["stage"] == stage).sum()) for stage in STAGES},
-        "transitions": _transitions(artifact, sets, labels["stage"]),
+        "stages": {stage: int((labels["stage"] == stage).sum()) for stage in STAGES} | {NEW: len(_at(prospects, test))},
+        "transitions": _transitions(artifact, sets, labels["stage"], prospects),
         "actions": dict(zip(*(part.tolist() for part in np.unique(labels["next_best_action"], return_counts=True)),
                             strict=True)),
         "attributes": _attributes(test["customer_id"], data, predicted, actual),
@@ -63,12 +69,22 @@ def _segments(
     }
 
 
-def _transitions(artifact: Artifact, sets: ExampleSets, stage: np.ndarray) -> dict[str, object]:
+def _at(prospects: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
+    """The prospects at the one cutoff of some rows."""
+    return prospects.filter(pl.col("cutoff").is_in(rows["cutoff"].unique().implode()))["customer_id"]
+
+
+def _transitions(
+    artifact: Artifact, sets: ExampleSets, stage: np.ndarray, prospects: pl.DataFrame
+) -> dict[str, object]:
     """Where the customers of each stage at the latest training cutoff are at the test cutoff."""
     rows = pl.concat([sets.train, sets.selection]).filter(pl.col("cutoff") == pl.col("cutoff").max())
+    new_then, new_now = _at(prospects, rows), _at(prospects, sets.test)
     before = stages_for(artifact, rows, values_for(artifact, rows, np.zeros(rows.height)).p_active)
     earlier = pl.DataFrame({"customer_id": rows["customer_id"], "before": before})
+    earlier = earlier.extend(pl.DataFrame({"customer_id": new_then, "before": [NEW] * len(new_then)}))
     now = pl.DataFrame({"customer_id": sets.test["customer_id"], "after": stage})
+    now = now.extend(pl.DataFrame({"customer_id": new_now, "after": [NEW] * len(new_now)}))
     both = earlier.join(now, on="customer_id")
     first, last = both["before"].to_numpy(), both["after"].to_numpy()
     days = (sets.test["cutoff"][0] - rows["cutoff"][0]).days if rows.height else 0

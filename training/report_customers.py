@@ -126,7 +126,10 @@ def groups_section(found: Found) -> str:
     described = groups["groups"]
     assert isinstance(described, list)
     stability = float(str(groups["stability"]))
-    said = f"<p>Stability {stability:.2f}, 1 where half of the customers give the same groups, 0 for chance."
+    said = (
+        "<p>groups.parquet has the group of each customer, from 0 in this order. "
+        f"Stability {stability:.2f}, 1 where half of the customers give the same groups, 0 for chance."
+    )
     warning = " These are hardly groups: customers differ by degrees." if stability < STABLE else ""
     header = ["customers", "mean predicted spend", "mean actual spend", "what tells them apart"]
     return said + warning + "</p>" + grid(header, [[*mapping(group).values()] for group in described])
