@@ -9,7 +9,6 @@ import polars as pl
 from lifecycle.actions import next_best_action
 from lifecycle.artifact import Artifact, Settings
 from lifecycle.attributes import category_of, encode
-from lifecycle.categories import placed_items
 from lifecycle.events import OWN_RATE
 from lifecycle.explain import Contributions, Reason, facts, shap_values
 from lifecycle.features import CATEGORY_SHARE, value_features
@@ -45,8 +44,7 @@ def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame
     The same functions made the training rows. Attributes and OWN_RATE are those that `cutoffs` has beside its keys.
     """
     settings = artifact.settings
-    categories = placed_items(artifact.items, settings.categories)
-    features = value_features(events, cutoffs, settings.horizon_days, categories)
+    features = value_features(events, cutoffs, settings.horizon_days, artifact.placed_items)
     given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
     features = features.with_columns(*given, *encode(settings.attributes, cutoffs))  # in the cutoffs' order
     if LLAMA not in artifact.members:

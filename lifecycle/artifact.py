@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 
 from lifecycle.actions import ActionRule
 from lifecycle.attributes import AttributeCode
+from lifecycle.categories import placed_items
 from lifecycle.features import FEATURES
 from lifecycle.folders import verify
 from lifecycle.member import MEMBERS, read_member
@@ -107,6 +109,11 @@ class Artifact:
     def attributes(self) -> list[str]:
         """The customer attributes that trees read."""
         return [code.name for code in self.settings.attributes]
+
+    @cached_property
+    def placed_items(self) -> pl.DataFrame:
+        """The categories of the catalogue's items, as `value_features` reads them."""
+        return placed_items(self.items, self.settings.categories)
 
     @property
     def btyd(self) -> Btyd | None:
