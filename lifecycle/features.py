@@ -54,7 +54,9 @@ def value_features(
         _num_distinct(events.join(categories, on="item_id"), cutoffs, "category", "num_distinct_categories"),
         _contact_features(events, cutoffs),
         _cost_features(events, cutoffs),
-        known_at(events.group_by("customer_id").agg(pl.min("occurred_at")), cutoffs).select(*KEYS, known_days="age_days"),
+        known_at(events.group_by("customer_id").agg(pl.min("occurred_at")), cutoffs).select(
+            *KEYS, known_days="age_days"
+        ),
     ]
     result = cutoffs.select(KEYS)
     for part in parts:
