@@ -57,6 +57,10 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> 
     chosen = {name: found["rmse"] for name, found in metrics["selection"]["backtest"].items()}
     assert len(chosen) > 2 and all(f"{rmse:,.3f}" in text for rmse in chosen.values())
     assert all((f"champion minus {name}" in text) == (name != metrics["champion"]) for name in metrics["models"])
+    top = metrics["customers"]["examples"][0]["features"][0]
+    assert f"{top['feature']} = {top['value']:,.4g} ({100 * top['effect']:+.0f} %)" in text
+    rate = metrics["btyd_fits"]["bgnbd_gg"]["purchases"]["r"]
+    assert f"r {rate:.4g} ±" in text and "the recipe: the data hold none" in text
 
 
 def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_and_the_budget_change(
