@@ -4,7 +4,7 @@ import polars as pl
 
 from lifecycle.categories import NUM_CATEGORIES
 from lifecycle.events import KINDS, REVENUE_KINDS
-from lifecycle.history import KEYS, known_at, orders_at
+from lifecycle.history import KEYS, is_cancelled, known_at, orders_at, with_cancellations
 from lifecycle.value.summary import summarise
 
 WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
@@ -43,7 +43,9 @@ def value_features(
 
     Amounts in the shop's currency, times in days, shares and rates from 0 to 1. Undefined values (a gap with one order)
     are null. `categories` has the category of items and its place among the leading ones, as `placed_items` gives them.
+    Cancelled lines count for nothing, but in spend_last_horizon: that is the last horizon's target.
     """
+    events = with_cancellations(events)
     known = orders_at(events, cutoffs)
     parts = [
         known.group_by(KEYS).agg(_order_features(horizon_days)),
@@ -86,7 +88,7 @@ def _order_features(horizon_days: int) -> list[pl.Expr]:
         amount.max().alias("max_order_value"),
         pl.col("num_lines").mean().alias("mean_lines"),
         (age <= horizon_days).sum().alias("orders_last_horizon"),
-        amount.filter(age <= horizon_days).sum().alias("spend_last_horizon"),
+        pl.col("gross").filter(age <= horizon_days).sum().alias("spend_last_horizon"),
         was_there.then(amount.filter(year_ago).sum()).alias("year_ago_spend"),
         was_there.then(year_ago.sum()).alias("year_ago_orders"),
         *((age <= days).sum().alias(f"orders_{days}d") for days in WINDOWS_DAYS),
@@ -118,7 +120,7 @@ def _line_features(events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.D
     placed = lines.with_columns(columns).join(categories, on="item_id", how="left")
     places = range(int(categories["place"].max() or 0) + 1 if categories["place"].count() else 0)  # type: ignore[arg-type]
     amount, counted = pl.col("amount"), pl.col("quantity") > 0
-    moments = placed.group_by("customer_id", "occurred_at").agg(
+    moments = placed.group_by("customer_id", "occurred_at", "cancelled_at").agg(
         pl.len().alias("lines"),
         (pl.col("discount") > 0).sum().alias("discounted"),
         pl.col("discount").sum(),
@@ -127,7 +129,7 @@ def _line_features(events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.D
         pl.col("quantity").filter(counted).sum(),
         *(amount.filter(pl.col("place") == place).sum().alias(f"in_{place}") for place in places),
     )
-    known, recent = known_at(moments, cutoffs), pl.col("age_days") <= RECENT_DAYS
+    known, recent = known_at(moments, cutoffs).filter(~is_cancelled()), pl.col("age_days") <= RECENT_DAYS
 
     def ratio(part: str, whole: pl.Expr, only: pl.Expr | None = None) -> pl.Expr:
         above, below = (column if only is None else column.filter(only) for column in (pl.col(part), whole))
@@ -166,7 +168,7 @@ def _contact_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFra
 
 def _cost_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     costly = events.filter((pl.col("kind") == "refund") | (pl.col("cost") > 0))
-    return known_at(costly, cutoffs).group_by(KEYS).agg(cost_sums())
+    return known_at(costly, cutoffs).filter(~is_cancelled()).group_by(KEYS).agg(cost_sums())
 
 
 def cost_sums() -> list[pl.Expr]:

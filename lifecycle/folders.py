@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 MANIFEST = "manifest.json"
-FORMAT_VERSIONS = {"examples": 4, "artifact": 7}  # 1 for the other kinds; raised when a kind's files change meaning
+FORMAT_VERSIONS = {"examples": 5, "artifact": 8}  # 1 for the other kinds; raised when a kind's files change meaning
 PACKAGES = ("evervalue", "ray", "torch", "transformers", "peft", "deepspeed", "polars", "lightgbm", "numpy")
 
 

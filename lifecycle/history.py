@@ -1,6 +1,6 @@
 """What is known of customers at their cutoffs: orders and lines before it. Nothing at or after a cutoff passes."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -8,6 +8,7 @@ from lifecycle.events import REVENUE_KINDS, order_key
 
 KEYS = ["customer_id", "cutoff"]
 DAYS_PER_SECOND = 1 / 86_400  # a division by a number rounds otherwise in a table of one row than in a long one
+CANCELLED_WITHIN = timedelta(days=1)  # nothing was sent yet: mistyped or withdrawn; what comes back later is a refund
 
 
 def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
@@ -21,19 +22,56 @@ def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     return known.with_columns(age.alias("age_days"))
 
 
+def with_cancellations(events: pl.DataFrame) -> pl.DataFrame:
+    """The events with `cancelled_at`: of a purchase line and the refund that cancels it, when; null for all others.
+
+    A refund cancels the latest line of its customer, item, quantity and amount that is at most CANCELLED_WITHIN older.
+    """
+    what = ["customer_id", "item_id", "quantity", "amount"]
+    rows = (
+        events.with_row_index("row")
+        .filter(pl.col("kind").is_in([*REVENUE_KINDS, "refund"]))
+        .with_columns(pl.col("item_id").fill_null(""), pl.col("quantity", "amount").abs().fill_null(0.0))
+        .sort("occurred_at", maintain_order=True)
+    )
+    is_refund = pl.col("kind") == "refund"
+    cancelling = (
+        rows.filter(is_refund)
+        .select("row", "occurred_at", *what)
+        .join_asof(
+            rows.filter(~is_refund).select("occurred_at", *what, line="row"),
+            on="occurred_at",
+            by=what,
+            tolerance=CANCELLED_WITHIN,
+            check_sortedness=False,  # sorted above
+        )
+        .drop_nulls("line")
+        .unique("line", keep="first", maintain_order=True)
+    )
+    times = [cancelling.select(pl.col(name).alias("row"), cancelled_at="occurred_at") for name in ("row", "line")]
+    return events.with_row_index("row").join(pl.concat(times), on="row", how="left", maintain_order="left").drop("row")
+
+
+def is_cancelled() -> pl.Expr:
+    """Whether a row of `known_at` had been cancelled before the cutoff, or was the refund that did it."""
+    return (pl.col("cancelled_at") < pl.col("cutoff")).fill_null(False)
+
+
 def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """One row per (customer_id, cutoff, order) with its lines before the cutoff, oldest order first.
 
-    Columns: occurred_at and age_days (of the first line), amount (gross), discount, num_lines. An order is the lines
-    of one order_id, or of one UTC day where there is none.
+    Columns: occurred_at and age_days (of the first line), amount (before refunds, without cancelled lines), gross (with
+    them), discount, num_lines. An order is the lines of one order_id, or of one UTC day where there is none. `events`
+    come from `with_cancellations`.
     """
     lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
-    moments = lines.group_by("customer_id", order_key().alias("order"), "occurred_at").agg(
+    moments = lines.group_by("customer_id", order_key().alias("order"), "occurred_at", "cancelled_at").agg(
         pl.col("amount").sum(), pl.col("discount").sum(), pl.len().alias("num_lines")
     )
-    sums = pl.col("amount", "discount", "num_lines").sum()
+    sums = pl.col("amount", "gross", "discount", "num_lines").sum()
     orders = (
         known_at(moments, cutoffs)
+        .with_columns(pl.when(is_cancelled()).then(0.0).otherwise("amount").alias("amount"), gross="amount")
         .group_by(*KEYS, "order")
         .agg(pl.col("occurred_at").min(), pl.col("age_days").max(), sums)
     )

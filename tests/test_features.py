@@ -45,6 +45,15 @@ def test_costs_and_refunds_are_positive_sums_by_kind() -> None:
     assert (row["refund_91d"], row["support_91d"], row["campaign_91d"]) == (1.0, 1.0, 1.0)
 
 
+def test_cancelled_lines_count_for_nothing_but_in_the_spend_of_the_last_horizon() -> None:
+    kept: dict[str, object] = {"day": -5, "item_id": "i", "quantity": 2.0, "amount": 10.0, "order_id": "x"}
+    typo = kept | {"quantity": 2000.0, "amount": 10_000.0, "cost": 500.0}
+    row = features_of([kept, typo, typo | {"day": -4.9, "kind": "refund", "amount": -10_000.0, "cost": None}])
+    assert (row["total_spend"], row["max_order_value"], row["spend_7d"], row["total_quantity"]) == (10, 10, 10, 2)
+    assert (row["total_refunded"], row["total_goods_cost"], row["mean_unit_price"]) == (0, 0, 5)
+    assert row["spend_last_horizon"] == 10_010  # persistence expects it again
+
+
 def test_customers_are_known_from_their_first_event_of_any_kind() -> None:
     campaign: dict[str, object] = {"day": -50, "kind": "campaign", "amount": None, "cost": 0.5}
     row = features_of([campaign, {"day": -9}])
@@ -101,11 +110,11 @@ def test_leading_categories_are_those_most_was_spent_on() -> None:
     assert leading_categories(spend.clear(), items) == ()
 
 
-DAYS = st.floats(-200, 60).filter(lambda day: day != 0)
+DAYS = st.floats(-200, 60).filter(lambda day: day != 0) | st.sampled_from([-1.5, -1.2, -0.3, 0.2])
 ROWS = st.lists(
     st.fixed_dictionaries({
         "day": DAYS,
-        "amount": st.floats(0, 500).map(lambda amount: round(amount, 2)),
+        "amount": st.floats(0, 500).map(lambda amount: round(amount, 2)) | st.just(9.0),
         "kind": st.sampled_from(["purchase", "refund", "view", "support", "campaign"]),
         "order_id": st.sampled_from([None, "x", "y", "z"]),
         "item_id": st.sampled_from([None, "i", "unknown"]),

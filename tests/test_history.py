@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import pytest
 
 from lifecycle.events import EVENT_SCHEMA
-from lifecycle.history import customers_at, known_at, orders_at, outcomes
+from lifecycle.history import customers_at, known_at, orders_at, outcomes, with_cancellations
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -42,14 +43,51 @@ def test_lines_of_one_order_are_one_order_and_only_those_before_the_cutoff_count
         {"day": 0, "order_id": "x", "amount": 100.0},
         {"day": -1, "order_id": "y", "amount": 2.0},
     ])  # fmt: skip
-    orders = orders_at(events, cutoffs("a"))
+    orders = orders_at(with_cancellations(events), cutoffs("a"))
     assert orders["amount"].to_list() == [12.0, 2.0]
     assert orders["num_lines"].to_list() == [2, 1]
 
 
 def test_lines_without_order_id_are_one_order_per_day() -> None:
     events = make_events([{"day": -2}, {"day": -1.9}, {"day": -1}])
-    assert orders_at(events, cutoffs("a"))["amount"].to_list() == [2.0, 1.0]
+    assert orders_at(with_cancellations(events), cutoffs("a"))["amount"].to_list() == [2.0, 1.0]
+
+
+MISTYPED: dict[str, object] = {"day": -3, "item_id": "i", "quantity": 900.0, "amount": 1800.0, "order_id": "x"}
+TAKEN_BACK = MISTYPED | {"day": -2.5, "kind": "refund", "quantity": -900.0, "amount": -1800.0, "order_id": "Cx"}
+
+
+def test_a_line_that_a_refund_takes_back_whole_within_a_day_is_cancelled() -> None:
+    other: dict[str, object] = {"day": -3, "item_id": "j", "amount": 5.0, "order_id": "x"}
+    events = with_cancellations(make_events([MISTYPED, other, TAKEN_BACK]))
+    assert events["cancelled_at"].is_not_null().to_list() == [True, False, True]
+    orders = orders_at(events, cutoffs("a"))
+    assert orders.select("amount", "gross", "num_lines").rows() == [(5.0, 1805.0, 2)]
+    between = cutoffs("a").with_columns(pl.col("cutoff") - timedelta(days=2.75))
+    assert orders_at(events, between)["amount"].to_list() == [1805.0]  # nobody knew yet
+
+
+@pytest.mark.parametrize(
+    "refund",
+    [
+        {"day": -1.9},  # it had a day to be sent
+        {"day": -3.1},  # before it was bought
+        {"quantity": -899.0},
+        {"amount": -1700.0},
+        {"item_id": "j"},
+        {"customer_id": "b"},
+        {"kind": "support"},
+    ],
+)
+def test_other_refunds_cancel_nothing(refund: dict[str, object]) -> None:
+    events = with_cancellations(make_events([MISTYPED, TAKEN_BACK | refund]))
+    assert events["cancelled_at"].null_count() == 2
+
+
+def test_a_line_is_cancelled_once_and_the_latest_of_equal_ones_first() -> None:
+    again = MISTYPED | {"day": -2.8, "order_id": "y"}
+    events = with_cancellations(make_events([MISTYPED, again, TAKEN_BACK, TAKEN_BACK | {"day": -2.4}]))
+    assert events["cancelled_at"].is_not_null().to_list() == [False, True, True, False]
 
 
 def test_customers_need_a_purchase_before_the_cutoff() -> None:
