@@ -57,7 +57,7 @@ def _cpu_lines() -> list[str]:
 
 
 def _git(*arguments: str) -> str:
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]  # below which patterns such as *.py look
     return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -1,4 +1,4 @@
-"""Value models on invoice lines of wholesalers: `python -m benchmarks.wholesaler [--shops 6]`.
+"""Value models on invoice lines of wholesalers: `python -m benchmarks.wholesaler [--shops 8]`.
 
 No package carries such data, so they are simulated: orders at rates that differ between customers, who leave one by one
 and grow or shrink; amounts with heavy tails, a hundredth of the customers giants; a season before Christmas; orders
@@ -38,7 +38,7 @@ METRICS = ("mae", "rmse", "gini", "decile_mape", "bias", "coverage_80", "coverag
 def main() -> None:
     """Measure, print, write the evidence."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shops", type=int, default=6)
+    parser.add_argument("--shops", type=int, default=8)
     seeds = range(FIRST_SEED, FIRST_SEED + parser.parse_args().shops)
     start_logging()
     found = []

@@ -8,7 +8,7 @@ from lifecycle.events import REVENUE_KINDS, order_key
 
 KEYS = ["customer_id", "cutoff"]
 DAYS_PER_SECOND = 1 / 86_400  # a division by a number rounds otherwise in a table of one row than in a long one
-CANCELLED_WITHIN = timedelta(days=1)  # nothing was sent yet: mistyped or withdrawn; what comes back later is a refund
+CANCELLED_WITHIN = timedelta(hours=1)  # nothing was sent yet: mistyped or withdrawn; what comes back later is a return
 
 
 def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:

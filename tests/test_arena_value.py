@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lifecycle.metrics import value_metrics
 from lifecycle.value import BTYD_MODELS
 from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
 from tests.conftest import TinyShop
@@ -121,6 +122,23 @@ def test_where_nobody_spent_anything_the_least_error_wins() -> None:
 def test_ties_in_rmse_go_to_the_lower_decile_mape() -> None:
     high, low = np.array([0.0, 10, 20, 30, 45]), np.array([0.0, 15, 20, 30, 40])  # both are off by 5 once
     assert champion_of(low=entry(low), high=entry(high)) == "high"
+
+
+def test_the_stack_serves_unless_another_model_is_clearly_better() -> None:
+    random = np.random.default_rng(0)
+    spent, noise = random.gamma(1.0, 50.0, 2000), random.normal(0.0, 20.0, 2000)
+    stack, lucky = spent + noise, spent + noise
+    stack[0] += 2000.0  # of 2,000 customers one decides
+    assert value_metrics(spent, lucky)["rmse"] < 0.5 * value_metrics(spent, stack)["rmse"]  # type: ignore[operator]
+    sets = sets_of(spent, spent)
+    for name in ("stack", "stack_without_llama"):
+        assert choose_champion({"lucky": entry(lucky), name: entry(stack)}, sets, None, 50, 0)[0] == name
+        better = {"better": entry(spent + noise / 2), name: entry(spent + noise)}
+        champion, chosen = choose_champion(better, sets, None, 50, 0)
+        assert champion == "better" and str(chosen["rule"]).endswith(
+            "the stack, where that is not clearly (90 %) better"
+        )
+        assert choose_champion({"lucky": entry(lucky), name: entry(1.3 * stack)}, sets, None, 50, 0)[0] == "lucky"
 
 
 def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are_left_to_be_judged() -> None:

@@ -54,23 +54,23 @@ def test_lines_without_order_id_are_one_order_per_day() -> None:
 
 
 MISTYPED: dict[str, object] = {"day": -3, "item_id": "i", "quantity": 900.0, "amount": 1800.0, "order_id": "x"}
-TAKEN_BACK = MISTYPED | {"day": -2.5, "kind": "refund", "quantity": -900.0, "amount": -1800.0, "order_id": "Cx"}
+TAKEN_BACK = MISTYPED | {"day": -2.97, "kind": "refund", "quantity": -900.0, "amount": -1800.0, "order_id": "Cx"}
 
 
-def test_a_line_that_a_refund_takes_back_whole_within_a_day_is_cancelled() -> None:
+def test_a_line_that_a_refund_takes_back_whole_within_the_hour_is_cancelled() -> None:
     other: dict[str, object] = {"day": -3, "item_id": "j", "amount": 5.0, "order_id": "x"}
     events = with_cancellations(make_events([MISTYPED, other, TAKEN_BACK]))
     assert events["cancelled_at"].is_not_null().to_list() == [True, False, True]
     orders = orders_at(events, cutoffs("a"))
     assert orders.select("amount", "gross", "num_lines").rows() == [(5.0, 1805.0, 2)]
-    between = cutoffs("a").with_columns(pl.col("cutoff") - timedelta(days=2.75))
+    between = cutoffs("a").with_columns(pl.col("cutoff") - timedelta(days=2.98))
     assert orders_at(events, between)["amount"].to_list() == [1805.0]  # nobody knew yet
 
 
 @pytest.mark.parametrize(
     "refund",
     [
-        {"day": -1.9},  # it had a day to be sent
+        {"day": -2.9},  # it may have been sent
         {"day": -3.1},  # before it was bought
         {"quantity": -899.0},
         {"amount": -1700.0},
@@ -85,8 +85,8 @@ def test_other_refunds_cancel_nothing(refund: dict[str, object]) -> None:
 
 
 def test_a_line_is_cancelled_once_and_the_latest_of_equal_ones_first() -> None:
-    again = MISTYPED | {"day": -2.8, "order_id": "y"}
-    events = with_cancellations(make_events([MISTYPED, again, TAKEN_BACK, TAKEN_BACK | {"day": -2.4}]))
+    again = MISTYPED | {"day": -2.99, "order_id": "y"}
+    events = with_cancellations(make_events([MISTYPED, again, TAKEN_BACK, TAKEN_BACK | {"day": -2.96}]))
     assert events["cancelled_at"].is_not_null().to_list() == [False, True, True, False]
 
 

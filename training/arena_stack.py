@@ -105,10 +105,15 @@ def _learned(
         own, others = fold == number, fold != number
         shares = fit_shares(alone[others], {name: s[others] for name, s in members.items()}, actual[others])
         blended[own] = blend(alone[own], {name: s[own] for name, s in members.items()}, shares)
-    gain = (alone - actual) ** 2 - (blended - actual) ** 2
-    if not gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)):
+    if not is_clearly_better(blended, alone, actual):
         return dict.fromkeys(members, 0.0), alone
     return fit_shares(alone, members, actual), blended
+
+
+def is_clearly_better(ours: np.ndarray, theirs: np.ndarray, actual: np.ndarray) -> bool:
+    """Whether squared errors of the same customers, shape (n,), are lower by more than chance explains (90 %)."""
+    gain = (theirs - actual) ** 2 - (ours - actual) ** 2
+    return bool(gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)))
 
 
 def _scale(alone: np.ndarray, member: np.ndarray) -> float:

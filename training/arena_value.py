@@ -12,7 +12,7 @@ from lifecycle.metrics import bootstrap, bootstrap_draws, difference_of_draws, p
 from lifecycle.value.intervals import bounds, fit_intervals
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA
 from training.arena_entries import Entry, ExampleSets, target_of
-from training.arena_stack import STACK_OVER_BUDGET
+from training.arena_stack import STACK_OVER_BUDGET, is_clearly_better
 from training.quality import value_model_rules
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,10 @@ def choose_champion(
     seed: int,
     unsupported: Mapping[str, str] | None = None,
 ) -> tuple[str, dict[str, object]]:
-    """The model of least RMSE among those of fair bias and fast enough, by windows before the test cutoff.
+    """The stack, or the model of least RMSE where that is clearly better, by windows before the test cutoff.
+
+    Both are among those of fair bias and fast enough. One window cannot tell models of nearly the same error apart: in
+    shops with a few very large customers it is one of these that decides, and a blend is the least likely to be wrong.
 
     `unsupported` has models for which the data are too few, and why: they are chosen where there is no other.
 
@@ -86,33 +89,32 @@ def choose_champion(
     later. Where the dates allow no backtest, all are compared on those customers.
 
     What all models are biased by is the season's doing, not theirs: each bias is divided by the median of all. It is
-    fair unless its 95 % interval then lies outside BIAS_RANGE: a few hundred customers do not tell 0.88 from 0.9. Ties
-    go to the lower decile MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
+    fair unless its 95 % interval then lies outside BIAS_RANGE: a few hundred customers do not tell 0.88 from 0.9. Equal
+    RMSE: the lower decile MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
     """
     fast = [name for name in entries if budget is None or entries[name].customers_per_second >= budget]
     if not fast:
         raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
     left_out = {name: unsupported[name] for name in entries if unsupported and name in unsupported}
     eligible = [name for name in fast if name not in left_out] or fast
+    names, window, actual = eligible, "on the selection customers", target_of(sets.selection)
+    predicted = {name: entry.selection for name, entry in entries.items()}
+    table = selection = _compared(predicted, actual, num_resamples, seed)
     backtest: dict[str, dict[str, Any]] = {}
     if sets.backtest is not None:
         before = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
-        backtest = _compared(before, target_of(sets.backtest.test), num_resamples, seed)
-    predicted = {name: entry.selection for name, entry in entries.items()}
-    selection = _compared(predicted, target_of(sets.selection), num_resamples, seed)
-    tested = [name for name in eligible if name in backtest]
-    table, names = (backtest, tested) if tested else (selection, eligible)
-    window = "on the selection customers"
-    num_customers = sets.selection.height
-    if tested and sets.backtest is not None:
-        cutoff, num_customers = sets.backtest.test["cutoff"][0].date(), sets.backtest.test.height
-        window = f"in the backtest at {cutoff} over {sets.backtest.horizon_days} days"
+        outcome = target_of(sets.backtest.test)
+        backtest = _compared(before, outcome, num_resamples, seed)
+        if tested := [name for name in eligible if name in backtest]:
+            names, predicted, actual, table = tested, before, outcome, backtest
+            cutoff = sets.backtest.test["cutoff"][0].date()
+            window = f"in the backtest at {cutoff} over {sets.backtest.horizon_days} days"
     low, high = BIAS_RANGE
     shared = _shared_bias(table)
-    return _best(names, table, shared), {
+    return _best(_candidates(names, table, shared), table, predicted, actual), {
         "rule": f"least RMSE {window} among models whose bias there, over {shared:.3f} which all share, may lie in "
-        f"{low}-{high} (95 % interval)",
-        "num_customers": num_customers,
+        f"{low}-{high} (95 % interval); the stack, where that is not clearly (90 %) better",
+        "num_customers": len(actual),
         "shared_bias": shared,
         "unsupported": left_out,
         "any_fair": any(_is_fair(table[name]["bias_interval"], shared) for name in names),
@@ -139,13 +141,21 @@ def _shared_bias(table: dict[str, dict[str, Any]]) -> float:
     return float(np.median(biases)) if len(biases) >= 3 else 1.0
 
 
-def _best(names: list[str], table: dict[str, dict[str, Any]], shared: float) -> str:
+def _candidates(names: list[str], table: dict[str, dict[str, Any]], shared: float) -> list[str]:
     fair = [name for name in names if _is_fair(table[name]["bias_interval"], shared)]
     known = [name for name in names if table[name]["bias"] is not None]  # none where nobody spent anything
     fairest = sorted(known, key=lambda name: abs(table[name]["bias"] / shared - 1.0))[:1]
-    return min(
-        fair or fairest or names, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0)
-    )
+    return fair or fairest or names
+
+
+def _best(
+    names: list[str], table: dict[str, dict[str, Any]], predicted: dict[str, np.ndarray], actual: np.ndarray
+) -> str:
+    best = min(names, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0))
+    stacks = [name for name in (STACK, STACK_WITHOUT_LLAMA) if name in names]
+    if stacks and not is_clearly_better(predicted[best], predicted[stacks[0]], actual):
+        return stacks[0]
+    return best
 
 
 def _is_fair(interval: tuple[float, float] | None, shared: float) -> bool:
