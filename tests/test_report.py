@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import polars as pl
 
 from tests.conftest import TinyShop
+from training.page import Estimate, grid, number
 from training.report import write_report
 
 VOID = {"meta", "img", "br"}
@@ -55,10 +56,11 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> 
     text = (tiny_artifact.parent / "report.html").read_text()
     metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
     chosen = {name: found["rmse"] for name, found in metrics["selection"]["backtest"].items()}
-    assert len(chosen) > 2 and all(f"{rmse:,.3f}" in text for rmse in chosen.values())
+    assert len(chosen) > 2 and all(f">{number(rmse)}</td>" in text for rmse in chosen.values())
     assert all((f"champion minus {name}" in text) == (name != metrics["champion"]) for name in metrics["models"])
     top = metrics["customers"]["examples"][0]["features"][0]
-    assert f"{top['feature']} = {top['value']:,.4g} ({100 * top['effect']:+.0f} %)" in text
+    told = number(int(top["value"]) if top["value"].is_integer() else top["value"])
+    assert f"{top['feature']} = {told} ({100 * top['effect']:+.0f} %)" in text
     rate = metrics["btyd_fits"]["bgnbd_gg"]["purchases"]["r"]
     assert f"r {rate:.4g} ±" in text and "the recipe: the data hold none" in text
 
@@ -103,6 +105,18 @@ def test_report_without_spend_or_defined_metrics(tiny_artifact: Path, tiny_shop:
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     write_report(tmp_path / "report.html", metrics, predictions, test)
     assert len(read(tmp_path / "report.html").plots) == 10
+
+
+def test_numbers_have_the_digits_that_tell_something() -> None:
+    shown = [number(value) for value in (1234567, 2063.4, -334.84, 21.875, 0.0414, 1.0, 0.00041, 0.0)]
+    assert shown == ["1,234,567", "2,063", "-334.8", "21.88", "0.041", "1.000", "0.00041", "0.000"]
+
+
+def test_cells_have_their_interval_and_verdict_and_the_chosen_row_stands_out() -> None:
+    made = grid(["model", "mae"], [["a", Estimate(-2.5, -4.0, -1.0, "better")], ["b", Estimate(3.0)]], "a")
+    assert '<tr class="marked"><td>a</td><td class="number better">-2.500<small>-4.000 to -1.000</small></td>' in made
+    assert '<tr><td>b</td><td class="number">3.000</td></tr>' in made
+    assert '<th>model</th><th class="number">mae</th>' in made
 
 
 def test_names_are_escaped(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def judge_intervals(entries: dict[str, Entry], sets: ExampleSets, champion: str,
     return {"models": models, "pit_shares": shares.tolist(), "segments": _of_segments(entries[champion], actual)}
 
 
-def _of_segments(entry: Entry, actual: np.ndarray) -> dict[str, dict[str, float]]:
+def _of_segments(entry: Entry, actual: np.ndarray) -> dict[str, dict[str, float | int]]:
     """Customers and coverage by level of the segments by predicted spend; the bins of the intervals are finer."""
     assert entry.intervals is not None
     segment = assign_segments(fit_thresholds(entry.test), entry.test)
@@ -47,5 +47,5 @@ def _of_segments(entry: Entry, actual: np.ndarray) -> dict[str, dict[str, float]
                 f"coverage_{100 * level:.0f}": float(np.mean((actual >= low)[here] & (actual <= high)[here]))
                 for level, (low, high) in limits.items()
             }
-            result[name] = {"num_customers": float(here.sum()), **covered}
+            result[name] = {"num_customers": int(here.sum()), **covered}
     return result

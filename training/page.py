@@ -4,6 +4,8 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -16,8 +18,22 @@ h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse; margin: .5rem 0; display: block; overflow-x: auto }
 .figure { overflow-x: auto } .figure img { max-width: 100%; min-width: 40rem }
 td, th { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #e3e7ee }
-td.number { text-align: right; font-variant-numeric: tabular-nums }
+td.number, th.number { text-align: right }
+td.number { font-variant-numeric: tabular-nums; white-space: nowrap }
+td small { display: block; color: #6b7688 }
+tr.marked td { background: #eef3fd; font-weight: 600 } tr.marked small { font-weight: 400 }
+td.better { color: #12803f } td.worse { color: #c0223b }
 """
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A cell of a table: a number, the ends of its interval where they are known, and `better` or `worse` if it is."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    verdict: str = ""
 
 
 def mapping(value: object) -> Found:
@@ -55,21 +71,45 @@ def bar_chart(values: Mapping[str, object], unit: str) -> str:
 
 def table(values: Mapping[str, object]) -> str:
     """Two columns: key and value."""
-    return grid([], [[key, value] for key, value in values.items()])
+    return grid([], [[key, number(value) if _is_number(value) else value] for key, value in values.items()])
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; numbers are right-aligned, None is a dash."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
+def grid(header: Sequence[str], rows: Sequence[Sequence[object]], marked: str | None = None) -> str:
+    """A table; numbers are right-aligned, None is a dash. The rows that begin with `marked` stand out."""
+    kinds = ["" if any(map(_is_text, column)) else ' class="number"' for column in zip(*rows, strict=True)]
+    head = "".join(f"<th{kind}>{html.escape(name)}</th>" for name, kind in zip_longest(header, kinds, fillvalue=""))
+    marks = [' class="marked"' if marked is not None and row[0] == marked else "" for row in rows]
+    body = "".join(f"<tr{mark}>{''.join(map(_cell, row))}</tr>" for mark, row in zip(marks, rows, strict=True))
     return f"<table>{f'<tr>{head}</tr>' if header else ''}{body}</table>"
 
 
+def number(value: object) -> str:
+    """A number as people read it: two to four digits that tell something, all digits of whole numbers."""
+    assert isinstance(value, int | float)
+    if isinstance(value, int):
+        return f"{value:,d}"
+    if 0 < abs(value) < 0.01:
+        return f"{value:.2g}"
+    digits = next((digits for least, digits in ((1000, 0), (100, 1), (10, 2)) if abs(value) >= least), 3)
+    return f"{value:,.{digits}f}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return not (value is None or isinstance(value, Estimate) or _is_number(value))
+
+
 def _cell(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"<td>{html.escape('–' if value is None else str(value))}</td>"
-    text = f"{value:,d}" if isinstance(value, int) else f"{value:,.3f}"
-    return f'<td class="number">{text}</td>'
+    if isinstance(value, Estimate):
+        interval = f"<small>{number(value.low)} to {number(value.high)}</small>" if value.low is not None else ""
+        kind = f"number {value.verdict}".strip()
+        return f'<td class="{kind}">{number(value.value)}{interval}</td>'
+    if _is_number(value):
+        return f'<td class="number">{number(value)}</td>'
+    return '<td class="number">–</td>' if value is None else f"<td>{html.escape(str(value))}</td>"
 
 
 def write_page(path: Path, title: str, sections: Sequence[tuple[str, str]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from training.arena_stack import STACK_OVER_BUDGET
-from training.page import grid, image, mapping, new_figure, table, write_page
+from training.page import Estimate, grid, image, mapping, new_figure, table, write_page
 from training.report_customers import (
     attributes_section,
     examples_section,
@@ -31,6 +31,7 @@ from training.report_plots import (
 
 VALUE_METRICS = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias",
                  "coverage_80", "coverage_95", "customers_per_second")  # fmt: skip
+NOT_CLEAR = "not clear"
 RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers")
 
 
@@ -43,8 +44,8 @@ def write_report(
         champion = str(metrics["champion"])
         best = predictions.filter(pl.col("model") == champion)
         sections += [
-            ("Value: all models on the test customers", _value_grid(mapping(metrics["models"]))),
-            ("What the champion was chosen by", _choice(mapping(metrics["selection"]))),
+            ("Value: all models on the test customers", _value_grid(mapping(metrics["models"]), champion)),
+            ("What the champion was chosen by", _choice(mapping(metrics["selection"]), champion)),
             ("Is the champion really better? Paired 90 % intervals", _differences(metrics)),
             (
                 "Gain and Lorenz curves: share of spend held by the customers predicted highest",
@@ -141,24 +142,24 @@ def _gains(compared: Mapping[str, object]) -> str:
     return "; ".join(told) or "nothing can be told"
 
 
-def _value_grid(models: Mapping[str, object]) -> str:
+def _value_grid(models: Mapping[str, object], champion: str) -> str:
+    """All metrics with their 95 % intervals."""
     rows: list[Sequence[object]] = []
     for name, entry in models.items():
         values = mapping(entry)
         ci = mapping(values["ci"])
-        cells = [_with_interval(values.get(metric), ci.get(metric)) for metric in VALUE_METRICS]
-        rows.append([name, *cells])
-    return grid(["model", *VALUE_METRICS], rows)
+        rows.append([name, *(_with_interval(values.get(metric), ci.get(metric)) for metric in VALUE_METRICS)])
+    return grid(["model", *VALUE_METRICS], rows, champion)
 
 
-def _choice(selection: Mapping[str, object]) -> str:
+def _choice(selection: Mapping[str, object], champion: str) -> str:
     """RMSE and bias of every model before the test cutoff, where they were compared."""
     backtest, models = mapping(selection["backtest"] or {}), mapping(selection["models"])
     rows: list[Sequence[object]] = []
     for name, found in models.items():
         before, now = mapping(backtest.get(name, {})), mapping(found)
         rows.append([name, before.get("rmse"), before.get("bias"), now["rmse"], now["bias"]])
-    return grid(["model", "backtest RMSE", "backtest bias", "selection RMSE", "selection bias"], rows)
+    return grid(["model", "backtest RMSE", "backtest bias", "selection RMSE", "selection bias"], rows, champion)
 
 
 def _differences(metrics: Mapping[str, object]) -> str:
@@ -166,29 +167,39 @@ def _differences(metrics: Mapping[str, object]) -> str:
     compared = {f"champion minus {name}": found for name, found in mapping(metrics["champion_minus"]).items()}
     if metrics["llama_gain"]:
         compared["stack minus stack_without_llama"] = metrics["llama_gain"]
-    rows: list[Sequence[object]] = []
+    return _difference_grid(compared)
+
+
+def _difference_grid(compared: Mapping[str, object]) -> str:
+    """A row per pair of models, a column per metric; green where the first of the two is clearly better."""
+    metrics = list(dict.fromkeys(metric for found in compared.values() for metric in mapping(found)))
+    rows: list[list[object]] = []
     for label, found in compared.items():
-        for metric, numbers in mapping(found).items():
-            if isinstance(numbers, list):
-                rows.append([label, metric, *numbers, _verdict_on(metric, numbers)])
-    return grid(["difference", "metric", "estimate", "low", "high", "verdict"], rows)
+        numbers = [mapping(found).get(metric) for metric in metrics]
+        rows.append([label, *(_difference(metric, one) for metric, one in zip(metrics, numbers, strict=True))])
+    said = "<p>Green: the first of the two is clearly better. Red: clearly worse.</p>"
+    return said + grid(["difference", *metrics], rows)
+
+
+def _difference(metric: str, numbers: object) -> Estimate | None:
+    if not isinstance(numbers, list | tuple):
+        return None
+    value, low, high = numbers
+    return Estimate(value, low, high, _verdict_on(metric, numbers))
 
 
 def _verdict_on(metric: str, numbers: Sequence[float]) -> str:
     """Whether the first of two models is better or worse by a difference and the ends of its interval."""
     _, low, high = numbers
     if low <= 0 <= high:
-        return "not clear"
+        return NOT_CLEAR
     return "better" if (high < 0) == (metric in ("mae", "rmse")) else "worse"
 
 
-def _with_interval(value: object, interval: object) -> str:
+def _with_interval(value: object, interval: object) -> Estimate | None:
     if not isinstance(value, int | float):
-        return "–"
-    digits = 1 if abs(value) >= 100 else 3
-    if not isinstance(interval, list):
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
+        return None
+    return Estimate(value, *(interval if isinstance(interval, list) else ()))
 
 
 def _rank_grid(rows: Mapping[str, object]) -> str:
@@ -214,7 +225,7 @@ def _churn(found: Mapping[str, object]) -> str:
     axes.set_xlabel(f"probability of buying nothing by {chosen}, mean of a tenth of the customers")
     axes.set_ylabel("share of them who bought nothing")
     share = f"<p>{100 * float(str(found['share_left'])):.1f} % bought nothing. {chosen} serves: {found['rule']}.</p>"
-    table_of_models = grid(["model", "brier", *shown], rows)
+    table_of_models = grid(["model", "brier", *shown], rows, chosen)
     return share + table_of_models + image(figure, f"calibration of churn by {chosen}")
 
 
@@ -227,15 +238,11 @@ def _prospects(found: Mapping[str, object]) -> str:
 def _fine_tuning(verdict: Mapping[str, object]) -> str:
     shown = ("mae", "rmse", "gini", "spearman", "bias")
     rows = [[name, *(mapping(row)[metric] for metric in shown)] for name, row in mapping(verdict["models"]).items()]
-    differences = []
-    for name, metrics in mapping(verdict["text_llama_minus"]).items():
-        for metric, numbers in mapping(metrics).items():
-            if isinstance(numbers, list | tuple):
-                verdict_on = _verdict_on(metric, numbers)
-                differences.append([f"text_llama minus {name}", metric, *numbers, verdict_on])
+    differences = {f"text_llama minus {name}": found for name, found in mapping(verdict["text_llama_minus"]).items()}
     return (
         f"<p>On a seeded sample of {verdict['num_customers']} test customers; "
         f"the linear probes were fitted on {verdict['num_probe_rows']} training rows.</p>"
         + grid(["model", *shown], rows)
-        + grid(["difference", "metric", "estimate", "low", "high", "verdict by 95 % interval"], differences)
+        + "<p>Differences with 95 % intervals.</p>"
+        + _difference_grid(differences)
     )

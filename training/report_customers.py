@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lifecycle.value.costs import SHARES
-from training.page import Found, grid, image, mapping, new_figure
+from training.page import Found, grid, image, mapping, new_figure, number
 
 STABLE = 0.6
 GAIN, LOSS, TOTAL = "#20bf6b", "#eb3b5a", "#3867d6"
@@ -31,7 +31,7 @@ def intervals_section(found: Found, champion: str) -> str:
         "<p>pit_coverage is by the randomised probability integral transform: a closed interval around a customer who "
         "will probably spend nothing covers too often. The interval score counts width and misses, less is better; "
         "constant is that of intervals of one width for everybody.</p>"
-        + grid(["model", *INTERVAL_COLUMNS], rows)
+        + grid(["model", *INTERVAL_COLUMNS], rows, champion)
         + image(figure, f"probability integral transform of {champion}, level where the intervals are right")
         + grid(
             ["segment by predicted spend", *names], [[name, *mapping(row).values()] for name, row in segments.items()]
@@ -157,19 +157,24 @@ def examples_section(found: Found) -> str:
     for place in axes.flat[len(examples) :]:
         place.set_axis_off()
     drawn = image(figure, "value of customers from the highest to the lowest, part by part")
-    rows = []
-    for example in map(mapping, examples):
-        told = [", ".join(map(_reason, reasons)) for key in ("features", "events")
-                if isinstance(reasons := example[key], list)]  # fmt: skip
-        rows.append([example["customer_id"], example["clv"], *told])
-    return drawn + grid(["customer", "value", "moved by what is known", "moved by events, where encoders count"], rows)
+    told = {key: label for key, label in (("features", "moved by what is known"), ("events", "moved by events"))
+            if any(mapping(example)[key] for example in examples)}  # fmt: skip
+    rows = [
+        [example["customer_id"], example["clv"], *(_reasons(example[key]) for key in told)]
+        for example in map(mapping, examples)
+    ]
+    return drawn + grid(["customer", "value", *told.values()], rows)
+
+
+def _reasons(reasons: object) -> str:
+    return ", ".join(map(_reason, reasons)) if isinstance(reasons, list) else ""
 
 
 def _reason(reason: Found) -> str:
     """`recency_days = 12 (+8 %)`."""
     value, effect = reason["value"], reason["effect"]
-    number = f" = {value:,.4g}" if isinstance(value, float) else ""
-    return f"{reason['feature']}{number}" + (f" ({100 * effect:+.0f} %)" if isinstance(effect, float) else "")
+    known = f" = {number(int(value) if value.is_integer() else value)}" if isinstance(value, float) else ""
+    return f"{reason['feature']}{known}" + (f" ({100 * effect:+.0f} %)" if isinstance(effect, float) else "")
 
 
 def waterfall(axes: Axes, example: Found) -> None:

@@ -1,6 +1,7 @@
 """Plots of report.html on how well the value models predict."""
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,8 @@ from training.page import image, mapping, new_figure
 
 HISTORY = ("num_orders", [1.0, 4.0, 9.0, 19.0, 49.0], "number of orders before the cutoff")
 TENURE = ("tenure_days", [30.0, 91.0, 182.0, 365.0, 730.0], "days since the first order")
-COLORS = ("#3867d6", "#eb3b5a", "#20bf6b", "#f7b731", "#8854d0", "#4b6584", "#0fb9b1")
+COLORS = ("#3867d6", "#eb3b5a", "#20bf6b", "#f7b731", "#8854d0", "#4b6584", "#0fb9b1", "#fa8231", "#a5b1c2", "#8b5a2b",
+          "#e77fb3", "#2d3436")  # fmt: skip  # as many as there are models of value
 
 
 def gain_curve(predictions: pl.DataFrame, champion: str) -> str:
@@ -17,12 +19,12 @@ def gain_curve(predictions: pl.DataFrame, champion: str) -> str:
     figure = new_figure(height=4.0)
     axes, lorenz = figure.subplots(1, 2)
     names = predictions["model"].unique(maintain_order=True)
-    styles = [style for style in ("-", ":", "-.") for _ in COLORS]
-    for name, color, style in zip(names, COLORS * 3, styles, strict=False):
+    for name, color in zip(names, cycle(COLORS), strict=False):
         rows = predictions.filter(pl.col("model") == name)
         actual, predicted = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
         share = _cumulative_share(actual, predicted)
-        axes.plot(np.linspace(0, 1, len(share)), share, style, label=name, color=color)
+        width = 2.4 if name == champion else 1.2
+        axes.plot(np.linspace(0, 1, len(share)), share, label=name, color=color, linewidth=width)
         if name == champion:
             ideal = _cumulative_share(actual, actual)
             for of, label in ((actual, "actual"), (predicted, f"by {champion}")):
@@ -52,8 +54,11 @@ def calibration(rows: pl.DataFrame, name: str) -> str:
     positions = np.arange(len(parts))
     axes.bar(positions - 0.2, predicted, 0.4, label=f"predicted by {name}", color=COLORS[0])
     axes.bar(positions + 0.2, actual, 0.4, label="actual", color=COLORS[3])
+    for position, expected, came in zip(positions, predicted, actual, strict=True):
+        ratio = f"{expected / came:.2f}" if came > 0 else ""
+        axes.annotate(ratio, (position, max(expected, came)), (0, 2), textcoords="offset points", ha="center", size=8)
     axes.set_xticks(positions, [str(number + 1) for number in positions])
-    axes.set_xlabel("decile of the prediction, lowest first")
+    axes.set_xlabel("decile of the prediction, lowest first; above it predicted / actual")
     axes.set_ylabel("mean spend")
     axes.legend()
     return image(figure, f"calibration of {name} by decile")
@@ -77,16 +82,17 @@ def error_by(predictions: pl.DataFrame, test: pl.DataFrame, column: str, edges: 
     """Mean absolute error of all models by groups of a column of the examples, up to each edge and above the last."""
     labels = [*(f"up to {edge:g}" for edge in edges), f"over {edges[-1]:g}"]
     group = np.array(labels)[np.searchsorted(edges, test[column].to_numpy())]
+    labels = [label for label in labels if label in group]
     joined = predictions.join(test.select("customer_id", pl.Series("group", group)), on="customer_id")
     error = (pl.col("predicted") - pl.col("actual")).abs().mean().alias("error")
     figure = new_figure(height=3.6)
     axes = figure.subplots()
     names = predictions["model"].unique(maintain_order=True).to_list()
     width = 0.8 / len(names)
-    for index, name in enumerate(names):
+    for index, (name, color) in enumerate(zip(names, cycle(COLORS), strict=False)):
         errors = dict(joined.filter(pl.col("model") == name).group_by("group").agg(error).iter_rows())
         heights = [errors.get(label, 0.0) for label in labels]
-        axes.bar(np.arange(len(labels)) + index * width, heights, width, label=name, color=(COLORS * 3)[index])
+        axes.bar(np.arange(len(labels)) + index * width, heights, width, label=name, color=color)
     axes.set_xticks(np.arange(len(labels)) + 0.4 - width / 2, labels)
     axes.set_xlabel(unit)
     axes.set_ylabel("mean absolute error")
