@@ -81,6 +81,13 @@ LINES = [
                                  ("champion's MAE", "champion.mae_over_bgnbd", 1),
                                  ("LightGBM's RMSE", "lightgbm.rmse_over_bgnbd", None))
     ),
+    *(
+        Line(f"{name} of the stack fitted at the cutoff over that of one a horizon older, {shop}", "freshness", key)
+        for name, shop, key in (("RMSE", "The Complete Journey", "journey_stack_rmse"),
+                                ("MAE", "The Complete Journey", "journey_stack_mae"),
+                                ("RMSE", "simulated wholesalers", "wholesalers_stack_rmse"),
+                                ("MAE", "simulated wholesalers", "wholesalers_stack_mae"))
+    ),
     Line("seconds to score a million customers by the stack", "score_speed", "seconds", high=300),
     Line("its peak memory of all processes, GiB", "score_speed", "peak_rss_gib", high=4),
     *(

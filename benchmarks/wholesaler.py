@@ -57,8 +57,8 @@ def main() -> None:
     write_evidence("wholesaler", numbers, seeds=seeds, data=[])
 
 
-def judged(folder: Path, seed: int) -> tuple[str, dict[str, dict[str, float]]]:
-    """The champion's name, and metrics by model, `champion` among them, of a shop simulated with this seed."""
+def prepare_wholesaler(folder: Path, seed: int) -> dict[str, Path]:
+    """A shop simulated with this seed, ingested and prepared below `folder`: the places `data` and `examples`."""
     simulated(seed).write_csv(folder / "lines.csv")
     data, examples = folder / "data", folder / "examples"
     recipe = IngestConfig.load(CONFIGS / "invoices_ingest.yaml")
@@ -66,9 +66,14 @@ def judged(folder: Path, seed: int) -> tuple[str, dict[str, dict[str, float]]]:
     ingest(recipe.model_copy(update={"sources": (source,), "output": data, "quality_html": False}))
     of_examples = PrepareConfig.load(CONFIGS / "invoices_prepare.yaml")
     prepare(of_examples.model_copy(update={"data": data, "output": examples}))
+    return {"data": data, "examples": examples}
+
+
+def judged(folder: Path, seed: int) -> tuple[str, dict[str, dict[str, float]]]:
+    """The champion's name, and metrics by model, `champion` among them."""
+    places = prepare_wholesaler(folder, seed)
     arena = EvaluateConfig.load(CONFIGS / "invoices_evaluate.yaml")
-    places = {"data": data, "examples": examples, "output": folder / "arena", "members": {}}
-    evaluate(arena.model_copy(update=places))
+    evaluate(arena.model_copy(update={**places, "output": folder / "arena", "members": {}}))
     metrics = json.loads((folder / "arena" / "metrics.json").read_text())
     rows = metrics["models"] | {"champion": metrics["models"][metrics["champion"]]}
     return metrics["champion"], {model: {name: row[name] for name in METRICS} for model, row in rows.items()}

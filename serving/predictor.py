@@ -33,7 +33,7 @@ NUMBERS = ("clv", "revenue", "refunds", "goods_cost", "service_cost", "marketing
            "annual_discount_rate", "expected_orders", "expected_order_value", "p_active",
            "churn_probability")  # fmt: skip
 DESCRIBED = ("champion", "recommender", "horizon_days", "clv", "currency", "segment_thresholds", "prompt_version",
-             "format_version", "base_model", "metrics", "packages", "identity", "costs")  # fmt: skip
+             "format_version", "base_model", "metrics", "packages", "identity", "costs", "refitted_at")  # fmt: skip
 
 
 class Predictor:

@@ -190,10 +190,10 @@ def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: Tin
     sets = read_example_sets(tiny_shop.examples)
     assert not set(sets.train["customer_id"]) & set(sets.selection["customer_id"])
     entries, fitted = cheap_entries(sets, VALUE_MODELS, seed=0)
-    assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyd_models) == BTYD_MODELS and fitted.trees is not None
+    assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyd_models) == BTYD_MODELS and fitted.lightgbm is not None
     without = fit_lightgbm(sets.train, seed=0)
     np.testing.assert_array_equal(entries["lightgbm"].selection, lightgbm_value(without, sets.selection))
-    np.testing.assert_array_equal(entries["lightgbm"].test, lightgbm_value(fitted.trees, sets.test))
+    np.testing.assert_array_equal(entries["lightgbm"].test, lightgbm_value(fitted.lightgbm, sets.test))
 
 
 def test_stack_brings_the_bgnbd_that_it_starts_from(tiny_shop: TinyShop) -> None:
@@ -224,7 +224,7 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
     ]
     entries, fitted = cheap_entries(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
     assert list(entries) == ["persistence"]
-    assert (fitted.btyd_models, fitted.trees) == ({}, None)
+    assert (fitted.btyd_models, fitted.lightgbm) == ({}, None)
     assert (
         "left out: bgnbd_gg, mbgnbd_gg, pareto_nbd_gg" in caplog.text
         and "left out: lightgbm, hurdle, ziln, stack, since no training row spends" in caplog.text

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ from training.arena_outlook import outlook
 from training.arena_profit import judge_profit
 from training.arena_prospects import judge_prospects
 from training.arena_rank import Recommendation, judge_recommenders
+from training.arena_refit import refitted
 from training.arena_stack import join_members, join_others
 from training.arena_untrained import untrained_comparison
 from training.arena_value import (
@@ -40,7 +42,7 @@ MAX_GROUPED = 20_000  # customers that hidden groups are sought among
 NO_VALUE: dict[str, object] = {
     "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None, "intervals": None,
     "customers": None, "profit": None, "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {},
-    "llama_gain": None, "stack": None, "costs": None, "btyd_fits": {},
+    "llama_gain": None, "stack": None, "costs": None, "btyd_fits": {}, "refitted_at": None,
 }  # fmt: skip
 
 
@@ -86,6 +88,7 @@ def run_arena(inputs: Inputs) -> None:
     not_yet = pl.read_parquet(config.examples / "prospects.parquet", columns=KEYS)
     choice = Choice(champion, entries[champion], churn, recommendation.chosen, prospects)
     artifact = new_artifact(inputs, sets.test, choice, fitted)
+    refitted_at = str((inputs.test_cutoff + timedelta(days=sets.horizon_days)).date()) if config.refit else None
     metrics = {
         "cutoff": str(inputs.dataset["test_cutoff"]),
         "horizon_days": sets.horizon_days,
@@ -106,8 +109,12 @@ def run_arena(inputs: Inputs) -> None:
         "fine_tuning": verdict,
         "costs": cost_table(artifact.settings.costs),
         "btyd_fits": fit_table(fitted.btyd_models),
+        "refitted_at": refitted_at,
     }
     _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
+    if refitted_at is not None:
+        logger.info("what serves is fitted again, to outcomes until %s", refitted_at)
+        artifact = replace(artifact, **vars(refitted(fitted, sets, config.seed)))
     write_artifact(artifact, config.members, metrics)
 
 

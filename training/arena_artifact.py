@@ -66,11 +66,7 @@ def new_artifact(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fit
         settings=settings,
         items=inputs.items,
         retriever=None if inputs.items.is_empty() else _retriever_of_today(inputs),
-        btyd_models=fitted.btyd_models,
-        lightgbm=fitted.trees,
-        hurdle=fitted.hurdle,
-        ziln=fitted.ziln,
-        stack=fitted.stack,
+        **vars(fitted),
     )
 
 
@@ -81,7 +77,7 @@ def cost_table(costs: CostRates) -> dict[str, dict[str, float | bool]]:
 
 def write_artifact(artifact: Artifact, members: dict[str, Path], metrics: dict[str, object]) -> None:
     """Write an artifact and load it once, so that one that cannot be served is never left behind silently."""
-    content = artifact.manifest | {"metrics": metrics["models"]}
+    content = artifact.manifest | {"metrics": metrics["models"], "refitted_at": metrics["refitted_at"]}
     kept = {name: found for name, found in metrics.items() if name != "customers"}  # which shows some of them
     with new_folder(artifact.folder, ARTIFACT_KIND, content) as folder:
         artifact.settings.save(folder)

@@ -30,10 +30,10 @@ Prediction = Callable[[Model, pl.DataFrame], np.ndarray]
 
 @dataclass(frozen=True)
 class Fitted:
-    """The cheap models as the artifact keeps them; None: not asked for, or no training row spends anything."""
+    """The cheap models by the artifact's names; None: not asked for, or no training row spends anything."""
 
     btyd_models: dict[str, Btyd]  # empty: too few customers have bought again
-    trees: Booster | None = None
+    lightgbm: Booster | None = None
     hurdle: Hurdle | None = None
     ziln: "DenseZiln | None" = None
     stack: Stack | None = None
@@ -74,10 +74,10 @@ def _enter_btyd(entries: dict[str, Entry], sets: ExampleSets, models: tuple[str,
     """Add the BTYD models asked for to the entries; they are fitted to the customers known at a cutoff."""
     wanted = [name for name in BTYD_MODELS if name in models]
     needed = [name for name in BTYD_MODELS if name in wanted or (name == BGNBD and STACK in models)]
-    now = _fit_btyd(sets.for_test, needed or BTYD_MODELS[:1])
+    now = fit_btyd_models(sets.for_test, needed or BTYD_MODELS[:1])
     if now and wanted:
         windows = [sets.for_test, sets.for_selection, *([sets.backtest.for_test] if sets.backtest else [])]
-        fitted = [now, *(_fit_btyd(window, wanted) for window in windows[1:])]
+        fitted = [now, *(fit_btyd_models(window, wanted) for window in windows[1:])]
         for name in fitted[1]:
             there = [
                 (models[name], window.horizon_days)
@@ -92,7 +92,8 @@ def _enter_btyd(entries: dict[str, Entry], sets: ExampleSets, models: tuple[str,
     return now
 
 
-def _fit_btyd(window: Window, names: Sequence[str]) -> dict[str, Btyd]:
+def fit_btyd_models(window: Window, names: Sequence[str]) -> dict[str, Btyd]:
+    """The BTYD models `names` of the customers known in a window; none, with a warning, where they do not fit."""
     try:
         models = fit_btyd(window.known, names)
     except ValueError as error:

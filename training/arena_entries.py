@@ -35,6 +35,7 @@ class ExampleSets:
     horizon_days: int
     scale: Standardisation | None = None
     backtest: "ExampleSets | None" = None  # the same for an earlier test cutoff, whose outcomes are known at this one
+    latest: pl.DataFrame | None = None  # all customers one horizon after the test cutoff, where outcomes end
 
     @cached_property
     def for_test(self) -> Window:
@@ -46,6 +47,13 @@ class ExampleSets:
         """Everybody but the selection customers, at the same time."""
         latest = self.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
         return Window(self.train, latest, self.horizon_days, self.scale)
+
+    @cached_property
+    def for_serving(self) -> Window:
+        """Customers of today, by all outcomes that are known; what learns from this can no longer be judged."""
+        assert self.latest is not None
+        train = pl.concat([self.train, self.selection, self.test])
+        return Window(train, self.latest, self.horizon_days, self.scale)
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Entry:
 
 
 def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> ExampleSets:
-    """Train rows, those of the one or two selection windows, test rows, and those of a backtest that has any spend.
+    """All rows of an examples folder: of one or two selection windows, and of a backtest where that has any spend.
 
     `customers` has customer_id and, as numbers, the attributes that trees read beside the features.
     """
@@ -90,7 +98,7 @@ def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> 
     if earlier is not None and not all(target_of(rows).sum() > 0 for rows in (earlier.train, earlier.test)):
         logger.warning("no backtest: nobody spent anything in its training rows, or after its cutoff")
         earlier = None
-    return ExampleSets(train, selection, test, horizon_days, scale, earlier)
+    return ExampleSets(train, selection, test, horizon_days, scale, earlier, rows_of("latest"))
 
 
 def target_of(rows: pl.DataFrame) -> np.ndarray:

@@ -76,20 +76,20 @@ def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tupl
     shares, each gets the shares that the other folds give. Members have no share unless the blend's squared errors are
     then clearly below those of what they join: an encoder costs a hundred times as much to serve.
     """
-    scaled = {name: entry.selection * _scale(alone.selection, entry.selection) for name, entry in members.items()}
+    scaled = {name: entry.selection * scale_to(alone.selection, entry.selection) for name, entry in members.items()}
     before, there = alone.backtest, {name: e.backtest for name, e in members.items() if e.backtest is not None}
     backtest: np.ndarray | None
     if sets.backtest is not None and before is not None and there:
         if absent := [name for name in members if name not in there]:
             logger.warning("no share for %s: backtest_members has others, but not these", ", ".join(absent))
-        known = {name: values * _scale(before, values) for name, values in there.items()}
+        known = {name: values * scale_to(before, values) for name, values in there.items()}
         learned, backtest = _learned(before, known, sets.backtest.test)
         shares = dict.fromkeys(members, 0.0) | learned
         selection = blend(alone.selection, scaled, shares)
     else:
         shares, selection = _learned(alone.selection, scaled, sets.selection)
         backtest = None if any(shares.values()) else before  # without shares it is what it was
-    found = {name: MemberShare(_scale(alone.test, entry.test), shares[name]) for name, entry in members.items()}
+    found = {name: MemberShare(scale_to(alone.test, entry.test), shares[name]) for name, entry in members.items()}
     test = blend(alone.test, {name: found[name].scale * entry.test for name, entry in members.items()}, shares)
     used = [entry for name, entry in members.items() if shares[name]]
     return Entry(selection, test, _speed(alone, used), backtest), found
@@ -116,7 +116,7 @@ def is_clearly_better(ours: np.ndarray, theirs: np.ndarray, actual: np.ndarray) 
     return bool(gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)))
 
 
-def _scale(alone: np.ndarray, member: np.ndarray) -> float:
+def scale_to(alone: np.ndarray, member: np.ndarray) -> float:
     """What brings a member's total to that of what it joins; what anybody spent has no part in it."""
     total = float(member.sum())
     return float(alone.sum()) / total if total > 0 else 1.0

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -105,6 +105,7 @@ def _time_split(config: PrepareConfig, folder: Path, data: dict[str, object]) ->
             "val": rows.filter(is_val & (day == train[-1])),
             "test": rows.filter(day == test),
             "prospects": _shard_prospects(events, placed, [*train, test], config),
+            "latest": _shard_latest(events, placed, test + timedelta(days=config.horizon_days), config),
         }
         if earlier is not None:
             split["selection"] = rows.filter(is_val & (day == earlier))
@@ -194,6 +195,11 @@ def _shard_prospects(
     cutoffs = pl.concat([prospects_at(events, _midnight(day)) for day in days])
     results = outcomes(events, cutoffs, config.horizon_days)
     return results.join(value_features(events, cutoffs, config.horizon_days, placed), on=KEYS, maintain_order="left")
+
+
+def _shard_latest(events: pl.DataFrame, placed: pl.DataFrame, day: date, config: PrepareConfig) -> pl.DataFrame:
+    """Keys and features of a shard's customers where the test customers' outcomes end: what serves may know them."""
+    return value_features(events, customers_at(events, _midnight(day)), config.horizon_days, placed)
 
 
 def read_dataset(examples: Path) -> dict[str, object]:

@@ -99,6 +99,9 @@ def _verdict(metrics: Mapping[str, object]) -> str:
         selection = mapping(metrics["selection"])
         rule = f"{selection['rule']} ({selection['num_customers']} customers)"
         rows = {"champion for value": metrics["champion"], "chosen by": rule} | rows
+        if metrics["refitted_at"]:
+            until = f"to outcomes until {metrics['refitted_at']}; what is judged here knew them until the cutoff"
+            rows["what serves"] = f"the same models fitted again, {until}"
     return table(rows) + "".join(f"<p>{escape(sentence)}</p>" for sentence in _findings(metrics))
 
 
