@@ -17,7 +17,8 @@ NUM_REASONS = 3  # features that an answer names
 DRIVERS = {  # by how the names of their features begin; the first that fits
     "rhythm": ("recency", "btyd_recency", "mean_gap", "std_gap", "btyd_active"),
     "tenure": ("tenure", "known_days", "btyd_age"),
-    "costs": ("total_refunded", "total_goods", "total_service", "total_marketing", "refund_", "support_"),
+    "costs": ("total_refunded", "total_cancelled", "total_goods", "total_service", "total_marketing", "refund_",
+              "support_"),
     "discounts": ("total_discount", "discount"),
     "range": ("mean_lines", "num_distinct", "category_share"),
     "prices": ("mean_unit_price", "total_quantity"),

@@ -27,7 +27,7 @@ FEATURES = (
     "total_quantity", "mean_unit_price", f"mean_unit_price_{RECENT_DAYS}d",
     "discounted_lines", "discount_rate", f"discount_rate_{RECENT_DAYS}d",
     *(f"{CATEGORY_SHARE}{place}" for place in range(NUM_CATEGORIES)),
-    "total_refunded", "total_goods_cost", "total_service_cost", "total_marketing_cost",
+    "total_cancelled", "total_refunded", "total_goods_cost", "total_service_cost", "total_marketing_cost",
     *(f"orders_{days}d" for days in WINDOWS_DAYS),
     *(f"spend_{days}d" for days in WINDOWS_DAYS),
     *(f"spend_bucket_{number}" for number in range(NUM_BUCKETS)),
@@ -43,7 +43,8 @@ def value_features(
 
     Amounts in the shop's currency, times in days, shares and rates from 0 to 1. Undefined values (a gap with one order)
     are null. `categories` has the category of items and its place among the leading ones, as `placed_items` gives them.
-    Cancelled lines count for nothing, but in spend_last_horizon: that is the last horizon's target.
+    Of cancelled lines neither amount nor quantity, discount or cost counts, but in total_cancelled and, as it is the
+    last horizon's target, spend_last_horizon; their orders do.
     """
     events = with_cancellations(events)
     known = orders_at(events, cutoffs)
@@ -82,6 +83,7 @@ def _order_features(horizon_days: int) -> list[pl.Expr]:
         pl.len().alias("num_orders"),
         pl.col("occurred_at").dt.date().n_unique().alias("num_order_days"),
         amount.sum().alias("total_spend"),
+        (pl.col("gross") - amount).sum().alias("total_cancelled"),
         pl.col("discount").sum().alias("total_discount"),
         amount.mean().alias("mean_order_value"),
         amount.std().alias("std_order_value"),

@@ -23,25 +23,35 @@ def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_cancellations(events: pl.DataFrame) -> pl.DataFrame:
-    """The events with `cancelled_at`: of a purchase line and the refund that cancels it, when; null for all others.
+    """The events with `cancelled_at`: the instant of a refund, at it and at the line that it cancels; null elsewhere.
 
-    A refund cancels the latest line of its customer, item, quantity and amount that is at most CANCELLED_WITHIN older.
+    A refund cancels the latest line of its customer, item, quantity and amount that is at most CANCELLED_WITHIN older;
+    of several at one instant each refund of an instant cancels another.
     """
     what = ["customer_id", "item_id", "quantity", "amount"]
+    is_refund = pl.col("kind") == "refund"
     rows = (
         events.with_row_index("row")
         .filter(pl.col("kind").is_in([*REVENUE_KINDS, "refund"]))
-        .with_columns(pl.col("item_id").fill_null(""), pl.col("quantity", "amount").abs().fill_null(0.0))
-        .sort("occurred_at", maintain_order=True)
+        .select("row", "occurred_at", "customer_id", pl.col("item_id").fill_null(""), is_refund.alias("is_refund"),
+                pl.col("quantity", "amount").abs().fill_null(0.0))
+    )  # fmt: skip
+    lines, refunds = (
+        part.sort("occurred_at", maintain_order=True).with_columns(
+            copy=pl.int_range(pl.len()).over(*what, "occurred_at")
+        )
+        for part in (
+            rows.filter(~pl.col("is_refund")).join(
+                rows.filter("is_refund"), on=what, how="semi", maintain_order="left"
+            ),
+            rows.filter("is_refund"),
+        )
     )
-    is_refund = pl.col("kind") == "refund"
     cancelling = (
-        rows.filter(is_refund)
-        .select("row", "occurred_at", *what)
-        .join_asof(
-            rows.filter(~is_refund).select("occurred_at", *what, line="row"),
+        refunds.join_asof(
+            lines.select("occurred_at", *what, "copy", line="row"),
             on="occurred_at",
-            by=what,
+            by=[*what, "copy"],
             tolerance=CANCELLED_WITHIN,
             check_sortedness=False,  # sorted above
         )
@@ -61,8 +71,8 @@ def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """One row per (customer_id, cutoff, order) with its lines before the cutoff, oldest order first.
 
     Columns: occurred_at and age_days (of the first line), amount (before refunds, without cancelled lines), gross (with
-    them), discount, num_lines. An order is the lines of one order_id, or of one UTC day where there is none. `events`
-    come from `with_cancellations`.
+    them), discount (without them), num_lines. An order is the lines of one order_id, or of one UTC day where there is
+    none. `events` come from `with_cancellations`.
     """
     lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
     moments = lines.group_by("customer_id", order_key().alias("order"), "occurred_at", "cancelled_at").agg(
@@ -71,7 +81,7 @@ def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     sums = pl.col("amount", "gross", "discount", "num_lines").sum()
     orders = (
         known_at(moments, cutoffs)
-        .with_columns(pl.when(is_cancelled()).then(0.0).otherwise("amount").alias("amount"), gross="amount")
+        .with_columns(pl.when(~is_cancelled()).then(pl.col("amount", "discount")).otherwise(0.0), gross="amount")
         .group_by(*KEYS, "order")
         .agg(pl.col("occurred_at").min(), pl.col("age_days").max(), sums)
     )

@@ -17,9 +17,10 @@ from lifecycle.value.hurdle import hurdle_value
 from lifecycle.value.stack import MemberShare, stack_value
 from tests.conftest import TinyShop
 from training.arena_cheap import Fitted, cheap_entries
-from training.arena_entries import ExampleSets, read_example_sets
+from training.arena_entries import ExampleSets, read_example_sets, read_rows
 from training.arena_refit import refitted
 from training.evaluate import EvaluateConfig, evaluate
+from training.prepare import LATEST
 
 MODELS = ("bgnbd_gg", "lightgbm", "hurdle", "stack")
 HALF = MemberShare(1.0, 0.5)
@@ -38,41 +39,52 @@ def judged(sets: ExampleSets) -> Fitted:
     return replace(fitted, stack=replace(fitted.stack, others={"hurdle": HALF}, members={"text_llama": HALF}))
 
 
-def test_latest_customers_are_those_known_where_outcomes_end(sets: ExampleSets) -> None:
-    assert sets.latest is not None and sets.latest.columns == [*KEYS, *FEATURES]
+@pytest.fixture(scope="module")
+def latest(tiny_shop: TinyShop) -> pl.DataFrame:
+    return read_rows(tiny_shop.examples, LATEST)
+
+
+def test_latest_customers_are_those_known_where_outcomes_end(sets: ExampleSets, latest: pl.DataFrame) -> None:
+    assert latest.columns == [*KEYS, *FEATURES]
     end = sets.test["cutoff"][0] + timedelta(days=sets.horizon_days)
-    assert sets.latest["cutoff"].unique().to_list() == [end]
-    assert set(sets.latest["customer_id"]) >= set(sets.test["customer_id"])
-    both = sets.test.join(sets.latest, on="customer_id", suffix="_later")
+    assert latest["cutoff"].unique().to_list() == [end]
+    assert set(latest["customer_id"]) >= set(sets.test["customer_id"])
+    both = sets.test.join(latest, on="customer_id", suffix="_later")
     assert both["total_spend_later"].to_numpy() == pytest.approx((both["total_spend"] + both["target"]).to_numpy())
 
 
-def test_models_learn_from_the_outcomes_of_the_test_customers(sets: ExampleSets, judged: Fitted) -> None:
-    again = refitted(judged, sets, seed=0)
-    assert again.lightgbm is not None and again.stack is not None and again.ziln is None and sets.latest is not None
+def test_models_learn_from_the_outcomes_of_the_test_customers(
+    sets: ExampleSets, latest: pl.DataFrame, judged: Fitted
+) -> None:
+    again = refitted(judged, sets, latest, seed=0)
+    assert again.lightgbm is not None and again.stack is not None and again.ziln is None
     all_rows = pl.concat([sets.train, sets.selection, sets.test])
-    expected = lightgbm_value(fit_lightgbm(all_rows, seed=0), sets.latest)
-    np.testing.assert_array_equal(lightgbm_value(again.lightgbm, sets.latest), expected)
-    btyd = fit_btyd(sets.latest, ("bgnbd_gg",))
+    expected = lightgbm_value(fit_lightgbm(all_rows, seed=0), latest)
+    np.testing.assert_array_equal(lightgbm_value(again.lightgbm, latest), expected)
+    btyd = fit_btyd(latest, ("bgnbd_gg",))
     assert again.btyd_models == btyd and again.stack.btyd == btyd["bgnbd_gg"]
 
 
-def test_shares_stay_and_the_cheap_models_are_brought_to_the_new_total(sets: ExampleSets, judged: Fitted) -> None:
-    again = refitted(judged, sets, seed=0)
-    assert again.stack is not None and again.hurdle is not None and sets.latest is not None
-    assert again.stack.members == {"text_llama": HALF} and again.stack.others["hurdle"].share == 0.5
-    by_hurdle = hurdle_value(again.hurdle, sets.latest)
-    alone = stack_value(replace(again.stack, others={}), sets.latest)
-    assert again.stack.others["hurdle"].scale * by_hurdle.sum() == pytest.approx(alone.sum())
-
-
-def test_customers_whom_no_btyd_model_fits_leave_the_judged_models(
-    sets: ExampleSets, judged: Fitted, caplog: pytest.LogCaptureFixture
+def test_shares_stay_and_models_are_brought_to_the_new_total(
+    sets: ExampleSets, latest: pl.DataFrame, judged: Fitted
 ) -> None:
-    assert sets.latest is not None
-    once = sets.latest.with_columns(btyd_frequency=pl.lit(0.0), btyd_recency=pl.lit(0.0))
-    assert refitted(judged, replace(sets, latest=once), seed=0) is judged
-    assert "refit is left out" in caplog.text
+    again = refitted(judged, sets, latest, seed=0)
+    assert again.stack is not None and again.hurdle is not None and judged.stack is not None
+    other, member = again.stack.others["hurdle"], again.stack.members["text_llama"]
+    assert other.share == member.share == 0.5
+    before, after = replace(judged.stack, others={}), replace(again.stack, others={})
+    assert other.scale * hurdle_value(again.hurdle, latest).sum() == pytest.approx(stack_value(after, latest).sum())
+    assert member.scale == pytest.approx(stack_value(after, sets.test).sum() / stack_value(before, sets.test).sum())
+
+
+def test_btyd_that_fits_first_to_the_later_customers_comes_with_the_stack(
+    sets: ExampleSets, latest: pl.DataFrame
+) -> None:
+    once = replace(sets, test=sets.test.with_columns(btyd_frequency=pl.lit(0.0), btyd_recency=pl.lit(0.0)))
+    _, fitted = cheap_entries(once, ("stack",), seed=0)
+    assert fitted.btyd_models == {} and fitted.stack is not None and fitted.stack.btyd is None
+    again = refitted(fitted, once, latest, seed=0)
+    assert again.stack is not None and again.stack.btyd == again.btyd_models["bgnbd_gg"]
 
 
 def test_what_was_judged_stays_and_what_serves_is_another(tiny_shop: TinyShop, tmp_path: Path) -> None:

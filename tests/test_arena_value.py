@@ -17,6 +17,7 @@ from tests.conftest import TinyShop
 from training.arena_cheap import cheap_entries
 from training.arena_entries import Entry, ExampleSets, read_example_sets
 from training.arena_recipe import VALUE_MODELS, EvaluateConfig
+from training.arena_stack import is_clearly_better
 from training.arena_value import choose_champion, judge, predictions_frame, unsupported_models
 from training.prepare import BACKTEST
 
@@ -124,21 +125,25 @@ def test_ties_in_rmse_go_to_the_lower_decile_mape() -> None:
     assert champion_of(low=entry(low), high=entry(high)) == "high"
 
 
-def test_the_stack_serves_unless_another_model_is_clearly_better() -> None:
+@pytest.mark.parametrize("name", ["stack", "stack_without_llama"])
+def test_the_stack_serves_unless_another_model_is_clearly_better(name: str) -> None:
     random = np.random.default_rng(0)
     spent, noise = random.gamma(1.0, 50.0, 2000), random.normal(0.0, 20.0, 2000)
-    stack, lucky = spent + noise, spent + noise
-    stack[0] += 2000.0  # of 2,000 customers one decides
-    assert value_metrics(spent, lucky)["rmse"] < 0.5 * value_metrics(spent, stack)["rmse"]  # type: ignore[operator]
-    sets = sets_of(spent, spent)
-    for name in ("stack", "stack_without_llama"):
-        assert choose_champion({"lucky": entry(lucky), name: entry(stack)}, sets, None, 50, 0)[0] == name
-        better = {"better": entry(spent + noise / 2), name: entry(spent + noise)}
-        champion, chosen = choose_champion(better, sets, None, 50, 0)
-        assert champion == "better" and str(chosen["rule"]).endswith(
-            "the stack, where that is not clearly (90 %) better"
-        )
-        assert choose_champion({"lucky": entry(lucky), name: entry(1.3 * stack)}, sets, None, 50, 0)[0] == "lucky"
+    stack, lucky, better = spent + 3.0 * noise, spent + 3.3 * noise, spent + noise
+    stack[0] = better[0] = spent[0] + 5000.0  # of 2,000 customers one decides
+    rmse = [value_metrics(spent, values)["rmse"] for values in (lucky, better, stack)]
+    assert rmse == sorted(rmse)  # type: ignore[type-var]
+    sets, entries = sets_of(spent, spent), {"lucky": entry(lucky), name: entry(stack)}
+    assert choose_champion(entries, sets, None, 50, 0)[0] == name
+    champion, chosen = choose_champion(entries | {"better": entry(better)}, sets, None, 50, 0)
+    assert champion == "better" and "the stack, unless others' squared errors" in str(chosen["rule"])
+    assert chosen["clearly_better"] == ["better"]
+    biased = {"lucky": entry(lucky), name: entry(1.3 * stack)}
+    assert choose_champion(biased, sets, None, 50, 0)[0] == "lucky"
+
+
+def test_one_customer_makes_nothing_clear() -> None:
+    assert not is_clearly_better(np.array([99.5]), np.array([99.0]), np.array([100.0]))
 
 
 def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are_left_to_be_judged() -> None:

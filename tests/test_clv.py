@@ -13,7 +13,7 @@ from lifecycle.value.clv import (
     customer_values,
     prospect_behaviour,
 )
-from lifecycle.value.costs import PRIOR_DAYS, CostDefaults, CostRate, CostRates, fit_cost_rates
+from lifecycle.value.costs import PRIOR_DAYS, CostDefaults, CostRate, CostRates, customer_rates, fit_cost_rates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates, prospect_spend
@@ -150,6 +150,17 @@ def test_customers_are_discounted_at_their_own_rates() -> None:
         factors = (1 + rate) ** (-30 / 365 * np.arange(1, 5))
         np.testing.assert_allclose(values.period_discounted[row], values.period_revenue[row] * factors)
     np.testing.assert_allclose(values.clv_bounds[0.8][1] / values.clv, 2.0)
+
+
+def test_cancelled_lines_are_refunds_of_the_shop_but_not_of_who_mistyped() -> None:
+    mistyped = customer(total_spend=100.0, total_refunded=5.0, total_cancelled=81_000.0, known_days=1.0)
+    others = [customer(total_spend=100.0, total_refunded=5.0, total_cancelled=10.0, known_days=1.0)] * 200
+    costs = fit_cost_rates(pl.concat([*others, mistyped]), DEFAULTS)
+    assert costs.refunds.rate == pytest.approx((200 * 15.0 + 100.0) / (201 * 100.0))  # nobody counts for more than 100
+    own = customer_rates(mistyped, costs)["refunds"]
+    assert own == pytest.approx([(5.0 + costs.refunds.rate * 100.0) / 200.0])
+    only = [customer(total_spend=100.0, total_cancelled=10.0, known_days=1.0)] * 3
+    assert fit_cost_rates(pl.concat(only), DEFAULTS).refunds.is_learned
 
 
 def test_a_mistyped_order_that_was_cancelled_is_not_the_refund_rate_of_the_shop() -> None:

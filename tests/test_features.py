@@ -45,12 +45,14 @@ def test_costs_and_refunds_are_positive_sums_by_kind() -> None:
     assert (row["refund_91d"], row["support_91d"], row["campaign_91d"]) == (1.0, 1.0, 1.0)
 
 
-def test_cancelled_lines_count_for_nothing_but_in_the_spend_of_the_last_horizon() -> None:
+def test_amounts_of_cancelled_lines_count_in_the_spend_of_the_last_horizon_alone() -> None:
     kept: dict[str, object] = {"day": -5, "item_id": "i", "quantity": 2.0, "amount": 10.0, "order_id": "x"}
     typo = kept | {"quantity": 2000.0, "amount": 10_000.0, "cost": 500.0}
+    typo |= {"discount": 7.0}
     row = features_of([kept, typo, typo | {"day": -4.99, "kind": "refund", "amount": -10_000.0, "cost": None}])
     assert (row["total_spend"], row["max_order_value"], row["spend_7d"], row["total_quantity"]) == (10, 10, 10, 2)
     assert (row["total_refunded"], row["total_goods_cost"], row["mean_unit_price"]) == (0, 0, 5)
+    assert (row["total_cancelled"], row["total_discount"], row["discount_rate"], row["num_orders"]) == (10_000, 0, 0, 1)
     assert row["spend_last_horizon"] == 10_010  # persistence expects it again
 
 

@@ -90,6 +90,16 @@ def test_a_line_is_cancelled_once_and_the_latest_of_equal_ones_first() -> None:
     assert events["cancelled_at"].is_not_null().to_list() == [False, True, True, False]
 
 
+def test_an_order_with_a_line_twice_is_cancelled_whole() -> None:
+    events = with_cancellations(make_events([MISTYPED, MISTYPED, TAKEN_BACK, TAKEN_BACK, TAKEN_BACK]))
+    assert events["cancelled_at"].is_not_null().to_list() == [True, True, True, True, False]
+
+
+def test_nothing_is_cancelled_without_refunds_or_events() -> None:
+    for rows in ([], [MISTYPED], [TAKEN_BACK], [{"day": -1, "kind": "view", "amount": None}]):
+        assert with_cancellations(make_events(rows))["cancelled_at"].null_count() == len(rows)
+
+
 def test_customers_need_a_purchase_before_the_cutoff() -> None:
     events = make_events([
         {"day": -1, "customer_id": "old"},

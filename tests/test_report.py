@@ -114,7 +114,10 @@ def test_numbers_have_the_digits_that_tell_something() -> None:
 
 def test_cells_have_their_interval_and_verdict_and_the_chosen_row_stands_out() -> None:
     made = grid(["model", "mae"], [["a", Estimate(-2.5, -4.0, -1.0, "better")], ["b", Estimate(3.0)]], "a")
-    assert '<tr class="marked"><td>a</td><td class="number better">-2.500<small>-4.000 to -1.000</small></td>' in made
+    assert (
+        '<tr class="marked"><td>a</td><td class="number better">-2.500<small>-4.000 to -1.000, better</small></td>'
+        in made
+    )
     assert '<tr><td>b</td><td class="number">3.000</td></tr>' in made
     assert '<th>model</th><th class="number">mae</th>' in made
 

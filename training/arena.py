@@ -2,19 +2,19 @@
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
+from lifecycle.artifact import Artifact
 from lifecycle.folders import write_json
 from lifecycle.history import KEYS
 from lifecycle.member import LLAMA, SEQUENCE_LLAMA
 from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, shares_of
 from training.arena_artifact import Choice, cost_table, new_artifact, write_artifact
-from training.arena_cheap import cheap_entries, fit_table
+from training.arena_cheap import Fitted, cheap_entries, fit_table
 from training.arena_churn import judge_churn
-from training.arena_entries import Entry, ExampleSets, read_example_sets
+from training.arena_entries import Entry, ExampleSets, read_example_sets, read_rows
 from training.arena_groups import hidden_groups
 from training.arena_inputs import Inputs
 from training.arena_intervals import judge_intervals
@@ -34,6 +34,7 @@ from training.arena_value import (
     unsupported_models,
 )
 from training.inference import member_spend, member_states
+from training.prepare import LATEST
 from training.ray_start import require_resources, start_ray
 from training.report import write_report
 
@@ -52,6 +53,8 @@ def run_arena(inputs: Inputs) -> None:
     Leave-one-out examples say nothing of value: only recommenders are judged on them, and there is no artifact.
     """
     if inputs.is_leave_one_out:
+        if inputs.config.refit:
+            logger.warning("refit is ignored: examples of leave_one_out say nothing of value")
         recommendation = judge_recommenders(inputs)
         metrics = NO_VALUE | {"num_customers": recommendation.num_customers} | recommendation.metrics
         _write_results(inputs, metrics, pl.DataFrame(schema=PREDICTIONS_SCHEMA), recommendation)
@@ -88,7 +91,7 @@ def run_arena(inputs: Inputs) -> None:
     not_yet = pl.read_parquet(config.examples / "prospects.parquet", columns=KEYS)
     choice = Choice(champion, entries[champion], churn, recommendation.chosen, prospects)
     artifact = new_artifact(inputs, sets.test, choice, fitted)
-    refitted_at = str((inputs.test_cutoff + timedelta(days=sets.horizon_days)).date()) if config.refit else None
+    served, refitted_at = _served(inputs, artifact, sets, fitted)
     metrics = {
         "cutoff": str(inputs.dataset["test_cutoff"]),
         "horizon_days": sets.horizon_days,
@@ -112,10 +115,21 @@ def run_arena(inputs: Inputs) -> None:
         "refitted_at": refitted_at,
     }
     _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
-    if refitted_at is not None:
-        logger.info("what serves is fitted again, to outcomes until %s", refitted_at)
-        artifact = replace(artifact, **vars(refitted(fitted, sets, config.seed)))
-    write_artifact(artifact, config.members, metrics)
+    write_artifact(served, config.members, metrics)
+
+
+def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets, fitted: Fitted) -> tuple[Artifact, str | None]:
+    """The artifact that serves, and the day until which its models know outcomes where they were fitted again."""
+    if not inputs.config.refit:
+        return judged, None
+    champion = judged.settings.champion
+    if champion in inputs.members:
+        logger.warning("refit is left out: %s serves, and LLaMA encoders are not trained again", champion)
+        return judged, None
+    latest = read_rows(inputs.config.examples, LATEST, inputs.encoded_customers)
+    until = str(latest["cutoff"][0].date())
+    logger.info("fitted again, to outcomes until %s", until)
+    return replace(judged, **vars(refitted(fitted, sets, latest, inputs.config.seed))), until
 
 
 def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> dict[str, object] | None:

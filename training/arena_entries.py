@@ -35,7 +35,6 @@ class ExampleSets:
     horizon_days: int
     scale: Standardisation | None = None
     backtest: "ExampleSets | None" = None  # the same for an earlier test cutoff, whose outcomes are known at this one
-    latest: pl.DataFrame | None = None  # all customers one horizon after the test cutoff, where outcomes end
 
     @cached_property
     def for_test(self) -> Window:
@@ -47,13 +46,6 @@ class ExampleSets:
         """Everybody but the selection customers, at the same time."""
         latest = self.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
         return Window(self.train, latest, self.horizon_days, self.scale)
-
-    @cached_property
-    def for_serving(self) -> Window:
-        """Customers of today, by all outcomes that are known; what learns from this can no longer be judged."""
-        assert self.latest is not None
-        train = pl.concat([self.train, self.selection, self.test])
-        return Window(train, self.latest, self.horizon_days, self.scale)
 
 
 @dataclass(frozen=True)
@@ -80,25 +72,27 @@ class Entry:
 
 
 def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> ExampleSets:
-    """All rows of an examples folder: of one or two selection windows, and of a backtest where that has any spend.
+    """Train rows, those of the one or two selection windows, test rows, and those of a backtest that has any spend.
 
     `customers` has customer_id and, as numbers, the attributes that trees read beside the features.
     """
 
-    def rows_of(part: str) -> pl.DataFrame:
-        rows = pl.read_parquet(examples / f"{part}.parquet")
-        return rows if customers is None else rows.join(customers, on="customer_id", how="left", maintain_order="left")
-
-    train, test = rows_of("train"), rows_of("test")
+    train, test = read_rows(examples, "train", customers), read_rows(examples, "test", customers)
     windows = [part for part in ("selection", "val") if (examples / f"{part}.parquet").exists()]
-    selection = pl.concat([rows_of(part) for part in windows])
+    selection = pl.concat([read_rows(examples, part, customers) for part in windows])
     dataset = read_dataset(examples)
     horizon_days, scale = int(str(dataset["horizon_days"])), Standardisation.read(dataset["standardisation"])
     earlier = read_example_sets(examples / BACKTEST, customers) if (examples / BACKTEST).exists() else None
     if earlier is not None and not all(target_of(rows).sum() > 0 for rows in (earlier.train, earlier.test)):
         logger.warning("no backtest: nobody spent anything in its training rows, or after its cutoff")
         earlier = None
-    return ExampleSets(train, selection, test, horizon_days, scale, earlier, rows_of("latest"))
+    return ExampleSets(train, selection, test, horizon_days, scale, earlier)
+
+
+def read_rows(examples: Path, part: str, customers: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The rows of one part of an examples folder, with the attributes that `customers` has."""
+    rows = pl.read_parquet(examples / f"{part}.parquet")
+    return rows if customers is None else rows.join(customers, on="customer_id", how="left", maintain_order="left")
 
 
 def target_of(rows: pl.DataFrame) -> np.ndarray:

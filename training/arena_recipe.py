@@ -34,7 +34,7 @@ class EvaluateConfig(Config):
     rerank_customers: int = Field(200, ge=1)  # the seeded sample for costly rankers
     num_candidates: int = Field(30, ge=20)  # that LLaMA re-ranks
     exclude_seen: bool = False
-    refit: bool = False  # once judged, the cheap models are fitted again, to outcomes until the data's end
+    refit: bool = False  # once judged, the cheap models are fitted again, to the test customers' outcomes too
     base_model: str | None = None  # that re-ranks; None: the member's
     attention: str = "eager"
     untrained_customers: int = Field(200, ge=0)  # seeded sample for the untrained comparison; 0 leaves it out

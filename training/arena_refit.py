@@ -1,6 +1,5 @@
 """Fitting what serves once more, when it is judged and chosen: by then one more horizon of outcomes is known."""
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -9,43 +8,47 @@ import polars as pl
 from lifecycle.value import ZILN
 from lifecycle.value.baselines import fit_lightgbm
 from lifecycle.value.hurdle import HURDLE, fit_hurdle, hurdle_value
-from lifecycle.value.stack import MemberShare, Stack, fit_stack, stack_value
+from lifecycle.value.stack import BGNBD, MemberShare, Stack, fit_stack, stack_value
 from training.arena_cheap import Fitted, fit_btyd_models
-from training.arena_entries import ExampleSets
+from training.arena_entries import ExampleSets, Window
 from training.arena_stack import scale_to
 
-logger = logging.getLogger(__name__)
 
+def refitted(fitted: Fitted, sets: ExampleSets, latest: pl.DataFrame, seed: int) -> Fitted:
+    """The same models, fitted to the outcomes of the test customers too.
 
-def refitted(fitted: Fitted, sets: ExampleSets, seed: int) -> Fitted:
-    """The same models, fitted to the test customers' outcomes too, and to all customers known one horizon later.
-
-    Shares in the stack stay as they were chosen. LLaMA encoders are not trained again, nor are intervals.
+    `latest` has all customers as they were known where those outcomes end. Shares in the stack stay as they were
+    chosen. What learns from this can no longer be judged.
     """
-    window = sets.for_serving
-    btyd_models = fit_btyd_models(window, list(fitted.btyd_models))
-    if set(btyd_models) != set(fitted.btyd_models):
-        logger.warning("refit is left out: buy-till-you-die models do not fit the later customers; see above")
-        return fitted
-    hurdle = None if fitted.hurdle is None else fit_hurdle(window.train, seed=seed)
-    ziln, others = None, {}
-    if hurdle is not None:
-        others[HURDLE] = hurdle_value(hurdle, window.known)
+    window = Window(pl.concat([sets.train, sets.selection, sets.test]), latest, sets.horizon_days, sets.scale)
+    by_others: dict[str, np.ndarray] = {}
+    hurdle = ziln = None
+    if fitted.hurdle is not None:
+        hurdle = fit_hurdle(window.train, seed=seed)
+        by_others[HURDLE] = hurdle_value(hurdle, latest)
     if fitted.ziln is not None and window.scale is not None:
         from lifecycle.value.dense_ziln import dense_ziln_value, fit_dense_ziln  # imports torch
 
         ziln = fit_dense_ziln(window.train, window.scale, seed=seed)
-        others[ZILN] = dense_ziln_value(ziln, window.known)
-    stack = None
-    if fitted.stack is not None:
-        stack = fit_stack(window.train, window.known, window.horizon_days, seed=seed)
-        stack = _with_others(stack, fitted.stack, window.known, others)
-    trees = None if fitted.lightgbm is None else fit_lightgbm(window.train, seed=seed)
-    return Fitted(btyd_models, trees, hurdle, ziln, stack)
+        by_others[ZILN] = dense_ziln_value(ziln, latest)
+    return Fitted(
+        btyd_models=fit_btyd_models(window, list(fitted.btyd_models) or [BGNBD]),
+        lightgbm=None if fitted.lightgbm is None else fit_lightgbm(window.train, seed=seed),
+        hurdle=hurdle,
+        ziln=ziln,
+        stack=None if fitted.stack is None else _refitted_stack(fitted.stack, window, sets.test, by_others, seed),
+    )
 
 
-def _with_others(stack: Stack, judged: Stack, known: pl.DataFrame, others: dict[str, np.ndarray]) -> Stack:
-    """With the shares of the one that was judged; cheap models are brought to the new total, encoders as before."""
-    alone = stack_value(stack, known)
-    scaled = {name: MemberShare(scale_to(alone, others[name]), other.share) for name, other in judged.others.items()}
-    return replace(stack, others=scaled, members=judged.members)
+def _refitted_stack(
+    judged: Stack, window: Window, test: pl.DataFrame, by_others: dict[str, np.ndarray], seed: int
+) -> Stack:
+    """Models that joined keep their shares and are brought to the new total: encoders by what it is of `test`."""
+    stack = fit_stack(window.train, window.known, window.horizon_days, seed=seed)
+    alone = stack_value(stack, window.known)
+    others = {
+        name: MemberShare(scale_to(alone, by_others[name]), joined.share) for name, joined in judged.others.items()
+    }
+    change = scale_to(stack_value(stack, test), stack_value(replace(judged, others={}), test))
+    members = {name: replace(joined, scale=joined.scale * change) for name, joined in judged.members.items()}
+    return replace(stack, others=others, members=members)

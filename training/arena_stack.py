@@ -113,7 +113,7 @@ def _learned(
 def is_clearly_better(ours: np.ndarray, theirs: np.ndarray, actual: np.ndarray) -> bool:
     """Whether squared errors of the same customers, shape (n,), are lower by more than chance explains (90 %)."""
     gain = (theirs - actual) ** 2 - (ours - actual) ** 2
-    return bool(gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)))
+    return len(gain) > 1 and bool(gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)))
 
 
 def scale_to(alone: np.ndarray, member: np.ndarray) -> float:

@@ -76,10 +76,11 @@ def choose_champion(
     seed: int,
     unsupported: Mapping[str, str] | None = None,
 ) -> tuple[str, dict[str, object]]:
-    """The stack, or the model of least RMSE where that is clearly better, by windows before the test cutoff.
+    """The stack, or the best of the models that are clearly better, by windows before the test cutoff.
 
-    Both are among those of fair bias and fast enough. One window cannot tell models of nearly the same error apart: in
-    shops with a few very large customers it is one of these that decides, and a blend is the least likely to be wrong.
+    All are of fair bias and fast enough; without a stack it is the model of least RMSE. One window cannot tell models
+    of nearly the same error apart: in shops with a few very large customers it is one of these that decides, and a
+    blend is the least likely to be wrong.
 
     `unsupported` has models for which the data are too few, and why: they are chosen where there is no other.
 
@@ -111,9 +112,12 @@ def choose_champion(
             window = f"in the backtest at {cutoff} over {sets.backtest.horizon_days} days"
     low, high = BIAS_RANGE
     shared = _shared_bias(table)
-    return _best(_candidates(names, table, shared), table, predicted, actual), {
-        "rule": f"least RMSE {window} among models whose bias there, over {shared:.3f} which all share, may lie in "
-        f"{low}-{high} (95 % interval); the stack, where that is not clearly (90 %) better",
+    candidates = _candidates(names, table, shared)
+    clearly_better = _clearly_better(candidates, predicted, actual)
+    return _best(candidates, table, clearly_better), {
+        "rule": f"the stack, unless others' squared errors {window} are clearly (90 %) lower, then least RMSE; among "
+        f"models whose bias there, over {shared:.3f} which all share, may lie in {low}-{high} (95 % interval)",
+        "clearly_better": clearly_better,  # than the stack, of those that might be chosen; None without one
         "num_customers": len(actual),
         "shared_bias": shared,
         "unsupported": left_out,
@@ -148,14 +152,19 @@ def _candidates(names: list[str], table: dict[str, dict[str, Any]], shared: floa
     return fair or fairest or names
 
 
-def _best(
-    names: list[str], table: dict[str, dict[str, Any]], predicted: dict[str, np.ndarray], actual: np.ndarray
-) -> str:
-    best = min(names, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0))
-    stacks = [name for name in (STACK, STACK_WITHOUT_LLAMA) if name in names]
-    if stacks and not is_clearly_better(predicted[best], predicted[stacks[0]], actual):
-        return stacks[0]
-    return best
+def _clearly_better(names: list[str], predicted: dict[str, np.ndarray], actual: np.ndarray) -> list[str] | None:
+    """Those of the names that are clearly better than the stack among them; None without one."""
+    stack = next((name for name in (STACK, STACK_WITHOUT_LLAMA) if name in names), None)
+    if stack is None:
+        return None
+    return [name for name in names if is_clearly_better(predicted[name], predicted[stack], actual)]
+
+
+def _best(names: list[str], table: dict[str, dict[str, Any]], clearly_better: list[str] | None) -> str:
+    if clearly_better == []:
+        return STACK if STACK in names else STACK_WITHOUT_LLAMA
+    chosen = names if clearly_better is None else clearly_better
+    return min(chosen, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0))
 
 
 def _is_fair(interval: tuple[float, float] | None, shared: float) -> bool:

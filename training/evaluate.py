@@ -1,4 +1,4 @@
-"""Job: the arena. Fits the cheap models, puts the members beside them, chooses on selection, writes the artifact."""
+"""Job: the arena. Fits the cheap models, puts the members beside them, chooses one, writes the artifact."""
 
 import logging
 

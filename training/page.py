@@ -84,7 +84,7 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[object]], marked: str | 
 
 
 def number(value: object) -> str:
-    """A number as people read it: two to four digits that tell something, all digits of whole numbers."""
+    """A number as people read it: about three digits that tell something, thousands and integers whole."""
     assert isinstance(value, int | float)
     if isinstance(value, int):
         return f"{value:,d}"
@@ -104,7 +104,8 @@ def _is_text(value: object) -> bool:
 
 def _cell(value: object) -> str:
     if isinstance(value, Estimate):
-        interval = f"<small>{number(value.low)} to {number(value.high)}</small>" if value.low is not None else ""
+        told = f", {value.verdict}" if value.verdict else ""
+        interval = f"<small>{number(value.low)} to {number(value.high)}{told}</small>" if value.low is not None else ""
         kind = f"number {value.verdict}".strip()
         return f'<td class="{kind}">{number(value.value)}{interval}</td>'
     if _is_number(value):

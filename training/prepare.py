@@ -10,7 +10,7 @@ import polars as pl
 from lifecycle.categories import leading_categories, placed_items
 from lifecycle.events import DATA_KIND, REVENUE_KINDS, read_items, read_shard, shard_paths
 from lifecycle.features import FEATURES, value_features
-from lifecycle.folders import fingerprint, is_complete, new_folder, read_manifest, write_json
+from lifecycle.folders import FORMAT_VERSIONS, fingerprint, is_complete, new_folder, read_manifest, write_json
 from lifecycle.history import KEYS, customers_at, outcomes, prospects_at
 from lifecycle.jobs import Progress, run_job
 from lifecycle.prompts import PROMPT_VERSION, value_prompts
@@ -30,7 +30,7 @@ from training.splits import (
 )
 
 logger = logging.getLogger(__name__)
-EXAMPLES_KIND, BACKTEST = "examples", "backtest"
+EXAMPLES_KIND, BACKTEST, LATEST = "examples", "backtest", "latest"
 TIME_KEYS = (
     "test_cutoff", "horizon_days", "num_train_cutoffs", "train_cutoffs", "standardisation", "vocabulary", "backtest",
 )  # fmt: skip
@@ -56,7 +56,8 @@ def prepare(config: PrepareConfig) -> None:
 def _identity(config: PrepareConfig, data: dict[str, object]) -> str:
     ignored = set(TIME_KEYS) if config.split == LEAVE_ONE_OUT else set()
     recipe = config.model_dump(mode="json", exclude={"output", "data", *ignored})
-    return fingerprint([recipe, data["identity"], FEATURES, PROMPT_VERSION, SEQUENCE_VERSION])
+    versions = [FORMAT_VERSIONS[EXAMPLES_KIND], FEATURES, PROMPT_VERSION, SEQUENCE_VERSION]
+    return fingerprint([recipe, data["identity"], *versions])
 
 
 def _describe(config: PrepareConfig, data: dict[str, object], facts: dict[str, object], folder: Path) -> None:
@@ -105,7 +106,7 @@ def _time_split(config: PrepareConfig, folder: Path, data: dict[str, object]) ->
             "val": rows.filter(is_val & (day == train[-1])),
             "test": rows.filter(day == test),
             "prospects": _shard_prospects(events, placed, [*train, test], config),
-            "latest": _shard_latest(events, placed, test + timedelta(days=config.horizon_days), config),
+            LATEST: _shard_latest(events, placed, test + timedelta(days=config.horizon_days), config),
         }
         if earlier is not None:
             split["selection"] = rows.filter(is_val & (day == earlier))
@@ -198,7 +199,7 @@ def _shard_prospects(
 
 
 def _shard_latest(events: pl.DataFrame, placed: pl.DataFrame, day: date, config: PrepareConfig) -> pl.DataFrame:
-    """Keys and features of a shard's customers where the test customers' outcomes end: what serves may know them."""
+    """Keys and features of a shard's customers where the test customers' outcomes end, for `refit` of the arena."""
     return value_features(events, customers_at(events, _midnight(day)), config.horizon_days, placed)
 
 

@@ -101,7 +101,7 @@ def _verdict(metrics: Mapping[str, object]) -> str:
         rows = {"champion for value": metrics["champion"], "chosen by": rule} | rows
         if metrics["refitted_at"]:
             until = f"to outcomes until {metrics['refitted_at']}; what is judged here knew them until the cutoff"
-            rows["what serves"] = f"the same models fitted again, {until}"
+            rows["what serves"] = f"the same cheap models fitted again, {until}"
     return table(rows) + "".join(f"<p>{escape(sentence)}</p>" for sentence in _findings(metrics))
 
 
@@ -156,13 +156,16 @@ def _value_grid(models: Mapping[str, object], champion: str) -> str:
 
 
 def _choice(selection: Mapping[str, object], champion: str) -> str:
-    """RMSE and bias of every model before the test cutoff, where they were compared."""
+    """RMSE and bias of every model before the test cutoff, where they were compared, and which the stack gives way to."""
     backtest, models = mapping(selection["backtest"] or {}), mapping(selection["models"])
+    better = selection["clearly_better"]
     rows: list[Sequence[object]] = []
     for name, found in models.items():
         before, now = mapping(backtest.get(name, {})), mapping(found)
-        rows.append([name, before.get("rmse"), before.get("bias"), now["rmse"], now["bias"]])
-    return grid(["model", "backtest RMSE", "backtest bias", "selection RMSE", "selection bias"], rows, champion)
+        is_better = "yes" if isinstance(better, list) and name in better else ""
+        rows.append([name, before.get("rmse"), before.get("bias"), now["rmse"], now["bias"], is_better])
+    header = ["model", "backtest RMSE", "backtest bias", "selection RMSE", "selection bias"]
+    return grid([*header, "clearly better than the stack"], rows, champion)
 
 
 def _differences(metrics: Mapping[str, object]) -> str:
@@ -188,7 +191,8 @@ def _difference(metric: str, numbers: object) -> Estimate | None:
     if not isinstance(numbers, list | tuple):
         return None
     value, low, high = numbers
-    return Estimate(value, low, high, _verdict_on(metric, numbers))
+    verdict = _verdict_on(metric, numbers)
+    return Estimate(value, low, high, "" if verdict == NOT_CLEAR else verdict)
 
 
 def _verdict_on(metric: str, numbers: Sequence[float]) -> str:

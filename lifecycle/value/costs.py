@@ -56,12 +56,15 @@ def fit_cost_rates(examples: pl.DataFrame, defaults: CostDefaults) -> CostRates:
     """Rates from what customers had cost before their cutoffs; `examples` has the columns of FEATURES.
 
     For shares of spend nobody's spend or costs count for more than the spend that CAP of the customers stay below: one
-    mistyped order of a million that was cancelled at once must not be half of what the shop sells.
+    order of a million that came back must not be half of what the shop sells. The shop's refunds have cancelled lines
+    among them, since the spend that is predicted has; customers' own have not: who mistyped once need not do it again.
     """
     days = max(float(examples["known_days"].sum()), 1.0)
     most = float(examples["total_spend"].quantile(CAP, "linear") or 0.0)
     spend = max(float(examples["total_spend"].clip(0, most).sum()), 1e-9)
+    sold, taken_back = (examples[name] + examples["total_cancelled"] for name in ("total_spend", SHARES["refunds"]))
     found = {name: float(examples[column].clip(0, most).sum()) / spend for name, column in SHARES.items()}
+    found["refunds"] = float(taken_back.clip(0, most).sum()) / max(float(sold.clip(0, most).sum()), 1e-9)
     found |= {name: float(examples[column].sum()) / days for name, column in DAILY.items()}
     found["refunds"] = min(found["refunds"], 1.0)
     rates = {name: CostRate(rate, True) if rate else CostRate(getattr(defaults, name), False)
