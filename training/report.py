@@ -156,7 +156,7 @@ def _value_grid(models: Mapping[str, object], champion: str) -> str:
 
 
 def _choice(selection: Mapping[str, object], champion: str) -> str:
-    """RMSE and bias of every model before the test cutoff, where they were compared, and which the stack gives way to."""
+    """RMSE and bias of every model before the test cutoff, and which are clearly better than the stack there."""
     backtest, models = mapping(selection["backtest"] or {}), mapping(selection["models"])
     better = selection["clearly_better"]
     rows: list[Sequence[object]] = []
