@@ -26,30 +26,21 @@ def with_cancellations(events: pl.DataFrame) -> pl.DataFrame:
     """The events with `cancelled_at`: the instant of a refund, at it and at the line that it cancels; null elsewhere.
 
     A refund cancels the latest line of its customer, item, quantity and amount that is at most CANCELLED_WITHIN older;
-    of several at one instant each refund of an instant cancels another.
+    of equal lines at one instant, equal refunds at one instant cancel one each.
     """
     what = ["customer_id", "item_id", "quantity", "amount"]
-    is_refund = pl.col("kind") == "refund"
     rows = (
         events.with_row_index("row")
         .filter(pl.col("kind").is_in([*REVENUE_KINDS, "refund"]))
-        .select("row", "occurred_at", "customer_id", pl.col("item_id").fill_null(""), is_refund.alias("is_refund"),
-                pl.col("quantity", "amount").abs().fill_null(0.0))
-    )  # fmt: skip
-    lines, refunds = (
-        part.sort("occurred_at", maintain_order=True).with_columns(
-            copy=pl.int_range(pl.len()).over(*what, "occurred_at")
-        )
-        for part in (
-            rows.filter(~pl.col("is_refund")).join(
-                rows.filter("is_refund"), on=what, how="semi", maintain_order="left"
-            ),
-            rows.filter("is_refund"),
-        )
+        .with_columns(pl.col("item_id").fill_null(""), pl.col("quantity", "amount").abs().fill_null(0.0))
+        .sort("occurred_at", maintain_order=True)
     )
+    is_refund, copy = pl.col("kind") == "refund", pl.int_range(pl.len()).over(*what, "occurred_at").alias("copy")
+    refunds = rows.filter(is_refund).select("row", "occurred_at", *what, copy)
+    lines = rows.filter(~is_refund).join(refunds, on=what, how="semi", maintain_order="left")
     cancelling = (
         refunds.join_asof(
-            lines.select("occurred_at", *what, "copy", line="row"),
+            lines.select("occurred_at", *what, copy, line="row"),
             on="occurred_at",
             by=[*what, "copy"],
             tolerance=CANCELLED_WITHIN,
