@@ -229,8 +229,8 @@ def _churn(found: Mapping[str, object]) -> str:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     axes.plot(calibration["predicted"], calibration["actual"], marker="o", color=COLORS[0])  # type: ignore[arg-type]
-    axes.set_xlabel("probability of buying nothing, mean of a tenth of the customers")
-    axes.set_ylabel("share of them who bought nothing")
+    axes.set_xlabel("probability of buying nothing, tenths of customers")
+    axes.set_ylabel("share of each tenth that bought nothing")
     share = f"<p>{100 * float(str(found['share_left'])):.1f} % bought nothing. {chosen} serves: {found['rule']}.</p>"
     table_of_models = grid(["model", "brier", *shown], rows, chosen)
     return share + table_of_models + image(figure, f"calibration of churn by {chosen}")
