@@ -19,6 +19,9 @@ from serving.keys import default_path, require_keys
 from serving.schemas import Limits
 from serving.store import EventStore
 
+# Fast replicas talk over gRPC, which refuses what is larger than 4 MB: histories of fifty good customers are.
+LARGE_MESSAGES = {"env_vars": {"RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1)}}
+
 
 class ServeArguments(Config):
     """Arguments of the builder: words of the command line, or `args` in cluster/serve.yaml.
@@ -57,7 +60,7 @@ def build(arguments: ServeArguments) -> Application:
         "num_replicas": arguments.replicas,
         "max_ongoing_requests": arguments.max_ongoing_requests,
         "max_queued_requests": arguments.max_in_flight,  # at each gateway, which admits no more than that
-        "ray_actor_options": {"num_cpus": arguments.replica_cpus},
+        "ray_actor_options": {"num_cpus": arguments.replica_cpus, "runtime_env": LARGE_MESSAGES},
     }
     value = serve.deployment(**models)(ValueModel)
     recommender = serve.deployment(**models)(Recommender)
@@ -88,7 +91,7 @@ def gateway_options(arguments: ServeArguments) -> dict[str, object]:
         "max_ongoing_requests": room,
         "max_queued_requests": room,
         "backpressure_config": {"status_code": 429, "retry_after_s": RETRY_AFTER_SECONDS},
-        "ray_actor_options": {"num_cpus": arguments.gateway_cpus},
+        "ray_actor_options": {"num_cpus": arguments.gateway_cpus, "runtime_env": LARGE_MESSAGES},
     }
 
 

@@ -126,7 +126,7 @@ def service(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path_factory: pytest.T
     _, key = create_key(keys, "score", datetime.now(UTC))
     words = [
         "serving.app:build", f"artifact={tiny_artifact}", f"events={tiny_shop.data}", f"keys={keys}", f"port={port}",
-        f"max_in_flight={MAX_IN_FLIGHT}", "batch_wait_seconds=0.1", "max_body_bytes=200000",
+        f"max_in_flight={MAX_IN_FLIGHT}", "batch_wait_seconds=0.1", "max_body_bytes=8000000",
     ]  # fmt: skip
     with running(words, port, key, keys, folder / "log") as service:
         yield service
@@ -209,7 +209,7 @@ def test_callers_mistakes_get_the_errors_of_the_contract(
         ([known, unborn], 422, "customers.1"),
         ([known, {}], 422, "customers.1"),
         ([known] * 257, 422, "customers"),
-        ([{"customer_id": "c" * 300_000}], 413, "200000"),
+        ([{"customer_id": "c" * 9_000_000}], 413, "8000000"),
     ):
         with pytest.raises(ServiceError, match=words) as error:
             client.value(customers)
@@ -217,6 +217,14 @@ def test_callers_mistakes_get_the_errors_of_the_contract(
     with pytest.raises(ServiceError, match="candidates.1") as error:
         client.recommendations([known], candidates=["i1", "gone"])
     assert error.value.status == 422
+
+
+def test_histories_that_no_small_message_holds_are_answered(client: Client) -> None:
+    event = {"occurred_at": "2024-06-01T10:00:00Z", "kind": "purchase", "amount": 5.0, "text": "x" * 2000}
+    days = [f"2024-{1 + number % 12:02d}-{1 + number // 12 % 28:02d}T10:00:00Z" for number in range(3000)]
+    events = [event | {"occurred_at": day} for day in days]
+    [answer] = client.value([{"customer_id": "long", "events": events}])
+    assert answer["expected_orders"] > 0
 
 
 def test_full_queue_is_refused_with_the_time_to_come_back(client: Client, customer_ids: list[str]) -> None:
