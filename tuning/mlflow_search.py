@@ -14,6 +14,7 @@ from tuning.results import RESULT_FILE
 
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow shows runs below another
 STATUSES = {"completed": FINISHED, "stopped": FINISHED, "cut": KILLED, "failed": FAILED}  # of trials, in MLflow's words
+MOST_RUNS = 50_000  # that MLflow gives at once; a search killed often has more of them than trials, see `_end_trials`
 RESULTS = ("config.yaml", "best.yaml", "trials.parquet", "search.png", RESULT_FILE)
 
 
@@ -49,7 +50,7 @@ class SearchEntry:
         search.log_recipe(self.config.model_dump(mode="json"))
         client, info = search.client, search.info
         below = client.search_runs(
-            [info.experiment_id], f"tags.`{PARENT_TAG}` = '{info.run_id}'", max_results=self.config.num_trials
+            [info.experiment_id], f"tags.`{PARENT_TAG}` = '{info.run_id}'", max_results=MOST_RUNS
         )
         self.trials, self.known = {}, {run.data.tags["trial"]: run for run in below}
         return search

@@ -69,13 +69,19 @@ def wait_for_finished_trial(process: subprocess.Popen[str]) -> None:
 
 
 def check_mlflow_runs(folder: Path, trials: pl.DataFrame) -> None:
-    """MLflow has a killed and resumed search once, and below it every trial once, with its values."""
+    """MLflow has a killed and resumed search once, and below it every trial once, with its values.
+
+    A trial that had just begun when the search was killed may be forgotten by it: MLflow has that as killed.
+    """
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("evervalue")
     assert experiment is not None
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    found = client.search_runs([experiment.experiment_id])
+    runs = {run.info.run_name: run for run in found}
+    assert len(runs) == len(found)
     search = runs.pop(str(folder / "search"))
-    assert set(runs) == set(trials["trial_id"])
+    forgotten = [run.info.status for name, run in runs.items() if name not in set(trials["trial_id"])]
+    assert forgotten in ([], ["KILLED"]) and len(runs) == trials.height + len(forgotten)
     for trial_id, learning_rate in trials.select("trial_id", "optimizer.learning_rate").iter_rows():
         run = runs[trial_id]
         assert run.data.tags["mlflow.parentRunId"] == search.info.run_id
