@@ -1,6 +1,7 @@
 """The arena: all models on the same customers, the choice among them, and the files that say how it went."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -66,20 +67,10 @@ def run_arena(inputs: Inputs) -> None:
         start_ray()
         require_resources(inputs.config.num_workers, 1.0, "cpu")
     config, sets = inputs.config, read_example_sets(inputs.config.examples, inputs.encoded_customers)
-    entries, fitted = cheap_entries(sets, config.models, config.seed)
     unsupported, verdict = unsupported_models(sets, inputs.first_event_at), None
-    for name in inputs.members:
-        entries[name] = _llama_entry(inputs, name, sets)
-    if fitted.stack is not None:
-        budget = config.score_budget_customers_per_second
-        entries, stack = join_others(entries, fitted.stack, sets, unsupported)
-        entries, stack = join_members(entries, stack, sets, budget, unsupported)
-        fitted = replace(fitted, stack=stack)
-        logger.info("the stack: %s", ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items()))
+    entries, fitted = _enter(inputs, sets, unsupported)
     if LLAMA in entries and config.untrained_customers:
         verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
-    if not entries:
-        raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
     judge(entries, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
         entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed, unsupported
@@ -116,6 +107,23 @@ def run_arena(inputs: Inputs) -> None:
     }
     _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
     write_artifact(served, config.members, metrics)
+
+
+def _enter(inputs: Inputs, sets: ExampleSets, unsupported: Mapping[str, str]) -> tuple[dict[str, Entry], Fitted]:
+    """All models, the encoders among them, and what joins the stack."""
+    config = inputs.config
+    entries, fitted = cheap_entries(sets, config.models, config.seed)
+    for name in inputs.members:
+        entries[name] = _llama_entry(inputs, name, sets)
+    if not entries:
+        raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
+    if fitted.stack is not None:
+        budget = config.score_budget_customers_per_second
+        entries, stack = join_others(entries, fitted.stack, sets, unsupported)
+        entries, stack = join_members(entries, stack, sets, budget, unsupported)
+        fitted = replace(fitted, stack=stack)
+        logger.info("the stack: %s", ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items()))
+    return entries, fitted
 
 
 def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets, fitted: Fitted) -> tuple[Artifact, str | None]:

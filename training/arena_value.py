@@ -112,9 +112,8 @@ def choose_champion(
             window = f"in the backtest at {cutoff} over {sets.backtest.horizon_days} days"
     low, high = BIAS_RANGE
     shared = _shared_bias(table)
-    candidates = _candidates(names, table, shared)
-    clearly_better = _clearly_better(candidates, predicted, actual)
-    return _best(candidates, table, clearly_better), {
+    champion, clearly_better = _best(_candidates(names, table, shared), table, predicted, actual)
+    return champion, {
         "rule": f"the stack, unless others' squared errors {window} are clearly (90 %) lower, then least RMSE; among "
         f"models whose bias there, over {shared:.3f} which all share, may lie in {low}-{high} (95 % interval)",
         "clearly_better": clearly_better,  # than the stack, of those that might be chosen; None without one
@@ -152,19 +151,16 @@ def _candidates(names: list[str], table: dict[str, dict[str, Any]], shared: floa
     return fair or fairest or names
 
 
-def _clearly_better(names: list[str], predicted: dict[str, np.ndarray], actual: np.ndarray) -> list[str] | None:
-    """Those of the names that are clearly better than the stack among them; None without one."""
+def _best(
+    names: list[str], table: dict[str, dict[str, Any]], predicted: dict[str, np.ndarray], actual: np.ndarray
+) -> tuple[str, list[str] | None]:
+    """Which of the names is chosen, and which are clearly better than the stack among them; None without one."""
     stack = next((name for name in (STACK, STACK_WITHOUT_LLAMA) if name in names), None)
-    if stack is None:
-        return None
-    return [name for name in names if is_clearly_better(predicted[name], predicted[stack], actual)]
-
-
-def _best(names: list[str], table: dict[str, dict[str, Any]], clearly_better: list[str] | None) -> str:
-    if clearly_better == []:
-        return STACK if STACK in names else STACK_WITHOUT_LLAMA
-    chosen = names if clearly_better is None else clearly_better
-    return min(chosen, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0))
+    better = None
+    if stack is not None:
+        better = [name for name in names if is_clearly_better(predicted[name], predicted[stack], actual)]
+        names = better or [stack]
+    return min(names, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0)), better
 
 
 def _is_fair(interval: tuple[float, float] | None, shared: float) -> bool:
