@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.evidence import write_evidence
-from lifecycle.value.beta_geometric import BetaGeometricNbd, fit_beta_geometric
-from lifecycle.value.btyd import cumulative_purchases, fit_purchases
-from lifecycle.value.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
-from lifecycle.value.likelihood import distinct_rows
-from lifecycle.value.summary import summarise
-from training.sources import resolve_path
+from benchmarks.harness.evidence import write_evidence
+from lifecycle.btyd.beta_geometric import BetaGeometricNbd, fit_beta_geometric
+from lifecycle.btyd.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
+from lifecycle.btyd.likelihood import distinct_rows
+from lifecycle.btyd.purchases import cumulative_purchases, fit_purchases
+from lifecycle.events.order_days import summarise
+from lifecycle.paths import resolve_path
 
 ENVIRONMENT = Path("runs/environments/lifetimes")
 PEER_PACKAGES = ("lifetimes==0.11.3", "numpy<2", "pandas<2.2", "scipy<1.12")
-PEER = Path(__file__).parent / "lifetimes_peer.py"
+PEER = Path(__file__).parent / "peers" / "lifetimes_peer.py"
 CDNOW = "package:lifetimes/datasets/cdnow_customers_summary_with_transactions.csv"
 SEED, NUM_DAYS, NUM_ORDERS = 7, 730, 1_000_000
 MILLION = 1_000_000

@@ -10,12 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import CONFIGS, prepare_shop
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import CONFIGS, prepare_shop
 from lifecycle.jobs import start_logging
-from training.evaluate import EvaluateConfig, evaluate
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
 from training.recipe import PROGRESS_FILE, TrainConfig
-from training.run import train
+from training.run.job import train
 
 SHOWN = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "bias")
 NUM_PROBE_ROWS = 2000

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import prepare_shop
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import prepare_shop
 from benchmarks.wholesaler import FIRST_SEED, prepare_wholesaler
 from lifecycle.jobs import start_logging
-from lifecycle.metrics import value_metrics
-from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
-from lifecycle.value.stack import fit_stack, stack_value
-from training.arena_entries import ExampleSets, Window, read_example_sets, target_of
+from lifecycle.metrics.value import value_metrics
+from lifecycle.spend.stack import fit_stack, stack_value
+from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
+from training.evaluate.value.windows import ExampleSets, Window, read_example_sets, target_of
 
 METRICS = ("mae", "rmse", "gini", "decile_mape", "bias")
 MODELS = ("lightgbm", "stack")

@@ -18,11 +18,11 @@ import numpy as np
 import polars as pl
 import yaml
 
-from benchmarks.evidence import write_evidence
-from lifecycle.events import DATA_KIND
+from benchmarks.harness.evidence import write_evidence
+from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import read_manifest
-from training.ingest import IngestConfig
-from training.sources import source_files
+from training.ingest.recipe import IngestConfig
+from training.ingest.sources import source_files
 
 RECIPE = Path("training/configs/journey_ingest.yaml")
 SEED = 7
@@ -30,7 +30,8 @@ LINES_PER_CHUNK = 500_000
 CHILD_SECONDS = """
 import sys, time
 from pathlib import Path
-from training.ingest import IngestConfig, ingest
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
 config = IngestConfig.load(Path(sys.argv[1]), sys.argv[2:])
 started_at = time.perf_counter()
 ingest(config)
@@ -60,7 +61,9 @@ def compare(folder: Path, runs: int) -> dict[str, object]:
         output = folder / "journey"
         whole, inside, _ = _timed(["-c", CHILD_SECONDS, str(RECIPE), f"output={output}", "quality_html=false"])
         num_shards = read_manifest(output, DATA_KIND)["num_shards"]
-        plain_whole, plain_in, _ = _timed(["-m", "benchmarks.plain_ingest", str(folder / "plain"), str(num_shards)])
+        plain_whole, plain_in, _ = _timed(
+            ["-m", "benchmarks.peers.plain_ingest", str(folder / "plain"), str(num_shards)]
+        )
         shutil.rmtree(output)
         shutil.rmtree(folder / "plain")
         if run == 0:

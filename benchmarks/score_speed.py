@@ -19,16 +19,18 @@ import psutil
 import yaml
 
 from benchmarks.btyd_speed import CDNOW, SEED, fit_cdnow, simulate
-from benchmarks.evidence import write_evidence
-from lifecycle.events import DATA_KIND
+from benchmarks.harness.evidence import write_evidence
+from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import read_manifest
 from lifecycle.jobs import start_logging
-from lifecycle.value.stack import STACK
-from training.evaluate import EvaluateConfig, evaluate
-from training.ingest import IngestConfig, ingest
-from training.prepare import prepare
-from training.prepare_recipe import PrepareConfig
-from training.sources import resolve_path
+from lifecycle.names import STACK
+from lifecycle.paths import resolve_path
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 SAMPLE = 20_000  # customers that the artifact learns from
 HORIZON_DAYS = 91

@@ -10,13 +10,13 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import CONFIGS, prepare_shop
-from benchmarks.training_run import train
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import CONFIGS, prepare_shop
+from benchmarks.harness.training_run import train
 from lifecycle.jobs import start_logging
-from training.batch_order import BatchOrder
+from training.loop.batch_order import BatchOrder
 from training.recipe import TrainConfig
-from training.sequence_task import SequenceTask
+from training.tasks.sequence import SequenceTask
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import CONFIGS
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import CONFIGS
 from lifecycle.jobs import start_logging
+from training.loop.deepspeed_op import build_cpu_op, set_environment
 from training.recipe import TrainConfig
-from training.zero import build_cpu_op, set_environment
 
 NUM_STEPS = 8  # of each kind in a run
 INSTRUCTIONS = """You read what customers of a shop write about the things they bought, and say how they feel. Answer
@@ -64,8 +64,8 @@ def write_conversations(path: Path, sentences: Path, message: str | None) -> Non
 
 def measure(conversations: Path, output: Path, seed: int) -> dict[str, float]:
     """Real tokens/s with and without sharing, in turns."""
-    from training.loop import start_run
-    from training.sft_task import SftTask
+    from training.loop.worker import start_run
+    from training.tasks.sft import SftTask
 
     changes = [f"conversations={conversations}", f"output={output}", "num_workers=0", f"seed={seed}", "tracking=null"]
     recipe = TrainConfig.load(CONFIGS / "sft_sentiment.yaml", [*changes, "max_tokens=512"])

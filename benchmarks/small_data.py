@@ -13,15 +13,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import prepare_shop
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import prepare_shop
+from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.jobs import start_logging
-from lifecycle.metrics import value_metrics
-from lifecycle.value.baselines import btyd_value, fit_btyd, fit_lightgbm, lightgbm_value, persistence
-from lifecycle.value.dense_ziln import dense_ziln_value, fit_dense_ziln
-from lifecycle.value.hurdle import fit_hurdle, hurdle_value
-from lifecycle.value.stack import BGNBD, fit_stack, stack_value
-from training.arena_entries import Window, read_example_sets, target_of
+from lifecycle.metrics.value import value_metrics
+from lifecycle.names import BGNBD
+from lifecycle.spend.baselines import persistence
+from lifecycle.spend.dense_ziln import dense_ziln_value, fit_dense_ziln
+from lifecycle.spend.hurdle import fit_hurdle, hurdle_value
+from lifecycle.spend.stack import fit_stack, stack_value
+from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
+from training.evaluate.value.windows import Window, read_example_sets, target_of
 
 SIZES = (100, 200, 400, 800, 1600)
 METRICS = ("mae", "rmse", "gini", "decile_mape", "bias")

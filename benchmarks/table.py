@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.evidence import RESULTS
+from benchmarks.harness.evidence import RESULTS
 
 TABLE = Path(__file__).parents[1] / "docs" / "results.md"
 HEAD = """# Results

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import CONFIGS, prepare_shop
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import CONFIGS, prepare_shop
 from lifecycle.jobs import start_logging
-from lifecycle.model import load_decoder, with_lora
+from lifecycle.llama.decoder import load_decoder, with_lora
 from training.recipe import PROGRESS_FILE, TrainConfig
-from training.run import train
+from training.run.job import train
 
 VALIDATION_ROWS = 256
 MATMUL_SIZE, MATMUL_SECONDS = 1024, 3.0
@@ -80,7 +80,7 @@ def run_plain(examples: Path, base_model: str, num_examples: int, seed: int) -> 
     """The plain script in a process that may use both cores."""
     words = [str(examples), base_model, str(num_examples), str(VALIDATION_ROWS), str(seed)]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    command = [sys.executable, "-m", "benchmarks.plain_trainer", *words]
+    command = [sys.executable, "-m", "benchmarks.peers.plain_trainer", *words]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result

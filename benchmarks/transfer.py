@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import CONFIGS, prepare_shop
-from benchmarks.training_run import train
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import CONFIGS, prepare_shop
+from benchmarks.harness.training_run import train
 from lifecycle.jobs import start_logging
-from lifecycle.metrics import paired_difference, value_metrics
-from training.inference import member_spend
-from training.ingest import IngestConfig, ingest
-from training.prepare import prepare
-from training.prepare_recipe import PrepareConfig
+from lifecycle.metrics.value import paired_difference, value_metrics
+from training.distributed.members import member_spend
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 RECIPE, EPOCHS = "journey_sequence.yaml", {"journey": 16, "cdnow": 2}
 SMALL_EPOCHS = 40  # of some 300 customers

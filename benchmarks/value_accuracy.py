@@ -11,15 +11,15 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.evidence import RESULTS, write_evidence
-from benchmarks.shop import prepare_shop
-from benchmarks.training_run import train
+from benchmarks.harness.evidence import RESULTS, write_evidence
+from benchmarks.harness.shop import prepare_shop
+from benchmarks.harness.training_run import train
 from lifecycle.jobs import start_logging
-from lifecycle.member import SEQUENCE_LLAMA
-from training.arena_recipe import VALUE_MODELS
-from training.arena_value import BIAS_RANGE
-from training.evaluate import EvaluateConfig, evaluate
-from training.prepare import BACKTEST
+from lifecycle.names import SEQUENCE_LLAMA, VALUE_MODELS
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.evaluate.value.champion import BIAS_RANGE
+from training.prepare.dataset import BACKTEST
 
 SHOPS = {"journey": 16, "cdnow": 2}  # epochs of the sequence encoder: CDNOW has ten times the customers
 SHOWN = (

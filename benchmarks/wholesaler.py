@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import CONFIGS
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import CONFIGS
 from lifecycle.jobs import start_logging
-from lifecycle.value.stack import BGNBD
-from training.arena_recipe import EvaluateConfig
-from training.evaluate import evaluate
-from training.ingest import IngestConfig, ingest
-from training.prepare import prepare
-from training.prepare_recipe import PrepareConfig
+from lifecycle.names import BGNBD
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 FIRST_SEED = 100
 NUM_CUSTOMERS, NUM_DAYS, NUM_ITEMS = 4500, 738, 800

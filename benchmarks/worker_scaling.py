@@ -10,9 +10,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.evidence import write_evidence
-from benchmarks.shop import prepare_shop
-from benchmarks.training_run import train
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.shop import prepare_shop
+from benchmarks.harness.training_run import train
 from lifecycle.jobs import start_logging
 from training.recipe import TrainConfig
 

@@ -9,15 +9,17 @@ from pydantic import Field
 from ray import serve
 from ray.serve import Application
 
-from lifecycle.artifact import check_currency, load_artifact
+from lifecycle.artifact.contents import check_currency
+from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config
-from lifecycle.events import DATA_KIND
+from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import MANIFEST, file_sha256, read_manifest
-from serving.api import RETRY_AFTER_SECONDS, ApiSettings
+from serving.api.backend import ApiSettings
+from serving.api.errors import RETRY_AFTER_SECONDS
+from serving.api.requests import Limits
 from serving.deployments import ArtifactSource, Gateway, Recommender, ValueModel
 from serving.keys import default_path, require_keys
-from serving.schemas import Limits
-from serving.store import EventStore
+from serving.store.events import EventStore
 
 # Fast replicas talk over gRPC, which refuses what is larger than 4 MB: histories of fifty good customers are.
 LARGE_MESSAGES = {"env_vars": {"RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1)}}

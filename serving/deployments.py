@@ -12,16 +12,18 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from lifecycle.events import MAX_LEFT_OUT
+from lifecycle.events.schema import MAX_LEFT_OUT
 from lifecycle.folders import MANIFEST, file_sha256
-from serving.api import Answer, ApiSettings, Busy, Unavailable, create_api
+from serving.api.application import create_api
+from serving.api.backend import Answer, ApiSettings
+from serving.api.errors import Busy, Unavailable
+from serving.api.requests import InvalidRequest
 from serving.keys import KeyRing
-from serving.queries import CustomerQuery, RecommendOptions
-from serving.schemas import InvalidRequest
-from serving.store import EventStore
+from serving.predict.queries import CustomerQuery, RecommendOptions
+from serving.store.events import EventStore
 
 if TYPE_CHECKING:  # scipy and LightGBM come with it; the gateway needs neither
-    from serving.predictor import Predictor
+    from serving.predict.predictor import Predictor
 
 T = TypeVar("T")
 NUM_ATTEMPTS = 3  # predictions change nothing, so a call that died with its replica is made again
@@ -64,7 +66,7 @@ class ValueModel:
     """Values customers; requests that wait at the same time are computed as one batch."""
 
     def __init__(self, source: ArtifactSource, max_batch_customers: int, batch_wait_seconds: float) -> None:
-        from serving.predictor import Predictor
+        from serving.predict.predictor import Predictor
 
         self.predictor = Predictor(source.path())
         self.answer.set_max_batch_size(max_batch_customers)
@@ -84,7 +86,7 @@ class Recommender:
     """Recommends items; one request at a time, since one alone keeps its core busy."""
 
     def __init__(self, source: ArtifactSource) -> None:
-        from serving.predictor import Predictor
+        from serving.predict.predictor import Predictor
 
         self.predictor = Predictor(source.path())
         self.turn = asyncio.Semaphore(1)

@@ -10,14 +10,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lifecycle.btyd.likelihood import FitReport
 from lifecycle.folders import write_manifest
-from lifecycle.member import DecoderSettings
-from lifecycle.value import BTYD_MODELS
+from lifecycle.llama.member import DecoderSettings
+from lifecycle.names import BTYD_MODELS
 from lifecycle.value.formula import ClvSettings
-from lifecycle.value.likelihood import FitReport
-from training.ingest import IngestConfig, ingest
-from training.prepare import prepare
-from training.prepare_recipe import PrepareConfig
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 NUM_CUSTOMERS = 300
 NUM_ITEMS = 40
@@ -165,7 +166,8 @@ def write_shop(lines: Path, items: Path) -> None:
 @pytest.fixture(scope="session")
 def tiny_artifact(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The artifact that evaluate makes of the tiny shop with the cheap models alone; no Ray, no LLaMA."""
-    from training.evaluate import EvaluateConfig, evaluate
+    from training.evaluate.job import evaluate
+    from training.evaluate.recipe import EvaluateConfig
 
     output = tmp_path_factory.mktemp("arena")
     models = ("persistence", *BTYD_MODELS, "lightgbm", "hurdle", "ziln", "stack", "popularity", "personal_frequency")

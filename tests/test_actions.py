@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lifecycle.actions import ActionRule, next_best_action, read_actions
-from lifecycle.segments import SEGMENTS
-from lifecycle.stages import STAGES
-from training.arena_recipe import EvaluateConfig
+from lifecycle.decisions.actions import ActionRule, next_best_action, read_actions
+from lifecycle.decisions.segments import SEGMENTS
+from lifecycle.decisions.stages import STAGES
+from training.evaluate.recipe import EvaluateConfig
 
 SHIPPED = read_actions(Path(str(EvaluateConfig.model_fields["actions"].default)))
 NOBODY = np.array([], dtype=int)

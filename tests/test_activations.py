@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from lifecycle.folders import verify
-from lifecycle.model import load_decoder, load_tokenizer, pad_tokens
+from lifecycle.llama.decoder import load_decoder, load_tokenizer, pad_tokens
 from tests.conftest import TinyShop, decoder
 from tests.test_run import kept_process_state
+from training.loop.deepspeed_op import build_cpu_op, set_environment
 from training.recipe import TrainConfig
-from training.zero import build_cpu_op, set_environment
 
 BASES = pytest.mark.parametrize("base", ["tiny_base_model", "gpt2_base_model"])
 TARGETS = {"tiny_base_model": ["q_proj", "up_proj"], "gpt2_base_model": ["c_attn", "c_proj"]}
@@ -59,7 +59,7 @@ def settings_of(recipe: dict[str, object]) -> dict[str, object]:
 
 def losses_and_weights(recipe: dict[str, object]) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Loss of every step and of validation, and the adapters and head of the member."""
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     run = start_run(settings_of(recipe))
     losses = []
@@ -156,7 +156,7 @@ def computed(config: TrainConfig, tokens: list[list[int]], rows: list[int]) -> t
 def test_stored_states_are_the_hidden_states_of_the_whole_model(
     recipe: dict[str, object], base: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    from training.activations import stored_states
+    from training.tasks.activations import stored_states
 
     recipe = of_base(recipe, base, request) | {"activation_cache": str(tmp_path)}
     tokens, config = tokens_and_config(recipe)
@@ -168,7 +168,7 @@ def test_stored_states_are_the_hidden_states_of_the_whole_model(
 
 def folders_after(recipe: dict[str, object], cache: Path, **changes: object) -> set[str]:
     """Names of the caches that are there after a run with some changes has begun."""
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     start_run(settings_of(recipe | {"activation_cache": str(cache)} | changes))
     return {path.name for path in cache.iterdir()}
@@ -200,7 +200,7 @@ def complete_shares(cache: Path) -> set[Path]:
 def test_damaged_share_is_refused_by_name(
     recipe: dict[str, object], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     cache = tmp_path / "cache"
     settings = settings_of(of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(cache)})
@@ -223,7 +223,7 @@ def test_full_disk_leaves_no_half_written_share(
     recipe: dict[str, object], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """A limit on the size of files stands in for the disk's."""
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     cache = tmp_path / "cache"
     settings = settings_of(of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(cache)})
@@ -242,7 +242,7 @@ def test_full_disk_leaves_no_half_written_share(
 def test_disk_that_is_too_small_is_named_before_anything_is_computed(
     recipe: dict[str, object], tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     settings = settings_of(of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(tmp_path / "cache")})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))  # type: ignore[attr-defined]

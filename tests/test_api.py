@@ -10,14 +10,16 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from serving.answers import RecommendationResponse, ValueResponse
-from serving.api import Answer, ApiSettings, Busy, Unavailable, create_api
+from serving.api.application import create_api
+from serving.api.backend import Answer, ApiSettings
+from serving.api.errors import Busy, Unavailable
+from serving.api.requests import InvalidRequest, Limits
+from serving.api.responses import RecommendationResponse, ValueResponse
 from serving.deployments import answer_requests, option_problems
 from serving.keys import KeyRing, create_key
-from serving.predictor import Predictor
-from serving.queries import CustomerQuery, RecommendOptions
-from serving.schemas import InvalidRequest, Limits
-from serving.store import EventStore
+from serving.predict.predictor import Predictor
+from serving.predict.queries import CustomerQuery, RecommendOptions
+from serving.store.events import EventStore
 from tests.conftest import TinyShop
 
 SETTINGS = ApiSettings(Limits(max_customers=20, max_events=50), 100_000, max_in_flight=2, timeout_seconds=5.0)

@@ -8,14 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.answering import examples_for, expected_spend, values_for
-from lifecycle.artifact import load_artifact
-from lifecycle.events import read_shard, shard_paths
-from lifecycle.history import customers_at
+from lifecycle.artifact.answers import examples_for, expected_spend, values_for
+from lifecycle.artifact.files import load_artifact
+from lifecycle.events.history import customers_at
+from lifecycle.events.shards import read_shard, shard_paths
 from tests.conftest import TinyShop
-from training.arena_cheap import cheap_entries
-from training.arena_churn import judge_churn
-from training.arena_entries import Entry, ExampleSets, Leaving, read_example_sets
+from training.evaluate.value.cheap import cheap_entries
+from training.evaluate.value.churn import judge_churn
+from training.evaluate.value.entries import Entry, Leaving
+from training.evaluate.value.windows import ExampleSets, read_example_sets
 
 NOBODY = np.zeros(4)
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from training.arena_groups import MIN_CUSTOMERS, TRAITS, hidden_groups
+from training.evaluate.customers.groups import MIN_CUSTOMERS, TRAITS, hidden_groups
 
 
 def customers(group: np.ndarray) -> pl.DataFrame:

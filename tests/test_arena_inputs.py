@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TinyShop
-from training.arena_inputs import read_inputs
-from training.arena_recipe import EvaluateConfig
-from training.evaluate import evaluate
+from training.evaluate.inputs import read_inputs
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
 
 
 @pytest.fixture

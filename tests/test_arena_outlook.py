@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.answering import labels_for, values_for
-from lifecycle.artifact import load_artifact
-from lifecycle.segments import SEGMENTS
-from lifecycle.stages import STAGES
+from lifecycle.artifact.answers import labels_for, values_for
+from lifecycle.artifact.files import load_artifact
+from lifecycle.decisions.segments import SEGMENTS
+from lifecycle.decisions.stages import STAGES
 from tests.conftest import TinyShop
-from training.arena_entries import read_example_sets, target_of
-from training.arena_outlook import PARTS, outlook
+from training.evaluate.customers.outlook import PARTS, outlook
+from training.evaluate.value.windows import read_example_sets, target_of
 
 
 def predicted_of(artifact: Path) -> np.ndarray:

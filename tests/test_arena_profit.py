@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 
 from tests.conftest import TinyShop
-from training.evaluate import EvaluateConfig, evaluate
-from training.ingest import IngestConfig, ingest
-from training.prepare import prepare
-from training.prepare_recipe import PrepareConfig
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 CUTOFF, HORIZON = date(2024, 9, 1), 60
 COSTS = ("refunds", "goods_cost", "service_cost", "marketing_cost")

@@ -8,16 +8,16 @@ import pytest
 
 from lifecycle.recommend.retrieval import fit_retriever
 from tests.conftest import TinyShop
-from training.arena_inputs import Inputs, read_inputs
-from training.arena_rank import (
+from training.evaluate.inputs import Inputs, read_inputs
+from training.evaluate.recipe import EvaluateConfig
+from training.evaluate.recommend.rankings import (
     cheap_rankings,
     choose_recommender,
     rank_customers,
     ranking_groups,
     rankings_frame,
 )
-from training.arena_recipe import EvaluateConfig
-from training.arena_tasks import Basket, final_task, purchase_shards, selection_task
+from training.evaluate.recommend.tasks import Basket, final_task, purchase_shards, selection_task
 
 
 @pytest.fixture

@@ -9,18 +9,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact import load_artifact
-from lifecycle.features import FEATURES
-from lifecycle.history import KEYS
-from lifecycle.value.baselines import fit_btyd, fit_lightgbm, lightgbm_value
-from lifecycle.value.hurdle import hurdle_value
-from lifecycle.value.stack import MemberShare, stack_value
+from lifecycle.artifact.files import load_artifact
+from lifecycle.btyd.model import fit_btyd
+from lifecycle.events.history import KEYS
+from lifecycle.features.numbers import FEATURES
+from lifecycle.spend.hurdle import hurdle_value
+from lifecycle.spend.stack import MemberShare, stack_value
+from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
 from tests.conftest import TinyShop
-from training.arena_cheap import Fitted, cheap_entries
-from training.arena_entries import ExampleSets, read_example_sets, read_rows
-from training.arena_refit import refitted
-from training.evaluate import EvaluateConfig, evaluate
-from training.prepare import LATEST
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.evaluate.value.cheap import Fitted, cheap_entries
+from training.evaluate.value.refit import refitted
+from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
+from training.prepare.dataset import LATEST
 
 MODELS = ("bgnbd_gg", "lightgbm", "hurdle", "stack")
 HALF = MemberShare(1.0, 0.5)

@@ -7,10 +7,12 @@ import polars as pl
 import pytest
 from lightgbm import Booster
 
-from lifecycle.value.blend import fit_shares
-from lifecycle.value.stack import STACK, STACK_WITHOUT_LLAMA, Stack, shares_of
-from training.arena_entries import Entry, ExampleSets, target_of
-from training.arena_stack import STACK_OVER_BUDGET, join_members, join_others
+from lifecycle.names import STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA
+from lifecycle.spend.blend import fit_shares
+from lifecycle.spend.stack import Stack, shares_of
+from training.evaluate.value.entries import Entry
+from training.evaluate.value.stack import join_members, join_others
+from training.evaluate.value.windows import ExampleSets, target_of
 
 NUM_CUSTOMERS = 1000
 NO_TREES: dict[str, Booster] = {}

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from tests.conftest import TinyShop
-from training.arena_inputs import read_inputs
-from training.arena_recipe import EvaluateConfig
-from training.arena_tasks import (
+from training.evaluate.inputs import read_inputs
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.evaluate.recommend.tasks import (
     NEXT_ITEM,
     Basket,
     final_task,
@@ -19,9 +20,8 @@ from training.arena_tasks import (
     purchase_shards,
     selection_task,
 )
-from training.evaluate import evaluate
-from training.prepare import prepare
-from training.prepare_recipe import PrepareConfig
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 CUTOFF = datetime(2024, 6, 1, tzinfo=UTC)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 
-from lifecycle.features import FEATURES
-from lifecycle.standardisation import Column, Standardisation, StandardisationRules
-from training.arena_entries import ExampleSets
-from training.arena_untrained import PROBE, PROBE_SAME_LAYERS, RIDGE, fine_tuning_verdict
+from lifecycle.features.numbers import FEATURES
+from lifecycle.features.standardisation import Column, Standardisation, StandardisationRules
+from training.evaluate.value.untrained import PROBE, PROBE_SAME_LAYERS, RIDGE, fine_tuning_verdict
+from training.evaluate.value.windows import ExampleSets
 
 NUM_TRAIN, NUM_TEST, NUM_SAMPLE = 400, 500, 300
 

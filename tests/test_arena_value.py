@@ -10,16 +10,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.metrics import value_metrics
-from lifecycle.value import BTYD_MODELS
-from lifecycle.value.baselines import fit_lightgbm, lightgbm_value
+from lifecycle.metrics.value import value_metrics
+from lifecycle.names import BTYD_MODELS, VALUE_MODELS
+from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
 from tests.conftest import TinyShop
-from training.arena_cheap import cheap_entries
-from training.arena_entries import Entry, ExampleSets, read_example_sets
-from training.arena_recipe import VALUE_MODELS, EvaluateConfig
-from training.arena_stack import is_clearly_better
-from training.arena_value import choose_champion, judge, predictions_frame, unsupported_models
-from training.prepare import BACKTEST
+from training.evaluate.recipe import EvaluateConfig
+from training.evaluate.value.champion import choose_champion, judge, predictions_frame, unsupported_models
+from training.evaluate.value.cheap import cheap_entries
+from training.evaluate.value.entries import Entry
+from training.evaluate.value.stack import is_clearly_better
+from training.evaluate.value.windows import ExampleSets, read_example_sets
+from training.prepare.dataset import BACKTEST
 
 CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
 ACTUAL = np.array([0.0, 10.0, 20.0, 30.0, 40.0])

@@ -9,14 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.answering import examples_for, expected_spend, labels_for, values_for
-from lifecycle.artifact import Settings, load_artifact
-from lifecycle.events import read_shard, shard_paths
-from lifecycle.features import FEATURES
+from lifecycle.artifact.answers import examples_for, expected_spend, labels_for, values_for
+from lifecycle.artifact.contents import Settings
+from lifecycle.artifact.files import load_artifact
+from lifecycle.decisions.stages import STAGES
+from lifecycle.events.history import KEYS
+from lifecycle.events.shards import read_shard, shard_paths
+from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import MANIFEST
-from lifecycle.history import KEYS
-from lifecycle.stages import STAGES
-from lifecycle.value import BTYD_MODELS
+from lifecycle.names import BTYD_MODELS
 from tests.conftest import TinyShop
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from lifecycle.model import load_tokenizer
+from lifecycle.llama.decoder import load_tokenizer
 from tests.conftest import CHAT_TEMPLATE
 from tests.test_conversations import turns
-from training.assistant_tokens import encode_conversations
-from training.conversations import Conversation, Message
+from training.tasks.assistant_tokens import encode_conversations
+from training.tasks.conversations import Conversation, Message
 
 SMOLLM2 = Path(__file__).parents[1] / "models" / "smollm2-135m-instruct"
 LONG = [{"role": "system", "content": "Be brief."}, *turns("Hi, is it blue?", " Yes,\n it is: 蓝色. ", "Fine", "Bye!")]

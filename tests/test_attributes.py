@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact import load_artifact
-from lifecycle.attributes import (
+from lifecycle.artifact.files import load_artifact
+from lifecycle.features.attributes import (
     MAX_CATEGORIES,
     AttributeCode,
     category_of,
@@ -20,18 +20,20 @@ from lifecycle.attributes import (
     given,
     read_customers,
 )
-from lifecycle.features import FEATURES
+from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import MANIFEST
-from lifecycle.value.hurdle import fit_hurdle, hurdle_value
-from lifecycle.value.stack import fit_stack, stack_value
-from serving.api import queries_of
-from serving.predictor import Predictor
-from serving.schemas import Customer
-from serving.store import EventStore
+from lifecycle.spend.hurdle import fit_hurdle, hurdle_value
+from lifecycle.spend.stack import fit_stack, stack_value
+from serving.api.requests import Customer
+from serving.api.scoring import queries_of
+from serving.predict.predictor import Predictor
+from serving.store.events import EventStore
 from tests.conftest import TinyShop
-from training.arena_entries import read_example_sets, target_of
-from training.evaluate import EvaluateConfig, evaluate
-from training.score import ScoreConfig, score
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.evaluate.value.windows import read_example_sets, target_of
+from training.score.job import score
+from training.score.recipe import ScoreConfig
 
 
 def test_numbers_stay_and_categories_become_their_places() -> None:

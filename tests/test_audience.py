@@ -7,7 +7,8 @@ import pytest
 
 from tests.conftest import TinyShop
 from training.audience import AudienceConfig, audience
-from training.score import ScoreConfig, score
+from training.score.job import score
+from training.score.recipe import ScoreConfig
 
 
 @pytest.fixture(scope="module")

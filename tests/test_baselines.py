@@ -8,10 +8,9 @@ import polars as pl
 import pytest
 from scipy.special import hyp2f1
 
-from lifecycle.features import FEATURES
-from lifecycle.standardisation import StandardisationRules, fit_standardisation
-from lifecycle.value.baselines import (
-    PROMPT_NUMBERS,
+from lifecycle.btyd.beta_geometric import BetaGeometricNbd
+from lifecycle.btyd.gamma_gamma import GammaGamma
+from lifecycle.btyd.model import (
     Btyd,
     btyd_active,
     btyd_churn,
@@ -19,18 +18,16 @@ from lifecycle.value.baselines import (
     btyd_order_value,
     btyd_value,
     fit_btyd,
-    fit_lightgbm,
-    lightgbm_value,
     load_btyd,
-    persistence,
-    ridge_on,
-    ridge_value,
     save_btyd,
     spreading_btyd,
 )
-from lifecycle.value.beta_geometric import BetaGeometricNbd
-from lifecycle.value.gamma_gamma import GammaGamma
-from lifecycle.value.pareto_nbd import ParetoNbd
+from lifecycle.btyd.pareto_nbd import ParetoNbd
+from lifecycle.features.numbers import FEATURES
+from lifecycle.features.prompts import PROMPT_NUMBERS
+from lifecycle.features.standardisation import StandardisationRules, fit_standardisation
+from lifecycle.spend.baselines import persistence, ridge_on, ridge_value
+from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
 from tests.conftest import REPORT, TinyShop
 
 MODEL = Btyd(

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from training.batches import ROW, Batch, read_batches
-from training.sources import Source
+from training.ingest.batches import ROW, Batch, read_batches
+from training.ingest.sources import Source
 
 BASE = {"customer_id": "c", "occurred_at": "t", "amount": "p"}
 CANCELLATION = {"sql": "CASE WHEN c LIKE 'C%' THEN 'refund' ELSE 'purchase' END"}

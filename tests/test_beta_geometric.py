@@ -9,9 +9,9 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import beta, gamma
 
-from lifecycle.value import beta_geometric
-from lifecycle.value.beta_geometric import BetaGeometricNbd, fit_beta_geometric
-from lifecycle.value.btyd import (
+from lifecycle.btyd import beta_geometric
+from lifecycle.btyd.beta_geometric import BetaGeometricNbd, fit_beta_geometric
+from lifecycle.btyd.purchases import (
     cumulative_purchases,
     expected_purchases,
     probability_active,

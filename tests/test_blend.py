@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_tweedie_deviance
 
-from lifecycle.value.blend import POWER, PRIOR_CUSTOMERS, blend, fit_shares
+from lifecycle.spend.blend import POWER, PRIOR_CUSTOMERS, blend, fit_shares
 
 
 def shop(num_customers: int = 4000) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:

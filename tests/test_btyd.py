@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from lifecycle.value import btyd
-from lifecycle.value.beta_geometric import BetaGeometricNbd
-from lifecycle.value.btyd import (
+from lifecycle.btyd import purchases as btyd
+from lifecycle.btyd.beta_geometric import BetaGeometricNbd
+from lifecycle.btyd.pareto_nbd import ParetoNbd
+from lifecycle.btyd.purchases import (
     PurchaseModel,
     cumulative_purchases,
     expected_purchases,
@@ -14,7 +15,6 @@ from lifecycle.value.btyd import (
     probability_no_purchase,
     survival,
 )
-from lifecycle.value.pareto_nbd import ParetoNbd
 from tests.conftest import REPORT, Columns
 
 NAMES = ("bgnbd", "mbgnbd", "pareto_nbd")

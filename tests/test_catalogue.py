@@ -4,8 +4,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from training.catalogue import LineCatalogue, read_customer_table, read_item_table
-from training.sources import Table
+from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
+from training.ingest.sources import Table
 
 
 def table(path: Path, text: str, **columns: str) -> Table:

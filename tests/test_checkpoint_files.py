@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.checkpoint_files import (
+from training.loop.checkpoint_files import (
     RAY_FOLDER,
     SNAPSHOT,
     first_part,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lifecycle.value.churn import brier_interval, churn_calibration, churn_metrics
+from lifecycle.metrics.churn import brier_interval, churn_calibration, churn_metrics
 
 LEFT = np.array([True, False, True, False])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.ray_start import worker_environment
+from training.distributed.cluster import worker_environment
 
 REPOSITORY = Path(__file__).parents[1]
 CLUSTER = REPOSITORY / "cluster"

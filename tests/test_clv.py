@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.value.baselines import Btyd, btyd_curve, btyd_survival
+from lifecycle.btyd.model import Btyd, btyd_curve, btyd_survival
 from lifecycle.value.clv import (
     CustomerValues,
     buyer_behaviour,

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lifecycle.config import Config
+from training.loop.deepspeed_op import set_environment
+from training.loop.zero import zero_config
 from training.recipe import TrainConfig
-from training.zero import set_environment, zero_config
 from tuning.recipe import TuneConfig
 from tuning.space import check_space
 
@@ -17,11 +18,11 @@ NUM_RECIPES = 28
 RECIPES = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*/configs/*.yaml"))
 CONFIG_CLASSES = {
     "training.setup": "training.setup:SetupConfig",
-    "training.ingest": "training.ingest:IngestConfig",
-    "training.prepare": "training.prepare:PrepareConfig",
+    "training.ingest": "training.ingest.recipe:IngestConfig",
+    "training.prepare": "training.prepare.recipe:PrepareConfig",
     "training.run": "training.recipe:TrainConfig",
-    "training.evaluate": "training.evaluate:EvaluateConfig",
-    "training.score": "training.score:ScoreConfig",
+    "training.evaluate": "training.evaluate.recipe:EvaluateConfig",
+    "training.score": "training.score.recipe:ScoreConfig",
     "training.audience": "training.audience:AudienceConfig",
     "training.pipeline": "training.pipeline:PipelineConfig",
     "tuning.run": "tuning.recipe:TuneConfig",

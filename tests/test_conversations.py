@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.conversations import (
+from training.tasks.conversations import (
     Message,
     check_chat_template,
     conversations_identity,

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.features import FEATURES
-from lifecycle.metrics import value_metrics
-from lifecycle.standardisation import StandardisationRules, fit_standardisation
-from lifecycle.value.dense_ziln import DenseZiln, dense_ziln_value, fit_dense_ziln, load_dense_ziln, save_dense_ziln
+from lifecycle.features.numbers import FEATURES
+from lifecycle.features.standardisation import StandardisationRules, fit_standardisation
+from lifecycle.metrics.value import value_metrics
+from lifecycle.spend.dense_ziln import DenseZiln, dense_ziln_value, fit_dense_ziln, load_dense_ziln, save_dense_ziln
 
 
 def customers(seed: int, num_customers: int = 6000) -> pl.DataFrame:

@@ -3,11 +3,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA
+from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.folders import file_sha256, write_manifest
-from serving.api import Answer
+from serving.api.backend import Answer
 from serving.deployments import ArtifactSource, Outcome, answer_each, answer_requests, num_customers
-from serving.queries import CustomerQuery
+from serving.predict.queries import CustomerQuery
 
 
 def query(customer_id: str) -> CustomerQuery:

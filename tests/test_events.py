@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.events import EVENT_SCHEMA, order_key, shard_numbers, shard_paths, stable_hash
+from lifecycle.events.schema import EVENT_SCHEMA, order_key
+from lifecycle.events.shards import shard_numbers, shard_paths, stable_hash
 from lifecycle.folders import new_folder
 
 MASK = (1 << 64) - 1

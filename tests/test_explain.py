@@ -8,13 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.answering import contributions_of, expected_spend
-from lifecycle.artifact import Artifact, load_artifact
-from lifecycle.explain import DRIVER_NAMES, DRIVERS, Contributions, driver_of
-from lifecycle.features import FEATURES
-from lifecycle.value.baselines import btyd_numbers, btyd_value, spend_of_numbers
-from lifecycle.value.btyd_effects import BTYD_INPUTS, btyd_effects, least_spend
-from lifecycle.value.stack import BTYD_NUMBERS
+from lifecycle.artifact.answers import contributions_of, expected_spend
+from lifecycle.artifact.contents import Artifact
+from lifecycle.artifact.files import load_artifact
+from lifecycle.btyd.effects import BTYD_INPUTS, btyd_effects, least_spend
+from lifecycle.btyd.model import btyd_numbers, btyd_value, spend_of_numbers
+from lifecycle.features.drivers import DRIVER_NAMES, DRIVERS, driver_of
+from lifecycle.features.numbers import FEATURES
+from lifecycle.spend.contributions import Contributions
+from lifecycle.spend.stack import BTYD_NUMBERS
 from tests.conftest import TinyShop
 
 

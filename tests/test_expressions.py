@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from training.expressions import column_types
+from training.ingest.expressions import column_types
 
 TEXT, NUMBER = pl.String(), pl.Float64()
 

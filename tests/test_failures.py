@@ -6,7 +6,7 @@ import pytest
 from ray.train import ControllerError, WorkerGroupError
 from safetensors import SafetensorError
 
-from training.failures import StopAtMistakes, failure_line, is_disk_full
+from training.run.failures import StopAtMistakes, failure_line, is_disk_full
 
 
 def test_mistake_found_by_a_worker_is_not_tried_again() -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.categories import NUM_CATEGORIES, leading_categories, placed_items
-from lifecycle.features import FEATURES, value_features
-from lifecycle.prompts import value_prompts
+from lifecycle.features.categories import NUM_CATEGORIES, leading_categories, placed_items
+from lifecycle.features.numbers import FEATURES, value_features
+from lifecycle.features.prompts import value_prompts
 from tests.test_history import CUTOFF, cutoffs, make_events
 
 ITEMS = pl.DataFrame({"item_id": ["i"], "title": ["Green tea"], "category": ["Tea"]})

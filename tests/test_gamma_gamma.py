@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from lifecycle.value import gamma_gamma
-from lifecycle.value.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
+from lifecycle.btyd import gamma_gamma
+from lifecycle.btyd.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
 from tests.conftest import REPORT, Columns
 
 

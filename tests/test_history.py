@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA
-from lifecycle.history import customers_at, known_at, orders_at, outcomes, with_cancellations
+from lifecycle.events.history import customers_at, known_at, orders_at, outcomes, with_cancellations
+from lifecycle.events.schema import EVENT_SCHEMA
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.features import FEATURES
-from lifecycle.value.hurdle import fit_hurdle, hurdle_value, load_hurdle, save_hurdle
+from lifecycle.features.numbers import FEATURES
+from lifecycle.spend.hurdle import fit_hurdle, hurdle_value, load_hurdle, save_hurdle
 from tests.conftest import TinyShop
 
 

@@ -4,9 +4,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.events import EVENT_SCHEMA
-from training.identity import ID_LENGTH, SAME_EVENT, content_ids, numbered
-from training.quality import Quality
+from lifecycle.events.schema import EVENT_SCHEMA
+from training.ingest.event_ids import ID_LENGTH, SAME_EVENT, content_ids, numbered
+from training.ingest.quality import Quality
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 texts = st.none() | st.text(max_size=20)

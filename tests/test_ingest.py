@@ -11,13 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lifecycle.attributes import read_customers
-from lifecycle.events import EVENT_SCHEMA, shard_numbers, shard_paths
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.events.shards import shard_numbers, shard_paths
+from lifecycle.features.attributes import read_customers
 from lifecycle.folders import verify
-from lifecycle.value import BTYD_MODELS
-from training.ingest import IngestConfig, ingest
-from training.prepare import prepare
-from training.prepare_recipe import PrepareConfig
+from lifecycle.names import BTYD_MODELS
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 CONFIGS = Path("training/configs")
 LOG = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a"}
@@ -370,11 +372,11 @@ def test_batches_do_not_show_in_the_result(tmp_path: Path, monkeypatch: pytest.M
     source = log(tmp_path / "a.csv", *lines, "nobody,2024-01-01,A,bad")
     with pytest.raises(ValueError, match="row 501 after the header: amount is 'bad'"):
         ingest(recipe(tmp_path / "bad", source))
-    monkeypatch.setattr("training.batches.BATCH_ROWS", 17)
+    monkeypatch.setattr("training.ingest.batches.BATCH_ROWS", 17)
     with pytest.raises(ValueError, match="row 501 after the header: amount is 'bad'"):
         ingest(recipe(tmp_path / "bad", source))
     small = run(recipe(tmp_path / "small", log(tmp_path / "a.csv", *lines)))
-    monkeypatch.setattr("training.batches.BATCH_ROWS", 500_000)
+    monkeypatch.setattr("training.ingest.batches.BATCH_ROWS", 500_000)
     large = run(recipe(tmp_path / "large", log(tmp_path / "a.csv", *lines)))
     assert small[0].equals(large[0])
     assert small[1] == large[1]

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from lifecycle.metrics import interval_score
+from lifecycle.metrics.value import interval_score
 from lifecycle.value.intervals import Intervals, bounds, constant_bounds, fit_intervals, predictive_ranks
 
 

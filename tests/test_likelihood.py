@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lifecycle.value import likelihood
-from lifecycle.value.likelihood import Objective, distinct_rows, minimise, penalised
+from lifecycle.btyd import likelihood
+from lifecycle.btyd.likelihood import Objective, distinct_rows, minimise, penalised
 
 FREE = {"mean": (-10.0, 10.0), "rate": (-10.0, 10.0)}
 STARTS = ((0.0, 0.0), (1.0, -1.0))

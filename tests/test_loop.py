@@ -12,13 +12,14 @@ import torch
 from safetensors.torch import load_file
 from scipy import stats
 
-from lifecycle.member import decoder_of, read_member
-from lifecycle.model import load_tokenizer, load_value_model, pad_tokens
-from lifecycle.value.ziln import ziln_loss
+from lifecycle.llama.decoder import load_tokenizer, pad_tokens
+from lifecycle.llama.member import decoder_of, read_member
+from lifecycle.llama.text_model import load_value_model
+from lifecycle.spend.ziln import ziln_loss
 from tests.conftest import TinyShop
 from tests.test_run import kept_process_state
+from training.loop.deepspeed_op import build_cpu_op, set_environment
 from training.recipe import TrainConfig
-from training.zero import build_cpu_op, set_environment
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +43,7 @@ def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> TrainC
 
 
 def test_every_epoch_takes_every_row_once(config: TrainConfig, tiny_shop: TinyShop) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     run = start_run(config.model_dump(mode="json"))
     num_rows = pl.read_parquet(tiny_shop.examples / "train.parquet").height
@@ -59,7 +60,7 @@ def test_every_epoch_takes_every_row_once(config: TrainConfig, tiny_shop: TinySh
 
 
 def test_forward_passes_hold_prompts_of_similar_length(config: TrainConfig, tiny_shop: TinyShop) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     prompts = pl.read_parquet(tiny_shop.examples / "train.parquet")["prompt"].to_list()
     num_bytes = np.array([len(prompt.encode()) for prompt in prompts])  # the tokenizer has one token per byte
@@ -75,7 +76,7 @@ def test_forward_passes_hold_prompts_of_similar_length(config: TrainConfig, tiny
 
 def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> None:
     """So every worker knows its share, and a resumed run takes what the lost one would have taken."""
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     first = start_run(config.model_dump(mode="json"))
     in_order = [first.order.step(step)[0] for step in range(32)]
@@ -89,7 +90,7 @@ def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> No
 
 
 def test_micro_batches_times_accumulation_do_not_change_the_losses(config: TrainConfig) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     losses = {}
     for micro_batch in (4, 2, 1):
@@ -106,7 +107,7 @@ def test_micro_batches_times_accumulation_do_not_change_the_losses(config: Train
 
 
 def test_gradient_checkpointing_recomputes_every_layer_from_the_first_step(config: TrainConfig) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     settings = config.model_dump(mode="json") | {"global_batch": 4}
     calls: dict[bool, list[int]] = {False: [], True: []}
@@ -119,7 +120,7 @@ def test_gradient_checkpointing_recomputes_every_layer_from_the_first_step(confi
 
 
 def test_validation_before_training_is_that_of_one_lognormal_for_all(config: TrainConfig, tiny_shop: TinyShop) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     run = start_run(config.model_dump(mode="json") | {"validation_rows": 10**6})
     found = run.validate()
@@ -139,7 +140,7 @@ def test_validation_before_training_is_that_of_one_lognormal_for_all(config: Tra
 
 
 def test_prompt_over_max_tokens_ends_the_run_before_its_first_step(config: TrainConfig) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     with pytest.raises(ValueError, match=r"max_tokens is 50, but a prompt has \d+ tokens"):
         start_run(config.model_dump(mode="json") | {"max_tokens": 50})
@@ -147,7 +148,7 @@ def test_prompt_over_max_tokens_ends_the_run_before_its_first_step(config: Train
 
 
 def test_learning_rate_warms_up_and_decays_for_decoder_and_head(config: TrainConfig) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     settings = config.model_dump(mode="json") | {"global_batch": 4, "max_steps": 40}
     settings["optimizer"] = {
@@ -177,7 +178,7 @@ def test_learning_rate_warms_up_and_decays_for_decoder_and_head(config: TrainCon
 def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
     config: TrainConfig, base: str, targets: list[str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     base_model: Path = request.getfixturevalue(base)
     examples = shutil.copytree(config.examples, tmp_path / "examples")
@@ -209,8 +210,8 @@ def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
 
 
 def test_member_has_the_weights_of_least_validation_loss(config: TrainConfig) -> None:
-    from training.best import BEST_FILE, Best, trained_weights
-    from training.loop import start_run
+    from training.loop.best import BEST_FILE, Best, trained_weights
+    from training.loop.worker import start_run
 
     run = start_run(config.model_dump(mode="json") | {"optimizer": {"learning_rate": 1e-2}})
     best, kept = Best(config.output, first_step=0), dict[str, torch.Tensor]()
@@ -230,8 +231,8 @@ def test_member_has_the_weights_of_least_validation_loss(config: TrainConfig) ->
 
 
 def test_damaged_best_weights_are_put_aside(config: TrainConfig) -> None:
-    from training.best import BEST_FILE, Best
-    from training.loop import start_run
+    from training.loop.best import BEST_FILE, Best
+    from training.loop.worker import start_run
 
     run = start_run(config.model_dump(mode="json"))
     Best(config.output, first_step=0).offer(run.engine, {"val_loss": 1.0})
@@ -241,8 +242,8 @@ def test_damaged_best_weights_are_put_aside(config: TrainConfig) -> None:
 
 
 def test_best_weights_of_a_run_without_a_checkpoint_are_not_those_of_the_next(config: TrainConfig) -> None:
-    from training.best import Best
-    from training.loop import start_run
+    from training.loop.best import Best
+    from training.loop.worker import start_run
 
     run = start_run(config.model_dump(mode="json"))
     Best(config.output, first_step=0).offer(run.engine, {"val_loss": 1.0})

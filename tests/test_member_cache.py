@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from training.member_cache import HISTORY, MemberCache, empty_cache
+from training.score.member_cache import HISTORY, MemberCache, empty_cache
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

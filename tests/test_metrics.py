@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lifecycle.metrics import (
-    _outcome,
-    _weighted_metrics,
-    bootstrap,
-    hit_rate,
-    ndcg,
-    paired_difference,
-    ranking_metrics,
-    recall,
-    value_metrics,
-)
+from lifecycle.metrics.ranking import hit_rate, ndcg, ranking_metrics, recall
+from lifecycle.metrics.value import _outcome, _weighted_metrics, bootstrap, paired_difference, value_metrics
 
 RANKED = ("spearman", "gini")
 

@@ -9,23 +9,18 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from lifecycle.lora import LoraSettings
-from lifecycle.member import DecoderSettings
-from lifecycle.model import (
+from lifecycle.llama.decoder import attention_of, last_hidden, load_decoder, load_tokenizer, pad_tokens, token_batches
+from lifecycle.llama.lora import LoraSettings
+from lifecycle.llama.member import DecoderSettings
+from lifecycle.llama.text_model import (
     TextValueModel,
-    ValueHead,
-    attention_of,
-    last_hidden,
-    load_decoder,
-    load_tokenizer,
     load_value_model,
     new_value_model,
-    pad_tokens,
     save_value_model,
-    token_batches,
     trained_state,
 )
-from lifecycle.value.ziln import starting_logits, ziln_loss
+from lifecycle.llama.value_head import ValueHead
+from lifecycle.spend.ziln import starting_logits, ziln_loss
 from tests.conftest import decoder
 
 PROMPTS = ["Spend 10", "Spend 20, then 30", "Last: none, buys tea and bread", "x"]
@@ -107,7 +102,7 @@ def test_gradients_of_a_batch_are_the_sum_of_those_of_its_prompts(
 def test_attention_follows_device_dtype_and_packages_unless_it_is_given(
     monkeypatch: pytest.MonkeyPatch, wanted: str, device: str, dtype: torch.dtype, flash: bool, found: str
 ) -> None:
-    monkeypatch.setattr("lifecycle.model.is_flash_attn_2_available", lambda: flash)  # needs a GPU to be true
+    monkeypatch.setattr("lifecycle.llama.decoder.is_flash_attn_2_available", lambda: flash)  # needs a GPU to be true
     assert attention_of(DecoderSettings("base", None, wanted, 320, device), dtype) == found
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from lifecycle.value import pareto_nbd
-from lifecycle.value.btyd import expected_purchases, probability_active, probability_no_purchase, survival
-from lifecycle.value.pareto_nbd import ParetoNbd, fit_pareto_nbd
+from lifecycle.btyd import pareto_nbd
+from lifecycle.btyd.pareto_nbd import ParetoNbd, fit_pareto_nbd
+from lifecycle.btyd.purchases import expected_purchases, probability_active, probability_no_purchase, survival
 from tests.conftest import REPORT, Columns
 
 CDNOW = ParetoNbd(0.553, 10.578, 0.606, 11.669, REPORT)

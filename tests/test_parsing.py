@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
+from training.ingest.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
 
 
 def column(values: Sequence[object], dtype: pl.DataType | None = None) -> Column:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from training.meta_model import measure_model
-from training.plan import make_plan, show_plan, table
-from training.plan_memory import GIB, ModelSizes, smallest_numbers, stage_memory
+from training.plan.job import make_plan, show_plan
+from training.plan.memory import GIB, ModelSizes, smallest_numbers, stage_memory
+from training.plan.meta_model import measure_model
+from training.plan.table import table
 from training.recipe import TrainConfig
 
 LLAMA32_1B = {

@@ -6,13 +6,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lifecycle.vocabulary import Vocabulary
+from lifecycle.features.vocabulary import Vocabulary
 from tests.conftest import TinyShop
-from training.meta_model import measure_model
-from training.plan import make_plan, table
-from training.plan_step import _measured_part, _measured_workers, num_validations, why_not_measured
+from training.plan.job import make_plan
+from training.plan.meta_model import measure_model
+from training.plan.steps import _measured_part, _measured_workers, num_validations, why_not_measured
+from training.plan.table import table
+from training.prepare.sequences import FOLDER
 from training.recipe import TrainConfig
-from training.sequences import FOLDER
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from lifecycle.value.power_integral import log_integral
+from lifecycle.btyd.power_integral import log_integral
 
 
 def integral(start: float, end: float, alpha: float, beta: float, p: float, q: float) -> float:

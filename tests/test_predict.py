@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lifecycle.model import last_hidden, load_decoder, load_tokenizer, pad_tokens
-from lifecycle.predict import HiddenPredictor
+from lifecycle.llama.decoder import last_hidden, load_decoder, load_tokenizer, pad_tokens
+from lifecycle.llama.predict import HiddenPredictor
 from tests.conftest import decoder
 
 PROMPTS = ["Spend,044", "Buys tea\nSpend,050,050", "x"]

@@ -9,13 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA, read_shard, shard_paths
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.events.shards import read_shard, shard_paths
+from lifecycle.names import ZILN
 from lifecycle.recommend.retrieval import propose
-from lifecycle.value import ZILN
-from lifecycle.value.dense_ziln import load_dense_ziln
-from serving.answers import CustomerRecommendations, CustomerValue
-from serving.predictor import JSON, CustomerQuery, Predictor, RecommendOptions
-from serving.recommending import allowed_items, recommend
+from lifecycle.spend.dense_ziln import load_dense_ziln
+from serving.api.responses import CustomerRecommendations, CustomerValue
+from serving.predict.predictor import Predictor
+from serving.predict.queries import JSON, CustomerQuery, RecommendOptions
+from serving.predict.recommendations import allowed_items, recommend
 from tests.conftest import TinyShop
 
 TEST_CUTOFF = datetime(2024, 10, 30, tzinfo=UTC)

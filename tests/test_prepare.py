@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 
 from tests.conftest import TinyShop
-from training.arena_entries import read_example_sets
-from training.prepare import BACKTEST, is_validation_customer, prepare, read_dataset
-from training.prepare_recipe import PrepareConfig, backtest_recipe, cutoffs_for, earlier_selection
+from training.evaluate.value.windows import read_example_sets
+from training.prepare.dataset import BACKTEST, read_dataset
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig, backtest_recipe, cutoffs_for, earlier_selection
+from training.prepare.splits import is_validation_customer
 
 
 def config(**changes: object) -> PrepareConfig:

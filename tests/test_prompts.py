@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from lifecycle.categories import NO_CATEGORIES
-from lifecycle.features import value_features
-from lifecycle.prompts import value_prompts
+from lifecycle.features.categories import NO_CATEGORIES
+from lifecycle.features.numbers import value_features
+from lifecycle.features.prompts import value_prompts
 from tests.test_features import ITEMS
 from tests.test_history import cutoffs, make_events
 

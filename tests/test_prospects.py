@@ -8,22 +8,26 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact import PROSPECT_MODEL
-from lifecycle.features import FEATURES
+from lifecycle.artifact.contents import PROSPECT_MODEL
+from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import verify
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.prospects import PRIOR_CUSTOMERS, fit_prospects, prospect_conversion, prospect_spend
-from serving.api import queries_of
-from serving.predictor import Predictor
-from serving.schemas import Customer
-from serving.store import EventStore
+from serving.api.requests import Customer
+from serving.api.scoring import queries_of
+from serving.predict.predictor import Predictor
+from serving.store.events import EventStore
 from tests.conftest import TinyShop
-from training.arena_prospects import judge_prospects
-from training.evaluate import EvaluateConfig, evaluate
-from training.ingest import IngestConfig, ingest
-from training.prepare import prepare, read_dataset
-from training.prepare_recipe import PrepareConfig
-from training.score import SCORES_KIND, ScoreConfig, score
+from training.evaluate.customers.prospects import judge_prospects
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.prepare.dataset import read_dataset
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
+from training.score.job import score
+from training.score.recipe import SCORES_KIND, ScoreConfig
 
 TEST_CUTOFF = datetime(2024, 10, 30, tzinfo=UTC)
 

@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA
-from training.quality import Quality, write_quality_html
+from lifecycle.events.schema import EVENT_SCHEMA
+from training.ingest.quality import Quality
+from training.report.quality import write_quality_html
 
 ITEMS = pl.DataFrame({"item_id": ["A", "B"], "title": ["lamp", None]})
 VOID = ("meta", "img")

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TinyShop
-from training.recipe import TrainConfig, num_training_rows
-from training.run_identity import run_identity
+from training.recipe import TrainConfig
+from training.tasks.identity import run_identity
+from training.tasks.rows import num_training_rows
 
 
 def recipe(**changes: object) -> TrainConfig:

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA
-from training.refunds import match_refunds
+from lifecycle.events.schema import EVENT_SCHEMA
+from training.ingest.refunds import match_refunds
 
 
 def matches(*rows: tuple[str, str, int, str | None, float | None, float]) -> dict[str, str]:

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import polars as pl
 
 from tests.conftest import TinyShop
-from training.page import Estimate, grid, number
-from training.report import write_report
+from training.report.arena import write_report
+from training.report.page import Estimate, grid, number
 
 VOID = {"meta", "img", "br"}
 

@@ -18,6 +18,7 @@ from transformers import (
 )
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
+from lifecycle.llama.rerank import item_log_likelihoods, item_priors, rerank
 from lifecycle.recommend.prompts import (
     CUE,
     MAX_ITEM_CHARACTERS,
@@ -26,7 +27,6 @@ from lifecycle.recommend.prompts import (
     item_text,
     shopping_prompt,
 )
-from lifecycle.recommend.rerank import item_log_likelihoods, item_priors, rerank
 
 TITLES = ["milk", "whole milk 2 %", "x", "dark chocolate with sea salt", "bread", "açaí 🍇", "tea", "milky way"]
 CANDIDATES = [(f"item-{position}", title) for position, title in enumerate(TITLES)]

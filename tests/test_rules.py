@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA
-from training.batches import ROW, Batch
-from training.quality import Quality
-from training.refunds import MATCHES
-from training.rules import SPILL_SCHEMA, MissingRules, OutlierRules, checked_rows, event_rows, without_outliers
-from training.sources import Source
+from lifecycle.events.schema import EVENT_SCHEMA
+from training.ingest.batches import ROW, Batch
+from training.ingest.quality import Quality
+from training.ingest.refunds import MATCHES
+from training.ingest.rules import SPILL_SCHEMA, MissingRules, OutlierRules, checked_rows, event_rows, without_outliers
+from training.ingest.sources import Source
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 SOURCE = Source.model_validate({"path": "lines.csv", "columns": {"customer_id": "c", "occurred_at": "t"}})

@@ -15,13 +15,14 @@ import pytest
 import torch
 
 from lifecycle.folders import read_manifest, verify
-from lifecycle.lora import LoraSettings
-from lifecycle.member import MEMBER_KIND, read_member
-from lifecycle.model import load_tokenizer, load_value_model, token_batches
-from lifecycle.predict import load_member
+from lifecycle.llama.decoder import load_tokenizer, token_batches
+from lifecycle.llama.lora import LoraSettings
+from lifecycle.llama.member import MEMBER_KIND, read_member
+from lifecycle.llama.predict import load_member
+from lifecycle.llama.text_model import load_value_model
 from tests.conftest import TinyShop
 from training.recipe import TrainConfig
-from training.run import train
+from training.run.job import train
 
 
 @contextmanager

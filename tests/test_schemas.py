@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA
-from serving.schemas import (
+from lifecycle.events.schema import EVENT_SCHEMA
+from serving.api.requests import (
     InvalidRequest,
     Limits,
     RecommendationRequest,

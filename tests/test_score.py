@@ -10,17 +10,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.events import OWN_RATE, read_shard, shard_paths
+from lifecycle.events.schema import OWN_RATE
+from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.folders import MANIFEST, verify
-from serving.api import queries_of
-from serving.predictor import CustomerQuery, Predictor
-from serving.schemas import Customer
-from serving.store import EventStore
+from serving.api.requests import Customer
+from serving.api.scoring import queries_of
+from serving.predict.predictor import Predictor
+from serving.predict.queries import CustomerQuery
+from serving.store.events import EventStore
 from tests.conftest import TinyShop
 from tests.test_artifact import rewrite_manifest
-from training.ingest import IngestConfig, ingest
-from training.score import SCORES_KIND, ScoreConfig, score
-from training.scoring import Batch, Scorer, merge_parts, score_parts
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.score.job import score
+from training.score.recipe import SCORES_KIND, ScoreConfig
+from training.score.scorer import Batch, Scorer, merge_parts, score_parts
 
 COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
            "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "annual_discount_rate",

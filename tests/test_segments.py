@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from lifecycle.segments import SegmentThresholds, assign_segments, fit_thresholds
+from lifecycle.decisions.segments import SegmentThresholds, assign_segments, fit_thresholds
 
 
 def test_shares_of_distinct_scores() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA, KINDS
-from lifecycle.sequence import (
+from lifecycle.events.schema import EVENT_SCHEMA, KINDS
+from lifecycle.features.sequence import (
     HALF_LIVES_DAYS,
     LOG_SCALE,
     QUERY_KIND,
@@ -18,7 +18,7 @@ from lifecycle.sequence import (
     sequence_batch,
     window_of,
 )
-from lifecycle.vocabulary import FIRST_KNOWN, FIRST_TITLE, NONE, UNKNOWN, VocabularyRules, fit_vocabulary
+from lifecycle.features.vocabulary import FIRST_KNOWN, FIRST_TITLE, NONE, UNKNOWN, VocabularyRules, fit_vocabulary
 
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
 ITEMS = pl.DataFrame(

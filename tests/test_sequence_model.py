@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 import torch
 
-from lifecycle.events import read_items, read_shard, shard_paths
-from lifecycle.sequence import (
+from lifecycle.events.shards import read_items, read_shard, shard_paths
+from lifecycle.features.sequence import (
     Histories,
     SequenceBatch,
     SequenceSettings,
@@ -19,7 +19,8 @@ from lifecycle.sequence import (
     sequence_batch,
     window_of,
 )
-from lifecycle.sequence_model import (
+from lifecycle.features.vocabulary import FIRST_KNOWN, UNKNOWN, Vocabulary, VocabularyRules, fit_vocabulary
+from lifecycle.llama.sequence_model import (
     SequenceModel,
     load_sequence_model,
     new_sequence_model,
@@ -27,10 +28,9 @@ from lifecycle.sequence_model import (
     take_over,
     tensors,
 )
-from lifecycle.sequence_predict import load_sequence_predictor
-from lifecycle.titles import fit_title_encoder
-from lifecycle.value.ziln import ziln_loss
-from lifecycle.vocabulary import FIRST_KNOWN, UNKNOWN, Vocabulary, VocabularyRules, fit_vocabulary
+from lifecycle.llama.sequence_predict import load_sequence_predictor
+from lifecycle.llama.titles import fit_title_encoder
+from lifecycle.spend.ziln import ziln_loss
 from tests.conftest import TinyShop
 
 CUTOFF = datetime(2024, 8, 1, tzinfo=UTC)

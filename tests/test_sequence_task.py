@@ -12,24 +12,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lifecycle.events import read_items, read_shard, shard_paths
+from lifecycle.events.history import KEYS
+from lifecycle.events.shards import read_items, read_shard, shard_paths
+from lifecycle.features.sequence import MICROSECONDS_PER_DAY
 from lifecycle.folders import verify
-from lifecycle.history import KEYS
-from lifecycle.member import MEMBER_KIND, read_member
-from lifecycle.predict import load_member
-from lifecycle.sequence import MICROSECONDS_PER_DAY
-from lifecycle.sequence_model import WEIGHTS_FILE
-from lifecycle.titles import load_title_encoder
+from lifecycle.llama.member import MEMBER_KIND, read_member
+from lifecycle.llama.predict import load_member
+from lifecycle.llama.sequence_model import WEIGHTS_FILE
+from lifecycle.llama.titles import load_title_encoder
 from tests.conftest import TinyShop
 from tests.test_run import kept_process_state
-from training.prepare import prepare, read_dataset
-from training.prepare_recipe import PrepareConfig
+from training.loop.deepspeed_op import build_cpu_op, set_environment
+from training.prepare.dataset import read_dataset
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
+from training.prepare.sequences import FOLDER, read_sequences
+from training.prepare.splits import is_validation_customer
 from training.recipe import TrainConfig
-from training.run import train
-from training.sequence_task import SequenceTask
-from training.sequences import FOLDER, read_sequences
-from training.splits import is_validation_customer
-from training.zero import build_cpu_op, set_environment
+from training.run.job import train
+from training.tasks.sequence import SequenceTask
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -124,8 +125,8 @@ def test_label_of_a_window_is_the_spend_of_its_horizon(task: SequenceTask, event
 
 
 def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(config: TrainConfig) -> None:
-    from training.batch_order import BUCKET_STEPS
-    from training.loop import start_run
+    from training.loop.batch_order import BUCKET_STEPS
+    from training.loop.worker import start_run
 
     run = start_run(config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100})
     steps = [run.order.step(step) for step in range(BUCKET_STEPS)]

@@ -13,20 +13,20 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, LlamaConfig, MistralConfig
 
 from lifecycle.folders import verify
-from lifecycle.language_model import TaughtLanguageModel, load_language_model
-from lifecycle.member import MEMBER_KIND, read_member
-from lifecycle.predict import load_member
-from lifecycle.shared_prefix import can_share
+from lifecycle.llama.language_model import TaughtLanguageModel, load_language_model
+from lifecycle.llama.member import MEMBER_KIND, read_member
+from lifecycle.llama.predict import load_member
+from lifecycle.llama.shared_prefix import can_share
 from tests.conftest import TinyShop
 from tests.test_conversations import turns, write
 from tests.test_run import kept_process_state
-from training.arena_inputs import read_inputs
-from training.arena_recipe import EvaluateConfig
-from training.assistant_tokens import EncodedConversation
+from training.evaluate.inputs import read_inputs
+from training.evaluate.recipe import EvaluateConfig
+from training.loop.deepspeed_op import build_cpu_op, set_environment
 from training.recipe import TrainConfig
-from training.run import train
-from training.sft_task import SftTask, shared_tokens
-from training.zero import build_cpu_op, set_environment
+from training.run.job import train
+from training.tasks.assistant_tokens import EncodedConversation
+from training.tasks.sft import SftTask, shared_tokens
 
 TAUGHT = {"I love it": "positive", "It broke at once": "negative", "May I send it back?": "Within 30 days."}
 UNLIKE = [
@@ -106,7 +106,7 @@ def answers(model: torch.nn.Module, tokenizer: object) -> list[str]:
 
 
 def test_validation_loss_is_the_mean_over_all_learned_tokens(unlike: TrainConfig, tiny_chat_model: Path) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     losses, counts = plain_losses(tiny_chat_model, unlike)
     assert counts.tolist() == [2, 51, 6 + 14, 3]  # letters of the answers and an end each
@@ -121,7 +121,7 @@ def test_validation_loss_is_the_mean_over_all_learned_tokens(unlike: TrainConfig
 def test_every_learned_token_of_a_step_counts_the_same_in_any_micro_batches(
     unlike: TrainConfig, tiny_chat_model: Path
 ) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     losses, counts = plain_losses(tiny_chat_model, unlike)
     found = {}
@@ -139,7 +139,7 @@ def test_every_learned_token_of_a_step_counts_the_same_in_any_micro_batches(
 
 
 def test_gradient_checkpointing_changes_no_loss(unlike: TrainConfig) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     losses = []
     for checkpointing in (False, True):
@@ -195,7 +195,7 @@ def test_layers_that_forget_share_no_prefix() -> None:
 def test_common_system_message_is_read_once_and_changes_no_loss(
     tiny_chat_model: Path, tmp_path: Path, stage: int, weights: str
 ) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     system = {"role": "system", "content": "You help the customers of a shop."}
     path = write(tmp_path / "c.jsonl", *([system, *turns(str(n), "x" * (n + 1))] for n in range(4)))
@@ -238,7 +238,7 @@ def test_nothing_is_shared_where_that_would_change_more_than_speed(unlike: Train
 
 
 def test_vocabulary_head_sees_the_positions_before_learned_tokens_alone(unlike: TrainConfig) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     run = start_run(unlike.model_dump(mode="json"))
     seen = []
@@ -250,7 +250,7 @@ def test_vocabulary_head_sees_the_positions_before_learned_tokens_alone(unlike: 
 
 
 def test_forward_passes_hold_conversations_of_similar_length(tiny_chat_model: Path, tmp_path: Path) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     lengths = np.random.default_rng(0).integers(1, 120, 200)
     path = write(tmp_path / "c.jsonl", *(turns(f"{n}", "x" * length) for n, length in enumerate(lengths)))
@@ -266,7 +266,7 @@ def test_forward_passes_hold_conversations_of_similar_length(tiny_chat_model: Pa
 
 
 def test_long_conversation_ends_the_run_before_its_first_step(unlike: TrainConfig) -> None:
-    from training.loop import start_run
+    from training.loop.worker import start_run
 
     with pytest.raises(ValueError, match=r"max_tokens is 100, but .*unlike.jsonl, line 4 has 110 tokens"):
         start_run(unlike.model_dump(mode="json") | {"max_tokens": 100})

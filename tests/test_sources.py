@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from training.sources import Source, Sql, Table, resolve_path, source_files, table_values
+from lifecycle.paths import resolve_path
+from training.ingest.sources import Source, Sql, Table, source_files, table_values
 
 COLUMNS = {"customer_id": "c", "occurred_at": "t"}
 

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.categories import NO_CATEGORIES
-from lifecycle.events import EVENT_SCHEMA
-from lifecycle.features import value_features
-from lifecycle.history import customers_at, outcomes
-from lifecycle.value.baselines import btyd_value, fit_btyd, fit_lightgbm, lightgbm_value
-from lifecycle.value.stack import (
-    BGNBD,
+from lifecycle.btyd.model import btyd_value, fit_btyd
+from lifecycle.events.history import customers_at, outcomes
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.features.categories import NO_CATEGORIES
+from lifecycle.features.numbers import value_features
+from lifecycle.names import BGNBD
+from lifecycle.spend.stack import (
     BTYD_NUMBERS,
     CORRECTING,
     INFORMED,
@@ -25,6 +25,7 @@ from lifecycle.value.stack import (
     stack_inputs,
     stack_value,
 )
+from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
 from tests.conftest import TinyShop
 
 START, HORIZON = datetime(2024, 1, 1, tzinfo=UTC), 90

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lifecycle.stages import STAGES, StageRules, stages, transitions
+from lifecycle.decisions.stages import STAGES, StageRules, stages, transitions
 
 # num_orders, recency_days, tenure_days, p_active, mean_gap_days -> stage
 CUSTOMERS = [

@@ -8,11 +8,12 @@ import pytest
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from lifecycle.features import FEATURES
-from lifecycle.standardisation import Standardisation, StandardisationRules, fit_standardisation
+from lifecycle.features.numbers import FEATURES
+from lifecycle.features.standardisation import Standardisation, StandardisationRules, fit_standardisation
 from tests.conftest import TinyShop
-from training.prepare import prepare, read_dataset
-from training.prepare_recipe import PrepareConfig
+from training.prepare.dataset import read_dataset
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 NAMES = ("skewed", "holes", "constant", "empty")
 

@@ -5,8 +5,9 @@ from shutil import copytree
 import polars as pl
 import pytest
 
-from lifecycle.events import EVENT_SCHEMA, shard_paths
-from serving.store import EventStore, UnknownCustomers
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.events.shards import shard_paths
+from serving.store.events import EventStore, UnknownCustomers
 from tests.conftest import TinyShop
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.value.summary import summarise
+from lifecycle.events.order_days import summarise
 
 
 def at(day: int, hour: int = 0) -> datetime:

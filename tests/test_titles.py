@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from lifecycle.titles import MAX_SIZE, TitleEncoder, fit_title_encoder, load_title_encoder, token_embeddings
+from lifecycle.llama.titles import MAX_SIZE, TitleEncoder, fit_title_encoder, load_title_encoder, token_embeddings
 
 TITLES = [f"{kind} no. {number}" for kind in ("coffee", "tea", "bread") for number in range(30)]
 

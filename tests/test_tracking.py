@@ -19,15 +19,16 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from lifecycle.folders import read_manifest, verify
-from lifecycle.member import MEMBER_KIND
+from lifecycle.llama.member import MEMBER_KIND
 from tests.conftest import TinyShop
 from tests.test_run import kept_process_state
-from training import tracking
-from training.mlflow_run import create_store
 from training.recipe import TrackingSettings, TrainConfig
-from training.run import train
-from training.run_identity import run_identity
-from training.tracking import STATE_FILE, enter_finished, tracked
+from training.run.job import train
+from training.tasks.identity import run_identity
+from training.tracking import follower
+from training.tracking.mlflow_run import create_store
+from training.tracking.state import STATE_FILE
+from training.tracking.tracked import enter_finished, tracked
 from tuning.recipe import TuneConfig
 from tuning.results import TrialResult, write_results
 from tuning.tracking import tracked_search
@@ -40,7 +41,7 @@ SERVER_SECONDS = 60
 @pytest.fixture(autouse=True)
 def process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Copies are made ten times a second; what tracking sets in the environment is put back."""
-    monkeypatch.setattr(tracking, "EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "EVERY_SECONDS", 0.1)
     with kept_process_state():
         yield
 
@@ -328,7 +329,7 @@ def test_store_whose_making_was_killed_is_made_anew(trained: TrainConfig, tmp_pa
     config = begun(trained, tmp_path, f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}")
     path = tmp_path / "new" / "mlflow.db"
     script = (
-        f"from pathlib import Path; from training.mlflow_run import create_store; create_store(Path({str(path)!r}))"
+        f"from pathlib import Path; from training.tracking.mlflow_run import create_store; create_store(Path({str(path)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY)
     give_up_at = time.monotonic() + 30
@@ -407,7 +408,7 @@ def test_local_store_needs_no_network_and_tells_nobody(trained: TrainConfig, tmp
         "real = socket.getaddrinfo\n"
         "socket.getaddrinfo = lambda *words, **others: calls.append(words) or real(*words, **others)\n"
         "socket.socket.connect = lambda self, address: calls.append(address)\n"
-        "from training.recipe import TrainConfig; from training.run import train\n"
+        "from training.recipe import TrainConfig; from training.run.job import train\n"
         "train(TrainConfig.load(Path('text.yaml')))\n"
         "from mlflow.telemetry.client import get_telemetry_client\n"
         "print(calls, get_telemetry_client())\n"
@@ -424,9 +425,9 @@ def test_without_tracking_mlflow_is_not_imported_and_nothing_is_written(
     before = sorted(tmp_path.rglob("*"))
     script = (
         "import sys; from pathlib import Path\n"
-        "from training.run_identity import run_identity\n"
+        "from training.tasks.identity import run_identity\n"
         "from training.recipe import TrainConfig\n"
-        "from training.run import train; from training.tracking import tracked\n"
+        "from training.run.job import train; from training.tracking.tracked import tracked\n"
         "config = TrainConfig.load(Path('text.yaml'))\n"
         "train(config)\n"
         "with tracked(config, run_identity(config)): pass\n"

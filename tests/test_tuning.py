@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from lifecycle.folders import verify
-from lifecycle.lora import LoraSettings
+from lifecycle.llama.lora import LoraSettings
 from tests.conftest import TinyShop
 from tests.test_conversations import turns, write
-from training.recipe import TrainConfig, num_training_rows
+from training.recipe import TrainConfig
+from training.tasks.rows import num_training_rows
 from tuning.recipe import TuneConfig, check_trial, search_identity
 from tuning.results import RESULT_FILE, TrialResult, best_trial, remove_state, trial_table, write_results
 from tuning.run import SEARCH_KIND, tune

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.vocabulary import FIRST_KNOWN, FIRST_TITLE, NONE, UNKNOWN, Vocabulary, VocabularyRules, fit_vocabulary
+from lifecycle.features.vocabulary import (
+    FIRST_KNOWN,
+    FIRST_TITLE,
+    NONE,
+    UNKNOWN,
+    Vocabulary,
+    VocabularyRules,
+    fit_vocabulary,
+)
 
 ITEMS = pl.DataFrame(
     {

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.test_recipe import recipe
-from training.zero import OP_FOLDER, build_cpu_op, set_environment, zero_config
+from training.loop.deepspeed_op import OP_FOLDER, build_cpu_op, set_environment
+from training.loop.zero import zero_config
 
 
 def test_recipe_reaches_deepspeed() -> None:
@@ -78,7 +79,7 @@ def test_lock_of_a_killed_compiler_is_cleared(tmp_path: Path) -> None:
     assert (built / OP_FOLDER / f"{OP_FOLDER}.so").exists(), "run make setup first"
     shutil.copytree(built / OP_FOLDER, tmp_path / OP_FOLDER)
     (tmp_path / OP_FOLDER / "lock").touch()
-    process = run_python("from training.zero import build_cpu_op; build_cpu_op(); print('loaded')", tmp_path)
+    process = run_python("from training.loop.deepspeed_op import build_cpu_op; build_cpu_op(); print('loaded')", tmp_path)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and output.splitlines()[-1] == "loaded", output
     assert not (tmp_path / OP_FOLDER / "lock").exists()

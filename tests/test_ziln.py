@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from lifecycle.value.ziln import expectation, purchase_probability, quantile, ziln_loss
+from lifecycle.spend.ziln import expectation, purchase_probability, quantile, ziln_loss
 
 LOGITS = torch.tensor([[0.3, 2.0, 0.0], [-2.0, -1.0, -3.0], [4.0, 5.5, 1.0]])
 

@@ -35,9 +35,9 @@ def audience(config: AudienceConfig) -> None:
     """
     import polars as pl
 
-    from lifecycle.events import stable_hash
+    from lifecycle.events.shards import stable_hash
     from lifecycle.folders import read_manifest
-    from training.score import SCORES_KIND
+    from training.score.recipe import SCORES_KIND
 
     read_manifest(config.scores, SCORES_KIND)
     scores = pl.read_parquet(config.scores / "scores.parquet")

@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field
 
 from lifecycle.config import Config
-from lifecycle.events import REVENUE_KINDS
+from lifecycle.events.schema import REVENUE_KINDS
 from lifecycle.folders import read_manifest, write_json
 from lifecycle.jobs import run_job
 
@@ -59,7 +59,7 @@ def run_pipeline(config: PipelineConfig) -> None:
     """Run the stages, each a process of its own on one cluster; a finished stage is passed over by its own job."""
     import ray
 
-    from training.ray_start import start_ray
+    from training.distributed.cluster import start_ray
 
     config.output.mkdir(parents=True, exist_ok=True)
     os.environ |= SERVE_FLAGS

@@ -7,12 +7,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from lifecycle.config import Config
-from lifecycle.lora import LoraSettings
-from lifecycle.member import DecoderSettings
-from lifecycle.sequence import SequenceSettings
-from training.conversations import check_chat_template, split_conversations
-from training.prepare import read_dataset
-from training.splits import LEAVE_ONE_OUT
+from lifecycle.features.sequence import SequenceSettings
+from lifecycle.llama.lora import LoraSettings
+from lifecycle.llama.member import DecoderSettings
 
 PROGRESS_FILE = "progress.jsonl"
 PATHS = {
@@ -233,27 +230,3 @@ class TrainConfig(Config):
         if steps == 0:
             raise ValueError(f"global_batch is {self.global_batch}, but the run has only {num_rows} rows")
         return min(steps, self.max_steps or steps)
-
-
-def num_training_rows(config: TrainConfig) -> int:
-    """Rows of an epoch: training rows of the examples, training customers for the sequence encoder, conversations.
-
-    Raises ValueError where the task cannot learn from them.
-    """
-    if config.task == "sft":
-        assert config.conversations is not None and config.base_model is not None
-        check_chat_template(config.base_model)
-        return len(split_conversations(config.conversations, config.validation_conversations, config.seed)[0])
-    facts = read_dataset(config.examples_folder)
-    if facts["split"] == LEAVE_ONE_OUT:
-        raise ValueError(f"task value needs examples of split time; {config.examples} has split {LEAVE_ONE_OUT}")
-    num_rows = facts["num_rows"]
-    assert isinstance(num_rows, dict)
-    return int(num_rows["train" if config.encoder == "text" else "train_customers"])
-
-
-def num_frozen_layers(config: TrainConfig) -> int:
-    """Layers whose output `activation_cache` keeps; ValueError where LoRA adapts all that there are."""
-    from lifecycle.model import architecture
-
-    return config.frozen_layers(architecture(config.decoder).num_hidden_layers)

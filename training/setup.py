@@ -22,7 +22,7 @@ class SetupConfig(Config):
 
 def setup(config: SetupConfig) -> None:
     """Convert the model unless that is done, and build the op into TORCH_EXTENSIONS_DIR."""
-    from training.sources import resolve_path
+    from lifecycle.paths import resolve_path
 
     gguf = resolve_path(config.gguf)
     identity = fingerprint([gguf.name, gguf.stat().st_size])
@@ -32,7 +32,7 @@ def setup(config: SetupConfig) -> None:
         with new_folder(config.base_model, BASE_MODEL_KIND, {"identity": identity, "source": gguf.name}) as folder:
             convert_gguf(gguf, folder)
     if config.build_deepspeed_op:
-        from training.zero import build_cpu_op
+        from training.loop.deepspeed_op import build_cpu_op
 
         build_cpu_op()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 from mlflow.entities import Run
 
-from training.mlflow_run import SOURCE_TAG, RunEntry, open_run, recipe_of, tags_of
 from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig
-from training.tracking import FAILED, FINISHED, KILLED, RUNNING, close_state
+from training.tracking.mlflow_run import SOURCE_TAG, RunEntry, open_run, recipe_of, tags_of
+from training.tracking.state import FAILED, FINISHED, KILLED, RUNNING, close_state
 from tuning.recipe import TuneConfig
 from tuning.results import RESULT_FILE
 

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from lifecycle.config import Config
 from lifecycle.folders import fingerprint
-from lifecycle.member import base_model_identity
-from training.recipe import TrainConfig, num_frozen_layers, num_training_rows
-from training.run_identity import run_identity
+from lifecycle.llama.member import base_model_identity
+from training.recipe import TrainConfig
+from training.tasks.identity import run_identity
+from training.tasks.rows import num_frozen_layers, num_training_rows
 from tuning.space import Range, Tree
 
 

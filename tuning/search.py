@@ -10,8 +10,9 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Domain
 
-from training.ray_start import require_resources, start_ray
-from training.recipe import PATHS, TrainConfig, num_training_rows
+from training.distributed.cluster import require_resources, start_ray
+from training.recipe import PATHS, TrainConfig
+from training.tasks.rows import num_training_rows
 from tuning.progress import SearchProgress
 from tuning.recipe import TuneConfig
 from tuning.results import METRICS, TrialResult

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from training.recipe import TrainConfig
-from training.tracking import followed, set_environment
+from training.tracking.follower import followed
+from training.tracking.state import set_environment
 from tuning.recipe import TuneConfig
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ray import tune
 
+from training.loop.deepspeed_op import build_cpu_op, set_environment
 from training.recipe import TrainConfig
-from training.zero import build_cpu_op, set_environment
 from tuning.space import Tree
 
 
@@ -29,7 +29,7 @@ def train_here(recipe: TrainConfig) -> None:
     set_environment(recipe.device)
     if recipe.device == "cpu":
         build_cpu_op()
-    from training.loop import start_run, take_steps
+    from training.loop.worker import start_run, take_steps
 
     shutil.rmtree(recipe.output, ignore_errors=True)
     claim_trial(recipe)
@@ -41,7 +41,7 @@ def train_on_workers(recipe: TrainConfig) -> None:
     """A Ray Train run below this process; its workers report through Ray Train's own callback for Tune."""
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    from training.trainer import build_trainer
+    from training.run.trainer import build_trainer
 
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(recipe.start_timeout_seconds)
     claim_trial(recipe)
@@ -54,8 +54,8 @@ def trial_on_worker(settings: Tree) -> None:
     set_environment(device)
     if device == "cpu":
         build_cpu_op()
-    from training.checkpoint import report_checkpoint
-    from training.loop import start_run, take_steps
+    from training.loop.checkpoint import report_checkpoint
+    from training.loop.worker import start_run, take_steps
 
     run = start_run(settings)
     take_steps(run, partial(report_checkpoint, run.config))

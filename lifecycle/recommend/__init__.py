@@ -1,3 +1,1 @@
-"""Recommendation: retrieval, baselines, LLaMA re-ranking."""
-
-RETRIEVER = "retriever"  # the name of retrieval.propose as a ranker
+"""Rankers that need no torch: baselines, retrieval, groups of customers."""

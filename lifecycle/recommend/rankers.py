@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from lifecycle.recommend import RETRIEVER
+from lifecycle.names import RETRIEVER
 from lifecycle.recommend.baselines import personal_frequency, popularity
 from lifecycle.recommend.retrieval import Retriever, propose
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from lifecycle.value.baselines import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value, btyd_survival
+from lifecycle.btyd.model import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value, btyd_survival
 from lifecycle.value.costs import CostRates, customer_rates
 from lifecycle.value.formula import ClvSettings, discount_rates, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion

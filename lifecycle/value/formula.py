@@ -5,7 +5,7 @@ import polars as pl
 from pydantic import Field
 
 from lifecycle.config import Config
-from lifecycle.events import OWN_RATE
+from lifecycle.events.schema import OWN_RATE
 
 DAYS_PER_YEAR = 365.0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lifecycle.features import CONTACT_KINDS, RECENT_DAYS
+from lifecycle.features.numbers import CONTACT_KINDS, RECENT_DAYS
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
 
 CONTACTS = tuple(f"{kind}_{RECENT_DAYS}d" for kind in CONTACT_KINDS)

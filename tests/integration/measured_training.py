@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from training.zero import set_environment
+from training.loop.deepspeed_op import set_environment
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
 
 def train(recipe: dict[str, object]) -> None:
     """All steps of a recipe, a validation and the member, as a worker does them."""
-    from training.loop import start_run, take_steps
+    from training.loop.worker import start_run, take_steps
 
     Path(str(recipe["output"])).mkdir(parents=True, exist_ok=True)
     run = start_run(recipe)

@@ -12,8 +12,9 @@ import psutil
 import torch
 import yaml
 
-from lifecycle.member import read_member
-from lifecycle.model import load_tokenizer, load_value_model, pad_tokens
+from lifecycle.llama.decoder import load_tokenizer, pad_tokens
+from lifecycle.llama.member import read_member
+from lifecycle.llama.text_model import load_value_model
 from tests.conftest import TinyShop, decoder
 
 REPOSITORY = Path(__file__).parents[2]

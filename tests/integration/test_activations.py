@@ -17,8 +17,8 @@ import yaml
 from safetensors.torch import load_file
 
 from lifecycle.folders import fingerprint
-from lifecycle.member import read_member
-from lifecycle.model import load_tokenizer
+from lifecycle.llama.decoder import load_tokenizer
+from lifecycle.llama.member import read_member
 from tests.conftest import TinyShop
 from training.recipe import TrainConfig
 
@@ -132,7 +132,7 @@ time.sleep(100)
 
 
 def test_share_of_a_process_that_dies_is_taken_over(recipe: dict[str, object], tmp_path: Path) -> None:
-    from training.activations import cache_key
+    from training.tasks.activations import cache_key
 
     cache = tmp_path / "cache"
     config = TrainConfig.model_validate(recipe)

@@ -13,16 +13,18 @@ import polars as pl
 import pytest
 import ray
 
-from lifecycle.artifact import load_artifact
-from lifecycle.events import read_items, read_shard, shard_paths
+from lifecycle.artifact.files import load_artifact
+from lifecycle.events.shards import read_items, read_shard, shard_paths
 from lifecycle.folders import file_sha256, read_manifest, verify
-from lifecycle.member import decoder_of, read_member
+from lifecycle.llama.member import decoder_of, read_member
+from lifecycle.names import VALUE_MODELS
 from tests.conftest import TinyShop
 from tests.integration.runs import finish, processes_of, start
-from training.arena_recipe import VALUE_MODELS
-from training.evaluate import EvaluateConfig, evaluate
-from training.prepare import BACKTEST, prepare
-from training.prepare_recipe import PrepareConfig
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.prepare.dataset import BACKTEST
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 SAMPLE = 12
@@ -52,7 +54,7 @@ class Trained:
 def trained(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Both are trained inside this process."""
     from training.recipe import TrainConfig
-    from training.trainer import fit
+    from training.run.trainer import fit
 
     members = []
     for examples in (tiny_shop.examples, tiny_shop.examples / BACKTEST):
@@ -153,7 +155,7 @@ def test_rankings_have_twenty_items_per_customer_and_model(arena: Path, tiny_sho
 def test_artifact_carries_the_member_and_it_predicts_what_was_judged(
     arena: Path, member: Path, tiny_shop: TinyShop
 ) -> None:
-    from lifecycle.predict import load_value_predictor
+    from lifecycle.llama.predict import load_value_predictor
 
     artifact = load_artifact(arena / "artifact")
     carried = artifact.folder / "members" / "text_llama"
@@ -173,8 +175,10 @@ def test_artifact_carries_the_member_and_it_predicts_what_was_judged(
 def test_llama_as_champion_serves_and_scores_alike(
     arena: Path, config: EvaluateConfig, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
-    from serving.predictor import CustomerQuery, Predictor
-    from training.score import ScoreConfig, score
+    from serving.predict.predictor import Predictor
+    from serving.predict.queries import CustomerQuery
+    from training.score.job import score
+    from training.score.recipe import ScoreConfig
 
     models = ("popularity",)  # of the value models only the member is left
     alone = {"models": models, "untrained_customers": 0, "output": tmp_path / "arena"}
@@ -197,8 +201,10 @@ def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(
     arena: Path, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     """The arena gave the tiny LLaMA what share it earned; here it has a half, so that it surely matters."""
-    from serving.predictor import CustomerQuery, Predictor
-    from training.score import ScoreConfig, score
+    from serving.predict.predictor import Predictor
+    from serving.predict.queries import CustomerQuery
+    from training.score.job import score
+    from training.score.recipe import ScoreConfig
 
     artifact = stacked(arena / "artifact", tmp_path / "artifact")
     as_of = datetime(2024, 10, 30, tzinfo=UTC)
@@ -223,8 +229,9 @@ def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(
 
 
 def test_encoders_read_only_customers_with_new_events(arena: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
-    from training.member_cache import MEMBERS_FILE
-    from training.score import ScoreConfig, score
+    from training.score.job import score
+    from training.score.member_cache import MEMBERS_FILE
+    from training.score.recipe import ScoreConfig
 
     artifact = stacked(arena / "artifact", tmp_path / "artifact")
     first, later = datetime(2024, 10, 27, tzinfo=UTC), datetime(2024, 10, 30, tzinfo=UTC)
@@ -248,7 +255,8 @@ def test_encoders_read_only_customers_with_new_events(arena: Path, tiny_shop: Ti
 def test_killed_worker_of_batch_scoring_is_replaced_and_nobody_is_lost(
     arena: Path, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
-    from training.score import ScoreConfig, score
+    from training.score.job import score
+    from training.score.recipe import ScoreConfig
 
     artifact = stacked(arena / "artifact", tmp_path / "artifact")
     recipe = ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores")

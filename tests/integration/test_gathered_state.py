@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.test_recipe import recipe
-from training.zero import build_cpu_op, set_environment, zero_config
+from training.loop.deepspeed_op import build_cpu_op, set_environment
+from training.loop.zero import zero_config
 
 pytestmark = pytest.mark.integration
 STAGES, DTYPES = (0, 1, 2, 3), (torch.float32, torch.bfloat16)
@@ -43,7 +44,7 @@ def worker(rank: int, num_workers: int, port: int, folder: Path, resume: bool) -
     import deepspeed
     from deepspeed.runtime.fp16.unfused_optimizer import FP16_UnfusedOptimizer
 
-    from training.gathered_state import gather_state, load_weights, scatter_state
+    from training.loop.gathered_state import gather_state, load_weights, scatter_state
 
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(num_workers)}

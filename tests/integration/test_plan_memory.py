@@ -12,10 +12,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.conftest import TinyShop
-from training.meta_model import measure_model
-from training.plan_memory import GIB, num_processes, stage_memory
+from training.loop.deepspeed_op import build_cpu_op
+from training.plan.memory import GIB, num_processes, stage_memory
+from training.plan.meta_model import measure_model
 from training.recipe import TrainConfig
-from training.zero import build_cpu_op
 
 pytestmark = pytest.mark.integration
 REPOSITORY = Path(__file__).parents[2]

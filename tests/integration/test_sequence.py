@@ -10,14 +10,18 @@ import polars as pl
 import pytest
 import ray
 
-from lifecycle.events import read_shard, shard_paths
-from lifecycle.member import SEQUENCE_LLAMA, read_member
-from serving.predictor import CustomerQuery, Predictor
+from lifecycle.events.shards import read_shard, shard_paths
+from lifecycle.llama.member import read_member
+from lifecycle.names import SEQUENCE_LLAMA
+from serving.predict.predictor import Predictor
+from serving.predict.queries import CustomerQuery
 from tests.conftest import TinyShop
-from training.evaluate import EvaluateConfig, evaluate
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
 from training.recipe import TrainConfig
-from training.score import ScoreConfig, score
-from training.trainer import fit
+from training.run.trainer import fit
+from training.score.job import score
+from training.score.recipe import ScoreConfig
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 

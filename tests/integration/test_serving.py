@@ -20,13 +20,13 @@ import psutil
 import pytest
 import yaml
 
-from lifecycle.events import read_shard, shard_paths
-from serving.answers import RecommendationResponse, ValueResponse
+from lifecycle.events.shards import read_shard, shard_paths
+from serving.api.responses import RecommendationResponse, ValueResponse
 from serving.client import Client, ServiceError
 from serving.keys import create_key, read_keys, revoke_key
-from serving.predictor import Predictor
-from serving.queries import CustomerQuery
-from serving.store import EventStore
+from serving.predict.predictor import Predictor
+from serving.predict.queries import CustomerQuery
+from serving.store.events import EventStore
 from tests.conftest import TinyShop
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]

@@ -14,7 +14,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lifecycle.member import read_member
+from lifecycle.llama.member import read_member
 from tests.integration.runs import finish, start, wait_for_step, worker_processes
 from tests.test_conversations import turns, write
 

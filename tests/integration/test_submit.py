@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.events import DATA_KIND
+from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import verify
 from tests.conftest import TinyShop
 

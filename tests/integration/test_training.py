@@ -16,7 +16,7 @@ import ray
 import torch
 from mlflow.tracking import MlflowClient
 
-from lifecycle.member import read_member
+from lifecycle.llama.member import read_member
 from tests.conftest import TinyShop
 from tests.integration.runs import (
     CHECKPOINT_STEPS,
@@ -32,7 +32,7 @@ from tests.integration.runs import (
     worker_processes,
     write_recipe,
 )
-from training.checkpoint_files import SNAPSHOT
+from training.loop.checkpoint_files import SNAPSHOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 NUM_CPUS = 8  # logical: four runs of two workers at once

@@ -1,0 +1,1 @@
+"""What is served: contents, files, answers, and what events moved an answer."""

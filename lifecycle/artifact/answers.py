@@ -1,0 +1,173 @@
+"""How an artifact answers for customers: spend, value and its parts, labels, explanations."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from lifecycle.artifact.contents import Artifact, Settings
+from lifecycle.btyd.effects import BTYD_INPUTS, btyd_effects
+from lifecycle.btyd.model import btyd_churn, btyd_value
+from lifecycle.decisions.actions import next_best_action
+from lifecycle.decisions.segments import assign_segments
+from lifecycle.decisions.stages import stages
+from lifecycle.events.schema import OWN_RATE
+from lifecycle.features.attributes import category_of, encode
+from lifecycle.features.numbers import CATEGORY_SHARE, value_features
+from lifecycle.features.prompts import value_prompts
+from lifecycle.names import HURDLE, LLAMA, STACK, STACK_WITHOUT_LLAMA, ZILN
+from lifecycle.spend.baselines import persistence
+from lifecycle.spend.contributions import Contributions, Reason, facts, shap_values
+from lifecycle.spend.hurdle import hurdle_churn, hurdle_value
+from lifecycle.spend.stack import stack_contributions, stack_value
+from lifecycle.spend.trees import feature_matrix, inputs_of, lightgbm_value
+from lifecycle.value.clv import CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
+from lifecycle.value.intervals import bounds
+from lifecycle.value.prospects import CONTACTS, prospect_spend
+
+
+def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+    """Keys and FEATURES of customers at their cutoffs, the prompt where the champion reads it, attributes and OWN_RATE.
+
+    The same functions made the training rows. Attributes and OWN_RATE are those that `cutoffs` has beside its keys.
+    """
+    settings = artifact.settings
+    features = value_features(events, cutoffs, settings.horizon_days, artifact.placed_items)
+    given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
+    features = features.with_columns(*given, *encode(settings.attributes, cutoffs))  # in the cutoffs' order
+    if LLAMA not in artifact.members:
+        return features
+    return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])
+
+
+def expected_spend(
+    artifact: Artifact, model: str, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """What a model expects customers to spend over the horizon, shape (n,).
+
+    `by_members` has what the LLaMA encoders expect that the model is or holds, by name.
+    """
+    if model in by_members:
+        return by_members[model]
+    if model == "persistence":
+        return persistence(examples)
+    if model in artifact.btyd_models:
+        return btyd_value(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
+    if model == "lightgbm" and artifact.lightgbm is not None:
+        return lightgbm_value(artifact.lightgbm, examples)
+    if model == HURDLE and artifact.hurdle is not None:
+        return hurdle_value(artifact.hurdle, examples)
+    if model == ZILN and artifact.ziln is not None:
+        from lifecycle.spend.dense_ziln import dense_ziln_value
+
+        return dense_ziln_value(artifact.ziln, examples)
+    if model in (STACK, STACK_WITHOUT_LLAMA) and artifact.stack is not None:
+        others = {name: expected_spend(artifact, name, examples, {}) for name in artifact.stack.others}
+        return stack_value(artifact.stack, examples, others, by_members if model == STACK else None)
+    raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
+
+
+def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contributions | None:
+    """What the features add to the logarithm of the champion's predictions; None where it is explained by events."""
+    champion, stack = artifact.settings.champion, artifact.stack
+    if champion in artifact.btyd_models:
+        effects = btyd_effects(artifact.btyd_models[champion], examples, artifact.settings.horizon_days)
+        return Contributions(BTYD_INPUTS, examples.select(BTYD_INPUTS).to_numpy(), effects)
+    if champion == "lightgbm" and artifact.lightgbm is not None:
+        inputs = feature_matrix(examples)
+        return Contributions(inputs_of(examples), inputs, shap_values(artifact.lightgbm, inputs))
+    if champion == HURDLE and artifact.hurdle is not None:
+        inputs, hurdle = feature_matrix(examples), artifact.hurdle
+        stays = hurdle_churn(hurdle, examples)  # the slope of log p in the score of a logistic model: 1 - p
+        effects = stays[:, None] * shap_values(hurdle.bought, inputs) + shap_values(hurdle.spend, inputs)
+        return Contributions(inputs_of(examples), inputs, effects)
+    if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
+        return stack_contributions(stack, examples)
+    return None
+
+
+def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]]:
+    """What moved the champion's prediction of each buyer most; where it does not say, the customer's main facts.
+
+    An attribute that has categories is told as `attribute_<name>=<category>` with the value 1, a category of items as
+    `category_share=<category>` with its share of the spend.
+    """
+    found = contributions_of(artifact, examples) if examples.height else None
+    if found is None:
+        return facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
+    return [[_told(artifact.settings, reason) for reason in found.top(row)] for row in range(examples.height)]
+
+
+def _told(settings: Settings, reason: Reason) -> Reason:
+    """With the names of categories in place of their numbers."""
+    feature, value = str(reason["feature"]), reason["value"]
+    names = dict(enumerate(settings.categories))
+    if feature.startswith(CATEGORY_SHARE) and (name := names.get(int(feature.removeprefix(CATEGORY_SHARE)))):
+        return reason | {"feature": f"category_share={name}"}
+    category = category_of(settings.attributes, feature, value) if isinstance(value, float) else None
+    return reason if category is None else reason | {"feature": f"{feature}={category}", "value": 1.0}
+
+
+def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
+    """What prospects are told apart by."""
+    return facts(examples, ("num_orders", *CONTACTS))
+
+
+def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
+    """Lifetime values of customers who have bought, from the champion's expected spend `total` (n,)."""
+    settings = artifact.settings
+    limits, horizon = bounds(settings.intervals, total), settings.horizon_days
+    behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
+    if settings.churn is not None:
+        churn = _churn(artifact, settings.churn, examples)
+        will_buy = 1.0 - churn  # and has not left
+        active = will_buy if artifact.btyd is None else np.maximum(behaviour.active, will_buy)
+        behaviour = replace(behaviour, churn=churn, active=active)
+    return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, horizon)
+
+
+def _churn(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.ndarray:
+    if model == HURDLE and artifact.hurdle is not None:
+        return hurdle_churn(artifact.hurdle, examples)
+    return btyd_churn(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
+
+
+def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerValues:
+    """Lifetime values of customers who have not bought yet, from what such people went on to spend."""
+    settings = artifact.settings
+    total, limits = prospect_spend(settings.prospects, examples)
+    behaviour = prospect_behaviour(examples, settings.prospects, settings.clv, settings.horizon_days)
+    return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, settings.horizon_days)
+
+
+def labels_for(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> dict[str, np.ndarray]:
+    """segment, stage and next_best_action of each customer, as text arrays (n,)."""
+    settings = artifact.settings
+    segment, stage = assign_segments(settings.thresholds, values.clv), stages_for(artifact, examples, values.p_active)
+    action = next_best_action(
+        settings.actions,
+        stage=stage,
+        segment=segment,
+        at_risk=values.p_active < settings.stages.at_risk_p_active,
+        drivers_of=lambda rows: _drivers(artifact, examples[rows]),
+    )
+    return {"segment": segment, "stage": stage, "next_best_action": action}
+
+
+def stages_for(artifact: Artifact, examples: pl.DataFrame, p_active: np.ndarray) -> np.ndarray:
+    """The stage of each customer, as a text array (n,)."""
+    return stages(
+        artifact.settings.stages,
+        num_orders=examples["num_orders"].to_numpy(),
+        recency_days=examples["recency_days"].to_numpy(),
+        tenure_days=examples["tenure_days"].to_numpy(),
+        p_active=p_active,
+        mean_gap_days=examples["mean_gap_days"].fill_null(artifact.settings.usual_gap_days).to_numpy(),
+    )
+
+
+def _drivers(artifact: Artifact, examples: pl.DataFrame) -> np.ndarray:
+    """What moved each prediction most; for customers whom no trees predict, nothing."""
+    found = None if examples["num_orders"][0] == 0 else contributions_of(artifact, examples)
+    return np.full(examples.height, "") if found is None else found.drivers()

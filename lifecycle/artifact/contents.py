@@ -1,0 +1,119 @@
+"""The artifact: all that serving and scoring need, in one immutable folder."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from lightgbm import Booster
+from pydantic import TypeAdapter
+
+from lifecycle.btyd.model import Btyd, spreading_btyd
+from lifecycle.decisions.actions import ActionRule
+from lifecycle.decisions.segments import SegmentThresholds
+from lifecycle.decisions.stages import StageRules
+from lifecycle.features.attributes import AttributeCode
+from lifecycle.features.categories import placed_items
+from lifecycle.names import MEMBERS, STACK
+from lifecycle.recommend.retrieval import Retriever
+from lifecycle.spend.hurdle import Hurdle
+from lifecycle.spend.stack import Stack
+from lifecycle.value.costs import CostRates
+from lifecycle.value.formula import ClvSettings
+from lifecycle.value.intervals import Intervals
+from lifecycle.value.prospects import ProspectRates
+
+if TYPE_CHECKING:
+    from lifecycle.spend.dense_ziln import DenseZiln
+
+
+ARTIFACT_KIND = "artifact"
+SETTINGS_FILE = "settings.json"
+RETRIEVER_FOLDER = "retriever"
+PROSPECT_MODEL = "prospect_rates"  # answers for customers who have not bought yet
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the arena decided and measured, apart from the models themselves."""
+
+    champion: str
+    churn: str | None  # the model that says who leaves; None: what spreads the champion's total over periods
+    recommender: str | None  # None: the shop's data name no items
+    horizon_days: int
+    currency: str
+    data_end: str  # ISO instant of the last event
+    usual_gap_days: float  # between order days, for customers with one of them
+    clv: ClvSettings
+    costs: CostRates
+    prospects: ProspectRates | None  # None: everybody the shop knew had bought
+    thresholds: SegmentThresholds
+    stages: StageRules
+    actions: tuple[ActionRule, ...]
+    attributes: tuple[AttributeCode, ...]
+    categories: tuple[str, ...]  # the leading ones, in the order of their shares among FEATURES
+    intervals: Intervals
+    exclude_seen: bool
+
+    def save(self, folder: Path) -> None:
+        """Write as JSON."""
+        (folder / SETTINGS_FILE).write_bytes(TypeAdapter(Settings).dump_json(self, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Settings":
+        """What `save` wrote."""
+        return TypeAdapter(Settings).validate_json((folder / SETTINGS_FILE).read_bytes())
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified artifact in memory; LLaMA weights are loaded by whoever needs them."""
+
+    folder: Path
+    manifest: dict[str, object]
+    settings: Settings
+    items: pl.DataFrame
+    retriever: Retriever | None  # None: no items to recommend
+    btyd_models: dict[str, Btyd]
+    lightgbm: Booster | None
+    hurdle: Hurdle | None
+    ziln: "DenseZiln | None"  # loaded where the champion is or holds it: it brings torch
+    stack: Stack | None
+
+    @property
+    def members(self) -> dict[str, Path]:
+        """The folders of the LLaMA encoders that the champion is or holds, by name."""
+        champion = self.settings.champion
+        names = [champion] if champion in MEMBERS else []
+        if champion == STACK and self.stack is not None:
+            names = list(self.stack.members)
+        return {name: self.folder / "members" / name for name in names}
+
+    @property
+    def attributes(self) -> list[str]:
+        """The customer attributes that trees read."""
+        return [code.name for code in self.settings.attributes]
+
+    @cached_property
+    def placed_items(self) -> pl.DataFrame:
+        """The categories of the catalogue's items, as `value_features` reads them."""
+        return placed_items(self.items, self.settings.categories)
+
+    @property
+    def btyd(self) -> Btyd | None:
+        """The model that spreads the champion's total over periods; None: too few customers had bought again."""
+        return spreading_btyd(self.btyd_models, self.settings.champion)
+
+    @property
+    def data_end(self) -> datetime:
+        """Instant of the last event the artifact was made from."""
+        return datetime.fromisoformat(self.settings.data_end)
+
+
+def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
+    """ValueError where the ingest folder with this manifest counts in another currency than the artifact."""
+    if data["currency"] != artifact.settings.currency:
+        given, made = data["currency"], artifact.settings.currency
+        raise ValueError(f"the data are in {given}, but artifact {artifact.folder} was made in {made}")

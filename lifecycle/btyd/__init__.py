@@ -1,0 +1,1 @@
+"""Buy-till-you-die models: likelihoods, fits, what they expect of customers."""

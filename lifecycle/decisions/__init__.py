@@ -1,0 +1,1 @@
+"""What to do about a customer: segments, stages, next best actions."""

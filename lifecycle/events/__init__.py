@@ -1,0 +1,1 @@
+"""What happened: the event schema, shards of events, history at a cutoff."""

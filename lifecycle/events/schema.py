@@ -1,0 +1,36 @@
+"""What an event is: its kinds, its columns, and the bounds of what they hold."""
+
+import polars as pl
+
+REVENUE_KINDS = ("purchase", "renewal")
+KINDS = (
+    "purchase", "refund", "view", "cart", "search", "review",
+    "support", "campaign", "redemption", "renewal", "cancellation",
+)  # fmt: skip
+EVENT_SCHEMA = pl.Schema(
+    {
+        "event_id": pl.String(),
+        "customer_id": pl.String(),
+        "occurred_at": pl.Datetime("us", "UTC"),
+        "kind": pl.String(),
+        "order_id": pl.String(),
+        "item_id": pl.String(),
+        "quantity": pl.Float64(),
+        "amount": pl.Float64(),  # money in; refunds negative
+        "discount": pl.Float64(),  # positive
+        "cost": pl.Float64(),  # money out that this event caused
+        "rating": pl.Float64(),
+        "text": pl.String(),
+        "impression_id": pl.String(),
+    }
+)
+FIRST_YEAR, LAST_YEAR = 1900, 2199  # of events; dates outside are slips that would move every cutoff
+OWN_RATE = "annual_discount_rate"  # the customer attribute by which its future is discounted, in place of the shop's
+MIN_RATE, MAX_RATE = -0.9, 10.0  # of such a rate: beyond, powers over decades overflow
+MAX_LEFT_OUT = 20  # newest orders and other events that explanations leave out in turn; older ones move little
+ITEM_COLUMNS = ("item_id", "title", "category", "price", "description")
+
+
+def order_key() -> pl.Expr:
+    """What makes lines one order: their order_id, or the UTC day where there is none."""
+    return pl.coalesce("order_id", pl.col("occurred_at").dt.date().cast(pl.String))

@@ -1,0 +1,52 @@
+"""The ingest folder: events sharded by a stable hash of customer_id, and the items."""
+
+from pathlib import Path
+
+import mmh3
+import numpy as np
+import polars as pl
+
+from lifecycle.folders import read_manifest
+
+DATA_KIND = "data"
+
+
+def stable_hash(ids: pl.Series, salt: str) -> np.ndarray:
+    """A 64-bit MurmurHash3 of each string, shape (n,), the same on every machine and in every run.
+
+    Different salts give independent hashes: shards, folds and validation customers do not line up.
+    """
+    seed = mmh3.hash(salt, signed=False)
+    hashes = (mmh3.hash64(text, seed, signed=False)[0] for text in ids.to_list())
+    return np.fromiter(hashes, dtype=np.uint64, count=len(ids))
+
+
+def shard_numbers(customer_ids: pl.Series, num_shards: int) -> pl.Series:
+    """The shard of each customer."""
+    if customer_ids.is_empty():
+        return pl.Series(dtype=pl.UInt32)
+    unique = customer_ids.unique()
+    shards = pl.Series((stable_hash(unique, "shard") % num_shards).astype(np.uint32))
+    return customer_ids.replace_strict(unique, shards, return_dtype=pl.UInt32)
+
+
+def shard_path(data: Path, shard: int) -> Path:
+    """Where a shard of the events of an ingest folder lies."""
+    return data / "events" / f"shard-{shard:05d}.parquet"
+
+
+def shard_paths(data: Path) -> list[Path]:
+    """All event shards of a complete ingest folder, in order."""
+    num_shards = read_manifest(data, DATA_KIND)["num_shards"]
+    assert isinstance(num_shards, int)
+    return [shard_path(data, shard) for shard in range(num_shards)]
+
+
+def read_shard(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """The events of one shard, sorted by customer and time."""
+    return pl.read_parquet(path, columns=columns)
+
+
+def read_items(data: Path) -> pl.DataFrame:
+    """The item catalogue: item_id, title, category, price, description and any other columns."""
+    return pl.read_parquet(data / "items.parquet")

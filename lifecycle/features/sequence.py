@@ -1,0 +1,158 @@
+"""A customer's history as a sequence of events in numbers, for an encoder that reads events instead of a prompt.
+
+Each event is one position: item, category, title, kind, amount, running sums of money, the gap since the event before
+it, the day of the week, and how long before the cutoff it lies. A last position, the query, carries the cutoff's day of
+the week, the tenure and the horizon. Time counts back from the cutoff: with dates instead, whatever is served lies
+beyond the dates that were trained on (on The Complete Journey the bias at the last training cutoff was 1.2). Nothing at
+or after the cutoff is read.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from pydantic import Field, model_validator
+
+from lifecycle.config import Config
+from lifecycle.events.schema import KINDS
+from lifecycle.features.vocabulary import NONE, UNKNOWN, Vocabulary
+
+SEQUENCE_VERSION = "sequence-2"
+QUERY_KIND = len(KINDS)
+WEEK_DAYS = 7.0
+AGE_PERIODS_DAYS = (28.0, 91.0, 182.0, 364.0)
+HALF_LIVES_DAYS = (14.0, 56.0, 182.0)  # of the running sums of money
+NUM_FEATURES = 5 + 2 * (1 + len(AGE_PERIODS_DAYS)) + len(HALF_LIVES_DAYS)
+MICROSECONDS_PER_DAY = 86_400_000_000
+LOG_SCALE = 5.0
+
+
+class SequenceSettings(Config):
+    """Size of the encoder, a LLaMA of its own, and how much of a history it reads."""
+
+    hidden_size: int = Field(32, ge=8)
+    num_layers: int = Field(1, ge=1)
+    num_heads: int = Field(4, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)  # of the inputs
+    max_events: int = Field(256, ge=1)  # of a customer, the latest
+    history_days: int | None = Field(None, ge=1)  # before the cutoff that are read; None: the training task decides
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "SequenceSettings":
+        if self.hidden_size % (2 * self.num_heads):
+            raise ValueError(
+                f"hidden_size is {self.hidden_size}; it must be a multiple of 2 x num_heads = {2 * self.num_heads}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Events of n customers end to end, m in all; those of customer c lie from starts[c] to starts[c + 1]."""
+
+    customer_ids: pl.Series  # (n,)
+    starts: np.ndarray  # (n + 1,)
+    at: np.ndarray  # (m,) microseconds since 1970
+    item: np.ndarray  # (m,)
+    category: np.ndarray
+    title: np.ndarray
+    kind: np.ndarray
+    amount: np.ndarray  # (m,) money in, refunds negative, 0 where there is none
+
+
+def histories(events: pl.DataFrame, vocabulary: Vocabulary) -> Histories:
+    """The histories of the customers of some events, which are sorted by customer and time."""
+    placed = events.select("customer_id", "occurred_at", "kind", "item_id", "amount").join(
+        vocabulary.table, on="item_id", how="left", maintain_order="left"
+    )
+    unknown = pl.when(pl.col("item_id").is_null()).then(NONE).otherwise(UNKNOWN)
+    kinds = {name: number for number, name in enumerate(KINDS)}
+    columns = placed.select(
+        pl.col("occurred_at").cast(pl.Int64),
+        pl.coalesce("item", unknown).cast(pl.Int32),
+        pl.coalesce("category", unknown).cast(pl.Int32),
+        pl.col("title").fill_null(NONE).cast(pl.Int32),
+        pl.col("kind").replace_strict(kinds, return_dtype=pl.Int8),
+        pl.col("amount").fill_null(0.0).cast(pl.Float32),
+    )
+    counts = events.group_by("customer_id", maintain_order=True).len()
+    starts = np.concatenate([[0], np.cumsum(counts["len"].to_numpy())]).astype(np.int64)
+    return Histories(counts["customer_id"], starts, *(columns[name].to_numpy() for name in columns.columns))
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is read of one customer: events `start` to `end` of some histories, then a query at `cutoff`."""
+
+    first: int  # the first event that is remembered
+    start: int
+    end: int
+    cutoff: int  # microseconds since 1970
+
+    @property
+    def length(self) -> int:
+        """Positions, the query among them."""
+        return self.end - self.start + 1
+
+
+def window_of(known: Histories, customer: int, cutoff: int, settings: SequenceSettings) -> Window:
+    """The latest events of a customer before a cutoff, as many as are read: at least one, where there is one."""
+    first, last = int(known.starts[customer]), int(known.starts[customer + 1])
+    end = first + int(np.searchsorted(known.at[first:last], cutoff, side="left"))
+    if settings.history_days is not None:
+        oldest = cutoff - settings.history_days * MICROSECONDS_PER_DAY
+        first = min(first + int(np.searchsorted(known.at[first:end], oldest, side="left")), max(first, end - 1))
+    return Window(first, max(first, end - settings.max_events), end, cutoff)
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """Right-padded positions of b customers, each of shape (b, length) or (b, length, NUM_FEATURES)."""
+
+    item: np.ndarray
+    category: np.ndarray
+    title: np.ndarray
+    kind: np.ndarray
+    features: np.ndarray
+    lengths: np.ndarray  # (b,): the query stands at lengths - 1
+
+
+def sequence_batch(known: Histories, windows: Sequence[Window], horizon_days: float) -> SequenceBatch:
+    """The positions of some windows as arrays."""
+    lengths = np.array([window.length for window in windows])
+    shape = len(windows), int(lengths.max())
+    item, category, title, kind = (np.zeros(shape, dtype=np.int64) for _ in range(4))
+    batch = SequenceBatch(item, category, title, kind, np.zeros((*shape, NUM_FEATURES), np.float32), lengths)
+    for row, window in enumerate(windows):
+        _fill(batch, row, known, window, horizon_days)
+    return batch
+
+
+def _fill(batch: SequenceBatch, row: int, known: Histories, window: Window, horizon_days: float) -> None:
+    events, count = slice(window.start, window.end), window.end - window.start
+    batch.item[row, :count], batch.category[row, :count] = known.item[events], known.category[events]
+    batch.title[row, :count] = known.title[events]
+    batch.kind[row, :count], batch.kind[row, count] = known.kind[events], QUERY_KIND
+    at = np.append(known.at[events], window.cutoff) / MICROSECONDS_PER_DAY
+    first = known.at[window.first] / MICROSECONDS_PER_DAY if window.end > window.first else at[-1]
+    before = known.at[window.start - 1] / MICROSECONDS_PER_DAY if window.start > window.first else at[0]
+    age, amount, features = at[-1] - at, known.amount[events], batch.features[row, : count + 1]
+    features[:count, 0] = np.sign(amount) * np.log1p(np.abs(amount)) / LOG_SCALE
+    features[:, 1] = np.log1p(np.diff(at, prepend=before)) / LOG_SCALE
+    features[:, 2] = np.log1p(age) / LOG_SCALE
+    features[count, 3] = math.log1p(at[-1] - first) / LOG_SCALE
+    features[count, 4] = math.log1p(horizon_days) / LOG_SCALE
+    angles = 2.0 * math.pi * np.column_stack([at / WEEK_DAYS, age[:, None] / np.array(AGE_PERIODS_DAYS)])
+    features[:, 5 : 5 + 2 * angles.shape[1]] = np.hstack([np.sin(angles), np.cos(angles)])
+    features[:, -len(HALF_LIVES_DAYS) :] = _running_sums(known, window)[-count - 1 :] / LOG_SCALE
+
+
+def _running_sums(known: Histories, window: Window) -> np.ndarray:
+    """log(1 + money so far, decayed with each half-life) at a customer's events and the query, (events + 1, k)."""
+    at = np.append(known.at[window.first : window.end], window.cutoff) / MICROSECONDS_PER_DAY
+    age = (at - at[0])[:, None] / np.array(HALF_LIVES_DAYS)
+    money = np.append(known.amount[window.first : window.end], 0.0)[:, None]
+    sums: np.ndarray = np.log1p(np.maximum(np.cumsum(money * 2.0**age, axis=0) * 2.0**-age, 0.0))
+    return sums

@@ -1,0 +1,1 @@
+"""Metrics of values, of rankings, of churn."""

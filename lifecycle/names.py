@@ -1,0 +1,19 @@
+"""The names of all models, as recipes, metrics.json and artifacts write them."""
+
+PERSISTENCE = "persistence"
+# How often customers buy by the first part of the name, for how much by Gamma-Gamma.
+BTYD_MODELS = ("bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg")
+BGNBD = "bgnbd_gg"
+LIGHTGBM = "lightgbm"
+HURDLE = "hurdle"
+ZILN = "ziln"
+STACK = "stack"
+STACK_WITHOUT_LLAMA = "stack_without_llama"
+STACK_OVER_BUDGET = "stack_over_budget"  # judged, never served: what a score budget costs
+LLAMA = "text_llama"
+SEQUENCE_LLAMA = "sequence_llama"
+MEMBERS = (LLAMA, SEQUENCE_LLAMA)
+VALUE_MODELS = (PERSISTENCE, *BTYD_MODELS, LIGHTGBM, HURDLE, ZILN, STACK)  # cheap ones; members come beside them
+RETRIEVER = "retriever"
+RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
+RERANKER = "text_llama_rerank"

@@ -1,0 +1,27 @@
+"""Which files a path of a recipe means: a file, a folder, a glob, or a file inside a Python package."""
+
+import glob
+import importlib.util
+from pathlib import Path
+
+SUFFIXES = {"csv": (".csv", ".txt", ".tsv"), "parquet": (".parquet",), "json": (".json", ".jsonl", ".ndjson")}
+
+
+def resolve_path(path: str) -> Path:
+    """`package:NAME/FILE` inside an installed package (which is not imported), any other path as it is."""
+    if not path.startswith("package:"):
+        return Path(path)
+    package, _, inside = path.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError(f"path {path!r}: the Python package {package!r} is not installed")
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+def files_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The file at `path`, the files below a folder that end in one of `suffixes`, or those a glob finds; sorted."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in suffixes)
+    if path.is_file():
+        return [path]
+    return [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]

@@ -1,0 +1,1 @@
+"""Models of expected spend that fit in seconds, and the one bundle of them."""

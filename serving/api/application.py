@@ -1,0 +1,49 @@
+"""The HTTP API as an ASGI application. What computes the answers is a Backend; Ray is not known here."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from serving.api.backend import ApiSettings, Backend, State
+from serving.api.errors import Busy, Unavailable, add_errors
+from serving.api.openapi import document
+from serving.api.pages import add_pages
+from serving.api.scoring import add_scoring
+from serving.keys import KeyRing
+from serving.store.events import EventStore
+
+logger = logging.getLogger(__name__)
+STARTING_RETRY_SECONDS = 0.5
+
+
+def create_api(settings: ApiSettings, keys: KeyRing, store: EventStore, backend: Backend) -> FastAPI:
+    """The whole API as an ASGI application."""
+    state = State(settings.max_in_flight)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(_wait_for_models(state, backend))
+        yield
+        loading.cancel()
+
+    api = FastAPIOffline(  # /docs works without a network
+        title="Evervalue", version="1", summary="Customer value and recommendations", lifespan=lifespan, redoc_url=None
+    )
+    add_pages(api, state)
+    add_scoring(api, settings, keys, store, backend, state)
+    add_errors(api)
+    document(api)
+    return api
+
+
+async def _wait_for_models(state: State, backend: Backend) -> None:
+    while state.description is None:
+        with suppress(Busy, Unavailable):
+            state.description = await backend.describe()
+            logger.info("ready")
+            return
+        await asyncio.sleep(STARTING_RETRY_SECONDS)

@@ -1,0 +1,42 @@
+"""The OpenAPI document: request bodies are parsed by us, from bytes, so their schemas are added here."""
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from serving.api.requests import RecommendationRequest, ValueRequest
+from serving.api.responses import ErrorResponse
+
+COMPONENTS = "#/components/schemas/{model}"
+REASONS = {
+    401: "no valid key", 403: "the key has another scope", 404: "unknown customer", 413: "body too large",
+    422: "bad input; every problem names its field", 429: "too many requests; see Retry-After", 503: "starting or busy",
+}  # fmt: skip
+
+
+def body_of(model: type[BaseModel]) -> dict[str, object]:
+    """The requestBody of an operation."""
+    schema = {"$ref": COMPONENTS.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def responses_of(model: type[BaseModel], *errors: int) -> dict[int | str, dict[str, object]]:
+    """The responses of an operation: its answer and the errors it may give."""
+    answer: dict[int | str, dict[str, object]] = {200: {"model": model}}
+    return answer | errors_of(*errors)
+
+
+def errors_of(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """The error responses of an operation."""
+    return {status: {"model": ErrorResponse, "description": REASONS[status]} for status in statuses}
+
+
+def document(api: FastAPI) -> None:
+    """Let /docs and /openapi.json show the request bodies; call it when all routes are there."""
+    schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
+    _, bodies = models_json_schema(
+        [(ValueRequest, "validation"), (RecommendationRequest, "validation")], ref_template=COMPONENTS
+    )
+    schema["components"]["schemas"] |= bodies["$defs"]
+    api.openapi_schema = schema

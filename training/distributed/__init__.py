@@ -1,0 +1,1 @@
+"""A Ray cluster joined or started; rows through actors; members over many customers."""

@@ -1,0 +1,1 @@
+"""Job: the arena, to metrics.json and artifact/."""

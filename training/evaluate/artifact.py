@@ -1,0 +1,115 @@
+"""What the artifact will hold: settings, models and manifest, from what the arena decided."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from lifecycle.artifact.contents import Artifact, Settings
+from lifecycle.btyd.model import spreading_btyd
+from lifecycle.decisions.segments import fit_thresholds
+from lifecycle.events.schema import OWN_RATE
+from lifecycle.features.attributes import read_customers
+from lifecycle.features.numbers import FEATURES
+from lifecycle.features.prompts import PROMPT_VERSION
+from lifecycle.names import LLAMA
+from lifecycle.recommend.retrieval import Retriever, fit_retriever
+from lifecycle.value.clv import buyer_behaviour, customer_values
+from lifecycle.value.costs import CostDefaults, CostRates, fit_cost_rates
+from lifecycle.value.prospects import ProspectRates
+from training.evaluate.inputs import Inputs
+from training.evaluate.recommend.tasks import purchase_shards
+from training.evaluate.value.cheap import Fitted
+from training.evaluate.value.entries import Entry
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the arena decided."""
+
+    champion: str
+    winner: Entry
+    churn: str | None
+    recommender: str | None
+    prospects: ProspectRates | None
+
+
+def new_artifact(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted) -> Artifact:
+    """What will be served, in memory; its folder is not written yet."""
+    settings = _settings(inputs, test, choice, fitted)
+    content: dict[str, object] = {
+        "identity": inputs.identity,
+        "champion": choice.champion,
+        "recommender": choice.recommender,
+        "horizon_days": inputs.horizon_days,
+        "clv": inputs.config.clv.model_dump(),
+        "costs": cost_table(settings.costs),
+        "currency": settings.currency,
+        "segment_thresholds": vars(settings.thresholds),
+        "prompt_version": PROMPT_VERSION,
+        "features": list(FEATURES),
+        "dataset": inputs.examples["identity"],
+        "base_model": inputs.members[LLAMA]["base_model"] if LLAMA in inputs.members else None,
+    }
+    return Artifact(
+        folder=inputs.config.output / "artifact",
+        manifest=content,
+        settings=settings,
+        items=inputs.items,
+        retriever=None if inputs.items.is_empty() else _retriever_of_today(inputs),
+        **vars(fitted),
+    )
+
+
+def cost_table(costs: CostRates) -> dict[str, dict[str, float | bool]]:
+    """By cost: the shop's average rate, a share of spend or per customer and day, and whether the data told it."""
+    return {name: vars(getattr(costs, name)) for name in CostDefaults.model_fields}
+
+
+def _retriever_of_today(inputs: Inputs) -> Retriever:
+    """Popularity and co-occurrence of all purchases: what is served may know more than what was judged."""
+    end = datetime.fromisoformat(str(inputs.data["last_event_at"])) + timedelta(microseconds=1)
+    return fit_retriever(purchase_shards(inputs.config.data), inputs.items["item_id"], cutoff=end)
+
+
+def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted) -> Settings:
+    """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
+    config, horizon = inputs.config, inputs.horizon_days
+    assert choice.winner.intervals is not None
+    test = test.join(
+        read_customers(config.data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
+    )
+    costs = fit_cost_rates(test, config.costs)
+    stated = config.costs.model_fields_set
+    free = [name for name in CostDefaults.model_fields if name not in stated and not getattr(costs, name).is_learned]
+    if free:
+        logger.warning("values are without %s: the data hold no such costs; state them as costs", ", ".join(free))
+    for name in sorted(stated):
+        if getattr(costs, name).is_learned:
+            logger.warning("costs.%s is ignored: the data hold such costs", name)
+    behaviour = buyer_behaviour(test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon)
+    values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
+    gaps = test["mean_gap_days"].drop_nulls()
+    return Settings(
+        champion=choice.champion,
+        churn=choice.churn,
+        recommender=choice.recommender,
+        horizon_days=horizon,
+        currency=str(inputs.data["currency"]),
+        data_end=str(inputs.data["last_event_at"]),
+        usual_gap_days=float(np.median(gaps.to_numpy())) if gaps.len() else float(horizon),
+        clv=config.clv,
+        costs=costs,
+        prospects=choice.prospects,
+        thresholds=fit_thresholds(values.clv),
+        stages=config.stages,
+        actions=inputs.actions,
+        attributes=inputs.attributes,
+        categories=inputs.categories,
+        intervals=choice.winner.intervals,
+        exclude_seen=config.exclude_seen,
+    )

@@ -1,0 +1,1 @@
+"""What the artifact says of the test customers."""

@@ -1,0 +1,186 @@
+"""What the artifact says of the test customers: segments, stages and where they lead, attributes, ten examples."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lifecycle.artifact.answers import expected_spend, labels_for, reasons_for, stages_for, values_for
+from lifecycle.artifact.contents import Artifact
+from lifecycle.artifact.leave_out import event_effects
+from lifecycle.decisions.segments import SEGMENTS
+from lifecycle.decisions.stages import STAGES, transitions
+from lifecycle.events.history import KEYS
+from lifecycle.events.schema import OWN_RATE
+from lifecycle.events.shards import shard_paths
+from lifecycle.features.attributes import read_customers
+from lifecycle.spend.contributions import NUM_REASONS, Reason
+from lifecycle.value.clv import CustomerValues
+from training.evaluate.value.windows import ExampleSets, target_of
+
+NUM_EXAMPLES = 10
+PARTS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "clv")
+Reasons = dict[str, list[Reason]]  # of a prediction: `features` and `events`
+NEW = "acquisition"  # the stage of who has not bought yet
+MAX_GROUPS = 12  # values of an attribute that are shown; of more numbers, quarters
+
+
+def outlook(
+    artifact: Artifact,
+    sets: ExampleSets,
+    predicted: np.ndarray,
+    data: Path,
+    members: Mapping[str, Path],
+    prospects: pl.DataFrame,
+) -> dict[str, object]:
+    """`customers` of metrics.json, from the champion's expected spend of the test customers, shape (n,).
+
+    `members` has the folders of the encoders, `prospects` customer_id and cutoff of those who had not bought before it.
+    """
+
+    def why(rows: np.ndarray) -> list[Reasons]:
+        return _reasons(artifact, test[rows], predicted[rows], data, members)
+
+    test = sets.test.join(
+        read_customers(data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
+    )
+    actual, values = target_of(test), values_for(artifact, test, predicted)
+    labels = labels_for(artifact, test, values)
+    return {
+        "segments": _segments(labels["segment"], values.clv, predicted, actual),
+        "stages": {stage: int((labels["stage"] == stage).sum()) for stage in STAGES} | {NEW: len(_at(prospects, test))},
+        "transitions": _transitions(artifact, sets, labels["stage"], prospects),
+        "actions": dict(zip(*(part.tolist() for part in np.unique(labels["next_best_action"], return_counts=True)),
+                            strict=True)),
+        "attributes": _attributes(test["customer_id"], data, predicted, actual),
+        "examples": _examples(test["customer_id"], values, labels, why),
+    }  # fmt: skip
+
+
+def _segments(
+    segment: np.ndarray, clv: np.ndarray, predicted: np.ndarray, actual: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """By segment: customers, their value in all, and their predicted and actual spend."""
+    sums = {"clv": clv, "predicted": predicted, "actual": actual}
+    return {
+        name: {"num_customers": int(here.sum()), **{key: float(array[here].sum()) for key, array in sums.items()}}
+        for name in reversed(SEGMENTS)
+        if (here := segment == name).any()
+    }
+
+
+def _at(prospects: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
+    """The prospects at the one cutoff of some rows."""
+    return prospects.filter(pl.col("cutoff").is_in(rows["cutoff"].unique().implode()))["customer_id"]
+
+
+def _transitions(
+    artifact: Artifact, sets: ExampleSets, stage: np.ndarray, prospects: pl.DataFrame
+) -> dict[str, object]:
+    """Where the customers of each stage at the latest training cutoff are at the test cutoff."""
+    rows = pl.concat([sets.train, sets.selection]).filter(pl.col("cutoff") == pl.col("cutoff").max())
+    new_then, new_now = _at(prospects, rows), _at(prospects, sets.test)
+    before = stages_for(artifact, rows, values_for(artifact, rows, np.zeros(rows.height)).p_active)
+    earlier = pl.DataFrame({"customer_id": rows["customer_id"], "before": before})
+    earlier = earlier.extend(pl.DataFrame({"customer_id": new_then, "before": [NEW] * len(new_then)}))
+    now = pl.DataFrame({"customer_id": sets.test["customer_id"], "after": stage})
+    now = now.extend(pl.DataFrame({"customer_id": new_now, "after": [NEW] * len(new_now)}))
+    both = earlier.join(now, on="customer_id")
+    first, last = both["before"].to_numpy(), both["after"].to_numpy()
+    days = (sets.test["cutoff"][0] - rows["cutoff"][0]).days if rows.height else 0
+    return {
+        "days": days,
+        "num_customers": {name: int((first == name).sum()) for name in STAGES},
+        "shares": transitions(first, last),
+    }
+
+
+def _attributes(
+    customers: pl.Series, data: Path, predicted: np.ndarray, actual: np.ndarray
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Error and bias by each attribute of the customer table, usable for prediction or not: an audit."""
+    table = data / "customers.parquet"
+    if not table.exists():
+        return {}
+    known = pl.DataFrame({"customer_id": customers}).join(
+        pl.read_parquet(table), on="customer_id", how="left", maintain_order="left"
+    )
+    result = {}
+    for name in known.columns:
+        if name in ("customer_id", OWN_RATE):
+            continue
+        group = _groups(known[name])
+        result[name] = {
+            value: {
+                "num_customers": int(here.sum()),
+                "mae": float(np.abs(predicted - actual)[here].mean()),
+                "bias": float(predicted[here].sum() / actual[here].sum()) if actual[here].sum() > 0 else None,
+            }
+            for value in sorted(set(group))
+            if (here := group == value).any()
+        }
+    return result
+
+
+def _groups(values: pl.Series) -> np.ndarray:
+    """The group of each customer by an attribute, strings (n,): a quarter of numbers, a value or "other" of texts."""
+    if values.dtype.is_numeric() and values.n_unique() > MAX_GROUPS:
+        edges = np.unique(np.quantile(values.drop_nulls().to_numpy(), [0.25, 0.5, 0.75]))
+        names = [f"below {edges[0]:g}", *(f"from {edge:g}" for edge in edges)]
+        quarter = np.searchsorted(edges, values.fill_null(0.0).to_numpy(), side="right")
+        texts = pl.Series([names[place] for place in quarter]).set(values.is_null(), None)
+    else:
+        texts = values.cast(pl.String)
+        counts = texts.drop_nulls().alias("value").value_counts(name="times")
+        shown = counts.sort("times", "value", descending=[True, False]).head(MAX_GROUPS)["value"]
+        texts = texts.set(~texts.is_in(shown.implode()).fill_null(True), "other")
+    group: np.ndarray = texts.fill_null("unknown").to_numpy().astype(str)
+    return group
+
+
+def _examples(
+    customers: pl.Series,
+    values: CustomerValues,
+    labels: dict[str, np.ndarray],
+    why: Callable[[np.ndarray], list[Reasons]],
+) -> list[dict[str, object]]:
+    """Customers evenly spread over the order of value, highest first, with the parts of their value and reasons."""
+    order = np.argsort(-values.clv, kind="stable")
+    rows = order[np.unique(np.linspace(0, len(order) - 1, NUM_EXAMPLES).round().astype(int))]
+    return [
+        {
+            "customer_id": customers[int(row)],
+            **{name: str(of_all[row]) for name, of_all in labels.items()},
+            **{name: float(getattr(values, name)[row]) for name in PARTS},
+            **reasons,
+        }
+        for row, reasons in zip(rows, why(rows), strict=True)
+    ]
+
+
+def _reasons(
+    artifact: Artifact, test: pl.DataFrame, predicted: np.ndarray, data: Path, members: Mapping[str, Path]
+) -> list[Reasons]:
+    """By which features, and where the champion is or holds encoders by which events, each prediction was moved."""
+    by_features = reasons_for(artifact, test)
+    if not artifact.members:
+        return [{"features": found, "events": []} for found in by_features]
+    from lifecycle.llama.predict import load_member  # imports torch
+
+    loaded = {name: load_member(members[name], artifact.items) for name in artifact.members}
+
+    def spend_of(examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
+        by_members = {name: member(examples, events) for name, member in loaded.items()}
+        return expected_spend(artifact, artifact.settings.champion, examples, by_members)
+
+    is_shown = pl.col("customer_id").is_in(test["customer_id"].implode())
+    events = pl.scan_parquet(shard_paths(data)).filter(is_shown).collect()
+    told = test.select(KEYS).join(read_customers(data), on="customer_id", how="left", maintain_order="left")
+    return [
+        {
+            "features": found,
+            "events": event_effects(artifact, spend_of, events, told[row], predicted[row])[:NUM_REASONS],
+        }
+        for row, found in enumerate(by_features)
+    ]

@@ -1,0 +1,82 @@
+"""Profit within the horizon: what customers went on to bring and to cost, beside what was expected."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lifecycle.artifact.answers import values_for
+from lifecycle.artifact.contents import Artifact
+from lifecycle.events.shards import shard_paths
+from lifecycle.features.numbers import cost_sums
+from lifecycle.value.costs import CostRate, CostRates
+from lifecycle.value.formula import ClvSettings
+from training.evaluate.value.windows import ExampleSets, target_of
+
+COSTS = {  # part of a value: the name of its rate, and what its events cost, see `cost_sums`
+    "refunds": ("refunds", "total_refunded"),
+    "goods_cost": ("goods", "total_goods_cost"),
+    "service_cost": ("service", "total_service_cost"),
+    "marketing_cost": ("marketing", "total_marketing_cost"),
+}
+Part = dict[str, float | None]
+
+
+def judge_profit(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path) -> dict[str, Part | None]:
+    """`profit` of metrics.json: by part of the value, and of their sum, how the test customers' horizon went.
+
+    `predicted` (n,) is the champion's expected spend. Each part has predicted and actual total, their ratio `bias` and
+    the mean absolute error per customer; of costs also `mae_average_rate`, that of the shop's average rate for
+    everybody in place of each customer's own. A cost that the data do not hold is None and no part of the profit: the
+    recipe's default cannot be judged. Nothing is discounted.
+    """
+    actual = _actual(sets.test, sets.horizon_days, data) | {"revenue": target_of(sets.test)}
+    own = _expected(artifact, sets, predicted)
+    average = _expected(_with_average_rates(artifact), sets, predicted)
+    rates = artifact.settings.costs
+    known = [name for name, (rate, _) in COSTS.items() if getattr(rates, rate).is_learned or actual[name].any()]
+    for parts in (actual, own, average):
+        parts["profit"] = parts["revenue"] - sum(parts[name] for name in known)
+    found: dict[str, Part | None] = {"revenue": _compared(own["revenue"], actual["revenue"])}
+    for name in (*COSTS, "profit"):
+        found[name] = None
+        if name in known or name == "profit":
+            found[name] = {**_compared(own[name], actual[name]), "mae_average_rate": _mae(average[name], actual[name])}
+    return found
+
+
+def _actual(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str, np.ndarray]:
+    """What each test customer cost within the horizon, arrays (n,) by part."""
+    [cutoff] = test["cutoff"].unique()
+    within = pl.col("occurred_at").is_between(cutoff, cutoff + timedelta(days=horizon_days), closed="left")
+    events = pl.scan_parquet(shard_paths(data)).filter(within)
+    sums = events.group_by("customer_id").agg(cost_sums()).collect()
+    found = test.select("customer_id").join(sums, on="customer_id", how="left", maintain_order="left").fill_null(0.0)
+    return {name: found[column].to_numpy() for name, (_, column) in COSTS.items()}
+
+
+def _expected(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """The parts of the value of one period as long as the horizon, arrays (n,)."""
+    horizon = ClvSettings(period_days=sets.horizon_days, num_periods=1, annual_discount_rate=0.0)
+    values = values_for(replace(artifact, settings=replace(artifact.settings, clv=horizon)), sets.test, predicted)
+    return {name: getattr(values, name) for name in ("revenue", *COSTS)}
+
+
+def _with_average_rates(artifact: Artifact) -> Artifact:
+    """The artifact of a shop that does not tell its customers' costs apart."""
+    costs = artifact.settings.costs
+    shared = {name: CostRate(getattr(costs, name).rate, False) for name, _ in COSTS.values()}
+    average = CostRates(**shared, mean_spend=costs.mean_spend)
+    return replace(artifact, settings=replace(artifact.settings, costs=average))
+
+
+def _compared(predicted: np.ndarray, actual: np.ndarray) -> Part:
+    total, came = float(predicted.sum()), float(actual.sum())
+    bias = total / came if came > 0 else None
+    return {"predicted": total, "actual": came, "bias": bias, "mae": _mae(predicted, actual)}
+
+
+def _mae(predicted: np.ndarray, actual: np.ndarray) -> float:
+    return float(np.abs(predicted - actual).mean())

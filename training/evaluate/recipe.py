@@ -1,0 +1,62 @@
+"""The recipe of the arena: what `training.evaluate` reads."""
+
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+
+from lifecycle.config import Config
+from lifecycle.decisions.stages import StageRules
+from lifecycle.names import MEMBERS, RANKERS, RERANKER, VALUE_MODELS
+from lifecycle.value.costs import CostDefaults
+from lifecycle.value.formula import ClvSettings
+
+
+class EvaluateConfig(Config):
+    """Recipe of `python -m training.evaluate`."""
+
+    data: Path
+    examples: Path
+    members: dict[str, Path] = {}
+    backtest_members: dict[str, Path] = {}  # the same encoders, trained on <examples>/backtest
+    models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
+    clv: ClvSettings = ClvSettings()
+    stages: StageRules = StageRules()
+    actions: Path = Path(__file__).parents[1] / "configs" / "actions.csv"  # the table of next best actions
+    costs: CostDefaults = CostDefaults()  # where the data hold no such cost
+    rerank_customers: int = Field(200, ge=1)  # the seeded sample for costly rankers
+    num_candidates: int = Field(30, ge=20)  # that LLaMA re-ranks
+    exclude_seen: bool = False
+    refit: bool = False  # once judged, the cheap models are fitted again, to the test customers' outcomes too
+    base_model: str | None = None  # that re-ranks; None: the member's
+    attention: str = "eager"
+    untrained_customers: int = Field(200, ge=0)  # seeded sample for the untrained comparison; 0 leaves it out
+    probe_rows: int = Field(1000, ge=20)  # training rows of the linear probes on the untrained model
+    score_budget_customers_per_second: float | None = Field(None, gt=0)  # slower models cannot become champion
+    num_resamples: int = Field(300, ge=20)
+    num_workers: int = Field(2, ge=1)
+    seed: int = 0
+    output: Path
+
+    @field_validator("models")
+    @classmethod
+    def _models_exist(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        known = (*VALUE_MODELS, *RANKERS, RERANKER)
+        for name in models:
+            if name not in known:
+                raise ValueError(f"there is no model {name!r}; models are {', '.join(known)}")
+        return models
+
+    @field_validator("members", "backtest_members")
+    @classmethod
+    def _members_exist(cls, members: dict[str, Path]) -> dict[str, Path]:
+        for name in members:
+            if name not in MEMBERS:
+                raise ValueError(f"there is no member {name!r}; members are {', '.join(MEMBERS)}")
+        return members
+
+    @model_validator(mode="after")
+    def _backtest_members_are_members(self) -> "EvaluateConfig":
+        for name in self.backtest_members:
+            if name not in self.members:
+                raise ValueError(f"backtest_members has {name!r}, but members has not")
+        return self

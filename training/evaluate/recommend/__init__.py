@@ -1,0 +1,1 @@
+"""What is asked of rankers, their rankings, which of them serves."""

@@ -1,0 +1,200 @@
+"""The recommendation arena: what each customer bought next, ranked by every model over the full catalogue."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from lifecycle.metrics.ranking import ranking_metrics
+from lifecycle.names import RANKERS, RERANKER
+from lifecycle.recommend.groups import customer_group, split_truth
+from lifecycle.recommend.prompts import item_text, shopping_prompt
+from lifecycle.recommend.rankers import rank_items
+from lifecycle.recommend.retrieval import Retriever, fit_retriever, propose
+from training.distributed.map import map_rows
+from training.distributed.members import RerankActor
+from training.evaluate.inputs import Inputs
+from training.evaluate.recommend.tasks import Basket, RankingTask, final_task, selection_task
+
+logger = logging.getLogger(__name__)
+TOP = 20
+SAMPLED = "@sample"
+PROMPT_TITLES, PROMPT_LINES = 8, 60  # distinct titles in a re-ranker's prompt, out of so many last lines
+RANKINGS_SCHEMA = {
+    "customer_id": pl.String, "task": pl.String, "model": pl.String,
+    "rank": pl.Int64, "item_id": pl.String, "score": pl.Float64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """How the recommenders did, and which cheap one is to be served (None: the data name no items)."""
+
+    metrics: dict[str, object]  # "recommendation" and "recommender" of metrics.json
+    rankings: pl.DataFrame  # rankings.parquet
+    chosen: str | None
+    num_customers: int
+
+
+def judge_recommenders(inputs: Inputs) -> Recommendation:
+    """Every ranker on what each customer bought next, and the choice among the cheap ones on an earlier task."""
+    task = final_task(inputs)
+    rankings = rank_customers(inputs, task)
+    chosen, compared = choose_recommender(inputs, selection_task(inputs))
+    groups = ranking_groups(rankings, task.baskets, inputs.items.height)
+    return Recommendation(
+        metrics={"recommendation": {task.name: groups}, "recommender": compared},
+        rankings=rankings_frame(rankings, task.name),
+        chosen=chosen,
+        num_customers=len(task.baskets),
+    )
+
+
+def rank_customers(inputs: Inputs, task: RankingTask) -> dict[str, pl.DataFrame]:
+    """Rankings (customer_id, rank, item_id, score) by every ranker of the recipe; costly ones on a seeded sample.
+
+    The other models are on that sample too, as `<name>@sample`. Without items there is nothing to rank.
+    """
+    config = inputs.config
+    asked = [name for name in config.models if name in (*RANKERS, RERANKER)]
+    if inputs.items.is_empty():
+        if asked:
+            logger.warning("%s are left out: the data name no items", ", ".join(asked))
+        return {}
+    retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
+    rankings = cheap_rankings(inputs, retriever, task)
+    if RERANKER in asked and inputs.base_model is None:
+        logger.warning("%s is left out: the recipe names neither base_model nor a member", RERANKER)
+    elif RERANKER in asked and task.baskets:
+        sample = _sample(task.baskets, config.rerank_customers, config.seed)
+        rankings |= {
+            f"{name}{SAMPLED}": ranking.filter(pl.col("customer_id").is_in(sample))
+            for name, ranking in rankings.items()
+        }
+        rankings[RERANKER] = rerank_rankings(inputs, retriever, task, sample)
+    return rankings
+
+
+def _sample(baskets: dict[str, Basket], num_customers: int, seed: int) -> list[str]:
+    customers = sorted(baskets)
+    size = min(num_customers, len(customers))
+    chosen = np.random.default_rng(seed).choice(len(customers), size, replace=False)
+    return [customers[index] for index in sorted(chosen)]
+
+
+def choose_recommender(inputs: Inputs, task: RankingTask) -> tuple[str | None, dict[str, object]]:
+    """The cheap ranker of highest NDCG@20 on the earlier `task`, and the numbers compared.
+
+    None where the data name no items; popularity where the recipe asks for no cheap ranker.
+    """
+    rule = f"highest ndcg@20 on {task.name} before the test window"
+    if inputs.items.is_empty():
+        return None, {"model": None, "rule": rule, "ndcg@20": {}}
+    retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
+    table = ranking_groups(cheap_rankings(inputs, retriever, task), task.baskets, inputs.items.height)
+    scores = {name: float(row["ndcg@20"] or 0.0) for name, row in table.get("all", {}).items()}
+    best = max(scores, key=lambda name: scores[name], default=RANKERS[0])
+    return best, {"model": best, "rule": rule, "ndcg@20": scores}
+
+
+def cheap_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask) -> dict[str, pl.DataFrame]:
+    """The cheap rankers of the recipe for every customer of the task, over the full catalogue of the retriever."""
+    config = inputs.config
+    rankings: dict[str, list[pl.DataFrame]] = {name: [] for name in RANKERS if name in config.models}
+    for shard in task.shards():
+        known = shard.filter(pl.col("item_id").is_in(retriever.item_ids.implode()))
+        customers = _customers_of(shard, task.baskets)
+        for name, parts in rankings.items():
+            parts.append(
+                rank_items(
+                    name, retriever, known, customers, cutoff=task.cutoff, k=TOP, exclude_seen=config.exclude_seen
+                )
+            )
+    return {name: pl.concat(parts) for name, parts in rankings.items()}
+
+
+def _customers_of(shard: pl.DataFrame, wanted: Iterable[str]) -> pl.Series:
+    customers = shard["customer_id"].unique().sort()
+    return customers.filter(customers.is_in(list(wanted)))
+
+
+def rerank_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]) -> pl.DataFrame:
+    """The retriever's candidates for the given customers, in the order of LLaMA's likelihood."""
+    config, items = inputs.config, inputs.items
+    texts = dict(zip(items["item_id"], map(item_text, items["title"], items["category"]), strict=True))
+    rows = []
+    for shard in task.shards():
+        chosen = _customers_of(shard, customers)
+        if chosen.is_empty():
+            continue
+        mine = shard.filter(pl.col("customer_id").is_in(chosen.implode()) & (pl.col("occurred_at") < task.cutoff))
+        proposed = propose(
+            retriever, mine, chosen, cutoff=task.cutoff,
+            num_candidates=config.num_candidates, exclude_seen=config.exclude_seen,
+        )  # fmt: skip
+        bought = _recent_texts(mine, texts)
+        for (customer,), group in proposed.group_by("customer_id", maintain_order=True):
+            ids = group["item_id"].to_list()
+            prompt = shopping_prompt(bought.get(str(customer), []), max_titles=PROMPT_TITLES)
+            rows.append({"customer_id": customer, "prompt": prompt, "item_ids": ids, "texts": [texts[i] for i in ids]})
+    arguments: dict[str, object] = {"base_model": str(inputs.base_model), "attention": config.attention}
+    scored = map_rows(pa.Table.from_pylist(rows), RerankActor, arguments,
+                      label="re-ranked by LLaMA", num_workers=config.num_workers, block_rows=10)  # fmt: skip
+    return _reranked(scored)
+
+
+def _recent_texts(purchases: pl.DataFrame, texts: dict[str, str]) -> dict[str, list[str]]:
+    """Each customer's last purchases, oldest first, as the re-ranker reads them; items off the catalogue left out."""
+    ordered = purchases.sort("occurred_at", maintain_order=True).group_by("customer_id", maintain_order=True)
+    recent = ordered.agg(pl.col("item_id").tail(PROMPT_LINES))
+    return {customer: [texts[item] for item in items if item in texts] for customer, items in recent.iter_rows()}
+
+
+def _reranked(scored: pa.Table) -> pl.DataFrame:
+    """customer_id, rank, item_id, score: best score first, equal scores in the retriever's order."""
+    frame = pl.from_arrow(scored.select(["customer_id", "item_ids", "scores"]))
+    assert isinstance(frame, pl.DataFrame)
+    rows = frame.explode("item_ids", "scores").rename({"item_ids": "item_id", "scores": "score"})
+    ordered = rows.sort("customer_id", "score", descending=[False, True], maintain_order=True)
+    ranked = ordered.with_columns((pl.int_range(pl.len()).over("customer_id") + 1).cast(pl.Int64).alias("rank"))
+    return ranked.filter(pl.col("rank") <= TOP).select("customer_id", "rank", "item_id", "score")
+
+
+def ranking_groups(
+    rankings: dict[str, pl.DataFrame], baskets: dict[str, Basket], num_items: int
+) -> dict[str, dict[str, dict[str, float | int | None]]]:
+    """{group: {model: metrics}}; each model is judged on the customers it ranked."""
+    result: dict[str, dict[str, dict[str, float | int | None]]] = {}
+    for name, ranking in rankings.items():
+        lists = dict(ranking.sort("customer_id", "rank").group_by("customer_id").agg("item_id").iter_rows())
+        for group, truths in _truths(baskets, set(lists)).items():
+            chosen = {customer: lists[customer] for customer in truths}
+            result.setdefault(group, {})[name] = ranking_metrics(chosen, truths, num_items)
+    return result
+
+
+def _truths(baskets: dict[str, Basket], customers: set[str]) -> dict[str, dict[str, set[str]]]:
+    truths: dict[str, dict[str, set[str]]] = {
+        group: {} for group in ("all", "new", "thin", "rich", "repeat_items", "new_items")
+    }
+    for customer in sorted(customers):
+        basket = baskets[customer]
+        truths["all"][customer] = truths[customer_group(basket.num_orders)][customer] = basket.truth
+        repeated, fresh = split_truth(basket.truth, basket.bought_before)
+        for group, truth in (("repeat_items", repeated), ("new_items", fresh)):
+            if truth:
+                truths[group][customer] = truth
+    return truths
+
+
+def rankings_frame(rankings: dict[str, pl.DataFrame], task: str) -> pl.DataFrame:
+    """rankings.parquet: 20 rows per customer and model, fewer only where the catalogue has no more to offer."""
+    frames = [
+        ranking.select("customer_id", pl.lit(task).alias("task"), pl.lit(name).alias("model"),
+                       pl.col("rank").cast(pl.Int64), "item_id", pl.col("score").cast(pl.Float64))
+        for name, ranking in rankings.items()
+    ]  # fmt: skip
+    return pl.concat([pl.DataFrame(schema=RANKINGS_SCHEMA), *frames])

@@ -1,0 +1,117 @@
+"""What the rankers are asked: the next basket after a cutoff, or the next item of a leave-one-out split."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from lifecycle.events.schema import REVENUE_KINDS, order_key
+from lifecycle.events.shards import read_shard, shard_paths
+from training.evaluate.inputs import Inputs
+
+COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id"]
+NEXT_BASKET, NEXT_ITEM = "next_basket", "next_item"
+
+
+@dataclass(frozen=True)
+class Basket:
+    """What one customer bought next, and what is known of them."""
+
+    truth: set[str]
+    bought_before: set[str]
+    num_orders: int
+
+
+@dataclass(frozen=True)
+class RankingTask:
+    """What each customer bought next, and the purchases that rankers may know: all before the cutoff."""
+
+    name: str
+    data: Path
+    cutoff: datetime
+    baskets: dict[str, Basket]
+    held_out: pl.DataFrame | None = None  # customer_id, position: from there on a customer's purchases are unknown
+
+    def shards(self) -> Iterable[pl.DataFrame]:
+        """Purchases of items, shard by shard."""
+        for purchases in purchase_shards(self.data):
+            yield purchases if self.held_out is None else split_at(purchases, self.held_out)[0]
+
+
+def final_task(inputs: Inputs) -> RankingTask:
+    """The task that rankers are judged on."""
+    if inputs.is_leave_one_out:
+        return next_item_task(inputs.config.data, inputs.config.examples / "test.parquet")
+    return next_basket_task(inputs.config.data, inputs.test_cutoff)
+
+
+def selection_task(inputs: Inputs) -> RankingTask:
+    """The earlier task of the same kind, by which the recommender is chosen."""
+    if inputs.is_leave_one_out:
+        return next_item_task(inputs.config.data, inputs.config.examples / "val.parquet")
+    return next_basket_task(inputs.config.data, inputs.selection_cutoff, until=inputs.test_cutoff)
+
+
+def next_basket_task(data: Path, cutoff: datetime, *, until: datetime | None = None) -> RankingTask:
+    """The first basket at or after a cutoff, and before `until`."""
+    return RankingTask(NEXT_BASKET, data, cutoff, next_baskets(purchase_shards(data), cutoff, until=until))
+
+
+def next_item_task(data: Path, rows: Path) -> RankingTask:
+    """The item at each example's position among the customer's purchases, from all purchases before it."""
+    held_out = pl.read_parquet(rows, columns=["customer_id", "position"])
+    baskets: dict[str, Basket] = {}
+    latest = []
+    for purchases in purchase_shards(data):
+        before, truth = split_at(purchases, held_out)
+        for customer, item, bought, orders in truth.join(_history(before), on="customer_id").iter_rows():
+            baskets[customer] = Basket({item}, set(bought), orders)
+        latest.append(before.select(pl.col("occurred_at").max()))
+    end = pl.concat(latest).to_series().max()
+    assert isinstance(end, datetime)
+    return RankingTask(NEXT_ITEM, data, end + timedelta(microseconds=1), baskets, held_out)
+
+
+def purchase_shards(data: Path) -> Iterable[pl.DataFrame]:
+    """Purchases of items, shard by shard, each customer's in the order of time."""
+    for path in shard_paths(data):
+        yield read_shard(path, COLUMNS).filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null())
+
+
+def split_at(purchases: pl.DataFrame, held_out: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The purchases before each customer's held-out position, and customer_id, item_id at it.
+
+    All purchases of customers without one come before.
+    """
+    position = pl.int_range(pl.len()).over("customer_id").alias("at")
+    numbered = purchases.with_columns(position).join(held_out, on="customer_id", how="left", maintain_order="left")
+    before = numbered.filter(pl.col("position").is_null() | (pl.col("at") < pl.col("position")))
+    truth = numbered.filter(pl.col("at") == pl.col("position")).select("customer_id", "item_id")
+    return before.drop("at", "position"), truth
+
+
+def next_baskets(
+    shards: Iterable[pl.DataFrame], cutoff: datetime, *, until: datetime | None = None
+) -> dict[str, Basket]:
+    """The first basket in [cutoff, until) of every customer with an earlier purchase; truth = its distinct items."""
+    baskets: dict[str, Basket] = {}
+    for purchases in shards:
+        purchases = purchases.with_columns(order_key().alias("order"))
+        after = purchases.filter(pl.col("occurred_at") >= cutoff)
+        if until is not None:
+            after = after.filter(pl.col("occurred_at") < until)
+        after = after.sort("customer_id", "occurred_at", "order")
+        first = after.group_by("customer_id", maintain_order=True).agg(pl.col("order").first())
+        truth = after.join(first, on=["customer_id", "order"]).group_by("customer_id").agg(pl.col("item_id").unique())
+        history = _history(purchases.filter(pl.col("occurred_at") < cutoff))
+        for customer, items, bought, orders in truth.join(history, on="customer_id").iter_rows():
+            baskets[customer] = Basket(set(items), set(bought), orders)
+    return baskets
+
+
+def _history(purchases: pl.DataFrame) -> pl.DataFrame:
+    """customer_id, bought (distinct items) and orders (their number) of each customer."""
+    bought, orders = pl.col("item_id").unique().alias("bought"), order_key().n_unique().alias("orders")
+    return purchases.group_by("customer_id").agg(bought, orders)

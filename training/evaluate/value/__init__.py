@@ -1,0 +1,1 @@
+"""Models of value on the same customers, who is champion, what joins the stack."""

@@ -1,0 +1,120 @@
+"""What joins the stack: other cheap models, then LLaMA encoders; how much of each, and how fast it then is."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from lifecycle.names import HURDLE, MEMBERS, STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA, ZILN
+from lifecycle.spend.blend import blend, fit_shares
+from lifecycle.spend.stack import MemberShare, Stack
+from training.evaluate.value.entries import Entry
+from training.evaluate.value.windows import ExampleSets, target_of
+
+logger = logging.getLogger(__name__)
+OTHERS = (HURDLE, ZILN)
+CLEAR = 1.645  # standard errors: one side of a 90 % interval
+
+
+def join_others(
+    entries: dict[str, Entry], stack: Stack, sets: ExampleSets, left_out: Collection[str] = ()
+) -> tuple[dict[str, Entry], Stack]:
+    """Blend OTHERS into the stack, with the shares that the backtest gives them; without one they have none."""
+    others = {name: entries[name] for name in OTHERS if name in entries and name not in left_out}
+    if not others or sets.backtest is None:
+        return entries, stack
+    joined, shares = _blended(entries[STACK], others, sets)
+    return entries | {STACK: joined}, replace(stack, others=_with_a_share(shares))
+
+
+def join_members(
+    entries: dict[str, Entry], stack: Stack, sets: ExampleSets, budget: float | None, left_out: Collection[str] = ()
+) -> tuple[dict[str, Entry], Stack]:
+    """Blend the encoders among the entries into the stack, but for those `left_out`.
+
+    `stack` becomes the blend and `stack_without_llama` what it was. Encoders with which it would score fewer customers
+    per second than `budget` do not join; then `stack_over_budget` is the blend with all of them.
+    """
+    members = {name: entries[name] for name in MEMBERS if name in entries and name not in left_out}
+    if not members:
+        return entries, stack
+    alone = entries[STACK]
+    fast = _within(budget, alone, members)
+    joined, shares = _blended(alone, fast, sets)
+    result = entries | {STACK: joined, STACK_WITHOUT_LLAMA: alone}
+    if len(fast) < len(members):
+        over, speed = _blended(alone, members, sets)[0], _speed(alone, list(members.values()))
+        result[STACK_OVER_BUDGET] = replace(over, customers_per_second=speed)  # all count, so that it is never chosen
+    return result, replace(stack, members=_with_a_share(shares))
+
+
+def _with_a_share(shares: dict[str, MemberShare]) -> dict[str, MemberShare]:
+    return {name: model for name, model in shares.items() if model.share}
+
+
+def _within(budget: float | None, alone: Entry, members: dict[str, Entry]) -> dict[str, Entry]:
+    """The members left when the slowest are dropped until the stack scores as many customers a second as it must."""
+    kept = sorted(members, key=lambda name: members[name].customers_per_second)
+    while kept and budget and _speed(alone, [members[name] for name in kept]) < budget:
+        logger.info("%s stays out of the stack: with it, it would be too slow", kept.pop(0))
+    return {name: members[name] for name in members if name in kept}
+
+
+def _speed(alone: Entry, members: list[Entry]) -> float:
+    return 1.0 / sum(1.0 / entry.customers_per_second for entry in [alone, *members])
+
+
+def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tuple[Entry, dict[str, MemberShare]]:
+    """The stack with these members, and their shares.
+
+    Shares are learned in the backtest, which shows how members age; those that were not there then have none. Where
+    none was there, they are learned from the selection customers. Where a blend is judged by those that shaped its
+    shares, each gets the shares that the other folds give. Members have no share unless the blend's squared errors are
+    then clearly below those of what they join: an encoder costs a hundred times as much to serve.
+    """
+    scaled = {name: entry.selection * scale_to(alone.selection, entry.selection) for name, entry in members.items()}
+    before, there = alone.backtest, {name: e.backtest for name, e in members.items() if e.backtest is not None}
+    backtest: np.ndarray | None
+    if sets.backtest is not None and before is not None and there:
+        if absent := [name for name in members if name not in there]:
+            logger.warning("no share for %s: backtest_members has others, but not these", ", ".join(absent))
+        known = {name: values * scale_to(before, values) for name, values in there.items()}
+        learned, backtest = _learned(before, known, sets.backtest.test)
+        shares = dict.fromkeys(members, 0.0) | learned
+        selection = blend(alone.selection, scaled, shares)
+    else:
+        shares, selection = _learned(alone.selection, scaled, sets.selection)
+        backtest = None if any(shares.values()) else before  # without shares it is what it was
+    found = {name: MemberShare(scale_to(alone.test, entry.test), shares[name]) for name, entry in members.items()}
+    test = blend(alone.test, {name: found[name].scale * entry.test for name, entry in members.items()}, shares)
+    used = [entry for name, entry in members.items() if shares[name]]
+    return Entry(selection, test, _speed(alone, used), backtest), found
+
+
+def _learned(
+    alone: np.ndarray, members: dict[str, np.ndarray], rows: pl.DataFrame
+) -> tuple[dict[str, float], np.ndarray]:
+    """The shares that the customers of `rows` give, and the blend of each by the shares that the other folds give."""
+    actual, fold = target_of(rows), rows["fold"].to_numpy()
+    blended = alone.copy()
+    for number in np.unique(fold):
+        own, others = fold == number, fold != number
+        shares = fit_shares(alone[others], {name: s[others] for name, s in members.items()}, actual[others])
+        blended[own] = blend(alone[own], {name: s[own] for name, s in members.items()}, shares)
+    if not is_clearly_better(blended, alone, actual):
+        return dict.fromkeys(members, 0.0), alone
+    return fit_shares(alone, members, actual), blended
+
+
+def is_clearly_better(ours: np.ndarray, theirs: np.ndarray, actual: np.ndarray) -> bool:
+    """Whether squared errors of the same customers, shape (n,), are lower by more than chance explains (90 %)."""
+    gain = (theirs - actual) ** 2 - (ours - actual) ** 2
+    return len(gain) > 1 and bool(gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)))
+
+
+def scale_to(alone: np.ndarray, member: np.ndarray) -> float:
+    """What brings a member's total to that of what it joins; what anybody spent has no part in it."""
+    total = float(member.sum())
+    return float(alone.sum()) / total if total > 0 else 1.0

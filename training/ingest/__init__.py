@@ -1,0 +1,1 @@
+"""Job: raw tables to data/."""

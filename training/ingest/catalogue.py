@@ -1,0 +1,128 @@
+"""The item catalogue, from an item table or derived from the lines, and the table of customer attributes."""
+
+import polars as pl
+
+from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, REVENUE_KINDS
+from training.ingest.batches import ROW, numbers_of, read_batches
+from training.ingest.sources import Table
+
+COLUMNS = {"title": pl.String(), "category": pl.String(), "price": pl.Float64(), "description": pl.String()}
+
+
+class LineCatalogue:
+    """Collects what the event lines say of their items, while they stream by."""
+
+    def __init__(self) -> None:
+        self.seen: pl.DataFrame | None = None
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Count each way that these lines describe an item; a purchase's `text` serves where there is no `title`."""
+        if "item_id" not in rows.columns:
+            return
+        rows = rows.filter(pl.col("item_id").is_not_null() & (pl.col("kind") != "support"))
+        title = pl.col("title") if "title" in rows.columns else _purchase_text(rows)
+        no_text, unit_price = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.Float64)
+        if {"quantity", "amount"} <= set(rows.columns):
+            is_sale = pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("quantity") > 0)
+            unit_price = pl.when(is_sale).then(pl.col("amount") / pl.col("quantity")).round(2)
+        described = rows.select(
+            "item_id",
+            title.alias("title"),
+            (pl.col("category") if "category" in rows.columns else no_text).alias("category"),
+            (pl.col("price") if "price" in rows.columns else unit_price).alias("price"),
+            (pl.col("description") if "description" in rows.columns else no_text).alias("description"),
+            "occurred_at",
+        )  # fmt: skip
+        parts = [described.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines"))]
+        if self.seen is not None:
+            parts.append(self.seen)
+        together = pl.concat(parts).group_by("item_id", *COLUMNS)
+        self.seen = together.agg(pl.col("occurred_at").min(), pl.col("lines").sum())
+
+    def items(self) -> pl.DataFrame:
+        """One row per item: its first title, category and description, and its median price.
+
+        The first ones, since prompts show them: what a line says later must not reach an earlier cutoff.
+        """
+        if self.seen is None:
+            return pl.DataFrame(schema={"item_id": pl.String(), **COLUMNS})
+        result = self.seen.select("item_id").unique().sort("item_id")
+        for name in ("title", "category", "description"):
+            given = self.seen.drop_nulls(name).sort("occurred_at", "lines", name, descending=[False, True, False])
+            first = given.unique("item_id", keep="first", maintain_order=True).select("item_id", name)
+            result = result.join(first, on="item_id", how="left")
+        prices = _weighted_median(self.seen.drop_nulls("price"), "price", "lines")
+        return result.join(prices, on="item_id", how="left").select("item_id", *COLUMNS)
+
+
+def _purchase_text(rows: pl.DataFrame) -> pl.Expr:
+    if "text" not in rows.columns:
+        return pl.lit(None, dtype=pl.String)
+    return pl.when(pl.col("kind").is_in(["purchase", "refund", "renewal"])).then("text")
+
+
+def _most_frequent(rows: pl.DataFrame, weight: str) -> pl.DataFrame:
+    """One row per item_id: of every text column the value of most weight (ties: the first in order), median numbers."""
+    result = rows.select("item_id").unique().sort("item_id")
+    for name in rows.columns:
+        if name in ("item_id", weight):
+            continue
+        given = rows.drop_nulls(name)
+        if rows.schema[name].is_numeric():
+            best = _weighted_median(given, name, weight)
+        else:
+            counts = given.group_by("item_id", name).agg(pl.col(weight).sum())
+            best = counts.sort(weight, name, descending=[True, False]).unique("item_id", keep="first").drop(weight)
+        result = result.join(best, on="item_id", how="left")
+    return result
+
+
+def _weighted_median(rows: pl.DataFrame, name: str, weight: str) -> pl.DataFrame:
+    """Per item_id the smallest value that reaches half of the weight."""
+    counts = rows.group_by("item_id", name).agg(pl.col(weight).sum()).sort("item_id", name)
+    reached = pl.col(weight).cum_sum().over("item_id") * 2 >= pl.col(weight).sum().over("item_id")
+    return counts.filter(reached).unique("item_id", keep="first", maintain_order=True).drop(weight)
+
+
+def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
+    """The catalogue of an item table and how many of its items are described in more than one way.
+
+    Such items keep their most frequent description. Raises ValueError where no column is mapped to item_id.
+    """
+    rows = _read_table(table, "item_id", "items")
+    for name, dtype in COLUMNS.items():
+        if name not in rows.columns:
+            rows = rows.with_columns(pl.lit(None, dtype=dtype).alias(name))
+    is_repeated = pl.col("item_id").is_duplicated()
+    repeated = rows.filter(is_repeated)
+    num_conflicting = repeated.unique().filter(is_repeated)["item_id"].n_unique()
+    merged = _most_frequent(repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines")), weight="lines")
+    items = pl.concat([rows.filter(~is_repeated), merged.select(rows.columns)]).sort("item_id")
+    others = [name for name in rows.columns if name not in ("item_id", *COLUMNS)]
+    return items.select("item_id", *COLUMNS, *others), num_conflicting
+
+
+def read_customer_table(table: Table) -> pl.DataFrame:
+    """One row per customer; attributes that are numbers throughout are written as such.
+
+    Raises ValueError where two rows of one customer contradict each other, or for a discount rate out of range.
+    """
+    rows = _read_table(table, "customer_id", "customers").unique(maintain_order=True)
+    repeated = rows.filter(pl.col("customer_id").is_duplicated()).sort("customer_id", maintain_order=True)
+    if repeated.height:
+        one, other = repeated.head(2).iter_rows(named=True)
+        differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+        raise ValueError(f"customers: two rows contradict each other for {one['customer_id']!r}: {differing}")
+    if OWN_RATE in rows.columns and (wrong := rows.filter(~pl.col(OWN_RATE).is_between(MIN_RATE, MAX_RATE))).height:
+        customer, rate = wrong.select("customer_id", OWN_RATE).row(0)
+        raise ValueError(f"customers: {OWN_RATE} of {customer!r} is {rate}; it must lie from {MIN_RATE} to {MAX_RATE}")
+    attributes = [name for name in rows.columns if name != "customer_id" and rows.schema[name] == pl.String]
+    numbers = (numbers_of(rows[name], table.decimal) for name in attributes)
+    return rows.with_columns(of for of in numbers if of is not None and of.count()).sort("customer_id")
+
+
+def _read_table(table: Table, key: str, name: str) -> pl.DataFrame:
+    if key not in table.columns:
+        raise ValueError(f"{name}.columns needs {key}")
+    batches = [batch.rows.drop(ROW).drop_nulls(key) for batch in read_batches(table)]
+    return pl.concat(batches)

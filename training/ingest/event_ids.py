@@ -1,0 +1,104 @@
+"""Event ids: derived from content where none is given, and checked where the shop gives them."""
+
+import binascii
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from training.ingest.quality import Quality
+
+SAME_EVENT = ("customer_id", "occurred_at", "kind", "order_id", "item_id", "amount")
+ID_LENGTH = 16  # characters of 6 bits: among 10^10 events two get the same by chance with a probability of 10^-9
+EVENTS_PER_CHECK = 4_000_000
+FIRST_BYTES = np.array([(1 << 8 * number) - 1 for number in range(9)], dtype="<u8")
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
+Words = NDArray[np.uint64]  # shape (n,), little-endian: the same bytes on every machine
+
+
+def content_ids(events: pl.DataFrame) -> pl.Series:
+    """A 96-bit hash of the columns that make events the same, in base64; a missing value is not an empty one."""
+    low, high = np.zeros((2, events.height), dtype="<u8")
+    for name in SAME_EVENT:
+        values = events[name]
+        if values.dtype == pl.String:
+            low, high = _with_texts(low, high, values)
+        else:
+            numbers = values if values.dtype.is_float() else values.cast(pl.Int64)
+            bits = (numbers.fill_null(0).to_numpy() + 0).view("<u8")  # + 0 makes -0.0 0.0
+            low, high = _mixed(low + bits, high + values.is_null().to_numpy())
+    digests = np.stack([low, high], axis=1).view(np.uint8)[:, : ID_LENGTH * 6 // 8]
+    characters = binascii.b2a_base64(digests.tobytes(), newline=False).translate(URL_SAFE)
+    offsets = np.arange(events.height + 1, dtype=np.int64) * ID_LENGTH
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(characters)]
+    return pl.Series("event_id", pa.Array.from_buffers(pa.large_string(), events.height, buffers))
+
+
+def _with_texts(low: Words, high: Words, values: pl.Series) -> tuple[Words, Words]:
+    """Take in the UTF-8 bytes of each text, eight at a time, and its length; -1 for a missing one."""
+    array = values.fill_null("").rechunk().to_arrow().cast(pa.large_string())
+    offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array) + 1]
+    data = np.append(np.frombuffer(array.buffers()[2] or b"", dtype=np.uint8), np.zeros(8, dtype=np.uint8))
+    windows: Words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))  # eight bytes from each position
+    lengths = np.diff(offsets)
+    high = high + (lengths - values.is_null().to_numpy()).view("<u8")
+    for start in range(0, int(lengths.max(initial=0)) or 1, 8):
+        left = np.clip(lengths - start, 0, 8)
+        taken = windows[np.minimum(offsets[:-1] + start, len(data) - 8)] & FIRST_BYTES[left]
+        mixed = _mixed(low + taken, high)
+        is_over = (left == 0) & (start > 0)  # what other texts hold does not change the hash of a shorter one
+        low, high = (np.where(is_over, old, new) for old, new in zip((low, high), mixed, strict=True))
+    return low, high
+
+
+def _mixed(low: Words, high: Words) -> tuple[Words, Words]:
+    """Each word takes in the other, then SplitMix64's finaliser scatters its bits."""
+    low = low + high * np.uint64(0x9E3779B97F4A7C15)
+    high = high + low * np.uint64(0xD1342543DE82EF95)
+    for word in (low, high):
+        word ^= word >> np.uint64(30)
+        word *= np.uint64(0xBF58476D1CE4E5B9)
+        word ^= word >> np.uint64(27)
+        word *= np.uint64(0x94D049BB133111EB)
+        word ^= word >> np.uint64(31)
+    return low, high
+
+
+def numbered(ids: pl.Series, quality: Quality) -> pl.Series:
+    """Equal ids told apart by a number behind the second and later ones."""
+    positions = ids.hash().is_duplicated().arg_true()  # a few too many do no harm: the ids themselves decide
+    if positions.is_empty():
+        return ids
+    repeated = ids.gather(positions).to_frame("id").select("id", number=pl.int_range(pl.len()).over("id"))
+    quality.num_equal_events += int((repeated["number"] > 0).sum())
+    with_number = pl.when(pl.col("number") > 0).then(pl.format("{}-{}", "id", "number")).otherwise("id")
+    return ids.scatter(positions, repeated.select(with_number).to_series())
+
+
+def without_repeated_ids(events: pl.DataFrame, quality: Quality) -> pl.DataFrame:
+    """Events that were given twice under one id, once; ValueError where the two differ."""
+    distinct = events.unique(maintain_order=True)
+    for event_id, group in distinct.filter(pl.col("event_id").is_duplicated()).group_by(
+        "event_id", maintain_order=True
+    ):
+        one, other = group.head(2).select(events.columns).iter_rows(named=True)
+        differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
+        raise ValueError(f"event_id {event_id[0]!r} is given to two events that contradict each other: {differing}")
+    quality.drop("duplicate_event_id", events.height - distinct.height)
+    return distinct
+
+
+def check_ids_across_customers(folder: Path, num_events: int) -> None:
+    """ValueError where one event_id belongs to two customers, whose events may lie in different shards."""
+    hashed = pl.scan_parquet(folder / "events" / "*.parquet").with_columns(hash=pl.col("event_id").hash())
+    num_parts = num_events // EVENTS_PER_CHECK + 1
+    for part in range(num_parts):  # a part of the ids at a time, because a set of all may not fit into memory
+        of_part = hashed.filter(pl.col("hash") % num_parts == part)
+        repeated = of_part.group_by("hash").len().filter(pl.col("len") > 1).collect(engine="streaming")["hash"]
+        if repeated.len():
+            suspects = hashed.filter(pl.col("hash").is_in(repeated.implode())).collect().sort("event_id", "customer_id")
+            for row in suspects.filter(pl.col("event_id").is_duplicated()).iter_rows(named=True):
+                customers = suspects.filter(pl.col("event_id") == row["event_id"])["customer_id"].to_list()
+                raise ValueError(f"event_id {row['event_id']!r} is given to events of two customers: {customers}")

@@ -1,0 +1,130 @@
+"""Values of a recipe as polars expressions, and which of their columns of text they need as numbers."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice, product
+from pathlib import Path
+
+import polars as pl
+
+from lifecycle.events.schema import KINDS
+from training.ingest.sources import Sql, Table, Value, table_values
+
+COMPARES = re.compile(r"[<>=]|\b(between|greatest|least)\b", re.IGNORECASE)
+MAX_TRIALS = 512
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One value of a recipe: its dotted name, what it computes, and the type of every column it computes from."""
+
+    dotted: str
+    value: Value
+    expression: pl.Expr
+    types: dict[str, pl.DataType]
+
+    @property
+    def column(self) -> str:
+        """The event column that it fills."""
+        return self.dotted.removeprefix("columns.")
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether it says which rows to keep."""
+        return self.dotted.partition(".")[0] == "filter"
+
+
+def expressions_of(
+    table: Table, schema: pl.Schema, file: Path, all_numbers: Callable[[list[str]], bool]
+) -> list[Expression]:
+    """Every value of the recipe for a file of this schema; ValueError for a column or expression that does not fit.
+
+    `all_numbers` says whether every value of the given text columns is a number; it is asked where an expression
+    such as `paid < price` means one thing for texts and another for numbers.
+    """
+    return [
+        _sql_expression(value, dotted, schema, file, all_numbers)
+        if isinstance(value, Sql)
+        else _plain_expression(value, dotted, schema, file)
+        for dotted, value in table_values(table).items()
+    ]
+
+
+def _plain_expression(value: str | bool | int | float, dotted: str, schema: pl.Schema, file: Path) -> Expression:
+    if not isinstance(value, str):
+        return Expression(dotted, value, pl.lit(value), {})
+    if value in schema:
+        return Expression(dotted, value, pl.col(value), {value: schema[value]})
+    is_kind = dotted in ("kind", "columns.kind")
+    if is_kind and value in KINDS:
+        return Expression(dotted, value, pl.lit(value), {})
+    message = f"{dotted}: unknown column {value!r}; {file} has {schema.names()}"
+    constant = f"kinds are {', '.join(KINDS)}" if is_kind else f'a constant text is {{sql: "{quoted(value)}"}}'
+    raise ValueError(f"{message}, {constant}")
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL constant."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _sql_expression(
+    value: Sql, dotted: str, schema: pl.Schema, file: Path, all_numbers: Callable[[list[str]], bool]
+) -> Expression:
+    try:
+        expression = pl.sql_expr(value.sql)
+        roots = dict.fromkeys(expression.meta.root_names())
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{dotted}: {value.sql!r} is not an SQL expression: {error}") from None
+    for name in roots:
+        if name not in schema:
+            raise ValueError(f"{dotted}: unknown column {name!r} in {value.sql!r}; {file} has {schema.names()}")
+    types = column_types(value.sql, {name: schema[name] for name in roots}, all_numbers)
+    if types is None:
+        problem = _problem(value.sql, {name: schema[name] for name in roots})
+        raise ValueError(f"{dotted}: {value.sql!r} cannot be computed from {file}: {problem}")
+    return Expression(dotted, value, expression, types)
+
+
+def column_types(
+    sql: str, given: dict[str, pl.DataType], all_numbers: Callable[[list[str]], bool]
+) -> dict[str, pl.DataType] | None:
+    """The types with which an SQL expression evaluates, None where there are none.
+
+    A column of text is a number where the expression computes with it (`+` adds; texts are joined by `||`), and stays
+    text where that evaluates as well, unless the expression compares and the whole file holds numbers.
+    """
+    working = _working_types(sql, tuple(given.items()))
+    if not working:
+        return None
+    fewest = min(working, key=lambda types: sum(types[name] != given[name] for name in given))
+    most = min(working, key=lambda types: sum(types[name] == pl.String for name in given))
+    undecided = [name for name in given if most[name] != fewest[name]]
+    return most if undecided and COMPARES.search(sql) and all_numbers(undecided) else fewest
+
+
+@cache
+def _working_types(sql: str, given: tuple[tuple[str, pl.DataType], ...]) -> list[dict[str, pl.DataType]]:
+    """Every assignment of types that evaluates: text columns as numbers or text, whole numbers also as text."""
+    choices = [
+        [pl.Float64(), pl.String()] if dtype == pl.String else [dtype, pl.String()] if dtype.is_integer() else [dtype]
+        for _, dtype in given
+    ]
+    names = [name for name, _ in given]
+    assignments = [
+        dict(given),
+        *(dict(zip(names, types, strict=True)) for types in islice(product(*choices), MAX_TRIALS)),
+    ]
+    return [types for types in assignments if _problem(sql, types) is None]
+
+
+def _problem(sql: str, types: dict[str, pl.DataType]) -> str | None:
+    """Why the expression does not evaluate on columns of these types; `+` adds, though polars joins texts by it."""
+    without_plus = re.sub(r'("[^"]*")|\+', lambda match: match[1] or "-", sql)
+    try:
+        pl.DataFrame(schema=types).select(pl.sql_expr(without_plus).alias("value"))
+    except pl.exceptions.PolarsError as error:
+        return " ".join(str(error).split())
+    return None

@@ -1,0 +1,150 @@
+"""Raw column values to ids, numbers, texts and instants; a value that does not parse becomes null for the caller."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR
+
+ISO_FORMATS = (
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M:%S%.f%#z",
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M%#z",
+    "%Y-%m-%d %H:%M%#z",
+)
+EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
+THOUSANDS = {".": (r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", ","), ",": (r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$", ".")}
+INSTANT = pl.Datetime("us", "UTC")
+MAX_MICROSECONDS = 2e17  # since 1970: beyond LAST_YEAR, and far from overflow
+
+
+@dataclass(frozen=True)
+class Column:
+    """The values of one event column in a batch, with their row numbers in the file."""
+
+    values: pl.Series
+    rows: pl.Series
+    name: str
+
+    def is_blank(self) -> pl.Series:
+        """Where the value is missing: null, blank text or NaN."""
+        if self.values.dtype == pl.String:
+            return self.values.fill_null("").str.strip_chars() == ""
+        if self.values.dtype.is_float():
+            return self.values.is_null() | self.values.is_nan().fill_null(False)
+        return self.values.is_null()
+
+
+def parse_ids(column: Column, decimal: str) -> pl.Series:
+    """Ids as text: `17850`, `17850.0` and 17850.0 are the same id, leading zeros stay, blanks are null."""
+    values = column.values
+    texts = values.cast(pl.String)
+    if values.dtype.is_float():
+        whole = values.cast(pl.Int64, strict=False)
+        is_whole = (whole.cast(values.dtype) == values).fill_null(False)
+        texts = whole.cast(pl.String).zip_with(is_whole, texts)
+    elif values.dtype == pl.String:
+        texts = texts.str.strip_chars()
+        if texts.str.contains(f"{decimal}0", literal=True).any():
+            texts = texts.str.replace(rf"^(-?\d+)[{decimal}]0+$", "${1}")
+    elif values.dtype.is_decimal():
+        texts = texts.str.replace(r"\.0+$", "")
+    return _without_blanks(texts, column)
+
+
+def parse_texts(column: Column) -> pl.Series:
+    """Text without surrounding blanks; blanks are null."""
+    texts = column.values.cast(pl.String)
+    if column.values.dtype == pl.String:
+        texts = texts.str.strip_chars()
+    return _without_blanks(texts, column)
+
+
+def _without_blanks(texts: pl.Series, column: Column) -> pl.Series:
+    blank = column.is_blank()
+    return texts.set(blank, None) if blank.any() else texts
+
+
+def parse_numbers(column: Column, decimal: str) -> pl.Series:
+    """Numbers as float64; text may group thousands in threes (`1,234.50`). NaN and infinity are null."""
+    values = column.values
+    if values.dtype == pl.String:
+        values = _numbers_from_text(values.str.strip_chars(), decimal)
+    elif not values.dtype.is_numeric():
+        return pl.Series(values.name, [None], dtype=pl.Float64).new_from_index(0, values.len())
+    numbers = values.cast(pl.Float64, strict=False)
+    finite = numbers.is_finite().fill_null(True)
+    return numbers if finite.all() else numbers.set(~finite, None)
+
+
+def _numbers_from_text(texts: pl.Series, decimal: str) -> pl.Series:
+    grouped, separator = THOUSANDS[decimal]
+    if texts.str.contains(separator, literal=True).any():
+        is_grouped = texts.str.contains(grouped).fill_null(False)
+        texts = texts.zip_with(~is_grouped, texts.str.replace_all(separator, "", literal=True))
+    if decimal == ",":
+        has_point = texts.str.contains(".", literal=True).fill_null(False)
+        texts = texts.set(has_point, None).str.replace(",", ".", literal=True)
+    return texts.cast(pl.Float64, strict=False)
+
+
+def parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
+    """Instants in UTC, null outside FIRST_YEAR to LAST_YEAR. Times without a zone are local times of `timezone`.
+
+    A date is its midnight there. Of an hour that occurs twice the first is meant; a time that the change to summer time
+    skips is an hour later.
+    """
+    instants = _parse_times(column, date_format, timezone)
+    is_plausible = instants.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
+    return instants.set(~is_plausible, None) if not is_plausible.all() else instants
+
+
+def _parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
+    values = column.values
+    if date_format in EPOCH_MICROSECONDS and (values.dtype == pl.String or values.dtype.is_numeric()):
+        units = parse_numbers(column, ".") * EPOCH_MICROSECONDS[date_format]
+        units = units.set(units.abs() > MAX_MICROSECONDS, None)
+        return units.round().cast(pl.Int64, strict=False).cast(INSTANT)
+    if date_format is not None and values.dtype.is_integer():
+        values = values.cast(pl.String)  # such as 20240131 for %Y%m%d
+    if values.dtype == pl.String:
+        return _instants_from_text(values.str.strip_chars(), date_format, timezone)
+    if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
+        return _instants(values, timezone)
+    return pl.Series(values.name, [None], dtype=INSTANT).new_from_index(0, values.len())
+
+
+def _instants_from_text(texts: pl.Series, date_format: str | None, timezone: str) -> pl.Series:
+    if date_format is not None:
+        return _instants(_read(texts, date_format), timezone)
+    is_given = texts.is_not_null() & (texts != "")
+    example = texts.filter(is_given).head(1)
+    instants = pl.Series(texts.name, [None], dtype=INSTANT).new_from_index(0, texts.len())
+    for iso_format in sorted(ISO_FORMATS, key=lambda iso_format: _read(example, iso_format).null_count()):
+        if bool((instants.is_not_null() | ~is_given).all()):
+            break
+        instants = instants.zip_with(instants.is_not_null(), _instants(_read(texts, iso_format), timezone))
+    return instants
+
+
+def _read(texts: pl.Series, date_format: str) -> pl.Series:
+    return texts.str.to_datetime(date_format, time_unit="us", strict=False)
+
+
+def _instants(values: pl.Series, timezone: str) -> pl.Series:
+    times = values.cast(pl.Datetime("us")) if values.dtype == pl.Date else values
+    assert isinstance(times.dtype, pl.Datetime)
+    if times.dtype.time_zone is None:
+        times = times.dt.replace_time_zone("UTC") if timezone == "UTC" else _localised(times, timezone)
+    return times.dt.convert_time_zone("UTC").cast(INSTANT)
+
+
+def _localised(times: pl.Series, timezone: str) -> pl.Series:
+    zoned = times.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+    later = times.dt.offset_by("1h").dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+    return zoned.zip_with(zoned.is_not_null(), later)

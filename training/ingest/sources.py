@@ -1,0 +1,127 @@
+"""Source tables of a recipe: which files, in which format, and which event column takes which value."""
+
+import io
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+
+from lifecycle.config import Config
+from lifecycle.events.schema import EVENT_SCHEMA, ITEM_COLUMNS
+from lifecycle.paths import SUFFIXES, files_at, resolve_path
+
+
+class Sql(Config):
+    """An expression in polars' SQL over the columns of one row."""
+
+    sql: str
+
+
+Value = Sql | str | bool | int | float
+
+
+class Table(Config):
+    """One table of a shop's export. `path` is a file, a folder, a glob, or `package:NAME/FILE` in a Python package.
+
+    A value in `columns`, `kind` or `filter` is a source column, `{sql: EXPRESSION}` or a constant; a constant text is
+    written `{sql: "'text'"}`, except for `kind`, whose names need no quotes. The columns of a file without header are
+    `column_1`, `column_2` and so on.
+    """
+
+    path: str
+    format: Literal["csv", "parquet", "json"] = "csv"
+    delimiter: str = ","  # a single blank stands for any run of blanks
+    has_header: bool = True
+    skip_rows: int = Field(0, ge=0)  # lines before the header
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+    null_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+    date_format: str | None = None  # None: ISO 8601 only; epoch_s and epoch_ms: numbers since 1970
+    timezone: str = "UTC"  # of times and dates that carry none
+    columns: dict[str, Value]
+    # rows to keep; a map names the reason each condition drops for
+    filter: Value | dict[str, Value] | None = Field(None, union_mode="left_to_right")  # {sql: x} is no map of reasons
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str) -> str:
+        if len(value) != 1:
+            raise ValueError("a delimiter is one character")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            pl.Series([], dtype=pl.Datetime("us")).dt.replace_time_zone(value)
+        except pl.exceptions.PolarsError:
+            raise ValueError("no such time zone; names are like Europe/Paris") from None
+        return value
+
+
+class Source(Table):
+    """A table whose rows are events."""
+
+    kind: Value | None = None  # purchase, where `columns` has none either
+    drop_exact_duplicates: bool = False
+    lookup: Table | None = None  # a small table joined to every row; `columns` names its columns to add
+    lookup_on: str | None = None  # the column both share
+
+    @field_validator("columns")
+    @classmethod
+    def _event_columns(cls, columns: dict[str, Value]) -> dict[str, Value]:
+        known = [*EVENT_SCHEMA, *(name for name in ITEM_COLUMNS if name not in EVENT_SCHEMA)]
+        for name in columns:
+            if name not in known:
+                raise ValueError(f"unknown event column {name!r}; event columns are {', '.join(known)}")
+        for name in ("customer_id", "occurred_at"):
+            if name not in columns:
+                raise ValueError(f"needs {name}")
+        return columns
+
+    @model_validator(mode="after")
+    def _one_kind_and_whole_lookup(self) -> "Source":
+        if "kind" in self.columns and self.kind is not None:
+            raise ValueError("kind is given twice: as `kind` and in `columns`")
+        if (self.lookup is None) != (self.lookup_on is None):
+            raise ValueError("lookup and lookup_on, the column both tables share, need each other")
+        return self
+
+
+def table_values(table: Table) -> dict[str, Value]:
+    """Every value of a recipe's table by its dotted name."""
+    values = {f"columns.{name}": value for name, value in table.columns.items()}
+    if isinstance(table, Source) and "kind" not in table.columns:
+        values["kind"] = "purchase" if table.kind is None else table.kind
+    if isinstance(table.filter, dict):
+        values |= {f"filter.{reason}": value for reason, value in table.filter.items()}
+    elif table.filter is not None:
+        values["filter"] = table.filter
+    return values
+
+
+def where(table: Table, file: Path, row: int) -> str:
+    """`FILE, row 3`: rows of data count from 1, so a header is not a row."""
+    return f"{file}, row {row}" + (" after the header" if table.format == "csv" and table.has_header else "")
+
+
+def source_files(table: Table) -> list[Path]:
+    """The files of a table in name order; ValueError where there are none or a file is not what `format` says."""
+    files = files_at(resolve_path(table.path), SUFFIXES[table.format])
+    if not files:
+        raise ValueError(f"path {table.path!r}: no such file, or no {table.format} file in that folder")
+    for file in files:
+        if file.stat().st_size == 0:
+            raise ValueError(f"{file} is empty")
+        if table.format == "parquet":
+            _check_parquet(file)
+    return files
+
+
+def _check_parquet(file: Path) -> None:
+    with file.open("rb") as handle:
+        head = handle.read(4)
+        handle.seek(-min(4, file.stat().st_size), io.SEEK_END)
+        if head != b"PAR1" or handle.read(4) != b"PAR1":
+            raise ValueError(f"{file} is not a Parquet file, or is cut off; the recipe says format: parquet")

@@ -1,0 +1,1 @@
+"""What a training worker runs: steps, order, checkpoints, DeepSpeed."""

@@ -1,0 +1,235 @@
+"""What every training worker runs: the model under DeepSpeed, batches, checkpoints, and the member at the end."""
+
+import io
+import json
+import logging
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stdout
+
+import deepspeed
+import numpy as np
+import torch
+import torch.distributed
+from deepspeed.runtime.engine import DeepSpeedEngine
+from deepspeed.runtime.fp16.unfused_optimizer import FP16_UnfusedOptimizer
+from torch import Tensor
+
+from lifecycle.folders import MANIFEST, new_folder
+from lifecycle.jobs import start_logging
+from lifecycle.llama.decoder import fast_dtype
+from lifecycle.llama.member import MEMBER_KIND
+from training.loop.batch_order import BatchOrder
+from training.loop.best import Best, trained_weights
+from training.loop.checkpoint import find_checkpoint, gathered_state, report_checkpoint, restore
+from training.loop.checkpoint_files import trim_progress
+from training.loop.gathered_state import load_weights
+from training.loop.zero import zero_config
+from training.recipe import PROGRESS_FILE, TrainConfig
+from training.tasks.identity import member_content
+from training.tasks.protocol import Task
+
+logger = logging.getLogger(__name__)
+LOG_EVERY_SECONDS = 5.0
+
+Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
+
+
+def train_worker(settings: dict[str, object]) -> None:
+    """Entry point on each worker; `settings` is the recipe as JSON, which Ray hands over."""
+    run = start_run(settings)
+    best = Best(run.config.output, run.first_step) if run.config.export == "best" else None
+
+    def report(engine: DeepSpeedEngine, step: int, metrics: dict[str, float]) -> None:
+        if best is not None:
+            best.offer(engine, metrics)
+        report_checkpoint(run.config, engine, step, metrics)
+
+    take_steps(run, report)
+    run.export(best)
+    if run.config.num_workers == 0:  # Ray would leave torch's group and let DeepSpeed keep it for the next run
+        deepspeed.comm.destroy_process_group()
+
+
+def start_run(settings: dict[str, object]) -> "Run":
+    """The run of a recipe on this worker, at its newest checkpoint if there is one."""
+    start_logging()
+    quiet_libraries()
+    config = TrainConfig.model_validate(settings)
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(max(1, round(config.cpus_per_worker)))
+    join_group(config)
+    task, checkpoint = _task(config), find_checkpoint(config.output)
+    state = gathered_state(config, checkpoint)
+    engine = start_engine(config, task, state)
+    step = restore(config, engine, checkpoint, state) if checkpoint else 0
+    if torch.distributed.get_rank() == 0:
+        trim_progress(config.output / PROGRESS_FILE, step)
+    return Run(config, engine, task, step)
+
+
+def _task(config: TrainConfig) -> Task:
+    """The recipe's task; each has libraries of its own, and a run should not wait for those of the others."""
+    if config.task == "sft":
+        from training.tasks.sft import SftTask
+
+        return SftTask(config)
+    if config.encoder == "sequence":
+        from training.tasks.sequence import SequenceTask
+
+        return SequenceTask(config)
+    from training.tasks.text import TextTask
+
+    return TextTask(config, torch.distributed.get_rank(), torch.distributed.get_world_size())
+
+
+def quiet_libraries() -> None:
+    """Leave the terminal to our progress: no advice to DeepSpeed's own developers."""
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
+
+
+def take_steps(run: "Run", report: Report) -> None:
+    """Train to the end; `report` gets engine, step and validation metrics at every checkpoint."""
+    step = run.first_step
+    if step:
+        log(f"resumed at step {step} with {run.num_workers} workers")
+    while step < run.num_steps:
+        run.take_step(step)
+        step += 1
+        if step % run.config.checkpoint_every_steps == 0 or step == run.num_steps:
+            metrics = run.validate()
+            run.write_progress(step, metrics)
+            started_at = time.monotonic()
+            report(run.engine, step, metrics)
+            run.checkpoint_seconds += time.monotonic() - started_at
+
+
+def join_group(config: TrainConfig) -> None:
+    """Give DeepSpeed the process group that Ray Train made; without workers, a group of one."""
+    if not torch.distributed.is_initialized():
+        store = torch.distributed.HashStore()  # type: ignore[attr-defined]
+        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    if torch.distributed.get_world_size() == 1:
+        os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
+    with redirect_stdout(io.StringIO()):  # it prints that its op is built
+        deepspeed.init_distributed(
+            "nccl" if config.device == "gpu" else "gloo", auto_mpi_discovery=False, verbose=False
+        )
+
+
+def log(message: str) -> None:
+    """Log on rank 0 only."""
+    if torch.distributed.get_rank() == 0:
+        logger.info(message)
+
+
+def start_engine(config: TrainConfig, task: Task, state: dict[str, Tensor] | None = None) -> DeepSpeedEngine:
+    """The task's model under DeepSpeed, with the weights of a checkpoint's gathered `state`."""
+    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": fast_dtype(config.device)}[config.dtype]
+    model, groups = task.new_model(dtype)
+    if state is not None:
+        load_weights(model, state)
+    num_steps, num_workers = config.num_steps(task.num_rows), torch.distributed.get_world_size()
+    engine, optimizer, *_ = deepspeed.initialize(
+        model=model,
+        model_parameters=groups,
+        config=zero_config(config, num_steps, num_workers, bf16=dtype == torch.bfloat16),
+    )
+    if isinstance(optimizer, FP16_UnfusedOptimizer):  # it has taken a step of zeros, which Adam would count
+        optimizer.optimizer.state.clear()
+    return engine
+
+
+class Run:
+    """One worker's share of a training run; owns the position in it and the progress file."""
+
+    def __init__(self, config: TrainConfig, engine: DeepSpeedEngine, task: Task, first_step: int) -> None:
+        self.config, self.engine, self.task, self.first_step = config, engine, task, first_step
+        self.rank, self.num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        self.num_steps = config.num_steps(task.num_rows)
+        self.tokens_done, self.steps_done = 0, 0
+        self.started_at = self.logged_at = time.monotonic()
+        self.checkpoint_seconds, self.loss = 0.0, math.nan
+        self.order = BatchOrder(config, task)
+
+    def take_step(self, step: int) -> None:
+        """One optimiser step: this worker's micro-batches of the global batch.
+
+        DeepSpeed takes the mean over micro-batches; the share of each in the weights makes it that over examples.
+        """
+        rows, epochs = self.order.step(step)
+        weights, width = self.task.weights(rows), self.config.micro_batch
+        parts = [part.reshape(-1, width)[self.rank :: self.num_workers] for part in (rows, epochs, weights)]
+        losses = []
+        for micro_rows, micro_epochs, micro_weights in zip(*parts, strict=True):
+            loss, num_tokens = self.task.loss(self.engine, micro_rows, micro_epochs)
+            loss = loss * float(micro_weights.mean() / weights.mean())
+            self.engine.backward(loss)
+            self.engine.step()
+            losses.append(loss.detach())
+            self.tokens_done += num_tokens * self.num_workers
+        self.steps_done += 1
+        self.loss = float(self._mean_over_workers(torch.stack(losses).mean()))
+        now = time.monotonic()
+        if now - self.logged_at >= LOG_EVERY_SECONDS or self.steps_done == 1:
+            self.logged_at = now
+            self.write_progress(step + 1, {})
+
+    def _mean_over_workers(self, value: Tensor) -> Tensor:
+        torch.distributed.all_reduce(value)
+        return value / self.num_workers
+
+    def write_progress(self, step: int, metrics: dict[str, float]) -> None:
+        """Append a line to progress.jsonl and to the log."""
+        if self.rank != 0:
+            return
+        seconds = time.monotonic() - self.started_at
+        eta = seconds / max(self.steps_done, 1) * (self.num_steps - step)
+        speed = self.tokens_done / seconds
+        line = {"step": step, "loss": self.loss, "tokens_per_second": speed, "eta_seconds": eta, "seconds": seconds,
+                "checkpoint_seconds": self.checkpoint_seconds, **metrics}  # fmt: skip
+        with (self.config.output / PROGRESS_FILE).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        extra = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
+        logger.info("step %d/%d, loss %.4f, %.0f tokens/s, ETA %.0f s%s",
+                    step, self.num_steps, self.loss, speed, eta, extra)  # fmt: skip
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """The task's metrics on its validation rows, which the workers share."""
+        self.engine.eval()
+        sums, num_rows = torch.zeros(1), self.task.num_validation_rows
+        mine = list(range(self.rank, num_rows, self.num_workers))
+        # Under ZeRO-3 every forward pass is collective: all workers make as many.
+        share = math.ceil(num_rows / self.num_workers)
+        weights = np.ones(share)
+        while len(mine) < share:
+            mine.append(0)
+            weights[len(mine) - 1] = 0
+        for chosen, of_rows in self.task.validation_sums(self.engine, mine):
+            for position, of_row in zip(chosen, of_rows, strict=True):
+                sums = sums + weights[position] * of_row
+        self.engine.train()
+        sums = sums.to(self.engine.device)  # the group of GPU workers reduces GPU tensors alone
+        torch.distributed.all_reduce(sums)
+        return self.task.metrics(sums)
+
+    def export(self, best: Best | None) -> None:
+        """Write the member from rank 0: the best weights, if some were kept, or the last ones."""
+        folder = self.config.output / "member"
+        if best is None or best.metrics is None:
+            metrics, weights = self.validate(), trained_weights(self.engine)
+        else:
+            metrics, weights = best.metrics, best.weights() if self.rank == 0 else {}
+        if self.rank == 0 and not (folder / MANIFEST).exists():
+            content = member_content(self.config) | {"metrics": metrics}
+            with new_folder(folder, MEMBER_KIND, content) as temporary:
+                self.task.save(self.engine.module, weights, temporary)
+            logger.info("%s written", folder)
+        if self.rank == 0 and best is not None:
+            best.remove()
+        torch.distributed.barrier()

@@ -1,0 +1,1 @@
+"""Job: memory and time of a training recipe, before anything starts."""

@@ -1,0 +1,60 @@
+"""What a plan says: the model, how long a run takes, the memory of a worker, how many GPUs."""
+
+from dataclasses import asdict, dataclass
+
+from training.plan.memory import (
+    ModelSizes,
+    StageMemory,
+    num_processes,
+)
+from training.plan.steps import StepTimes
+from training.recipe import TrainConfig
+
+
+@dataclass(frozen=True)
+class Length:
+    """How many steps a run takes, and how long; what is not known is None, and why."""
+
+    training_rows: int | None = None
+    steps: int | None = None
+    why_no_steps: str | None = None
+    num_validations: int | None = None
+    times: StepTimes | None = None
+    why_no_times: str | None = None
+    expected_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known of a recipe beforehand. `gpus`: GiB of a GPU to the smallest number that fits, by ZeRO stage."""
+
+    config: TrainConfig
+    sizes: ModelSizes
+    length: Length
+    stages: list[StageMemory]
+    gpus: dict[int, list[int | None]]
+
+    def as_json(self) -> dict[str, object]:
+        """The numbers, with the keys of the recipe that matter."""
+        config, num_tokens = self.config, longest_input(self.config)
+        return {
+            "encoder": config.encoder,
+            "base_model": config.base_model,
+            "total_parameters": self.sizes.total_parameters,
+            **asdict(self.sizes),
+            "num_workers": num_processes(config),
+            "device": config.device,
+            "zero_stage": config.zero.stage,
+            "examples_per_step": config.global_batch,
+            "passes_per_step": config.accumulation(num_processes(config)),
+            "max_tokens_per_step": config.global_batch * num_tokens,
+            "max_tokens_per_forward_pass": config.micro_batch * num_tokens,
+            **asdict(self.length),
+            "stages": [asdict(stage) for stage in self.stages],
+            "smallest_number_of_gpus": self.gpus,
+        }
+
+
+def longest_input(config: TrainConfig) -> int:
+    """Tokens of the longest prompt, or positions of the longest history."""
+    return config.max_tokens if config.encoder == "text" else config.sequence.max_events + 1

@@ -1,0 +1,1 @@
+"""Job: data/ to examples/, and how examples/ is read."""

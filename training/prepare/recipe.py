@@ -1,0 +1,98 @@
+"""The recipe of `training.prepare`, and the days that follow from it."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from lifecycle.config import Config
+from lifecycle.features.standardisation import StandardisationRules
+from lifecycle.features.vocabulary import VocabularyRules
+
+
+class PrepareConfig(Config):
+    """Recipe of `python -m training.prepare`. Dates are UTC midnights."""
+
+    data: Path
+    split: Literal["time", "leave_one_out"] = "time"
+    test_cutoff: date | None = None  # None: the latest whose horizon the data cover
+    horizon_days: int = Field(90, ge=1, le=3660)
+    num_train_cutoffs: int = Field(4, ge=1, le=60)
+    train_cutoffs: tuple[date, ...] | None = None  # instead of num_train_cutoffs
+    standardisation: StandardisationRules = StandardisationRules()
+    vocabulary: VocabularyRules = VocabularyRules()  # of the sequence encoder
+    backtest: bool = True  # also examples that end before the test cutoff, to choose among models on
+    seed: int = 0
+    output: Path
+
+    @model_validator(mode="after")
+    def _train_before_test(self) -> "PrepareConfig":
+        for cutoff in self.train_cutoffs or ():
+            if self.test_cutoff and cutoff + timedelta(days=self.horizon_days) > self.test_cutoff:
+                raise ValueError(
+                    f"train_cutoffs: {cutoff} + {self.horizon_days} days ends after test_cutoff {self.test_cutoff}"
+                )
+        return self
+
+
+def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, list[date]]:
+    """The test cutoff and the training cutoffs, oldest first; `first` and `last` are days with purchases.
+
+    The latest training cutoff lies one horizon before the test cutoff; the others go back in equal steps of whole
+    weeks to the day on which half of the time before it, at most one horizon, has passed. Raises ValueError where the
+    data are too short for the horizon.
+    """
+    horizon, end = timedelta(days=config.horizon_days), last + timedelta(days=1)
+    test = config.test_cutoff or end - horizon
+    if test + horizon > end:
+        raise ValueError(
+            f"horizon_days is {config.horizon_days} from test_cutoff {test}, but the purchases end on {last}: "
+            f"the latest cutoff these data cover is {end - horizon}"
+        )
+    latest = test - horizon
+    if config.train_cutoffs is not None:
+        train = sorted(config.train_cutoffs)
+        if not train or train[-1] > latest:
+            raise ValueError(f"train_cutoffs must hold days up to {latest} (test_cutoff - horizon_days), not {train}")
+    else:
+        earliest = first + min(horizon, (latest - first) / 2)
+        steps = max(config.num_train_cutoffs - 1, 1)
+        step = timedelta(days=(latest - earliest).days // steps)
+        step = max(timedelta(days=step.days // 7 * 7 or step.days), timedelta(days=1))
+        train = sorted({latest - step * back for back in range(config.num_train_cutoffs)})
+    if train[0] <= first:
+        raise ValueError(
+            f"horizon_days is {config.horizon_days}, but the purchases begin on {first}: a training cutoff on "
+            f"{train[0]} has no history (first purchase to test_cutoff {test} must be longer than two horizons)"
+        )
+    return test, train
+
+
+def earlier_selection(config: PrepareConfig, first: date, latest: date) -> date | None:
+    """The cutoff of a second selection window, which ends where the validation window begins.
+
+    None where less than one horizon of history would lie before it.
+    """
+    horizon = timedelta(days=config.horizon_days)
+    return latest - horizon if latest - 2 * horizon >= first else None
+
+
+def backtest_recipe(config: PrepareConfig, first: date, test: date, num_cutoffs: int) -> PrepareConfig | None:
+    """The recipe of the same examples for an earlier test cutoff, whose outcomes are known at the real one, `test`.
+
+    It lies one horizon earlier, or half of one, and then has half the horizon. None where less than a horizon of
+    history would lie before the latest training cutoff, or where `config` asks for none.
+    """
+    if not config.backtest:
+        return None
+    for days in (config.horizon_days, config.horizon_days // 2):
+        horizon = timedelta(days=days)
+        latest = test - 2 * horizon
+        if days and first + horizon <= latest:
+            most = (latest - first).days // 2  # days from the middle of the history to the latest training cutoff
+            number = max(1, min(num_cutoffs, most))
+            changes = {"test_cutoff": test - horizon, "horizon_days": days, "num_train_cutoffs": number}
+            changes |= {"train_cutoffs": None, "backtest": False, "output": config.output / "backtest"}
+            return config.model_copy(update=changes)
+    return None

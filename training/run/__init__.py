@@ -1,0 +1,1 @@
+"""Job: Ray Train around the loop, to member/."""

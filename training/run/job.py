@@ -1,0 +1,38 @@
+"""Job: fine-tune a model with Ray Train and DeepSpeed; the same command resumes what a crash interrupted."""
+
+import logging
+
+from lifecycle.folders import is_complete
+from lifecycle.llama.member import MEMBER_KIND
+from training.recipe import PROGRESS_FILE, TrainConfig
+from training.tasks.identity import run_identity
+from training.tasks.rows import num_frozen_layers, num_training_rows
+from training.tracking.tracked import enter_finished, tracked
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig) -> None:
+    """Train and write `<output>/member`; a complete one of the same recipe is left as it is."""
+    identity = run_identity(config)
+    if is_complete(config.output / "member", MEMBER_KIND, identity):
+        logger.info("%s is complete already", config.output / "member")
+        enter_finished(config, identity)
+        return
+    config.num_steps(num_training_rows(config))
+    if config.activation_cache is not None:
+        num_frozen_layers(config)
+    _claim_output(config, identity)
+    from training.run.trainer import fit
+
+    with tracked(config, identity):
+        fit(config)
+
+
+def _claim_output(config: TrainConfig, identity: str) -> None:
+    """Save the recipe; ValueError where another one has taken steps in this folder."""
+    config.output.mkdir(parents=True, exist_ok=True)
+    path = config.output / "config.yaml"
+    if (config.output / PROGRESS_FILE).exists() and run_identity(TrainConfig.load(path)) != identity:
+        raise ValueError(f"{config.output} holds a run of another recipe; delete it or choose another output")
+    config.save(path)

@@ -1,0 +1,1 @@
+"""Job: an artifact's answers for everybody."""

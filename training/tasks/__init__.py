@@ -1,0 +1,1 @@
+"""What a LLaMA is taught: prompts, histories, conversations."""

@@ -1,0 +1,154 @@
+"""What the training loop does with histories: each epoch sees every customer once, at a cutoff drawn anew."""
+
+from collections.abc import Iterator
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from deepspeed.runtime.engine import DeepSpeedEngine
+from torch import Tensor, nn
+
+from lifecycle.features.sequence import MICROSECONDS_PER_DAY, Window, sequence_batch, window_of
+from lifecycle.llama.sequence_model import new_sequence_model, save_sequence_model, take_over, tensors
+from lifecycle.llama.titles import fit_title_encoder, load_title_encoder
+from lifecycle.spend.ziln import ziln_loss
+from training.prepare.dataset import read_dataset
+from training.prepare.sequences import (
+    FOLDER,
+    REVENUE_NUMBERS,
+    day_number,
+    first_cutoffs,
+    read_sequences,
+    training_customers,
+)
+from training.recipe import TrainConfig
+from training.tasks.text import target_scale, validation_sample
+from training.tasks.value_validation import value_metrics, value_sums
+
+EARLIEST = 0.01  # of first purchases: what a few misdated orders say of a shop's age does not count
+
+
+class SequenceTask:
+    """Histories of the training customers and of a seeded validation sample; see `training.task.Task`.
+
+    A cutoff is a UTC midnight from the first training cutoff to the last that the customer's first purchase lies
+    before; its horizon ends at or before the test cutoff. Unless the recipe says how many days of a history are read,
+    it is half of those before the last cutoff: a young shop's histories are longer when the encoder serves than at any
+    cutoff that it learned from.
+    """
+
+    varies_in_length = True
+
+    def __init__(self, config: TrainConfig) -> None:
+        facts = read_dataset(config.examples_folder)
+        stored = read_sequences(config.examples_folder / FOLDER)
+        self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
+        base_model, titles = config.base_model, self.vocabulary.titles
+        self.title_encoder = None if base_model is None else fit_title_encoder(base_model, titles)
+        if config.start_from is not None:  # what it learned of titles holds in its own directions alone
+            self.title_encoder = load_title_encoder(config.start_from)
+        self.horizon_days = int(str(facts["horizon_days"]))
+        cutoffs = facts["train_cutoffs"]
+        assert isinstance(cutoffs, list)
+        first, last = (date.fromisoformat(cutoffs[place]) for place in (0, -1))
+        self.last_cutoff = day_number(last)
+        self.first_cutoffs = np.maximum(first_cutoffs(stored), day_number(first))
+        self.customers = training_customers(stored, last, int(str(facts["seed"])))
+        self.num_rows = len(self.customers)
+        self.settings, last_day = config.sequence, self.last_cutoff * MICROSECONDS_PER_DAY
+        if self.settings.history_days is None:
+            bought = stored.first_purchase[stored.first_purchase < last_day]
+            first_day = int(np.quantile(bought, EARLIEST)) // MICROSECONDS_PER_DAY
+            days = self.last_cutoff - first_day
+            self.settings = self.settings.model_copy(update={"history_days": max(1, days // 2)})
+        revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
+        self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])
+        train = pl.read_parquet(config.examples_folder / "train.parquet", columns=["target"])
+        self.scale, self.start_targets = target_scale(train), train["target"].to_numpy()
+        validation = validation_sample(config, ["customer_id", "cutoff", "target"])
+        self.val_targets = validation["target"].to_numpy() / self.scale
+        self.num_validation_rows = len(self.val_targets)
+        self.val_windows = self._windows_of(validation)
+
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
+        """See Task; weights start from scratch, or from a member, but for what titles say, and learn at one rate."""
+        model = new_sequence_model(self.settings, self.vocabulary, self.title_encoder)
+        if self.config.start_from is not None:
+            take_over(model, self.vocabulary, self.config.start_from)
+        model.head.start_from(torch.tensor(self.start_targets / self.scale, dtype=torch.float32))
+        rate = self.config.optimizer.learning_rate
+        return model.to(dtype), [{"params": list(model.parameters()), "lr": rate}]
+
+    def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+        """See Task."""
+        return np.array([window.length for window in self._windows(rows, epochs)])
+
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """See Task."""
+        return np.ones(len(rows))
+
+    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
+        """See Task; the value of the query, and what comes next at the events."""
+        windows = self._windows(rows, epochs)
+        target = torch.tensor([self._spend(window) / self.scale for window in windows], dtype=torch.float32)
+        batch = sequence_batch(self.known, windows, self.horizon_days)
+        logits, next_event = engine(*tensors(batch, engine.device), self.config.next_item_positions)
+        loss = ziln_loss(logits, target.to(engine.device)) + self.config.next_event_weight * next_event
+        return loss, int(batch.lengths.sum())
+
+    def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+        """See Task."""
+        order = sorted(range(len(rows)), key=lambda position: self.val_windows[rows[position]].length)
+        for start in range(0, len(order), self.config.micro_batch):
+            chosen = order[start : start + self.config.micro_batch]
+            windows = [self.val_windows[rows[position]] for position in chosen]
+            batch = sequence_batch(self.known, windows, self.horizon_days)
+            logits = engine(*tensors(batch, engine.device))[0].cpu()
+            yield chosen, value_sums(logits, self.val_targets[[rows[position] for position in chosen]])
+
+    def metrics(self, sums: Tensor) -> dict[str, float]:
+        """See Task."""
+        return value_metrics(sums, self.scale)
+
+    def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
+        """See Task."""
+        save_sequence_model(
+            state, self.settings, self.vocabulary, self.title_encoder, self.horizon_days, self.scale, folder
+        )
+
+    def _windows(self, rows: np.ndarray, epochs: np.ndarray) -> list[Window]:
+        """The history of each row's customer before the cutoff that its epoch draws."""
+        return [
+            self._window(row, cutoff_draws(self.config.seed, int(epoch), self.num_rows)[row])
+            for row, epoch in zip(rows, epochs, strict=True)
+        ]
+
+    def _window(self, row: int, draw: float) -> Window:
+        customer = int(self.customers[row])
+        first = int(self.first_cutoffs[customer])
+        day = first + int(draw * (self.last_cutoff - first + 1))
+        return window_of(self.known, customer, day * MICROSECONDS_PER_DAY, self.settings)
+
+    def _windows_of(self, rows: pl.DataFrame) -> list[Window]:
+        places = {name: number for number, name in enumerate(self.known.customer_ids)}
+        cutoffs = rows["cutoff"].cast(pl.Int64)
+        return [
+            window_of(self.known, places[name], cutoff, self.settings)
+            for name, cutoff in zip(rows["customer_id"], cutoffs, strict=True)
+        ]
+
+    def _spend(self, window: Window) -> float:
+        """What the customer of a window spent over the horizon."""
+        until = window.cutoff + self.horizon_days * MICROSECONDS_PER_DAY
+        last = int(self.known.starts[np.searchsorted(self.known.starts, window.first, side="right")])
+        end = window.end + int(np.searchsorted(self.known.at[window.end : last], until, side="left"))
+        return float(self.revenue_before[end] - self.revenue_before[window.end])
+
+
+@lru_cache(maxsize=4)
+def cutoff_draws(seed: int, epoch: int, num_rows: int) -> np.ndarray:
+    """Where in its customer's training period each row's cutoff of an epoch lies, shares in [0, 1), shape (n,)."""
+    return np.random.default_rng([seed, epoch, 1]).random(num_rows)
