@@ -1,1 +1,1 @@
-"""Tests, one module per module."""
+"""Tests: the same folders as the code, a module per module."""

@@ -2,46 +2,25 @@
 
 import importlib.util
 import shutil
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.btyd.likelihood import FitReport
 from lifecycle.folders import write_manifest
-from lifecycle.llama.member import DecoderSettings
 from lifecycle.names import BTYD_MODELS
 from lifecycle.value.formula import ClvSettings
+from tests.builders import (
+    CHAT_TEMPLATE,
+    Columns,
+    TinyShop,
+    write_shop,
+)
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
-
-NUM_CUSTOMERS = 300
-NUM_ITEMS = 40
-FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
-NUM_DAYS = 364
-REPORT = FitReport(0.0, True, "converged", 20, 2, 0.0, 0.0, {})  # of a fit that nobody made
-Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-CATEGORIES = ("coffee", "tea", "bread", "soap")
-
-
-@dataclass(frozen=True)
-class TinyShop:
-    """Folders of the synthetic shop: its two source files, what ingest made of them, and its examples."""
-
-    lines: Path
-    items: Path
-    data: Path
-    examples: Path
-
-
-def decoder(base_model: Path, num_layers: int | None = None) -> DecoderSettings:
-    """How tests read a base model: eager attention, prompts of any sensible length."""
-    return DecoderSettings(base_model, num_layers, "eager", 320)
 
 
 @pytest.fixture(scope="session")
@@ -69,12 +48,6 @@ def tiny_base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     write_manifest(folder, "base_model", {"identity": "tiny-llama"})
     return folder
-
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<s>{{ message['role'] }}\n{{ message['content'] }}</s>\n{% endfor %}"
-    "{% if add_generation_prompt %}<s>assistant\n{% endif %}"
-)
 
 
 @pytest.fixture(scope="session")
@@ -130,37 +103,6 @@ def tiny_shop(tmp_path_factory: pytest.TempPathFactory) -> TinyShop:
         )
     )
     return shop
-
-
-def write_shop(lines: Path, items: Path) -> None:
-    """The two CSV files of the shop. Customers buy from a favourite category at their own rate; some lines return."""
-    generator = np.random.default_rng(0)
-    prices = generator.uniform(2, 30, NUM_ITEMS).round(2)
-    pl.DataFrame(
-        {
-            "item": [f"i{number}" for number in range(NUM_ITEMS)],
-            "title": [f"{CATEGORIES[number % 4]} no. {number}" for number in range(NUM_ITEMS)],
-            "category": [CATEGORIES[number % 4] for number in range(NUM_ITEMS)],
-            "price": prices,
-        }
-    ).write_csv(items)
-    rows: list[tuple[str, str, str, str, int, float]] = []
-    for customer in range(NUM_CUSTOMERS):
-        gap_days, favourite = generator.gamma(2.0, 15.0) + 2.0, int(generator.integers(4))
-        day = generator.uniform(0, 120)
-        while day < NUM_DAYS and (not rows or generator.uniform() > 0.04):
-            at, order = FIRST_DAY + timedelta(days=day), f"o{len(rows)}"
-            for _ in range(1 + generator.poisson(1.0)):
-                item = 4 * int(generator.integers(NUM_ITEMS // 4)) + (
-                    favourite if generator.uniform() < 0.8 else int(generator.integers(4))
-                )
-                quantity = int(1 + generator.poisson(0.5))
-                sign = -1 if generator.uniform() < 0.02 else 1
-                amount = round(sign * quantity * float(prices[item]), 2)
-                rows.append((f"c{customer}", f"{at:%Y-%m-%dT%H:%M:%S}", order, f"i{item}", sign * quantity, amount))
-            day += generator.exponential(gap_days)
-    columns = ["customer", "at", "order", "item", "quantity", "amount"]
-    pl.DataFrame(rows, schema=columns, orient="row").write_csv(lines)
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,8 @@ import yaml
 from lifecycle.llama.decoder import load_tokenizer, pad_tokens
 from lifecycle.llama.member import read_member
 from lifecycle.llama.text_model import load_value_model
-from tests.conftest import TinyShop, decoder
+from tests.builders import REPOSITORY, TinyShop, decoder
 
-REPOSITORY = Path(__file__).parents[2]
 LONG_STEPS = 200
 CHECKPOINT_STEPS = 20
 

@@ -19,11 +19,10 @@ from safetensors.torch import load_file
 from lifecycle.folders import fingerprint
 from lifecycle.llama.decoder import load_tokenizer
 from lifecycle.llama.member import read_member
-from tests.conftest import TinyShop
+from tests.builders import REPOSITORY, TinyShop
 from training.recipe import TrainConfig
 
 pytestmark = pytest.mark.integration
-REPOSITORY = Path(__file__).parents[2]
 DEADLINE_SECONDS = 120
 
 

@@ -18,7 +18,7 @@ from lifecycle.events.shards import read_items, read_shard, shard_paths
 from lifecycle.folders import file_sha256, read_manifest, verify
 from lifecycle.llama.member import decoder_of, read_member
 from lifecycle.names import VALUE_MODELS
-from tests.conftest import TinyShop
+from tests.builders import TinyShop
 from tests.integration.runs import finish, processes_of, start
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tests.test_recipe import recipe
+from tests.builders import value_recipe
 from training.loop.deepspeed_op import build_cpu_op, set_environment
 from training.loop.zero import zero_config
 
@@ -61,7 +61,9 @@ def worker(rank: int, num_workers: int, port: int, folder: Path, resume: bool) -
         if state is not None:
             load_weights(model, state)
         rates = {"learning_rate": 3e-2, "weight_decay": 0.1}
-        config = recipe(global_batch=8, micro_batch=4, num_workers=num_workers, zero={"stage": stage}, optimizer=rates)
+        config = value_recipe(
+            global_batch=8, micro_batch=4, num_workers=num_workers, zero={"stage": stage}, optimizer=rates
+        )
         groups = [{"params": [model[0].bias, *model[2].parameters()], "lr": 3e-2}]
         groups += [{"params": list(model[3].parameters()), "lr": 1e-2}]
         settings = zero_config(config, 20, num_workers, bf16=dtype == torch.bfloat16)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.conftest import TinyShop
+from tests.builders import TinyShop
 from tests.integration.runs import (
     CHECKPOINT_STEPS,
     LONG_STEPS,

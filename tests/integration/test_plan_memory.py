@@ -11,14 +11,13 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tests.conftest import TinyShop
+from tests.builders import REPOSITORY, TinyShop
 from training.loop.deepspeed_op import build_cpu_op
 from training.plan.memory import GIB, num_processes, stage_memory
 from training.plan.meta_model import measure_model
 from training.recipe import TrainConfig
 
 pytestmark = pytest.mark.integration
-REPOSITORY = Path(__file__).parents[2]
 LONGEST_PROMPT = 70  # tokens of the tiny shop's prompts, so that the passes are as long as the plan takes them
 # Freed memory goes back to the system at once, and compiled kernels are not kept: both are the libraries' own.
 FAIR = {

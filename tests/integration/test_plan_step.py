@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import TinyShop
+from tests.builders import REPOSITORY, TinyShop
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture

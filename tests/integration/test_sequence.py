@@ -15,7 +15,7 @@ from lifecycle.llama.member import read_member
 from lifecycle.names import SEQUENCE_LLAMA
 from serving.predict.predictor import Predictor
 from serving.predict.queries import CustomerQuery
-from tests.conftest import TinyShop
+from tests.builders import TinyShop
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
 from training.recipe import TrainConfig

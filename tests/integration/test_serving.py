@@ -27,10 +27,9 @@ from serving.keys import create_key, read_keys, revoke_key
 from serving.predict.predictor import Predictor
 from serving.predict.queries import CustomerQuery
 from serving.store.events import EventStore
-from tests.conftest import TinyShop
+from tests.builders import REPOSITORY, TinyShop
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
-ROOT = Path(__file__).parent.parent.parent
 SERVE = [sys.executable, "-m", "ray.serve.scripts", "run"]
 START_SECONDS, STOP_SECONDS = 180, 90
 MAX_IN_FLIGHT = 8
@@ -79,7 +78,7 @@ def environment() -> dict[str, str]:
 def run_serve(*words: str) -> subprocess.CompletedProcess[str]:
     """`serve run` that is expected to end by itself."""
     return subprocess.run(
-        [*SERVE, *words], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=START_SECONDS
+        [*SERVE, *words], cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=START_SECONDS
     )
 
 
@@ -87,7 +86,9 @@ def run_serve(*words: str) -> subprocess.CompletedProcess[str]:
 def running(words: list[str], port: int, key: str, keys: Path, log: Path) -> Iterator[Service]:
     """`serve run` until the block ends, then Ctrl-C."""
     with log.open("w") as output:
-        process = psutil.Popen([*SERVE, *words], cwd=ROOT, env=environment(), stdout=output, stderr=subprocess.STDOUT)
+        process = psutil.Popen(
+            [*SERVE, *words], cwd=REPOSITORY, env=environment(), stdout=output, stderr=subprocess.STDOUT
+        )
     service = Service(process, port, key, keys, log)
     try:
         wait_until_ready(service)
@@ -298,7 +299,7 @@ def test_damaged_artifact_ends_with_the_name_of_its_file(
 def test_serve_yaml_runs_as_it_stands_but_for_paths_and_port(
     tiny_shop: TinyShop, tiny_artifact: Path, customer_ids: list[str], tmp_path: Path
 ) -> None:
-    config = yaml.safe_load((ROOT / "cluster" / "serve.yaml").read_text())
+    config = yaml.safe_load((REPOSITORY / "cluster" / "serve.yaml").read_text())
     [port], keys = free_ports(1), tmp_path / "keys.json"
     _, key = create_key(keys, "score", datetime.now(UTC))
     config["http_options"]["port"] = port

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lifecycle.llama.member import read_member
+from tests.builders import turns, write_conversations
 from tests.integration.runs import finish, start, wait_for_step, worker_processes
-from tests.test_conversations import turns, write
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 TAUGHT = {"I love it": "positive", "It broke at once": "negative", "It came on Monday": "neutral", "Refund?": "30 days"}
@@ -36,7 +36,7 @@ def cluster() -> Iterator[str]:
 def recipe(tiny_chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training recipe; every run gives its own output."""
     folder = tmp_path_factory.mktemp("recipe")
-    conversations = write(folder / "conversations.jsonl", *(turns(*pair) for pair in TAUGHT.items()))
+    conversations = write_conversations(folder / "conversations.jsonl", *(turns(*pair) for pair in TAUGHT.items()))
     fields = {
         "task": "sft", "adapter": "sentiment", "conversations": str(conversations),
         "validation_conversations": str(conversations), "base_model": str(tiny_chat_model),
@@ -102,11 +102,11 @@ def test_killed_worker_is_replaced_and_the_adapter_answers_as_taught_in_plain_pe
 def test_mistakes_end_the_run_in_one_line_without_a_word_of_the_conversation(
     cluster: str, recipe: Path, tmp_path: Path
 ) -> None:
-    broken = write(tmp_path / "broken.jsonl", turns("my card is 4111", " "))
+    broken = write_conversations(tmp_path / "broken.jsonl", turns("my card is 4111", " "))
     log = finish(start(recipe, cluster, f"conversations={broken}", f"output={tmp_path / 'run'}"), status=1)
     assert re.search(r"^training.run: \S+broken.jsonl, line 1, message 2 has no content", log, re.MULTILINE)
     assert "4111" not in log and not (tmp_path / "run").exists()
-    long = write(tmp_path / "long.jsonl", turns("hello", "hi"), turns("my card is 4111", "ok" * 200))
+    long = write_conversations(tmp_path / "long.jsonl", turns("hello", "hi"), turns("my card is 4111", "ok" * 200))
     log = finish(start(recipe, cluster, f"conversations={long}", f"output={tmp_path / 'run'}"), status=1)
     assert re.search(r"^training.run: max_tokens is 160, but \S+long.jsonl, line 2 has \d+ tokens$", log, re.MULTILINE)
     assert "4111" not in log and not (tmp_path / "run" / "progress.jsonl").exists()

@@ -16,10 +16,9 @@ import pytest
 
 from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import verify
-from tests.conftest import TinyShop
+from tests.builders import REPOSITORY, TinyShop
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
-REPOSITORY = Path(__file__).parents[2]
 BINARIES = Path(sys.executable).parent
 START_DEADLINE_SECONDS = 120
 

@@ -17,7 +17,7 @@ import torch
 from mlflow.tracking import MlflowClient
 
 from lifecycle.llama.member import read_member
-from tests.conftest import TinyShop
+from tests.builders import TinyShop
 from tests.integration.runs import (
     CHECKPOINT_STEPS,
     LONG_STEPS,

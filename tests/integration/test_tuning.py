@@ -13,12 +13,11 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from lifecycle.folders import verify
-from tests.conftest import TinyShop
+from tests.builders import REPOSITORY, TinyShop
 from training.recipe import TrainConfig
 from tuning.run import SEARCH_KIND
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
-REPOSITORY = Path(__file__).parents[2]
 
 
 def write_recipes(folder: Path, shop: TinyShop, base_model: Path, **changes: object) -> Path:

@@ -1,0 +1,1 @@
+"""Tests of cluster, a module per module."""

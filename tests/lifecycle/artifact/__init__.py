@@ -1,0 +1,1 @@
+"""Tests of lifecycle/artifact, a module per module."""

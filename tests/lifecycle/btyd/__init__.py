@@ -1,0 +1,1 @@
+"""Tests of lifecycle/btyd, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of lifecycle/decisions, a module per module."""

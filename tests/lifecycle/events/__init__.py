@@ -1,0 +1,1 @@
+"""Tests of lifecycle/events, a module per module."""

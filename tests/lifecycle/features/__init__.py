@@ -1,0 +1,1 @@
+"""Tests of lifecycle/features, a module per module."""

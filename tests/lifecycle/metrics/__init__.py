@@ -1,0 +1,1 @@
+"""Tests of lifecycle/metrics, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of lifecycle/recommend, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of lifecycle/spend, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of lifecycle/value, a module per module."""

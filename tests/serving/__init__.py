@@ -1,0 +1,1 @@
+"""Tests of serving, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of serving/api, a module per module."""

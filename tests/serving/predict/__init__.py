@@ -1,0 +1,1 @@
+"""Tests of serving/predict, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of serving/store, a module per module."""

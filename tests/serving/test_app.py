@@ -1,0 +1,122 @@
+import inspect
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+import ray
+import yaml
+from pydantic import BaseModel, ValidationError
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import DeploymentSchema, HTTPOptionsSchema, ServeApplicationSchema, ServeDeploySchema
+
+from lifecycle.folders import write_manifest
+from serving.app import ServeArguments, api_settings, build, gateway_options, haproxy_ports, require_free_port
+from serving.keys import create_key
+from tests.builders import REPOSITORY, TinyShop
+
+SERVE_YAML = REPOSITORY / "cluster" / "serve.yaml"
+
+
+@pytest.fixture
+def arguments(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> dict[str, object]:
+    create_key(tmp_path / "keys.json", "score", datetime.now(UTC))
+    copytree(tiny_artifact, tmp_path / "artifact")
+    return {"artifact": tmp_path / "artifact", "events": tiny_shop.data, "keys": tmp_path / "keys.json"}
+
+
+def test_builder_takes_one_checked_argument() -> None:
+    [parameter] = inspect.signature(build).parameters.values()
+    assert parameter.annotation is ServeArguments  # a string here would switch Serve's check off
+
+
+def test_words_of_the_command_line_become_values() -> None:
+    words = {"artifact": "a", "events": "b", "port": "8001", "batch_wait_seconds": "0.1"}
+    arguments = ServeArguments.model_validate(words)
+    assert (arguments.artifact, arguments.port, arguments.batch_wait_seconds) == (Path("a"), 8001, 0.1)
+    assert arguments.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("wrong", [{"evnts": "b"}, {"port": "0"}, {"replicas": "0"}, {"timeout_seconds": "nan"}])
+def test_wrong_arguments_are_refused_by_name(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        ServeArguments.model_validate({"artifact": "a", "events": "b"} | wrong)
+
+
+def test_damaged_artifact_is_refused_by_file_before_anything_starts(arguments: dict[str, object]) -> None:
+    artifact = Path(str(arguments["artifact"]))
+    (artifact / "btyd.json").write_text("{}")
+    with pytest.raises(ValueError, match="damaged: btyd.json"):
+        build(ServeArguments.model_validate(arguments))
+    write_manifest(artifact, "member", {})
+    with pytest.raises(ValueError, match="'member', not 'artifact'"):
+        build(ServeArguments.model_validate(arguments))
+    (artifact / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="incomplete"):
+        build(ServeArguments.model_validate(arguments))
+    assert not ray.is_initialized()
+
+
+def test_missing_events_and_keys_are_refused_before_anything_starts(
+    arguments: dict[str, object], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="nowhere does not exist"):
+        build(ServeArguments.model_validate(arguments | {"events": tmp_path / "nowhere"}))
+    with pytest.raises(ValueError, match="holds no API key"):
+        build(ServeArguments.model_validate(arguments | {"keys": tmp_path / "none.json"}))
+    assert not ray.is_initialized()
+
+
+def test_port_in_use_is_refused_before_anything_starts(arguments: dict[str, object]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match=f"port {port} of 127.0.0.1 cannot be used"):
+            build(ServeArguments.model_validate(arguments | {"port": port}))
+    assert not ray.is_initialized()
+    require_free_port("127.0.0.1", port)
+
+
+def test_haproxy_brings_two_more_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_SERVE_ENABLE_HA_PROXY", raising=False)
+    assert haproxy_ports() == ()
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", "1234")
+    assert haproxy_ports() == (9101, 1234)
+
+
+def test_we_refuse_before_serve_does() -> None:
+    arguments = ServeArguments(artifact=Path("a"), events=Path("b"), max_in_flight=7)
+    assert api_settings(arguments).max_in_flight == 7
+    options = gateway_options(arguments)
+    assert options["max_ongoing_requests"] == options["max_queued_requests"] == 28
+    assert options["backpressure_config"] == {"status_code": 429, "retry_after_s": 1}
+
+
+def test_serve_yaml_has_no_key_that_serve_would_drop() -> None:
+    tree = yaml.safe_load(SERVE_YAML.read_text())
+    ServeDeploySchema.model_validate(tree)
+
+    def assert_known(keys: dict[str, object], model: type[BaseModel]) -> None:
+        assert set(keys) <= set(model.model_fields)
+
+    assert_known(tree, ServeDeploySchema)
+    assert_known(tree["http_options"], HTTPOptionsSchema)
+    [application] = tree["applications"]
+    assert_known(application, ServeApplicationSchema)
+    for deployment in application["deployments"]:
+        assert_known(deployment, DeploymentSchema)
+        assert_known(deployment["autoscaling_config"], AutoscalingConfig)
+
+
+def test_serve_yaml_scales_every_deployment_within_what_the_gateway_admits() -> None:
+    [application] = yaml.safe_load(SERVE_YAML.read_text())["applications"]
+    arguments = ServeArguments.model_validate(application["args"])
+    assert {deployment["name"] for deployment in application["deployments"]} == {"Gateway", "ValueModel", "Recommender"}
+    for deployment in application["deployments"]:
+        scaling = deployment["autoscaling_config"]
+        assert 1 <= scaling["min_replicas"] < scaling["max_replicas"]
+        assert scaling["target_ongoing_requests"] < arguments.max_in_flight
+        assert scaling["upscale_delay_s"] < scaling["downscale_delay_s"]

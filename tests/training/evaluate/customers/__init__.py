@@ -1,0 +1,1 @@
+"""Tests of training/evaluate/customers, a module per module."""

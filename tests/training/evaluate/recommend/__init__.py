@@ -1,0 +1,1 @@
+"""Tests of training/evaluate/recommend, a module per module."""

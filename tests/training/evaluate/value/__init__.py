@@ -1,0 +1,1 @@
+"""Tests of training/evaluate/value, a module per module."""

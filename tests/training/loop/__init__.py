@@ -1,0 +1,1 @@
+"""Tests of training/loop, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of training/plan, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of training/run, a module per module."""

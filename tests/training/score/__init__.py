@@ -1,0 +1,1 @@
+"""Tests of training/score, a module per module."""

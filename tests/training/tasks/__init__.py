@@ -1,0 +1,1 @@
+"""Tests of training/tasks, a module per module."""

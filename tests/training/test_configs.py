@@ -1,0 +1,106 @@
+"""Every recipe that is shipped: it loads in its job's Config class, and DeepSpeed accepts what it asks for."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from lifecycle.config import Config
+from tests.builders import REPOSITORY
+from training.loop.deepspeed_op import set_environment
+from training.loop.zero import zero_config
+from training.recipe import TrainConfig
+from tuning.recipe import TuneConfig
+from tuning.space import check_space
+
+NUM_RECIPES = 28
+RECIPES = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*/configs/*.yaml"))
+CONFIG_CLASSES = {
+    "training.setup": "training.setup:SetupConfig",
+    "training.ingest": "training.ingest.recipe:IngestConfig",
+    "training.prepare": "training.prepare.recipe:PrepareConfig",
+    "training.run": "training.recipe:TrainConfig",
+    "training.evaluate": "training.evaluate.recipe:EvaluateConfig",
+    "training.score": "training.score.recipe:ScoreConfig",
+    "training.audience": "training.audience:AudienceConfig",
+    "training.pipeline": "training.pipeline:PipelineConfig",
+    "tuning.run": "tuning.recipe:TuneConfig",
+}
+
+
+def job_of(recipe: Path) -> str:
+    """The job that a recipe's first line starts; the line must name the recipe itself."""
+    first_line = (REPOSITORY / recipe).read_text().splitlines()[0]
+    launch = re.match(r"# python -m (\S+) --config (\S+)", first_line)
+    assert launch, f"{recipe} does not begin with its launch line"
+    assert launch[2] == str(recipe)
+    return launch[1]
+
+
+def config_class(job: str) -> type[Config]:
+    module, name = CONFIG_CLASSES[job].split(":")
+    found = getattr(importlib.import_module(module), name)
+    assert issubclass(found, Config)
+    return found
+
+
+def recipes_of(job: str) -> list[Path]:
+    return [recipe for recipe in RECIPES if job_of(recipe) == job]
+
+
+def test_no_recipe_is_overlooked() -> None:
+    assert len(RECIPES) == NUM_RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=str)
+def test_recipe_loads_and_saves_to_an_equal_one(recipe: Path, tmp_path: Path) -> None:
+    loader = config_class(job_of(recipe))
+    config = loader.load(REPOSITORY / recipe)
+    config.save(tmp_path / "saved.yaml")
+    assert loader.load(tmp_path / "saved.yaml") == config
+
+
+@pytest.mark.parametrize("recipe", recipes_of("tuning.run"), ids=str)
+def test_search_varies_keys_of_its_base(recipe: Path) -> None:
+    config = TuneConfig.load(REPOSITORY / recipe)
+    check_space(TrainConfig.load(REPOSITORY / config.base), config.space, config.overrides)
+
+
+@pytest.mark.parametrize("recipe", recipes_of("training.run"), ids=str)
+def test_deepspeed_accepts_the_training_recipe(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment("cpu")
+    import deepspeed.comm
+    import torch
+    from deepspeed.runtime.config import DeepSpeedConfig
+    from deepspeed.runtime.lr_schedules import WarmupCosineLR
+
+    config = TrainConfig.load(REPOSITORY / recipe)
+    # DeepSpeed asks the process group how many workers there are; there is none here.
+    monkeypatch.setattr(deepspeed.comm, "get_rank", lambda: 0)
+    monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: max(config.num_workers, 1))
+    num_workers = max(config.num_workers, 1)
+    settings = zero_config(config, 100, num_workers, bf16=config.dtype != "fp32")
+    accepted = DeepSpeedConfig(settings)
+    assert accepted.world_size == num_workers
+    assert accepted.zero_optimization_stage == config.zero.stage
+    assert accepted.gradient_accumulation_steps == config.accumulation(num_workers)
+    assert accepted.bfloat16_config.enabled == (config.dtype != "fp32")
+    assert (accepted.optimizer_name, accepted.scheduler_name) == ("adamw", "WarmupCosineLR")
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=config.optimizer.learning_rate)
+    WarmupCosineLR(optimizer, **accepted.scheduler_params)
+
+
+def test_deepspeed_refuses_an_unknown_zero_key_and_a_wrong_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment("cpu")
+    import deepspeed.comm
+    from deepspeed.runtime.config import DeepSpeedConfig
+
+    monkeypatch.setattr(deepspeed.comm, "get_rank", lambda: 0)
+    monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: 2)
+    config = TrainConfig.load(REPOSITORY / recipes_of("training.run")[0], ["num_workers=2", "global_batch=64"])
+    settings = zero_config(config, 100, 2, bf16=True)
+    with pytest.raises(ValueError, match="stagge"):
+        DeepSpeedConfig(settings | {"zero_optimization": {"stagge": 2}})
+    with pytest.raises(AssertionError, match="train_batch_size"):
+        DeepSpeedConfig(settings | {"train_batch_size": 7})

@@ -1,0 +1,210 @@
+"""Search recipes, and what is made of finished trials; the search itself is tested with a real cluster."""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lifecycle.folders import verify
+from lifecycle.llama.lora import LoraSettings
+from tests.builders import TinyShop, turns, write_conversations
+from training.recipe import TrainConfig
+from training.tasks.rows import num_training_rows
+from tuning.recipe import TuneConfig, check_trial, search_identity
+from tuning.results import RESULT_FILE, TrialResult, best_trial, remove_state, trial_table, write_results
+from tuning.run import SEARCH_KIND, tune
+from tuning.search import status_of
+from tuning.space import Range, Tree, check_space
+
+
+def search_recipe(folder: Path, **changes: object) -> TuneConfig:
+    tree: Tree = {
+        "base": str(folder / "base.yaml"),
+        "space": {"optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]}, "lora.targets": {"choice": [["q_proj"]]}},
+        "overrides": {"max_steps": 6, "checkpoint_every_steps": 2},
+        "num_trials": 3,
+        "minutes": 5,
+        "output": str(folder / "search"),
+    }
+    return TuneConfig.model_validate(tree | changes)
+
+
+def train_recipe(folder: Path, shop: TinyShop, base_model: Path) -> TrainConfig:
+    recipe = TrainConfig(
+        data=shop.data, examples=shop.examples, base_model=str(base_model), num_workers=0, tracking=None,
+        output=folder / "member",
+    )  # fmt: skip
+    recipe.save(folder / "base.yaml")
+    return recipe
+
+
+TRIAL = TrialResult(
+    trial_id="one",
+    status="completed",
+    values={"optimizer.learning_rate": 1e-3, "lora.targets": ["q_proj"]},
+    metrics={"val_loss": 1.0, "val_rmse": 10.0},
+    step=6,
+    num_steps=6,
+    seconds=3.0,
+    error="",
+)
+
+
+def trial(**changes: object) -> TrialResult:
+    return dataclasses.replace(TRIAL, **changes)  # type: ignore[arg-type]
+
+
+def test_best_is_the_best_of_the_completed(tmp_path: Path) -> None:
+    early = trial(trial_id="early", status="stopped", step=2, metrics={"val_rmse": 5.0})
+    other = trial(trial_id="other", metrics={"val_rmse": 9.0})
+    assert best_trial(search_recipe(tmp_path), [TRIAL, early, other]) is other
+    assert best_trial(search_recipe(tmp_path, mode="max"), [TRIAL, early, other]) is TRIAL
+
+
+def test_without_completed_trials_only_equal_steps_are_compared(tmp_path: Path) -> None:
+    trials = [
+        trial(status="stopped", step=2, metrics={"val_rmse": 5.0}),
+        trial(status="cut", step=4, metrics={"val_rmse": 9.0}),
+        trial(status="cut", step=4, metrics={"val_rmse": 8.0}),
+    ]
+    assert best_trial(search_recipe(tmp_path), trials) is trials[2]
+
+
+def test_diverged_trial_is_never_the_best(tmp_path: Path) -> None:
+    assert best_trial(search_recipe(tmp_path), [trial(metrics={"val_rmse": math.nan}), TRIAL]) is TRIAL
+
+
+def test_no_result_within_the_budget_is_an_error(tmp_path: Path) -> None:
+    cut = trial(status="cut", step=0, metrics={})
+    failed = trial(status="failed", step=0, metrics={}, num_steps=None, values={}, error="ValueError: too long")
+    with pytest.raises(ValueError, match="none of 2 trials reported val_rmse within 5 minutes.*ValueError: too long"):
+        best_trial(search_recipe(tmp_path), [cut, failed])
+
+
+@pytest.mark.parametrize(
+    ("step", "num_steps", "is_done", "has_failed", "status"),
+    [
+        (6, 6, True, False, "completed"),
+        (6, 6, False, False, "completed"),
+        (2, 6, True, False, "stopped"),
+        (2, 6, False, False, "cut"),
+        (0, 6, False, False, "cut"),
+        (2, 6, False, True, "failed"),
+        (0, None, False, True, "failed"),
+    ],
+)
+def test_status(step: int, num_steps: int | None, is_done: bool, has_failed: bool, status: str) -> None:
+    assert status_of(step, num_steps, is_done=is_done, has_failed=has_failed) == status
+
+
+def test_table_has_a_row_for_every_trial(tmp_path: Path) -> None:
+    failed = trial(trial_id="two", status="failed", metrics={}, error="boom",
+                   values={"optimizer.learning_rate": None, "lora.targets": None})  # fmt: skip
+    table = trial_table(search_recipe(tmp_path), [TRIAL, failed])
+    assert table["trial_id"].to_list() == ["one", "two"]
+    assert table["optimizer.learning_rate"].to_list() == [1e-3, None]
+    assert table["lora.targets"].to_list() == ['["q_proj"]', None]
+    assert table["val_rmse"].to_list() == [10.0, None]
+    assert table["error"].to_list() == [None, "boom"]
+
+
+def test_results_hold_the_best_values_and_none_of_the_overrides(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    base = train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    config = search_recipe(tmp_path, num_trials=2)
+    (config.output / "trials" / "one" / "ray").mkdir(parents=True)
+    write_results(config, base, [TRIAL])
+    remove_state(config.output)
+    best = TrainConfig.load(config.output / "best.yaml")
+    assert best.optimizer.learning_rate == 1e-3
+    assert best.lora is not None and best.lora.targets == ("q_proj",)
+    assert (best.max_steps, best.output) == (None, base.output)
+    content = json.loads((config.output / RESULT_FILE).read_text())
+    assert (content["cut_by_minutes"], content["trials"]) == (True, {"completed": 1})
+    assert pl.read_parquet(config.output / "trials.parquet").height == 1
+    assert (config.output / "search.png").stat().st_size > 5000
+    assert not (config.output / "trials" / "one" / "ray").exists()
+
+
+def test_trial_without_enough_checkpoints_is_refused(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    recipe = train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    short = recipe.model_copy(update={"max_steps": 5, "checkpoint_every_steps": 2})
+    assert check_trial(search_recipe(tmp_path), short) == 3
+    with pytest.raises(ValueError, match="asha.grace_checkpoints is 4.* reports 3"):
+        check_trial(search_recipe(tmp_path, asha={"grace_checkpoints": 4}), short)
+
+
+def test_search_over_taught_adapters_goes_by_the_loss(tmp_path: Path, tiny_chat_model: Path) -> None:
+    path = write_conversations(tmp_path / "c.jsonl", *(turns(f"question {n}", "answer") for n in range(65)))
+    recipe = TrainConfig(
+        task="sft", adapter="service", conversations=path, base_model=str(tiny_chat_model), num_workers=0,
+        checkpoint_every_steps=1, output=tmp_path / "member",
+    )  # fmt: skip
+    rows = num_training_rows(recipe)
+    assert 32 <= rows < 65 and check_trial(search_recipe(tmp_path, metric="val_loss"), recipe) == rows // 32
+    with pytest.raises(ValueError, match="metric is val_rmse, but trials of task sft report val_loss"):
+        check_trial(search_recipe(tmp_path), recipe)
+    with pytest.raises(ValueError, match="space.adapter: all trials of a search must share 'adapter'"):
+        check_space(recipe, {"adapter": Range(choice=("copy",))}, {})
+
+
+def test_trials_whose_layers_are_all_adapted_cannot_share_activations(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    recipe = train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    changes = {"activation_cache": tmp_path / "cache", "lora": LoraSettings(num_layers=2)}
+    with pytest.raises(ValueError, match="lora.num_layers is 2; activation_cache needs fewer than all 2 layers"):
+        check_trial(search_recipe(tmp_path), recipe.model_copy(update=changes))
+
+
+def test_identity_changes_with_what_decides_the_result(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    base = train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    config = search_recipe(tmp_path)
+    identity = search_identity(config, base)
+    assert search_identity(config.model_copy(update={"output": Path("x"), "base": Path("y")}), base) == identity
+    assert search_identity(config.model_copy(update={"seed": 1}), base) != identity
+    assert search_identity(config, base.model_copy(update={"epochs": 2.0})) != identity
+
+
+def test_output_of_another_search_is_refused(tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path) -> None:
+    train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    config = search_recipe(tmp_path)
+    config.output.mkdir()
+    (config.output / "identity.txt").write_text("another")
+    with pytest.raises(ValueError, match="holds another search"):
+        tune(config)
+
+
+def test_search_killed_after_its_results_only_gets_its_manifest(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    base = train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    config = search_recipe(tmp_path)
+    (config.output / "ray").mkdir(parents=True)
+    write_results(config, base, [TRIAL])
+    tune(config)
+    assert verify(config.output, SEARCH_KIND)["trials"] == {"completed": 1}
+    assert not (config.output / "ray").exists()
+
+
+def test_typo_fails_before_ray_is_imported(tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path) -> None:
+    train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    search_recipe(tmp_path).save(tmp_path / "search.yaml")
+    script = (
+        "import sys; from tuning.recipe import TuneConfig; from tuning.run import tune; from pathlib import Path\n"
+        f"config = TuneConfig.load(Path({str(tmp_path / 'search.yaml')!r}), ['overrides.optimizer.clip_nrm=1'])\n"
+        "try: tune(config)\n"
+        "except ValueError as error: print(error, 'ray' in sys.modules, 'torch' in sys.modules)\n"
+    )
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "unknown key 'optimizer.clip_nrm'" in output and output.rstrip().endswith("False False")
