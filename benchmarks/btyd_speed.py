@@ -1,9 +1,10 @@
 """How fast BTYD models are fitted and customers summed up, beside the package lifetimes.
 
-`python -m benchmarks.btyd_speed [--customers 350000] [--runs 3]`. Customers are simulated from the BG/NBD and
-Gamma-Gamma of CDNOW; their first purchases are spread over two years of days. lifetimes needs older packages than ours
-and runs as a process in an environment of its own, which the first run makes in runs/environments. Ratios are of wall
-seconds; those of processor seconds beside them tell more where the machine is busy with something else.
+`python -m benchmarks.btyd_speed [--customers 350000] [--runs 3]`. Customers are simulated from the
+BG/NBD and Gamma-Gamma of CDNOW; their first purchases are spread over two years of days. lifetimes
+needs older packages than ours and runs as a process in an environment of its own, which the first
+run makes in runs/environments. Ratios are of wall seconds; those of processor seconds beside them
+tell more where the machine is busy with something else.
 """
 
 import argparse
@@ -106,7 +107,9 @@ def simulate(purchases: BetaGeometricNbd, values: GammaGamma, num_customers: int
         {
             "customer_id": customer,
             "cutoff": pl.repeat(CUTOFF, len(customer), dtype=pl.Datetime("us", "UTC"), eager=True),
-            "occurred_at": pl.Series(start + seconds.astype("timedelta64[s]")).dt.replace_time_zone("UTC"),
+            "occurred_at": pl.Series(start + seconds.astype("timedelta64[s]")).dt.replace_time_zone(
+                "UTC"
+            ),
             "amount": random.gamma(values.p, 1.0 / scale[customer]),
         }
     ).sample(fraction=1.0, shuffle=True, seed=SEED)
@@ -133,11 +136,14 @@ def compare_fits(peer: Path, folder: Path, summary: Summary, runs: int) -> dict[
         "fit_ratio_to_lifetimes": _median(theirs, "total") / _median(ours, "total"),
         "fit_processor_ratio": _median(theirs, "processor") / _median(ours, "processor"),
         "fit_ratio_by_part": {
-            part: _median(theirs, part) / _median(ours, part) for part in ("purchases", "values", "prediction")
+            part: _median(theirs, part) / _median(ours, part)
+            for part in ("purchases", "values", "prediction")
         },
         "fit_seconds": ours,
         "fit_seconds_lifetimes": theirs,
-        "max_parameter_difference": max(abs(value / expected[name] - 1.0) for name, value in parameters.items()),
+        "max_parameter_difference": max(
+            abs(value / expected[name] - 1.0) for name, value in parameters.items()
+        ),
         "total_clv_difference": float(clv.sum() / their_clv.sum() - 1.0),
         "parameters": parameters,
         "parameters_lifetimes": expected,
@@ -153,8 +159,12 @@ def fit_and_predict(summary: Summary) -> tuple[dict[str, float], dict[str, float
     values = fit_gamma_gamma(x, value)
     values_at = time.perf_counter()
     months = np.arange(1, NUM_MONTHS + 1)
-    orders = np.diff(cumulative_purchases(purchases, x, t_x, age, MONTH_DAYS * months), axis=1, prepend=0.0)
-    clv = (orders / (1.0 + MONTHLY_RATE) ** months).sum(axis=1) * expected_order_value(values, x, value)
+    orders = np.diff(
+        cumulative_purchases(purchases, x, t_x, age, MONTH_DAYS * months), axis=1, prepend=0.0
+    )
+    clv = (orders / (1.0 + MONTHLY_RATE) ** months).sum(axis=1) * expected_order_value(
+        values, x, value
+    )
     ended_at = time.perf_counter()
     assert purchases.report.converged and values.report.converged
     seconds = {
@@ -168,7 +178,9 @@ def fit_and_predict(summary: Summary) -> tuple[dict[str, float], dict[str, float
     return seconds, parameters | {name: getattr(values, name) for name in ("p", "q", "v")}, clv
 
 
-def compare_summaries(peer: Path, folder: Path, orders: pl.DataFrame, runs: int) -> dict[str, object]:
+def compare_summaries(
+    peer: Path, folder: Path, orders: pl.DataFrame, runs: int
+) -> dict[str, object]:
     """Seconds of both sides, in turn, from orders to summaries. The ratio is that of ids as numbers, best for them."""
     data, output = folder / "orders.npz", folder / "rows.npz"
     at = orders["occurred_at"].dt.replace_time_zone(None).dt.cast_time_unit("ns").to_numpy()
@@ -194,8 +206,10 @@ def compare_summaries(peer: Path, folder: Path, orders: pl.DataFrame, runs: int)
     return {
         "summary_ratio_to_lifetimes": _median(theirs, "number") / _median(ours, "number"),
         "summary_ratio_to_lifetimes_text_ids": _median(theirs, "text") / _median(ours, "text"),
-        "summary_processor_ratio": _median(theirs, "number_processor") / _median(ours, "number_processor"),
-        "summary_processor_ratio_text_ids": _median(theirs, "text_processor") / _median(ours, "text_processor"),
+        "summary_processor_ratio": _median(theirs, "number_processor")
+        / _median(ours, "number_processor"),
+        "summary_processor_ratio_text_ids": _median(theirs, "text_processor")
+        / _median(ours, "text_processor"),
         "summary_seconds": ours,
         "summary_seconds_lifetimes": theirs,
         "orders": orders.height,
@@ -211,7 +225,10 @@ def other_models(summary: Summary) -> dict[str, object]:
         model = fit_purchases(name, x, t_x, age)
         fitted_at = time.perf_counter()
         cumulative_purchases(model, x, t_x, age, MONTH_DAYS * np.arange(1, NUM_MONTHS + 1))
-        seconds[name] = {"fit": fitted_at - started_at, "prediction": time.perf_counter() - fitted_at}
+        seconds[name] = {
+            "fit": fitted_at - started_at,
+            "prediction": time.perf_counter() - fitted_at,
+        }
     return seconds
 
 

@@ -1,8 +1,8 @@
 """What fine-tuning buys on The Complete Journey: `python -m benchmarks.fine_tuning`.
 
-The shipped recipe is trained and judged in a temporary folder. All test households are compared with linear probes on
-the untrained model, whole and cut to the member's layers, and with ridge regression on the numbers that the prompt
-shows. Takes about ten minutes on two cores.
+The shipped recipe is trained and judged in a temporary folder. All test households are compared
+with linear probes on the untrained model, whole and cut to the member's layers, and with ridge
+regression on the numbers that the prompt shows. Takes about ten minutes on two cores.
 """
 
 import json
@@ -36,7 +36,10 @@ def main() -> None:
         train(training)
         seconds = time.monotonic() - started_at
         last = json.loads((folder / "text" / PROGRESS_FILE).read_text().splitlines()[-1])
-        arena = places | {"members": {"text_llama": folder / "text" / "member"}, "output": folder / "arena"}
+        arena = places | {
+            "members": {"text_llama": folder / "text" / "member"},
+            "output": folder / "arena",
+        }
         models = ["persistence", "bgnbd_gg", "lightgbm", "stack"]
         size = {"untrained_customers": EVERYBODY, "probe_rows": NUM_PROBE_ROWS}
         evaluate(EvaluateConfig.model_validate(arena | size | {"models": models}))

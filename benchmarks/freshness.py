@@ -1,9 +1,10 @@
 """What one more horizon of outcomes is worth: `python -m benchmarks.freshness [--shops 4]`.
 
-Models that serve as they were judged are one horizon older than the data; `refit: true` of the arena's recipe fits them
-again. Here both predict the same customers: fitted one horizon before the cutoff, and at it. The Complete Journey is
-judged at its test cutoff, simulated wholesalers at theirs. `<shop>_<model>` has `old` and `fresh` metrics,
-`wholesalers_<model>_rmse` and `_mae` the geometric means, over those shops, of fresh over old.
+Models that serve as they were judged are one horizon older than the data; `refit: true` of the
+arena's recipe fits them again. Here both predict the same customers: fitted one horizon before the
+cutoff, and at it. The Complete Journey is judged at its test cutoff, simulated wholesalers at
+theirs. `<shop>_<model>` has `old` and `fresh` metrics, `wholesalers_<model>_rmse` and `_mae` the
+geometric means, over those shops, of fresh over old.
 """
 
 import argparse
@@ -37,11 +38,15 @@ def main() -> None:
         places, data = prepare_shop("journey", Path(name))
         for model, found in compared(read_example_sets(places["examples"])).items():
             numbers[f"journey_{model}"] = found
-            numbers |= {f"journey_{model}_{metric}": ratio(found, metric) for metric in ("rmse", "mae")}
+            numbers |= {
+                f"journey_{model}_{metric}": ratio(found, metric) for metric in ("rmse", "mae")
+            }
     shops = []
     for seed in seeds:
         with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-            shops.append(compared(read_example_sets(prepare_wholesaler(Path(name), seed)["examples"])))
+            shops.append(
+                compared(read_example_sets(prepare_wholesaler(Path(name), seed)["examples"]))
+            )
         print(seed, shops[-1], flush=True)
     for model in MODELS:
         for metric in ("rmse", "mae"):
@@ -62,10 +67,17 @@ def judged(window: Window, sets: ExampleSets) -> dict[str, Metrics]:
     """Metrics by model, fitted to a window, of the test customers."""
     predicted = {
         "lightgbm": lightgbm_value(fit_lightgbm(window.train, seed=0), sets.test),
-        "stack": stack_value(fit_stack(window.train, window.known, window.horizon_days, seed=0), sets.test),
+        "stack": stack_value(
+            fit_stack(window.train, window.known, window.horizon_days, seed=0), sets.test
+        ),
     }
-    found = {model: value_metrics(target_of(sets.test), values) for model, values in predicted.items()}
-    return {model: {metric: float(row[metric] or 0.0) for metric in METRICS} for model, row in found.items()}
+    found = {
+        model: value_metrics(target_of(sets.test), values) for model, values in predicted.items()
+    }
+    return {
+        model: {metric: float(row[metric] or 0.0) for metric in METRICS}
+        for model, row in found.items()
+    }
 
 
 def ratio(found: dict[str, Metrics], metric: str) -> float:

@@ -1,7 +1,8 @@
 """How fast ingest is beside a plain polars script, and how much memory ten million lines take.
 
-`python -m benchmarks.ingest_speed [--runs 5] [--lines 10000000]`. Both sides run as processes of their own, in turn, on
-The Complete Journey; the file of ten million lines is made in the temporary folder and deleted at the end.
+`python -m benchmarks.ingest_speed [--runs 5] [--lines 10000000]`. Both sides run as processes of
+their own, in turn, on The Complete Journey; the file of ten million lines is made in the temporary
+folder and deleted at the end.
 """
 
 import argparse
@@ -49,7 +50,10 @@ def main() -> None:
     tables = [*config.sources, *(source.lookup for source in config.sources if source.lookup)]
     tables += [table for table in (config.items, config.customers) if table]
     with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as folder:
-        numbers = {**compare(Path(folder), arguments.runs), **peak_memory(Path(folder), arguments.lines)}
+        numbers = {
+            **compare(Path(folder), arguments.runs),
+            **peak_memory(Path(folder), arguments.lines),
+        }
     data = [file for table in tables for file in source_files(table)]
     write_evidence("ingest_speed", numbers, seeds=[SEED], data=data)
 
@@ -59,7 +63,9 @@ def compare(folder: Path, runs: int) -> dict[str, object]:
     ours, plain, ours_inside, plain_inside = (list[float]() for _ in range(4))
     for run in range(runs + 1):
         output = folder / "journey"
-        whole, inside, _ = _timed(["-c", CHILD_SECONDS, str(RECIPE), f"output={output}", "quality_html=false"])
+        whole, inside, _ = _timed(
+            ["-c", CHILD_SECONDS, str(RECIPE), f"output={output}", "quality_html=false"]
+        )
         num_shards = read_manifest(output, DATA_KIND)["num_shards"]
         plain_whole, plain_in, _ = _timed(
             ["-m", "benchmarks.peers.plain_ingest", str(folder / "plain"), str(num_shards)]
@@ -69,13 +75,16 @@ def compare(folder: Path, runs: int) -> dict[str, object]:
         if run == 0:
             continue  # files come into the page cache, modules are compiled
         for values, value in zip(
-            (ours, ours_inside, plain, plain_inside), (whole, inside, plain_whole, plain_in), strict=True
+            (ours, ours_inside, plain, plain_inside),
+            (whole, inside, plain_whole, plain_in),
+            strict=True,
         ):
             values.append(value)
         print(f"run {run}: ours {whole:.2f} s, plain {plain_whole:.2f} s", flush=True)
     return {
         "ratio_to_polars": statistics.median(ours) / statistics.median(plain),
-        "ratio_to_polars_in_process": statistics.median(ours_inside) / statistics.median(plain_inside),
+        "ratio_to_polars_in_process": statistics.median(ours_inside)
+        / statistics.median(plain_inside),
         "seconds": ours,
         "seconds_polars": plain,
         "seconds_in_process": ours_inside,
@@ -105,8 +114,13 @@ def peak_memory(folder: Path, num_lines: int) -> dict[str, object]:
     recipe = folder / "recipe.yaml"
     columns = {name: name for name in ("customer_id", "order_id", "item_id", "quantity")}
     columns |= {"occurred_at": "sold_at", "text": "title"}
-    source = {"path": str(lines), "columns": {**columns, "amount": {"sql": "quantity * unit_price"}}}
-    recipe.write_text(yaml.safe_dump({"sources": [source], "output": str(folder / "data"), "quality_html": False}))
+    source = {
+        "path": str(lines),
+        "columns": {**columns, "amount": {"sql": "quantity * unit_price"}},
+    }
+    recipe.write_text(
+        yaml.safe_dump({"sources": [source], "output": str(folder / "data"), "quality_html": False})
+    )
     print(f"{num_lines} lines, {lines.stat().st_size / 2**20:.0f} MiB", flush=True)
     seconds, _, peak_rss_gib = _timed(["-c", CHILD_SECONDS, str(recipe)])
     num_events = read_manifest(folder / "data", DATA_KIND)["num_events"]

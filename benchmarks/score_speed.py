@@ -1,8 +1,9 @@
 """How long the stack takes to score a million customers: `python -m benchmarks.score_speed [--customers 1000000]`.
 
-Customers are simulated from the BG/NBD and Gamma-Gamma of CDNOW, with first purchases over two years. The arena makes
-the artifact from a sample of them; `python -m training.score` then scores all, with as many workers as there are cores.
-Seconds and memory are those of the command and of all processes that it starts, Ray's included.
+Customers are simulated from the BG/NBD and Gamma-Gamma of CDNOW, with first purchases over two
+years. The arena makes the artifact from a sample of them; `python -m training.score` then scores
+all, with as many workers as there are cores. Seconds and memory are those of the command and of all
+processes that it starts, Ray's included.
 """
 
 import argparse
@@ -47,12 +48,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
         folder = Path(name)
         shop = ingested(orders, folder / "all")
-        artifact = artifact_of(ingested(orders.filter(pl.col("customer_id") < SAMPLE), folder / "sample"), folder)
+        artifact = artifact_of(
+            ingested(orders.filter(pl.col("customer_id") < SAMPLE), folder / "sample"), folder
+        )
         num_events = int(str(read_manifest(shop, DATA_KIND)["num_events"]))
         del orders
         seconds, peak = score(shop, artifact, folder)
         scored = pl.scan_parquet(folder / "scores" / "scores.parquet")
-        distinct = scored.select(pl.len(), pl.col("customer_id").n_unique().alias("distinct")).collect().row(0)
+        distinct = (
+            scored.select(pl.len(), pl.col("customer_id").n_unique().alias("distinct"))
+            .collect()
+            .row(0)
+        )
     if distinct != (num_customers, num_customers):
         raise ValueError(f"scores.parquet has {distinct} rows and customers, not {num_customers}")
     numbers: dict[str, object] = {
@@ -74,15 +81,25 @@ def ingested(orders: pl.DataFrame, folder: Path) -> Path:
     lines.write_parquet(folder / "orders.parquet")
     columns = {name: name for name in lines.columns}
     source = {"path": str(folder / "orders.parquet"), "format": "parquet", "columns": columns}
-    ingest(IngestConfig.model_validate({"sources": [source], "output": folder / "data", "quality_html": False}))
+    ingest(
+        IngestConfig.model_validate(
+            {"sources": [source], "output": folder / "data", "quality_html": False}
+        )
+    )
     return folder / "data"
 
 
 def artifact_of(data: Path, folder: Path) -> Path:
     """The arena's artifact of a shop, whose champion is the stack."""
     places = {"data": data, "examples": folder / "examples"}
-    prepare(PrepareConfig(data=data, horizon_days=HORIZON_DAYS, seed=SEED, output=folder / "examples"))
-    evaluate(EvaluateConfig.model_validate(places | {"models": [STACK], "seed": SEED, "output": folder / "arena"}))
+    prepare(
+        PrepareConfig(data=data, horizon_days=HORIZON_DAYS, seed=SEED, output=folder / "examples")
+    )
+    evaluate(
+        EvaluateConfig.model_validate(
+            places | {"models": [STACK], "seed": SEED, "output": folder / "arena"}
+        )
+    )
     return folder / "arena" / "artifact"
 
 

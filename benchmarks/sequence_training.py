@@ -1,8 +1,9 @@
 """How long the sequence encoder takes: `python -m benchmarks.sequence_training [--runs 3]`.
 
-The shipped recipe on The Complete Journey, two Ray workers of one core each. `seconds_to_best_validation` counts from
-the command, start-up included, to the checkpoint with the least validation loss; `padding_share` is the share of all
-positions computed, over the whole run, that hold no event.
+The shipped recipe on The Complete Journey, two Ray workers of one core each.
+`seconds_to_best_validation` counts from the command, start-up included, to the checkpoint with the
+least validation loss; `padding_share` is the share of all positions computed, over the whole run,
+that hold no event.
 """
 
 import argparse
@@ -33,8 +34,12 @@ def main() -> None:
             changes = [*(f"{key}={value}" for key, value in places.items()), f"seed={seed}"]
             runs.append(measure(folder / f"sequence-{seed}", changes))
             print(f"run {seed + 1}: {runs[-1]}", flush=True)
-        padding = padding_share(TrainConfig.load(CONFIGS / "journey_sequence.yaml").model_copy(update=places))
-    numbers: dict[str, object] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        padding = padding_share(
+            TrainConfig.load(CONFIGS / "journey_sequence.yaml").model_copy(update=places)
+        )
+    numbers: dict[str, object] = {
+        key: statistics.median(run[key] for run in runs) for key in runs[0]
+    }
     write_evidence("sequence_training", numbers | {"padding_share": padding, "runs": runs},
                    seeds=range(arguments.runs), data=data)  # fmt: skip
 
@@ -43,9 +48,13 @@ def measure(output: Path, changes: list[str]) -> dict[str, float]:
     """When the run was best, how good it was and how fast."""
     run = train("journey_sequence.yaml", output, changes)
     first, end = run.progress[0], run.progress[-1]
-    best = min((line for line in run.progress if "val_loss" in line), key=lambda line: line["val_loss"])
+    best = min(
+        (line for line in run.progress if "val_loss" in line), key=lambda line: line["val_loss"]
+    )
     return {
-        "seconds_to_best_validation": run.seconds_to_first_step + best["seconds"] - first["seconds"],
+        "seconds_to_best_validation": run.seconds_to_first_step
+        + best["seconds"]
+        - first["seconds"],
         "seconds_to_member": run.seconds_to_member,
         "best_val_loss": best["val_loss"],
         "val_rmse": best["val_rmse"],
@@ -59,7 +68,10 @@ def padding_share(recipe: TrainConfig) -> float:
     order, real, computed = BatchOrder(recipe, task), 0, 0
     for step in range(recipe.num_steps(task.num_rows)):
         lengths = task.lengths(*order.step(step)).reshape(-1, recipe.micro_batch)
-        real, computed = real + int(lengths.sum()), computed + int(lengths.max(axis=1).sum()) * recipe.micro_batch
+        real, computed = (
+            real + int(lengths.sum()),
+            computed + int(lengths.max(axis=1).sum()) * recipe.micro_batch,
+        )
     return 1 - real / computed
 
 

@@ -1,9 +1,10 @@
 """What reading a common system message once saves: `python -m benchmarks.shared_prefix --sentences FILE.parquet`.
 
-Sentiment of product reviews by the shipped adapter recipe, one process of one core. FILE has the columns `sentence` and
-`label` (1: positive), as in the product reviews of Hu and Liu. Steps with and without sharing take turns in one run, so
-that noise of the machine hits both; `ratio` is tokens/s with over tokens/s without. The system message is the chat
-template's own (`short`) or a shop's instructions of some hundred tokens (`long`).
+Sentiment of product reviews by the shipped adapter recipe, one process of one core. FILE has the
+columns `sentence` and `label` (1: positive), as in the product reviews of Hu and Liu. Steps with
+and without sharing take turns in one run, so that noise of the machine hits both; `ratio` is
+tokens/s with over tokens/s without. The system message is the chat template's own (`short`) or a
+shop's instructions of some hundred tokens (`long`).
 """
 
 import argparse
@@ -45,20 +46,32 @@ def main() -> None:
         for kind, message in (("short", None), ("long", INSTRUCTIONS)):
             conversations = Path(name) / f"{kind}.jsonl"
             write_conversations(conversations, arguments.sentences, message)
-            runs = [measure(conversations, Path(name) / f"{kind}-{seed}", seed) for seed in range(arguments.runs)]
+            runs = [
+                measure(conversations, Path(name) / f"{kind}-{seed}", seed)
+                for seed in range(arguments.runs)
+            ]
             medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-            numbers |= {f"{kind}_{key}": value for key, value in medians.items()} | {f"{kind}_runs": runs}
+            numbers |= {f"{kind}_{key}": value for key, value in medians.items()} | {
+                f"{kind}_runs": runs
+            }
             print(f"{kind}: {medians}", flush=True)
-    write_evidence("shared_prefix", numbers, seeds=range(arguments.runs), data=[arguments.sentences])
+    write_evidence(
+        "shared_prefix", numbers, seeds=range(arguments.runs), data=[arguments.sentences]
+    )
 
 
 def write_conversations(path: Path, sentences: Path, message: str | None) -> None:
     """One conversation per sentence, its label as the answer."""
     system = [] if message is None else [{"role": "system", "content": message}]
     with path.open("w") as file:
-        for sentence, label in pl.read_parquet(sentences, columns=["sentence", "label"]).iter_rows():
+        for sentence, label in pl.read_parquet(
+            sentences, columns=["sentence", "label"]
+        ).iter_rows():
             answer = "positive" if label == 1 else "negative"
-            turns = [{"role": "user", "content": sentence}, {"role": "assistant", "content": answer}]
+            turns = [
+                {"role": "user", "content": sentence},
+                {"role": "assistant", "content": answer},
+            ]
             file.write(json.dumps({"messages": system + turns}) + "\n")
 
 
@@ -67,7 +80,13 @@ def measure(conversations: Path, output: Path, seed: int) -> dict[str, float]:
     from training.loop.worker import start_run
     from training.tasks.sft import SftTask
 
-    changes = [f"conversations={conversations}", f"output={output}", "num_workers=0", f"seed={seed}", "tracking=null"]
+    changes = [
+        f"conversations={conversations}",
+        f"output={output}",
+        "num_workers=0",
+        f"seed={seed}",
+        "tracking=null",
+    ]
     recipe = TrainConfig.load(CONFIGS / "sft_sentiment.yaml", [*changes, "max_tokens=512"])
     output.mkdir()
     run = start_run(recipe.model_dump(mode="json"))
@@ -79,12 +98,16 @@ def measure(conversations: Path, output: Path, seed: int) -> dict[str, float]:
         tokens, started_at = run.tokens_done, time.perf_counter()
         run.take_step(step)
         if step >= 2:  # what happens once only is not speed
-            speeds[shares] = list(np.add(speeds[shares], [run.tokens_done - tokens, time.perf_counter() - started_at]))
+            speeds[shares] = list(
+                np.add(speeds[shares], [run.tokens_done - tokens, time.perf_counter() - started_at])
+            )
     per_second = {shares: tokens / seconds for shares, (tokens, seconds) in speeds.items()}
     return {
         "ratio": per_second[True] / per_second[False],
         "shared_tokens": float(shared),
-        "mean_tokens": float(np.mean([len(conversation.ids) for conversation in run.task.conversations])),
+        "mean_tokens": float(
+            np.mean([len(conversation.ids) for conversation in run.task.conversations])
+        ),
         "tokens_per_second": per_second[True],
     }
 

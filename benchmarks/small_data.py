@@ -1,9 +1,10 @@
 """Which models suit a shop with few customers: `python -m benchmarks.small_data [--draws 8]`.
 
-From each public shop as many customers are drawn as a small shop has. Models learn from them alone, by what was known
-at the backtest's cutoff, and are judged there on all other customers, whose number keeps chance small. Nothing of the
-test window is read. `<shop>_<customers>` holds the mean of every metric over the draws by model, and
-`<shop>_<customers>_<model>_over_bgnbd` that model's RMSE over BG/NBD's.
+From each public shop as many customers are drawn as a small shop has. Models learn from them alone,
+by what was known at the backtest's cutoff, and are judged there on all other customers, whose
+number keeps chance small. Nothing of the test window is read. `<shop>_<customers>` holds the mean
+of every metric over the draws by model, and `<shop>_<customers>_<model>_over_bgnbd` that model's
+RMSE over BG/NBD's.
 """
 
 import argparse
@@ -47,20 +48,32 @@ def main() -> None:
         for size in SIZES:
             found = [judged(sets.backtest.for_test, size, seed) for seed in range(draws)]
             means = {
-                model: {metric: float(np.mean([one[model][metric] for one in found])) for metric in METRICS}
+                model: {
+                    metric: float(np.mean([one[model][metric] for one in found]))
+                    for metric in METRICS
+                }
                 for model in found[0]
             }
             numbers[f"{shop}_{size}"] = means
             for model in set(means) - {BGNBD}:
-                numbers[f"{shop}_{size}_{model}_over_bgnbd"] = means[model]["rmse"] / means[BGNBD]["rmse"]
-            print(shop, size, {model: round(row["rmse"], 1) for model, row in means.items()}, flush=True)
+                numbers[f"{shop}_{size}_{model}_over_bgnbd"] = (
+                    means[model]["rmse"] / means[BGNBD]["rmse"]
+                )
+            print(
+                shop,
+                size,
+                {model: round(row["rmse"], 1) for model, row in means.items()},
+                flush=True,
+            )
     write_evidence("small_data", numbers, seeds=range(draws), data=data)
 
 
 def judged(window: Window, size: int, seed: int) -> dict[str, dict[str, float]]:
     """Metrics by model, learned from `size` of the window's customers, of all others."""
     drawn = window.known["customer_id"].sort().sample(size, seed=seed).implode()
-    train, known = (rows.filter(pl.col("customer_id").is_in(drawn)) for rows in (window.train, window.known))
+    train, known = (
+        rows.filter(pl.col("customer_id").is_in(drawn)) for rows in (window.train, window.known)
+    )
     others = window.known.filter(~pl.col("customer_id").is_in(drawn))
     assert window.scale is not None
     btyd = fit_btyd(known, (BGNBD,))[BGNBD]
@@ -74,7 +87,10 @@ def judged(window: Window, size: int, seed: int) -> dict[str, dict[str, float]]:
     }
     actual = target_of(others)
     found = {model: value_metrics(actual, values) for model, values in predicted.items()}
-    return {model: {metric: float(row[metric] or 0.0) for metric in METRICS} for model, row in found.items()}
+    return {
+        model: {metric: float(row[metric] or 0.0) for metric in METRICS}
+        for model, row in found.items()
+    }
 
 
 if __name__ == "__main__":

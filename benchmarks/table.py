@@ -133,10 +133,15 @@ def row(line: Line) -> str:
     value = _number(result, line.key)
     if value is None:
         return f"| {line.what} | undefined | | | `{result['command']}` |"
-    low, high = (_number(result, bound) if isinstance(bound, str) else bound for bound in (line.low, line.high))
+    low, high = (
+        _number(result, bound) if isinstance(bound, str) else bound
+        for bound in (line.low, line.high)
+    )
     met = (low is None or value >= low) and (high is None or value <= high)
     target = " and ".join(
-        f"{word} {bound:.3g}" for word, bound in (("at least", low), ("at most", high)) if bound is not None
+        f"{word} {bound:.3g}"
+        for word, bound in (("at least", low), ("at most", high))
+        if bound is not None
     )
     return f"| {line.what} | {value:.3g} | {target} | {verdict(target, met=met)} | `{result['command']}` |"
 

@@ -1,8 +1,9 @@
 """How fast text training is beside a plain Trainer: `python -m benchmarks.training_speed [--runs 3] [--examples 3840]`.
 
-Both sides train on The Complete Journey's prompts on the same two cores, in turn, each in processes of its own: ours by
-the shipped recipe under Ray Train and DeepSpeed, the other by `benchmarks.plain_trainer`. Speeds count real tokens, not
-padding, and no start-up. `matmul_share` is the arithmetic of our steps over what two cores reach in bf16 products.
+Both sides train on The Complete Journey's prompts on the same two cores, in turn, each in processes
+of its own: ours by the shipped recipe under Ray Train and DeepSpeed, the other by
+`benchmarks.plain_trainer`. Speeds count real tokens, not padding, and no start-up. `matmul_share`
+is the arithmetic of our steps over what two cores reach in bf16 products.
 """
 
 import argparse
@@ -50,7 +51,8 @@ def main() -> None:
     peak = matmul_peak()
     numbers: dict[str, object] = {
         "ratio_to_plain_trainer": statistics.median(
-            one["tokens_per_second"] / other["tokens_per_second"] for one, other in zip(ours, plain, strict=True)
+            one["tokens_per_second"] / other["tokens_per_second"]
+            for one, other in zip(ours, plain, strict=True)
         ),
         "matmul_share": statistics.median(speeds) * flops_per_token(recipe) / peak,
         "val_loss_ours": statistics.median(one["val_loss"] for one in ours),
@@ -70,7 +72,13 @@ def run_ours(
 ) -> dict[str, float]:
     """The shipped recipe for as many examples; speed before the only validation, which is at the end."""
     steps = num_examples // recipe.global_batch
-    changes = {"output": output, "max_steps": steps, "checkpoint_every_steps": steps, "seed": seed, "tracking": None}
+    changes = {
+        "output": output,
+        "max_steps": steps,
+        "checkpoint_every_steps": steps,
+        "seed": seed,
+        "tracking": None,
+    }
     train(recipe.model_copy(update=places | changes | {"validation_rows": VALIDATION_ROWS}))
     lines = [json.loads(line) for line in (output / PROGRESS_FILE).read_text().splitlines()]
     return {"tokens_per_second": lines[-2]["tokens_per_second"], "val_loss": lines[-1]["val_loss"]}
@@ -89,9 +97,13 @@ def run_plain(examples: Path, base_model: str, num_examples: int, seed: int) -> 
 def flops_per_token(recipe: TrainConfig) -> float:
     """Of one training step: 2 per weight of the decoder's layers forward, 2 back through them; adapters add 6 each."""
     decoder = load_decoder(recipe.decoder, torch.bfloat16)
-    frozen = sum(parameter.numel() for name, parameter in decoder.named_parameters() if "layers" in name)
+    frozen = sum(
+        parameter.numel() for name, parameter in decoder.named_parameters() if "layers" in name
+    )
     assert recipe.lora is not None
-    adapters = sum(p.numel() for p in with_lora(decoder, recipe.lora).parameters() if p.requires_grad)
+    adapters = sum(
+        p.numel() for p in with_lora(decoder, recipe.lora).parameters() if p.requires_grad
+    )
     return float(4 * frozen + 6 * adapters)
 
 

@@ -1,9 +1,9 @@
 """What pretraining on another shop brings to a small one: `python -m benchmarks.transfer [--runs 3]`.
 
-A sequence encoder is trained on The Complete Journey and on CDNOW. Of each shop about 300 customers are then a shop of
-their own, on which an encoder is trained twice, from scratch and from the other shop's; both are judged on its test
-customers by the mean of what the runs predict. Differences are pretrained minus scratch, with 90 % intervals of the
-paired bootstrap.
+A sequence encoder is trained on The Complete Journey and on CDNOW. Of each shop about 300 customers
+are then a shop of their own, on which an encoder is trained twice, from scratch and from the other
+shop's; both are judged on its test customers by the mean of what the runs predict. Differences are
+pretrained minus scratch, with 90 % intervals of the paired bootstrap.
 """
 
 import argparse
@@ -27,7 +27,10 @@ from training.prepare.recipe import PrepareConfig
 
 RECIPE, EPOCHS = "journey_sequence.yaml", {"journey": 16, "cdnow": 2}
 SMALL_EPOCHS = 40  # of some 300 customers
-SMALL = {"journey": "household_id % 8 = 0", "cdnow": "CAST(customer_id AS INT) % 80 = 0"}  # who is in the small shop
+SMALL = {
+    "journey": "household_id % 8 = 0",
+    "cdnow": "CAST(customer_id AS INT) % 80 = 0",
+}  # who is in the small shop
 METRICS = ("mae", "rmse", "spearman", "gini", "bias")
 
 
@@ -63,9 +66,16 @@ def small_shop(shop: str, folder: Path) -> int:
     return pl.read_parquet(folder / "examples" / "test.parquet").height
 
 
-def encoder(output: Path, places: dict[str, Path], epochs: int, seed: int, start_from: Path | None = None) -> Path:
+def encoder(
+    output: Path, places: dict[str, Path], epochs: int, seed: int, start_from: Path | None = None
+) -> Path:
     """Train by the shipped recipe; the member."""
-    changes = [f"data={places['data']}", f"examples={places['examples']}", f"epochs={epochs}", f"seed={seed}"]
+    changes = [
+        f"data={places['data']}",
+        f"examples={places['examples']}",
+        f"epochs={epochs}",
+        f"seed={seed}",
+    ]
     changes.append("checkpoint_every_steps=50")  # the best weights of some are kept
     if start_from is not None:
         changes.append(f"start_from={start_from}")
@@ -82,17 +92,35 @@ def compared(small: Path, other: Path, runs: int) -> dict[str, object]:
     for seed in range(runs):
         for way, start in (("scratch", None), ("pretrained", other)):
             member = encoder(small / f"{way}-{seed}", places, SMALL_EPOCHS, seed, start)
-            spend, _ = member_spend(member, places["data"], test.select("customer_id", "cutoff", "prompt"), 2)
+            spend, _ = member_spend(
+                member, places["data"], test.select("customer_id", "cutoff", "prompt"), 2
+            )
             predicted[way].append(spend)
-            losses[way].append(json.loads((member / "manifest.json").read_text())["metrics"]["val_loss"])
-    actual, mean = test["target"].to_numpy(), {way: np.mean(of, axis=0) for way, of in predicted.items()}
+            losses[way].append(
+                json.loads((member / "manifest.json").read_text())["metrics"]["val_loss"]
+            )
+    actual, mean = (
+        test["target"].to_numpy(),
+        {way: np.mean(of, axis=0) for way, of in predicted.items()},
+    )
     differences = {
-        name: paired_difference(actual, mean["pretrained"], mean["scratch"], name, seed=0, level=0.9)
+        name: paired_difference(
+            actual, mean["pretrained"], mean["scratch"], name, seed=0, level=0.9
+        )
         for name in METRICS
     }
-    of_runs = {way: [value_metrics(actual, one)["rmse"] for one in of] for way, of in predicted.items()}
-    metrics = {way: {name: value_metrics(actual, of)[name] for name in METRICS} for way, of in mean.items()}
-    return {**metrics, "rmse_of_runs": of_runs, "val_losses": losses, "pretrained_minus_scratch": differences}
+    of_runs = {
+        way: [value_metrics(actual, one)["rmse"] for one in of] for way, of in predicted.items()
+    }
+    metrics = {
+        way: {name: value_metrics(actual, of)[name] for name in METRICS} for way, of in mean.items()
+    }
+    return {
+        **metrics,
+        "rmse_of_runs": of_runs,
+        "val_losses": losses,
+        "pretrained_minus_scratch": differences,
+    }
 
 
 if __name__ == "__main__":

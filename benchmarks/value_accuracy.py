@@ -1,7 +1,8 @@
 """Value models on a public shop, from raw tables to the arena: `python -m benchmarks.value_accuracy --data journey`.
 
-Everything runs in a temporary folder with the recipes of training/configs; cutoff and horizon of each shop are those at
-which other tools were measured. The sequence encoder is trained first, and joins the stack with the share it earns.
+Everything runs in a temporary folder with the recipes of training/configs; cutoff and horizon of
+each shop are those at which other tools were measured. The sequence encoder is trained first, and
+joins the stack with the share it earns.
 """
 
 import argparse
@@ -21,7 +22,10 @@ from training.evaluate.recipe import EvaluateConfig
 from training.evaluate.value.champion import BIAS_RANGE
 from training.prepare.dataset import BACKTEST
 
-SHOPS = {"journey": 16, "cdnow": 2}  # epochs of the sequence encoder: CDNOW has ten times the customers
+SHOPS = {
+    "journey": 16,
+    "cdnow": 2,
+}  # epochs of the sequence encoder: CDNOW has ten times the customers
 SHOWN = (
     "mae",
     "rmse",
@@ -52,9 +56,13 @@ def main() -> None:
             ("backtest_members", places["examples"] / BACKTEST),
         ):
             changes = [f"data={places['data']}", f"examples={examples}", f"epochs={SHOPS[shop]}"]
-            train("journey_sequence.yaml", folder / key, [*changes, f"seed={SEED}", "tracking=null"])
+            train(
+                "journey_sequence.yaml", folder / key, [*changes, f"seed={SEED}", "tracking=null"]
+            )
             arena[key] = {SEQUENCE_LLAMA: folder / key / "member"}
-        evaluate(EvaluateConfig.model_validate(arena | {"models": list(VALUE_MODELS), "seed": SEED}))
+        evaluate(
+            EvaluateConfig.model_validate(arena | {"models": list(VALUE_MODELS), "seed": SEED})
+        )
         metrics = json.loads((folder / "arena" / "metrics.json").read_text())
         predictions = pl.read_parquet(folder / "arena" / "predictions.parquet")
     champion = metrics["champion"]
@@ -62,16 +70,26 @@ def main() -> None:
         "champion": champion,
         **{metric: metrics["models"][champion][metric] for metric in SHOWN},
         "lightgbm_mae": metrics["models"]["lightgbm"]["mae"],
-        "mae_difference_ci_90": metrics["champion_minus"]["lightgbm"]["mae"][1:] if champion != "lightgbm" else None,
+        "mae_difference_ci_90": metrics["champion_minus"]["lightgbm"]["mae"][1:]
+        if champion != "lightgbm"
+        else None,
         "champion_minus": metrics["champion_minus"],
         "num_better_rivals": sum(
-            is_clearly_better(against) and BIAS_RANGE[0] <= metrics["models"][rival]["bias"] <= BIAS_RANGE[1]
+            is_clearly_better(against)
+            and BIAS_RANGE[0] <= metrics["models"][rival]["bias"] <= BIAS_RANGE[1]
             for rival, against in metrics["champion_minus"].items()
         ),
         "llama_gain": metrics["llama_gain"],
-        "models": {model: {metric: row[metric] for metric in SHOWN} for model, row in metrics["models"].items()},
+        "models": {
+            model: {metric: row[metric] for metric in SHOWN}
+            for model, row in metrics["models"].items()
+        },
         "selection": metrics["selection"],
-        **{key: found for key, found in metrics["intervals"]["models"][champion].items() if key not in SHOWN},
+        **{
+            key: found
+            for key, found in metrics["intervals"]["models"][champion].items()
+            if key not in SHOWN
+        },
         "churn": {name: metrics["churn"][name] for name in ("model", "share_left")}
         | {
             name: metrics["churn"]["models"][metrics["churn"]["model"]][name]

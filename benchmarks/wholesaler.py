@@ -1,10 +1,11 @@
 """Value models on invoice lines of wholesalers: `python -m benchmarks.wholesaler [--shops 8]`.
 
-No package carries such data, so they are simulated: orders at rates that differ between customers, who leave one by one
-and grow or shrink; amounts with heavy tails, a hundredth of the customers giants; a season before Christmas; orders
-cancelled, lines sent back in part, and quantities mistyped and cancelled within the hour. Every shop goes through the
-recipes of training/configs as they are, from CSV to arena. By model there are the means of its metrics over the shops,
-and the geometric means of its RMSE and MAE over those of BG/NBD.
+No package carries such data, so they are simulated: orders at rates that differ between customers,
+who leave one by one and grow or shrink; amounts with heavy tails, a hundredth of the customers
+giants; a season before Christmas; orders cancelled, lines sent back in part, and quantities
+mistyped and cancelled within the hour. Every shop goes through the recipes of training/configs as
+they are, from CSV to arena. By model there are the means of its metrics over the shops, and the
+geometric means of its RMSE and MAE over those of BG/NBD.
 """
 
 import argparse
@@ -50,7 +51,9 @@ def main() -> None:
     shops: list[dict[str, dict[str, float]]] = [models for _, models in found]
     numbers: dict[str, object] = {"champions": [champion for champion, _ in found]}
     for model in shops[0]:
-        means = {metric: float(np.mean([shop[model][metric] for shop in shops])) for metric in METRICS}
+        means = {
+            metric: float(np.mean([shop[model][metric] for shop in shops])) for metric in METRICS
+        }
         for metric in ("rmse", "mae"):
             ratios = [shop[model][metric] / shop[BGNBD][metric] for shop in shops]
             means[f"{metric}_over_bgnbd"] = float(np.exp(np.mean(np.log(ratios))))
@@ -77,7 +80,9 @@ def judged(folder: Path, seed: int) -> tuple[str, dict[str, dict[str, float]]]:
     evaluate(arena.model_copy(update={**places, "output": folder / "arena", "members": {}}))
     metrics = json.loads((folder / "arena" / "metrics.json").read_text())
     rows = metrics["models"] | {"champion": metrics["models"][metrics["champion"]]}
-    return metrics["champion"], {model: {name: row[name] for name in METRICS} for model, row in rows.items()}
+    return metrics["champion"], {
+        model: {name: row[name] for name in METRICS} for model, row in rows.items()
+    }
 
 
 def simulated(seed: int) -> pl.DataFrame:
@@ -94,7 +99,9 @@ def simulated(seed: int) -> pl.DataFrame:
             rate, life, level = random.uniform(0.05, 0.2), NUM_DAYS, level + random.normal(1.0, 0.6)
         for day in order_days(random, first, min(first + life, NUM_DAYS), rate):
             total = np.exp(level + growth * (day - first) / 365 + random.normal(0.0, 0.6))
-            items = random.choice(NUM_ITEMS, min(60, random.geometric(0.12)), p=popularity / popularity.sum())
+            items = random.choice(
+                NUM_ITEMS, min(60, random.geometric(0.12)), p=popularity / popularity.sum()
+            )
             amounts = total * random.dirichlet(np.full(len(items), 0.7))
             bought = [
                 (f"S{item:04d}", max(1, round(amount / prices[item])), prices[item])
@@ -116,7 +123,11 @@ def order_days(random: np.random.Generator, first: float, last: float, rate: flo
 
 
 def invoice(
-    random: np.random.Generator, number: int, customer: int, at: datetime, bought: list[tuple[str, int, float]]
+    random: np.random.Generator,
+    number: int,
+    customer: int,
+    at: datetime,
+    bought: list[tuple[str, int, float]],
 ) -> list[tuple[object, ...]]:
     """The lines of an order, and those of its refunds; `bought` has item, quantity and price."""
     order, luck, back = str(100_000 + number), random.random(), []
@@ -128,7 +139,10 @@ def invoice(
     elif luck < MISTYPED + CANCELLED:
         back = bought
     elif luck < MISTYPED + CANCELLED + PART_SENT_BACK:
-        back = [(item, max(1, int(quantity * random.uniform(0.1, 1))), price) for item, quantity, price in bought[:2]]
+        back = [
+            (item, max(1, int(quantity * random.uniform(0.1, 1))), price)
+            for item, quantity, price in bought[:2]
+        ]
     later = at + timedelta(hours=hours)
     taken_back = [(item, -quantity, price) for item, quantity, price in back]
     return [

@@ -1,8 +1,9 @@
 """What Ray's workers cost: `python -m benchmarks.worker_scaling [--runs 3] [--steps 50]`.
 
-The shipped text recipe on The Complete Journey, two ways in turn: two Ray workers of one core each, and one process
-with two threads and no Ray. `startup_seconds` is from the command to the first step done, DeepSpeed's op compiled;
-`checkpoint_share` is how much of the training time the two workers spend on checkpoints at the default interval.
+The shipped text recipe on The Complete Journey, two ways in turn: two Ray workers of one core each,
+and one process with two threads and no Ray. `startup_seconds` is from the command to the first step
+done, DeepSpeed's op compiled; `checkpoint_share` is how much of the training time the two workers
+spend on checkpoints at the default interval.
 """
 
 import argparse
@@ -32,13 +33,22 @@ def main() -> None:
         places, data = prepare_shop("journey", folder)
         for seed in range(arguments.runs):
             common = [f"{key}={value}" for key, value in places.items()]
-            common += [f"max_steps={arguments.steps}", f"checkpoint_every_steps={INTERVAL}", f"seed={seed}"]
+            common += [
+                f"max_steps={arguments.steps}",
+                f"checkpoint_every_steps={INTERVAL}",
+                f"seed={seed}",
+            ]
             workers.append(measure(folder / f"workers-{seed}", 1, [*common, "num_workers=2"]))
-            alone.append(measure(folder / f"alone-{seed}", 2, [*common, "num_workers=0", "cpus_per_worker=2"]))
+            alone.append(
+                measure(
+                    folder / f"alone-{seed}", 2, [*common, "num_workers=0", "cpus_per_worker=2"]
+                )
+            )
             print(f"run {seed + 1}: two workers {workers[-1]}, one process {alone[-1]}", flush=True)
     numbers: dict[str, object] = {
         "two_workers_over_one_process": statistics.median(
-            ours["tokens_per_second"] / other["tokens_per_second"] for ours, other in zip(workers, alone, strict=True)
+            ours["tokens_per_second"] / other["tokens_per_second"]
+            for ours, other in zip(workers, alone, strict=True)
         ),
         "startup_seconds": statistics.median(ours["startup_seconds"] for ours in workers),
         "checkpoint_share": statistics.median(ours["checkpoint_share"] for ours in workers),
@@ -53,7 +63,10 @@ def main() -> None:
 def measure(output: Path, num_threads: int, changes: list[str]) -> dict[str, float]:
     """Speed until the first validation, start-up, and what checkpoints cost."""
     run = train("journey_text.yaml", output, changes, num_threads)
-    before_validation, end = [line for line in run.progress if line["step"] <= INTERVAL], run.progress[-1]
+    before_validation, end = (
+        [line for line in run.progress if line["step"] <= INTERVAL],
+        run.progress[-1],
+    )
     return {
         "tokens_per_second": before_validation[-1]["tokens_per_second"],
         "startup_seconds": run.seconds_to_first_step,

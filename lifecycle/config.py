@@ -25,7 +25,8 @@ class Config(BaseModel):
     def load(cls, path: Path, overrides: list[str] | None = None) -> Self:
         """Read a YAML file and apply `key.sub=value` overrides.
 
-        Raises ValueError naming the dotted key, the value and the rule for anything that does not fit.
+        Raises ValueError naming the dotted key, the value and the rule for anything that does not
+        fit.
         """
         tree = read_yaml(path)
         for override in overrides or []:
@@ -52,11 +53,15 @@ def read_yaml(path: Path) -> dict[str, object]:
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Of a key that is given twice, plain YAML silently takes the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, object]:
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if keys.count(key.value) > 1 and key.tag != "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key.value!r} is given twice", key.start_mark
+                )
         return super().construct_mapping(node, deep)
 
 
@@ -68,7 +73,11 @@ def apply_override(tree: dict[str, object], override: str) -> None:
     node: object = tree
     *parents, leaf = dotted.split(".")
     for key in parents:
-        node = node[list_index(node, key, dotted)] if isinstance(node, list) else _child(node, key, dotted)
+        node = (
+            node[list_index(node, key, dotted)]
+            if isinstance(node, list)
+            else _child(node, key, dotted)
+        )
     value = _read_value(text)
     if isinstance(node, list):
         node[list_index(node, leaf, dotted)] = value
@@ -91,7 +100,9 @@ def _read_value(text: str) -> object:
 def list_index(items: list[object], key: str, dotted: str) -> int:
     """The position that `key` names in a list of the configuration."""
     if not key.isdecimal() or int(key) >= len(items):
-        raise ValueError(f"override {dotted!r}: {key!r} is not a position in a list of {len(items)}")
+        raise ValueError(
+            f"override {dotted!r}: {key!r} is not a position in a list of {len(items)}"
+        )
     return int(key)
 
 
@@ -101,7 +112,8 @@ def describe(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     for problem in problems:
         if problem["type"] == "too_short" and any(
-            other["loc"][: len(problem["loc"])] == problem["loc"] != other["loc"] for other in problems
+            other["loc"][: len(problem["loc"])] == problem["loc"] != other["loc"]
+            for other in problems
         ):
             continue  # a list whose entries are wrong is not short of entries
         dotted = ".".join(str(part) for part in problem["loc"]) or "(whole config)"

@@ -10,8 +10,21 @@ from importlib import metadata
 from pathlib import Path
 
 MANIFEST = "manifest.json"
-FORMAT_VERSIONS = {"examples": 5, "artifact": 8}  # 1 for the other kinds; raised when a kind's files change meaning
-PACKAGES = ("evervalue", "ray", "torch", "transformers", "peft", "deepspeed", "polars", "lightgbm", "numpy")
+FORMAT_VERSIONS = {
+    "examples": 5,
+    "artifact": 8,
+}  # 1 for the other kinds; raised when a kind's files change meaning
+PACKAGES = (
+    "evervalue",
+    "ray",
+    "torch",
+    "transformers",
+    "peft",
+    "deepspeed",
+    "polars",
+    "lightgbm",
+    "numpy",
+)
 
 
 def file_sha256(path: Path) -> str:
@@ -37,7 +50,9 @@ def package_versions() -> dict[str, str]:
 def write_json(path: Path, value: object) -> None:
     """Write JSON to a temporary name and rename it, so that a reader never sees half a file."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=False, allow_nan=False, default=str) + "\n")
+    temporary.write_text(
+        json.dumps(value, indent=1, sort_keys=False, allow_nan=False, default=str) + "\n"
+    )
     os.replace(temporary, path)
 
 
@@ -51,7 +66,8 @@ def write_manifest(folder: Path, kind: str, content: dict[str, object]) -> None:
 def read_manifest(folder: Path, kind: str) -> dict[str, object]:
     """The manifest of a complete folder of the given kind; its files are not read.
 
-    Raises ValueError where the folder is missing, incomplete, of another kind or of an unknown format.
+    Raises ValueError where the folder is missing, incomplete, of another kind or of an unknown
+    format.
     """
     path = folder / MANIFEST
     if not folder.is_dir():
@@ -68,7 +84,9 @@ def read_manifest(folder: Path, kind: str) -> dict[str, object]:
     version = FORMAT_VERSIONS.get(kind, 1)
     if manifest.get("format_version") != version:
         found = manifest.get("format_version")
-        raise ValueError(f"{path} has format version {found}; this is {version}: delete {folder} and make it again")
+        raise ValueError(
+            f"{path} has format version {found}; this is {version}: delete {folder} and make it again"
+        )
     return manifest
 
 
@@ -83,10 +101,14 @@ def verify(folder: Path, kind: str) -> dict[str, object]:
         if not path.is_file():
             raise ValueError(f"{kind} folder {folder} is damaged: {name} is missing")
         if file_sha256(path) != sha256:
-            raise ValueError(f"{kind} folder {folder} is damaged: {name} is not the file the manifest describes")
+            raise ValueError(
+                f"{kind} folder {folder} is damaged: {name} is not the file the manifest describes"
+            )
     unknown = {str(path.relative_to(folder)) for path in _payload(folder)} - set(files)
     if unknown:
-        raise ValueError(f"{kind} folder {folder} holds files its manifest does not know: {sorted(unknown)}")
+        raise ValueError(
+            f"{kind} folder {folder} holds files its manifest does not know: {sorted(unknown)}"
+        )
     return manifest
 
 
@@ -94,13 +116,16 @@ def verify(folder: Path, kind: str) -> dict[str, object]:
 def new_folder(folder: Path, kind: str, content: dict[str, object]) -> Iterator[Path]:
     """A temporary folder beside `folder`; on success it gets its manifest and takes the place of `folder`.
 
-    `content` may be filled in the with-block. Nothing that exists is replaced: what a job leaves unfinished lies in the
-    temporary folder. Raises ValueError where `folder` is complete already, or holds something else.
+    `content` may be filled in the with-block. Nothing that exists is replaced: what a job leaves
+    unfinished lies in the temporary folder. Raises ValueError where `folder` is complete already,
+    or holds something else.
     """
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} is complete already; delete it or choose another output")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ValueError(f"{folder} is not empty and has no {MANIFEST}; choose another output, or delete it yourself")
+        raise ValueError(
+            f"{folder} is not empty and has no {MANIFEST}; choose another output, or delete it yourself"
+        )
     temporary = folder.with_name(folder.name + ".incomplete")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -125,4 +150,6 @@ def is_complete(folder: Path, kind: str, identity: str) -> bool:
 
 
 def _payload(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST
+    )

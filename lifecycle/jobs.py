@@ -11,7 +11,14 @@ from lifecycle.config import Config, from_command_line
 
 C = TypeVar("C", bound=Config)
 logger = logging.getLogger(__name__)
-PACKAGES = ("lifecycle", "training", "tuning", "serving", "benchmarks", "__main__")  # ours: they log progress
+PACKAGES = (
+    "lifecycle",
+    "training",
+    "tuning",
+    "serving",
+    "benchmarks",
+    "__main__",
+)  # ours: they log progress
 
 
 def run_job(config_class: type[C], job: str, work: Callable[[C], None]) -> None:
@@ -32,7 +39,10 @@ def run_job(config_class: type[C], job: str, work: Callable[[C], None]) -> None:
 def start_logging() -> None:
     """Log lines of our modules, and warnings of libraries, go to standard error with the time of day."""
     logging.basicConfig(
-        format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING, force=True
+        format="%(asctime)s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+        level=logging.WARNING,
+        force=True,
     )
     for package in PACKAGES:
         logging.getLogger(package).setLevel(logging.INFO)

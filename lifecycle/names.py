@@ -13,7 +13,14 @@ STACK_OVER_BUDGET = "stack_over_budget"  # judged, never served: what a score bu
 LLAMA = "text_llama"
 SEQUENCE_LLAMA = "sequence_llama"
 MEMBERS = (LLAMA, SEQUENCE_LLAMA)
-VALUE_MODELS = (PERSISTENCE, *BTYD_MODELS, LIGHTGBM, HURDLE, ZILN, STACK)  # cheap ones; members come beside them
+VALUE_MODELS = (
+    PERSISTENCE,
+    *BTYD_MODELS,
+    LIGHTGBM,
+    HURDLE,
+    ZILN,
+    STACK,
+)  # cheap ones; members come beside them
 RETRIEVER = "retriever"
 RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
 RERANKER = "text_llama_rerank"

@@ -4,7 +4,11 @@ import glob
 import importlib.util
 from pathlib import Path
 
-SUFFIXES = {"csv": (".csv", ".txt", ".tsv"), "parquet": (".parquet",), "json": (".json", ".jsonl", ".ndjson")}
+SUFFIXES = {
+    "csv": (".csv", ".txt", ".tsv"),
+    "parquet": (".parquet",),
+    "json": (".json", ".jsonl", ".ndjson"),
+}
 
 
 def resolve_path(path: str) -> Path:
@@ -21,7 +25,11 @@ def resolve_path(path: str) -> Path:
 def files_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The file at `path`, the files below a folder that end in one of `suffixes`, or those a glob finds; sorted."""
     if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in suffixes)
+        return sorted(
+            file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in suffixes
+        )
     if path.is_file():
         return [path]
-    return [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]
+    return [
+        Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()
+    ]

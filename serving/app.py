@@ -28,7 +28,8 @@ LARGE_MESSAGES = {"env_vars": {"RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(
 class ServeArguments(Config):
     """Arguments of the builder: words of the command line, or `args` in cluster/serve.yaml.
 
-    `host` and `port` hold where `serve run` starts Serve; a deployed config says them in http_options.
+    `host` and `port` hold where `serve run` starts Serve; a deployed config says them in
+    http_options.
     """
 
     artifact: Path
@@ -39,11 +40,15 @@ class ServeArguments(Config):
     max_customers: int = Field(default=256, ge=1)  # of one request
     max_events: int = Field(default=10_000, ge=1)  # of one customer of a request
     max_body_bytes: int = Field(default=8 * 2**20, ge=1)
-    max_in_flight: int = Field(default=64, ge=1)  # requests admitted by each gateway; the next one gets 429
+    max_in_flight: int = Field(
+        default=64, ge=1
+    )  # requests admitted by each gateway; the next one gets 429
     timeout_seconds: float = Field(default=30.0, gt=0)
     max_batch_customers: int = Field(default=64, ge=1)
     batch_wait_seconds: float = Field(default=0.005, ge=0)
-    max_ongoing_requests: int = Field(default=32, ge=1)  # sent to each replica of a model; the rest wait in the gateway
+    max_ongoing_requests: int = Field(
+        default=32, ge=1
+    )  # sent to each replica of a model; the rest wait in the gateway
     replicas: int = Field(default=1, ge=1)  # of each model; serve.yaml autoscales them instead
     replica_cpus: float = Field(default=0.5, gt=0)
     gateway_cpus: float = Field(default=0.25, gt=0)
@@ -51,7 +56,9 @@ class ServeArguments(Config):
 
 def build(arguments: ServeArguments) -> Application:
     """The Serve application. ValueError, before anything starts, where it could not answer."""
-    artifact, events, keys = (path.absolute() for path in (arguments.artifact, arguments.events, arguments.keys))
+    artifact, events, keys = (
+        path.absolute() for path in (arguments.artifact, arguments.events, arguments.keys)
+    )
     check_currency(load_artifact(artifact), read_manifest(events, DATA_KIND))
     EventStore(events)
     require_keys(keys)

@@ -20,18 +20,27 @@ class ServiceError(Exception):
 class Client:
     """Calls the service with one key over kept-alive connections; answers keep the order of the customers."""
 
-    def __init__(self, key: str, url: str = "http://127.0.0.1:8000", timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self, key: str, url: str = "http://127.0.0.1:8000", timeout_seconds: float = 60.0
+    ) -> None:
         self.http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout_seconds, trust_env=False
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=timeout_seconds,
+            trust_env=False,
         )
 
     def value(self, customers: Sequence[Customer]) -> list[dict[str, object]]:
         """Lifetime value of each customer."""
         return self._customers("/v1/value", {"customers": list(customers)})
 
-    def recommendations(self, customers: Sequence[Customer], k: int = 10, **options: object) -> list[dict[str, object]]:
+    def recommendations(
+        self, customers: Sequence[Customer], k: int = 10, **options: object
+    ) -> list[dict[str, object]]:
         """At most `k` items for each customer; `options` are further keys of the request, such as category."""
-        return self._customers("/v1/recommendations", {"customers": list(customers), "k": k, **options})
+        return self._customers(
+            "/v1/recommendations", {"customers": list(customers), "k": k, **options}
+        )
 
     def model(self) -> dict[str, object]:
         """What answers."""
@@ -45,7 +54,10 @@ class Client:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -63,4 +75,6 @@ class Client:
         except ValueError:
             detail = response.text[:200]
         retry_after = response.headers.get("Retry-After")
-        raise ServiceError(response.status_code, detail, float(retry_after) if retry_after else None)
+        raise ServiceError(
+            response.status_code, detail, float(retry_after) if retry_after else None
+        )

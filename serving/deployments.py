@@ -31,8 +31,8 @@ NUM_ATTEMPTS = 3  # predictions change nothing, so a call that died with its rep
 
 @dataclass(frozen=True)
 class Outcome:
-    """Answers in the order of the customers, or problems as (field, message). Errors travel as values: Serve logs
-    what a replica raises, and a message may quote a customer."""
+    """Answers in the order of the customers, or problems as (field, message). Errors travel as
+    values: Serve logs what a replica raises, and a message may quote a customer."""
 
     answers: list[Answer]
     problems: list[tuple[str, str]]
@@ -49,7 +49,9 @@ class ArtifactSource:
         """The folder; ValueError where another artifact has taken its place."""
         folder = Path(self.folder)
         if file_sha256(folder / MANIFEST) != self.manifest_sha256:
-            raise ValueError(f"artifact {folder} has changed since the service was built; give a new one a new path")
+            raise ValueError(
+                f"artifact {folder} has changed since the service was built; give a new one a new path"
+            )
         return folder
 
 
@@ -59,13 +61,19 @@ def num_customers(requests: list[list[CustomerQuery]]) -> int:
     A request alone counts as one: however large, it is answered in one batch of its own.
     """
     weights = {"features": 1, "events": 1 + MAX_LEFT_OUT}
-    return 1 if len(requests) == 1 else sum(weights[one.explain] for customers in requests for one in customers)
+    return (
+        1
+        if len(requests) == 1
+        else sum(weights[one.explain] for customers in requests for one in customers)
+    )
 
 
 class ValueModel:
     """Values customers; requests that wait at the same time are computed as one batch."""
 
-    def __init__(self, source: ArtifactSource, max_batch_customers: int, batch_wait_seconds: float) -> None:
+    def __init__(
+        self, source: ArtifactSource, max_batch_customers: int, batch_wait_seconds: float
+    ) -> None:
         from serving.predict.predictor import Predictor
 
         self.predictor = Predictor(source.path())
@@ -104,7 +112,9 @@ class Recommender:
         problems = option_problems(self.predictor, options)
         if problems:
             return Outcome([], problems)
-        return answer_requests(lambda queries: self.predictor.recommend(queries, options), [customers])[0]
+        return answer_requests(
+            lambda queries: self.predictor.recommend(queries, options), [customers]
+        )[0]
 
 
 class ServeBackend:
@@ -117,7 +127,9 @@ class ServeBackend:
         """See Backend."""
         return _answers(await _call(self.value_model.answer, customers))
 
-    async def recommend(self, customers: list[CustomerQuery], options: RecommendOptions) -> list[Answer]:
+    async def recommend(
+        self, customers: list[CustomerQuery], options: RecommendOptions
+    ) -> list[Answer]:
         """See Backend."""
         return _answers(await _call(self.recommender.answer, customers, options))
 
@@ -132,7 +144,12 @@ class Gateway:
     """The only deployment that faces HTTP: keys, limits, sizes, events; it computes nothing."""
 
     def __init__(
-        self, settings: ApiSettings, keys: str, events: str, value: DeploymentHandle, recommender: DeploymentHandle
+        self,
+        settings: ApiSettings,
+        keys: str,
+        events: str,
+        value: DeploymentHandle,
+        recommender: DeploymentHandle,
     ) -> None:
         self.settings = settings
         self.keys = KeyRing(Path(keys))
@@ -149,7 +166,11 @@ def option_problems(predictor: "Predictor", options: RecommendOptions) -> list[t
         unknown = set(predictor.unknown_items(items))
         if unknown:
             message = "is not an item of the catalogue"
-            return [(f"{field}.{position}", message) for position, item in enumerate(items) if item in unknown]
+            return [
+                (f"{field}.{position}", message)
+                for position, item in enumerate(items)
+                if item in unknown
+            ]
     try:
         predictor.recommend([], options)
     except ValueError as error:
@@ -167,9 +188,16 @@ def answer_requests(
     for customers in requests:
         own = results[position : position + len(customers)]
         position += len(customers)
-        problems = [(f"customers.{number}", result) for number, result in enumerate(own) if isinstance(result, str)]
+        problems = [
+            (f"customers.{number}", result)
+            for number, result in enumerate(own)
+            if isinstance(result, str)
+        ]
         outcomes.append(
-            Outcome([] if problems else [answer for answer in own if not isinstance(answer, str)], problems)
+            Outcome(
+                [] if problems else [answer for answer in own if not isinstance(answer, str)],
+                problems,
+            )
         )
     return outcomes
 

@@ -16,7 +16,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-SCOPES = ("score", "events", "admin")  # score: value, recommendations and model; admin covers the other two
+SCOPES = (
+    "score",
+    "events",
+    "admin",
+)  # score: value, recommendations and model; admin covers the other two
 KEY_BYTES = 32
 logger = logging.getLogger(__name__)
 
@@ -59,7 +63,9 @@ class KeyRing:
 
 def default_path() -> Path:
     """The key file: EVERVALUE_KEYS where it is set, else in the user's configuration folder."""
-    return Path(os.environ.get("EVERVALUE_KEYS") or Path.home() / ".config" / "evervalue" / "keys.json")
+    return Path(
+        os.environ.get("EVERVALUE_KEYS") or Path.home() / ".config" / "evervalue" / "keys.json"
+    )
 
 
 def hash_secret(secret: str) -> str:
@@ -82,18 +88,24 @@ def read_keys(path: Path) -> list[Key]:
         return []
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        raise ValueError(f"key file {path} has mode {mode:04o}, others may use it; run: chmod 600 {path}")
+        raise ValueError(
+            f"key file {path} has mode {mode:04o}, others may use it; run: chmod 600 {path}"
+        )
     try:
         return [Key(**entry) for entry in json.loads(path.read_text())["keys"]]
     except (ValueError, TypeError, KeyError):
-        raise ValueError(f"key file {path} is damaged: it is not what serving.keys writes") from None
+        raise ValueError(
+            f"key file {path} is damaged: it is not what serving.keys writes"
+        ) from None
 
 
 def require_keys(path: Path) -> list[Key]:
     """The keys of a file with at least one; ValueError says how to make the first."""
     keys = read_keys(path)
     if not keys:
-        raise ValueError(f"{path} holds no API key; create one: python -m serving.keys create --scope score")
+        raise ValueError(
+            f"{path} holds no API key; create one: python -m serving.keys create --scope score"
+        )
     return keys
 
 
@@ -102,7 +114,9 @@ def create_key(path: Path, scope: str, created_at: datetime) -> tuple[Key, str]:
     if scope not in SCOPES:
         raise ValueError(f"scope is {scope!r}; it must be one of {', '.join(SCOPES)}")
     secret = secrets.token_urlsafe(KEY_BYTES)
-    key = Key(secrets.token_hex(4), scope, hash_secret(secret), created_at.isoformat(timespec="seconds"))
+    key = Key(
+        secrets.token_hex(4), scope, hash_secret(secret), created_at.isoformat(timespec="seconds")
+    )
     with _locked(path):
         _write_keys(path, [*read_keys(path), key])
     return key, secret
@@ -148,7 +162,9 @@ def _parser() -> argparse.ArgumentParser:
     revoke = commands.add_parser("revoke", help="make a key invalid")
     revoke.add_argument("id")
     for command in (create, listing, revoke):
-        command.add_argument("--path", type=Path, help="key file; default EVERVALUE_KEYS, else ~/.config/evervalue")
+        command.add_argument(
+            "--path", type=Path, help="key file; default EVERVALUE_KEYS, else ~/.config/evervalue"
+        )
     return parser
 
 

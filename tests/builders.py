@@ -80,7 +80,16 @@ def write_shop(lines: Path, items: Path) -> None:
                 quantity = int(1 + generator.poisson(0.5))
                 sign = -1 if generator.uniform() < 0.02 else 1
                 amount = round(sign * quantity * float(prices[item]), 2)
-                rows.append((f"c{customer}", f"{at:%Y-%m-%dT%H:%M:%S}", order, f"i{item}", sign * quantity, amount))
+                rows.append(
+                    (
+                        f"c{customer}",
+                        f"{at:%Y-%m-%dT%H:%M:%S}",
+                        order,
+                        f"i{item}",
+                        sign * quantity,
+                        amount,
+                    )
+                )
             day += generator.exponential(gap_days)
     columns = ["customer", "at", "order", "item", "quantity", "amount"]
     pl.DataFrame(rows, schema=columns, orient="row").write_csv(lines)
@@ -125,13 +134,18 @@ def value_recipe(**changes: object) -> TrainConfig:
 
 def turns(*contents: str) -> list[Message]:
     """A conversation in which user and assistant take turns."""
-    return [{"role": ("user", "assistant")[n % 2], "content": content} for n, content in enumerate(contents)]
+    return [
+        {"role": ("user", "assistant")[n % 2], "content": content}
+        for n, content in enumerate(contents)
+    ]
 
 
 def write_conversations(path: Path, *conversations: list[Message]) -> Path:
     """A JSON-lines file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in conversations))
+    path.write_text(
+        "".join(json.dumps({"messages": messages}) + "\n" for messages in conversations)
+    )
     return path
 
 

@@ -54,7 +54,8 @@ def tiny_base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_chat_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny base model with a chat template, and with embeddings as large as pretraining makes them.
 
-    With those of a new model no adapter could make a token likely: its logits lie within 1.3 of each other.
+    With those of a new model no adapter could make a token likely: its logits lie within 1.3 of
+    each other.
     """
     from safetensors.torch import load_file, save_file
 
@@ -71,7 +72,9 @@ def tiny_chat_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFact
 def tiny_shop(tmp_path_factory: pytest.TempPathFactory) -> TinyShop:
     """A year of orders of 300 customers whose rates and order values differ, ingested and prepared."""
     folder = tmp_path_factory.mktemp("shop")
-    shop = TinyShop(folder / "lines.csv", folder / "items.csv", folder / "data", folder / "examples")
+    shop = TinyShop(
+        folder / "lines.csv", folder / "items.csv", folder / "data", folder / "examples"
+    )
     write_shop(shop.lines, shop.items)
     ingest(
         IngestConfig.model_validate(
@@ -99,7 +102,11 @@ def tiny_shop(tmp_path_factory: pytest.TempPathFactory) -> TinyShop:
     )  # fmt: skip
     prepare(
         PrepareConfig(
-            data=shop.data, test_cutoff=date(2024, 10, 30), horizon_days=60, num_train_cutoffs=2, output=shop.examples
+            data=shop.data,
+            test_cutoff=date(2024, 10, 30),
+            horizon_days=60,
+            num_train_cutoffs=2,
+            output=shop.examples,
         )
     )
     return shop
@@ -112,7 +119,16 @@ def tiny_artifact(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory)
     from training.evaluate.recipe import EvaluateConfig
 
     output = tmp_path_factory.mktemp("arena")
-    models = ("persistence", *BTYD_MODELS, "lightgbm", "hurdle", "ziln", "stack", "popularity", "personal_frequency")
+    models = (
+        "persistence",
+        *BTYD_MODELS,
+        "lightgbm",
+        "hurdle",
+        "ziln",
+        "stack",
+        "popularity",
+        "personal_frequency",
+    )
     evaluate(
         EvaluateConfig(
             data=tiny_shop.data, examples=tiny_shop.examples, models=models, num_resamples=20,
@@ -143,5 +159,7 @@ def gpt2_base_model(tiny_base_model: Path, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("gpt2")
     AutoTokenizer.from_pretrained(tiny_base_model).save_pretrained(folder)
     torch.manual_seed(1)
-    GPT2Model(GPT2Config(vocab_size=259, n_positions=256, n_embd=32, n_layer=3, n_head=2)).save_pretrained(folder)
+    GPT2Model(
+        GPT2Config(vocab_size=259, n_positions=256, n_embd=32, n_layer=3, n_head=2)
+    ).save_pretrained(folder)
     return folder

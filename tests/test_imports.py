@@ -116,7 +116,11 @@ def circles(graph: dict[str, set[str]]) -> list[str]:
 def test_packages_import_one_way(package: str) -> None:
     for module, others in arrows().items():
         if module.split(".")[0] == package:
-            wrong = [other for other in sorted(others) if other.split(".")[0] not in (package, *ALLOWED[package])]
+            wrong = [
+                other
+                for other in sorted(others)
+                if other.split(".")[0] not in (package, *ALLOWED[package])
+            ]
             assert not wrong, f"{module} imports {wrong}"
 
 
@@ -129,8 +133,11 @@ def test_rooms_import_only_rooms_below_them(package: str) -> None:
         f"{module} imports {other}"
         for module, others in arrows().items()
         for other in sorted(others)
-        if module.split(".")[0] == other.split(".")[0] == package and room_of(module) and room_of(other)
-        if room_of(module) != room_of(other) and floor_of[room_of(other)] >= floor_of[room_of(module)]
+        if module.split(".")[0] == other.split(".")[0] == package
+        and room_of(module)
+        and room_of(other)
+        if room_of(module) != room_of(other)
+        and floor_of[room_of(other)] >= floor_of[room_of(module)]
     ]
     assert not upward, upward
 
@@ -160,5 +167,9 @@ def test_only_rooms_that_need_torch_import_it_at_the_top() -> None:
 def test_lifecycle_knows_neither_ray_nor_http() -> None:
     for module, path in modules().items():
         if module.startswith("lifecycle"):
-            wrong = [other for other in imported(path) if other.split(".")[0] in ("ray", "fastapi", "starlette")]
+            wrong = [
+                other
+                for other in imported(path)
+                if other.split(".")[0] in ("ray", "fastapi", "starlette")
+            ]
             assert not wrong, f"{module} imports {wrong}"

@@ -31,7 +31,8 @@ class AudienceConfig(Config):
 def audience(config: AudienceConfig) -> None:
     """Write the CSV, whole or not at all; with a holdout its column `group` says contact or holdout.
 
-    Who is held out follows from the customer's id and the salt alone, so that it is the same in every export.
+    Who is held out follows from the customer's id and the salt alone, so that it is the same in
+    every export.
     """
     import polars as pl
 
@@ -45,13 +46,17 @@ def audience(config: AudienceConfig) -> None:
     for key, names in (("columns", config.columns), ("order_by", (config.order_by,))):
         for name in names:
             if name not in flat:
-                raise ValueError(f"{key}: scores have no column {name!r} for CSV; columns are {', '.join(flat)}")
+                raise ValueError(
+                    f"{key}: scores have no column {name!r} for CSV; columns are {', '.join(flat)}"
+                )
             if names.count(name) > 1:
                 raise ValueError(f"{key} names {name!r} twice")
     try:
         chosen = scores.filter(pl.sql_expr(config.where))
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"where: {config.where!r} is no condition on the scores: {error}") from None
+        raise ValueError(
+            f"where: {config.where!r} is no condition on the scores: {error}"
+        ) from None
     if chosen.is_empty():
         raise ValueError(f"where: none of the {scores.height} customers fits {config.where!r}")
     chosen = chosen.sort(config.order_by, "customer_id", descending=[True, False], nulls_last=True)
@@ -60,7 +65,10 @@ def audience(config: AudienceConfig) -> None:
     if config.holdout:
         is_held_out = stable_hash(chosen["customer_id"], config.salt) / 2.0**64 < config.holdout
         found = found.with_columns(
-            pl.when(pl.Series(is_held_out)).then(pl.lit("holdout")).otherwise(pl.lit("contact")).alias(GROUP)
+            pl.when(pl.Series(is_held_out))
+            .then(pl.lit("holdout"))
+            .otherwise(pl.lit("contact"))
+            .alias(GROUP)
         )
     config.output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = config.output.with_name(f"{config.output.name}.incomplete")

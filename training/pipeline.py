@@ -68,7 +68,9 @@ def run_pipeline(config: PipelineConfig) -> None:
     started_at = time.monotonic()
     seconds: dict[str, float] = {}
     for number, stage in enumerate(config.stages, 1):
-        logger.info("stage %d/%d: %s", number, len(config.stages) + (config.serve is not None), stage.name)
+        logger.info(
+            "stage %d/%d: %s", number, len(config.stages) + (config.serve is not None), stage.name
+        )
         stage_started_at = time.monotonic()
         command = [sys.executable, "-m", stage.module, "--config", str(stage.config)]
         if subprocess.run(command, check=False).returncode:
@@ -106,7 +108,9 @@ def _row_counts(output: Path) -> dict[str, int]:
     """Rows of every table that the stages left under the output folder."""
     counts = {}
     for path in sorted([*output.glob("*.parquet"), *output.glob("*/*.parquet")]):
-        counts[str(path.relative_to(output))] = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        counts[str(path.relative_to(output))] = int(
+            pl.scan_parquet(path).select(pl.len()).collect().item()
+        )
     events = pl.scan_parquet(output / "data" / "events" / "*.parquet")
     return counts | {"data/events": int(events.select(pl.len()).collect().item())}
 
@@ -115,20 +119,35 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
     """Start the service with a key of its own, send it real requests, stop it; returns each endpoint's answer."""
     folder = Path(tempfile.mkdtemp(prefix="evervalue-keys-"))
     keys = folder / "keys.json"
-    create = [sys.executable, "-m", "serving.keys", "create", "--scope", "score", "--path", str(keys)]
+    create = [
+        sys.executable,
+        "-m",
+        "serving.keys",
+        "create",
+        "--scope",
+        "score",
+        "--path",
+        str(keys),
+    ]
     key = subprocess.run(create, check=True, capture_output=True, text=True).stdout.split()[-1]
     customers = [{"customer_id": name} for name in first_customers(stage.events, stage.customers)]
     requests = {
         "GET /healthz": ("GET", "/healthz", None),
         "GET /v1/model": ("GET", "/v1/model", None),
         "POST /v1/value": ("POST", "/v1/value", {"customers": customers}),
-        "POST /v1/recommendations": ("POST", "/v1/recommendations", {"customers": customers, "k": 5}),
+        "POST /v1/recommendations": (
+            "POST",
+            "/v1/recommendations",
+            {"customers": customers, "k": 5},
+        ),
     }
     if read_manifest(stage.artifact, "artifact")["recommender"] is None:
         del requests["POST /v1/recommendations"]  # the data name no items
     with (
         _running_service(stage, keys, output / "serve.log") as url,
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False) as client,
+        httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+        ) as client,
     ):
         answers: dict[str, object] = {}
         for name, (method, path, body) in requests.items():
@@ -143,9 +162,13 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
 
 def first_customers(data: Path, count: int) -> list[str]:
     """The first customers by id that have bought something."""
-    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(pl.col("kind").is_in(REVENUE_KINDS))
+    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(
+        pl.col("kind").is_in(REVENUE_KINDS)
+    )
     names: list[str] = (
-        bought.select(pl.col("customer_id").unique().sort().head(count)).collect()["customer_id"].to_list()
+        bought.select(pl.col("customer_id").unique().sort().head(count))
+        .collect()["customer_id"]
+        .to_list()
     )
     return names
 
@@ -164,7 +187,9 @@ def _running_service(stage: ServeStage, keys: Path, log: Path) -> Iterator[str]:
             give_up_at = time.monotonic() + SERVE_DEADLINE_SECONDS
             while not _is_healthy(url):
                 if process.poll() is not None or time.monotonic() > give_up_at:
-                    raise ValueError(f"the service did not start; see {log}:\n{log.read_text()[-2000:]}")
+                    raise ValueError(
+                        f"the service did not start; see {log}:\n{log.read_text()[-2000:]}"
+                    )
                 time.sleep(0.5)
             yield url
         finally:
@@ -174,7 +199,9 @@ def _running_service(stage: ServeStage, keys: Path, log: Path) -> Iterator[str]:
 
 def _is_healthy(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200  # a proxy is not asked
+        return (
+            httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200
+        )  # a proxy is not asked
     except httpx.TransportError:
         return False
 

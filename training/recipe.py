@@ -73,7 +73,9 @@ class TrackingSettings(Config):
 
     uri: str = "sqlite:///runs/mlflow/mlflow.db"  # from where the job starts, artifacts beside; or http(s)://HOST:PORT
     experiment: str = Field("evervalue", min_length=1, max_length=500)
-    model_name: str | None = Field(None, pattern=r"^[^/:]+$")  # in the registry; None: evervalue-<name of the member>
+    model_name: str | None = Field(
+        None, pattern=r"^[^/:]+$"
+    )  # in the registry; None: evervalue-<name of the member>
 
     @field_validator("uri")
     @classmethod
@@ -82,9 +84,13 @@ class TrackingSettings(Config):
         is_file = uri.startswith("sqlite:///") and uri != "sqlite:///"
         is_server = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         if not is_file and not is_server:
-            raise ValueError("it must be sqlite:///FILE, or http(s)://HOST:PORT of an MLflow server")
+            raise ValueError(
+                "it must be sqlite:///FILE, or http(s)://HOST:PORT of an MLflow server"
+            )
         if parts.username is not None:
-            raise ValueError("recipes are saved; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead")
+            raise ValueError(
+                "recipes are saved; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+            )
         return uri
 
 
@@ -95,23 +101,41 @@ class TrainConfig(Config):
     data: Path | None = None  # of task value, as are examples
     examples: Path | None = None
     conversations: Path | None = None  # of task sft: a JSON-lines file, a folder of them or a glob
-    validation_conversations: Path | None = None  # likewise; None holds out a twentieth of `conversations`
-    adapter: str | None = Field(None, pattern="^[a-z0-9_-]+$")  # what task sft teaches, such as service or sentiment
+    validation_conversations: Path | None = (
+        None  # likewise; None holds out a twentieth of `conversations`
+    )
+    adapter: str | None = Field(
+        None, pattern="^[a-z0-9_-]+$"
+    )  # what task sft teaches, such as service or sentiment
     encoder: Literal["text", "sequence"] = "text"
-    base_model: str | None = None  # the text encoder; with the sequence encoder what reads the titles of items
-    num_layers: int | None = Field(None, ge=1)  # of the base model, from the bottom; None: all; of task value
+    base_model: str | None = (
+        None  # the text encoder; with the sequence encoder what reads the titles of items
+    )
+    num_layers: int | None = Field(
+        None, ge=1
+    )  # of the base model, from the bottom; None: all; of task value
     lora: LoraSettings | None = LoraSettings()  # null fine-tunes all weights
     max_tokens: int = Field(160, ge=8)
-    dtype: Literal["auto", "bf16", "fp32"] = "auto"  # auto: bf16 where the processor multiplies it natively
-    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"  # what is fastest on the device
+    dtype: Literal["auto", "bf16", "fp32"] = (
+        "auto"  # auto: bf16 where the processor multiplies it natively
+    )
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = (
+        "auto"  # what is fastest on the device
+    )
     gradient_checkpointing: bool = False
     activation_cache: Path | None = (
         None  # keeps what the layers below lora.num_layers make of each prompt, for all runs
     )
     sequence: SequenceSettings = SequenceSettings()  # of the sequence encoder
-    start_from: Path | None = None  # a member of the sequence encoder, of this shop or another; None: from scratch
-    next_event_weight: float = Field(0.1, ge=0)  # of its loss of the next item, gap and amount beside that of the value
-    next_item_positions: int = Field(256, ge=1)  # of each micro-batch, at which the next item is asked for
+    start_from: Path | None = (
+        None  # a member of the sequence encoder, of this shop or another; None: from scratch
+    )
+    next_event_weight: float = Field(
+        0.1, ge=0
+    )  # of its loss of the next item, gap and amount beside that of the value
+    next_item_positions: int = Field(
+        256, ge=1
+    )  # of each micro-batch, at which the next item is asked for
     optimizer: OptimizerSettings = OptimizerSettings()
     zero: ZeroSettings = ZeroSettings()
     global_batch: int = Field(32, ge=1)  # examples per optimiser step, over all workers
@@ -121,11 +145,19 @@ class TrainConfig(Config):
     validation_rows: int = Field(128, ge=1)  # a seeded sample, scored at every checkpoint
     checkpoint_every_steps: int = Field(25, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
-    export: Literal["best", "last"] = "best"  # the weights at the checkpoint of least validation loss, or at the end
-    max_failures: int = Field(3, ge=0)  # lost workers, or starts that failed, before the run gives up
+    export: Literal["best", "last"] = (
+        "best"  # the weights at the checkpoint of least validation loss, or at the end
+    )
+    max_failures: int = Field(
+        3, ge=0
+    )  # lost workers, or starts that failed, before the run gives up
     start_timeout_seconds: int = Field(180, ge=10)
-    num_workers: int = Field(2, ge=0)  # 0: one, inside the driver, without checkpoints (tests, short trials)
-    min_workers: int | None = Field(None, ge=1)  # go on with so few where nodes are lost; None: wait for others
+    num_workers: int = Field(
+        2, ge=0
+    )  # 0: one, inside the driver, without checkpoints (tests, short trials)
+    min_workers: int | None = Field(
+        None, ge=1
+    )  # go on with so few where nodes are lost; None: wait for others
     cpus_per_worker: float = Field(1.0, gt=0)
     device: Literal["cpu", "gpu"] = "cpu"
     seed: int = 0
@@ -136,7 +168,9 @@ class TrainConfig(Config):
     def decoder(self) -> DecoderSettings:
         """Which decoder reads the prompts, and how."""
         assert self.base_model is not None, "of the text encoder alone"
-        return DecoderSettings(self.base_model, self.num_layers, self.attention, self.max_tokens, self.device)
+        return DecoderSettings(
+            self.base_model, self.num_layers, self.attention, self.max_tokens, self.device
+        )
 
     @property
     def gathered_checkpoints(self) -> bool:
@@ -162,15 +196,26 @@ class TrainConfig(Config):
     @model_validator(mode="after")
     def _keys_fit_the_task(self) -> "TrainConfig":
         if self.task == "sft" and self.encoder != "text":
-            raise ValueError(f"task sft teaches a language model: encoder must be text, not {self.encoder}")
+            raise ValueError(
+                f"task sft teaches a language model: encoder must be text, not {self.encoder}"
+            )
         missing = [name for name in NEEDED[self.task] if getattr(self, name) is None]
         if missing:
             raise ValueError(f"task {self.task} needs {', '.join(missing)}")
-        unused = [name for name in UNUSED[self.task] if getattr(self, name) != type(self).model_fields[name].default]
-        if self.task == "sft" and self.optimizer.head_learning_rate != OptimizerSettings().head_learning_rate:
+        unused = [
+            name
+            for name in UNUSED[self.task]
+            if getattr(self, name) != type(self).model_fields[name].default
+        ]
+        if (
+            self.task == "sft"
+            and self.optimizer.head_learning_rate != OptimizerSettings().head_learning_rate
+        ):
             unused.append("optimizer.head_learning_rate")
         if unused:
-            raise ValueError(f"task {self.task} does not use {', '.join(unused)}; leave that out of the recipe")
+            raise ValueError(
+                f"task {self.task} does not use {', '.join(unused)}; leave that out of the recipe"
+            )
         return self
 
     @model_validator(mode="after")
@@ -178,7 +223,9 @@ class TrainConfig(Config):
         if self.encoder == "text" and self.base_model is None:
             raise ValueError("encoder text needs base_model, a folder with a Hugging Face decoder")
         if self.encoder == "text" and self.start_from is not None:
-            raise ValueError("start_from is for encoder sequence; encoder text starts from base_model")
+            raise ValueError(
+                "start_from is for encoder sequence; encoder text starts from base_model"
+            )
         return self
 
     @model_validator(mode="after")
@@ -199,7 +246,9 @@ class TrainConfig(Config):
                 f"activation_cache needs encoder text, not {self.encoder}, all of whose layers are trained"
             )
         if self.lora is None or self.lora.num_layers is None:
-            raise ValueError("activation_cache needs lora.num_layers: without it no layer stays as it is")
+            raise ValueError(
+                "activation_cache needs lora.num_layers: without it no layer stays as it is"
+            )
         if self.num_layers is not None:
             self.frozen_layers(self.num_layers)
         return self
@@ -228,5 +277,7 @@ class TrainConfig(Config):
         """Optimiser steps for `num_rows` training rows; the last incomplete batch of the run is left out."""
         steps = int(num_rows * self.epochs) // self.global_batch
         if steps == 0:
-            raise ValueError(f"global_batch is {self.global_batch}, but the run has only {num_rows} rows")
+            raise ValueError(
+                f"global_batch is {self.global_batch}, but the run has only {num_rows} rows"
+            )
         return min(steps, self.max_steps or steps)

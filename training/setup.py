@@ -29,7 +29,9 @@ def setup(config: SetupConfig) -> None:
     if is_complete(config.base_model, BASE_MODEL_KIND, identity):
         logger.info("%s is complete already", config.base_model)
     else:
-        with new_folder(config.base_model, BASE_MODEL_KIND, {"identity": identity, "source": gguf.name}) as folder:
+        with new_folder(
+            config.base_model, BASE_MODEL_KIND, {"identity": identity, "source": gguf.name}
+        ) as folder:
             convert_gguf(gguf, folder)
     if config.build_deepspeed_op:
         from training.loop.deepspeed_op import build_cpu_op
@@ -44,14 +46,18 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
     logger.info("converting %s (about half a minute)", gguf.name)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16
+    )
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.hf_quantizer = None
     model.is_quantized = False
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    logger.info("%s written, %.0f MB", folder, sum(f.stat().st_size for f in folder.iterdir()) / 1e6)
+    logger.info(
+        "%s written, %.0f MB", folder, sum(f.stat().st_size for f in folder.iterdir()) / 1e6
+    )
 
 
 def main() -> None:

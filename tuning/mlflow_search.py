@@ -13,7 +13,12 @@ from tuning.recipe import TuneConfig
 from tuning.results import RESULT_FILE
 
 PARENT_TAG = "mlflow.parentRunId"  # by which MLflow shows runs below another
-STATUSES = {"completed": FINISHED, "stopped": FINISHED, "cut": KILLED, "failed": FAILED}  # of trials, in MLflow's words
+STATUSES = {
+    "completed": FINISHED,
+    "stopped": FINISHED,
+    "cut": KILLED,
+    "failed": FAILED,
+}  # of trials, in MLflow's words
 MOST_RUNS = 50_000  # that MLflow gives at once; a search killed often has more of them than trials, see `_end_trials`
 RESULTS = ("config.yaml", "best.yaml", "trials.parquet", "search.png", RESULT_FILE)
 
@@ -21,7 +26,9 @@ RESULTS = ("config.yaml", "best.yaml", "trials.parquet", "search.png", RESULT_FI
 class SearchEntry:
     """The folder of a search, and those of its trials below it, as runs of MLflow."""
 
-    def __init__(self, config: TuneConfig, trial: TrainConfig, tracking: TrackingSettings, identity: str) -> None:
+    def __init__(
+        self, config: TuneConfig, trial: TrainConfig, tracking: TrackingSettings, identity: str
+    ) -> None:
         self.config, self.trial, self.tracking, self.identity = config, trial, tracking, identity
         self.search: RunEntry | None = None
         self.trials: dict[str, RunEntry] = {}
@@ -29,8 +36,13 @@ class SearchEntry:
 
     def enter(self, status: str) -> None:
         """Copy what is new of every trial; with a final status also what the search came to."""
-        search, self.search = self.search or self._open(), None  # after a failure MLflow is asked again what it has
-        begun = PROGRESS_FILE if status == RUNNING else "config.yaml"  # a recipe may be half written while trials run
+        search, self.search = (
+            self.search or self._open(),
+            None,
+        )  # after a failure MLflow is asked again what it has
+        begun = (
+            PROGRESS_FILE if status == RUNNING else "config.yaml"
+        )  # a recipe may be half written while trials run
         for path in sorted((self.config.output / "trials").glob(f"*/{begun}")):
             self._trial(search, path.parent).copy_progress(path.parent / PROGRESS_FILE)
         self.search = search
@@ -58,8 +70,14 @@ class SearchEntry:
     def _trial(self, search: RunEntry, folder: Path) -> RunEntry:
         name = folder.name
         if name not in self.trials:
-            tags = {SOURCE_TAG: "tuning.run", PARENT_TAG: search.info.run_id, "trial": name} | tags_of(self.trial)
-            run = self.known.get(name) or search.client.create_run(search.info.experiment_id, tags=tags, run_name=name)
+            tags = {
+                SOURCE_TAG: "tuning.run",
+                PARENT_TAG: search.info.run_id,
+                "trial": name,
+            } | tags_of(self.trial)
+            run = self.known.get(name) or search.client.create_run(
+                search.info.experiment_id, tags=tags, run_name=name
+            )
             entry = RunEntry(search.client, run)
             entry.log_recipe(recipe_of(TrainConfig.load(folder / "config.yaml")))
             self.trials[name] = entry
@@ -68,8 +86,14 @@ class SearchEntry:
     def _end_trials(self, status: str) -> None:
         """Each trial ends as the search's table says; without one, as the search itself."""
         table = self.config.output / "trials.parquet"
-        found = dict(pl.read_parquet(table, columns=["trial_id", "status"]).iter_rows()) if table.exists() else {}
-        otherwise = KILLED if found else status  # a killed search may forget a trial that had just begun
+        found = (
+            dict(pl.read_parquet(table, columns=["trial_id", "status"]).iter_rows())
+            if table.exists()
+            else {}
+        )
+        otherwise = (
+            KILLED if found else status
+        )  # a killed search may forget a trial that had just begun
         for name, trial in self.trials.items():
             if name in found:
                 trial.client.set_tag(trial.info.run_id, "status", found[name])

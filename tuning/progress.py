@@ -12,8 +12,15 @@ logger = logging.getLogger(__name__)
 class SearchProgress(Callback):  # type: ignore[misc]
     """Logs every report; `checkpoints` is how many a trial makes, by which the time left is estimated."""
 
-    def __init__(self, metric: str, mode: str, num_trials: int, checkpoints: int, minutes: float) -> None:
-        self.metric, self.mode, self.num_trials, self.checkpoints = metric, mode, num_trials, checkpoints
+    def __init__(
+        self, metric: str, mode: str, num_trials: int, checkpoints: int, minutes: float
+    ) -> None:
+        self.metric, self.mode, self.num_trials, self.checkpoints = (
+            metric,
+            mode,
+            num_trials,
+            checkpoints,
+        )
         self.minutes = minutes
         self.started_at: float | None = None
         self.done_before = 0.0
@@ -28,10 +35,17 @@ class SearchProgress(Callback):  # type: ignore[misc]
             self.started_at, self.done_before = time.monotonic(), self._done(trials)
 
     def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, float], **_: object
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, float],
+        **_: object,
     ) -> None:
         """Log the report of a trial."""
-        values = [t.last_result[self.metric] for t in trials if self.metric in (t.last_result or {})]
+        values = [
+            t.last_result[self.metric] for t in trials if self.metric in (t.last_result or {})
+        ]
         values.append(result[self.metric])
         best = min(values) if self.mode == "min" else max(values)
         number = trials.index(trial) + 1
@@ -39,22 +53,30 @@ class SearchProgress(Callback):  # type: ignore[misc]
                     number, self.num_trials, trial.trial_id, result["step"], self.metric, result[self.metric], best,
                     self._eta_seconds(trials))  # fmt: skip
 
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **_: object) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **_: object
+    ) -> None:
         """Log the end of a trial."""
         self._log_end(trials, trial, "finished")
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **_: object) -> None:
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **_: object
+    ) -> None:
         """Log the failure of a trial."""
         self._log_end(trials, trial, "failed")
 
     def _log_end(self, trials: list[Trial], trial: Trial, how: str) -> None:
         number, eta = trials.index(trial) + 1, self._eta_seconds(trials)
-        logger.info("trial %d/%d (%s) %s, ETA %.0f s", number, self.num_trials, trial.trial_id, how, eta)
+        logger.info(
+            "trial %d/%d (%s) %s, ETA %.0f s", number, self.num_trials, trial.trial_id, how, eta
+        )
 
     def _done(self, trials: list[Trial]) -> float:
         """Trials that are done, counting those that run by their share of checkpoints."""
         shares = [
-            1.0 if trial.is_finished() else (trial.last_result or {}).get("training_iteration", 0) / self.checkpoints
+            1.0
+            if trial.is_finished()
+            else (trial.last_result or {}).get("training_iteration", 0) / self.checkpoints
             for trial in trials
         ]
         return float(sum(shares))
@@ -62,5 +84,7 @@ class SearchProgress(Callback):  # type: ignore[misc]
     def _eta_seconds(self, trials: list[Trial]) -> float:
         assert self.started_at is not None
         elapsed, done = time.monotonic() - self.started_at, self._done(trials)
-        by_work = elapsed / max(done - self.done_before, 1 / self.checkpoints) * (self.num_trials - done)
+        by_work = (
+            elapsed / max(done - self.done_before, 1 / self.checkpoints) * (self.num_trials - done)
+        )
         return max(0.0, min(by_work, 60 * self.minutes - elapsed))

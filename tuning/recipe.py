@@ -27,7 +27,9 @@ class TuneConfig(Config):
 
     base: Path
     space: dict[str, Range] = Field(min_length=1)
-    overrides: dict[str, object] = {}  # for every trial, such as max_steps; best.yaml does not have them
+    overrides: dict[
+        str, object
+    ] = {}  # for every trial, such as max_steps; best.yaml does not have them
     metric: Literal["val_loss", "val_rmse"] = "val_rmse"
     mode: Literal["min", "max"] = "min"
     num_trials: int = Field(ge=1)

@@ -39,14 +39,27 @@ def write_results(config: TuneConfig, base: TrainConfig, trials: list[TrialResul
     trial_table(config, trials).write_parquet(config.output / "trials.parquet")
     recipe_with(base, best.values).save(config.output / "best.yaml")
     plot_search(config, trials, best, config.output / "search.png")
-    counts = {status: sum(trial.status == status for trial in trials) for status in sorted({t.status for t in trials})}
+    counts = {
+        status: sum(trial.status == status for trial in trials)
+        for status in sorted({t.status for t in trials})
+    }
     was_cut = "cut" in counts or len(trials) < config.num_trials
     if was_cut:
-        logger.warning("%g minutes were over after %d of %d trials", config.minutes, len(trials), config.num_trials)
+        logger.warning(
+            "%g minutes were over after %d of %d trials",
+            config.minutes,
+            len(trials),
+            config.num_trials,
+        )
     logger.info("best of %s: %s with %s = %.4g after %d steps, %s",
                 counts, best.trial_id, config.metric, best.metrics[config.metric], best.step, best.values)  # fmt: skip
     content = {
-        "best": {"trial_id": best.trial_id, "values": best.values, "metrics": best.metrics, "steps": best.step},
+        "best": {
+            "trial_id": best.trial_id,
+            "values": best.values,
+            "metrics": best.metrics,
+            "steps": best.step,
+        },
         "trials": counts,
         "cut_by_minutes": was_cut,
     }
@@ -62,9 +75,12 @@ def remove_state(output: Path) -> None:
 def best_trial(config: TuneConfig, trials: list[TrialResult]) -> TrialResult:
     """The best of the completed trials; where none is complete, of those that came furthest.
 
-    Values of unequal numbers of steps are not compared. Raises ValueError where no trial reported a finite value.
+    Values of unequal numbers of steps are not compared. Raises ValueError where no trial reported a
+    finite value.
     """
-    measured = [trial for trial in trials if math.isfinite(trial.metrics.get(config.metric, math.nan))]
+    measured = [
+        trial for trial in trials if math.isfinite(trial.metrics.get(config.metric, math.nan))
+    ]
     if not measured:
         errors = sorted({trial.error for trial in trials if trial.error})
         raise ValueError(
@@ -102,22 +118,33 @@ def _scalar(value: object) -> object:
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
-def plot_search(config: TuneConfig, trials: list[TrialResult], best: TrialResult, path: Path) -> None:
+def plot_search(
+    config: TuneConfig, trials: list[TrialResult], best: TrialResult, path: Path
+) -> None:
     """The metric of every trial by step, and its last value by each searched key; the best trial in colour."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4 * (1 + len(config.space)), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + len(config.space), squeeze=False, sharey=True)[0]
     for trial in sorted(trials, key=lambda trial: trial is best):  # the best is drawn last, on top
-        color, marker = ("tab:red" if trial is best else "0.6"), ("o" if trial.status == "completed" else "x")
+        color, marker = (
+            ("tab:red" if trial is best else "0.6"),
+            ("o" if trial.status == "completed" else "x"),
+        )
         steps = checkpoint_values(config, trial)
-        axes[0].plot([step for step, _ in steps], [value for _, value in steps], color=color, marker=marker)
+        axes[0].plot(
+            [step for step, _ in steps], [value for _, value in steps], color=color, marker=marker
+        )
         for axis, dotted in zip(axes[1:], config.space, strict=True):
             value = trial.values[dotted]
             if config.metric in trial.metrics:
                 shown = value if is_number_range(config.space[dotted]) else json.dumps(value)
                 axis.plot([shown], [trial.metrics[config.metric]], color=color, marker=marker)
-    axes[0].set(xlabel="step", ylabel=f"{config.metric} on the validation sample", title=f"best: {best.trial_id}")
+    axes[0].set(
+        xlabel="step",
+        ylabel=f"{config.metric} on the validation sample",
+        title=f"best: {best.trial_id}",
+    )
     for axis, (dotted, values) in zip(axes[1:], config.space.items(), strict=True):
         axis.set(xlabel=dotted, xscale="log" if values.loguniform else axis.get_xscale())
     figure.suptitle("o completed, x stopped early, cut or failed", fontsize=9)

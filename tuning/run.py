@@ -34,7 +34,9 @@ def tune(config: TuneConfig) -> None:
 
             write_results(config, base, run_search(config, base, num_checkpoints))
     remove_state(config.output)
-    write_manifest(config.output, SEARCH_KIND, {"identity": identity, **json.loads(result.read_text())})
+    write_manifest(
+        config.output, SEARCH_KIND, {"identity": identity, **json.loads(result.read_text())}
+    )
 
 
 def _claim_output(config: TuneConfig, identity: str) -> None:
@@ -42,7 +44,9 @@ def _claim_output(config: TuneConfig, identity: str) -> None:
     config.output.mkdir(parents=True, exist_ok=True)
     claim = config.output / "identity.txt"
     if claim.exists() and claim.read_text() != identity:
-        raise ValueError(f"{config.output} holds another search; delete it or choose another output")
+        raise ValueError(
+            f"{config.output} holds another search; delete it or choose another output"
+        )
     claim.write_text(identity)
     config.save(config.output / "config.yaml")
 

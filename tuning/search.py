@@ -19,7 +19,9 @@ from tuning.results import METRICS, TrialResult
 from tuning.space import Range, Tree, decoded, get_dotted, point_of, recipe_with
 
 logger = logging.getLogger(__name__)
-STATE_FOLDER = "ray"  # Ray Tune's own state, below the output folder while the search is not complete
+STATE_FOLDER = (
+    "ray"  # Ray Tune's own state, below the output folder while the search is not complete
+)
 LEAVE_SECONDS = 60  # for a stopped trial to leave its process to the next one; default 2
 SAVE_STATE_SECONDS = "2"  # default 10: what was decided since then is decided again after a kill
 
@@ -38,14 +40,19 @@ def run_search(config: TuneConfig, base: TrainConfig, num_checkpoints: int) -> l
     num_processes = config.max_concurrent_trials * max(trial.num_workers, 1)
     require_resources(num_processes, trial.cpus_per_worker, trial.device)
     results = build_tuner(config, trial, num_checkpoints).fit()
-    return [read_result(config, result) for result in results if result.error or recipe_file(config, result).exists()]
+    return [
+        read_result(config, result)
+        for result in results
+        if result.error or recipe_file(config, result).exists()
+    ]
 
 
 def build_tuner(config: TuneConfig, trial: TrainConfig, num_checkpoints: int) -> tune.Tuner:
     """The tuner of a search; one whose state is in the output folder goes on where it was."""
     space = {dotted: values.model_dump(mode="json") for dotted, values in config.space.items()}
     trainable = tune.with_resources(
-        tune.with_parameters(train_point, recipe=trial_settings(config, trial), space=space), resources(trial)
+        tune.with_parameters(train_point, recipe=trial_settings(config, trial), space=space),
+        resources(trial),
     )
     state = str(config.output.absolute() / STATE_FOLDER)
     if tune.Tuner.can_restore(state):
@@ -58,7 +65,9 @@ def build_tuner(config: TuneConfig, trial: TrainConfig, num_checkpoints: int) ->
         tune_config=tune.TuneConfig(
             metric=config.metric,
             mode=config.mode,
-            search_alg=OptunaSearch(seed=config.seed, points_to_evaluate=None if own_point is None else [own_point]),
+            search_alg=OptunaSearch(
+                seed=config.seed, points_to_evaluate=None if own_point is None else [own_point]
+            ),
             scheduler=ASHAScheduler(
                 max_t=num_checkpoints + 1,  # never reached: a trial ends by itself
                 grace_period=config.asha.grace_checkpoints,
@@ -75,7 +84,11 @@ def build_tuner(config: TuneConfig, trial: TrainConfig, num_checkpoints: int) ->
             name=STATE_FOLDER,
             storage_path=str(config.output.absolute()),
             failure_config=tune.FailureConfig(max_failures=config.max_failures),
-            callbacks=[SearchProgress(config.metric, config.mode, config.num_trials, num_checkpoints, config.minutes)],
+            callbacks=[
+                SearchProgress(
+                    config.metric, config.mode, config.num_trials, num_checkpoints, config.minutes
+                )
+            ],
             verbose=0,
         ),
     )
@@ -95,7 +108,9 @@ def resources(trial: TrainConfig) -> tune.PlacementGroupFactory:
     """What Ray Tune sets aside for a trial. Workers of a trial are set aside by Ray Train, which starts them."""
     if trial.num_workers:
         return tune.PlacementGroupFactory([{"CPU": 0.01}])
-    return tune.PlacementGroupFactory([{"CPU": trial.cpus_per_worker, "GPU": 1.0 if trial.device == "gpu" else 0.0}])
+    return tune.PlacementGroupFactory(
+        [{"CPU": trial.cpus_per_worker, "GPU": 1.0 if trial.device == "gpu" else 0.0}]
+    )
 
 
 def trial_settings(config: TuneConfig, trial: TrainConfig) -> Tree:
@@ -138,7 +153,9 @@ def read_result(config: TuneConfig, result: tune.Result) -> TrialResult:
     )
     return TrialResult(
         trial_id=path.parent.name,
-        status=status_of(step, num_steps, is_done=bool(metrics.get("done")), has_failed=result.error is not None),
+        status=status_of(
+            step, num_steps, is_done=bool(metrics.get("done")), has_failed=result.error is not None
+        ),
         values={dotted: get_dotted(tree, dotted) for dotted in config.space},
         metrics={name: float(metrics[name]) for name in METRICS if name in metrics},
         step=step,

@@ -58,7 +58,9 @@ class Range(Config):
     def _one_kind(self) -> "Range":
         given = [name for name, value in self if value is not None]
         if len(given) != 1:
-            raise ValueError(f"give one of uniform, loguniform, int and choice, not {given or 'none'}")
+            raise ValueError(
+                f"give one of uniform, loguniform, int and choice, not {given or 'none'}"
+            )
         if self.choice is not None:
             if not self.choice:
                 raise ValueError("choice is empty")
@@ -116,7 +118,9 @@ def check_space(base: TrainConfig, space: dict[str, Range], overrides: Tree) -> 
     for where, keys in (("space", space), ("overrides", overrides)):
         for dotted in keys:
             if dotted.split(".")[0] in (FIXED_KEYS if where == "space" else ("output",)):
-                raise ValueError(f"{where}.{dotted}: all trials of a search must share {dotted.split('.')[0]!r}")
+                raise ValueError(
+                    f"{where}.{dotted}: all trials of a search must share {dotted.split('.')[0]!r}"
+                )
     for dotted in space:
         others = [*overrides, *(key for key in space if key != dotted)]
         clash = [key for key in others if f"{key}.".startswith(f"{dotted}.")]

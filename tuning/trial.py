@@ -15,8 +15,8 @@ from tuning.space import Tree
 def run_trial(recipe: TrainConfig) -> None:
     """Train a recipe to its end, reporting every checkpoint to Ray Tune.
 
-    Without workers the loop runs here, and a trial that is interrupted begins again. With workers it is a Ray Train
-    run with checkpoints of its own, and goes on from them.
+    Without workers the loop runs here, and a trial that is interrupted begins again. With workers
+    it is a Ray Train run with checkpoints of its own, and goes on from them.
     """
     if recipe.num_workers == 0:
         train_here(recipe)

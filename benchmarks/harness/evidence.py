@@ -13,7 +13,9 @@ from lifecycle.folders import file_sha256, package_versions, write_json
 RESULTS = Path(__file__).parents[1] / "results"
 
 
-def write_evidence(name: str, numbers: dict[str, object], *, seeds: Iterable[int], data: Iterable[Path]) -> None:
+def write_evidence(
+    name: str, numbers: dict[str, object], *, seeds: Iterable[int], data: Iterable[Path]
+) -> None:
     """Write `results/<name>.json` and print it as one line; call it last, from `python -m benchmarks.<name>`."""
     evidence = {
         **numbers,
@@ -41,7 +43,9 @@ def commit() -> str:
 
 def machine() -> dict[str, object]:
     """Processor, cores and memory."""
-    names = [line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")]
+    names = [
+        line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")
+    ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": names[0] if names else platform.machine(),
@@ -58,7 +62,9 @@ def _cpu_lines() -> list[str]:
 
 def _git(*arguments: str) -> str:
     folder = Path(__file__).parents[2]  # below which patterns such as *.py look
-    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def _module_name() -> str:

@@ -23,7 +23,15 @@ class TrainingRun:
 
 def train(recipe: str, output: Path, changes: list[str], num_threads: int = 1) -> TrainingRun:
     """`python -m training.run` with a recipe of training/configs; ends the benchmark where it fails."""
-    command = [sys.executable, "-m", "training.run", "--config", str(CONFIGS / recipe), f"output={output}", *changes]
+    command = [
+        sys.executable,
+        "-m",
+        "training.run",
+        "--config",
+        str(CONFIGS / recipe),
+        f"output={output}",
+        *changes,
+    ]
     started_at = time.monotonic()
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(num_threads)})
     progress = output / PROGRESS_FILE

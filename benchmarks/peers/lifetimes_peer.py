@@ -1,6 +1,7 @@
 """The yardstick of btyd_speed: the package lifetimes, in an environment of its own that knows nothing of this project.
 
-`python benchmarks/lifetimes_peer.py fit|summary DATA.npz OUTPUT.npz` prints seconds and parameters as JSON.
+`python benchmarks/lifetimes_peer.py fit|summary DATA.npz OUTPUT.npz` prints seconds and parameters
+as JSON.
 """
 
 import json
@@ -15,7 +16,9 @@ from lifetimes.utils import summary_data_from_transaction_data
 
 def fit(data: dict[str, np.ndarray], output: str) -> dict[str, object]:
     """BG/NBD, Gamma-Gamma, and the value of twelve months of 30 days for every customer."""
-    frequency, recency, age, value = (data[name] for name in ("frequency", "recency", "age", "value"))
+    frequency, recency, age, value = (
+        data[name] for name in ("frequency", "recency", "age", "value")
+    )
     repeat = frequency > 0
     started_at, processor_at = time.perf_counter(), time.process_time()
     purchases = BetaGeoFitter(penalizer_coef=0.0).fit(frequency, recency, age)
@@ -23,7 +26,11 @@ def fit(data: dict[str, np.ndarray], output: str) -> dict[str, object]:
     values = GammaGammaFitter(penalizer_coef=0.0).fit(frequency[repeat], value[repeat])
     values_at = time.perf_counter()
     clv = values.customer_lifetime_value(
-        purchases, *map(pd.Series, (frequency, recency, age, value)), time=12, freq="D", discount_rate=0.01
+        purchases,
+        *map(pd.Series, (frequency, recency, age, value)),
+        time=12,
+        freq="D",
+        discount_rate=0.01,
     )
     ended_at = time.perf_counter()
     np.savez(output, clv=clv.to_numpy())
@@ -42,11 +49,15 @@ def fit(data: dict[str, np.ndarray], output: str) -> dict[str, object]:
 
 def summary(data: dict[str, np.ndarray], output: str) -> dict[str, object]:
     """Frequency, recency, age and value of every customer, of numbers as ids (the faster case here) and of text."""
-    orders = pd.DataFrame({"customer": data["customer"], "at": data["at"], "amount": data["amount"]})
+    orders = pd.DataFrame(
+        {"customer": data["customer"], "at": data["at"], "amount": data["amount"]}
+    )
     seconds = {}
     for kind in ("text", "number"):
         ids = orders["customer"]
-        table = orders.assign(customer=ids if kind == "number" else "c" + ids.astype(str).str.zfill(7))
+        table = orders.assign(
+            customer=ids if kind == "number" else "c" + ids.astype(str).str.zfill(7)
+        )
         started_at, processor_at = time.perf_counter(), time.process_time()
         rows = summary_data_from_transaction_data(
             table, "customer", "at", "amount", observation_period_end=data["cutoff"].item()

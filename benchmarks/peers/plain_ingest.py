@@ -1,7 +1,7 @@
 """The yardstick of ingest_speed: a plain polars script for The Complete Journey that checks and reports nothing.
 
-`python -m benchmarks.plain_ingest OUTPUT NUM_SHARDS` reads the files that the recipe names, casts the ids, sorts by
-customer and time and writes as many Parquet shards.
+`python -m benchmarks.plain_ingest OUTPUT NUM_SHARDS` reads the files that the recipe names, casts
+the ids, sorts by customer and time and writes as many Parquet shards.
 """
 
 import sys
@@ -27,7 +27,9 @@ def plain_ingest(output: Path, num_shards: int) -> None:
         pl.col("product_id").alias("item_id"),
         pl.col("quantity").cast(pl.Float64),
         pl.col("sales_value").alias("amount"),
-        (pl.col("retail_disc") + pl.col("coupon_disc") + pl.col("coupon_match_disc")).alias("discount"),
+        (pl.col("retail_disc") + pl.col("coupon_disc") + pl.col("coupon_match_disc")).alias(
+            "discount"
+        ),
     )
     descriptions = pl.read_parquet(data / "campaign_descriptions.parquet")
     campaigns = (
@@ -55,7 +57,9 @@ def plain_ingest(output: Path, num_shards: int) -> None:
         for table in (purchases, campaigns, redemptions)
     ]
     events = pl.concat(tables, how="diagonal").sort("customer_id", "occurred_at")
-    shards = events.with_columns(shard=pl.col("customer_id").hash() % num_shards).partition_by("shard")
+    shards = events.with_columns(shard=pl.col("customer_id").hash() % num_shards).partition_by(
+        "shard"
+    )
     for number, shard in enumerate(shards):
         shard.drop("shard").write_parquet(output / "events" / f"{number}.parquet")
     for name, key in (("products", "product_id"), ("demographics", "household_id")):

@@ -1,8 +1,9 @@
 """The yardstick of training_speed: a plain transformers Trainer with peft, as most people would write it.
 
-`python -m benchmarks.plain_trainer EXAMPLES BASE_MODEL NUM_EXAMPLES VALIDATION_ROWS SEED` trains the whole base model
-in float32 with LoRA on every linear projection, batches of 8 padded to their longest prompt, at the Trainer's defaults
-but for a learning rate usual for LoRA, and prints real tokens per second and the validation loss as JSON.
+`python -m benchmarks.plain_trainer EXAMPLES BASE_MODEL NUM_EXAMPLES VALIDATION_ROWS SEED` trains
+the whole base model in float32 with LoRA on every linear projection, batches of 8 padded to their
+longest prompt, at the Trainer's defaults but for a learning rate usual for LoRA, and prints real
+tokens per second and the validation loss as JSON.
 """
 
 import json
@@ -32,13 +33,19 @@ class PlainTrainer(Trainer):  # type: ignore[misc]
     """The Trainer with the loss of our head."""
 
     def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **others: object
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        **others: object,
     ) -> Tensor:
         """Zero-inflated lognormal loss of a batch."""
         return ziln_loss(model(inputs["input_ids"], inputs["attention_mask"]), inputs["target"])
 
 
-def run(examples: Path, base_model: str, num_examples: int, validation_rows: int, seed: int) -> dict[str, float]:
+def run(
+    examples: Path, base_model: str, num_examples: int, validation_rows: int, seed: int
+) -> dict[str, float]:
     """Tokens per second, without padding, and validation loss."""
     recipe = TrainConfig(
         data=examples,
@@ -48,11 +55,17 @@ def run(examples: Path, base_model: str, num_examples: int, validation_rows: int
         seed=seed,
         output=examples,
     )
-    train, tokenizer = pl.read_parquet(examples / "train.parquet", columns=COLUMNS), load_tokenizer(base_model)
+    train, tokenizer = (
+        pl.read_parquet(examples / "train.parquet", columns=COLUMNS),
+        load_tokenizer(base_model),
+    )
     scale = target_scale(train)
     rows = train.sample(num_examples, seed=seed, shuffle=True)
     tokens = tokenizer(rows["prompt"].to_list())["input_ids"]
-    data = [{"tokens": row, "target": target / scale} for row, target in zip(tokens, rows["target"], strict=True)]
+    data = [
+        {"tokens": row, "target": target / scale}
+        for row, target in zip(tokens, rows["target"], strict=True)
+    ]
 
     def collate(batch: list[dict[str, object]]) -> dict[str, Tensor]:
         ids, mask = pad_tokens([example["tokens"] for example in batch], tokenizer.pad_token_id)  # type: ignore[misc]
@@ -68,7 +81,9 @@ def run(examples: Path, base_model: str, num_examples: int, validation_rows: int
             folder, per_device_train_batch_size=BATCH, num_train_epochs=1, learning_rate=LEARNING_RATE, use_cpu=True,
             report_to=[], save_strategy="no", remove_unused_columns=False, seed=seed,
         )  # fmt: skip
-        trainer = PlainTrainer(model=model, args=arguments, train_dataset=data, data_collator=collate)
+        trainer = PlainTrainer(
+            model=model, args=arguments, train_dataset=data, data_collator=collate
+        )
         started_at = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - started_at
@@ -84,7 +99,9 @@ def validation_loss(
     """Mean loss of the validation rows."""
     target = torch.tensor(validation["target"].to_numpy() / scale, dtype=torch.float32)
     total = 0.0
-    for chosen, ids, mask in token_batches(tokenizer, validation["prompt"].to_list(), MAX_TOKENS, 16):
+    for chosen, ids, mask in token_batches(
+        tokenizer, validation["prompt"].to_list(), MAX_TOKENS, 16
+    ):
         for logits, row in zip(model(ids, mask), chosen, strict=True):
             total += float(ziln_loss(logits[None], target[row][None]))
     return total / validation.height

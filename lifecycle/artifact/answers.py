@@ -30,12 +30,15 @@ from lifecycle.value.prospects import CONTACTS, prospect_spend
 def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """Keys and FEATURES of customers at their cutoffs, the prompt where the champion reads it, attributes and OWN_RATE.
 
-    The same functions made the training rows. Attributes and OWN_RATE are those that `cutoffs` has beside its keys.
+    The same functions made the training rows. Attributes and OWN_RATE are those that `cutoffs` has
+    beside its keys.
     """
     settings = artifact.settings
     features = value_features(events, cutoffs, settings.horizon_days, artifact.placed_items)
     given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
-    features = features.with_columns(*given, *encode(settings.attributes, cutoffs))  # in the cutoffs' order
+    features = features.with_columns(
+        *given, *encode(settings.attributes, cutoffs)
+    )  # in the cutoffs' order
     if LLAMA not in artifact.members:
         return features
     return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])
@@ -63,7 +66,9 @@ def expected_spend(
 
         return dense_ziln_value(artifact.ziln, examples)
     if model in (STACK, STACK_WITHOUT_LLAMA) and artifact.stack is not None:
-        others = {name: expected_spend(artifact, name, examples, {}) for name in artifact.stack.others}
+        others = {
+            name: expected_spend(artifact, name, examples, {}) for name in artifact.stack.others
+        }
         return stack_value(artifact.stack, examples, others, by_members if model == STACK else None)
     raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
 
@@ -72,15 +77,21 @@ def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contribution
     """What the features add to the logarithm of the champion's predictions; None where it is explained by events."""
     champion, stack = artifact.settings.champion, artifact.stack
     if champion in artifact.btyd_models:
-        effects = btyd_effects(artifact.btyd_models[champion], examples, artifact.settings.horizon_days)
+        effects = btyd_effects(
+            artifact.btyd_models[champion], examples, artifact.settings.horizon_days
+        )
         return Contributions(BTYD_INPUTS, examples.select(BTYD_INPUTS).to_numpy(), effects)
     if champion == "lightgbm" and artifact.lightgbm is not None:
         inputs = feature_matrix(examples)
         return Contributions(inputs_of(examples), inputs, shap_values(artifact.lightgbm, inputs))
     if champion == HURDLE and artifact.hurdle is not None:
         inputs, hurdle = feature_matrix(examples), artifact.hurdle
-        stays = hurdle_churn(hurdle, examples)  # the slope of log p in the score of a logistic model: 1 - p
-        effects = stays[:, None] * shap_values(hurdle.bought, inputs) + shap_values(hurdle.spend, inputs)
+        stays = hurdle_churn(
+            hurdle, examples
+        )  # the slope of log p in the score of a logistic model: 1 - p
+        effects = stays[:, None] * shap_values(hurdle.bought, inputs) + shap_values(
+            hurdle.spend, inputs
+        )
         return Contributions(inputs_of(examples), inputs, effects)
     if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
         return stack_contributions(stack, examples)
@@ -90,23 +101,32 @@ def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contribution
 def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]]:
     """What moved the champion's prediction of each buyer most; where it does not say, the customer's main facts.
 
-    An attribute that has categories is told as `attribute_<name>=<category>` with the value 1, a category of items as
-    `category_share=<category>` with its share of the spend.
+    An attribute that has categories is told as `attribute_<name>=<category>` with the value 1, a
+    category of items as `category_share=<category>` with its share of the spend.
     """
     found = contributions_of(artifact, examples) if examples.height else None
     if found is None:
         return facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
-    return [[_told(artifact.settings, reason) for reason in found.top(row)] for row in range(examples.height)]
+    return [
+        [_told(artifact.settings, reason) for reason in found.top(row)]
+        for row in range(examples.height)
+    ]
 
 
 def _told(settings: Settings, reason: Reason) -> Reason:
     """With the names of categories in place of their numbers."""
     feature, value = str(reason["feature"]), reason["value"]
     names = dict(enumerate(settings.categories))
-    if feature.startswith(CATEGORY_SHARE) and (name := names.get(int(feature.removeprefix(CATEGORY_SHARE)))):
+    if feature.startswith(CATEGORY_SHARE) and (
+        name := names.get(int(feature.removeprefix(CATEGORY_SHARE)))
+    ):
         return reason | {"feature": f"category_share={name}"}
-    category = category_of(settings.attributes, feature, value) if isinstance(value, float) else None
-    return reason if category is None else reason | {"feature": f"{feature}={category}", "value": 1.0}
+    category = (
+        category_of(settings.attributes, feature, value) if isinstance(value, float) else None
+    )
+    return (
+        reason if category is None else reason | {"feature": f"{feature}={category}", "value": 1.0}
+    )
 
 
 def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
@@ -124,7 +144,9 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
         will_buy = 1.0 - churn  # and has not left
         active = will_buy if artifact.btyd is None else np.maximum(behaviour.active, will_buy)
         behaviour = replace(behaviour, churn=churn, active=active)
-    return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, horizon)
+    return customer_values(
+        examples, total, limits, behaviour, settings.costs, settings.clv, horizon
+    )
 
 
 def _churn(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.ndarray:
@@ -137,14 +159,23 @@ def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerV
     """Lifetime values of customers who have not bought yet, from what such people went on to spend."""
     settings = artifact.settings
     total, limits = prospect_spend(settings.prospects, examples)
-    behaviour = prospect_behaviour(examples, settings.prospects, settings.clv, settings.horizon_days)
-    return customer_values(examples, total, limits, behaviour, settings.costs, settings.clv, settings.horizon_days)
+    behaviour = prospect_behaviour(
+        examples, settings.prospects, settings.clv, settings.horizon_days
+    )
+    return customer_values(
+        examples, total, limits, behaviour, settings.costs, settings.clv, settings.horizon_days
+    )
 
 
-def labels_for(artifact: Artifact, examples: pl.DataFrame, values: CustomerValues) -> dict[str, np.ndarray]:
+def labels_for(
+    artifact: Artifact, examples: pl.DataFrame, values: CustomerValues
+) -> dict[str, np.ndarray]:
     """segment, stage and next_best_action of each customer, as text arrays (n,)."""
     settings = artifact.settings
-    segment, stage = assign_segments(settings.thresholds, values.clv), stages_for(artifact, examples, values.p_active)
+    segment, stage = (
+        assign_segments(settings.thresholds, values.clv),
+        stages_for(artifact, examples, values.p_active),
+    )
     action = next_best_action(
         settings.actions,
         stage=stage,
@@ -163,7 +194,9 @@ def stages_for(artifact: Artifact, examples: pl.DataFrame, p_active: np.ndarray)
         recency_days=examples["recency_days"].to_numpy(),
         tenure_days=examples["tenure_days"].to_numpy(),
         p_active=p_active,
-        mean_gap_days=examples["mean_gap_days"].fill_null(artifact.settings.usual_gap_days).to_numpy(),
+        mean_gap_days=examples["mean_gap_days"]
+        .fill_null(artifact.settings.usual_gap_days)
+        .to_numpy(),
     )
 
 

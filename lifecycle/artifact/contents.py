@@ -40,7 +40,9 @@ class Settings:
     """What the arena decided and measured, apart from the models themselves."""
 
     champion: str
-    churn: str | None  # the model that says who leaves; None: what spreads the champion's total over periods
+    churn: (
+        str | None
+    )  # the model that says who leaves; None: what spreads the champion's total over periods
     recommender: str | None  # None: the shop's data name no items
     horizon_days: int
     currency: str
@@ -116,4 +118,6 @@ def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
     """ValueError where the ingest folder with this manifest counts in another currency than the artifact."""
     if data["currency"] != artifact.settings.currency:
         given, made = data["currency"], artifact.settings.currency
-        raise ValueError(f"the data are in {given}, but artifact {artifact.folder} was made in {made}")
+        raise ValueError(
+            f"the data are in {given}, but artifact {artifact.folder} was made in {made}"
+        )

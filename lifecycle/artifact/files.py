@@ -35,21 +35,29 @@ def load_artifact(folder: Path) -> Artifact:
             f"artifact {folder} has prompt version {manifest.get('prompt_version')!r}, not {PROMPT_VERSION!r}"
         )
     if manifest.get("features") != list(FEATURES):
-        raise ValueError(f"artifact {folder} was made for other features than this version computes; evaluate again")
+        raise ValueError(
+            f"artifact {folder} was made for other features than this version computes; evaluate again"
+        )
     settings = Settings.load(folder)
     btyd_models = load_btyd(folder) if (folder / BTYD_FILE).exists() else {}
     stack = load_stack(folder, btyd_models) if (folder / STACK_FILE).exists() else None
     reads_ziln = settings.champion == ZILN or (
-        settings.champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None and ZILN in stack.others
+        settings.champion in (STACK, STACK_WITHOUT_LLAMA)
+        and stack is not None
+        and ZILN in stack.others
     )
     artifact = Artifact(
         folder=folder,
         manifest=manifest,
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
-        retriever=load_retriever(folder / RETRIEVER_FOLDER) if (folder / RETRIEVER_FOLDER).exists() else None,
+        retriever=load_retriever(folder / RETRIEVER_FOLDER)
+        if (folder / RETRIEVER_FOLDER).exists()
+        else None,
         btyd_models=btyd_models,
-        lightgbm=Booster(model_file=folder / LIGHTGBM_FILE) if (folder / LIGHTGBM_FILE).exists() else None,
+        lightgbm=Booster(model_file=folder / LIGHTGBM_FILE)
+        if (folder / LIGHTGBM_FILE).exists()
+        else None,
         hurdle=load_hurdle(folder) if (folder / BOUGHT_FILE).exists() else None,
         ziln=_load_ziln(folder) if reads_ziln else None,
         stack=stack,
@@ -65,10 +73,17 @@ def _load_ziln(folder: Path) -> "DenseZiln":
     return load_dense_ziln(folder)
 
 
-def write_artifact(artifact: Artifact, members: dict[str, Path], metrics: dict[str, object]) -> None:
+def write_artifact(
+    artifact: Artifact, members: dict[str, Path], metrics: dict[str, object]
+) -> None:
     """Write an artifact and load it once, so that one that cannot be served is never left behind silently."""
-    content = artifact.manifest | {"metrics": metrics["models"], "refitted_at": metrics["refitted_at"]}
-    kept = {name: found for name, found in metrics.items() if name != "customers"}  # which shows some of them
+    content = artifact.manifest | {
+        "metrics": metrics["models"],
+        "refitted_at": metrics["refitted_at"],
+    }
+    kept = {
+        name: found for name, found in metrics.items() if name != "customers"
+    }  # which shows some of them
     with new_folder(artifact.folder, ARTIFACT_KIND, content) as folder:
         artifact.settings.save(folder)
         artifact.items.write_parquet(folder / "items.parquet")

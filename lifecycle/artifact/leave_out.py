@@ -12,34 +12,52 @@ from lifecycle.spend.contributions import Reason
 
 MAX_EVENTS = 10_000  # in a history, which is copied for each event that is left out
 PART = "__part"
-SpendOf = Callable[[pl.DataFrame, pl.DataFrame], np.ndarray]  # examples and their customers' events to spend (n,)
+SpendOf = Callable[
+    [pl.DataFrame, pl.DataFrame], np.ndarray
+]  # examples and their customers' events to spend (n,)
 
 
 def event_effects(
-    artifact: Artifact, spend_of: SpendOf, events: pl.DataFrame, customer: pl.DataFrame, total: float
+    artifact: Artifact,
+    spend_of: SpendOf,
+    events: pl.DataFrame,
+    customer: pl.DataFrame,
+    total: float,
 ) -> list[Reason]:
     """The orders and other events of one customer by how much they moved its expected spend `total`, most first.
 
-    `customer` is a row of cutoffs (customer_id, cutoff, and a discount rate perhaps). `feature` is the kind and the
-    instant, `value` the amount, and `effect` by what share the event changes the prediction (0.1: a tenth more; None
-    where nothing would be expected without it). An order is left out with all its lines; one without which nothing is
-    known is not left out. Nothing is told of histories of more than MAX_EVENTS.
+    `customer` is a row of cutoffs (customer_id, cutoff, and a discount rate perhaps). `feature` is
+    the kind and the instant, `value` the amount, and `effect` by what share the event changes the
+    prediction (0.1: a tenth more; None where nothing would be expected without it). An order is
+    left out with all its lines; one without which nothing is known is not left out. Nothing is told
+    of histories of more than MAX_EVENTS.
     """
     own = events.join(customer.select("customer_id"), on="customer_id", how="semi")
     known = own.filter(pl.col("occurred_at") < customer["cutoff"][0])
     is_order = pl.col("kind").is_in(REVENUE_KINDS)
     part = pl.when(is_order).then(order_key()).otherwise("event_id")
-    known = known.with_columns(pl.format("{}:{}", is_order, part).alias(PART))  # ids of orders and events may be alike
+    known = known.with_columns(
+        pl.format("{}:{}", is_order, part).alias(PART)
+    )  # ids of orders and events may be alike
     parts = known.group_by(PART).agg(
-        pl.col("occurred_at").max(), pl.col("kind").first(), pl.col("amount").sum(), is_order.any().alias("is_order")
+        pl.col("occurred_at").max(),
+        pl.col("kind").first(),
+        pl.col("amount").sum(),
+        is_order.any().alias("is_order"),
     )
     num_orders = parts["is_order"].sum()
-    parts = parts.filter(~pl.col("is_order") | (num_orders > 1)).sort("occurred_at", PART).tail(MAX_LEFT_OUT)
+    parts = (
+        parts.filter(~pl.col("is_order") | (num_orders > 1))
+        .sort("occurred_at", PART)
+        .tail(MAX_LEFT_OUT)
+    )
     if parts.is_empty() or known.height > MAX_EVENTS:
         return []
     names = [f"without-{number}" for number in range(parts.height)]
     others = [
-        known.filter(pl.col(PART) != part).drop(PART).with_columns(pl.lit(name).alias("customer_id"))
+        known.filter(pl.col(PART) != part)
+        .drop(PART)
+        .with_columns(pl.lit(name).alias("customer_id"))
         for name, part in zip(names, parts[PART], strict=True)
     ]
     without = pl.concat(others)
@@ -47,9 +65,13 @@ def event_effects(
     spend = spend_of(examples_for(artifact, without, cutoffs), without)
     found: list[Reason] = []
     for row, without_it in zip(parts.iter_rows(named=True), spend, strict=True):
-        effect = 0.0 if without_it == total else total / without_it - 1.0 if without_it > 0 else None
+        effect = (
+            0.0 if without_it == total else total / without_it - 1.0 if without_it > 0 else None
+        )
         instant = row["occurred_at"].isoformat()
-        found.append({"feature": f"{row['kind']} {instant}", "value": row["amount"], "effect": effect})
+        found.append(
+            {"feature": f"{row['kind']} {instant}", "value": row["amount"], "effect": effect}
+        )
     return sorted(found, key=_size, reverse=True)
 
 

@@ -1,9 +1,10 @@
 """BG/NBD and MBG/NBD: after an order a customer leaves with a probability of its own.
 
-BG/NBD: Fader, Hardie and Lee (2005), "Counting your customers" the easy way. MBG/NBD: Batislam, Denizel and Filiztekin
-(2007), Empirical validation and comparison of models for customer base analysis. The two differ in one thing: in
-MBG/NBD a customer may leave after its very first order, in BG/NBD after a repeat order only. With n chances to leave,
-n = x in BG/NBD and x + 1 in MBG/NBD, both have the likelihood
+BG/NBD: Fader, Hardie and Lee (2005), "Counting your customers" the easy way. MBG/NBD: Batislam,
+Denizel and Filiztekin (2007), Empirical validation and comparison of models for customer base
+analysis. The two differ in one thing: in MBG/NBD a customer may leave after its very first order,
+in BG/NBD after a repeat order only. With n chances to leave, n = x in BG/NBD and x + 1 in MBG/NBD,
+both have the likelihood
 
     L = Gamma(r + x) alpha^r / (Gamma(r) B(a, b)) [B(a, b + n) / (alpha + T)^(r + x)
                                                    + B(a + 1, b + n - 1) / (alpha + t_x)^(r + x) if n > 0].
@@ -41,8 +42,8 @@ SINGULAR = 1e-5
 class BetaGeometricNbd:
     """Orders arrive at gamma(r, alpha) rates; after each, a customer leaves with a beta(a, b) probability.
 
-    `alpha` is in the time unit of the fitted summaries. `first_chances` is how often a customer could leave before its
-    first repeat order: 0 in BG/NBD, 1 in MBG/NBD.
+    `alpha` is in the time unit of the fitted summaries. `first_chances` is how often a customer
+    could leave before its first repeat order: 0 in BG/NBD, 1 in MBG/NBD.
     """
 
     r: float
@@ -54,14 +55,22 @@ class BetaGeometricNbd:
 
 
 def fit_beta_geometric(
-    frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, *, first_chances: int, penalty: float = 0.0
+    frequency: np.ndarray,
+    recency: np.ndarray,
+    age: np.ndarray,
+    *,
+    first_chances: int,
+    penalty: float = 0.0,
 ) -> BetaGeometricNbd:
     """Maximum-likelihood fit to customers' summaries, each of shape (n,).
 
-    `penalty` times the sum of squared logarithms of the scaled parameters is added to the mean negative
-    log-likelihood. Raises ValueError where a summary is impossible or nobody ordered twice.
+    `penalty` times the sum of squared logarithms of the scaled parameters is added to the mean
+    negative log-likelihood. Raises ValueError where a summary is impossible or nobody ordered
+    twice.
     """
-    frequency, recency, age = (np.asarray(column, dtype=np.float64) for column in (frequency, recency, age))
+    frequency, recency, age = (
+        np.asarray(column, dtype=np.float64) for column in (frequency, recency, age)
+    )
     check_summaries(frequency, recency, age)
     scale = float(age.mean())
     (x, t_x, T), counts = distinct_rows(frequency, recency, age)
@@ -96,9 +105,10 @@ def purchases_if_active(
 ) -> np.ndarray:
     """Expected order days of a customer active at the cutoff; arguments of any shapes that broadcast.
 
-    Fader, Hardie and Lee (2005), eq. 10, and Batislam, Denizel and Filiztekin (2007), eq. 13. The closed form is 0 / 0
-    at a = 1 and, without a chance to leave, at a + b = 1. The function is smooth there, so that within SINGULAR of
-    either the line between its values on both sides serves.
+    Fader, Hardie and Lee (2005), eq. 10, and Batislam, Denizel and Filiztekin (2007), eq. 13. The
+    closed form is 0 / 0 at a = 1 and, without a chance to leave, at a + b = 1. The function is
+    smooth there, so that within SINGULAR of either the line between its values on both sides
+    serves.
     """
     elapsed = horizon / (model.alpha + age)
     pole = min((1.0, 1.0 - model.b), key=lambda value: abs(model.a - value))
@@ -116,9 +126,9 @@ def survival_if_active(
 ) -> np.ndarray:
     """Probability that a customer active at the cutoff is one still after the horizon.
 
-    It survives time t with probability exp(-l p t), since a share p of its orders is its last. The mean over
-    l ~ gamma(r + x, alpha + T) and p ~ beta(a, b + n) is Euler's integral of
-    2F1(r + x, a; a + b + n; -t / (alpha + T)), here after Pfaff's transformation, which is stable.
+    It survives time t with probability exp(-l p t), since a share p of its orders is its last. The
+    mean over l ~ gamma(r + x, alpha + T) and p ~ beta(a, b + n) is Euler's integral of 2F1(r + x,
+    a; a + b + n; -t / (alpha + T)), here after Pfaff's transformation, which is stable.
     """
     elapsed = horizon / (model.alpha + age)
     z, total = elapsed / (1.0 + elapsed), model.a + model.b + frequency + model.first_chances
@@ -135,7 +145,9 @@ def silence_if_active(
     return silent
 
 
-def _closed_form(model: BetaGeometricNbd, a: float, frequency: np.ndarray, elapsed: np.ndarray) -> np.ndarray:
+def _closed_form(
+    model: BetaGeometricNbd, a: float, frequency: np.ndarray, elapsed: np.ndarray
+) -> np.ndarray:
     """The numerator of eq. 10 after Euler's transformation, which keeps the powers of large frequencies out of it."""
     z = elapsed / (1.0 + elapsed)
     total = a + model.b + frequency + model.first_chances - 1.0
@@ -144,11 +156,13 @@ def _closed_form(model: BetaGeometricNbd, a: float, frequency: np.ndarray, elaps
     return purchases
 
 
-def _objective(columns: list[np.ndarray], counts: np.ndarray, first_chances: int, penalty: float) -> Objective:
+def _objective(
+    columns: list[np.ndarray], counts: np.ndarray, first_chances: int, penalty: float
+) -> Objective:
     """Mean negative log-likelihood of x, t_x, T and its gradient by log r, log alpha, log a, log b.
 
-    Gamma functions are taken once per frequency, logarithms once per distinct summary. Sums over summaries avoid BLAS,
-    whose threads cost more than they add on busy machines.
+    Gamma functions are taken once per frequency, logarithms once per distinct summary. Sums over
+    summaries avoid BLAS, whose threads cost more than they add on busy machines.
     """
     x, t_x, age = columns
     num_customers = counts.sum()

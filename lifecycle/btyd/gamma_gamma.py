@@ -30,13 +30,18 @@ class GammaGamma:
     report: FitReport
 
 
-def fit_gamma_gamma(frequency: np.ndarray, mean_value: np.ndarray, *, penalty: float = 0.0) -> GammaGamma:
+def fit_gamma_gamma(
+    frequency: np.ndarray, mean_value: np.ndarray, *, penalty: float = 0.0
+) -> GammaGamma:
     """Maximum-likelihood Gamma-Gamma (Fader and Hardie 2013, eq. 1a) of mean repeat values, each of shape (n,).
 
-    Customers without a repeat order, or with free ones alone, say nothing about a positive value and are left out; q is
-    kept above 1, where the mean is finite. Raises ValueError where nobody is left or a mean value is negative.
+    Customers without a repeat order, or with free ones alone, say nothing about a positive value
+    and are left out; q is kept above 1, where the mean is finite. Raises ValueError where nobody is
+    left or a mean value is negative.
     """
-    frequency, mean_value = (np.asarray(column, dtype=np.float64) for column in (frequency, mean_value))
+    frequency, mean_value = (
+        np.asarray(column, dtype=np.float64) for column in (frequency, mean_value)
+    )
     _check_values(frequency, mean_value)
     repeat = (frequency > 0) & (mean_value > 0)
     scale = float(mean_value[repeat].mean())
@@ -46,7 +51,8 @@ def fit_gamma_gamma(frequency: np.ndarray, mean_value: np.ndarray, *, penalty: f
         [x, m],
         counts,
         STARTS,
-        dict.fromkeys(("p", "q", "v"), (LOG_SMALLEST, LOG_LARGEST)) | {"q": (float(np.log(SMALLEST_Q)), LOG_LARGEST)},
+        dict.fromkeys(("p", "q", "v"), (LOG_SMALLEST, LOG_LARGEST))
+        | {"q": (float(np.log(SMALLEST_Q)), LOG_LARGEST)},
     )
     p, q, v = (float(value) for value in np.exp(optimum.log_parameters))
     penalties = penalty * float(np.sum(optimum.log_parameters**2))
@@ -54,9 +60,13 @@ def fit_gamma_gamma(frequency: np.ndarray, mean_value: np.ndarray, *, penalty: f
     return GammaGamma(p, q, v * scale, optimum.report(log_likelihood))
 
 
-def expected_order_value(model: GammaGamma, frequency: np.ndarray, mean_value: np.ndarray) -> np.ndarray:
+def expected_order_value(
+    model: GammaGamma, frequency: np.ndarray, mean_value: np.ndarray
+) -> np.ndarray:
     """Expected value of an order, shape (n,): p (v + x m) / (p x + q - 1); the mean customer's where x is 0."""
-    value: np.ndarray = model.p * (model.v + frequency * mean_value) / (model.p * frequency + model.q - 1.0)
+    value: np.ndarray = (
+        model.p * (model.v + frequency * mean_value) / (model.p * frequency + model.q - 1.0)
+    )
     return value
 
 
@@ -74,11 +84,16 @@ def _objective(columns: list[np.ndarray], counts: np.ndarray, penalty: float) ->
         p, q, v = np.exp(log_parameters)
         shape = p * frequencies + q
         log_sums = np.bincount(index, weights=counts * np.log(total + v))
-        by_frequency = gammaln(shape) - gammaln(p * frequencies) - gammaln(q) + q * log_parameters[2]
-        value = customers @ by_frequency + p * (frequencies @ log_totals) - sum_log_m - shape @ log_sums
+        by_frequency = (
+            gammaln(shape) - gammaln(p * frequencies) - gammaln(q) + q * log_parameters[2]
+        )
+        value = (
+            customers @ by_frequency + p * (frequencies @ log_totals) - sum_log_m - shape @ log_sums
+        )
         gradient = np.array(
             [
-                frequencies @ (customers * (psi(shape) - psi(p * frequencies)) + log_totals - log_sums),
+                frequencies
+                @ (customers * (psi(shape) - psi(p * frequencies)) + log_totals - log_sums),
                 customers @ (psi(shape) - psi(q) + log_parameters[2]) - log_sums.sum(),
                 num_customers * q / v - (counts * shape[index] / (total + v)).sum(),
             ]
@@ -89,6 +104,12 @@ def _objective(columns: list[np.ndarray], counts: np.ndarray, penalty: float) ->
 
 
 def _check_values(frequency: np.ndarray, mean_value: np.ndarray) -> None:
-    check_rows(~(mean_value >= 0) | ~np.isfinite(mean_value), "mean_value must be finite and at least 0", mean_value)
+    check_rows(
+        ~(mean_value >= 0) | ~np.isfinite(mean_value),
+        "mean_value must be finite and at least 0",
+        mean_value,
+    )
     if not ((frequency > 0) & (mean_value > 0)).any():
-        raise ValueError(f"none of {len(frequency)} customers paid anything; Gamma-Gamma needs orders of some value")
+        raise ValueError(
+            f"none of {len(frequency)} customers paid anything; Gamma-Gamma needs orders of some value"
+        )

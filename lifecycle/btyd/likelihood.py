@@ -12,22 +12,29 @@ from scipy.optimize import minimize
 LOG_SMALLEST, LOG_LARGEST = -10.0, 10.0
 MAX_ITERATIONS = 500
 GRADIENT_TOLERANCE = 1e-5  # of the mean log-likelihood, per unit of a logarithm of a parameter
-SAMPLE_SIZE = 20_000  # customers on whom the starts are compared; the best end is polished on all of them
+SAMPLE_SIZE = (
+    20_000  # customers on whom the starts are compared; the best end is polished on all of them
+)
 SAMPLE_SEED = 0
-STEP = 1e-4  # of a logarithm of a parameter, between the gradients that give the observed information
+STEP = (
+    1e-4  # of a logarithm of a parameter, between the gradients that give the observed information
+)
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
-MakeObjective = Callable[[list[np.ndarray], np.ndarray], Objective]  # from distinct summaries and their counts
+MakeObjective = Callable[
+    [list[np.ndarray], np.ndarray], Objective
+]  # from distinct summaries and their counts
 
 
 @dataclass(frozen=True)
 class FitReport:
     """How a fit ended; where `converged` is false, `message` says why.
 
-    `log_likelihood` is of all customers, without penalty. `standard_errors` are those of the logarithms of the
-    parameters, from the observed information; None where a bound holds the parameter or the information is singular.
-    `optima_apart` is the largest difference of a logarithm of a parameter between the ends of two starts, and
-    `log_likelihood_apart` that of their mean log-likelihoods, on the sample where the starts were compared.
+    `log_likelihood` is of all customers, without penalty. `standard_errors` are those of the
+    logarithms of the parameters, from the observed information; None where a bound holds the
+    parameter or the information is singular. `optima_apart` is the largest difference of a
+    logarithm of a parameter between the ends of two starts, and `log_likelihood_apart` that of
+    their mean log-likelihoods, on the sample where the starts were compared.
     """
 
     log_likelihood: float
@@ -95,8 +102,8 @@ def minimise(
 ) -> Optimum:
     """The lowest end of all `starts`, found on at most SAMPLE_SIZE customers and polished on all.
 
-    `columns` are distinct summaries, each (n,), of which there are `counts` customers. `bounds` of the logarithms are
-    named after the parameters, in the order of the starts.
+    `columns` are distinct summaries, each (n,), of which there are `counts` customers. `bounds` of
+    the logarithms are named after the parameters, in the order of the starts.
     """
     limits = list(bounds.values())
     sample = make(*_sample(columns, counts))
@@ -107,9 +114,13 @@ def minimise(
     num_iterations = best.num_iterations + final.num_iterations
     lower, upper = np.array(limits).T
     stuck = (final.log_parameters <= lower) | (final.log_parameters >= upper)
-    problems = [f"{name} is on its bound" for name, is_stuck in zip(bounds, stuck, strict=True) if is_stuck]
+    problems = [
+        f"{name} is on its bound" for name, is_stuck in zip(bounds, stuck, strict=True) if is_stuck
+    ]
     if final.slope > GRADIENT_TOLERANCE:
-        problems.append(f"the gradient is still {final.slope:.1e} after {num_iterations} iterations")
+        problems.append(
+            f"the gradient is still {final.slope:.1e} after {num_iterations} iterations"
+        )
     pairs = list(combinations(ends, 2))
     return Optimum(
         log_parameters=final.log_parameters,
@@ -118,9 +129,14 @@ def minimise(
         message="; ".join(problems) or "converged",
         num_iterations=num_iterations,
         num_starts=len(starts),
-        optima_apart=max((float(np.abs(a.log_parameters - b.log_parameters).max()) for a, b in pairs), default=0.0),
+        optima_apart=max(
+            (float(np.abs(a.log_parameters - b.log_parameters).max()) for a, b in pairs),
+            default=0.0,
+        ),
         values_apart=max((abs(a.value - b.value) for a, b in pairs), default=0.0),
-        standard_errors=_standard_errors(objective, final.log_parameters, ~stuck, float(counts.sum()), tuple(bounds)),
+        standard_errors=_standard_errors(
+            objective, final.log_parameters, ~stuck, float(counts.sum()), tuple(bounds)
+        ),
     )
 
 
@@ -134,7 +150,9 @@ def _sample(columns: list[np.ndarray], counts: np.ndarray) -> tuple[list[np.ndar
     return [column[rows] for column in columns], times.astype(np.float64)
 
 
-def _minimise_from(objective: Objective, start: np.ndarray, bounds: list[tuple[float, float]]) -> _End:
+def _minimise_from(
+    objective: Objective, start: np.ndarray, bounds: list[tuple[float, float]]
+) -> _End:
     options = {"maxiter": MAX_ITERATIONS, "ftol": 1e-15, "gtol": 1e-8}
     result = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     lower, upper = np.array(bounds).T
@@ -143,7 +161,11 @@ def _minimise_from(objective: Objective, start: np.ndarray, bounds: list[tuple[f
 
 
 def _standard_errors(
-    objective: Objective, log_parameters: np.ndarray, free: np.ndarray, num_customers: float, names: tuple[str, ...]
+    objective: Objective,
+    log_parameters: np.ndarray,
+    free: np.ndarray,
+    num_customers: float,
+    names: tuple[str, ...],
 ) -> dict[str, float | None]:
     """By parameter; the information is the slope of the analytic gradient, over the parameters that no bound holds."""
     errors: dict[str, float | None] = dict.fromkeys(names)
@@ -151,19 +173,28 @@ def _standard_errors(
     if len(positions) == 0:
         return errors
     steps = STEP * np.eye(len(log_parameters))[positions]
-    slopes = [objective(log_parameters + step)[1] - objective(log_parameters - step)[1] for step in steps]
+    slopes = [
+        objective(log_parameters + step)[1] - objective(log_parameters - step)[1] for step in steps
+    ]
     information = num_customers * np.array(slopes)[:, positions] / (2.0 * STEP)
     eigenvalues, vectors = np.linalg.eigh((information + information.T) / 2.0)
     if eigenvalues[0] <= 1e-9 * max(eigenvalues[-1], 0.0):
         return errors
     variances = (vectors**2 / eigenvalues).sum(axis=1)
-    return errors | {names[position]: float(np.sqrt(v)) for position, v in zip(positions, variances, strict=True)}
+    return errors | {
+        names[position]: float(np.sqrt(v)) for position, v in zip(positions, variances, strict=True)
+    }
 
 
 def distinct_rows(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """The distinct rows of columns of shape (n,), sorted, and how often each occurs."""
     names = [str(position) for position in range(len(columns))]
-    rows = pl.DataFrame(dict(zip(names, columns, strict=True))).group_by(names).len("count").sort(names)
+    rows = (
+        pl.DataFrame(dict(zip(names, columns, strict=True)))
+        .group_by(names)
+        .len("count")
+        .sort(names)
+    )
     return [rows[name].to_numpy() for name in names], rows["count"].to_numpy().astype(np.float64)
 
 
@@ -176,10 +207,16 @@ def check_rows(wrong: np.ndarray, rule: str, values: np.ndarray) -> None:
 
 def check_summaries(frequency: np.ndarray, recency: np.ndarray, age: np.ndarray) -> None:
     """ValueError where a customer's summary is impossible, or where nobody ordered twice."""
-    check_rows(~(frequency >= 0) | (frequency % 1 != 0), "frequency must be a whole number of at least 0", frequency)
+    check_rows(
+        ~(frequency >= 0) | (frequency % 1 != 0),
+        "frequency must be a whole number of at least 0",
+        frequency,
+    )
     check_rows(~(age > 0) | ~np.isfinite(age), "age must be positive and finite", age)
     check_rows(~(recency >= 0) | (recency > age), "recency must lie between 0 and age", recency)
-    check_rows((frequency == 0) & (recency > 0), "recency must be 0 without a repeat order", recency)
+    check_rows(
+        (frequency == 0) & (recency > 0), "recency must be 0 without a repeat order", recency
+    )
     if not frequency.any():
         raise ValueError(
             f"none of {len(frequency)} customers ordered on a second day; a BTYD model needs repeat orders"

@@ -31,17 +31,23 @@ class Btyd:
 
     purchases: PurchaseModel
     values: GammaGamma
-    typical: tuple[tuple[float, ...], ...]  # `btyd_numbers` of customers that explanations compare others with
+    typical: tuple[
+        tuple[float, ...], ...
+    ]  # `btyd_numbers` of customers that explanations compare others with
 
 
 def fit_btyd(examples: pl.DataFrame, names: Iterable[str] = BTYD_MODELS) -> dict[str, Btyd]:
     """The BTYD_MODELS `names` fitted to customers at one cutoff. Raises ValueError where too few have bought again.
 
-    Gamma-Gamma sees all order days. Leaving out the first, as is usual, costs accuracy: on CDNOW's validation window
-    (1997-07-02, 182 days) Gini .61 instead of .67, since three quarters of the customers have bought just once.
+    Gamma-Gamma sees all order days. Leaving out the first, as is usual, costs accuracy: on CDNOW's
+    validation window (1997-07-02, 182 days) Gini .61 instead of .67, since three quarters of the
+    customers have bought just once.
     """
     values, typical = fit_gamma_gamma(*_order_values(examples)), _typical(examples)
-    return {name: Btyd(fit_purchases(name.removesuffix("_gg"), *_summary(examples)), values, typical) for name in names}
+    return {
+        name: Btyd(fit_purchases(name.removesuffix("_gg"), *_summary(examples)), values, typical)
+        for name in names
+    }
 
 
 def btyd_numbers(examples: pl.DataFrame) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Pareto/NBD: customers order at a rate of their own and leave, unseen, at another.
 
-Schmittlein, Morrison and Colombo (1987), Counting your customers. With orders at rate l ~ gamma(r, alpha) and departure
-at rate m ~ gamma(s, beta), a customer of x repeat orders, the last at t_x, watched until T, has the likelihood (Fader
-and Hardie 2005, A note on deriving the Pareto/NBD model)
+Schmittlein, Morrison and Colombo (1987), Counting your customers. With orders at rate l ~ gamma(r,
+alpha) and departure at rate m ~ gamma(s, beta), a customer of x repeat orders, the last at t_x,
+watched until T, has the likelihood (Fader and Hardie 2005, A note on deriving the Pareto/NBD model)
 
     L = Gamma(r + x) alpha^r beta^s / Gamma(r) [(alpha + T)^-(r + x) (beta + T)^-s + s I],
     I = integral from t_x to T of (alpha + t)^-(r + x) (beta + t)^-(s + 1) dt,
@@ -44,9 +44,13 @@ class ParetoNbd:
     report: FitReport
 
 
-def fit_pareto_nbd(frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, *, penalty: float = 0.0) -> ParetoNbd:
+def fit_pareto_nbd(
+    frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, *, penalty: float = 0.0
+) -> ParetoNbd:
     """Maximum-likelihood fit to customers' summaries, each of shape (n,); arguments as for `fit_beta_geometric`."""
-    frequency, recency, age = (np.asarray(column, dtype=np.float64) for column in (frequency, recency, age))
+    frequency, recency, age = (
+        np.asarray(column, dtype=np.float64) for column in (frequency, recency, age)
+    )
     check_summaries(frequency, recency, age)
     scale = float(age.mean())
     (x, t_x, T), counts = distinct_rows(frequency, recency, age)
@@ -63,38 +67,50 @@ def fit_pareto_nbd(frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, 
     return ParetoNbd(r, alpha * scale, s, beta * scale, optimum.report(log_likelihood))
 
 
-def probability_active(model: ParetoNbd, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray) -> np.ndarray:
+def probability_active(
+    model: ParetoNbd, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray
+) -> np.ndarray:
     """Probability, shape (n,), of not having left by the cutoff: the first term of L as a share of both."""
     orders = model.r + frequency
     stayed = -orders * np.log(model.alpha + age) - model.s * np.log(model.beta + age)
-    left = np.log(model.s) + log_integral(recency, age, model.alpha, model.beta, orders, model.s + 1.0)
+    left = np.log(model.s) + log_integral(
+        recency, age, model.alpha, model.beta, orders, model.s + 1.0
+    )
     active: np.ndarray = expit(stayed - left)
     return active
 
 
-def purchases_if_active(model: ParetoNbd, frequency: np.ndarray, age: np.ndarray, horizon: np.ndarray) -> np.ndarray:
+def purchases_if_active(
+    model: ParetoNbd, frequency: np.ndarray, age: np.ndarray, horizon: np.ndarray
+) -> np.ndarray:
     """Expected order days of a customer active at the cutoff; arguments of any shapes that broadcast.
 
-    (r + x) (beta + T) / (alpha + T) (1 - (1 + horizon / (beta + T))^-(s - 1)) / (s - 1), Fader and Hardie (2005), eq.
-    41; at s = 1 the last fraction is its limit, a logarithm.
+    (r + x) (beta + T) / (alpha + T) (1 - (1 + horizon / (beta + T))^-(s - 1)) / (s - 1), Fader and
+    Hardie (2005), eq. 41; at s = 1 the last fraction is its limit, a logarithm.
     """
     log_growth = np.log1p(horizon / (model.beta + age))
-    time = -np.expm1(-(model.s - 1.0) * log_growth) / (model.s - 1.0) if model.s != 1.0 else log_growth
+    time = (
+        -np.expm1(-(model.s - 1.0) * log_growth) / (model.s - 1.0) if model.s != 1.0 else log_growth
+    )
     purchases: np.ndarray = (model.r + frequency) * (model.beta + age) / (model.alpha + age) * time
     return purchases
 
 
-def survival_if_active(model: ParetoNbd, frequency: np.ndarray, age: np.ndarray, horizon: np.ndarray) -> np.ndarray:
+def survival_if_active(
+    model: ParetoNbd, frequency: np.ndarray, age: np.ndarray, horizon: np.ndarray
+) -> np.ndarray:
     """Probability that a customer active at the cutoff is one still after the horizon, whatever its `frequency`."""
     stays = np.exp(-model.s * np.log1p(horizon / (model.beta + age)))
     return np.broadcast_to(stays, np.broadcast_shapes(stays.shape, np.shape(frequency)))
 
 
-def silence_if_active(model: ParetoNbd, frequency: np.ndarray, age: np.ndarray, horizon: np.ndarray) -> np.ndarray:
+def silence_if_active(
+    model: ParetoNbd, frequency: np.ndarray, age: np.ndarray, horizon: np.ndarray
+) -> np.ndarray:
     """Probability that a customer active at the cutoff orders nothing over the horizon.
 
-    One minus that of a next order at some t within it, R A^R B^s times the integral of (A + t)^-(R + 1) (B + t)^-s,
-    with R = r + x, A = alpha + T and B = beta + T.
+    One minus that of a next order at some t within it, R A^R B^s times the integral of (A + t)^-(R
+    + 1) (B + t)^-s, with R = r + x, A = alpha + T and B = beta + T.
     """
     shape = np.broadcast_shapes(np.shape(frequency), np.shape(age), np.shape(horizon))
     x, now, ahead = (np.broadcast_to(column, shape).ravel() for column in (frequency, age, horizon))
@@ -108,8 +124,8 @@ def silence_if_active(model: ParetoNbd, frequency: np.ndarray, age: np.ndarray, 
 def _objective(columns: list[np.ndarray], counts: np.ndarray, penalty: float) -> Objective:
     """Mean negative log-likelihood of x, t_x, T and its gradient by log r, log alpha, log s, log beta.
 
-    By Fisher's identity the gradient is that of the terms' logarithms, averaged over what may have happened: staying,
-    and leaving at each node of the quadrature.
+    By Fisher's identity the gradient is that of the terms' logarithms, averaged over what may have
+    happened: staying, and leaving at each node of the quadrature.
     """
     x, t_x, age = columns
     num_customers = counts.sum()

@@ -1,9 +1,10 @@
 """Integrals of (alpha + t)^-p (beta + t)^-q over a stretch of time, which Pareto/NBD is made of.
 
-The closed forms are differences of Gauss' hypergeometric functions that lose all digits where p is large, where alpha
-and beta are close, or far apart. Quadrature has only positive terms instead: with m = min(alpha, beta) and
-u = log((m + t) / (m + start)) the integrand is analytic for |Im u| < pi whatever the parameters, so that Gauss-Legendre
-converges geometrically; derivatives by the parameters are taken under the integral.
+The closed forms are differences of Gauss' hypergeometric functions that lose all digits where p is
+large, where alpha and beta are close, or far apart. Quadrature has only positive terms instead:
+with m = min(alpha, beta) and u = log((m + t) / (m + start)) the integrand is analytic for |Im u| <
+pi whatever the parameters, so that Gauss-Legendre converges geometrically; derivatives by the
+parameters are taken under the integral.
 """
 
 from collections.abc import Iterator
@@ -37,10 +38,14 @@ def quadrature(
 
     `p + q` must be above 1, and `alpha` and `beta` positive.
     """
-    smaller, larger, on_smaller, on_larger = (alpha, beta, p, q) if alpha <= beta else (beta, alpha, q, p)
+    smaller, larger, on_smaller, on_larger = (
+        (alpha, beta, p, q) if alpha <= beta else (beta, alpha, q, p)
+    )
     first = smaller + start
     length = np.log1p((end - start) / first)
-    decay = on_smaller - 1.0 + on_larger * first / (larger + start)  # of the integrand by u, at its start; it grows
+    decay = (
+        on_smaller - 1.0 + on_larger * first / (larger + start)
+    )  # of the integrand by u, at its start; it grows
     length = np.minimum(length, NEGLIGIBLE / np.maximum(decay, SMALLEST))
     most_decay = (p + q - 1.0) * length
     done = np.zeros(len(first), dtype=bool)
@@ -54,13 +59,17 @@ def quadrature(
             chunk = rows[begin : begin + CHUNK // num_nodes]
             log_smaller = np.log(first[chunk])[:, None] + length[chunk, None] * positions
             log_larger = np.log(np.exp(log_smaller) + (larger - smaller))
-            log_alpha, log_beta = (log_smaller, log_larger) if alpha <= beta else (log_larger, log_smaller)
+            log_alpha, log_beta = (
+                (log_smaller, log_larger) if alpha <= beta else (log_larger, log_smaller)
+            )
             log_step = np.log(np.maximum(length[chunk], SMALLEST))[:, None] + log_weights
             log_term = log_step + log_smaller - p[chunk, None] * log_alpha - q * log_beta
             yield Nodes(chunk, log_alpha, log_beta, log_term)
 
 
-def log_integral(start: np.ndarray, end: np.ndarray, alpha: float, beta: float, p: np.ndarray, q: float) -> np.ndarray:
+def log_integral(
+    start: np.ndarray, end: np.ndarray, alpha: float, beta: float, p: np.ndarray, q: float
+) -> np.ndarray:
     """Logarithm, shape (n,), of the integrals of `quadrature`."""
     result = np.empty(len(start))
     for nodes in quadrature(start, end, alpha, beta, p, q):

@@ -1,7 +1,8 @@
 """Buy-till-you-die models of how often customers buy and when they leave, behind one small interface.
 
-Frequency is the number of repeat order days, recency the time from the first to the last order day, age the time from
-the first order day to the cutoff. Recency, age and horizons share one unit, and any unit will do.
+Frequency is the number of repeat order days, recency the time from the first to the last order day,
+age the time from the first order day to the cutoff. Recency, age and horizons share one unit, and
+any unit will do.
 """
 
 from collections.abc import Callable
@@ -25,8 +26,9 @@ def fit_purchases(
 ) -> PurchaseModel:
     """The model called bgnbd, mbgnbd or pareto_nbd, fitted to customers' summaries (n,) by maximum likelihood.
 
-    `penalty` times the sum of squared logarithms of the scaled parameters is added to the mean negative
-    log-likelihood. Raises ValueError where a summary is impossible or nobody ordered twice.
+    `penalty` times the sum of squared logarithms of the scaled parameters is added to the mean
+    negative log-likelihood. Raises ValueError where a summary is impossible or nobody ordered
+    twice.
     """
     match name:
         case "bgnbd":
@@ -38,23 +40,35 @@ def fit_purchases(
     raise ValueError(f"there is no purchase model {name!r}; models are bgnbd, mbgnbd, pareto_nbd")
 
 
-def probability_active(model: PurchaseModel, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray) -> np.ndarray:
+def probability_active(
+    model: PurchaseModel, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray
+) -> np.ndarray:
     """Probability, shape (n,), that a customer has not left by the cutoff."""
-    frequency, recency, age = (np.asarray(column, dtype=np.float64) for column in (frequency, recency, age))
+    frequency, recency, age = (
+        np.asarray(column, dtype=np.float64) for column in (frequency, recency, age)
+    )
     if isinstance(model, ParetoNbd):
         return pareto_nbd.probability_active(model, frequency, recency, age)
     return beta_geometric.probability_active(model, frequency, recency, age)
 
 
 def expected_purchases(
-    model: PurchaseModel, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, horizon: float
+    model: PurchaseModel,
+    frequency: np.ndarray,
+    recency: np.ndarray,
+    age: np.ndarray,
+    horizon: float,
 ) -> np.ndarray:
     """Expected order days, shape (n,), in the `horizon` after the cutoff."""
     return cumulative_purchases(model, frequency, recency, age, np.array([horizon]))[:, 0]
 
 
 def cumulative_purchases(
-    model: PurchaseModel, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, horizons: np.ndarray
+    model: PurchaseModel,
+    frequency: np.ndarray,
+    recency: np.ndarray,
+    age: np.ndarray,
+    horizons: np.ndarray,
 ) -> np.ndarray:
     """Expected order days, shape (n, k), up to each of the k ascending `horizons` after the cutoff."""
     curve = _once_per_pair(_purchases(model), frequency, age, horizons)
@@ -63,7 +77,11 @@ def cumulative_purchases(
 
 
 def survival(
-    model: PurchaseModel, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, horizons: np.ndarray
+    model: PurchaseModel,
+    frequency: np.ndarray,
+    recency: np.ndarray,
+    age: np.ndarray,
+    horizons: np.ndarray,
 ) -> np.ndarray:
     """Probability, shape (n, k), of being a customer still at each of the k ascending `horizons` after the cutoff."""
     curve = _once_per_pair(_survival(model), frequency, age, horizons)
@@ -72,7 +90,11 @@ def survival(
 
 
 def probability_no_purchase(
-    model: PurchaseModel, frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, horizon: float
+    model: PurchaseModel,
+    frequency: np.ndarray,
+    recency: np.ndarray,
+    age: np.ndarray,
+    horizon: float,
 ) -> np.ndarray:
     """Probability, shape (n,), of no order in the `horizon` after the cutoff: left already, or active and silent."""
     active = probability_active(model, frequency, recency, age)
@@ -99,18 +121,22 @@ def _silence(model: PurchaseModel) -> IfActive:
     return partial(beta_geometric.silence_if_active, model)
 
 
-def _once_per_pair(function: IfActive, frequency: np.ndarray, age: np.ndarray, horizons: np.ndarray) -> np.ndarray:
+def _once_per_pair(
+    function: IfActive, frequency: np.ndarray, age: np.ndarray, horizons: np.ndarray
+) -> np.ndarray:
     """What `function` says of each customer at each horizon, shape (n, k).
 
-    Recency tells whether a customer is active and nothing else, so that customers of one frequency and age share a
-    row: of a million with ages in days some ten thousand rows are left.
+    Recency tells whether a customer is active and nothing else, so that customers of one frequency
+    and age share a row: of a million with ages in days some ten thousand rows are left.
     """
     pairs = pl.DataFrame({"frequency": frequency, "age": age}).cast(pl.Float64)
     if pairs.height <= FEW:
         distinct, row = pairs, np.arange(pairs.height)
     else:
         distinct = pairs.unique().with_row_index("row")
-        row = pairs.join(distinct, on=pairs.columns, how="left", maintain_order="left")["row"].to_numpy()
+        row = pairs.join(distinct, on=pairs.columns, how="left", maintain_order="left")[
+            "row"
+        ].to_numpy()
     x, now = (distinct[name].to_numpy()[:, None] for name in ("frequency", "age"))
     values: np.ndarray = function(x, now, np.asarray(horizons, dtype=np.float64)[None, :])[row]
     return values

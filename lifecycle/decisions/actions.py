@@ -1,8 +1,9 @@
 """The next best action: that of the first line of a table that fits a customer. Users edit the table.
 
-A CSV file with the columns stage, segment, risk (at_risk, or safe), driver and action, of which all but action may be
-left out or empty, which fits everybody; `top|high` fits both. Drivers are what moves a prediction most
-(`spend.contributions`), as in `rhythm_down`; they are computed only for customers whom such a line fits otherwise.
+A CSV file with the columns stage, segment, risk (at_risk, or safe), driver and action, of which all
+but action may be left out or empty, which fits everybody; `top|high` fits both. Drivers are what
+moves a prediction most (`spend.contributions`), as in `rhythm_down`; they are computed only for
+customers whom such a line fits otherwise.
 """
 
 import csv
@@ -16,7 +17,12 @@ from lifecycle.decisions.segments import SEGMENTS
 from lifecycle.decisions.stages import STAGES
 from lifecycle.features.drivers import DRIVER_NAMES
 
-CONDITIONS = {"stage": STAGES, "segment": SEGMENTS, "risk": ("at_risk", "safe"), "driver": DRIVER_NAMES}
+CONDITIONS = {
+    "stage": STAGES,
+    "segment": SEGMENTS,
+    "risk": ("at_risk", "safe"),
+    "driver": DRIVER_NAMES,
+}
 ANYBODY: tuple[str, ...] = ()
 
 
@@ -33,7 +39,10 @@ class ActionRule(Config):
         """Whom the line fits, booleans (n,), by the conditions that are known."""
         size = len(next(iter(known.values())))
         wanted = {name: getattr(self, name) for name in known if getattr(self, name)}
-        return np.all([np.ones(size, dtype=bool), *(np.isin(known[name], of) for name, of in wanted.items())], axis=0)  # type: ignore[no-any-return]
+        found = np.ones(size, dtype=bool)
+        for name, of in wanted.items():
+            found &= np.isin(known[name], of)
+        return found
 
 
 def read_actions(path: Path) -> tuple[ActionRule, ...]:
@@ -62,7 +71,9 @@ def _rule(place: str, line: dict[str, str | None]) -> ActionRule:
     for name, values in found.items():
         for value in values:
             if value not in CONDITIONS[name]:
-                raise ValueError(f"{place}: {name} is {value!r}; it must be one of {', '.join(CONDITIONS[name])}")
+                raise ValueError(
+                    f"{place}: {name} is {value!r}; it must be one of {', '.join(CONDITIONS[name])}"
+                )
     return ActionRule(**found, action=cells["action"])
 
 
@@ -77,10 +88,14 @@ def next_best_action(
     """The action of each customer, strings of shape (n,); `drivers_of` tells the drivers of the rows it is given."""
     known = {"stage": stage, "segment": segment, "risk": np.where(at_risk, "at_risk", "safe")}
     fitting = [rule.fits(known) for rule in rules]
-    asked = np.flatnonzero(np.any([fits for rule, fits in zip(rules, fitting, strict=True) if rule.driver], axis=0))
+    asked = np.flatnonzero(
+        np.any([fits for rule, fits in zip(rules, fitting, strict=True) if rule.driver], axis=0)
+    )
     drivers = np.full(len(stage), "", dtype=object)
     if len(asked):
         drivers[asked] = drivers_of(asked)
-    chosen = [fits & rule.fits({"driver": drivers}) for rule, fits in zip(rules, fitting, strict=True)]
+    chosen = [
+        fits & rule.fits({"driver": drivers}) for rule, fits in zip(rules, fitting, strict=True)
+    ]
     first: np.ndarray = np.argmax(chosen, axis=0)  # the last rule fits everybody
     return np.array([rule.action for rule in rules])[first]  # type: ignore[no-any-return]

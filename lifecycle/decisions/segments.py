@@ -20,11 +20,13 @@ class SegmentThresholds:
 def fit_thresholds(scores: np.ndarray) -> SegmentThresholds:
     """Thresholds that make the best 5 % of customers top, the next 15 % high, 30 % middle and half of them low.
 
-    Ties at a threshold fall to the segment below it, so equal scores never land in different segments. Raises
-    ValueError for no scores, or scores that are not finite.
+    Ties at a threshold fall to the segment below it, so equal scores never land in different
+    segments. Raises ValueError for no scores, or scores that are not finite.
     """
     if not len(scores) or not np.isfinite(scores).all():
-        raise ValueError(f"segments need finite scores; got {len(scores)}, {np.isfinite(scores).sum()} of them finite")
+        raise ValueError(
+            f"segments need finite scores; got {len(scores)}, {np.isfinite(scores).sum()} of them finite"
+        )
     middle, high, top = np.quantile(scores, [MIDDLE_QUANTILE, HIGH_QUANTILE, TOP_QUANTILE])
     return SegmentThresholds(float(middle), float(high), float(top))
 

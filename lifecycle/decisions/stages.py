@@ -2,16 +2,13 @@
 
 Stages, the first that applies, by the numbers of StageRules:
 
-| stage | rule |
-|---|---|
-| acquisition | no order yet |
-| lapsed | p_active below 0.5, or silent for over 60 days and over 5 times the mean gap between orders |
-| activation | one order |
-| conversion | two orders: a buyer became a repeat buyer |
-| loyalty | at least 6 orders over at least 180 days, p_active at least 0.8 |
-| retention | all others: three orders or more |
+| stage | rule | |---|---| | acquisition | no order yet | | lapsed | p_active below 0.5, or silent
+for over 60 days and over 5 times the mean gap between orders | | activation | one order | |
+conversion | two orders: a buyer became a repeat buyer | | loyalty | at least 6 orders over at least
+180 days, p_active at least 0.8 | | retention | all others: three orders or more |
 
-Silence counts beside p_active because a BTYD model takes everybody with a single order day for active.
+Silence counts beside p_active because a BTYD model takes everybody with a single order day for
+active.
 """
 
 import numpy as np
@@ -45,8 +42,9 @@ def stages(
 ) -> np.ndarray:
     """The stage of each customer, strings of shape (n,), by the module's table; all arrays have shape (n,).
 
-    `recency_days` is the time since the last order and `tenure_days` since the first. `mean_gap_days` is between a
-    customer's own orders, the shop's median for customers with fewer than two.
+    `recency_days` is the time since the last order and `tenure_days` since the first.
+    `mean_gap_days` is between a customer's own orders, the shop's median for customers with fewer
+    than two.
     """
     silent = (recency_days > rules.lapsed_days) & (recency_days > rules.lapsed_gaps * mean_gap_days)
     keeps_buying = (num_orders >= rules.loyal_orders) & (tenure_days >= rules.loyal_days)

@@ -7,14 +7,19 @@ import polars as pl
 from lifecycle.events.schema import REVENUE_KINDS, order_key
 
 KEYS = ["customer_id", "cutoff"]
-DAYS_PER_SECOND = 1 / 86_400  # a division by a number rounds otherwise in a table of one row than in a long one
-CANCELLED_WITHIN = timedelta(hours=1)  # nothing was sent yet: mistyped or withdrawn; what comes back later is a return
+DAYS_PER_SECOND = (
+    1 / 86_400
+)  # a division by a number rounds otherwise in a table of one row than in a long one
+CANCELLED_WITHIN = timedelta(
+    hours=1
+)  # nothing was sent yet: mistyped or withdrawn; what comes back later is a return
 
 
 def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """The rows of each customer strictly before each of its cutoffs, with `age_days` before that cutoff (> 0).
 
-    `cutoffs` has customer_id and cutoff (UTC instants); a row comes back once for every later cutoff of its customer.
+    `cutoffs` has customer_id and cutoff (UTC instants); a row comes back once for every later
+    cutoff of its customer.
     """
     joined = rows.join(cutoffs.select(KEYS), on="customer_id", maintain_order="left")
     known = joined.filter(pl.col("occurred_at") < pl.col("cutoff"))
@@ -25,17 +30,23 @@ def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
 def with_cancellations(events: pl.DataFrame) -> pl.DataFrame:
     """The events with `cancelled_at`: the instant of a refund, at it and at the line that it cancels; null elsewhere.
 
-    A refund cancels the latest line of its customer, item, quantity and amount that is at most CANCELLED_WITHIN older;
-    of equal lines at one instant, equal refunds at one instant cancel one each.
+    A refund cancels the latest line of its customer, item, quantity and amount that is at most
+    CANCELLED_WITHIN older; of equal lines at one instant, equal refunds at one instant cancel one
+    each.
     """
     what = ["customer_id", "item_id", "quantity", "amount"]
     rows = (
         events.with_row_index("row")
         .filter(pl.col("kind").is_in([*REVENUE_KINDS, "refund"]))
-        .with_columns(pl.col("item_id").fill_null(""), pl.col("quantity", "amount").abs().fill_null(0.0))
+        .with_columns(
+            pl.col("item_id").fill_null(""), pl.col("quantity", "amount").abs().fill_null(0.0)
+        )
         .sort("occurred_at", maintain_order=True)
     )
-    is_refund, copy = pl.col("kind") == "refund", pl.int_range(pl.len()).over(*what, "occurred_at").alias("copy")
+    is_refund, copy = (
+        pl.col("kind") == "refund",
+        pl.int_range(pl.len()).over(*what, "occurred_at").alias("copy"),
+    )
     refunds = rows.filter(is_refund).select("row", "occurred_at", *what, copy)
     lines = rows.filter(~is_refund).join(refunds, on=what, how="semi", maintain_order="left")
     cancelling = (
@@ -49,8 +60,15 @@ def with_cancellations(events: pl.DataFrame) -> pl.DataFrame:
         .drop_nulls("line")
         .unique("line", keep="first", maintain_order=True)
     )
-    times = [cancelling.select(pl.col(name).alias("row"), cancelled_at="occurred_at") for name in ("row", "line")]
-    return events.with_row_index("row").join(pl.concat(times), on="row", how="left", maintain_order="left").drop("row")
+    times = [
+        cancelling.select(pl.col(name).alias("row"), cancelled_at="occurred_at")
+        for name in ("row", "line")
+    ]
+    return (
+        events.with_row_index("row")
+        .join(pl.concat(times), on="row", how="left", maintain_order="left")
+        .drop("row")
+    )
 
 
 def is_cancelled() -> pl.Expr:
@@ -61,18 +79,21 @@ def is_cancelled() -> pl.Expr:
 def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """One row per (customer_id, cutoff, order) with its lines before the cutoff, oldest order first.
 
-    Columns: occurred_at and age_days (of the first line), amount (before refunds, without cancelled lines), gross (with
-    them), discount (without them), num_lines. An order is the lines of one order_id, or of one UTC day where there is
-    none. `events` come from `with_cancellations`.
+    Columns: occurred_at and age_days (of the first line), amount (before refunds, without cancelled
+    lines), gross (with them), discount (without them), num_lines. An order is the lines of one
+    order_id, or of one UTC day where there is none. `events` come from `with_cancellations`.
     """
     lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
-    moments = lines.group_by("customer_id", order_key().alias("order"), "occurred_at", "cancelled_at").agg(
-        pl.col("amount").sum(), pl.col("discount").sum(), pl.len().alias("num_lines")
-    )
+    moments = lines.group_by(
+        "customer_id", order_key().alias("order"), "occurred_at", "cancelled_at"
+    ).agg(pl.col("amount").sum(), pl.col("discount").sum(), pl.len().alias("num_lines"))
     sums = pl.col("amount", "gross", "discount", "num_lines").sum()
     orders = (
         known_at(moments, cutoffs)
-        .with_columns(pl.when(~is_cancelled()).then(pl.col("amount", "discount")).otherwise(0.0), gross="amount")
+        .with_columns(
+            pl.when(~is_cancelled()).then(pl.col("amount", "discount")).otherwise(0.0),
+            gross="amount",
+        )
         .group_by(*KEYS, "order")
         .agg(pl.col("occurred_at").min(), pl.col("age_days").max(), sums)
     )
@@ -86,13 +107,20 @@ def customers_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
 
 def prospects_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """customer_id and cutoff of everybody with an event, but no purchase, before the cutoff, by id."""
-    return _ids_at(events, cutoff).join(customers_at(events, cutoff), on=KEYS, how="anti", maintain_order="left")
+    return _ids_at(events, cutoff).join(
+        customers_at(events, cutoff), on=KEYS, how="anti", maintain_order="left"
+    )
 
 
 def _ids_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     cutoff_column = pl.lit(cutoff).cast(pl.Datetime("us", "UTC")).alias("cutoff")
     known = events.filter(pl.col("occurred_at") < cutoff)
-    return known.select("customer_id").unique().sort("customer_id").select("customer_id", cutoff_column)
+    return (
+        known.select("customer_id")
+        .unique()
+        .sort("customer_id")
+        .select("customer_id", cutoff_column)
+    )
 
 
 def outcomes(events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int) -> pl.DataFrame:
@@ -105,7 +133,10 @@ def outcomes(events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int) -> 
     is_revenue = pl.col("kind").is_in(REVENUE_KINDS)
     sums = ahead.group_by(KEYS).agg(
         pl.col("amount").filter(is_revenue).sum().alias("target"),
-        pl.col("amount").filter(is_revenue | (pl.col("kind") == "refund")).sum().alias("actual_net"),
+        pl.col("amount")
+        .filter(is_revenue | (pl.col("kind") == "refund"))
+        .sum()
+        .alias("actual_net"),
         order_key().filter(is_revenue).n_unique().cast(pl.Int64).alias("num_orders_ahead"),
     )
     return cutoffs.select(KEYS).join(sums, on=KEYS, how="left", maintain_order="left").fill_null(0)

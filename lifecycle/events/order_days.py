@@ -8,12 +8,15 @@ MICROSECONDS_PER_DAY = 86_400_000_000
 def summarise(orders: pl.DataFrame) -> pl.DataFrame:
     """One row per (customer_id, cutoff): frequency, recency and age in days, mean_repeat_value.
 
-    `orders` has customer_id, cutoff, occurred_at and amount. Orders of one UTC day count as one; the value is the mean
-    over the days after the first, 0 where there is none. Raises ValueError for an order at or after its cutoff.
+    `orders` has customer_id, cutoff, occurred_at and amount. Orders of one UTC day count as one;
+    the value is the mean over the days after the first, 0 where there is none. Raises ValueError
+    for an order at or after its cutoff.
     """
     late = (orders["occurred_at"] >= orders["cutoff"]).arg_max()
     if late is not None and orders["occurred_at"][late] >= orders["cutoff"][late]:
-        raise ValueError(f"order at {orders['occurred_at'][late]} is not before its cutoff {orders['cutoff'][late]}")
+        raise ValueError(
+            f"order at {orders['occurred_at'][late]} is not before its cutoff {orders['cutoff'][late]}"
+        )
     cutoff = orders["cutoff"]
     # Where all share one cutoff, as a rule, it is no key: hashing it too would take half as long again.
     keys = ["customer_id"] if cutoff.min() == cutoff.max() else ["customer_id", "cutoff"]

@@ -24,10 +24,15 @@ EVENT_SCHEMA = pl.Schema(
         "impression_id": pl.String(),
     }
 )
-FIRST_YEAR, LAST_YEAR = 1900, 2199  # of events; dates outside are slips that would move every cutoff
+FIRST_YEAR, LAST_YEAR = (
+    1900,
+    2199,
+)  # of events; dates outside are slips that would move every cutoff
 OWN_RATE = "annual_discount_rate"  # the customer attribute by which its future is discounted, in place of the shop's
 MIN_RATE, MAX_RATE = -0.9, 10.0  # of such a rate: beyond, powers over decades overflow
-MAX_LEFT_OUT = 20  # newest orders and other events that explanations leave out in turn; older ones move little
+MAX_LEFT_OUT = (
+    20  # newest orders and other events that explanations leave out in turn; older ones move little
+)
 ITEM_COLUMNS = ("item_id", "title", "category", "price", "description")
 
 

@@ -1,7 +1,8 @@
 """Customer attributes as numbers that trees read, by codes fixed at training time.
 
-Attributes have no date: what the table of customers says today stands for every cutoff, and so does whom it leaves out.
-A shop that learns an attribute only of customers who stay must not declare it usable for prediction.
+Attributes have no date: what the table of customers says today stands for every cutoff, and so does
+whom it leaves out. A shop that learns an attribute only of customers who stay must not declare it
+usable for prediction.
 """
 
 import math
@@ -15,7 +16,9 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import read_manifest
 
-PREFIX = "attribute_"  # of the columns that hold attributes, whose names a shop may choose as it likes
+PREFIX = (
+    "attribute_"  # of the columns that hold attributes, whose names a shop may choose as it likes
+)
 MAX_CATEGORIES = 30
 
 
@@ -38,7 +41,10 @@ def read_customers(data: Path) -> pl.DataFrame:
 
     No rows where the shop gave none.
     """
-    table, wanted = data / "customers.parquet", {name: PREFIX + name for name in usable_attributes(data)}
+    table, wanted = (
+        data / "customers.parquet",
+        {name: PREFIX + name for name in usable_attributes(data)},
+    )
     if not table.exists():
         return pl.DataFrame(schema={"customer_id": pl.String, OWN_RATE: pl.Float64})
     rows = pl.scan_parquet(table)
@@ -60,7 +66,9 @@ def fit_attributes(customers: pl.DataFrame) -> tuple[AttributeCode, ...]:
             codes.append(AttributeCode(name=name, categories=None))
         else:
             counts = known.cast(pl.String).alias("value").value_counts(name="times")
-            frequent = counts.sort("times", "value", descending=[True, False]).head(MAX_CATEGORIES)["value"]
+            frequent = counts.sort("times", "value", descending=[True, False]).head(MAX_CATEGORIES)[
+                "value"
+            ]
             codes.append(AttributeCode(name=name, categories=tuple(sorted(frequent))))
     return tuple(codes)
 
@@ -79,7 +87,9 @@ def _encoded(code: AttributeCode, customers: pl.DataFrame) -> pl.Series:
         numbers = values.cast(pl.Float64, strict=False)
         return numbers.set(~numbers.is_finite().fill_null(False), None)
     places = {category: float(place) for place, category in enumerate(code.categories)}
-    found = values.cast(pl.String).replace_strict(places, default=float(len(places)), return_dtype=pl.Float64)
+    found = values.cast(pl.String).replace_strict(
+        places, default=float(len(places)), return_dtype=pl.Float64
+    )
     return found.set(values.is_null(), None)
 
 
@@ -97,7 +107,11 @@ def given(code: AttributeCode, value: str | float | int | bool | None) -> str | 
         return None
     if code.categories is not None:
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        alike = (category for category in code.categories if isinstance(value, bool) and category.lower() == text)
+        alike = (
+            category
+            for category in code.categories
+            if isinstance(value, bool) and category.lower() == text
+        )
         return next(alike, text)
     try:
         number = float(value)

@@ -10,14 +10,22 @@ from lifecycle.features.categories import NUM_CATEGORIES
 WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
 BUCKET_DAYS = 28  # spend of each of the last NUM_BUCKETS four-week periods
 NUM_BUCKETS = 6
-PARTS = 10_000  # of a unit of currency or quantity, to which lines are rounded before they are summed
+PARTS = (
+    10_000  # of a unit of currency or quantity, to which lines are rounded before they are summed
+)
 CATEGORY_SHARE = "category_share_"  # of spend, of each of the leading categories
 NUM_LAST_ORDERS = 5
 CONTACT_KINDS = tuple(kind for kind in KINDS if kind not in REVENUE_KINDS)
 RECENT_DAYS = 91  # of contacts, prices and discounts
 YEAR_DAYS = 364  # whole weeks, so that the same days of the week are compared
 MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search")
-COUNTS = ("orders_", "spend_", "num_", "total_", *(f"{kind}_" for kind in CONTACT_KINDS))  # 0 where nothing happened
+COUNTS = (
+    "orders_",
+    "spend_",
+    "num_",
+    "total_",
+    *(f"{kind}_" for kind in CONTACT_KINDS),
+)  # 0 where nothing happened
 BTYD_SUMMARY = ("btyd_frequency", "btyd_recency", "btyd_age")  # repeat order days, days, days
 FEATURES = (
     *BTYD_SUMMARY, "spend_last_horizon", "orders_last_horizon",
@@ -41,10 +49,11 @@ def value_features(
 ) -> pl.DataFrame:
     """One row per (customer_id, cutoff) of `cutoffs`, in its order, with the columns FEATURES as float64.
 
-    Amounts in the shop's currency, times in days, shares and rates from 0 to 1. Undefined values (a gap with one order)
-    are null. `categories` has the category of items and its place among the leading ones, as `placed_items` gives them.
-    Of cancelled lines neither amount nor quantity, discount or cost counts, but in total_cancelled and, as it is the
-    last horizon's target, spend_last_horizon; their orders do.
+    Amounts in the shop's currency, times in days, shares and rates from 0 to 1. Undefined values (a
+    gap with one order) are null. `categories` has the category of items and its place among the
+    leading ones, as `placed_items` gives them. Of cancelled lines neither amount nor quantity,
+    discount or cost counts, but in total_cancelled and, as it is the last horizon's target,
+    spend_last_horizon; their orders do.
     """
     events = with_cancellations(events)
     known = orders_at(events, cutoffs)
@@ -54,7 +63,9 @@ def value_features(
         _gap_features(known),
         _line_features(events, cutoffs, categories),
         _num_distinct(events, cutoffs, "item_id", "num_distinct_items"),
-        _num_distinct(events.join(categories, on="item_id"), cutoffs, "category", "num_distinct_categories"),
+        _num_distinct(
+            events.join(categories, on="item_id"), cutoffs, "category", "num_distinct_categories"
+        ),
         _contact_features(events, cutoffs),
         _cost_features(events, cutoffs),
         known_at(events.group_by("customer_id").agg(pl.min("occurred_at")), cutoffs).select(
@@ -75,7 +86,9 @@ def value_features(
 def _order_features(horizon_days: int) -> list[pl.Expr]:
     age, amount = pl.col("age_days"), pl.col("amount")
     newest_first = amount.reverse()
-    year_ago = (age > YEAR_DAYS - horizon_days) & (age <= YEAR_DAYS)  # the days of the horizon, a year earlier
+    year_ago = (age > YEAR_DAYS - horizon_days) & (
+        age <= YEAR_DAYS
+    )  # the days of the horizon, a year earlier
     was_there = pl.when(age.max() >= YEAR_DAYS)
     return [
         age.min().alias("recency_days"),
@@ -96,29 +109,43 @@ def _order_features(horizon_days: int) -> list[pl.Expr]:
         *((age <= days).sum().alias(f"orders_{days}d") for days in WINDOWS_DAYS),
         *(amount.filter(age <= days).sum().alias(f"spend_{days}d") for days in WINDOWS_DAYS),
         *(
-            amount.filter((age > BUCKET_DAYS * k) & (age <= BUCKET_DAYS * (k + 1))).sum().alias(f"spend_bucket_{k}")
+            amount.filter((age > BUCKET_DAYS * k) & (age <= BUCKET_DAYS * (k + 1)))
+            .sum()
+            .alias(f"spend_bucket_{k}")
             for k in range(NUM_BUCKETS)
         ),
-        *(newest_first.get(k, null_on_oob=True).alias(f"last_order_{k}_value") for k in range(NUM_LAST_ORDERS)),
+        *(
+            newest_first.get(k, null_on_oob=True).alias(f"last_order_{k}_value")
+            for k in range(NUM_LAST_ORDERS)
+        ),
     ]
 
 
 def _gap_features(known: pl.DataFrame) -> pl.DataFrame:
     """Mean and standard deviation of the days between a customer's successive order days."""
-    days = known.select(*KEYS, pl.col("occurred_at").dt.date().alias("day")).unique().sort(*KEYS, "day")
+    days = (
+        known.select(*KEYS, pl.col("occurred_at").dt.date().alias("day"))
+        .unique()
+        .sort(*KEYS, "day")
+    )
     gaps = days.with_columns(pl.col("day").diff().over(KEYS).dt.total_days().alias("gap"))
     return gaps.group_by(KEYS).agg(
         pl.col("gap").mean().alias("mean_gap_days"), pl.col("gap").std().alias("std_gap_days")
     )
 
 
-def _line_features(events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.DataFrame) -> pl.DataFrame:
+def _line_features(
+    events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.DataFrame
+) -> pl.DataFrame:
     """How many units a customer bought and for how much each, how often and by how much cheaper, and of what.
 
-    Sums are of whole PARTS, the same in any order: those of floats differ by what else is in a table.
+    Sums are of whole PARTS, the same in any order: those of floats differ by what else is in a
+    table.
     """
     lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
-    columns = (pl.col("amount", "discount", "quantity") * PARTS).round().cast(pl.Int64, strict=False)
+    columns = (
+        (pl.col("amount", "discount", "quantity") * PARTS).round().cast(pl.Int64, strict=False)
+    )
     placed = lines.with_columns(columns).join(categories, on="item_id", how="left")
     places = range(int(categories["place"].max() or 0) + 1 if categories["place"].count() else 0)  # type: ignore[arg-type]
     amount, counted = pl.col("amount"), pl.col("quantity") > 0
@@ -131,10 +158,15 @@ def _line_features(events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.D
         pl.col("quantity").filter(counted).sum(),
         *(amount.filter(pl.col("place") == place).sum().alias(f"in_{place}") for place in places),
     )
-    known, recent = known_at(moments, cutoffs).filter(~is_cancelled()), pl.col("age_days") <= RECENT_DAYS
+    known, recent = (
+        known_at(moments, cutoffs).filter(~is_cancelled()),
+        pl.col("age_days") <= RECENT_DAYS,
+    )
 
     def ratio(part: str, whole: pl.Expr, only: pl.Expr | None = None) -> pl.Expr:
-        above, below = (column if only is None else column.filter(only) for column in (pl.col(part), whole))
+        above, below = (
+            column if only is None else column.filter(only) for column in (pl.col(part), whole)
+        )
         return pl.when(below.sum() > 0).then(above.sum() / below.sum())
 
     quantity, full_price = pl.col("quantity"), amount + pl.col("discount")
@@ -146,13 +178,17 @@ def _line_features(events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.D
         ratio("discount", full_price).alias("discount_rate"),
         ratio("discount", full_price, recent).alias(f"discount_rate_{RECENT_DAYS}d"),
         *(
-            (ratio(f"in_{place}", amount) if place in places else pl.lit(None)).alias(f"{CATEGORY_SHARE}{place}")
+            (ratio(f"in_{place}", amount) if place in places else pl.lit(None)).alias(
+                f"{CATEGORY_SHARE}{place}"
+            )
             for place in range(NUM_CATEGORIES)
         ),
     )
 
 
-def _num_distinct(events: pl.DataFrame, cutoffs: pl.DataFrame, column: str, name: str) -> pl.DataFrame:
+def _num_distinct(
+    events: pl.DataFrame, cutoffs: pl.DataFrame, column: str, name: str
+) -> pl.DataFrame:
     """How many different values of a column the customer had bought; the first purchase of each decides."""
     bought = events.filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col(column).is_not_null())
     first = bought.group_by("customer_id", column).agg(pl.col("occurred_at").min())
@@ -178,7 +214,10 @@ def cost_sums() -> list[pl.Expr]:
 
     Service is all that is not one of the others.
     """
-    is_goods, is_marketing = pl.col("kind").is_in(REVENUE_KINDS), pl.col("kind").is_in(MARKETING_KINDS)
+    is_goods, is_marketing = (
+        pl.col("kind").is_in(REVENUE_KINDS),
+        pl.col("kind").is_in(MARKETING_KINDS),
+    )
     return [
         (-pl.col("amount").filter(pl.col("kind") == "refund").sum()).alias("total_refunded"),
         pl.col("cost").filter(is_goods).sum().alias("total_goods_cost"),

@@ -9,7 +9,9 @@ from lifecycle.events.schema import REVENUE_KINDS
 
 PROMPT_VERSION = "value-2"
 NUM_CATEGORIES = 2
-CATEGORY_LETTERS = 24  # of each name: titles stand in for missing categories, and some are paragraphs
+CATEGORY_LETTERS = (
+    24  # of each name: titles stand in for missing categories, and some are paragraphs
+)
 CATEGORY_WINDOW_DAYS = 182
 DAYS = ("tenure_days", "recency_days")
 ORDERS = ("orders_28d", "orders_91d", "num_orders")
@@ -18,14 +20,17 @@ PROMPT_NUMBERS = (*DAYS, *ORDERS, *SPEND)
 FINE, COARSE = (10, 3), (5, 2)  # levels per doubling, digits
 
 
-def value_prompts(events: pl.DataFrame, features: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+def value_prompts(
+    events: pl.DataFrame, features: pl.DataFrame, items: pl.DataFrame
+) -> pl.DataFrame:
     """customer_id, cutoff, prompt for every row of `features` (as `value_features` gives them), in their order.
 
-    Numbers are written as levels on a logarithmic scale, with as many digits for every customer: days since the first
-    and the last order; orders of the last 28 and 91 days and of all time; spend of the last 28, 91 and 182 days and of
-    all time. So each digit stands at the same place before the end of every prompt, which a decoder learns to read
-    from hundreds of customers rather than thousands, and amounts of any currency fit. Categories come from the
-    catalogue and stand first, as their length varies.
+    Numbers are written as levels on a logarithmic scale, with as many digits for every customer:
+    days since the first and the last order; orders of the last 28 and 91 days and of all time;
+    spend of the last 28, 91 and 182 days and of all time. So each digit stands at the same place
+    before the end of every prompt, which a decoder learns to read from hundreds of customers rather
+    than thousands, and amounts of any currency fit. Categories come from the catalogue and stand
+    first, as their length varies.
     """
     categories = _favourite_categories(events, features.select(KEYS), items)
     texts = features.join(categories, on=KEYS, how="left", maintain_order="left")
@@ -41,16 +46,26 @@ def _levels(names: tuple[str, ...], scale: tuple[int, int]) -> pl.Expr:
 
 
 def _level(name: str, levels: int, digits: int) -> pl.Expr:
-    level = (levels * pl.col(name).fill_null(0).clip(0).log1p() / math.log(2)).round().clip(upper_bound=10**digits - 1)
+    level = (
+        (levels * pl.col(name).fill_null(0).clip(0).log1p() / math.log(2))
+        .round()
+        .clip(upper_bound=10**digits - 1)
+    )
     return level.cast(pl.Int64).cast(pl.String).str.zfill(digits)
 
 
-def _favourite_categories(events: pl.DataFrame, cutoffs: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+def _favourite_categories(
+    events: pl.DataFrame, cutoffs: pl.DataFrame, items: pl.DataFrame
+) -> pl.DataFrame:
     """The categories the customer bought on most days lately; an item without one counts by its title."""
     name = pl.coalesce("category", "title").str.to_lowercase().str.slice(0, CATEGORY_LETTERS)
     named = items.select("item_id", name.alias("name")).drop_nulls()
-    lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS)).select("customer_id", "occurred_at", "item_id")
-    days = lines.join(named, on="item_id").group_by("customer_id", "name", pl.col("occurred_at").dt.date().alias("day"))
+    lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS)).select(
+        "customer_id", "occurred_at", "item_id"
+    )
+    days = lines.join(named, on="item_id").group_by(
+        "customer_id", "name", pl.col("occurred_at").dt.date().alias("day")
+    )
     counts = (
         known_at(days.agg(pl.col("occurred_at").min()), cutoffs)
         .filter(pl.col("age_days") <= CATEGORY_WINDOW_DAYS)
@@ -59,4 +74,6 @@ def _favourite_categories(events: pl.DataFrame, cutoffs: pl.DataFrame, items: pl
         .sort(*KEYS, "len", "name", descending=[False, False, True, False])
     )
     top = counts.group_by(KEYS, maintain_order=True).head(NUM_CATEGORIES)
-    return top.group_by(KEYS, maintain_order=True).agg(pl.col("name").str.join(", ").alias("categories"))
+    return top.group_by(KEYS, maintain_order=True).agg(
+        pl.col("name").str.join(", ").alias("categories")
+    )

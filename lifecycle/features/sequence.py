@@ -1,10 +1,11 @@
 """A customer's history as a sequence of events in numbers, for an encoder that reads events instead of a prompt.
 
-Each event is one position: item, category, title, kind, amount, running sums of money, the gap since the event before
-it, the day of the week, and how long before the cutoff it lies. A last position, the query, carries the cutoff's day of
-the week, the tenure and the horizon. Time counts back from the cutoff: with dates instead, whatever is served lies
-beyond the dates that were trained on (on The Complete Journey the bias at the last training cutoff was 1.2). Nothing at
-or after the cutoff is read.
+Each event is one position: item, category, title, kind, amount, running sums of money, the gap
+since the event before it, the day of the week, and how long before the cutoff it lies. A last
+position, the query, carries the cutoff's day of the week, the tenure and the horizon. Time counts
+back from the cutoff: with dates instead, whatever is served lies beyond the dates that were trained
+on (on The Complete Journey the bias at the last training cutoff was 1.2). Nothing at or after the
+cutoff is read.
 """
 
 import math
@@ -37,7 +38,9 @@ class SequenceSettings(Config):
     num_heads: int = Field(4, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)  # of the inputs
     max_events: int = Field(256, ge=1)  # of a customer, the latest
-    history_days: int | None = Field(None, ge=1)  # before the cutoff that are read; None: the training task decides
+    history_days: int | None = Field(
+        None, ge=1
+    )  # before the cutoff that are read; None: the training task decides
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "SequenceSettings":
@@ -79,7 +82,9 @@ def histories(events: pl.DataFrame, vocabulary: Vocabulary) -> Histories:
     )
     counts = events.group_by("customer_id", maintain_order=True).len()
     starts = np.concatenate([[0], np.cumsum(counts["len"].to_numpy())]).astype(np.int64)
-    return Histories(counts["customer_id"], starts, *(columns[name].to_numpy() for name in columns.columns))
+    return Histories(
+        counts["customer_id"], starts, *(columns[name].to_numpy() for name in columns.columns)
+    )
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,10 @@ def window_of(known: Histories, customer: int, cutoff: int, settings: SequenceSe
     end = first + int(np.searchsorted(known.at[first:last], cutoff, side="left"))
     if settings.history_days is not None:
         oldest = cutoff - settings.history_days * MICROSECONDS_PER_DAY
-        first = min(first + int(np.searchsorted(known.at[first:end], oldest, side="left")), max(first, end - 1))
+        first = min(
+            first + int(np.searchsorted(known.at[first:end], oldest, side="left")),
+            max(first, end - 1),
+        )
     return Window(first, max(first, end - settings.max_events), end, cutoff)
 
 
@@ -119,32 +127,45 @@ class SequenceBatch:
     lengths: np.ndarray  # (b,): the query stands at lengths - 1
 
 
-def sequence_batch(known: Histories, windows: Sequence[Window], horizon_days: float) -> SequenceBatch:
+def sequence_batch(
+    known: Histories, windows: Sequence[Window], horizon_days: float
+) -> SequenceBatch:
     """The positions of some windows as arrays."""
     lengths = np.array([window.length for window in windows])
     shape = len(windows), int(lengths.max())
     item, category, title, kind = (np.zeros(shape, dtype=np.int64) for _ in range(4))
-    batch = SequenceBatch(item, category, title, kind, np.zeros((*shape, NUM_FEATURES), np.float32), lengths)
+    batch = SequenceBatch(
+        item, category, title, kind, np.zeros((*shape, NUM_FEATURES), np.float32), lengths
+    )
     for row, window in enumerate(windows):
         _fill(batch, row, known, window, horizon_days)
     return batch
 
 
-def _fill(batch: SequenceBatch, row: int, known: Histories, window: Window, horizon_days: float) -> None:
+def _fill(
+    batch: SequenceBatch, row: int, known: Histories, window: Window, horizon_days: float
+) -> None:
     events, count = slice(window.start, window.end), window.end - window.start
-    batch.item[row, :count], batch.category[row, :count] = known.item[events], known.category[events]
+    batch.item[row, :count], batch.category[row, :count] = (
+        known.item[events],
+        known.category[events],
+    )
     batch.title[row, :count] = known.title[events]
     batch.kind[row, :count], batch.kind[row, count] = known.kind[events], QUERY_KIND
     at = np.append(known.at[events], window.cutoff) / MICROSECONDS_PER_DAY
     first = known.at[window.first] / MICROSECONDS_PER_DAY if window.end > window.first else at[-1]
-    before = known.at[window.start - 1] / MICROSECONDS_PER_DAY if window.start > window.first else at[0]
+    before = (
+        known.at[window.start - 1] / MICROSECONDS_PER_DAY if window.start > window.first else at[0]
+    )
     age, amount, features = at[-1] - at, known.amount[events], batch.features[row, : count + 1]
     features[:count, 0] = np.sign(amount) * np.log1p(np.abs(amount)) / LOG_SCALE
     features[:, 1] = np.log1p(np.diff(at, prepend=before)) / LOG_SCALE
     features[:, 2] = np.log1p(age) / LOG_SCALE
     features[count, 3] = math.log1p(at[-1] - first) / LOG_SCALE
     features[count, 4] = math.log1p(horizon_days) / LOG_SCALE
-    angles = 2.0 * math.pi * np.column_stack([at / WEEK_DAYS, age[:, None] / np.array(AGE_PERIODS_DAYS)])
+    angles = (
+        2.0 * math.pi * np.column_stack([at / WEEK_DAYS, age[:, None] / np.array(AGE_PERIODS_DAYS)])
+    )
     features[:, 5 : 5 + 2 * angles.shape[1]] = np.hstack([np.sin(angles), np.cos(angles)])
     features[:, -len(HALF_LIVES_DAYS) :] = _running_sums(known, window)[-count - 1 :] / LOG_SCALE
 

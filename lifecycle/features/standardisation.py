@@ -21,7 +21,9 @@ class StandardisationRules(Config):
 
     transform: Literal["log1p", "none"] = "log1p"  # log(1 + x); negative numbers count as 0
     missing: Literal["zero", "median"] = "zero"
-    scale: Literal["standard", "robust", "none"] = "standard"  # by mean and deviation, or median and quartiles
+    scale: Literal["standard", "robust", "none"] = (
+        "standard"  # by mean and deviation, or median and quartiles
+    )
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,16 @@ class Standardisation:
 
     def _expression(self, name: str) -> pl.Expr:
         column = self.columns[name]
-        return (_transformed(name, self.rules).fill_null(column.fill) - column.center) / column.spread
+        return (
+            _transformed(name, self.rules).fill_null(column.fill) - column.center
+        ) / column.spread
 
     def describe(self) -> dict[str, object]:
         """As JSON; `read` makes the same object of it."""
-        return {"rules": self.rules.model_dump(), "columns": {name: vars(c) for name, c in self.columns.items()}}
+        return {
+            "rules": self.rules.model_dump(),
+            "columns": {name: vars(c) for name, c in self.columns.items()},
+        }
 
     @classmethod
     def read(cls, content: object) -> Self:
@@ -60,7 +67,9 @@ class Standardisation:
         return cls(StandardisationRules.model_validate(content["rules"]), columns)
 
 
-def fit_standardisation(train: Path, names: Sequence[str], rules: StandardisationRules) -> Standardisation:
+def fit_standardisation(
+    train: Path, names: Sequence[str], rules: StandardisationRules
+) -> Standardisation:
     """The statistics of the named columns of a Parquet file of training rows; a constant column has spread 1."""
     rows = pl.scan_parquet(train)
     columns = {}

@@ -44,16 +44,27 @@ class Vocabulary:
     @property
     def title_of_item(self) -> list[int]:
         """The title's position for each position of an item."""
-        of_items = dict(self.table.filter(pl.col("item") >= FIRST_KNOWN).select("item", "title").iter_rows())
+        of_items = dict(
+            self.table.filter(pl.col("item") >= FIRST_KNOWN).select("item", "title").iter_rows()
+        )
         return [of_items.get(item, NONE) for item in range(self.num_items)]
 
     def with_catalogue(self, items: pl.DataFrame) -> "Vocabulary":
         """The same with a catalogue's new items, which have no embedding of their own; nothing known moves."""
         new = items.join(self.table, on="item_id", how="anti")
-        categories = _names(self.table, "category", "category_name").filter(pl.col("category") >= FIRST_KNOWN)
+        categories = _names(self.table, "category", "category_name").filter(
+            pl.col("category") >= FIRST_KNOWN
+        )
         known = _names(self.table, "title", "title_text")
-        unseen = new.select(title_text="title").drop_nulls().unique().join(known, on="title_text", how="anti")
-        titles = pl.concat([known, _numbered(unseen, "title", FIRST_TITLE + known.height)], how="diagonal")
+        unseen = (
+            new.select(title_text="title")
+            .drop_nulls()
+            .unique()
+            .join(known, on="title_text", how="anti")
+        )
+        titles = pl.concat(
+            [known, _numbered(unseen, "title", FIRST_TITLE + known.height)], how="diagonal"
+        )
         return Vocabulary(pl.concat([self.table, _placed(new, NO_ITEMS, categories, titles)]))
 
     def save(self, folder: Path) -> None:
@@ -69,7 +80,9 @@ class Vocabulary:
 NO_ITEMS = pl.DataFrame(schema={"item_id": pl.String, "item": pl.Int32})
 
 
-def fit_vocabulary(num_customers: pl.DataFrame, items: pl.DataFrame, rules: VocabularyRules) -> Vocabulary:
+def fit_vocabulary(
+    num_customers: pl.DataFrame, items: pl.DataFrame, rules: VocabularyRules
+) -> Vocabulary:
     """The items that most customers had dealt with, all categories of the catalogue among theirs, and all titles.
 
     `num_customers` has item_id and customers, counted before the first training cutoff.
@@ -91,10 +104,14 @@ def fit_vocabulary(num_customers: pl.DataFrame, items: pl.DataFrame, rules: Voca
     return Vocabulary(table.sort("item_id"))
 
 
-def _placed(items: pl.DataFrame, own: pl.DataFrame, categories: pl.DataFrame, titles: pl.DataFrame) -> pl.DataFrame:
+def _placed(
+    items: pl.DataFrame, own: pl.DataFrame, categories: pl.DataFrame, titles: pl.DataFrame
+) -> pl.DataFrame:
     """The rows of a vocabulary for some items, by the positions of items, category names and titles."""
     named = items.select(
-        "item_id", category_name=pl.col("category").str.to_lowercase(), title_text=pl.col("title").cast(pl.String)
+        "item_id",
+        category_name=pl.col("category").str.to_lowercase(),
+        title_text=pl.col("title").cast(pl.String),
     )
     placed = (
         named.join(own, on="item_id", how="left")

@@ -24,7 +24,9 @@ from lifecycle.llama.member import DecoderSettings
 
 def last_hidden(decoder: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
     """Hidden state of the last real token of right-padded prompts, shape (n, hidden)."""
-    hidden: Tensor = decoder(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+    hidden: Tensor = decoder(
+        input_ids=input_ids, attention_mask=attention_mask, use_cache=False
+    ).last_hidden_state
     last = attention_mask.sum(dim=1) - 1
     return hidden[torch.arange(hidden.shape[0], device=hidden.device), last]
 
@@ -41,7 +43,8 @@ def load_tokenizer(base_model: str | Path) -> PreTrainedTokenizerBase:
 def architecture(settings: DecoderSettings) -> PreTrainedConfig:
     """The base model's configuration with as many layers as the settings keep; ValueError where it has fewer.
 
-    Dropout of its own, which GPT-2 has, is off: what a run does stands in its recipe, which has `lora.dropout`.
+    Dropout of its own, which GPT-2 has, is off: what a run does stands in its recipe, which has
+    `lora.dropout`.
     """
     config = AutoConfig.from_pretrained(settings.base_model)
     total = config.num_hidden_layers
@@ -50,14 +53,17 @@ def architecture(settings: DecoderSettings) -> PreTrainedConfig:
         if "drop" in name and isinstance(value, float):
             setattr(config, name, 0.0)
     if config.num_hidden_layers > total:
-        raise ValueError(f"num_layers is {settings.num_layers}; base model {settings.base_model} has {total} layers")
+        raise ValueError(
+            f"num_layers is {settings.num_layers}; base model {settings.base_model} has {total} layers"
+        )
     return config
 
 
 def attention_of(settings: DecoderSettings, dtype: torch.dtype) -> str:
     """The implementation of attention that the settings mean for weights of `dtype`, by its name in transformers.
 
-    On a CPU the plain one's backward pass is faster in bf16 than SDPA's; FlashAttention knows no float32.
+    On a CPU the plain one's backward pass is faster in bf16 than SDPA's; FlashAttention knows no
+    float32.
     """
     if settings.attention != "auto":
         return settings.attention
@@ -70,8 +76,8 @@ def attention_of(settings: DecoderSettings, dtype: torch.dtype) -> str:
 def load_decoder(settings: DecoderSettings, dtype: torch.dtype) -> PreTrainedModel:
     """The decoder of a base model, or its first layers, without its language-model head.
 
-    Dropping the deeper layers costs little where a model is fine-tuned afterwards (Gromov et al. 2024,
-    arXiv 2403.17887), and a step takes that much less time.
+    Dropping the deeper layers costs little where a model is fine-tuned afterwards (Gromov et al.
+    2024, arXiv 2403.17887), and a step takes that much less time.
     """
     transformers_logging.disable_progress_bar()  # the terminal is for the progress of our own work
     verbosity = transformers_logging.get_verbosity()
@@ -88,18 +94,28 @@ def load_decoder(settings: DecoderSettings, dtype: torch.dtype) -> PreTrainedMod
         transformers_logging.set_verbosity(verbosity)
 
 
-def with_lora(decoder: PreTrainedModel, settings: LoraSettings, task_type: str | None = None) -> PeftModel:
+def with_lora(
+    decoder: PreTrainedModel, settings: LoraSettings, task_type: str | None = None
+) -> PeftModel:
     """The decoder with adapters in its own dtype; only they are trainable. `task_type` is what peft calls it."""
     total = decoder.config.num_hidden_layers
     first = total - (settings.num_layers or total)
     if first < 0:
-        raise ValueError(f"lora.num_layers is {settings.num_layers}; the base model has {total} layers")
-    linear = [name for name, module in decoder.named_modules() if isinstance(module, nn.Linear | Conv1D)]
+        raise ValueError(
+            f"lora.num_layers is {settings.num_layers}; the base model has {total} layers"
+        )
+    linear = [
+        name for name, module in decoder.named_modules() if isinstance(module, nn.Linear | Conv1D)
+    ]
     there = {name.rpartition(".")[2] for name in linear if _layer_number(name) >= 0}
     unknown = sorted(set(settings.targets) - there)
     if unknown or not settings.targets:
-        raise ValueError(f"lora.targets are {list(settings.targets)}; the base model's layers have {sorted(there)}")
-    chosen = [n for n in linear if n.rpartition(".")[2] in settings.targets and _layer_number(n) >= first]
+        raise ValueError(
+            f"lora.targets are {list(settings.targets)}; the base model's layers have {sorted(there)}"
+        )
+    chosen = [
+        n for n in linear if n.rpartition(".")[2] in settings.targets and _layer_number(n) >= first
+    ]
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -118,7 +134,9 @@ def _layer_number(module_name: str) -> int:
 def save_decoder(decoder: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
     """Write adapter (or all weights); `state` has the trained weights by name, the decoder's below `decoder.`."""
     strip = "decoder."
-    decoder_state = {name.removeprefix(strip): value for name, value in state.items() if name.startswith(strip)}
+    decoder_state = {
+        name.removeprefix(strip): value for name, value in state.items() if name.startswith(strip)
+    }
     decoder.save_pretrained(folder, state_dict=decoder_state)  # type: ignore[operator]
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
 
@@ -136,13 +154,14 @@ def token_batches(
 ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """(positions in `prompts`, input_ids, attention_mask), similar lengths together.
 
-    Of a prompt longer than `max_tokens` the first token and the end are kept: there the numbers stand, and training
-    refuses a `max_tokens` that its own prompts exceed.
+    Of a prompt longer than `max_tokens` the first token and the end are kept: there the numbers
+    stand, and training refuses a `max_tokens` that its own prompts exceed.
     """
     if not prompts:
         return
     tokens = [
-        row if len(row) <= max_tokens else [row[0], *row[1 - max_tokens :]] for row in tokenizer(prompts)["input_ids"]
+        row if len(row) <= max_tokens else [row[0], *row[1 - max_tokens :]]
+        for row in tokenizer(prompts)["input_ids"]
     ]
     order = sorted(range(len(tokens)), key=lambda position: len(tokens[position]))
     for start in range(0, len(order), batch_size):

@@ -25,14 +25,17 @@ class DecoderSettings:
 def base_model_identity(base_model: str) -> dict[str, str | None]:
     """Where the base weights lie, their revision and the SHA-256 of their safetensors; they are not copied.
 
-    The revision is the commit of a Hugging Face snapshot, or the identity in the folder's manifest, or None.
+    The revision is the commit of a Hugging Face snapshot, or the identity in the folder's manifest,
+    or None.
 
     Raises ValueError where the folder does not exist or holds no safetensors.
     """
     folder = Path(base_model)
     files = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file() or not files:
-        raise ValueError(f"base_model {base_model!r} is not a folder with config.json and *.safetensors")
+        raise ValueError(
+            f"base_model {base_model!r} is not a folder with config.json and *.safetensors"
+        )
     hashes = [file_sha256(file) for file in files]
     return {"path": base_model, "revision": _revision(folder), "sha256": "+".join(hashes)}
 
@@ -47,11 +50,14 @@ def _revision(folder: Path) -> str | None:
 def read_member(folder: Path, task: str = "value") -> dict[str, object]:
     """The manifest of an undamaged member that this version can use.
 
-    Raises ValueError for a damaged folder, another task or prompt version, or a base model that has changed since.
+    Raises ValueError for a damaged folder, another task or prompt version, or a base model that has
+    changed since.
     """
     manifest = verify(folder, MEMBER_KIND)
     if manifest.get("task") != task:
-        raise ValueError(f"member {folder} was trained for task {manifest.get('task')}; task {task} is needed here")
+        raise ValueError(
+            f"member {folder} was trained for task {manifest.get('task')}; task {task} is needed here"
+        )
     if task == "value":
         _check_version(folder, manifest)
     if is_sequence(manifest):
@@ -60,12 +66,16 @@ def read_member(folder: Path, task: str = "value") -> dict[str, object]:
     assert isinstance(base, dict)
     found = base_model_identity(str(base["path"]))
     if found["sha256"] != base["sha256"]:
-        raise ValueError(f"member {folder}: base model {base['path']} is not the one it was trained on")
+        raise ValueError(
+            f"member {folder}: base model {base['path']} is not the one it was trained on"
+        )
     return manifest
 
 
 def _check_version(folder: Path, manifest: dict[str, object]) -> None:
-    kind, current = ("sequence", SEQUENCE_VERSION) if is_sequence(manifest) else ("prompt", PROMPT_VERSION)
+    kind, current = (
+        ("sequence", SEQUENCE_VERSION) if is_sequence(manifest) else ("prompt", PROMPT_VERSION)
+    )
     version = manifest.get(f"{kind}_version")
     if version != current:
         raise ValueError(

@@ -59,7 +59,9 @@ class HiddenPredictor:
                 input_ids=ids, attention_mask=mask, use_cache=False, output_hidden_states=True
             ).hidden_states
             last = torch.arange(len(rows)), mask.sum(dim=1) - 1
-            states = torch.stack([after[-1 if depth is None else depth][last] for depth in depths], dim=1)
+            states = torch.stack(
+                [after[-1 if depth is None else depth][last] for depth in depths], dim=1
+            )
             result[rows] = torch.nn.functional.layer_norm(states.float(), [size]).double().numpy()
         return result
 

@@ -1,8 +1,8 @@
 """LLaMA re-ranking: how much likelier an item's text becomes once the model has read the customer's purchases.
 
-score(item | customer) = mean log-likelihood per token of the item's text after the customer's prompt, minus the same
-after NEUTRAL_PROMPT (the prior, which does not depend on the customer and is computed once per item). The model only
-scores the candidates it is given: it cannot invent an item.
+score(item | customer) = mean log-likelihood per token of the item's text after the customer's
+prompt, minus the same after NEUTRAL_PROMPT (the prior, which does not depend on the customer and is
+computed once per item). The model only scores the candidates it is given: it cannot invent an item.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ from lifecycle.llama.language_model import load_causal_model
 from lifecycle.llama.shared_prefix import repeated
 from lifecycle.recommend.prompts import NEUTRAL_PROMPT
 
-BATCH_SIZE = 16  # on one CPU core larger batches win nothing, and with SDPA attention lose a quarter
+BATCH_SIZE = (
+    16  # on one CPU core larger batches win nothing, and with SDPA attention lose a quarter
+)
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ def item_log_likelihoods(
 ) -> np.ndarray:
     """Mean log-likelihood per token (nats) of each item's text after the prompt, float64 (num_items,).
 
-    The prompt goes through the model once; items of similar length share a batch. Equal texts get equal values, and
-    neither the order of the items nor (to rounding) the other items matter. Raises ValueError for a text without
-    tokens and for a prompt and item longer than the model's context.
+    The prompt goes through the model once; items of similar length share a batch. Equal texts get
+    equal values, and neither the order of the items nor (to rounding) the other items matter.
+    Raises ValueError for a text without tokens and for a prompt and item longer than the model's
+    context.
     """
     assert not model.training, "dropout would make scores random: call model.eval() first"
     if batch_size < 1:
@@ -66,7 +69,11 @@ def item_log_likelihoods(
     prompt_tokens = tokenizer(prompt, split_special_tokens=True)["input_ids"]
     texts = {text: item_tokens(tokenizer, text) for text in dict.fromkeys(item_texts)}
     check_context(model, prompt_tokens, list(texts.values()))
-    start = model(input_ids=torch.tensor([prompt_tokens], device=model.device), use_cache=True, logits_to_keep=1)
+    start = model(
+        input_ids=torch.tensor([prompt_tokens], device=model.device),
+        use_cache=True,
+        logits_to_keep=1,
+    )
     first = log_softmax(start.logits[0, -1])
     by_length = sorted(texts, key=lambda text: (len(texts[text]), texts[text]))
     means: dict[str, float] = {}
@@ -109,18 +116,24 @@ def rerank(
     ids = [item_id for item_id, _ in candidates]
     missing = sorted(set(ids) - priors.keys())
     if missing:
-        raise ValueError(f"{len(missing)} candidates have no prior, among them item {missing[0]!r}; see item_priors")
+        raise ValueError(
+            f"{len(missing)} candidates have no prior, among them item {missing[0]!r}; see item_priors"
+        )
     if len(set(ids)) < len(ids):
         raise ValueError("an item is among the candidates twice")
     texts = [text for _, text in candidates]
     means = item_log_likelihoods(model, tokenizer, prompt, texts, batch_size=batch_size)
-    scores = [(item_id, float(mean) - priors[item_id]) for item_id, mean in zip(ids, means, strict=True)]
+    scores = [
+        (item_id, float(mean) - priors[item_id]) for item_id, mean in zip(ids, means, strict=True)
+    ]
     return sorted(scores, key=lambda scored: (-scored[1], scored[0]))
 
 
 def item_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The tokens that continue a prompt with an item; the text of a special token is read as plain text."""
-    tokens: list[int] = tokenizer(f" {text}", add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    tokens: list[int] = tokenizer(f" {text}", add_special_tokens=False, split_special_tokens=True)[
+        "input_ids"
+    ]
     if not text.strip() or not tokens:
         raise ValueError(f"item text {text!r} holds no tokens to score")
     return tokens
@@ -133,7 +146,9 @@ def check_context(model: PreTrainedModel, prompt_tokens: list[int], items: list[
     longest = len(prompt_tokens) + max((len(tokens) for tokens in items), default=0)
     context = getattr(model.config, "max_position_embeddings", None)
     if context is not None and longest > context:
-        raise ValueError(f"prompt and longest item have {longest} tokens; the model's context is {context}")
+        raise ValueError(
+            f"prompt and longest item have {longest} tokens; the model's context is {context}"
+        )
 
 
 def batch_means(
@@ -141,8 +156,9 @@ def batch_means(
 ) -> list[float]:
     """Mean log-likelihood of each item's tokens after the prompt in `prefix`.
 
-    `first` (vocabulary,) is the log-probability of an item's first token. Items are padded on the right: position
-    ids run on from the prompt, and the causal mask alone keeps every token from the padding behind it.
+    `first` (vocabulary,) is the log-probability of an item's first token. Items are padded on the
+    right: position ids run on from the prompt, and the causal mask alone keeps every token from the
+    padding behind it.
     """
     sums = [float(first[tokens[0]]) for tokens in items]
     width = max(len(tokens) for tokens in items) - 1  # the last token predicts nothing

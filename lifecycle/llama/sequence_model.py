@@ -1,7 +1,8 @@
 """The sequence encoder: a LLaMA-architecture decoder over events, trained from scratch, with the value head.
 
-Beside the value of the query position it predicts, at every event, what comes next: item, gap and amount. What a
-customer does next is known for every event, so that even a small shop gives many thousand labels.
+Beside the value of the query position it predicts, at every event, what comes next: item, gap and
+amount. What a customer does next is known for every event, so that even a small shop gives many
+thousand labels.
 """
 
 import json
@@ -14,7 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaModel
 
-from lifecycle.features.sequence import LOG_SCALE, NUM_FEATURES, QUERY_KIND, SequenceBatch, SequenceSettings
+from lifecycle.features.sequence import (
+    LOG_SCALE,
+    NUM_FEATURES,
+    QUERY_KIND,
+    SequenceBatch,
+    SequenceSettings,
+)
 from lifecycle.features.vocabulary import FIRST_KNOWN, Vocabulary
 from lifecycle.llama.titles import TitleEncoder, load_title_encoder
 from lifecycle.llama.value_head import ValueHead
@@ -28,14 +35,16 @@ LOG_SPREADS = (-3.0, 2.0)  # bounds of the predicted logarithms of spread
 class SequenceModel(nn.Module):
     """Batches of positions to ZILN logits (b, 3) of the query, and the loss of what comes next at the events.
 
-    With titles an item is the sum of what its title says and of what is its own, which starts at nothing: an item
-    without an embedding of its own is still like those with a similar title.
+    With titles an item is the sum of what its title says and of what is its own, which starts at
+    nothing: an item without an embedding of its own is still like those with a similar title.
     """
 
     titles: Tensor  # (titles, size), by position
     title_of_item: Tensor  # (items,)
 
-    def __init__(self, settings: SequenceSettings, num_items: int, num_categories: int, title_size: int = 0) -> None:
+    def __init__(
+        self, settings: SequenceSettings, num_items: int, num_categories: int, title_size: int = 0
+    ) -> None:
         super().__init__()
         size = settings.hidden_size
         self.item = nn.Embedding(num_items, size, padding_idx=0)
@@ -53,7 +62,9 @@ class SequenceModel(nn.Module):
         )  # fmt: skip
         self.decoder.embed_tokens = None  # events come as vectors
         self.next_item = nn.Linear(size, size)
-        self.next_numbers = nn.Linear(size, 4)  # location and log spread of the next log gap and log amount
+        self.next_numbers = nn.Linear(
+            size, 4
+        )  # location and log spread of the next log gap and log amount
         self.head = ValueHead(size)
         for embedding in (self.item, self.category, self.kind):
             nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
@@ -64,18 +75,32 @@ class SequenceModel(nn.Module):
 
     def read_titles(self, vocabulary: Vocabulary, encoder: TitleEncoder) -> None:
         """Take in the titles of a vocabulary, among them those of items that came after training."""
-        titles, of_items = encoder.vectors(vocabulary.titles), torch.tensor(vocabulary.title_of_item)
+        titles, of_items = (
+            encoder.vectors(vocabulary.titles),
+            torch.tensor(vocabulary.title_of_item),
+        )
         self.register_buffer("titles", titles.to(self.item.weight), persistent=False)
-        self.register_buffer("title_of_item", of_items.to(self.item.weight.device), persistent=False)
+        self.register_buffer(
+            "title_of_item", of_items.to(self.item.weight.device), persistent=False
+        )
 
-    def hidden(self, item: Tensor, category: Tensor, title: Tensor, kind: Tensor, features: Tensor) -> Tensor:
+    def hidden(
+        self, item: Tensor, category: Tensor, title: Tensor, kind: Tensor, features: Tensor
+    ) -> Tensor:
         """Hidden state of every position, shape (b, length, hidden)."""
         dtype = self.features.weight.dtype
-        inputs = self.item(item) + self.category(category) + self.kind(kind) + self.features(features.to(dtype))
+        inputs = (
+            self.item(item)
+            + self.category(category)
+            + self.kind(kind)
+            + self.features(features.to(dtype))
+        )
         if self.title is not None:
             inputs = inputs + self.title(self.titles[title])
         # Padding stands on the right, where causal attention never looks: no mask, and the fused kernel serves.
-        states: Tensor = self.decoder(inputs_embeds=self.dropout(inputs), use_cache=False).last_hidden_state
+        states: Tensor = self.decoder(
+            inputs_embeds=self.dropout(inputs), use_cache=False
+        ).last_hidden_state
         return states
 
     def forward(
@@ -103,21 +128,30 @@ class SequenceModel(nn.Module):
         vectors: Tensor = self.item.weight + self.title(self.titles[self.title_of_item])
         return vectors
 
-    def _sampled_loss(self, hidden: Tensor, item: Tensor, features: Tensor, lengths: Tensor, num_items: int) -> Tensor:
+    def _sampled_loss(
+        self, hidden: Tensor, item: Tensor, features: Tensor, lengths: Tensor, num_items: int
+    ) -> Tensor:
         """Mean over events of the losses of the next gap and amount, and of the next item at a sample of events."""
-        follows = torch.arange(1, item.shape[1], device=item.device)[None, :] < (lengths - 1)[:, None]
+        follows = (
+            torch.arange(1, item.shape[1], device=item.device)[None, :] < (lengths - 1)[:, None]
+        )
         rows, places = torch.nonzero(follows, as_tuple=True)
         known = torch.nonzero(item[rows, places + 1] >= FIRST_KNOWN).flatten()
         known = known[torch.randperm(len(known), device=known.device)[:num_items]]
         return self.next_event_loss(hidden, item, features, (rows, places), known)
 
     def next_event_loss(
-        self, hidden: Tensor, item: Tensor, features: Tensor, events: tuple[Tensor, Tensor], known: Tensor
+        self,
+        hidden: Tensor,
+        item: Tensor,
+        features: Tensor,
+        events: tuple[Tensor, Tensor],
+        known: Tensor,
     ) -> Tensor:
         """The losses after `events`, which are rows and places, (n,) each; of the next item after those in `known`.
 
-        Where there are none it is 0, by the same steps: workers reduce gradients in the order in which they arise, so
-        that every parameter must have one on every worker.
+        Where there are none it is 0, by the same steps: workers reduce gradients in the order in
+        which they arise, so that every parameter must have one on every worker.
         """
         rows, places = events
         here, after = hidden[rows, places], features[rows, places + 1].float()
@@ -127,7 +161,9 @@ class SequenceModel(nn.Module):
         wanted = item[rows, places + 1][known]
         scores = self.next_item(here[known]) @ self.item_vectors().T
         scores[:, :FIRST_KNOWN] = -torch.inf
-        next_item = functional.cross_entropy(scores.float(), wanted, reduction="sum") / max(len(known), 1)
+        next_item = functional.cross_entropy(scores.float(), wanted, reduction="sum") / max(
+            len(known), 1
+        )
         return gap + amount + next_item
 
 
@@ -153,24 +189,40 @@ def new_sequence_model(
 def take_over(model: SequenceModel, vocabulary: Vocabulary, member: Path) -> None:
     """Give a new model what a trained member knows, of this shop or another.
 
-    That is everything but the value head, which starts from the shop's own spend, and the items and categories that
-    only the other shop has: an item is the same where id and title are, so that none without a title is, a category
-    where its name is. A model that reads titles must read them as the member does. ValueError where sizes differ.
+    That is everything but the value head, which starts from the shop's own spend, and the items and
+    categories that only the other shop has: an item is the same where id and title are, so that
+    none without a title is, a category where its name is. A model that reads titles must read them
+    as the member does. ValueError where sizes differ.
     """
-    state, theirs, ours = load_file(member / WEIGHTS_FILE), Vocabulary.load(member), model.state_dict()
-    copied = [name for name in ours if not name.startswith("head.") and name not in ("item.weight", "category.weight")]
+    state, theirs, ours = (
+        load_file(member / WEIGHTS_FILE),
+        Vocabulary.load(member),
+        model.state_dict(),
+    )
+    copied = [
+        name
+        for name in ours
+        if not name.startswith("head.") and name not in ("item.weight", "category.weight")
+    ]
     for name in copied:
         if name not in state or state[name].shape != ours[name].shape:
             found = tuple(state[name].shape) if name in state else "not there"
-            raise ValueError(f"start_from: {name} of {member} is {found}, the recipe's {tuple(ours[name].shape)}")
+            raise ValueError(
+                f"start_from: {name} of {member} is {found}, the recipe's {tuple(ours[name].shape)}"
+            )
         ours[name].copy_(state[name])
     for name, keys in (("item", ["item_id", "title_text"]), ("category", ["category_name"])):
         special = [(place, place) for place in range(FIRST_KNOWN)]
         known = [
-            vocabulary_rows.table.filter(pl.col(name) >= FIRST_KNOWN).select(name, *keys).drop_nulls().unique()
+            vocabulary_rows.table.filter(pl.col(name) >= FIRST_KNOWN)
+            .select(name, *keys)
+            .drop_nulls()
+            .unique()
             for vocabulary_rows in (vocabulary, theirs)
         ]
-        shared = known[0].join(known[1], on=keys, suffix="_theirs").select(name, f"{name}_theirs").rows()
+        shared = (
+            known[0].join(known[1], on=keys, suffix="_theirs").select(name, f"{name}_theirs").rows()
+        )
         for own, other in [*special, *shared]:
             ours[f"{name}.weight"][own].copy_(state[f"{name}.weight"][other])
 
@@ -191,7 +243,9 @@ def save_sequence_model(
     folder: Path,
 ) -> None:
     """Write weights as safetensors, the vocabulary as Parquet, and the rest as JSON."""
-    save_file({name: value.float().contiguous() for name, value in state.items()}, folder / WEIGHTS_FILE)
+    save_file(
+        {name: value.float().contiguous() for name, value in state.items()}, folder / WEIGHTS_FILE
+    )
     vocabulary.save(folder)
     if encoder is not None:
         encoder.save(folder)
@@ -204,10 +258,14 @@ def load_sequence_model(
 ) -> tuple[SequenceModel, Vocabulary, SequenceSettings, int, float]:
     """The saved model in evaluation mode, vocabulary, settings, horizon in days, and the scale of its targets.
 
-    `items` is the catalogue of today; what is new in it has its category and, with titles, the vector of its own.
+    `items` is the catalogue of today; what is new in it has its category and, with titles, the
+    vector of its own.
     """
     content = json.loads((folder / SETTINGS_FILE).read_text())
-    settings, trained_on = SequenceSettings.model_validate(content["settings"]), Vocabulary.load(folder)
+    settings, trained_on = (
+        SequenceSettings.model_validate(content["settings"]),
+        Vocabulary.load(folder),
+    )
     vocabulary = trained_on.with_catalogue(items)
     model = new_sequence_model(settings, vocabulary, load_title_encoder(folder))
     model.load_state_dict(load_file(folder / WEIGHTS_FILE))

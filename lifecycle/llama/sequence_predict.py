@@ -8,7 +8,13 @@ import numpy as np
 import polars as pl
 import torch
 
-from lifecycle.features.sequence import SequenceBatch, SequenceSettings, histories, sequence_batch, window_of
+from lifecycle.features.sequence import (
+    SequenceBatch,
+    SequenceSettings,
+    histories,
+    sequence_batch,
+    window_of,
+)
 from lifecycle.features.vocabulary import Vocabulary
 from lifecycle.llama.sequence_model import SequenceModel, load_sequence_model, tensors
 from lifecycle.spend.ziln import expectation
@@ -48,14 +54,20 @@ class SequencePredictor:
             result[rows] = hidden[torch.arange(len(rows)), lengths - 1].double().numpy()
         return result
 
-    def _batches(self, events: pl.DataFrame, keys: pl.DataFrame) -> Iterator[tuple[np.ndarray, SequenceBatch]]:
+    def _batches(
+        self, events: pl.DataFrame, keys: pl.DataFrame
+    ) -> Iterator[tuple[np.ndarray, SequenceBatch]]:
         """Rows of `keys` of similar length, and what the model reads of them."""
         own = events.join(keys.select("customer_id").unique(), on="customer_id", how="semi")
-        known = histories(own.sort("customer_id", "occurred_at", maintain_order=True), self.vocabulary)
+        known = histories(
+            own.sort("customer_id", "occurred_at", maintain_order=True), self.vocabulary
+        )
         places = {name: number for number, name in enumerate(known.customer_ids)}
         windows = [
             window_of(known, places[name], cutoff, self.settings)
-            for name, cutoff in keys.select("customer_id", pl.col("cutoff").cast(pl.Int64)).iter_rows()
+            for name, cutoff in keys.select(
+                "customer_id", pl.col("cutoff").cast(pl.Int64)
+            ).iter_rows()
         ]
         order = np.argsort([window.length for window in windows], kind="stable")
         for start in range(0, len(order), BATCH_ROWS):

@@ -30,7 +30,9 @@ class TextValueModel(nn.Module):
         return self.head(last_hidden(self.decoder, input_ids, attention_mask))  # type: ignore[no-any-return]
 
 
-def new_value_model(settings: DecoderSettings, lora: LoraSettings | None, dtype: torch.dtype) -> TextValueModel:
+def new_value_model(
+    settings: DecoderSettings, lora: LoraSettings | None, dtype: torch.dtype
+) -> TextValueModel:
     """A base model in training mode; all weights are trainable where `lora` is None."""
     decoder = load_decoder(settings, dtype)
     head = ValueHead(decoder.config.hidden_size)
@@ -39,18 +41,30 @@ def new_value_model(settings: DecoderSettings, lora: LoraSettings | None, dtype:
 
 def trained_state(model: TextValueModel) -> dict[str, Tensor]:
     """The weights that training changes, by name."""
-    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {
+        name: parameter.detach()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
 
 
-def save_value_model(model: TextValueModel, state: dict[str, Tensor], scale: float, folder: Path) -> None:
+def save_value_model(
+    model: TextValueModel, state: dict[str, Tensor], scale: float, folder: Path
+) -> None:
     """Write adapter (or full decoder) and head as safetensors; `state` has the trained weights by name."""
     save_decoder(model.decoder, state, folder)
-    head = {name.removeprefix("head."): value.float() for name, value in state.items() if name.startswith("head.")}
+    head = {
+        name.removeprefix("head."): value.float()
+        for name, value in state.items()
+        if name.startswith("head.")
+    }
     save_file({name: value.contiguous().cpu() for name, value in head.items()}, folder / HEAD_FILE)
     (folder / SCALE_FILE).write_text(json.dumps({"scale": scale}))
 
 
-def load_value_model(folder: Path, settings: DecoderSettings, dtype: torch.dtype) -> tuple[TextValueModel, float]:
+def load_value_model(
+    folder: Path, settings: DecoderSettings, dtype: torch.dtype
+) -> tuple[TextValueModel, float]:
     """A saved model in evaluation mode, and the scale its targets were divided by."""
     if (folder / "adapter_config.json").exists():
         decoder: nn.Module = PeftModel.from_pretrained(

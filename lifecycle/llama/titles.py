@@ -1,7 +1,8 @@
 """Titles of items as vectors, so that an item nobody bought yet is like those with a similar title.
 
-A title is the mean of a LLaMA's token embeddings of it, in the directions in which the titles of a catalogue differ
-most. The embeddings of all tokens in those directions are kept with the member: a new title then needs no base model.
+A title is the mean of a LLaMA's token embeddings of it, in the directions in which the titles of a
+catalogue differ most. The embeddings of all tokens in those directions are kept with the member: a
+new title then needs no base model.
 """
 
 import itertools
@@ -58,7 +59,9 @@ def load_title_encoder(folder: Path) -> TitleEncoder | None:
 def title_size(base_model: str, num_titles: int) -> int:
     """Dimensions of the vectors of so many different titles; ValueError where there are fewer than two."""
     if num_titles < 2:
-        raise ValueError(f"base_model reads the titles of items, but the catalogue has {num_titles} different titles")
+        raise ValueError(
+            f"base_model reads the titles of items, but the catalogue has {num_titles} different titles"
+        )
     return min(MAX_SIZE, num_titles, int(AutoConfig.from_pretrained(base_model).hidden_size))
 
 
@@ -71,9 +74,13 @@ def fit_title_encoder(base_model: str, titles: list[str]) -> TitleEncoder:
     tokenizer, tokens = load_tokenizer(base_model).backend_tokenizer, token_embeddings(base_model)
     means = mean_of_tokens(tokenizer, tokens, titles).numpy()
     components = PCA(size, random_state=0).fit(means)
-    directions = torch.from_numpy(components.components_.T / max(components.explained_variance_.mean() ** 0.5, 1e-6))
+    directions = torch.from_numpy(
+        components.components_.T / max(components.explained_variance_.mean() ** 0.5, 1e-6)
+    )
     # In half precision, as they are saved: training and serving see the same numbers.
-    return TitleEncoder(tokenizer, ((tokens - torch.from_numpy(components.mean_)) @ directions).half().float())
+    return TitleEncoder(
+        tokenizer, ((tokens - torch.from_numpy(components.mean_)) @ directions).half().float()
+    )
 
 
 def mean_of_tokens(tokenizer: Tokenizer, tokens: Tensor, titles: list[str]) -> Tensor:
@@ -81,7 +88,9 @@ def mean_of_tokens(tokenizer: Tokenizer, tokens: Tensor, titles: list[str]) -> T
     ids = [encoding.ids for encoding in tokenizer.encode_batch(titles, add_special_tokens=False)]
     starts = list(itertools.accumulate(map(len, ids), initial=0))[:-1]
     flat = torch.tensor([token for row in ids for token in row], dtype=torch.long)
-    return torch.nn.functional.embedding_bag(flat, tokens, torch.tensor(starts, dtype=torch.long), mode="mean")
+    return torch.nn.functional.embedding_bag(
+        flat, tokens, torch.tensor(starts, dtype=torch.long), mode="mean"
+    )
 
 
 def token_embeddings(base_model: str) -> Tensor:

@@ -11,8 +11,8 @@ NUM_LOGITS = 3
 class ValueHead(nn.Module):
     """Linear layer from the last position's hidden state, shape (n, hidden), to ZILN logits (n, 3) of target / scale.
 
-    Hidden states are normalised first: their size differs a lot between base models, and with it the step that a
-    learning rate means.
+    Hidden states are normalised first: their size differs a lot between base models, and with it
+    the step that a learning rate means.
     """
 
     def __init__(self, hidden_size: int) -> None:

@@ -1,7 +1,8 @@
 """Churn: the probability that a customer buys nothing within the horizon, judged as probabilities are.
 
-Brier score (Brier 1950): mean squared distance of probability and outcome, 0 at best; the base rate for everybody has
-r (1 - r). AUROC: how often one of those who left has the higher probability than one of those who stayed.
+Brier score (Brier 1950): mean squared distance of probability and outcome, 0 at best; the base rate
+for everybody has r (1 - r). AUROC: how often one of those who left has the higher probability than
+one of those who stayed.
 """
 
 from dataclasses import dataclass
@@ -42,7 +43,9 @@ def brier_interval(
 ) -> tuple[float, float]:
     """Percentile interval of the Brier score over resampled customers."""
     errors, random = (probability - left) ** 2, np.random.default_rng(seed)
-    draws = [errors[random.integers(0, len(errors), len(errors))].mean() for _ in range(num_resamples)]
+    draws = [
+        errors[random.integers(0, len(errors), len(errors))].mean() for _ in range(num_resamples)
+    ]
     low, high = np.quantile(draws, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return float(low), float(high)
 
@@ -51,5 +54,6 @@ def churn_calibration(left: np.ndarray, probability: np.ndarray) -> Calibration:
     """Customers by probability in NUM_BINS equal parts, fewer where there are fewer customers."""
     parts = np.array_split(np.argsort(probability, kind="stable"), min(NUM_BINS, len(left)))
     return Calibration(
-        [float(probability[part].mean()) for part in parts], [float(left[part].mean()) for part in parts]
+        [float(probability[part].mean()) for part in parts],
+        [float(left[part].mean()) for part in parts],
     )

@@ -18,7 +18,9 @@ def recall(ranked: Sequence[str], truth: Collection[str], k: int) -> float:
 
 def ndcg(ranked: Sequence[str], truth: Collection[str], k: int) -> float:
     """Sum of 1 / log2(rank + 1) over hits among the first k, over that of an ideal list of min(k, |truth|) hits."""
-    gain = sum(1.0 / math.log2(rank + 1) for rank, item in enumerate(ranked[:k], start=1) if item in truth)
+    gain = sum(
+        1.0 / math.log2(rank + 1) for rank, item in enumerate(ranked[:k], start=1) if item in truth
+    )
     return gain / sum(1.0 / math.log2(rank + 1) for rank in range(1, min(k, len(truth)) + 1))
 
 
@@ -27,11 +29,18 @@ def ranking_metrics(
 ) -> Metrics:
     """hr@10, ndcg@10, recall@20 and ndcg@20, means over the customers with a truth; coverage and num_customers.
 
-    `rankings` holds each customer's items, best first and distinct; a customer without a list scores 0. coverage is
-    the share of the catalogue's `num_items` that appears in any of these lists' first 20.
+    `rankings` holds each customer's items, best first and distinct; a customer without a list
+    scores 0. coverage is the share of the catalogue's `num_items` that appears in any of these
+    lists' first 20.
     """
-    lists = {customer: list(rankings.get(customer, ()))[:20] for customer, truth in truths.items() if truth}
-    assert all(len(set(ranked)) == len(ranked) for ranked in lists.values()), "a ranked list holds an item twice"
+    lists = {
+        customer: list(rankings.get(customer, ()))[:20]
+        for customer, truth in truths.items()
+        if truth
+    }
+    assert all(len(set(ranked)) == len(ranked) for ranked in lists.values()), (
+        "a ranked list holds an item twice"
+    )
     shown = {item for ranked in lists.values() for item in ranked}
     pairs = [(ranked, truths[customer]) for customer, ranked in lists.items()]
     return {

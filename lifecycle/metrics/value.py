@@ -1,7 +1,8 @@
 """Metrics of value predictions, with bootstrap intervals over customers.
 
-Where a metric is undefined (no spend at all, everybody alike) it is None, never NaN. Customers with equal predictions
-share their ranks and are split over deciles in equal parts, so that the order of rows never matters.
+Where a metric is undefined (no spend at all, everybody alike) it is None, never NaN. Customers with
+equal predictions share their ranks and are split over deciles in equal parts, so that the order of
+rows never matters.
 """
 
 import math
@@ -13,15 +14,24 @@ import numpy as np
 Bounds = Mapping[float, tuple[np.ndarray, np.ndarray]]
 Metrics = dict[str, float | None]
 NUM_DECILES = 10
-PAIRED_METRICS = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias")
+PAIRED_METRICS = (
+    "mae",
+    "rmse",
+    "r2",
+    "spearman",
+    "gini",
+    "decile_mape",
+    "top_decile_share",
+    "bias",
+)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """Actual and predicted values (n,) with what does not change between resamples.
 
-    `actual_group` and `predicted_group` number the distinct values in ascending order; `inside` says by metric name
-    which customers lie within their bounds.
+    `actual_group` and `predicted_group` number the distinct values in ascending order; `inside`
+    says by metric name which customers lie within their bounds.
     """
 
     actual: np.ndarray
@@ -31,13 +41,16 @@ class Outcome:
     inside: dict[str, np.ndarray]
 
 
-def value_metrics(actual: np.ndarray, predicted: np.ndarray, bounds: Bounds | None = None) -> Metrics:
+def value_metrics(
+    actual: np.ndarray, predicted: np.ndarray, bounds: Bounds | None = None
+) -> Metrics:
     """mae, rmse, r2, spearman, gini, decile_mape, top_decile_share, bias; coverage_80 and so on for bounds by level.
 
-    gini is normalised: 1 for the order of the actual values, 0 for chance. decile_mape is the mean over tenths by
-    prediction of |mean predicted - mean actual| / mean actual, without tenths whose actual is 0. top_decile_share is
-    the share of actual value held by the tenth predicted highest. bias is sum(predicted) / sum(actual).
-    Raises ValueError for no customers, unequal lengths or values that are not finite.
+    gini is normalised: 1 for the order of the actual values, 0 for chance. decile_mape is the mean
+    over tenths by prediction of |mean predicted - mean actual| / mean actual, without tenths whose
+    actual is 0. top_decile_share is the share of actual value held by the tenth predicted highest.
+    bias is sum(predicted) / sum(actual). Raises ValueError for no customers, unequal lengths or
+    values that are not finite.
     """
     outcome = _outcome(actual, predicted, bounds or {})
     return _weighted_metrics(outcome, np.ones(len(outcome.actual)))
@@ -58,14 +71,22 @@ def bootstrap(
 
 
 def bootstrap_draws(
-    actual: np.ndarray, predicted: np.ndarray, bounds: Bounds | None = None, *, num_resamples: int, seed: int
+    actual: np.ndarray,
+    predicted: np.ndarray,
+    bounds: Bounds | None = None,
+    *,
+    num_resamples: int,
+    seed: int,
 ) -> dict[str, np.ndarray]:
     """Every metric in each resample of the customers, shape (num_resamples,), NaN where it is undefined.
 
     One seed draws the same customers for every model, so the draws of two models are paired.
     """
     outcome = _outcome(actual, predicted, bounds or {})
-    draws = [_weighted_metrics(outcome, weights) for weights in _resamples(len(actual), num_resamples, seed)]
+    draws = [
+        _weighted_metrics(outcome, weights)
+        for weights in _resamples(len(actual), num_resamples, seed)
+    ]
     return {name: np.array([draw[name] for draw in draws], dtype=np.float64) for name in draws[0]}
 
 
@@ -90,12 +111,18 @@ def paired_difference(
 ) -> tuple[float, float, float] | None:
     """metric(a) - metric(b) on the same customers with its percentile interval (estimate, low, high).
 
-    None where the metric is undefined. Raises ValueError for a metric that needs more than predictions.
+    None where the metric is undefined. Raises ValueError for a metric that needs more than
+    predictions.
     """
     if metric not in PAIRED_METRICS:
-        raise ValueError(f"metric is {metric!r}; a paired difference knows {', '.join(PAIRED_METRICS)}")
+        raise ValueError(
+            f"metric is {metric!r}; a paired difference knows {', '.join(PAIRED_METRICS)}"
+        )
     ours, others = value_metrics(actual, a)[metric], value_metrics(actual, b)[metric]
-    draws = [bootstrap_draws(actual, model, num_resamples=num_resamples, seed=seed)[metric] for model in (a, b)]
+    draws = [
+        bootstrap_draws(actual, model, num_resamples=num_resamples, seed=seed)[metric]
+        for model in (a, b)
+    ]
     return difference_of_draws(ours, others, draws[0], draws[1], level)
 
 
@@ -114,12 +141,19 @@ def interval_score(actual: np.ndarray, low: np.ndarray, high: np.ndarray, level:
 
 
 def _outcome(actual: np.ndarray, predicted: np.ndarray, bounds: Bounds) -> Outcome:
-    actual, predicted = np.asarray(actual, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    actual, predicted = (
+        np.asarray(actual, dtype=np.float64),
+        np.asarray(predicted, dtype=np.float64),
+    )
     if actual.ndim != 1 or actual.shape != predicted.shape or not len(actual):
-        raise ValueError(f"actual is {actual.shape} and predicted {predicted.shape}; both must be (n,) with n > 0")
+        raise ValueError(
+            f"actual is {actual.shape} and predicted {predicted.shape}; both must be (n,) with n > 0"
+        )
     for name, values in (("actual", actual), ("predicted", predicted)):
         if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds {values[~np.isfinite(values)][0]}; metrics need finite values")
+            raise ValueError(
+                f"{name} holds {values[~np.isfinite(values)][0]}; metrics need finite values"
+            )
     inside = {
         f"coverage_{round(100 * level)}": ((actual >= low) & (actual <= high)).astype(np.float64)
         for level, (low, high) in bounds.items()
@@ -138,7 +172,9 @@ def _weighted_metrics(outcome: Outcome, weights: np.ndarray) -> Metrics:
     value = weights * outcome.actual
     total = float(value.sum())
     mean_square = float((weights * error**2).sum() / num_customers)
-    variance = float((weights * (outcome.actual - total / num_customers) ** 2).sum() / num_customers)
+    variance = float(
+        (weights * (outcome.actual - total / num_customers) ** 2).sum() / num_customers
+    )
     actual_ranks = _centred_ranks(outcome.actual_group, weights)
     predicted_ranks = _centred_ranks(outcome.predicted_group, weights)
     best_area = float((actual_ranks * value).sum())
@@ -150,14 +186,18 @@ def _weighted_metrics(outcome: Outcome, weights: np.ndarray) -> Metrics:
         "gini": float((predicted_ranks * value).sum()) / best_area if best_area else None,
         **_decile_metrics(outcome, weights),
         "bias": float((weights * outcome.predicted).sum()) / total if total > 0 else None,
-        **{name: float((weights * inside).sum() / num_customers) for name, inside in outcome.inside.items()},
+        **{
+            name: float((weights * inside).sum() / num_customers)
+            for name, inside in outcome.inside.items()
+        },
     }
 
 
 def _centred_ranks(group: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mid-rank of each customer less the mean rank, exactly 0 where all who occur are alike.
 
-    Their product with the actual values is the area between Lorenz curve and diagonal, up to a factor.
+    Their product with the actual values is the area between Lorenz curve and diagonal, up to a
+    factor.
     """
     counts = np.bincount(group, weights=weights)
     ranks: np.ndarray = np.cumsum(counts) - counts / 2.0 - weights.sum() / 2.0

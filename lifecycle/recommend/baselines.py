@@ -1,9 +1,10 @@
 """Rankings that need no model: popular items, and the items a customer buys most often.
 
-Purchases are frames with columns customer_id, order_id (may be null), item_id and occurred_at; rows without an item
-and rows at or after the cutoff are ignored. A null order_id means one order per UTC day. A popularity is a frame
-item_id, score, best first. Rankings are frames customer_id, rank (1 = best), item_id, score, where the score never
-rises with the rank, for the customers asked for (each once) and in their order. One shard of customers at a time.
+Purchases are frames with columns customer_id, order_id (may be null), item_id and occurred_at; rows
+without an item and rows at or after the cutoff are ignored. A null order_id means one order per UTC
+day. A popularity is a frame item_id, score, best first. Rankings are frames customer_id, rank (1 =
+best), item_id, score, where the score never rises with the rank, for the customers asked for (each
+once) and in their order. One shard of customers at a time.
 """
 
 from datetime import datetime, timedelta
@@ -30,7 +31,11 @@ def item_popularity(
     if window_days < 1:
         raise ValueError(f"window_days is {window_days}; a popularity window has at least 1 day")
     day = pl.col("occurred_at").dt.date().alias("day")
-    in_window = (pl.col("occurred_at") >= cutoff - timedelta(days=window_days)).cast(pl.Float64).alias("score")
+    in_window = (
+        (pl.col("occurred_at") >= cutoff - timedelta(days=window_days))
+        .cast(pl.Float64)
+        .alias("score")
+    )
     days = before(purchases, cutoff).select("customer_id", "item_id", day, in_window).unique()
     return merge_popularity([days.select("item_id", "score")])
 
@@ -66,7 +71,8 @@ def personal_frequency(
 ) -> pl.DataFrame:
     """Each customer's items by number of distinct orders (tie: bought last, then item_id), then popular items.
 
-    Own items score their number of orders, popular ones a fraction below 1; with `exclude_seen` only these remain.
+    Own items score their number of orders, popular ones a fraction below 1; with `exclude_seen`
+    only these remain.
     """
     own = before(purchases, cutoff)
     fraction = popular.with_columns(pl.col("score") / (pl.col("score").max() + 1))
@@ -74,20 +80,30 @@ def personal_frequency(
     if exclude_seen:
         return first_k(padding, customer_ids, k)
     orders = pl.col("order_id").n_unique().cast(pl.Float64).alias("score")
-    counts = own.group_by("customer_id", "item_id").agg(orders, pl.col("occurred_at").max().alias("last_at"))
+    counts = own.group_by("customer_id", "item_id").agg(
+        orders, pl.col("occurred_at").max().alias("last_at")
+    )
     return first_k(pl.concat([top_k(counts, k, ["score", "last_at"]), padding]), customer_ids, k)
 
 
-def popular_unseen(popular: pl.DataFrame, customer_ids: pl.Series, seen: pl.DataFrame, k: int) -> pl.DataFrame:
+def popular_unseen(
+    popular: pl.DataFrame, customer_ids: pl.Series, seen: pl.DataFrame, k: int
+) -> pl.DataFrame:
     """For each customer the k best popular items outside `seen` (customer_id, item_id), as an unsorted ranking."""
     pairs = seen.select("customer_id", "item_id").unique()
     reach = customer_ids.to_frame("customer_id").join(
         pairs.group_by("customer_id").len("num_seen"), on="customer_id", how="left"
     )
     # k items outside the num_seen bought ones always lie among the first k + num_seen.
-    positions = pl.int_ranges(0, pl.min_horizontal(pl.col("num_seen").fill_null(0) + k, popular.height))
-    rows = reach.select("customer_id", positions.alias("position")).explode("position", empty_as_null=False)
-    offered = rows.with_columns(popular["item_id"].gather(rows["position"]), popular["score"].gather(rows["position"]))
+    positions = pl.int_ranges(
+        0, pl.min_horizontal(pl.col("num_seen").fill_null(0) + k, popular.height)
+    )
+    rows = reach.select("customer_id", positions.alias("position")).explode(
+        "position", empty_as_null=False
+    )
+    offered = rows.with_columns(
+        popular["item_id"].gather(rows["position"]), popular["score"].gather(rows["position"])
+    )
     unseen = offered.join(pairs, on=["customer_id", "item_id"], how="anti")
     return top_k(unseen.with_columns(pl.col("position").neg()), k, ["position"])
 
@@ -97,7 +113,9 @@ def top_k(scored: pl.DataFrame, k: int, best_first: list[str]) -> pl.DataFrame:
     order = ["customer_id", *best_first, "item_id"]
     descending = [False, *(True for _ in best_first), False]
     rank = pl.int_range(1, pl.len() + 1).over("customer_id").alias("rank")
-    ranked = scored.sort(order, descending=descending).with_columns(rank).filter(pl.col("rank") <= k)
+    ranked = (
+        scored.sort(order, descending=descending).with_columns(rank).filter(pl.col("rank") <= k)
+    )
     return ranked.select("customer_id", "rank", "item_id", "score")
 
 

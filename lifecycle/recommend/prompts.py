@@ -2,8 +2,12 @@
 
 import unicodedata
 
-RERANK_PROMPT_VERSION = 1  # raise it with any change below: priors and fine-tuned weights belong to one version
-MAX_ITEM_CHARACTERS = 120  # bounds the tokens of one item; some marketplace titles run to 500 characters
+RERANK_PROMPT_VERSION = (
+    1  # raise it with any change below: priors and fine-tuned weights belong to one version
+)
+MAX_ITEM_CHARACTERS = (
+    120  # bounds the tokens of one item; some marketplace titles run to 500 characters
+)
 UNTITLED = "untitled item"
 CUE = "Next they buy:"
 NEUTRAL_PROMPT = f"A customer of a shop buys something.\n{CUE}"
@@ -12,7 +16,8 @@ NEUTRAL_PROMPT = f"A customer of a shop buys something.\n{CUE}"
 def item_text(title: str | None, category: str | None) -> str:
     """How an item is written in prompts and scored: its title, else its category, else UNTITLED.
 
-    One line of at most MAX_ITEM_CHARACTERS, without control characters, so that a title cannot start a new line.
+    One line of at most MAX_ITEM_CHARACTERS, without control characters, so that a title cannot
+    start a new line.
     """
     return clean_line(title or "") or clean_line(category or "") or UNTITLED
 
@@ -20,15 +25,17 @@ def item_text(title: str | None, category: str | None) -> str:
 def clean_line(text: str) -> str:
     """Text on one line: control characters and runs of white space become one space, lone surrogates vanish."""
     kinds = ((character, unicodedata.category(character)) for character in text)
-    printable = "".join(" " if kind == "Cc" else character for character, kind in kinds if kind != "Cs")
+    printable = "".join(
+        " " if kind == "Cc" else character for character, kind in kinds if kind != "Cs"
+    )
     return " ".join(printable.split())[:MAX_ITEM_CHARACTERS].rstrip()
 
 
 def shopping_prompt(recent_titles: list[str], *, max_titles: int = 12) -> str:
     """The prompt of a customer whose purchases, oldest first, are `recent_titles`.
 
-    Names the `max_titles` most recent distinct ones, newest last. Without any it is NEUTRAL_PROMPT, under which
-    every item scores zero: keep the retriever's order for such a customer.
+    Names the `max_titles` most recent distinct ones, newest last. Without any it is NEUTRAL_PROMPT,
+    under which every item scores zero: keep the retriever's order for such a customer.
     """
     if max_titles < 1:
         raise ValueError(f"max_titles is {max_titles}; a prompt names at least 1 item")

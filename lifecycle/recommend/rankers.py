@@ -24,10 +24,13 @@ def rank_items(
 ) -> pl.DataFrame:
     """The k best items for each of `customer_ids` by the ranker of this name, as a ranking.
 
-    `offered` holds those rows of the retriever's popularity that may be recommended; None: the whole catalogue.
+    `offered` holds those rows of the retriever's popularity that may be recommended; None: the
+    whole catalogue.
     """
     if name == RETRIEVER:
         return propose(retriever, purchases, customer_ids, cutoff=cutoff, num_candidates=k, exclude_seen=exclude_seen,
                        popular=offered)  # fmt: skip
     popular = retriever.popular if offered is None else offered
-    return BASELINES[name](purchases, popular, customer_ids, cutoff=cutoff, k=k, exclude_seen=exclude_seen)
+    return BASELINES[name](
+        purchases, popular, customer_ids, cutoff=cutoff, k=k, exclude_seen=exclude_seen
+    )

@@ -1,9 +1,9 @@
 """Candidates for re-ranking out of the full catalogue: a customer's own items, items bought with them, popular ones.
 
-The three lists are merged by weighted reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009): an item
-scores the sum over the lists that hold it of weight / (FUSION_CONSTANT + its rank there). Purchases, popularity and
-rankings are the frames of `lifecycle.recommend.baselines`; inside, `customer` is a position in the customers asked
-for and `item` one in the sorted catalogue.
+The three lists are merged by weighted reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR
+2009): an item scores the sum over the lists that hold it of weight / (FUSION_CONSTANT + its rank
+there). Purchases, popularity and rankings are the frames of `lifecycle.recommend.baselines`;
+inside, `customer` is a position in the customers asked for and `item` one in the sorted catalogue.
 """
 
 import json
@@ -34,7 +34,9 @@ class Retriever:
 
     item_ids: pl.Series  # (n,) sorted
     popular: pl.DataFrame  # item_id, score, best first; items nobody bought have 0
-    similarity: sparse.csr_array  # (n, n) float64, row: the nearest neighbours of an item and their similarity
+    similarity: (
+        sparse.csr_array
+    )  # (n, n) float64, row: the nearest neighbours of an item and their similarity
     half_life_days: float  # the age at which an order counts half in a customer's own frequency
     num_recent: int  # a customer's last distinct items, whose neighbours are proposed
 
@@ -50,10 +52,13 @@ def fit_retriever(
 ) -> Retriever:
     """A retriever from the purchases before the cutoff; a shard holds all purchases of its customers.
 
-    Only items of the catalogue are ever proposed. At most `num_recent` items per customer are kept between shards.
+    Only items of the catalogue are ever proposed. At most `num_recent` items per customer are kept
+    between shards.
     """
     if half_life_days <= 0 or num_recent < 1 or num_neighbours < 1:
-        raise ValueError("half_life_days, num_recent and num_neighbours of a retriever must be positive")
+        raise ValueError(
+            "half_life_days, num_recent and num_neighbours of a retriever must be positive"
+        )
     item_ids = catalogue_ids.drop_nulls().unique().sort()
     if item_ids.is_empty():
         raise ValueError("the catalogue is empty; a retriever needs items to propose")
@@ -62,11 +67,19 @@ def fit_retriever(
     for purchases in shards:
         popularities.append(item_popularity(purchases, cutoff=cutoff))
         known = with_positions(before(purchases, cutoff), item_ids)
-        last = known.group_by("customer_id", "item").agg(pl.col("occurred_at").max().alias("last_at"))
+        last = known.group_by("customer_id", "item").agg(
+            pl.col("occurred_at").max().alias("last_at")
+        )
         customer = (pl.col("customer_id").rank("dense") - 1).alias("customer")
         num_customers = last["customer_id"].n_unique()
-        baskets.append(recent_items(last.with_columns(customer), num_recent, (num_customers, len(item_ids))))
-    counted = item_ids.to_frame("item_id").join(merge_popularity(popularities), on="item_id", how="left").fill_null(0.0)
+        baskets.append(
+            recent_items(last.with_columns(customer), num_recent, (num_customers, len(item_ids)))
+        )
+    counted = (
+        item_ids.to_frame("item_id")
+        .join(merge_popularity(popularities), on="item_id", how="left")
+        .fill_null(0.0)
+    )
     return Retriever(
         item_ids=item_ids,
         popular=counted.sort("score", "item_id", descending=[True, False]),
@@ -88,25 +101,37 @@ def propose(
 ) -> pl.DataFrame:
     """The best `num_candidates` items for each of `customer_ids` (each once, in their order), as a ranking.
 
-    Customers without purchases before the cutoff get popular items. There are fewer rows only where the catalogue
-    has no more items to offer. `popular` holds those rows of the retriever's that may be offered; None: all.
+    Customers without purchases before the cutoff get popular items. There are fewer rows only where
+    the catalogue has no more items to offer. `popular` holds those rows of the retriever's that may
+    be offered; None: all.
     """
     if num_candidates < 1:
-        raise ValueError(f"num_candidates is {num_candidates}; a retriever proposes at least 1 item")
+        raise ValueError(
+            f"num_candidates is {num_candidates}; a retriever proposes at least 1 item"
+        )
     customers = customer_ids.to_frame("customer_id").with_row_index("customer")
-    known = with_positions(before(purchases, cutoff).join(customers, on="customer_id"), retriever.item_ids)
+    known = with_positions(
+        before(purchases, cutoff).join(customers, on="customer_id"), retriever.item_ids
+    )
     own = decayed_orders(known, cutoff, retriever.half_life_days)
     together = bought_with(retriever, own, customers.height)
     if popular is not None:
         offered = with_positions(popular, retriever.item_ids).select("item")
-        own, together = own.join(offered, on="item", how="semi"), together.join(offered, on="item", how="semi")
+        own, together = (
+            own.join(offered, on="item", how="semi"),
+            together.join(offered, on="item", how="semi"),
+        )
     seen = known if exclude_seen else known.clear()
-    popular = popular_unseen(retriever.popular if popular is None else popular, customer_ids, seen, num_candidates)
+    popular = popular_unseen(
+        retriever.popular if popular is None else popular, customer_ids, seen, num_candidates
+    )
     popular = with_positions(popular.join(customers, on="customer_id"), retriever.item_ids)
     if exclude_seen:
         together = together.join(own, on=["customer", "item"], how="anti")
         own = own.clear()
-    merged = fuse([(own, OWN_WEIGHT), (together, TOGETHER_WEIGHT), (popular, POPULAR_WEIGHT)], num_candidates)
+    merged = fuse(
+        [(own, OWN_WEIGHT), (together, TOGETHER_WEIGHT), (popular, POPULAR_WEIGHT)], num_candidates
+    )
     names = retriever.item_ids.gather(merged["item"]).alias("item_id")
     named = merged.with_columns(names).join(customers, on="customer").sort("customer", "rank")
     return named.select("customer_id", "rank", "item_id", "score")
@@ -115,7 +140,11 @@ def propose(
 def with_positions(rows: pl.DataFrame, item_ids: pl.Series) -> pl.DataFrame:
     """The rows whose item_id is one of the sorted `item_ids`, with its position there as `item`: UInt32."""
     # A binary search: a join would hash the whole catalogue for the few rows of one customer.
-    found = item_ids.search_sorted(rows["item_id"], side="left").clip(0, len(item_ids) - 1).cast(pl.UInt32)
+    found = (
+        item_ids.search_sorted(rows["item_id"], side="left")
+        .clip(0, len(item_ids) - 1)
+        .cast(pl.UInt32)
+    )
     return rows.with_columns(found.alias("item")).filter(item_ids.gather(found) == rows["item_id"])
 
 
@@ -125,7 +154,9 @@ def decayed_orders(known: pl.DataFrame, cutoff: datetime, half_life_days: float)
     age_days = (pl.lit(cutoff) - pl.col("occurred_at")).dt.total_seconds(fractional=True) / 86_400
     score = (2.0 ** (-age_days / half_life_days)).sum().alias("score")
     # Sorted: items of the same orders get equal sums to the last bit, whatever the order of the rows.
-    ordered = orders.sort("occurred_at", "order_id").group_by("customer", "item", maintain_order=True)
+    ordered = orders.sort("occurred_at", "order_id").group_by(
+        "customer", "item", maintain_order=True
+    )
     return ordered.agg(score, pl.col("occurred_at").max().alias("last_at"))
 
 
@@ -133,7 +164,11 @@ def bought_with(retriever: Retriever, own: pl.DataFrame, num_customers: int) -> 
     """customer, item, score = summed similarity to the customer's recent items, where it is not zero."""
     recent = recent_items(own, retriever.num_recent, (num_customers, len(retriever.item_ids)))
     scores = (recent @ retriever.similarity).tocoo()
-    columns = {"customer": scores.row.astype(np.uint32), "item": scores.col.astype(np.uint32), "score": scores.data}
+    columns = {
+        "customer": scores.row.astype(np.uint32),
+        "item": scores.col.astype(np.uint32),
+        "score": scores.data,
+    }
     return pl.DataFrame(columns)
 
 
@@ -162,7 +197,9 @@ def nearest_neighbours(baskets: sparse.csr_array, num_neighbours: int) -> sparse
         counts = (by_item[start : start + BLOCK_ITEMS] @ baskets).tocoo()
         item, other = counts.row.astype(np.int64) + start, counts.col.astype(np.int64)
         score = counts.data / (root[item] * root[other] + SHRINKAGE)
-        pairs = pl.DataFrame({"item": item, "other": other, "score": score}).filter(pl.col("item") != pl.col("other"))
+        pairs = pl.DataFrame({"item": item, "other": other, "score": score}).filter(
+            pl.col("item") != pl.col("other")
+        )
         nearest = pairs.sort("item", "score", "other", descending=[False, True, False])
         blocks.append(nearest.group_by("item", maintain_order=True).head(num_neighbours))
     return similarity_matrix(pl.concat(blocks), num_items)
@@ -180,10 +217,16 @@ def fuse(lists: list[tuple[pl.DataFrame, float]], num_candidates: int) -> pl.Dat
     Ties, in a list and in the result, go to the first in the catalogue.
     """
     parts = [
-        with_ranks(frame).select("customer", "item", score=weight / (FUSION_CONSTANT + pl.col("rank")))
+        with_ranks(frame).select(
+            "customer", "item", score=weight / (FUSION_CONSTANT + pl.col("rank"))
+        )
         for frame, weight in lists
     ]
-    total = pl.concat(parts).group_by("customer", "item", maintain_order=True).agg(pl.col("score").sum())
+    total = (
+        pl.concat(parts)
+        .group_by("customer", "item", maintain_order=True)
+        .agg(pl.col("score").sum())
+    )
     return with_ranks(total).filter(pl.col("rank") <= num_candidates)
 
 
@@ -197,7 +240,11 @@ def save_retriever(folder: Path, retriever: Retriever) -> None:
     """Write items.parquet (in order of popularity), neighbours.parquet and retriever.json into an existing folder."""
     retriever.popular.write_parquet(folder / "items.parquet")
     pairs = retriever.similarity.tocoo()
-    columns = {"item": pairs.row.astype(np.int64), "other": pairs.col.astype(np.int64), "score": pairs.data}
+    columns = {
+        "item": pairs.row.astype(np.int64),
+        "other": pairs.col.astype(np.int64),
+        "score": pairs.data,
+    }
     pl.DataFrame(columns).write_parquet(folder / "neighbours.parquet")
     settings = {"half_life_days": retriever.half_life_days, "num_recent": retriever.num_recent}
     write_json(folder / "retriever.json", settings)
@@ -209,4 +256,6 @@ def load_retriever(folder: Path) -> Retriever:
     item_ids = popular["item_id"].sort()
     similarity = similarity_matrix(pl.read_parquet(folder / "neighbours.parquet"), len(item_ids))
     settings = json.loads((folder / "retriever.json").read_text())
-    return Retriever(item_ids, popular, similarity, settings["half_life_days"], settings["num_recent"])
+    return Retriever(
+        item_ids, popular, similarity, settings["half_life_days"], settings["num_recent"]
+    )

@@ -19,7 +19,9 @@ def ridge_value(train: pl.DataFrame, test: pl.DataFrame, scale: Standardisation)
     return ridge_on(known, train["target"].to_numpy(), new)
 
 
-def ridge_on(train_inputs: np.ndarray, target: np.ndarray, test_inputs: np.ndarray, alpha: float = 1.0) -> np.ndarray:
+def ridge_on(
+    train_inputs: np.ndarray, target: np.ndarray, test_inputs: np.ndarray, alpha: float = 1.0
+) -> np.ndarray:
     """Ridge on the square root of spend, squared back with the residual variance added; shape (n_test,).
 
     The root tames the tail without cutting customers who spent nothing, as a logarithm would.

@@ -9,16 +9,23 @@ from sklearn.metrics import mean_tweedie_deviance
 from lifecycle.spend.trees import LIGHTGBM_PARAMETERS
 
 POWER = LIGHTGBM_PARAMETERS["tweedie_variance_power"]  # judged as the trees are fitted
-PRIOR_CUSTOMERS = 100  # shares learned from so few count half: their error is then as large as what they gain
+PRIOR_CUSTOMERS = (
+    100  # shares learned from so few count half: their error is then as large as what they gain
+)
 LEAST_SHARE = 0.02  # less moves nobody's value, and need not be computed
-LEAST_SPEND = 1e-3  # of the mean: the deviance of a prediction of 0 is infinite where somebody spent
+LEAST_SPEND = (
+    1e-3  # of the mean: the deviance of a prediction of 0 is infinite where somebody spent
+)
 
 
-def fit_shares(base: np.ndarray, others: Mapping[str, np.ndarray], actual: np.ndarray) -> dict[str, float]:
+def fit_shares(
+    base: np.ndarray, others: Mapping[str, np.ndarray], actual: np.ndarray
+) -> dict[str, float]:
     """The share of each of `others` in the blend of least Tweedie deviance, by name; what is left is that of `base`.
 
-    All are expected spend of the same customers, shape (n,). Shares are at least 0 and sum to at most 1; those below
-    LEAST_SHARE are 0. Where nobody spent anything there is nothing to learn, and `base` has it all.
+    All are expected spend of the same customers, shape (n,). Shares are at least 0 and sum to at
+    most 1; those below LEAST_SHARE are 0. Where nobody spent anything there is nothing to learn,
+    and `base` has it all.
     """
     if not others or not actual.sum() > 0:
         return dict.fromkeys(others, 0.0)
@@ -39,10 +46,15 @@ def fit_shares(base: np.ndarray, others: Mapping[str, np.ndarray], actual: np.nd
     )
     trust = len(actual) / (len(actual) + PRIOR_CUSTOMERS)
     shares = np.clip(found.x, 0.0, 1.0) / max(1.0, found.x.sum()) * trust
-    return {name: float(share) if share >= LEAST_SHARE else 0.0 for name, share in zip(others, shares, strict=True)}
+    return {
+        name: float(share) if share >= LEAST_SHARE else 0.0
+        for name, share in zip(others, shares, strict=True)
+    }
 
 
-def blend(base: np.ndarray, others: Mapping[str, np.ndarray], shares: Mapping[str, float]) -> np.ndarray:
+def blend(
+    base: np.ndarray, others: Mapping[str, np.ndarray], shares: Mapping[str, float]
+) -> np.ndarray:
     """The blend with these shares, shape (n,)."""
     parts = [share * others[name] for name, share in shares.items()]
     return np.sum([(1.0 - sum(shares.values())) * base, *parts], axis=0)  # type: ignore[no-any-return]

@@ -1,6 +1,7 @@
 """What moved a prediction: SHAP contributions of trees (Lundberg et al. 2020), by feature and by driver.
 
-Contributions are those to the logarithm of expected spend. A driver is a group of features that mean much the same.
+Contributions are those to the logarithm of expected spend. A driver is a group of features that
+mean much the same.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ class Contributions:
         return [
             {
                 "feature": self.names[index],
-                "value": None if np.isnan(self.inputs[row, index]) else float(self.inputs[row, index]),
+                "value": None
+                if np.isnan(self.inputs[row, index])
+                else float(self.inputs[row, index]),
                 "effect": float(np.expm1(self.effects[row, index])),
             }
             for index in order
@@ -39,7 +42,9 @@ class Contributions:
     def drivers(self) -> np.ndarray:
         """The driver that moved each prediction most, and which way, one of DRIVER_NAMES, strings (n,)."""
         of_features = np.array([driver_of(name) for name in self.names])
-        sums = np.column_stack([self.effects[:, of_features == name].sum(axis=1) for name in DRIVERS])
+        sums = np.column_stack(
+            [self.effects[:, of_features == name].sum(axis=1) for name in DRIVERS]
+        )
         strongest = np.argmax(np.abs(sums), axis=1)
         is_down = sums[np.arange(len(sums)), strongest] < 0
         found: np.ndarray = np.array(DRIVER_NAMES)[2 * strongest + is_down]
@@ -49,7 +54,11 @@ class Contributions:
 def facts(examples: pl.DataFrame, names: Sequence[str]) -> list[list[Reason]]:
     """What is known of each customer, where the model does not say what moved its prediction."""
     return [
-        [{"feature": name, "value": row[name], "effect": None} for name in names if row[name] is not None]
+        [
+            {"feature": name, "value": row[name], "effect": None}
+            for name in names
+            if row[name] is not None
+        ]
         for row in examples.select(names).iter_rows(named=True)
     ]
 

@@ -49,28 +49,36 @@ def fit_dense_ziln(examples: pl.DataFrame, scale: Standardisation, *, seed: int)
     num_steps = min(max(EPOCHS * len(target) // BATCH_ROWS, LEAST_STEPS), MOST_STEPS)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for step in range(num_steps):
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * 0.5 * (1.0 + math.cos(math.pi * step / num_steps))
+        optimizer.param_groups[0]["lr"] = (
+            LEARNING_RATE * 0.5 * (1.0 + math.cos(math.pi * step / num_steps))
+        )
         rows = torch.randint(len(target), (BATCH_ROWS,), generator=generator)
         loss = ziln_loss(network(inputs[rows]), target[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
-        first.weight[:, inputs.std(dim=0) < LEAST_DEVIATION] = 0  # what never varied has taught nothing
+        first.weight[:, inputs.std(dim=0) < LEAST_DEVIATION] = (
+            0  # what never varied has taught nothing
+        )
     return DenseZiln(network.eval(), scale, unit)
 
 
 @torch.inference_mode()
 def dense_ziln_value(model: DenseZiln, examples: pl.DataFrame) -> np.ndarray:
     """Expected spend over the horizon, shape (n,)."""
-    value: np.ndarray = expectation(model.network(_inputs(model.scale, examples))).double().numpy() * model.unit
+    value: np.ndarray = (
+        expectation(model.network(_inputs(model.scale, examples))).double().numpy() * model.unit
+    )
     return value
 
 
 def save_dense_ziln(model: DenseZiln, folder: Path) -> None:
     """Write the weights as safetensors, scale and unit as JSON."""
     save_file(model.network.state_dict(), folder / WEIGHTS_FILE)
-    (folder / SETTINGS_FILE).write_text(json.dumps({"unit": model.unit, "scale": model.scale.describe()}))
+    (folder / SETTINGS_FILE).write_text(
+        json.dumps({"unit": model.unit, "scale": model.scale.describe()})
+    )
 
 
 def load_dense_ziln(folder: Path) -> DenseZiln:
@@ -83,7 +91,11 @@ def load_dense_ziln(folder: Path) -> DenseZiln:
 
 def _network() -> nn.Sequential:
     sizes = (len(FEATURES), *HIDDEN)
-    layers = [layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.ReLU())]
+    layers = [
+        layer
+        for a, b in zip(sizes, sizes[1:], strict=False)
+        for layer in (nn.Linear(a, b), nn.ReLU())
+    ]
     return nn.Sequential(*layers, nn.Linear(HIDDEN[-1], 3))
 
 

@@ -23,24 +23,32 @@ class Hurdle:
 def fit_hurdle(examples: pl.DataFrame, *, seed: int) -> Hurdle:
     """Boosted trees on features and attributes of rows at several cutoffs, of which somebody must spend something.
 
-    Amounts are gamma distributed around their mean, which keeps the total right however long their tail is.
+    Amounts are gamma distributed around their mean, which keeps the total right however long their
+    tail is.
     """
     inputs, target = feature_matrix(examples), examples["target"].to_numpy()
     spent = target > 0
-    return Hurdle(_fit("binary", inputs, spent.astype(float), seed), _fit("gamma", inputs[spent], target[spent], seed))
+    return Hurdle(
+        _fit("binary", inputs, spent.astype(float), seed),
+        _fit("gamma", inputs[spent], target[spent], seed),
+    )
 
 
 def hurdle_value(hurdle: Hurdle, examples: pl.DataFrame) -> np.ndarray:
     """Expected spend over the horizon, shape (n,)."""
     inputs = feature_matrix(examples)
-    bought, spend = (np.asarray(trees.predict(inputs, num_threads=1)) for trees in (hurdle.bought, hurdle.spend))
+    bought, spend = (
+        np.asarray(trees.predict(inputs, num_threads=1)) for trees in (hurdle.bought, hurdle.spend)
+    )
     value: np.ndarray = bought * spend
     return value
 
 
 def hurdle_churn(hurdle: Hurdle, examples: pl.DataFrame) -> np.ndarray:
     """Probability of spending nothing within the horizon, shape (n,)."""
-    left: np.ndarray = 1.0 - np.asarray(hurdle.bought.predict(feature_matrix(examples), num_threads=1))
+    left: np.ndarray = 1.0 - np.asarray(
+        hurdle.bought.predict(feature_matrix(examples), num_threads=1)
+    )
     return left
 
 
@@ -56,5 +64,11 @@ def load_hurdle(folder: Path) -> Hurdle:
 
 
 def _fit(objective: str, inputs: np.ndarray, target: np.ndarray, seed: int) -> Booster:
-    parameters = {name: value for name, value in LIGHTGBM_PARAMETERS.items() if name != "tweedie_variance_power"}
-    return train(parameters | {"objective": objective, "seed": seed}, Dataset(inputs, target), NUM_TREES)
+    parameters = {
+        name: value
+        for name, value in LIGHTGBM_PARAMETERS.items()
+        if name != "tweedie_variance_power"
+    }
+    return train(
+        parameters | {"objective": objective, "seed": seed}, Dataset(inputs, target), NUM_TREES
+    )

@@ -1,11 +1,12 @@
 """The stack: three kinds of trees that know what BG/NBD expects, blended, and brought to a total that time passes in.
 
-Trees learn at earlier cutoffs and take today's customers for those of then: their total is off by a quarter where a
-cohort grows old. Trees whose scores start from BG/NBD's expectation at each cutoff learn by how much it errs instead.
-The total is halfway between BG/NBD's and theirs, on a logarithmic scale: neither is better on every shop. The plain
-mean of the three errs less than each (Bates and Granger 1969). Trees need many customers and BG/NBD does not, so BG/NBD
-itself has a share that falls as there are more. Other models, and LLaMA encoders after them, join with the shares that
-customers whose outcome no model knew give them.
+Trees learn at earlier cutoffs and take today's customers for those of then: their total is off by a
+quarter where a cohort grows old. Trees whose scores start from BG/NBD's expectation at each cutoff
+learn by how much it errs instead. The total is halfway between BG/NBD's and theirs, on a
+logarithmic scale: neither is better on every shop. The plain mean of the three errs less than each
+(Bates and Granger 1969). Trees need many customers and BG/NBD does not, so BG/NBD itself has a
+share that falls as there are more. Other models, and LLaMA encoders after them, join with the
+shares that customers whose outcome no model knew give them.
 """
 
 import json
@@ -27,7 +28,9 @@ from lifecycle.spend.trees import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix
 STACK_FILE = "stack.json"
 BTYD_NUMBERS = ("btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active")
 CORRECTING, INFORMED, SLOW = "correcting", "informed", "slow"
-SETTINGS: dict[str, tuple[int, dict[str, object]]] = {  # trees, and what differs from LIGHTGBM_PARAMETERS
+SETTINGS: dict[
+    str, tuple[int, dict[str, object]]
+] = {  # trees, and what differs from LIGHTGBM_PARAMETERS
     CORRECTING: (NUM_TREES * 3 // 5, {}),
     INFORMED: (NUM_TREES, {}),
     SLOW: (600, {"learning_rate": 0.015, "num_leaves": 8, "feature_fraction": 0.3}),
@@ -49,7 +52,9 @@ class Stack:
     """The trees by name, BG/NBD at the cutoff that they are applied at, and what each is multiplied by."""
 
     trees: dict[str, Booster]
-    btyd: Btyd | None  # None: too few customers have bought again, and there are no correcting trees
+    btyd: (
+        Btyd | None
+    )  # None: too few customers have bought again, and there are no correcting trees
     scales: dict[str, float]
     horizon_days: int
     btyd_share: float = 0.0  # of BG/NBD itself beside the trees
@@ -63,7 +68,9 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
     Somebody in `train` must spend something. From `known` come BG/NBD and the total.
     """
     fitted, btyd = _fit_trees(train, horizon_days, seed), _supported(known)
-    trees = {name: booster for name, booster in fitted.items() if btyd is not None or name != CORRECTING}
+    trees = {
+        name: booster for name, booster in fitted.items() if btyd is not None or name != CORRECTING
+    }
     stack = Stack(trees, btyd, dict.fromkeys(trees, 1.0), horizon_days)
     inputs = stack_inputs(known, btyd, horizon_days)
     totals = {name: float(values.sum()) for name, values in _components(stack, inputs).items()}
@@ -89,15 +96,17 @@ def stack_value(
 ) -> np.ndarray:
     """Expected spend over the horizon, shape (n,).
 
-    `by_others` and `by_members` have that of each of the cheap models and of the encoders that joined the stack, by
-    name. Without `by_members` it is that of the stack without encoders.
+    `by_others` and `by_members` have that of each of the cheap models and of the encoders that
+    joined the stack, by name. Without `by_members` it is that of the stack without encoders.
     """
     parts = _parts(stack, stack_inputs(rows, stack.btyd, stack.horizon_days))
     alone = _joined(np.sum(list(parts.values()), axis=0), stack.others, by_others or {})
     return alone if by_members is None else _joined(alone, stack.members, by_members)
 
 
-def _joined(base: np.ndarray, joined: dict[str, MemberShare], by_models: Mapping[str, np.ndarray]) -> np.ndarray:
+def _joined(
+    base: np.ndarray, joined: dict[str, MemberShare], by_models: Mapping[str, np.ndarray]
+) -> np.ndarray:
     scaled = {name: model.scale * by_models[name] for name, model in joined.items()}
     return blend(base, scaled, {name: model.share for name, model in joined.items()})
 
@@ -118,25 +127,34 @@ def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np
         expected = np.full((rows.height, len(BTYD_NUMBERS)), np.nan)
     else:
         spend, order_value = btyd_value(btyd, rows, horizon_days), btyd_order_value(btyd, rows)
-        expected = np.column_stack([spend, spend / order_value, order_value, btyd_active(btyd, rows)])
+        expected = np.column_stack(
+            [spend, spend / order_value, order_value, btyd_active(btyd, rows)]
+        )
     return np.hstack([feature_matrix(rows), expected])
 
 
 def stack_contributions(stack: Stack, rows: pl.DataFrame) -> Contributions:
     """What moved the stack: the effects on trees and BG/NBD, each by its share of the spend that these expect.
 
-    Those of trees that correct BG/NBD are added to its own. Models that joined the stack are taken to move alike.
+    Those of trees that correct BG/NBD are added to its own. Models that joined the stack are taken
+    to move alike.
     """
-    names, inputs = (*inputs_of(rows), *BTYD_NUMBERS), stack_inputs(rows, stack.btyd, stack.horizon_days)
+    names, inputs = (
+        (*inputs_of(rows), *BTYD_NUMBERS),
+        stack_inputs(rows, stack.btyd, stack.horizon_days),
+    )
     parts = _parts(stack, inputs)
     shares = {name: part / np.sum(list(parts.values()), axis=0) for name, part in parts.items()}
     effects = np.sum(
-        [shares[name][:, None] * shap_values(trees, inputs) for name, trees in stack.trees.items()], axis=0
+        [shares[name][:, None] * shap_values(trees, inputs) for name, trees in stack.trees.items()],
+        axis=0,
     )
     if stack.btyd is not None:
         share = shares.get(BGNBD, 0.0) + shares.get(CORRECTING, 0.0)
         columns = [names.index(name) for name in BTYD_INPUTS]
-        effects[:, columns] += np.reshape(share, (-1, 1)) * btyd_effects(stack.btyd, rows, stack.horizon_days)
+        effects[:, columns] += np.reshape(share, (-1, 1)) * btyd_effects(
+            stack.btyd, rows, stack.horizon_days
+        )
     return Contributions(names, inputs, effects)
 
 
@@ -160,10 +178,13 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
     trees = {name: Booster(model_file=folder / f"stack-{name}.txt") for name in content["scales"]}
     assert BGNBD in btyds or not content["btyd_share"], "BG/NBD has a share in the stack"
     others, members = (
-        {name: MemberShare(**model) for name, model in content[key].items()} for key in ("others", "members")
+        {name: MemberShare(**model) for name, model in content[key].items()}
+        for key in ("others", "members")
     )
     btyd, scales = btyds.get(BGNBD), content["scales"]
-    return Stack(trees, btyd, scales, content["horizon_days"], content["btyd_share"], others, members)
+    return Stack(
+        trees, btyd, scales, content["horizon_days"], content["btyd_share"], others, members
+    )
 
 
 def _fit_trees(rows: pl.DataFrame, horizon_days: int, seed: int) -> dict[str, Booster]:
@@ -199,9 +220,15 @@ def _log_btyd(inputs: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(_btyd_spend(inputs), LEAST_SPEND))  # type: ignore[no-any-return]
 
 
-def _fit(name: str, inputs: np.ndarray, target: np.ndarray, start: np.ndarray | None, seed: int) -> Booster:
+def _fit(
+    name: str, inputs: np.ndarray, target: np.ndarray, start: np.ndarray | None, seed: int
+) -> Booster:
     num_trees, changes = SETTINGS[name]
-    return train(LIGHTGBM_PARAMETERS | changes | {"seed": seed}, Dataset(inputs, target, init_score=start), num_trees)
+    return train(
+        LIGHTGBM_PARAMETERS | changes | {"seed": seed},
+        Dataset(inputs, target, init_score=start),
+        num_trees,
+    )
 
 
 def _parts(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:

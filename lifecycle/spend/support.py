@@ -5,7 +5,9 @@ from lifecycle.names import BTYD_MODELS, MEMBERS, ZILN
 LEARNERS = ("lightgbm", "hurdle", ZILN, "stack", *MEMBERS)  # from examples, which must be many
 
 
-def value_model_rules(num_customers: int, num_repeat_customers: int, days: int) -> dict[str, tuple[bool, str]]:
+def value_model_rules(
+    num_customers: int, num_repeat_customers: int, days: int
+) -> dict[str, tuple[bool, str]]:
     """By value model whether so many customers, seen for so many days, are enough, and the rule."""
     returns = num_repeat_customers >= 50 and days >= 60
     comes_back = f"needs 50 customers with purchases on 2 days and 60 days of data: {num_repeat_customers}, {days}"

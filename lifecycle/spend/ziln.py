@@ -1,7 +1,8 @@
 """The zero-inflated lognormal: a loss and a distribution of spend from three logits (arXiv 1912.07753).
 
-A customer buys with probability sigmoid(logits[0]); a buyer's spend is lognormal with location logits[1] and a scale
-that logits[2] moves within bounds. Everything is computed in float32, whatever the type of the logits.
+A customer buys with probability sigmoid(logits[0]); a buyer's spend is lognormal with location
+logits[1] and a scale that logits[2] moves within bounds. Everything is computed in float32,
+whatever the type of the logits.
 """
 
 import math
@@ -11,19 +12,27 @@ from torch.nn import functional
 
 SMALLEST_SIGMA, LARGEST_SIGMA = 0.05, 3.0
 LARGEST_EXPONENT = 30.0  # exp(30) is 1e13: beyond any customer, far from overflow
-SIGMA_SHIFT = math.log((1.0 - SMALLEST_SIGMA) / (LARGEST_SIGMA - 1.0))  # a zero logit means sigma = 1
+SIGMA_SHIFT = math.log(
+    (1.0 - SMALLEST_SIGMA) / (LARGEST_SIGMA - 1.0)
+)  # a zero logit means sigma = 1
 
 
 def ziln_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Mean negative log-likelihood, a scalar, of logits (n, 3) for spends `target` (n,) of at least 0.
 
-    A customer who spent nothing adds the cross-entropy of buying alone and sends no gradient to location and scale.
+    A customer who spent nothing adds the cross-entropy of buying alone and sends no gradient to
+    location and scale.
     """
     buys, mu, sigma = _parameters(logits)
     target = target.float()
     positive = (target > 0).float()
     log_spend = torch.where(target > 0, target, 1.0).log()
-    lognormal = log_spend + sigma.log() + 0.5 * math.log(2.0 * math.pi) + 0.5 * ((log_spend - mu) / sigma) ** 2
+    lognormal = (
+        log_spend
+        + sigma.log()
+        + 0.5 * math.log(2.0 * math.pi)
+        + 0.5 * ((log_spend - mu) / sigma) ** 2
+    )
     cross_entropy = functional.binary_cross_entropy_with_logits(buys, positive)
     return cross_entropy + (positive * lognormal).mean()
 

@@ -6,7 +6,14 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from lifecycle.btyd.model import Btyd, btyd_active, btyd_churn, btyd_curve, btyd_order_value, btyd_survival
+from lifecycle.btyd.model import (
+    Btyd,
+    btyd_active,
+    btyd_churn,
+    btyd_curve,
+    btyd_order_value,
+    btyd_survival,
+)
 from lifecycle.value.costs import CostRates, customer_rates
 from lifecycle.value.formula import ClvSettings, discount_rates, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion
@@ -49,14 +56,18 @@ class Behaviour:
     shares: np.ndarray  # (n, T): spend of each period per unit of spend within the horizon
 
 
-def buyer_behaviour(examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSettings, horizon_days: int) -> Behaviour:
+def buyer_behaviour(
+    examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSettings, horizon_days: int
+) -> Behaviour:
     """Of customers who have bought: spend follows BTYD's expected purchases, beyond the horizon its survival.
 
     Without a BTYD model spend is spread evenly and nobody leaves.
     """
     size, even = examples.height, _even_shares(examples.height, settings, horizon_days)
     if btyd is None:
-        return Behaviour(np.ones(size), np.ones_like(even), np.zeros(size), _order_value(examples, None), even)
+        return Behaviour(
+            np.ones(size), np.ones_like(even), np.zeros(size), _order_value(examples, None), even
+        )
     middles = settings.period_days * (np.arange(settings.num_periods) + 0.5)
     return Behaviour(
         active=btyd_active(btyd, examples),
@@ -74,7 +85,13 @@ def prospect_behaviour(
     conversion = prospect_conversion(rates, examples)
     order_value = np.full(examples.height, rates.order_value if rates else 0.01)
     shares = _even_shares(examples.height, settings, horizon_days)
-    return Behaviour(conversion, np.ones_like(shares) * conversion[:, None], 1.0 - conversion, order_value, shares)
+    return Behaviour(
+        conversion,
+        np.ones_like(shares) * conversion[:, None],
+        1.0 - conversion,
+        order_value,
+        shares,
+    )
 
 
 def customer_values(
@@ -88,8 +105,8 @@ def customer_values(
 ) -> CustomerValues:
     """Lifetime value of customers whose spend over the horizon is expected to be `total` (n,), within `bounds`.
 
-    Costs are those of `lifecycle.value.costs`; service and marketing end as customers leave. Each customer's future is
-    discounted at its own rate where `examples` has one.
+    Costs are those of `lifecycle.value.costs`; service and marketing end as customers leave. Each
+    customer's future is discounted at its own rate where `examples` has one.
     """
     shares, rates = behaviour.shares, customer_rates(examples, costs)
     margin_costs = rates["refunds"] + rates["goods"]  # per unit of spend
@@ -104,11 +121,14 @@ def customer_values(
     _, per_unit = worth(shares, margin_costs[:, None] * shares)  # below 0 for who buys at a loss
     _, without_spend = worth(np.zeros_like(standing), standing)
     total_revenue = revenue.sum(axis=1)
-    ends = {level: [without_spend + end * per_unit for end in both] for level, both in bounds.items()}
+    ends = {
+        level: [without_spend + end * per_unit for end in both] for level, both in bounds.items()
+    }
     return CustomerValues(
         clv=clv,
         clv_bounds={
-            level: (np.minimum.reduce([clv, *both]), np.maximum.reduce([clv, *both])) for level, both in ends.items()
+            level: (np.minimum.reduce([clv, *both]), np.maximum.reduce([clv, *both]))
+            for level, both in ends.items()
         },
         revenue=total_revenue,
         refunds=rates["refunds"] * total_revenue,
@@ -132,7 +152,9 @@ def _even_shares(num_customers: int, settings: ClvSettings, horizon_days: int) -
     return np.full((num_customers, settings.num_periods), settings.period_days / horizon_days)
 
 
-def _shares(examples: pl.DataFrame, btyd: Btyd, settings: ClvSettings, horizon_days: int) -> np.ndarray:
+def _shares(
+    examples: pl.DataFrame, btyd: Btyd, settings: ClvSettings, horizon_days: int
+) -> np.ndarray:
     """Expected purchases of each period per expected purchase within the horizon, shape (n, T)."""
     ends = settings.period_days * np.arange(1, settings.num_periods + 1, dtype=float)
     days, position = np.unique(np.append(ends, float(horizon_days)), return_inverse=True)

@@ -1,8 +1,9 @@
 """What customers cost: refunds, goods, service and marketing, at rates learned from what each has cost so far.
 
-Refunds and goods are shares of spend, service and marketing costs per day from a customer's first event of any kind. A
-customer's own rate is shrunk to the shop's: it counts half once the customer has spent as much as the mean one, or was
-seen for PRIOR_DAYS. Where the data hold no such cost at all, the recipe's default is everybody's rate.
+Refunds and goods are shares of spend, service and marketing costs per day from a customer's first
+event of any kind. A customer's own rate is shrunk to the shop's: it counts half once the customer
+has spent as much as the mean one, or was seen for PRIOR_DAYS. Where the data hold no such cost at
+all, the recipe's default is everybody's rate.
 """
 
 from dataclasses import dataclass
@@ -55,16 +56,23 @@ class CostRates:
 def fit_cost_rates(examples: pl.DataFrame, defaults: CostDefaults) -> CostRates:
     """Rates from what customers had cost before their cutoffs; `examples` has the columns of FEATURES.
 
-    For shares of spend nobody's spend or costs count for more than the spend that CAP of the customers stay below: one
-    order of a million that came back must not be half of what the shop sells. The shop's refunds have cancelled lines
-    among them, since the spend that is predicted has; customers' own have not: who mistyped once need not do it again.
+    For shares of spend nobody's spend or costs count for more than the spend that CAP of the
+    customers stay below: one order of a million that came back must not be half of what the shop
+    sells. The shop's refunds have cancelled lines among them, since the spend that is predicted
+    has; customers' own have not: who mistyped once need not do it again.
     """
     days = max(float(examples["known_days"].sum()), 1.0)
     most = float(examples["total_spend"].quantile(CAP, "linear") or 0.0)
     spend = max(float(examples["total_spend"].clip(0, most).sum()), 1e-9)
-    sold, taken_back = (examples[name] + examples["total_cancelled"] for name in ("total_spend", SHARES["refunds"]))
-    found = {name: float(examples[column].clip(0, most).sum()) / spend for name, column in SHARES.items()}
-    found["refunds"] = float(taken_back.clip(0, most).sum()) / max(float(sold.clip(0, most).sum()), 1e-9)
+    sold, taken_back = (
+        examples[name] + examples["total_cancelled"] for name in ("total_spend", SHARES["refunds"])
+    )
+    found = {
+        name: float(examples[column].clip(0, most).sum()) / spend for name, column in SHARES.items()
+    }
+    found["refunds"] = float(taken_back.clip(0, most).sum()) / max(
+        float(sold.clip(0, most).sum()), 1e-9
+    )
     found |= {name: float(examples[column].sum()) / days for name, column in DAILY.items()}
     found["refunds"] = min(found["refunds"], 1.0)
     rates = {name: CostRate(rate, True) if rate else CostRate(getattr(defaults, name), False)
@@ -80,7 +88,9 @@ def customer_rates(examples: pl.DataFrame, rates: CostRates) -> dict[str, np.nda
     spend, days = examples["total_spend"].to_numpy(), examples["known_days"].fill_null(0).to_numpy()
     shares, daily = (spend, max(rates.mean_spend, 1e-9)), (days, PRIOR_DAYS)
     own = {
-        name: getattr(rates, name).of_customers(examples[column].to_numpy(), *(shares if name in SHARES else daily))
+        name: getattr(rates, name).of_customers(
+            examples[column].to_numpy(), *(shares if name in SHARES else daily)
+        )
         for name, column in (SHARES | DAILY).items()
     }
     return own | {"refunds": np.clip(own["refunds"], 0.0, 1.0)}

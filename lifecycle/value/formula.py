@@ -25,7 +25,9 @@ def discount_rate(annual: float | np.ndarray, period_days: float) -> np.ndarray:
     """
     rates = np.asarray(annual, dtype=float)
     if not (rates > -1.0).all():
-        raise ValueError(f"annual discount rate is {rates[~(rates > -1.0)].flat[0]}; it must be above -1")
+        raise ValueError(
+            f"annual discount rate is {rates[~(rates > -1.0)].flat[0]}; it must be above -1"
+        )
     if not period_days > 0:
         raise ValueError(f"period_days is {period_days}; a period needs a positive length")
     result: np.ndarray = (1.0 + rates) ** (period_days / DAYS_PER_YEAR) - 1.0
@@ -40,15 +42,21 @@ def discount_rates(examples: pl.DataFrame, settings: ClvSettings) -> np.ndarray:
 
 
 def present_value(
-    revenue: np.ndarray, cost: np.ndarray, *, annual_discount_rate: float | np.ndarray, period_days: float
+    revenue: np.ndarray,
+    cost: np.ndarray,
+    *,
+    annual_discount_rate: float | np.ndarray,
+    period_days: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Discounted margin of each period, shape (n, T), and its sum over periods, the CLV, shape (n,).
 
-    `revenue` and `cost` are (n, T) for periods t = 1..T after the cutoff; each counts at its end. The rate is one for
-    all or (n,). Raises ValueError where shapes differ.
+    `revenue` and `cost` are (n, T) for periods t = 1..T after the cutoff; each counts at its end.
+    The rate is one for all or (n,). Raises ValueError where shapes differ.
     """
     if revenue.shape != cost.shape or revenue.ndim != 2:
-        raise ValueError(f"revenue is {revenue.shape} and cost {cost.shape}; both must be (customers, periods)")
+        raise ValueError(
+            f"revenue is {revenue.shape} and cost {cost.shape}; both must be (customers, periods)"
+        )
     rate = discount_rate(annual_discount_rate, period_days).reshape(-1, 1)
     periods = np.arange(1, revenue.shape[1] + 1)
     discounted: np.ndarray = (revenue - cost) / (1.0 + rate) ** periods

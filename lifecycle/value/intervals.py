@@ -1,9 +1,10 @@
 """Split-conformal intervals for non-negative spend, calibrated apart in bins of the predicted value (Mondrian).
 
-The conformity score of a customer is actual / (predicted + offset). In a bin of n calibration customers an interval of
-level L reaches over ceil((n + 1) L) of the ordered scores, which covers a new customer with probability L if it is
-exchangeable with them (Vovk, Gammerman and Shafer 2005, 4.5). It leaves out the lowest (1 - L) / 2, unless customers
-who spend nothing are more than those: then it starts at 0 and all the error is left above.
+The conformity score of a customer is actual / (predicted + offset). In a bin of n calibration
+customers an interval of level L reaches over ceil((n + 1) L) of the ordered scores, which covers a
+new customer with probability L if it is exchangeable with them (Vovk, Gammerman and Shafer 2005,
+4.5). It leaves out the lowest (1 - L) / 2, unless customers who spend nothing are more than those:
+then it starts at 0 and all the error is left above.
 """
 
 import math
@@ -27,23 +28,29 @@ class Intervals:
     high: tuple[tuple[float, ...], ...]
 
 
-def fit_intervals(predicted: np.ndarray, actual: np.ndarray, levels: tuple[float, ...] = (0.8, 0.95)) -> Intervals:
+def fit_intervals(
+    predicted: np.ndarray, actual: np.ndarray, levels: tuple[float, ...] = (0.8, 0.95)
+) -> Intervals:
     """Intervals calibrated on customers (n,) that took no part in training.
 
-    With fewer than (1 + L) / (1 - L) customers in all, the highest score stands in for a bound that no sample of that
-    size can give, and coverage falls short. Raises ValueError for no customers, negative spend or a level outside
-    (0, 1).
+    With fewer than (1 + L) / (1 - L) customers in all, the highest score stands in for a bound that
+    no sample of that size can give, and coverage falls short. Raises ValueError for no customers,
+    negative spend or a level outside (0, 1).
     """
     _check(predicted, actual, levels)
     levels = tuple(sorted(levels))
     offset, edges, ordered = _calibrated(predicted, actual)
-    bounds = np.array([[_score_bounds(bin_scores, level) for bin_scores in ordered] for level in levels])
+    bounds = np.array(
+        [[_score_bounds(bin_scores, level) for bin_scores in ordered] for level in levels]
+    )
     low = np.minimum.accumulate(bounds[:, :, 0], axis=0)
     high = np.maximum.accumulate(bounds[:, :, 1], axis=0)
     return Intervals(levels, tuple(edges), offset, _rows(low), _rows(high))
 
 
-def bounds(intervals: Intervals, predicted: np.ndarray) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+def bounds(
+    intervals: Intervals, predicted: np.ndarray
+) -> dict[float, tuple[np.ndarray, np.ndarray]]:
     """By level, the low and high ends (n,); 0 <= low <= predicted <= high, and a higher level holds a lower one."""
     bins = np.searchsorted(np.asarray(intervals.edges), predicted, side="right")
     scale = predicted + intervals.offset
@@ -57,13 +64,19 @@ def bounds(intervals: Intervals, predicted: np.ndarray) -> dict[float, tuple[np.
 
 
 def predictive_ranks(
-    known: np.ndarray, known_actual: np.ndarray, predicted: np.ndarray, actual: np.ndarray, *, seed: int
+    known: np.ndarray,
+    known_actual: np.ndarray,
+    predicted: np.ndarray,
+    actual: np.ndarray,
+    *,
+    seed: int,
 ) -> np.ndarray:
     """Where each actual spend falls in the distribution that the intervals come from, 0 to 1, shape (n,).
 
-    `known` and `known_actual` are what the intervals were fitted on. This is the randomised probability integral
-    transform of a conformal predictive distribution (Vovk et al. 2019): uniform where the distribution is right, also
-    where many spend nothing, whom a closed interval covers too often.
+    `known` and `known_actual` are what the intervals were fitted on. This is the randomised
+    probability integral transform of a conformal predictive distribution (Vovk et al. 2019):
+    uniform where the distribution is right, also where many spend nothing, whom a closed interval
+    covers too often.
     """
     offset, edges, ordered = _calibrated(known, known_actual)
     bins, scores = np.searchsorted(edges, predicted, side="right"), actual / (predicted + offset)
@@ -71,7 +84,9 @@ def predictive_ranks(
     result = np.empty(len(predicted))
     for number, of_bin in enumerate(ordered):
         here = bins == number
-        below, upto = (np.searchsorted(of_bin, scores[here], side=side) for side in ("left", "right"))
+        below, upto = (
+            np.searchsorted(of_bin, scores[here], side=side) for side in ("left", "right")
+        )
         result[here] = (below + chance[here] * (upto - below + 1)) / (len(of_bin) + 1)
     return result
 
@@ -85,7 +100,9 @@ def constant_bounds(
     return np.maximum(predicted - width, 0.0), predicted + width
 
 
-def _calibrated(predicted: np.ndarray, actual: np.ndarray) -> tuple[float, list[float], list[np.ndarray]]:
+def _calibrated(
+    predicted: np.ndarray, actual: np.ndarray
+) -> tuple[float, list[float], list[np.ndarray]]:
     """Offset, edges between the bins, and the ascending scores of each."""
     offset, edges = OFFSET_SHARE * float(np.mean(predicted)) or 1.0, _edges(predicted)
     bins, scores = np.searchsorted(edges, predicted, side="right"), actual / (predicted + offset)
@@ -98,7 +115,9 @@ def _edges(predicted: np.ndarray) -> list[float]:
     ordered = np.sort(predicted)
     edges: list[float] = []
     start = 0
-    for edge in np.unique(ordered[[len(ordered) * number // num_bins for number in range(1, num_bins)]]):
+    for edge in np.unique(
+        ordered[[len(ordered) * number // num_bins for number in range(1, num_bins)]]
+    ):
         position = int(np.searchsorted(ordered, edge))
         if position - start >= MIN_BIN_ROWS and len(ordered) - position >= MIN_BIN_ROWS:
             edges.append(float(edge))
@@ -123,9 +142,13 @@ def _rows(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
 
 def _check(predicted: np.ndarray, actual: np.ndarray, levels: tuple[float, ...]) -> None:
     if len(predicted) == 0 or len(predicted) != len(actual):
-        raise ValueError(f"{len(predicted)} predictions and {len(actual)} actual values; intervals need equal, some")
+        raise ValueError(
+            f"{len(predicted)} predictions and {len(actual)} actual values; intervals need equal, some"
+        )
     for name, values in (("predicted", predicted), ("actual", actual)):
         if not (values >= 0).all() or not np.isfinite(values).all():
-            raise ValueError(f"{name} holds {values[~(values >= 0) | ~np.isfinite(values)][0]}; spend is at least 0")
+            raise ValueError(
+                f"{name} holds {values[~(values >= 0) | ~np.isfinite(values)][0]}; spend is at least 0"
+            )
     if not levels or not all(0.0 < level < 1.0 for level in levels):
         raise ValueError(f"levels are {levels}; each must lie between 0 and 1")

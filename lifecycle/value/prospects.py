@@ -1,7 +1,8 @@
 """People the shop knows but who have not bought yet: how many buy within the horizon, and what they spend.
 
-Two groups have rates of their own: those in touch with the shop in the last RECENT_DAYS, and the silent ones. A
-group's rate is shrunk to that of both together, which counts as much as PRIOR_CUSTOMERS of the group.
+Two groups have rates of their own: those in touch with the shop in the last RECENT_DAYS, and the
+silent ones. A group's rate is shrunk to that of both together, which counts as much as
+PRIOR_CUSTOMERS of the group.
 """
 
 from dataclasses import dataclass
@@ -37,17 +38,23 @@ def fit_prospects(rows: pl.DataFrame) -> ProspectRates | None:
     return ProspectRates(
         conversion=_shrunk_means(group, orders > 0),
         spend=mean_spend,
-        order_value=max(float(spend.sum()) / max(int(orders.sum()), 1), 0.01),  # finite orders where nobody paid
+        order_value=max(
+            float(spend.sum()) / max(int(orders.sum()), 1), 0.01
+        ),  # finite orders where nobody paid
         intervals=fit_intervals(np.array(mean_spend)[group], spend),
     )
 
 
 def prospect_conversion(rates: ProspectRates | None, examples: pl.DataFrame) -> np.ndarray:
     """Probability of a purchase within the horizon, shape (n,); 0 where the shop has never had prospects."""
-    return np.zeros(examples.height) if rates is None else np.array(rates.conversion)[_group(examples)]
+    return (
+        np.zeros(examples.height) if rates is None else np.array(rates.conversion)[_group(examples)]
+    )
 
 
-def prospect_spend(rates: ProspectRates | None, examples: pl.DataFrame) -> tuple[np.ndarray, Bounds]:
+def prospect_spend(
+    rates: ProspectRates | None, examples: pl.DataFrame
+) -> tuple[np.ndarray, Bounds]:
     """Expected spend over the horizon, shape (n,), and its ends by level."""
     if rates is None:
         nothing = np.zeros(examples.height)
@@ -65,7 +72,8 @@ def _group(rows: pl.DataFrame) -> np.ndarray:
 def _shrunk_means(group: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     overall = float(values.mean())
     silent, in_touch = (
-        (float(values[group == number].sum()) + PRIOR_CUSTOMERS * overall) / ((group == number).sum() + PRIOR_CUSTOMERS)
+        (float(values[group == number].sum()) + PRIOR_CUSTOMERS * overall)
+        / ((group == number).sum() + PRIOR_CUSTOMERS)
         for number in (0, 1)
     )
     return float(silent), float(in_touch)

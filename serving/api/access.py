@@ -11,9 +11,13 @@ from serving.keys import KeyRing
 
 def require_scope(keys: KeyRing, scope: str) -> Callable[..., Awaitable[None]]:
     """A dependency that lets only keys of a scope pass: 401 without a valid key, 403 with one of another scope."""
-    bearer = HTTPBearer(auto_error=False, description="a key made by `python -m serving.keys create`")
+    bearer = HTTPBearer(
+        auto_error=False, description="a key made by `python -m serving.keys create`"
+    )
 
-    async def check(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+    async def check(
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    ) -> None:
         key = keys.find(credentials.credentials) if credentials is not None else None
         if key is None:
             header = {"WWW-Authenticate": "Bearer"}

@@ -20,7 +20,9 @@ logger = logging.getLogger(__name__)
 STARTING_RETRY_SECONDS = 0.5
 
 
-def create_api(settings: ApiSettings, keys: KeyRing, store: EventStore, backend: Backend) -> FastAPI:
+def create_api(
+    settings: ApiSettings, keys: KeyRing, store: EventStore, backend: Backend
+) -> FastAPI:
     """The whole API as an ASGI application."""
     state = State(settings.max_in_flight)
 
@@ -31,7 +33,11 @@ def create_api(settings: ApiSettings, keys: KeyRing, store: EventStore, backend:
         loading.cancel()
 
     api = FastAPIOffline(  # /docs works without a network
-        title="Evervalue", version="1", summary="Customer value and recommendations", lifespan=lifespan, redoc_url=None
+        title="Evervalue",
+        version="1",
+        summary="Customer value and recommendations",
+        lifespan=lifespan,
+        redoc_url=None,
     )
     add_pages(api, state)
     add_scoring(api, settings, keys, store, backend, state)

@@ -34,9 +34,12 @@ def errors_of(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 def document(api: FastAPI) -> None:
     """Let /docs and /openapi.json show the request bodies; call it when all routes are there."""
-    schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
+    schema = get_openapi(
+        title=api.title, version=api.version, summary=api.summary, routes=api.routes
+    )
     _, bodies = models_json_schema(
-        [(ValueRequest, "validation"), (RecommendationRequest, "validation")], ref_template=COMPONENTS
+        [(ValueRequest, "validation"), (RecommendationRequest, "validation")],
+        ref_template=COMPONENTS,
     )
     schema["components"]["schemas"] |= bodies["$defs"]
     api.openapi_schema = schema

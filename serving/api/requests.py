@@ -65,10 +65,20 @@ def parse_instant(value: object) -> datetime:
 
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
-Instant = Annotated[datetime, PlainValidator(parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+Instant = Annotated[
+    datetime,
+    PlainValidator(parse_instant),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 Amount = Annotated[float, Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
 Price = Annotated[float, Field(ge=0, le=MAX_AMOUNT)]
-Attribute = Annotated[str, Field(max_length=256)] | Amount | Annotated[int, Field(ge=-(2**53), le=2**53)] | bool | None
+Attribute = (
+    Annotated[str, Field(max_length=256)]
+    | Amount
+    | Annotated[int, Field(ge=-(2**53), le=2**53)]
+    | bool
+    | None
+)
 
 
 class Strict(BaseModel):
@@ -87,7 +97,9 @@ class Event(Strict):
     order_id: Identifier | None = None
     item_id: Identifier | None = None
     quantity: Amount | None = None
-    amount: Amount | None = Field(default=None, validate_default=True, description="money in; refunds negative")
+    amount: Amount | None = Field(
+        default=None, validate_default=True, description="money in; refunds negative"
+    )
     discount: Price | None = None
     cost: Price | None = None
     rating: Amount | None = None
@@ -115,18 +127,33 @@ class Event(Strict):
 class Customer(Strict):
     """A customer known to the event store by customer_id, or described by its events, which then are all it did."""
 
-    customer_id: Identifier | None = Field(default=None, description="looked up in the event store without `events`")
-    events: list[Event] | None = Field(default=None, min_length=1, description="the whole history; not looked up")
-    attributes: dict[Annotated[str, Field(max_length=64)], Attribute] = Field(default={}, max_length=64)
+    customer_id: Identifier | None = Field(
+        default=None, description="looked up in the event store without `events`"
+    )
+    events: list[Event] | None = Field(
+        default=None, min_length=1, description="the whole history; not looked up"
+    )
+    attributes: dict[Annotated[str, Field(max_length=64)], Attribute] = Field(
+        default={}, max_length=64
+    )
     as_of: Instant | None = Field(
-        default=None, description="predict from what was known before; default: the later of data's end and last event"
+        default=None,
+        description="predict from what was known before; default: the later of data's end and last event",
     )
 
     @field_validator("events")
     @classmethod
-    def _events_within_limit(cls, events: list[Event] | None, info: ValidationInfo) -> list[Event] | None:
-        if events is not None and isinstance(info.context, Limits) and len(events) > info.context.max_events:
-            raise ValueError(f"has {len(events)} events; at most {info.context.max_events} are allowed")
+    def _events_within_limit(
+        cls, events: list[Event] | None, info: ValidationInfo
+    ) -> list[Event] | None:
+        if (
+            events is not None
+            and isinstance(info.context, Limits)
+            and len(events) > info.context.max_events
+        ):
+            raise ValueError(
+                f"has {len(events)} events; at most {info.context.max_events} are allowed"
+            )
         ids = [event.event_id for event in events or [] if event.event_id is not None]
         if len(ids) != len(set(ids)):
             raise ValueError("holds the same event_id twice")
@@ -156,9 +183,13 @@ class Request(Strict):
 
     @field_validator("customers")
     @classmethod
-    def _customers_within_limit(cls, customers: list[Customer], info: ValidationInfo) -> list[Customer]:
+    def _customers_within_limit(
+        cls, customers: list[Customer], info: ValidationInfo
+    ) -> list[Customer]:
         if isinstance(info.context, Limits) and len(customers) > info.context.max_customers:
-            raise ValueError(f"has {len(customers)} customers; at most {info.context.max_customers} are allowed")
+            raise ValueError(
+                f"has {len(customers)} customers; at most {info.context.max_customers} are allowed"
+            )
         return customers
 
 
@@ -181,7 +212,9 @@ class RecommendationRequest(Request):
     """Body of POST /v1/recommendations."""
 
     k: int = Field(default=10, ge=1, le=100)
-    candidates: list[Identifier] | None = Field(default=None, min_length=1, max_length=MAX_LISTED_ITEMS)
+    candidates: list[Identifier] | None = Field(
+        default=None, min_length=1, max_length=MAX_LISTED_ITEMS
+    )
     exclude: list[Identifier] = Field(default=[], max_length=MAX_LISTED_ITEMS)
     category: Identifier | None = None
     query: Annotated[str, Field(min_length=1, max_length=500)] | None = None
@@ -207,7 +240,10 @@ def parse(model: type[R], body: bytes, limits: Limits) -> R:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
     raise InvalidRequest(
         [
-            (".".join(map(str, problem["loc"])) or "body", problem["msg"].removeprefix("Value error, "))
+            (
+                ".".join(map(str, problem["loc"])) or "body",
+                problem["msg"].removeprefix("Value error, "),
+            )
             for problem in problems[:20]
         ]
     )

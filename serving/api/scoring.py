@@ -29,17 +29,26 @@ from serving.store.events import EventStore
 
 
 def add_scoring(
-    api: FastAPI, settings: ApiSettings, keys: KeyRing, store: EventStore, backend: Backend, state: State
+    api: FastAPI,
+    settings: ApiSettings,
+    keys: KeyRing,
+    store: EventStore,
+    backend: Backend,
+    state: State,
 ) -> None:
     """The endpoints of scope `score`."""
     guard = [Depends(require_scope(keys, "score"))]
     failures = (401, 403, 404, 413, 422, 429, 503)
 
-    async def scored(request: Request, model: type[R], compute: Callable[..., Awaitable[list[Answer]]]) -> Response:
+    async def scored(
+        request: Request, model: type[R], compute: Callable[..., Awaitable[list[Answer]]]
+    ) -> Response:
         """Admit, read, check and look up; then `compute` gets the customers and the parsed request."""
         async with _time_limit(settings.timeout_seconds):
             with state.admitted():
-                parsed = parse(model, await _read_body(request, settings.max_body_bytes), settings.limits)
+                parsed = parse(
+                    model, await _read_body(request, settings.max_body_bytes), settings.limits
+                )
                 queries = await asyncio.to_thread(queries_of, store, parsed.customers)
                 return _response(queries, await compute(queries, parsed))
 
@@ -49,7 +58,9 @@ def add_scoring(
         return await scored(
             request,
             ValueRequest,
-            lambda customers, parsed: backend.value([replace(one, explain=parsed.explain) for one in customers]),
+            lambda customers, parsed: backend.value(
+                [replace(one, explain=parsed.explain) for one in customers]
+            ),
         )
 
     @api.post("/v1/recommendations", dependencies=guard, responses=responses_of(RecommendationResponse, *failures),
@@ -61,7 +72,12 @@ def add_scoring(
             lambda customers, parsed: backend.recommend(customers, options_of(parsed)),
         )
 
-    @api.get("/v1/model", dependencies=guard, responses=errors_of(401, 403, 503), summary="What answers, and how well")
+    @api.get(
+        "/v1/model",
+        dependencies=guard,
+        responses=errors_of(401, 403, 503),
+        summary="What answers, and how well",
+    )
     async def model() -> Response:
         if state.description is None:
             raise retry_later(503, "the models are loading")
@@ -76,7 +92,9 @@ def queries_of(store: EventStore, customers: list[Customer]) -> list[CustomerQue
     return [
         CustomerQuery(
             customer_id=customer.customer_id,
-            events=stored[customer.customer_id or ""] if customer.events is None else event_frame(customer),
+            events=stored[customer.customer_id or ""]
+            if customer.events is None
+            else event_frame(customer),
             attributes=described.get(customer.customer_id or "", {}) | customer.attributes,
             as_of=customer.as_of,
             data_end=store.data_end,
@@ -119,8 +137,12 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
 
 def _response(queries: list[CustomerQuery], answers: list[Answer]) -> Response:
     assert len(answers) == len(queries)
-    content = json.dumps({"customers": answers}, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    return Response(content.encode(), media_type="application/json", headers={"Cache-Control": "no-store"})
+    content = json.dumps(
+        {"customers": answers}, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+    )
+    return Response(
+        content.encode(), media_type="application/json", headers={"Cache-Control": "no-store"}
+    )
 
 
 @asynccontextmanager

@@ -42,13 +42,20 @@ class Predictor:
 
     def __init__(self, folder: Path) -> None:
         self.artifact: Artifact = load_artifact(folder)
-        self.members = {name: _load(member, self.artifact.items) for name, member in self.artifact.members.items()}
+        self.members = {
+            name: _load(member, self.artifact.items)
+            for name, member in self.artifact.members.items()
+        }
         self.item_ids = set(self.artifact.items["item_id"])
 
     def describe(self) -> dict[str, JSON]:
         """What is served: models, cutoff, horizon, metrics, versions."""
         described = {name: self.artifact.manifest[name] for name in DESCRIBED}
-        return {**described, "data_end": self.artifact.settings.data_end, "num_items": len(self.item_ids)}  # type: ignore[dict-item]
+        return {
+            **described,  # type: ignore[dict-item]
+            "data_end": self.artifact.settings.data_end,
+            "num_items": len(self.item_ids),
+        }
 
     def unknown_items(self, item_ids: Sequence[str]) -> list[str]:
         """Those of the items that the catalogue does not hold."""
@@ -66,12 +73,21 @@ class Predictor:
         answers |= self._prospects(examples.filter(~has_bought))
         shared: dict[str, JSON] = {"currency": self.artifact.settings.currency}
         return [
-            {"customer_id": customer.customer_id, **answers[row], **shared, "as_of": cutoffs["cutoff"][row].isoformat()}
+            {
+                "customer_id": customer.customer_id,
+                **answers[row],
+                **shared,
+                "as_of": cutoffs["cutoff"][row].isoformat(),
+            }
             for row, customer in enumerate(customers)
         ]
 
     def _buyers(
-        self, examples: pl.DataFrame, events: pl.DataFrame, customers: Sequence[CustomerQuery], cutoffs: pl.DataFrame
+        self,
+        examples: pl.DataFrame,
+        events: pl.DataFrame,
+        customers: Sequence[CustomerQuery],
+        cutoffs: pl.DataFrame,
     ) -> dict[int, dict[str, JSON]]:
         """By row, the part of the answer that the champion gives for customers who have bought."""
         if examples.is_empty():
@@ -80,13 +96,18 @@ class Predictor:
         by_events = pl.Series([customers[row].explain == "events" for row in examples["row"]])
         by_features = iter(reasons_for(self.artifact, examples.filter(~by_events)))
         explanations = [
-            event_effects(self.artifact, self._total, events, cutoffs.slice(row, 1), total[position])
+            event_effects(
+                self.artifact, self._total, events, cutoffs.slice(row, 1), total[position]
+            )
             if customers[row].explain == "events"
             else next(by_features)
             for position, row in enumerate(examples["row"])
         ]
         return self._answers(
-            examples, values_for(self.artifact, examples, total), self.artifact.settings.champion, explanations
+            examples,
+            values_for(self.artifact, examples, total),
+            self.artifact.settings.champion,
+            explanations,
         )
 
     def _prospects(self, examples: pl.DataFrame) -> dict[int, dict[str, JSON]]:
@@ -97,7 +118,11 @@ class Predictor:
         return self._answers(examples, values, PROSPECT_MODEL, prospect_reasons(examples))
 
     def _answers(
-        self, examples: pl.DataFrame, values: CustomerValues, model: str, explanations: Sequence[Sequence[Reason]]
+        self,
+        examples: pl.DataFrame,
+        values: CustomerValues,
+        model: str,
+        explanations: Sequence[Sequence[Reason]],
     ) -> dict[int, dict[str, JSON]]:
         labels = labels_for(self.artifact, examples, values)
         return {
@@ -111,7 +136,9 @@ class Predictor:
             for position, row in enumerate(examples["row"])
         }
 
-    def recommend(self, customers: Sequence[CustomerQuery], options: RecommendOptions) -> list[dict[str, JSON]]:
+    def recommend(
+        self, customers: Sequence[CustomerQuery], options: RecommendOptions
+    ) -> list[dict[str, JSON]]:
         """The answer of /v1/recommendations for each customer, in order; see `serving.recommending`."""
         return recommend(self.artifact, customers, options)
 
@@ -119,7 +146,9 @@ class Predictor:
         by_members = {name: member(examples, events) for name, member in self.members.items()}
         return expected_spend(self.artifact, self.artifact.settings.champion, examples, by_members)
 
-    def _with_cutoffs(self, customers: Sequence[CustomerQuery]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _with_cutoffs(
+        self, customers: Sequence[CustomerQuery]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """All events under the customers' positions as ids, and one cutoff each."""
         ids = [f"{number:09d}" for number in range(len(customers))]
         named = (customer.events.with_columns(pl.lit(name).alias("customer_id"))
@@ -127,12 +156,17 @@ class Predictor:
         cutoffs = [cutoff_of(customer, self.artifact.data_end) for customer in customers]
         codes = self.artifact.settings.attributes
         attributes = [
-            pl.Series(PREFIX + code.name, [given(code, customer.attributes.get(code.name)) for customer in customers])
+            pl.Series(
+                PREFIX + code.name,
+                [given(code, customer.attributes.get(code.name)) for customer in customers],
+            )
             for code in codes
         ]
         rates = [customer.attributes.get(OWN_RATE) for customer in customers]
         types = {"cutoff": pl.Datetime("us", "UTC"), OWN_RATE: pl.Float64()}
-        table = pl.DataFrame({"customer_id": ids, "cutoff": cutoffs, OWN_RATE: rates}, schema_overrides=types)
+        table = pl.DataFrame(
+            {"customer_id": ids, "cutoff": cutoffs, OWN_RATE: rates}, schema_overrides=types
+        )
         return pl.concat(named), table.with_columns(*attributes)
 
 
@@ -146,7 +180,9 @@ def _check_known(events: pl.DataFrame, cutoffs: pl.DataFrame) -> None:
 
 
 def _load(member: Path, items: pl.DataFrame) -> "MemberPredictor":
-    from lifecycle.llama.predict import load_member  # imports torch, which the cheap models do without
+    from lifecycle.llama.predict import (
+        load_member,
+    )  # imports torch, which the cheap models do without
 
     return load_member(member, items)
 
@@ -162,7 +198,12 @@ def _numbers(values: CustomerValues, row: int) -> dict[str, JSON]:
 
 
 def _periods(values: CustomerValues, row: int) -> list[JSON]:
-    columns = (values.period_revenue[row], values.period_cost[row], values.period_discounted[row], values.extrapolated)
+    columns = (
+        values.period_revenue[row],
+        values.period_cost[row],
+        values.period_discounted[row],
+        values.extrapolated,
+    )
     return [
         {"t": t, "revenue": float(revenue), "cost": float(cost), "discounted": float(discounted),
          "extrapolated": bool(extrapolated)}

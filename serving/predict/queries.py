@@ -17,8 +17,12 @@ class CustomerQuery:
     customer_id: str | None
     events: pl.DataFrame
     attributes: Attributes
-    as_of: datetime | None = None  # UTC; None: the later of the data's end and the customer's last event
-    data_end: datetime | None = None  # the last event of the store; None: that of the data the artifact was made from
+    as_of: datetime | None = (
+        None  # UTC; None: the later of the data's end and the customer's last event
+    )
+    data_end: datetime | None = (
+        None  # the last event of the store; None: that of the data the artifact was made from
+    )
     explain: str = "features"  # what explanations name: features or events
 
 

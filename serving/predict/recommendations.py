@@ -24,10 +24,13 @@ def recommend(
 ) -> list[dict[str, JSON]]:
     """The answer of /v1/recommendations for each customer, in order; customers without history get popular items.
 
-    Raises ValueError, with the name of the field first, for an option that this artifact cannot serve.
+    Raises ValueError, with the name of the field first, for an option that this artifact cannot
+    serve.
     """
     if artifact.retriever is None:
-        raise ValueError("customers: the artifact was made from data that name no items; it recommends none")
+        raise ValueError(
+            "customers: the artifact was made from data that name no items; it recommends none"
+        )
     allowed = allowed_items(artifact.items, options)
     popular = artifact.retriever.popular
     if allowed is not None:
@@ -41,7 +44,9 @@ def allowed_items(items: pl.DataFrame, options: RecommendOptions) -> pl.DataFram
     for field, ids in (("candidates", options.candidates or ()), ("exclude", options.exclude)):
         unknown = sorted(set(ids) - set(items["item_id"])) if ids else []
         if unknown:
-            raise ValueError(f"{field}: the catalogue has no item {', '.join(map(repr, unknown[:5]))}")
+            raise ValueError(
+                f"{field}: the catalogue has no item {', '.join(map(repr, unknown[:5]))}"
+            )
     conditions = _conditions(items, options)
     if options.candidates is not None:
         conditions.append(pl.col("item_id").is_in(options.candidates))
@@ -57,8 +62,13 @@ def _conditions(items: pl.DataFrame, options: RecommendOptions) -> list[pl.Expr]
     if options.objective == "margin":
         if "margin" not in items.columns:
             raise ValueError("objective: the item catalogue has no column margin")
-        if items["margin"].cast(pl.Float64, strict=False).null_count() > items["margin"].null_count():
-            raise ValueError("objective: column margin of the item catalogue holds values that are no numbers")
+        if (
+            items["margin"].cast(pl.Float64, strict=False).null_count()
+            > items["margin"].null_count()
+        ):
+            raise ValueError(
+                "objective: column margin of the item catalogue holds values that are no numbers"
+            )
     for field in ("min_price", "max_price"):
         if getattr(options, field) is not None and items["price"].null_count() == items.height:
             raise ValueError(f"{field}: the item catalogue has no prices")
@@ -67,7 +77,9 @@ def _conditions(items: pl.DataFrame, options: RecommendOptions) -> list[pl.Expr]
         conditions.append(pl.col("category").str.to_lowercase() == options.category.lower())
     if options.query is not None:
         title = pl.col("title").str.to_lowercase()
-        conditions.extend(title.str.contains(word, literal=True) for word in options.query.lower().split())
+        conditions.extend(
+            title.str.contains(word, literal=True) for word in options.query.lower().split()
+        )
     if options.min_price is not None:
         conditions.append(pl.col("price") >= options.min_price)
     if options.max_price is not None:
@@ -90,7 +102,9 @@ def _recommend_one(
     own = bought.filter(pl.col("item_id").is_in(popular["item_id"].implode()))
     # A margin may lift any item, so that all offered ones are ranked before it is looked at.
     k = options.k if options.objective == "probability" else popular.height
-    ranked = _ranked(artifact, own, popular, as_of, k).join(offered, on="item_id", maintain_order="left")
+    ranked = _ranked(artifact, own, popular, as_of, k).join(
+        offered, on="item_id", maintain_order="left"
+    )
     if options.objective == "margin":
         by_margin = pl.col("score") * pl.col("margin").cast(pl.Float64).fill_nan(0.0).fill_null(0.0)
         ranked = ranked.with_columns(by_margin).sort("score", descending=True, maintain_order=True)
@@ -124,7 +138,9 @@ def _purchases(artifact: Artifact, customer: CustomerQuery, as_of: datetime) -> 
     return known.with_columns(pl.lit(customer.customer_id or "").alias("customer_id"))
 
 
-def _ranked(artifact: Artifact, own: pl.DataFrame, popular: pl.DataFrame, as_of: datetime, k: int) -> pl.DataFrame:
+def _ranked(
+    artifact: Artifact, own: pl.DataFrame, popular: pl.DataFrame, as_of: datetime, k: int
+) -> pl.DataFrame:
     """item_id and score of the k best items of `popular` for the customer of the purchases `own`, best first."""
     settings, retriever = artifact.settings, artifact.retriever
     assert retriever is not None
@@ -148,5 +164,9 @@ def _related(artifact: Artifact, bought: pl.DataFrame) -> set[str]:
 
 def _reason(num_orders: int, is_related: bool) -> str:
     if num_orders == 0:
-        return "bought together with earlier purchases" if is_related else "popular with other customers"
+        return (
+            "bought together with earlier purchases"
+            if is_related
+            else "popular with other customers"
+        )
     return "bought once before" if num_orders == 1 else f"bought in {num_orders} orders before"

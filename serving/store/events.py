@@ -33,21 +33,28 @@ class EventStore:
         self.shards = shard_paths(data)
         for path in self.shards:
             if not path.is_file():
-                raise ValueError(f"{DATA_KIND} folder {data} is damaged: {path.relative_to(data)} is missing")
+                raise ValueError(
+                    f"{DATA_KIND} folder {data} is damaged: {path.relative_to(data)} is missing"
+                )
         self.customers = read_customers(data)
         self.max_cached_rows = max_cached_rows
-        self.cached: OrderedDict[str, pl.DataFrame] = OrderedDict()  # least recently asked for first
+        self.cached: OrderedDict[str, pl.DataFrame] = (
+            OrderedDict()
+        )  # least recently asked for first
         self.num_cached_rows = 0
         self.lock = Lock()
 
     def events_of(self, customer_ids: list[str]) -> dict[str, pl.DataFrame]:
         """All events of each customer with the columns of EVENT_SCHEMA, by time; none of those only registered.
 
-        Raises UnknownCustomers naming every customer the store does not know. Safe to call from several threads.
+        Raises UnknownCustomers naming every customer the store does not know. Safe to call from
+        several threads.
         """
         wanted = list(dict.fromkeys(customer_ids))
         with self.lock:
-            found = {customer: self.cached[customer] for customer in wanted if customer in self.cached}
+            found = {
+                customer: self.cached[customer] for customer in wanted if customer in self.cached
+            }
             for customer in found:
                 self.cached.move_to_end(customer)
         found |= self._read([customer for customer in wanted if customer not in found])
@@ -64,9 +71,15 @@ class EventStore:
             return {}
         ids = self.customers["customer_id"]  # ascending
         places = ids.search_sorted(pl.Series(customer_ids, dtype=pl.String)).clip(0, ids.len() - 1)
-        known = self.customers[places].unique("customer_id").filter(pl.col("customer_id").is_in(customer_ids))
+        known = (
+            self.customers[places]
+            .unique("customer_id")
+            .filter(pl.col("customer_id").is_in(customer_ids))
+        )
         return {
-            row.pop("customer_id"): {name.removeprefix(PREFIX): of for name, of in row.items() if of is not None}
+            row.pop("customer_id"): {
+                name.removeprefix(PREFIX): of for name, of in row.items() if of is not None
+            }
             for row in known.iter_rows(named=True)
         }
 
@@ -75,13 +88,19 @@ class EventStore:
         if not customer_ids:
             return {}
         wanted = pl.DataFrame({"customer_id": customer_ids}, schema={"customer_id": pl.String})
-        wanted = wanted.with_columns(shard_numbers(wanted["customer_id"], len(self.shards)).alias("shard"))
+        wanted = wanted.with_columns(
+            shard_numbers(wanted["customer_id"], len(self.shards)).alias("shard")
+        )
         found: dict[str, pl.DataFrame] = {}
         for (shard,), rows in wanted.group_by("shard"):
             assert isinstance(shard, int)
             ids = rows["customer_id"].to_list()
             scan = pl.scan_parquet(self.shards[shard]).filter(pl.col("customer_id").is_in(ids))
-            events = scan.select(EVENT_SCHEMA.names()).collect().sort("customer_id", "occurred_at", maintain_order=True)
+            events = (
+                scan.select(EVENT_SCHEMA.names())
+                .collect()
+                .sort("customer_id", "occurred_at", maintain_order=True)
+            )
             for (customer,), own in events.group_by("customer_id", maintain_order=True):
                 found[str(customer)] = own
         self._keep(found)

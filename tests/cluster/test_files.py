@@ -37,12 +37,27 @@ RAY_SERVICE_FIELDS = {
     "excludeHeadPodFromServeSvc", "managedBy", "rayClusterConfig", "rayClusterDeletionDelaySeconds", "serveConfigV2",
     "serveService", "suspend", "upgradeStrategy",
 }  # fmt: skip
-HEAD_FIELDS = {"enableIngress", "headService", "labels", "rayStartParams", "resources", "serviceType", "template"}
+HEAD_FIELDS = {
+    "enableIngress",
+    "headService",
+    "labels",
+    "rayStartParams",
+    "resources",
+    "serviceType",
+    "template",
+}
 WORKER_FIELDS = {
     "groupName", "idleTimeoutSeconds", "labels", "maxReplicas", "minReplicas", "numOfHosts", "rayStartParams",
     "replicas", "resources", "scaleStrategy", "suspend", "template",
 }  # fmt: skip
-AUTOSCALER_FIELDS = {"idleTimeoutSeconds", "image", "resources", "securityContext", "upscalingMode", "version"}
+AUTOSCALER_FIELDS = {
+    "idleTimeoutSeconds",
+    "image",
+    "resources",
+    "securityContext",
+    "upscalingMode",
+    "version",
+}
 POD_FIELDS = {"containers", "initContainers", "restartPolicy", "securityContext", "volumes"}
 CONTAINER_FIELDS = {
     "command", "image", "imagePullPolicy", "name", "ports", "resources", "securityContext", "volumeMounts",
@@ -107,7 +122,9 @@ def test_image_has_the_pinned_packages_a_known_python_and_no_root() -> None:
     python = re.fullmatch(r"FROM python:(\d+\.\d+)-slim", base)
     assert python and f">={python[1]}" == PROJECT["requires-python"]
     torch = re.search(r"^torch==(\S+)$", (REPOSITORY / "constraints.txt").read_text(), re.MULTILINE)
-    assert torch and any(f"--constraint constraints.txt torch=={torch[1]}" in line for line in lines)
+    assert torch and any(
+        f"--constraint constraints.txt torch=={torch[1]}" in line for line in lines
+    )
     assert any("--requirement constraints.txt" in line for line in lines)
     assert "USER ray" in lines
     for line in lines:
@@ -117,7 +134,11 @@ def test_image_has_the_pinned_packages_a_known_python_and_no_root() -> None:
 
 
 def test_image_gets_every_file_it_copies() -> None:
-    kept = {line[1:] for line in (CLUSTER / "Dockerfile.dockerignore").read_text().splitlines() if line[0] == "!"}
+    kept = {
+        line[1:]
+        for line in (CLUSTER / "Dockerfile.dockerignore").read_text().splitlines()
+        if line[0] == "!"
+    }
     copies = re.findall(r"^COPY (.+) \S+$", (CLUSTER / "Dockerfile").read_text(), re.MULTILINE)
     assert {source for line in copies for source in line.split()} == kept
 
@@ -138,14 +159,18 @@ def test_runtime_environment_is_valid_and_says_nothing_twice() -> None:
     RuntimeEnv(**environment)
     variables = environment["env_vars"]
     assert isinstance(variables, dict)
-    assert not set(variables) & set(worker_environment())  # Ray refuses a job and a driver that both set one
+    assert not set(variables) & set(
+        worker_environment()
+    )  # Ray refuses a job and a driver that both set one
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "fields"),
     [(KUBERAY[0], "RayJob", RAY_JOB_FIELDS), (KUBERAY[1], "RayService", RAY_SERVICE_FIELDS)],
 )
-def test_kuberay_manifest_has_only_fields_of_its_kind(name: str, kind: str, fields: set[str]) -> None:
+def test_kuberay_manifest_has_only_fields_of_its_kind(
+    name: str, kind: str, fields: set[str]
+) -> None:
     manifest = read(name)
     assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", kind)
     assert set(manifest) == {"apiVersion", "kind", "metadata", "spec"}
@@ -231,7 +256,11 @@ open({str(calls)!r}, "a").write(json.dumps(line) + "\\n")
         (folder / name).write_text(body)
         (folder / name).chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1", "CALLS": str(calls)}
+    return os.environ | {
+        "PATH": path,
+        "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1",
+        "CALLS": str(calls),
+    }
 
 
 def calls_of(environment: dict[str, str]) -> list[list[str]]:
@@ -239,14 +268,18 @@ def calls_of(environment: dict[str, str]) -> list[list[str]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def run_script(name: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_script(
+    name: str, *arguments: str, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     command = ["bash", str(CLUSTER / name), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd="/")
 
 
 def test_submit_hands_the_command_to_ray(tmp_path: Path) -> None:
     environment = stand_ins(tmp_path / "bin")
-    run_script("submit.sh", "one", "--", "python", "-m", "training.run", "a b", environment=environment)
+    run_script(
+        "submit.sh", "one", "--", "python", "-m", "training.run", "a b", environment=environment
+    )
     (call,) = calls_of(environment)
     assert call[:5] == ["ray", "job", "submit", "--submission-id", "one"]
     assert call[call.index("--") + 1 :] == ["python", "-m", "training.run", "a b"]
@@ -258,7 +291,11 @@ def test_submit_hands_the_command_to_ray(tmp_path: Path) -> None:
     [
         (["one", "python"], {}, "usage"),
         (["a/b", "--", "true"], {}, "NAME is 'a/b'"),
-        (["one", "--", "true"], {"RAY_API_SERVER_ADDRESS": "", "RAY_ADDRESS": ""}, "no cluster: set"),
+        (
+            ["one", "--", "true"],
+            {"RAY_API_SERVER_ADDRESS": "", "RAY_ADDRESS": ""},
+            "no cluster: set",
+        ),
     ],
 )
 def test_submit_explains_what_it_lacks(
@@ -271,9 +308,14 @@ def test_submit_explains_what_it_lacks(
 
 
 def test_submit_names_a_cluster_that_does_not_answer(tmp_path: Path) -> None:
-    result = run_script("submit.sh", "one", "--", "true", environment=stand_ins(tmp_path / "bin", "refused", 1))
+    result = run_script(
+        "submit.sh", "one", "--", "true", environment=stand_ins(tmp_path / "bin", "refused", 1)
+    )
     assert result.returncode == 2
-    assert "refused" in result.stderr and "no Ray cluster answers at http://127.0.0.1:1" in result.stderr
+    assert (
+        "refused" in result.stderr
+        and "no Ray cluster answers at http://127.0.0.1:1" in result.stderr
+    )
 
 
 def test_submit_refuses_a_name_that_is_taken(tmp_path: Path) -> None:

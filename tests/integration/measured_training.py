@@ -1,7 +1,8 @@
 """Trains a recipe for real and prints how much memory that took: `python -m tests.integration.measured_training`.
 
-Arguments: the recipe as JSON, the same recipe with a tiny model, rank, number of workers, and a file in which they
-meet. The tiny run before brings in what libraries load late, so that the difference is what the model takes.
+Arguments: the recipe as JSON, the same recipe with a tiny model, rank, number of workers, and a
+file in which they meet. The tiny run before brings in what libraries load late, so that the
+difference is what the model takes.
 """
 
 import json

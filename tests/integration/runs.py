@@ -34,11 +34,15 @@ def write_recipe(path: Path, shop: TinyShop, base_model: Path) -> Path:
     return path
 
 
-def start(recipe: Path, address: str | None, *overrides: str, module: str = "training.run") -> subprocess.Popen[str]:
+def start(
+    recipe: Path, address: str | None, *overrides: str, module: str = "training.run"
+) -> subprocess.Popen[str]:
     """`python -m MODULE` as a user would start it, on the cluster at `address`."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     environment |= (
-        {"RAY_ADDRESS": address, "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")} if address else {}
+        {"RAY_ADDRESS": address, "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token")}
+        if address
+        else {}
     )
     return subprocess.Popen(
         [sys.executable, "-m", module, "--config", str(recipe), *overrides],
@@ -85,12 +89,17 @@ def last_step(output: Path) -> int:
 
 def resumed_steps(log: str) -> list[tuple[int, int]]:
     """At which steps the run went on, each time with how many workers."""
-    return [(int(step), int(workers)) for step, workers in re.findall(r"resumed at step (\d+) with (\d+) worker", log)]
+    return [
+        (int(step), int(workers))
+        for step, workers in re.findall(r"resumed at step (\d+) with (\d+) worker", log)
+    ]
 
 
 def processes_of(name: str) -> list[psutil.Process]:
     """Processes with this name that the tests started and that have not ended."""
-    return [child for child in psutil.Process().children(recursive=True) if name in command_of(child)]
+    return [
+        child for child in psutil.Process().children(recursive=True) if name in command_of(child)
+    ]
 
 
 def command_of(process: psutil.Process) -> str:

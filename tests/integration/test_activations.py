@@ -57,7 +57,10 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 def complete_shares(cache: Path) -> dict[Path, int]:
     """When each complete share was written."""
-    return {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/[0-9][0-9][0-9][0-9][0-9]/manifest.json")}
+    return {
+        path.parent: path.stat().st_mtime_ns
+        for path in cache.glob("*/[0-9][0-9][0-9][0-9][0-9]/manifest.json")
+    }
 
 
 def wait_for_shares(process: subprocess.Popen[str], cache: Path, count: int) -> None:
@@ -91,12 +94,16 @@ def many_prompts(recipe: dict[str, object], folder: Path) -> dict[str, object]:
     """The recipe for so many training prompts that computing their activations takes some seconds."""
     examples = shutil.copytree(str(recipe["examples"]), folder / "many")
     train = pl.read_parquet(examples / "train.parquet")
-    copies = [train.with_columns(pl.col("prompt").str.replace("Buys", f"Buys {n}")) for n in range(10)]
+    copies = [
+        train.with_columns(pl.col("prompt").str.replace("Buys", f"Buys {n}")) for n in range(10)
+    ]
     pl.concat(copies).write_parquet(examples / "train.parquet")
     return recipe | {"examples": str(examples)}
 
 
-def test_killed_while_computing_goes_on_with_what_is_missing(recipe: dict[str, object], tmp_path: Path) -> None:
+def test_killed_while_computing_goes_on_with_what_is_missing(
+    recipe: dict[str, object], tmp_path: Path
+) -> None:
     cache = tmp_path / "cache"
     recipe = many_prompts(recipe, tmp_path)
     process = start(recipe, tmp_path / "killed")
@@ -115,7 +122,9 @@ def test_killed_while_computing_goes_on_with_what_is_missing(recipe: dict[str, o
     assert {share: after[share] for share in before} == before
     assert not list(cache.glob("*/*.incomplete"))
     losses = {
-        name: [json.loads(line)["loss"] for line in (tmp_path / name / "run" / "progress.jsonl").open()][-1]
+        name: [
+            json.loads(line)["loss"] for line in (tmp_path / name / "run" / "progress.jsonl").open()
+        ][-1]
         for name in ("plain", "one", "two")
     }
     assert losses == pytest.approx(dict.fromkeys(losses, losses["plain"]), rel=1e-4)
@@ -130,7 +139,9 @@ time.sleep(100)
 """
 
 
-def test_share_of_a_process_that_dies_is_taken_over(recipe: dict[str, object], tmp_path: Path) -> None:
+def test_share_of_a_process_that_dies_is_taken_over(
+    recipe: dict[str, object], tmp_path: Path
+) -> None:
     from training.tasks.activations import cache_key
 
     cache = tmp_path / "cache"
@@ -142,13 +153,17 @@ def test_share_of_a_process_that_dies_is_taken_over(recipe: dict[str, object], t
     (folder / "00001.incomplete").mkdir(parents=True)
     (folder / "00001.incomplete" / "states.safetensors").write_bytes(b"half")
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD_THE_LOCK.format(path=str(folder / "00001.lock"))], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD_THE_LOCK.format(path=str(folder / "00001.lock"))],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     process = start(recipe, tmp_path / "waits")
     wait_for_shares(process, cache, 1)
     time.sleep(1.5)
-    assert process.poll() is None and not (folder / "00001").exists(), "it must wait for who has the lock"
+    assert process.poll() is None and not (folder / "00001").exists(), (
+        "it must wait for who has the lock"
+    )
     holder.kill()
     holder.communicate()
     finish(process)

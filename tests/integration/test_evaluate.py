@@ -51,7 +51,9 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(
+    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
     """Both are trained inside this process."""
     from training.recipe import TrainConfig
     from training.run.trainer import fit
@@ -77,7 +79,9 @@ def member(trained: Trained) -> Path:
 
 
 @pytest.fixture(scope="module")
-def config(tiny_shop: TinyShop, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
+def config(
+    tiny_shop: TinyShop, trained: Trained, tmp_path_factory: pytest.TempPathFactory
+) -> EvaluateConfig:
     """The recipe of the arena, sized for tests."""
     return EvaluateConfig.model_validate({
         "data": tiny_shop.data, "examples": tiny_shop.examples, "members": {"text_llama": trained.member},
@@ -115,7 +119,10 @@ def test_metrics_hold_every_model_group_and_key(arena: Path) -> None:
     for name in ("untrained_probe", "untrained_probe_same_layers", "ridge_same_numbers"):
         assert len(verdict["text_llama_minus"][name]["rmse"]) == 3
     assert set(metrics["champion_minus"]) == VALUE - {metrics["champion"]}
-    assert all(set(found) == {"mae", "rmse", "gini", "spearman"} for found in metrics["champion_minus"].values())
+    assert all(
+        set(found) == {"mae", "rmse", "gini", "spearman"}
+        for found in metrics["champion_minus"].values()
+    )
     rmse = {name: metrics["models"][name]["rmse"] for name in ("stack", "stack_without_llama")}
     estimate, low, high = metrics["llama_gain"]["rmse"]
     assert estimate == pytest.approx(rmse["stack"] - rmse["stack_without_llama"]) and low <= high
@@ -124,7 +131,9 @@ def test_metrics_hold_every_model_group_and_key(arena: Path) -> None:
     assert "What fine-tuning bought" in page and "stack minus stack_without_llama" in page
 
 
-def test_predictions_have_a_row_per_test_customer_and_model(arena: Path, tiny_shop: TinyShop) -> None:
+def test_predictions_have_a_row_per_test_customer_and_model(
+    arena: Path, tiny_shop: TinyShop
+) -> None:
     frame = pl.read_parquet(arena / "predictions.parquet")
     assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
                              "actual_net"]  # fmt: skip
@@ -135,7 +144,9 @@ def test_predictions_have_a_row_per_test_customer_and_model(arena: Path, tiny_sh
     assert np.isfinite(frame.select(pl.col(pl.Float64)).to_numpy()).all()
 
 
-def test_rankings_have_twenty_items_per_customer_and_model(arena: Path, tiny_shop: TinyShop) -> None:
+def test_rankings_have_twenty_items_per_customer_and_model(
+    arena: Path, tiny_shop: TinyShop
+) -> None:
     frame = pl.read_parquet(arena / "rankings.parquet")
     assert frame.columns == ["customer_id", "task", "model", "rank", "item_id", "score"]
     assert set(frame["task"]) == {"next_basket"}
@@ -148,7 +159,10 @@ def test_rankings_have_twenty_items_per_customer_and_model(arena: Path, tiny_sho
     assert len(sample) == SAMPLE and sample < customers["popularity"]
     for name in RANKERS:
         assert customers[f"{name}@sample"] == sample
-        full, part = (frame.filter(pl.col("model") == model).drop("model") for model in (name, f"{name}@sample"))
+        full, part = (
+            frame.filter(pl.col("model") == model).drop("model")
+            for model in (name, f"{name}@sample")
+        )
         assert full.filter(pl.col("customer_id").is_in(list(sample))).equals(part)
 
 
@@ -164,9 +178,13 @@ def test_artifact_carries_the_member_and_it_predicts_what_was_judged(
     assert artifact.manifest["base_model"] == manifest["base_model"]
     predictor = load_value_predictor(carried, decoder_of(manifest))
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
-    judged = pl.read_parquet(arena / "predictions.parquet").filter(pl.col("model") == "text_llama")["predicted"]
+    judged = pl.read_parquet(arena / "predictions.parquet").filter(pl.col("model") == "text_llama")[
+        "predicted"
+    ]
     prompts = test["prompt"].to_list()
-    np.testing.assert_allclose(predictor.expected_spend(prompts[:20]), judged[:20].to_numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        predictor.expected_spend(prompts[:20]), judged[:20].to_numpy(), rtol=1e-5
+    )
     alone = [predictor.expected_spend([prompt])[0] for prompt in prompts[:20]]
     np.testing.assert_allclose(alone, judged[:20].to_numpy(), rtol=1e-5)
     assert predictor.expected_spend([]).shape == (0,)
@@ -186,13 +204,19 @@ def test_llama_as_champion_serves_and_scores_alike(
     artifact = tmp_path / "arena" / "artifact"
     assert load_artifact(artifact).settings.champion == "text_llama"
     as_of = datetime(2024, 4, 1, tzinfo=UTC)
-    score(ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores", as_of=as_of))
+    score(
+        ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores", as_of=as_of)
+    )
     scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").head(25)
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
     by_customer = events.partition_by("customer_id", as_dict=True)
     predictor = Predictor(artifact)
-    answers = predictor.value([CustomerQuery(name, by_customer[(name,)], {}, as_of) for name in scores["customer_id"]])
-    np.testing.assert_allclose(scores["clv"].to_numpy(), [answer["clv"] for answer in answers], rtol=1e-5)
+    answers = predictor.value(
+        [CustomerQuery(name, by_customer[(name,)], {}, as_of) for name in scores["customer_id"]]
+    )
+    np.testing.assert_allclose(
+        scores["clv"].to_numpy(), [answer["clv"] for answer in answers], rtol=1e-5
+    )
     assert {answer["model"] for answer in answers} == {"text_llama"}
     json.dumps(answers, allow_nan=False)
 
@@ -208,16 +232,22 @@ def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(
 
     artifact = stacked(arena / "artifact", tmp_path / "artifact")
     as_of = datetime(2024, 10, 30, tzinfo=UTC)
-    score(ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores", as_of=as_of))
+    score(
+        ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores", as_of=as_of)
+    )
     scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").head(25)
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
     by_customer = events.partition_by("customer_id", as_dict=True)
     answers = Predictor(artifact).value(
         [CustomerQuery(name, by_customer[(name,)], {}, as_of) for name in scores["customer_id"]]
     )
-    np.testing.assert_allclose(scores["clv"].to_numpy(), [answer["clv"] for answer in answers], rtol=1e-5)
+    np.testing.assert_allclose(
+        scores["clv"].to_numpy(), [answer["clv"] for answer in answers], rtol=1e-5
+    )
     judged = pl.read_parquet(arena / "predictions.parquet")
-    parts = [judged.filter(pl.col("model") == name) for name in ("stack_without_llama", "text_llama")]
+    parts = [
+        judged.filter(pl.col("model") == name) for name in ("stack_without_llama", "text_llama")
+    ]
     assert parts[0]["customer_id"].equals(parts[1]["customer_id"])
     expected = 0.5 * parts[0]["predicted"] + 0.5 * 2.0 * parts[1]["predicted"]
     by_hand = dict(zip(parts[0]["customer_id"], expected, strict=True))
@@ -228,7 +258,9 @@ def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(
     np.testing.assert_allclose(np.array(within)[known], wanted, rtol=1e-4)
 
 
-def test_encoders_read_only_customers_with_new_events(arena: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_encoders_read_only_customers_with_new_events(
+    arena: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     from training.score.job import score
     from training.score.member_cache import MEMBERS_FILE
     from training.score.recipe import ScoreConfig
@@ -241,11 +273,19 @@ def test_encoders_read_only_customers_with_new_events(arena: Path, tiny_shop: Ti
     score(ScoreConfig.model_validate(common | again))
     score(ScoreConfig.model_validate(common | {"output": tmp_path / "anew", "as_of": later}))
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
-    active = set(events.filter(pl.col("occurred_at").is_between(first, later, closed="left"))["customer_id"])
+    active = set(
+        events.filter(pl.col("occurred_at").is_between(first, later, closed="left"))["customer_id"]
+    )
     members = pl.read_parquet(tmp_path / "later" / MEMBERS_FILE)
     read_again = set(members.filter(pl.col("computed_at") == later)["customer_id"])
-    assert active and read_again == active & set(members["customer_id"]) and len(read_again) < members.height / 2
-    cached, anew = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("later", "anew"))
+    assert (
+        active
+        and read_again == active & set(members["customer_id"])
+        and len(read_again) < members.height / 2
+    )
+    cached, anew = (
+        pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("later", "anew")
+    )
     both = cached.join(anew, on="customer_id", suffix="_anew")
     assert both.height == cached.height == anew.height
     moved = both.filter((pl.col("clv") / pl.col("clv_anew") - 1).abs() > 1e-4)["customer_id"]
@@ -261,7 +301,9 @@ def test_killed_worker_of_batch_scoring_is_replaced_and_nobody_is_lost(
     artifact = stacked(arena / "artifact", tmp_path / "artifact")
     recipe = ScoreConfig(data=tiny_shop.data, artifact=artifact, output=tmp_path / "scores")
     recipe.save(tmp_path / "score.yaml")
-    process = start(tmp_path / "score.yaml", ray.get_runtime_context().gcs_address, module="training.score")
+    process = start(
+        tmp_path / "score.yaml", ray.get_runtime_context().gcs_address, module="training.score"
+    )
     give_up_at = time.monotonic() + 60
     while not (workers := processes_of("Scorer")):
         assert time.monotonic() < give_up_at
@@ -270,7 +312,9 @@ def test_killed_worker_of_batch_scoring_is_replaced_and_nobody_is_lost(
     log = finish(process)
     assert "8/8 parts (100 %)" in log
     score(recipe.model_copy(update={"num_workers": 1, "output": tmp_path / "alone"}))
-    found, alone = (pl.read_parquet(folder / "scores.parquet") for folder in (recipe.output, tmp_path / "alone"))
+    found, alone = (
+        pl.read_parquet(folder / "scores.parquet") for folder in (recipe.output, tmp_path / "alone")
+    )
     assert found["customer_id"].to_list() == alone["customer_id"].to_list()
     np.testing.assert_allclose(found["clv"].to_numpy(), alone["clv"].to_numpy(), rtol=1e-5)
 
@@ -303,8 +347,14 @@ def test_evaluating_again_changes_nothing_and_other_inputs_are_refused(
         evaluate(config.model_copy(update={"seed": 1}))
 
     recipe = PrepareConfig.load(tiny_shop.examples / "prepare.yaml")
-    others = recipe.model_copy(update={"horizon_days": 30, "test_cutoff": None, "output": tmp_path / "examples"})
+    others = recipe.model_copy(
+        update={"horizon_days": 30, "test_cutoff": None, "output": tmp_path / "examples"}
+    )
     prepare(others)
     with pytest.raises(ValueError, match="trained on other examples"):
-        evaluate(config.model_copy(update={"examples": tmp_path / "examples", "output": tmp_path / "new"}))
+        evaluate(
+            config.model_copy(
+                update={"examples": tmp_path / "examples", "output": tmp_path / "new"}
+            )
+        )
     assert not (tmp_path / "new").exists()

@@ -54,7 +54,9 @@ def worker(rank: int, num_workers: int, port: int, folder: Path, resume: bool) -
     curves = {}
     for stage, dtype in [(stage, dtype) for stage in STAGES for dtype in DTYPES]:
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3), nn.Linear(3, 1)).to(dtype)
+        model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3), nn.Linear(3, 1)).to(
+            dtype
+        )
         model[0].weight.requires_grad = False
         saved = folder / f"{stage}-{dtype}.safetensors"
         state = load_file(saved) if resume else None
@@ -62,12 +64,18 @@ def worker(rank: int, num_workers: int, port: int, folder: Path, resume: bool) -
             load_weights(model, state)
         rates = {"learning_rate": 3e-2, "weight_decay": 0.1}
         config = value_recipe(
-            global_batch=8, micro_batch=4, num_workers=num_workers, zero={"stage": stage}, optimizer=rates
+            global_batch=8,
+            micro_batch=4,
+            num_workers=num_workers,
+            zero={"stage": stage},
+            optimizer=rates,
         )
         groups = [{"params": [model[0].bias, *model[2].parameters()], "lr": 3e-2}]
         groups += [{"params": list(model[3].parameters()), "lr": 1e-2}]
         settings = zero_config(config, 20, num_workers, bf16=dtype == torch.bfloat16)
-        engine, optimizer, *_ = deepspeed.initialize(model=model, model_parameters=groups, config=settings)
+        engine, optimizer, *_ = deepspeed.initialize(
+            model=model, model_parameters=groups, config=settings
+        )
         if isinstance(optimizer, FP16_UnfusedOptimizer):
             optimizer.optimizer.state.clear()
         if state is not None:
@@ -86,10 +94,15 @@ def worker(rank: int, num_workers: int, port: int, folder: Path, resume: bool) -
     torch.distributed.barrier()
 
 
-def take_step(engine: nn.Module, step: int, rank: int, num_workers: int, dtype: torch.dtype) -> float:
+def take_step(
+    engine: nn.Module, step: int, rank: int, num_workers: int, dtype: torch.dtype
+) -> float:
     """The mean loss of two micro-batches, which one or two workers share."""
     generator = torch.Generator().manual_seed(step)
-    inputs, targets = torch.randn(2, 4, 5, generator=generator), torch.randn(2, 4, 1, generator=generator)
+    inputs, targets = (
+        torch.randn(2, 4, 5, generator=generator),
+        torch.randn(2, 4, 1, generator=generator),
+    )
     total = torch.zeros(1)
     for rows, wanted in zip(inputs[rank::num_workers], targets[rank::num_workers], strict=True):
         loss = (engine(rows.to(dtype)).float() - wanted).pow(2).mean()

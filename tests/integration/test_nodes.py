@@ -28,7 +28,9 @@ FULL = ("lora=null", "zero.stage=3")
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A head without room for workers, and two nodes with room for one each."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # this way of starting nodes hands out no token
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": True})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": True}
+    )
     for _ in range(2):
         cluster.add_node(num_cpus=1)
     yield cluster
@@ -36,7 +38,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recipe(
+    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     return write_recipe(tmp_path_factory.mktemp("recipe") / "text.yaml", tiny_shop, tiny_base_model)
 
 
@@ -71,7 +75,9 @@ def test_lost_node_leaves_fewer_workers_and_the_same_result(
     assert metrics_of(output) == pytest.approx(metrics_of(tmp_path / "alone"), rel=1e-3)
 
 
-def test_run_waits_for_a_node_in_place_of_the_lost_one(cluster: Cluster, recipe: Path, tmp_path: Path) -> None:
+def test_run_waits_for_a_node_in_place_of_the_lost_one(
+    cluster: Cluster, recipe: Path, tmp_path: Path
+) -> None:
     process = start(recipe, cluster.address, "start_timeout_seconds=60", f"output={tmp_path}")
     wait_for_step(tmp_path, 40)
     lose_a_node(cluster)

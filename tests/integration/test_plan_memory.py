@@ -18,7 +18,9 @@ from training.plan.meta_model import measure_model
 from training.recipe import TrainConfig
 
 pytestmark = pytest.mark.integration
-LONGEST_PROMPT = 70  # tokens of the tiny shop's prompts, so that the passes are as long as the plan takes them
+LONGEST_PROMPT = (
+    70  # tokens of the tiny shop's prompts, so that the passes are as long as the plan takes them
+)
 # Freed memory goes back to the system at once, and compiled kernels are not kept: both are the libraries' own.
 FAIR = {
     "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536",
@@ -65,10 +67,18 @@ def test_peak_memory_is_within_a_fifth_of_the_plan(
     fields |= changes
     at_once = int(str(fields["micro_batch"])) * int(str(fields["num_workers"]))
     fields |= {"max_steps": 3, "global_batch": changes.get("global_batch", 2 * at_once)}
-    tiny = {"base_model": str(tiny_base_model), "sequence": SEQUENCE | {"hidden_size": 64, "num_layers": 2}}
+    tiny = {
+        "base_model": str(tiny_base_model),
+        "sequence": SEQUENCE | {"hidden_size": 64, "num_layers": 2},
+    }
     config = TrainConfig.model_validate(fields)
-    planned = stage_memory(config, measure_model(config), config.zero.stage, num_processes(config)).peak * GIB
-    added = train_in_processes(fields, fields | tiny | {"output": str(tmp_path / "tiny")}, tmp_path / "meeting")
+    planned = (
+        stage_memory(config, measure_model(config), config.zero.stage, num_processes(config)).peak
+        * GIB
+    )
+    added = train_in_processes(
+        fields, fields | tiny | {"output": str(tmp_path / "tiny")}, tmp_path / "meeting"
+    )
     print(f"{name}: planned {planned / 2**20:.0f} MiB, measured {added / 2**20:.0f} MiB")
     assert planned == pytest.approx(added, rel=0.2)
 
@@ -77,7 +87,13 @@ def train_in_processes(recipe: dict[str, object], tiny: dict[str, object], meeti
     """Bytes that training took of the first worker's process at its peak, beyond what a tiny model takes."""
     build_cpu_op()
     num_workers = int(str(recipe["num_workers"]))
-    words = [sys.executable, "-m", "tests.integration.measured_training", json.dumps(recipe), json.dumps(tiny)]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.integration.measured_training",
+        json.dumps(recipe),
+        json.dumps(tiny),
+    ]
     workers = [
         subprocess.Popen(
             [*words, str(rank), str(num_workers), str(meeting)],

@@ -33,7 +33,9 @@ def run(job: str, recipe: Path, *overrides: str) -> subprocess.CompletedProcess[
     """`python -m training.<job>` as a user would start it."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", f"training.{job}", "--config", str(recipe), *overrides]
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=200)
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=200
+    )
 
 
 def test_duration_is_foretold_within_a_factor_of_two(recipe: Path, tmp_path: Path) -> None:
@@ -63,5 +65,7 @@ def test_two_workers_are_measured_together(recipe: Path) -> None:
 def test_mistake_that_the_first_step_meets_ends_in_one_line(recipe: Path) -> None:
     done = run("plan", recipe, "num_workers=2", "max_tokens=50")
     assert done.returncode == 1
-    assert re.search(r"^training.plan: max_tokens is 50, but a prompt has \d+ tokens$", done.stderr, re.MULTILINE)
+    assert re.search(
+        r"^training.plan: max_tokens is 50, but a prompt has \d+ tokens$", done.stderr, re.MULTILINE
+    )
     assert "Traceback" not in done.stderr

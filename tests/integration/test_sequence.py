@@ -65,7 +65,9 @@ def arena(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFa
 def test_two_workers_leave_a_member_and_progress(member: Path) -> None:
     manifest = read_member(member)
     assert (manifest["name"], manifest["encoder"]) == (SEQUENCE_LLAMA, "sequence")
-    lines = [json.loads(line) for line in (member.parent / "progress.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (member.parent / "progress.jsonl").read_text().splitlines()
+    ]
     assert lines[-1]["val_loss"] < lines[0]["loss"] and lines[-1]["tokens_per_second"] > 0
 
 
@@ -77,26 +79,43 @@ def test_arena_judges_it_beside_the_others(arena: Path) -> None:
     assert metrics["fine_tuning"] is None
 
 
-def test_served_and_scored_values_are_the_judged_ones(arena: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_served_and_scored_values_are_the_judged_ones(
+    arena: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     cutoff = datetime(2024, 10, 30, tzinfo=UTC)
     judged = pl.read_parquet(arena / "predictions.parquet")
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
     by_customer = events.partition_by("customer_id", as_dict=True)
     predictor = Predictor(arena / "artifact")
     names = judged["customer_id"].to_list()
-    answers = predictor.value([CustomerQuery(name, by_customer[(name,)], {}, cutoff) for name in names])
+    answers = predictor.value(
+        [CustomerQuery(name, by_customer[(name,)], {}, cutoff) for name in names]
+    )
     assert {answer["model"] for answer in answers} == {SEQUENCE_LLAMA}
     within = [sum(period["revenue"] for period in answer["periods"][:2]) for answer in answers]
     np.testing.assert_allclose(within, judged["predicted"].to_numpy(), rtol=1e-4)
     alone = predictor.value([CustomerQuery(names[3], by_customer[(names[3],)], {}, cutoff)])
     assert alone[0]["clv"] == pytest.approx(answers[3]["clv"], rel=1e-4)
-    score(ScoreConfig(data=tiny_shop.data, artifact=arena / "artifact", output=tmp_path / "scores", as_of=cutoff))
-    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").filter(pl.col("stage") != "acquisition")
+    score(
+        ScoreConfig(
+            data=tiny_shop.data,
+            artifact=arena / "artifact",
+            output=tmp_path / "scores",
+            as_of=cutoff,
+        )
+    )
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").filter(
+        pl.col("stage") != "acquisition"
+    )
     clv = dict(scores.select("customer_id", "clv").iter_rows())
-    np.testing.assert_allclose([clv[name] for name in names], [answer["clv"] for answer in answers], rtol=1e-4)
+    np.testing.assert_allclose(
+        [clv[name] for name in names], [answer["clv"] for answer in answers], rtol=1e-4
+    )
 
 
-def test_member_under_the_name_of_another_is_refused(tiny_shop: TinyShop, member: Path, tmp_path: Path) -> None:
+def test_member_under_the_name_of_another_is_refused(
+    tiny_shop: TinyShop, member: Path, tmp_path: Path
+) -> None:
     config = EvaluateConfig.model_validate(
         {"data": tiny_shop.data, "examples": tiny_shop.examples, "members": {"text_llama": member},
          "output": tmp_path / "arena"}

@@ -78,7 +78,12 @@ def environment() -> dict[str, str]:
 def run_serve(*words: str) -> subprocess.CompletedProcess[str]:
     """`serve run` that is expected to end by itself."""
     return subprocess.run(
-        [*SERVE, *words], cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=START_SECONDS
+        [*SERVE, *words],
+        cwd=REPOSITORY,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
     )
 
 
@@ -87,7 +92,11 @@ def running(words: list[str], port: int, key: str, keys: Path, log: Path) -> Ite
     """`serve run` until the block ends, then Ctrl-C."""
     with log.open("w") as output:
         process = psutil.Popen(
-            [*SERVE, *words], cwd=REPOSITORY, env=environment(), stdout=output, stderr=subprocess.STDOUT
+            [*SERVE, *words],
+            cwd=REPOSITORY,
+            env=environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     service = Service(process, port, key, keys, log)
     try:
@@ -121,7 +130,9 @@ def wait_until_ready(service: Service) -> None:
 
 
 @pytest.fixture(scope="module")
-def service(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     [port], keys = free_ports(1), folder / "keys.json"
     _, key = create_key(keys, "score", datetime.now(UTC))
@@ -142,26 +153,42 @@ def client(service: Service) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def customer_ids(tiny_shop: TinyShop) -> list[str]:
     bought = [read_shard(path, ["customer_id", "kind"]) for path in shard_paths(tiny_shop.data)]
-    return sorted({row[0] for events in bought for row in events.iter_rows() if row[1] == "purchase"})
+    return sorted(
+        {row[0] for events in bought for row in events.iter_rows() if row[1] == "purchase"}
+    )
 
 
 def test_values_are_those_computed_offline_in_any_batch(
-    service: Service, client: Client, customer_ids: list[str], tiny_artifact: Path, tiny_shop: TinyShop
+    service: Service,
+    client: Client,
+    customer_ids: list[str],
+    tiny_artifact: Path,
+    tiny_shop: TinyShop,
 ) -> None:
     predictor, store = Predictor(tiny_artifact), EventStore(tiny_shop.data)
     groups = [customer_ids[start : start + 1 + start % 7] for start in range(0, 60, 3)]
     wanted = sorted({customer for group in groups for customer in group})
-    queries = [CustomerQuery(customer, store.events_of([customer])[customer], {}, None) for customer in wanted]
-    expected = {str(answer["customer_id"]): json.loads(json.dumps(answer)) for answer in predictor.value(queries)}
+    queries = [
+        CustomerQuery(customer, store.events_of([customer])[customer], {}, None)
+        for customer in wanted
+    ]
+    expected = {
+        str(answer["customer_id"]): json.loads(json.dumps(answer))
+        for answer in predictor.value(queries)
+    }
     with ThreadPoolExecutor(MAX_IN_FLIGHT) as pool:
-        answers = list(pool.map(lambda group: client.value([{"customer_id": one} for one in group]), groups))
+        answers = list(
+            pool.map(lambda group: client.value([{"customer_id": one} for one in group]), groups)
+        )
     for group, answer in zip(groups, answers, strict=True):
         assert [customer["customer_id"] for customer in answer] == group
         assert answer == [expected[customer] for customer in group]
     ValueResponse.model_validate({"customers": answers[0]})
 
 
-def test_recommendations_hold_items_of_the_catalogue(client: Client, customer_ids: list[str]) -> None:
+def test_recommendations_hold_items_of_the_catalogue(
+    client: Client, customer_ids: list[str]
+) -> None:
     customers = [{"customer_id": customer} for customer in customer_ids[:3]]
     answer = client.recommendations(customers, k=5, category="coffee")
     parsed = RecommendationResponse.model_validate({"customers": answer})
@@ -221,14 +248,24 @@ def test_callers_mistakes_get_the_errors_of_the_contract(
 
 
 def test_histories_that_no_small_message_holds_are_answered(client: Client) -> None:
-    event = {"occurred_at": "2024-06-01T10:00:00Z", "kind": "purchase", "amount": 5.0, "text": "x" * 2000}
-    days = [f"2024-{1 + number % 12:02d}-{1 + number // 12 % 28:02d}T10:00:00Z" for number in range(3000)]
+    event = {
+        "occurred_at": "2024-06-01T10:00:00Z",
+        "kind": "purchase",
+        "amount": 5.0,
+        "text": "x" * 2000,
+    }
+    days = [
+        f"2024-{1 + number % 12:02d}-{1 + number // 12 % 28:02d}T10:00:00Z"
+        for number in range(3000)
+    ]
     events = [event | {"occurred_at": day} for day in days]
     [answer] = client.value([{"customer_id": "long", "events": events}])
     assert answer["expected_orders"] > 0
 
 
-def test_full_queue_is_refused_with_the_time_to_come_back(client: Client, customer_ids: list[str]) -> None:
+def test_full_queue_is_refused_with_the_time_to_come_back(
+    client: Client, customer_ids: list[str]
+) -> None:
     def ask(customer: str) -> ServiceError | None:
         try:
             client.value([{"customer_id": customer}])
@@ -277,7 +314,12 @@ def test_nothing_of_a_request_reaches_the_log(service: Service, client: Client) 
 def test_second_service_on_the_port_ends_with_a_clear_error(
     service: Service, tiny_shop: TinyShop, tiny_artifact: Path
 ) -> None:
-    words = (f"artifact={tiny_artifact}", f"events={tiny_shop.data}", f"keys={service.keys}", f"port={service.port}")
+    words = (
+        f"artifact={tiny_artifact}",
+        f"events={tiny_shop.data}",
+        f"keys={service.keys}",
+        f"port={service.port}",
+    )
     ended = run_serve("serving.app:build", *words)
     assert ended.returncode != 0
     assert f"port {service.port} of 127.0.0.1 cannot be used" in ended.stderr
@@ -289,7 +331,11 @@ def test_damaged_artifact_ends_with_the_name_of_its_file(
 ) -> None:
     copytree(tiny_artifact, tmp_path / "artifact")
     (tmp_path / "artifact" / "settings.json").write_text("{}")
-    words = (f"artifact={tmp_path / 'artifact'}", f"events={tiny_shop.data}", f"keys={service.keys}")
+    words = (
+        f"artifact={tmp_path / 'artifact'}",
+        f"events={tiny_shop.data}",
+        f"keys={service.keys}",
+    )
     ended = run_serve("serving.app:build", *words)
     assert ended.returncode != 0
     assert "settings.json is not the file" in ended.stderr

@@ -19,7 +19,12 @@ from tests.builders import turns, write_conversations
 from tests.integration.runs import finish, start, wait_for_step, worker_processes
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
-TAUGHT = {"I love it": "positive", "It broke at once": "negative", "It came on Monday": "neutral", "Refund?": "30 days"}
+TAUGHT = {
+    "I love it": "positive",
+    "It broke at once": "negative",
+    "It came on Monday": "neutral",
+    "Refund?": "30 days",
+}
 LONG_STEPS = 240
 ALL_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -36,7 +41,9 @@ def cluster() -> Iterator[str]:
 def recipe(tiny_chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training recipe; every run gives its own output."""
     folder = tmp_path_factory.mktemp("recipe")
-    conversations = write_conversations(folder / "conversations.jsonl", *(turns(*pair) for pair in TAUGHT.items()))
+    conversations = write_conversations(
+        folder / "conversations.jsonl", *(turns(*pair) for pair in TAUGHT.items())
+    )
     fields = {
         "task": "sft", "adapter": "sentiment", "conversations": str(conversations),
         "validation_conversations": str(conversations), "base_model": str(tiny_chat_model),
@@ -68,7 +75,10 @@ def test_two_workers_under_zero_stages_2_and_3_equal_one_process(
 ) -> None:
     expected = read_member(alone / "member", "sft")
     weights = load_file(alone / "member" / "adapter_model.safetensors")
-    runs = {s: start(recipe, cluster, f"zero.stage={s}", "max_steps=8", f"output={tmp_path / str(s)}") for s in (2, 3)}
+    runs = {
+        s: start(recipe, cluster, f"zero.stage={s}", "max_steps=8", f"output={tmp_path / str(s)}")
+        for s in (2, 3)
+    }
     for stage, process in runs.items():
         assert "step 8/8, loss" in finish(process)
         found = read_member(tmp_path / str(stage) / "member", "sft")
@@ -95,7 +105,9 @@ def test_killed_worker_is_replaced_and_the_adapter_answers_as_taught_in_plain_pe
         prompt = tokenizer.apply_chat_template(
             turns(question), add_generation_prompt=True, return_dict=True, return_tensors="pt"
         )
-        said = model.generate(**prompt, max_new_tokens=20, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+        said = model.generate(**prompt, max_new_tokens=20, do_sample=False)[
+            0, prompt["input_ids"].shape[1] :
+        ]
         assert tokenizer.decode(said) == f"{answer}</s>"
 
 
@@ -103,10 +115,22 @@ def test_mistakes_end_the_run_in_one_line_without_a_word_of_the_conversation(
     cluster: str, recipe: Path, tmp_path: Path
 ) -> None:
     broken = write_conversations(tmp_path / "broken.jsonl", turns("my card is 4111", " "))
-    log = finish(start(recipe, cluster, f"conversations={broken}", f"output={tmp_path / 'run'}"), status=1)
-    assert re.search(r"^training.run: \S+broken.jsonl, line 1, message 2 has no content", log, re.MULTILINE)
+    log = finish(
+        start(recipe, cluster, f"conversations={broken}", f"output={tmp_path / 'run'}"), status=1
+    )
+    assert re.search(
+        r"^training.run: \S+broken.jsonl, line 1, message 2 has no content", log, re.MULTILINE
+    )
     assert "4111" not in log and not (tmp_path / "run").exists()
-    long = write_conversations(tmp_path / "long.jsonl", turns("hello", "hi"), turns("my card is 4111", "ok" * 200))
-    log = finish(start(recipe, cluster, f"conversations={long}", f"output={tmp_path / 'run'}"), status=1)
-    assert re.search(r"^training.run: max_tokens is 160, but \S+long.jsonl, line 2 has \d+ tokens$", log, re.MULTILINE)
+    long = write_conversations(
+        tmp_path / "long.jsonl", turns("hello", "hi"), turns("my card is 4111", "ok" * 200)
+    )
+    log = finish(
+        start(recipe, cluster, f"conversations={long}", f"output={tmp_path / 'run'}"), status=1
+    )
+    assert re.search(
+        r"^training.run: max_tokens is 160, but \S+long.jsonl, line 2 has \d+ tokens$",
+        log,
+        re.MULTILINE,
+    )
     assert "4111" not in log and not (tmp_path / "run" / "progress.jsonl").exists()

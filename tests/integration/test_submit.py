@@ -39,7 +39,9 @@ def cluster() -> Iterator[dict[str, str]]:
     """Environment of a user of a running head node; the node ends with the process that started it."""
     gcs, dashboard, agent, client = free_ports(4)
     folder = tempfile.mkdtemp(prefix="evervalue-", dir="/tmp")  # short: Ray's sockets lie below it
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("RAY_")
+    } | {
         "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -53,11 +55,15 @@ def cluster() -> Iterator[dict[str, str]]:
         "--disable-usage-stats",
     ]  # fmt: skip
     with (Path(folder) / "start.log").open("w") as log:
-        head = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        head = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         give_up_at = time.monotonic() + START_DEADLINE_SECONDS
         while ray("job", "list", environment=environment).returncode:
-            assert head.poll() is None and time.monotonic() < give_up_at, (Path(folder) / "start.log").read_text()
+            assert head.poll() is None and time.monotonic() < give_up_at, (
+                Path(folder) / "start.log"
+            ).read_text()
             time.sleep(1)
         yield environment
     finally:
@@ -71,7 +77,9 @@ def ray(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedPro
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-def submit(name: str, *command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def submit(
+    name: str, *command: str, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     script = [str(REPOSITORY / "cluster" / "submit.sh"), name, "--", *command]
     return subprocess.run(script, env=environment, capture_output=True, text=True, timeout=180)
 
@@ -80,7 +88,14 @@ def test_job_is_submitted_followed_listed_and_never_twice(
     cluster: dict[str, str], tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     output = tmp_path / "data"
-    words = ("python", "-m", "training.ingest", "--config", str(tiny_shop.data / "ingest.yaml"), f"output={output}")
+    words = (
+        "python",
+        "-m",
+        "training.ingest",
+        "--config",
+        str(tiny_shop.data / "ingest.yaml"),
+        f"output={output}",
+    )
     result = submit("tiny-ingest", *words, environment=cluster)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "training.ingest done in" in result.stdout
@@ -94,7 +109,9 @@ def test_job_is_submitted_followed_listed_and_never_twice(
     assert "submission_id='tiny-ingest'" in listed and "SUCCEEDED" in listed
 
 
-def test_failing_job_ends_with_its_message_and_a_failure(cluster: dict[str, str], tmp_path: Path) -> None:
+def test_failing_job_ends_with_its_message_and_a_failure(
+    cluster: dict[str, str], tmp_path: Path
+) -> None:
     words = ("python", "-m", "training.ingest", "--config", str(tmp_path / "missing.yaml"))
     result = submit("failing", *words, environment=cluster)
     assert result.returncode == 1
@@ -102,7 +119,9 @@ def test_failing_job_ends_with_its_message_and_a_failure(cluster: dict[str, str]
 
 
 def test_wrong_token_and_absent_cluster_are_explained(cluster: dict[str, str]) -> None:
-    refused = submit("other", "true", environment=cluster | {"RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    refused = submit(
+        "other", "true", environment=cluster | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    )
     assert refused.returncode == 2 and "is its token in" in refused.stderr
     nobody = cluster | {"RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{free_ports(1)[0]}"}
     absent = submit("other", "true", environment=nobody)

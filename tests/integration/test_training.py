@@ -48,7 +48,9 @@ def cluster() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recipe(
+    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A training recipe of the tiny shop; every run gives its own output."""
     return write_recipe(tmp_path_factory.mktemp("recipe") / "text.yaml", tiny_shop, tiny_base_model)
 
@@ -75,11 +77,17 @@ def test_two_workers_under_every_zero_stage_equal_one_process(
     cluster: str, recipe: Path, alone: dict[str, Path], tiny_base_model: Path, tmp_path: Path
 ) -> None:
     prompts = ["Spend week,month,quarter,half year:1,2,3,4", "Orders month"]
-    expected, logits = metrics_of(alone["short"]), logits_of(alone["short"], tiny_base_model, prompts)
+    expected, logits = (
+        metrics_of(alone["short"]),
+        logits_of(alone["short"], tiny_base_model, prompts),
+    )
     curve = loss_curve(alone["short"])
     assert {2, 4, 6, 8} <= set(curve) and len(set(curve.values())) == len(curve)
     outputs = {stage: tmp_path / str(stage) for stage in range(4)}
-    running = {s: start(recipe, cluster, f"zero.stage={s}", f"output={o}", *SHORT) for s, o in outputs.items()}
+    running = {
+        s: start(recipe, cluster, f"zero.stage={s}", f"output={o}", *SHORT)
+        for s, o in outputs.items()
+    }
     for stage, process in running.items():
         log = finish(process)
         assert "step 8/8, loss" in log and "tokens/s, ETA 0 s" in log
@@ -178,7 +186,9 @@ def test_truncated_checkpoint_and_half_written_list_are_passed_over(
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     log = finish(start(recipe, cluster, *killed.overrides))
     assert "is damaged or names checkpoints that are gone; it is put aside" in log
-    assert re.search(r"checkpoint .* was not finished and is removed: state.safetensors is not the file", log)
+    assert re.search(
+        r"checkpoint .* was not finished and is removed: state.safetensors is not the file", log
+    )
     assert resumed_steps(log) == [(step, 2)]
     assert metrics_of(output) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
 
@@ -188,7 +198,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of a few megabytes."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False
+    ).returncode:
         pytest.skip("mounting a file system needs root")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
@@ -204,7 +216,11 @@ def test_full_disk_ends_the_run_and_with_room_again_it_goes_on(
         while True:
             file.write(bytes(4096))
     log = finish(process, status=1)
-    assert re.search(r"^training.run: no space is left on the disk of .*: it goes on from the last", log, re.MULTILINE)
+    assert re.search(
+        r"^training.run: no space is left on the disk of .*: it goes on from the last",
+        log,
+        re.MULTILINE,
+    )
     filler.unlink()
     log = finish(start(recipe, cluster, f"output={output}"))
     [(step, _)] = resumed_steps(log)
@@ -215,22 +231,36 @@ def test_full_disk_ends_the_run_and_with_room_again_it_goes_on(
 def test_more_workers_than_the_cluster_has_are_refused_before_anything_starts(
     cluster: str, recipe: Path, tmp_path: Path
 ) -> None:
-    log = finish(start(recipe, cluster, "num_workers=9", "global_batch=36", f"output={tmp_path / 'text'}"), status=1)
-    assert "num_workers is 9 with 1 CPU each = 9, but the Ray cluster has 8 CPU; lower num_workers" in log
+    log = finish(
+        start(recipe, cluster, "num_workers=9", "global_batch=36", f"output={tmp_path / 'text'}"),
+        status=1,
+    )
+    assert (
+        "num_workers is 9 with 1 CPU each = 9, but the Ray cluster has 8 CPU; lower num_workers"
+        in log
+    )
     assert "Traceback" not in log
     assert not (tmp_path / "text" / "ray").exists()
 
 
-def test_mistake_that_workers_find_ends_the_run_at_once_in_one_line(cluster: str, recipe: Path, tmp_path: Path) -> None:
+def test_mistake_that_workers_find_ends_the_run_at_once_in_one_line(
+    cluster: str, recipe: Path, tmp_path: Path
+) -> None:
     log = finish(start(recipe, cluster, "max_tokens=50", f"output={tmp_path}"), status=1)
-    assert re.search(r"^training.run: max_tokens is 50, but a prompt has \d+ tokens$", log, re.MULTILINE)
-    assert len(re.findall("Error in training function", log)) <= 2  # once per worker: nothing was tried again
+    assert re.search(
+        r"^training.run: max_tokens is 50, but a prompt has \d+ tokens$", log, re.MULTILINE
+    )
+    assert (
+        len(re.findall("Error in training function", log)) <= 2
+    )  # once per worker: nothing was tried again
     assert not (tmp_path / "progress.jsonl").exists()
 
 
 def test_cluster_that_does_not_answer_is_named(recipe: Path, tmp_path: Path) -> None:
     log = finish(start(recipe, "127.0.0.1:9", f"output={tmp_path / 'text'}"), status=1)
-    assert re.search(r"^training.run: no Ray cluster lets us in at RAY_ADDRESS 127.0.0.1:9", log, re.MULTILINE)
+    assert re.search(
+        r"^training.run: no Ray cluster lets us in at RAY_ADDRESS 127.0.0.1:9", log, re.MULTILINE
+    )
     assert not (tmp_path / "text" / "member").exists()
 
 
@@ -243,8 +273,14 @@ def cpus_taken(count: int) -> Iterator[None]:
     ray.util.remove_placement_group(group)
 
 
-def test_workers_that_cannot_start_end_in_an_error_not_in_a_hang(cluster: str, recipe: Path, tmp_path: Path) -> None:
+def test_workers_that_cannot_start_end_in_an_error_not_in_a_hang(
+    cluster: str, recipe: Path, tmp_path: Path
+) -> None:
     with cpus_taken(NUM_CPUS - 1):
-        process = start(recipe, cluster, "start_timeout_seconds=10", "max_failures=0", f"output={tmp_path}")
+        process = start(
+            recipe, cluster, "start_timeout_seconds=10", "max_failures=0", f"output={tmp_path}"
+        )
         log = finish(process, status=1)
-    assert re.search(r"^training.run: the workers did not start: .* timed out after 10", log, re.MULTILINE)
+    assert re.search(
+        r"^training.run: the workers did not start: .* timed out after 10", log, re.MULTILINE
+    )

@@ -70,7 +70,8 @@ def wait_for_finished_trial(process: subprocess.Popen[str]) -> None:
 def check_mlflow_runs(folder: Path, trials: pl.DataFrame) -> None:
     """MLflow has a killed and resumed search once, and below it every trial once, with its values.
 
-    A trial that had just begun when the search was killed may be forgotten by it: MLflow has that as killed.
+    A trial that had just begun when the search was killed may be forgotten by it: MLflow has that
+    as killed.
     """
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("evervalue")
@@ -79,7 +80,9 @@ def check_mlflow_runs(folder: Path, trials: pl.DataFrame) -> None:
     runs = {run.info.run_name: run for run in found}
     assert len(runs) == len(found)
     search = runs.pop(str(folder / "search"))
-    forgotten = [run.info.status for name, run in runs.items() if name not in set(trials["trial_id"])]
+    forgotten = [
+        run.info.status for name, run in runs.items() if name not in set(trials["trial_id"])
+    ]
     assert forgotten in ([], ["KILLED"]) and len(runs) == trials.height + len(forgotten)
     for trial_id, learning_rate in trials.select("trial_id", "optimizer.learning_rate").iter_rows():
         run = runs[trial_id]
@@ -99,14 +102,18 @@ def test_killed_search_resumes_and_its_best_recipe_trains(
     time.sleep(3)  # the state is saved every two seconds
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    finished_before = sorted((search / "trials").glob("*/progress.jsonl"), key=lambda path: path.stat().st_mtime)[0]
+    finished_before = sorted(
+        (search / "trials").glob("*/progress.jsonl"), key=lambda path: path.stat().st_mtime
+    )[0]
     first_progress = finished_before.read_text()
 
     log = finish(start("tuning.run", recipe))
 
     assert "resuming the search" in log
     assert finished_before.read_text() == first_progress
-    assert len(list((tmp_path / "cache").iterdir())) == 2, "all trials share the activations of their prompts"
+    assert len(list((tmp_path / "cache").iterdir())) == 2, (
+        "all trials share the activations of their prompts"
+    )
     trials = pl.read_parquet(search / "trials.parquet")
     assert trials.height == 3
     assert set(trials["status"]) <= {"completed", "stopped"}
@@ -114,27 +121,47 @@ def test_killed_search_resumes_and_its_best_recipe_trains(
     best = TrainConfig.load(search / "best.yaml")
     completed = trials.filter(pl.col("status") == "completed").sort("val_rmse")
     assert best.optimizer.learning_rate == completed["optimizer.learning_rate"][0]
-    assert (best.max_steps, best.checkpoint_every_steps, best.output) == (None, 30, tmp_path / "member")
+    assert (best.max_steps, best.checkpoint_every_steps, best.output) == (
+        None,
+        30,
+        tmp_path / "member",
+    )
     verify(search, SEARCH_KIND)
     assert not (search / "ray").exists()
     assert not list(search.glob("trials/*/member"))
     check_mlflow_runs(tmp_path, trials)
 
     assert "complete already" in finish(start("tuning.run", recipe))
-    finish(start("training.run", search / "best.yaml", "max_steps=1", f"output={tmp_path / 'trained'}"))
+    finish(
+        start("training.run", search / "best.yaml", "max_steps=1", f"output={tmp_path / 'trained'}")
+    )
     assert (tmp_path / "trained" / "member" / "manifest.json").is_file()
 
 
-def test_search_covers_the_sequence_encoder(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> None:
-    space = {"optimizer.learning_rate": {"loguniform": [1e-3, 1e-2]}, "sequence.hidden_size": {"choice": [16, 32]}}
+def test_search_covers_the_sequence_encoder(
+    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path
+) -> None:
+    space = {
+        "optimizer.learning_rate": {"loguniform": [1e-3, 1e-2]},
+        "sequence.hidden_size": {"choice": [16, 32]},
+    }
     overrides = {"max_steps": 20, "checkpoint_every_steps": 10}
     recipe = write_recipes(
-        tmp_path, tiny_shop, tiny_base_model, space=space, overrides=overrides, num_trials=2, max_concurrent_trials=2
+        tmp_path,
+        tiny_shop,
+        tiny_base_model,
+        space=space,
+        overrides=overrides,
+        num_trials=2,
+        max_concurrent_trials=2,
     )
     base = yaml.safe_load((tmp_path / "base.yaml").read_text())
     for text_only in ("base_model", "lora", "max_tokens", "attention", "activation_cache"):
         del base[text_only]
-    sequence = {"encoder": "sequence", "sequence": {"num_layers": 1, "num_heads": 2, "max_events": 48}}
+    sequence = {
+        "encoder": "sequence",
+        "sequence": {"num_layers": 1, "num_heads": 2, "max_events": 48},
+    }
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(base | sequence))
     finish(start("tuning.run", recipe))
     trials = pl.read_parquet(tmp_path / "search" / "trials.parquet")
@@ -142,4 +169,7 @@ def test_search_covers_the_sequence_encoder(tiny_shop: TinyShop, tiny_base_model
     best = TrainConfig.load(tmp_path / "search" / "best.yaml")
     completed = trials.filter(pl.col("status") == "completed").sort("val_rmse")
     assert best.sequence.hidden_size == completed["sequence.hidden_size"][0]
-    assert best.encoder == "sequence" and best.optimizer.learning_rate == completed["optimizer.learning_rate"][0]
+    assert (
+        best.encoder == "sequence"
+        and best.optimizer.learning_rate == completed["optimizer.learning_rate"][0]
+    )

@@ -96,7 +96,9 @@ def test_typo_in_a_list_is_the_only_thing_said(tmp_path: Path) -> None:
     path.write_text("parts: [{pth: a, path: b}]\n")
     with pytest.raises(ValueError) as problem:
         Parts.load(path)
-    assert "unknown key 'parts.0.pth'" in str(problem.value) and "at least 1" not in str(problem.value)
+    assert "unknown key 'parts.0.pth'" in str(problem.value) and "at least 1" not in str(
+        problem.value
+    )
     path.write_text("parts: []\n")
     with pytest.raises(ValueError, match="parts is .*at least 1"):
         Parts.load(path)
@@ -113,7 +115,9 @@ def test_config_cannot_be_changed(recipe: Path) -> None:
         Recipe.load(recipe).output = Path("elsewhere")  # type: ignore[misc]
 
 
-def test_command_line_without_config_prints_usage_and_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_without_config_prints_usage_and_ends_with_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit) as exit:
         from_command_line(Recipe, "training.ingest", ["output=x"])
     assert exit.value.code == 2

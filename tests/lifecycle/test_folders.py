@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.folders import FORMAT_VERSIONS, file_sha256, is_complete, new_folder, read_manifest, verify, write_json
+from lifecycle.folders import (
+    FORMAT_VERSIONS,
+    file_sha256,
+    is_complete,
+    new_folder,
+    read_manifest,
+    verify,
+    write_json,
+)
 
 
 @pytest.fixture
@@ -50,7 +58,10 @@ def test_unknown_file_is_refused_by_name(folder: Path) -> None:
         ('"text"', "holds 'text', not 'artifact'"),
         ('{"kind": "member"}', "holds 'member', not 'artifact'"),
         ('{"kind": "artifact", "format_version": 99}', "format version 99"),
-        (f'{{"kind": "artifact", "format_version": {FORMAT_VERSIONS["artifact"]}}}', "lists no files"),
+        (
+            f'{{"kind": "artifact", "format_version": {FORMAT_VERSIONS["artifact"]}}}',
+            "lists no files",
+        ),
     ],
 )
 def test_unusable_manifest_is_refused(folder: Path, text: str, message: str) -> None:
@@ -81,9 +92,15 @@ def test_nothing_that_exists_is_replaced(folder: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "lines.csv").write_text("of the user")
-    with pytest.raises(ValueError, match="mine is not empty and has no manifest.json"), new_folder(mine, "data", {}):
+    with (
+        pytest.raises(ValueError, match="mine is not empty and has no manifest.json"),
+        new_folder(mine, "data", {}),
+    ):
         pass
-    with pytest.raises(ValueError, match="lines.csv is not empty"), new_folder(mine / "lines.csv", "data", {}):
+    with (
+        pytest.raises(ValueError, match="lines.csv is not empty"),
+        new_folder(mine / "lines.csv", "data", {}),
+    ):
         pass
     assert [path.read_text() for path in mine.iterdir()] == ["of the user"]
 
@@ -115,4 +132,7 @@ def test_write_json_leaves_no_temporary_file_and_refuses_nan(tmp_path: Path) -> 
 
 def test_file_sha256_of_known_bytes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, example B.1
-    assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        file_sha256(tmp_path / "abc")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )

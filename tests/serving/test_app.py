@@ -9,10 +9,22 @@ import ray
 import yaml
 from pydantic import BaseModel, ValidationError
 from ray.serve.config import AutoscalingConfig
-from ray.serve.schema import DeploymentSchema, HTTPOptionsSchema, ServeApplicationSchema, ServeDeploySchema
+from ray.serve.schema import (
+    DeploymentSchema,
+    HTTPOptionsSchema,
+    ServeApplicationSchema,
+    ServeDeploySchema,
+)
 
 from lifecycle.folders import write_manifest
-from serving.app import ServeArguments, api_settings, build, gateway_options, haproxy_ports, require_free_port
+from serving.app import (
+    ServeArguments,
+    api_settings,
+    build,
+    gateway_options,
+    haproxy_ports,
+    require_free_port,
+)
 from serving.keys import create_key
 from tests.builders import REPOSITORY, TinyShop
 
@@ -23,7 +35,11 @@ SERVE_YAML = REPOSITORY / "cluster" / "serve.yaml"
 def arguments(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> dict[str, object]:
     create_key(tmp_path / "keys.json", "score", datetime.now(UTC))
     copytree(tiny_artifact, tmp_path / "artifact")
-    return {"artifact": tmp_path / "artifact", "events": tiny_shop.data, "keys": tmp_path / "keys.json"}
+    return {
+        "artifact": tmp_path / "artifact",
+        "events": tiny_shop.data,
+        "keys": tmp_path / "keys.json",
+    }
 
 
 def test_builder_takes_one_checked_argument() -> None:
@@ -34,17 +50,25 @@ def test_builder_takes_one_checked_argument() -> None:
 def test_words_of_the_command_line_become_values() -> None:
     words = {"artifact": "a", "events": "b", "port": "8001", "batch_wait_seconds": "0.1"}
     arguments = ServeArguments.model_validate(words)
-    assert (arguments.artifact, arguments.port, arguments.batch_wait_seconds) == (Path("a"), 8001, 0.1)
+    assert (arguments.artifact, arguments.port, arguments.batch_wait_seconds) == (
+        Path("a"),
+        8001,
+        0.1,
+    )
     assert arguments.host == "127.0.0.1"
 
 
-@pytest.mark.parametrize("wrong", [{"evnts": "b"}, {"port": "0"}, {"replicas": "0"}, {"timeout_seconds": "nan"}])
+@pytest.mark.parametrize(
+    "wrong", [{"evnts": "b"}, {"port": "0"}, {"replicas": "0"}, {"timeout_seconds": "nan"}]
+)
 def test_wrong_arguments_are_refused_by_name(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         ServeArguments.model_validate({"artifact": "a", "events": "b"} | wrong)
 
 
-def test_damaged_artifact_is_refused_by_file_before_anything_starts(arguments: dict[str, object]) -> None:
+def test_damaged_artifact_is_refused_by_file_before_anything_starts(
+    arguments: dict[str, object],
+) -> None:
     artifact = Path(str(arguments["artifact"]))
     (artifact / "btyd.json").write_text("{}")
     with pytest.raises(ValueError, match="damaged: btyd.json"):
@@ -114,7 +138,11 @@ def test_serve_yaml_has_no_key_that_serve_would_drop() -> None:
 def test_serve_yaml_scales_every_deployment_within_what_the_gateway_admits() -> None:
     [application] = yaml.safe_load(SERVE_YAML.read_text())["applications"]
     arguments = ServeArguments.model_validate(application["args"])
-    assert {deployment["name"] for deployment in application["deployments"]} == {"Gateway", "ValueModel", "Recommender"}
+    assert {deployment["name"] for deployment in application["deployments"]} == {
+        "Gateway",
+        "ValueModel",
+        "Recommender",
+    }
     for deployment in application["deployments"]:
         scaling = deployment["autoscaling_config"]
         assert 1 <= scaling["min_replicas"] < scaling["max_replicas"]

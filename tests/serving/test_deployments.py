@@ -31,12 +31,18 @@ class Compute:
 def test_requests_are_computed_together_and_answered_apart() -> None:
     compute = Compute()
     outcomes = answer_requests(compute, [[query("a"), query("b")], [query("c")], [query("a")]])
-    assert [[answer["customer_id"] for answer in outcome.answers] for outcome in outcomes] == [["a", "b"], ["c"], ["a"]]
+    assert [[answer["customer_id"] for answer in outcome.answers] for outcome in outcomes] == [
+        ["a", "b"],
+        ["c"],
+        ["a"],
+    ]
     assert compute.calls == [4]
 
 
 def test_bad_customer_spoils_its_own_request_alone() -> None:
-    outcomes = answer_requests(Compute(), [[query("a")], [query("b"), query("bad1"), query("c"), query("bad2")]])
+    outcomes = answer_requests(
+        Compute(), [[query("a")], [query("b"), query("bad1"), query("c"), query("bad2")]]
+    )
     assert outcomes == [
         Outcome([{"customer_id": "a"}], []),
         Outcome([], [("customers.1", "no purchase"), ("customers.3", "no purchase")]),
@@ -45,7 +51,9 @@ def test_bad_customer_spoils_its_own_request_alone() -> None:
 
 def test_one_bad_customer_in_many_is_found_in_few_calls() -> None:
     compute = Compute()
-    results = answer_each(compute, [query("bad" if number == 77 else str(number)) for number in range(128)])
+    results = answer_each(
+        compute, [query("bad" if number == 77 else str(number)) for number in range(128)]
+    )
     assert [number for number, result in enumerate(results) if isinstance(result, str)] == [77]
     assert len(compute.calls) == 15  # the whole, then two halves on each of seven levels
 

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from serving.keys import Key, KeyRing, create_key, find_key, main, read_keys, require_keys, revoke_key
+from serving.keys import (
+    Key,
+    KeyRing,
+    create_key,
+    find_key,
+    main,
+    read_keys,
+    require_keys,
+    revoke_key,
+)
 
 NOW = datetime(2026, 1, 31, 18, 30, tzinfo=UTC)
 
@@ -47,7 +56,8 @@ def test_only_the_right_secret_is_found(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "allowed"), [("score", {"score"}), ("events", {"events"}), ("admin", {"score", "events", "admin"})]
+    ("scope", "allowed"),
+    [("score", {"score"}), ("events", {"events"}), ("admin", {"score", "events", "admin"})],
 )
 def test_scope_covers_itself_and_admin_covers_all(scope: str, allowed: set[str]) -> None:
     key = Key("id", scope, "", "")
@@ -108,7 +118,9 @@ def test_ring_accepts_no_key_while_its_file_is_open_to_others(path: Path) -> Non
     assert ring.find(secret) is not None
 
 
-def test_create_prints_only_the_key_to_standard_output(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_create_prints_only_the_key_to_standard_output(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["create", "--scope", "score", "--path", str(path)])
     output = capsys.readouterr()
     assert find_key(read_keys(path), output.out.strip()) is not None

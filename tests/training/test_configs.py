@@ -68,7 +68,9 @@ def test_search_varies_keys_of_its_base(recipe: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", recipes_of("training.run"), ids=str)
-def test_deepspeed_accepts_the_training_recipe(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deepspeed_accepts_the_training_recipe(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_environment("cpu")
     import deepspeed.comm
     import torch
@@ -87,18 +89,24 @@ def test_deepspeed_accepts_the_training_recipe(recipe: Path, monkeypatch: pytest
     assert accepted.gradient_accumulation_steps == config.accumulation(num_workers)
     assert accepted.bfloat16_config.enabled == (config.dtype != "fp32")
     assert (accepted.optimizer_name, accepted.scheduler_name) == ("adamw", "WarmupCosineLR")
-    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=config.optimizer.learning_rate)
+    optimizer = torch.optim.AdamW(
+        [torch.nn.Parameter(torch.zeros(1))], lr=config.optimizer.learning_rate
+    )
     WarmupCosineLR(optimizer, **accepted.scheduler_params)
 
 
-def test_deepspeed_refuses_an_unknown_zero_key_and_a_wrong_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deepspeed_refuses_an_unknown_zero_key_and_a_wrong_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     set_environment("cpu")
     import deepspeed.comm
     from deepspeed.runtime.config import DeepSpeedConfig
 
     monkeypatch.setattr(deepspeed.comm, "get_rank", lambda: 0)
     monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: 2)
-    config = TrainConfig.load(REPOSITORY / recipes_of("training.run")[0], ["num_workers=2", "global_batch=64"])
+    config = TrainConfig.load(
+        REPOSITORY / recipes_of("training.run")[0], ["num_workers=2", "global_batch=64"]
+    )
     settings = zero_config(config, 100, 2, bf16=True)
     with pytest.raises(ValueError, match="stagge"):
         DeepSpeedConfig(settings | {"zero_optimization": {"stagge": 2}})

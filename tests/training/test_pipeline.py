@@ -23,10 +23,19 @@ def output(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> Path:
 
 def test_demo_recipe_names_jobs_and_recipes_that_exist() -> None:
     config = PipelineConfig.load(RECIPE)
-    assert [stage.name for stage in config.stages] == ["ingest", "prepare", "tune", "train", "evaluate", "score"]
+    assert [stage.name for stage in config.stages] == [
+        "ingest",
+        "prepare",
+        "tune",
+        "train",
+        "evaluate",
+        "score",
+    ]
     made_by_a_stage = [stage.config for stage in config.stages if stage.config.parts[0] == "runs"]
     assert [path.name for path in made_by_a_stage] == ["best.yaml"]
-    assert all(stage.config.is_file() for stage in config.stages if stage.config not in made_by_a_stage)
+    assert all(
+        stage.config.is_file() for stage in config.stages if stage.config not in made_by_a_stage
+    )
     assert config.serve is not None and config.serve.artifact == config.output / "artifact"
 
 

@@ -17,13 +17,16 @@ from training.tasks.rows import num_training_rows
 def test_accumulation_fills_the_global_batch(
     global_batch: int, micro_batch: int, num_workers: int, accumulation: int
 ) -> None:
-    found = value_recipe(global_batch=global_batch, micro_batch=micro_batch, num_workers=num_workers)
+    found = value_recipe(
+        global_batch=global_batch, micro_batch=micro_batch, num_workers=num_workers
+    )
     assert found.accumulation(max(num_workers, 1)) == accumulation
     assert accumulation * micro_batch * max(num_workers, 1) == global_batch
 
 
 @pytest.mark.parametrize(
-    ("global_batch", "micro_batch", "num_workers", "per_pass"), [(30, 8, 2, 16), (8, 8, 2, 16), (10, 4, 0, 4)]
+    ("global_batch", "micro_batch", "num_workers", "per_pass"),
+    [(30, 8, 2, 16), (8, 8, 2, 16), (10, 4, 0, 4)],
 )
 def test_global_batch_that_does_not_divide_is_refused(
     global_batch: int, micro_batch: int, num_workers: int, per_pass: int
@@ -36,8 +39,14 @@ def test_global_batch_that_does_not_divide_is_refused(
 @pytest.mark.parametrize(
     ("zero", "message"),
     [
-        ({"stage": 2, "offload_parameters": True}, "zero.offload_parameters needs zero.stage 3, not 2"),
-        ({"stage": 0, "offload_optimizer": True}, "zero.offload_optimizer needs zero.stage 1, 2 or 3"),
+        (
+            {"stage": 2, "offload_parameters": True},
+            "zero.offload_parameters needs zero.stage 3, not 2",
+        ),
+        (
+            {"stage": 0, "offload_optimizer": True},
+            "zero.offload_optimizer needs zero.stage 1, 2 or 3",
+        ),
         ({"stage": 4}, "stage"),
     ],
 )
@@ -60,24 +69,40 @@ def test_offload_with_its_stage_is_accepted(zero: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(("device", "dtype"), [("cpu", "bf16"), ("cpu", "auto"), ("gpu", "fp32")])
 def test_flash_attention_where_it_cannot_run_is_refused(device: str, dtype: str) -> None:
-    with pytest.raises(ValueError, match=f"attention is flash_attention_2 with device {device} and dtype {dtype}"):
+    with pytest.raises(
+        ValueError, match=f"attention is flash_attention_2 with device {device} and dtype {dtype}"
+    ):
         value_recipe(attention="flash_attention_2", device=device, dtype=dtype)
-    assert value_recipe(attention="flash_attention_2", device="gpu").decoder.attention == "flash_attention_2"
+    assert (
+        value_recipe(attention="flash_attention_2", device="gpu").decoder.attention
+        == "flash_attention_2"
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lora": None}, "activation_cache needs lora.num_layers: without it no layer stays as it is"),
+        (
+            {"lora": None},
+            "activation_cache needs lora.num_layers: without it no layer stays as it is",
+        ),
         ({"lora": {"rank": 4}}, "activation_cache needs lora.num_layers"),
-        ({"lora": {"num_layers": 12}, "num_layers": 12}, "lora.num_layers is 12; .* needs fewer than all 12 layers"),
+        (
+            {"lora": {"num_layers": 12}, "num_layers": 12},
+            "lora.num_layers is 12; .* needs fewer than all 12 layers",
+        ),
         ({"encoder": "sequence"}, "activation_cache needs encoder text, not sequence"),
     ],
 )
-def test_activation_cache_without_frozen_layers_is_refused(changes: dict[str, object], message: str) -> None:
+def test_activation_cache_without_frozen_layers_is_refused(
+    changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         value_recipe(**({"activation_cache": "c", "lora": {"num_layers": 2}} | changes))
-    assert value_recipe(activation_cache="c", lora={"num_layers": 5}, num_layers=12).frozen_layers(12) == 7
+    assert (
+        value_recipe(activation_cache="c", lora={"num_layers": 5}, num_layers=12).frozen_layers(12)
+        == 7
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +119,10 @@ def test_activation_cache_without_frozen_layers_is_refused(changes: dict[str, ob
 def test_steps_leave_out_the_last_incomplete_batch(
     epochs: float, max_steps: int | None, num_rows: int, num_steps: int
 ) -> None:
-    assert value_recipe(global_batch=32, epochs=epochs, max_steps=max_steps).num_steps(num_rows) == num_steps
+    assert (
+        value_recipe(global_batch=32, epochs=epochs, max_steps=max_steps).num_steps(num_rows)
+        == num_steps
+    )
 
 
 def test_fewer_rows_than_one_batch_are_refused() -> None:
@@ -104,7 +132,13 @@ def test_fewer_rows_than_one_batch_are_refused() -> None:
 
 def taught(**changes: object) -> TrainConfig:
     """A recipe of task sft whose files need not exist."""
-    fields = {"task": "sft", "adapter": "service", "conversations": "c.jsonl", "base_model": "b", "output": "o"}
+    fields = {
+        "task": "sft",
+        "adapter": "service",
+        "conversations": "c.jsonl",
+        "base_model": "b",
+        "output": "o",
+    }
     return TrainConfig.model_validate(fields | changes)
 
 
@@ -118,7 +152,9 @@ def taught(**changes: object) -> TrainConfig:
         ({"task": "rerank"}, "task"),
     ],
 )
-def test_keys_that_do_not_fit_the_value_task_are_refused(changes: dict[str, object], message: str) -> None:
+def test_keys_that_do_not_fit_the_value_task_are_refused(
+    changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         value_recipe(**changes)
 
@@ -129,15 +165,26 @@ def test_keys_that_do_not_fit_the_value_task_are_refused(changes: dict[str, obje
         ({"conversations": None, "adapter": None}, "task sft needs conversations, adapter"),
         ({"base_model": None}, "task sft needs base_model"),
         ({"adapter": "Service Desk"}, "adapter"),
-        ({"encoder": "sequence"}, "task sft teaches a language model: encoder must be text, not sequence"),
+        (
+            {"encoder": "sequence"},
+            "task sft teaches a language model: encoder must be text, not sequence",
+        ),
         ({"data": "d", "examples": "e"}, "task sft does not use data, examples; leave that out"),
         ({"num_layers": 12}, "task sft does not use num_layers"),
         ({"sequence": {"hidden_size": 64}}, "task sft does not use sequence"),
-        ({"next_event_weight": 0.2, "next_item_positions": 9}, "does not use next_event_weight, next_item_positions"),
-        ({"optimizer": {"head_learning_rate": 1e-5}}, "task sft does not use optimizer.head_learning_rate"),
+        (
+            {"next_event_weight": 0.2, "next_item_positions": 9},
+            "does not use next_event_weight, next_item_positions",
+        ),
+        (
+            {"optimizer": {"head_learning_rate": 1e-5}},
+            "task sft does not use optimizer.head_learning_rate",
+        ),
     ],
 )
-def test_keys_that_do_not_fit_the_sft_task_are_refused(changes: dict[str, object], message: str) -> None:
+def test_keys_that_do_not_fit_the_sft_task_are_refused(
+    changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         taught(**changes)
 
@@ -150,7 +197,9 @@ def test_recipe_of_the_sft_task_saves_to_an_equal_one(tmp_path: Path) -> None:
 def test_training_rows_are_counted_without_reading_them(tiny_shop: TinyShop) -> None:
     import polars as pl
 
-    text = TrainConfig(data=tiny_shop.data, examples=tiny_shop.examples, base_model="m", output=Path("o"))
+    text = TrainConfig(
+        data=tiny_shop.data, examples=tiny_shop.examples, base_model="m", output=Path("o")
+    )
     train = pl.read_parquet(tiny_shop.examples / "train.parquet")
     assert num_training_rows(text) == train.height
     sequence = text.model_copy(update={"encoder": "sequence"})

@@ -16,7 +16,14 @@ from tests.builders import TinyShop, turns, write_conversations
 from training.recipe import TrainConfig
 from training.tasks.rows import num_training_rows
 from tuning.recipe import TuneConfig, check_trial, search_identity
-from tuning.results import RESULT_FILE, TrialResult, best_trial, remove_state, trial_table, write_results
+from tuning.results import (
+    RESULT_FILE,
+    TrialResult,
+    best_trial,
+    remove_state,
+    trial_table,
+    write_results,
+)
 from tuning.run import SEARCH_KIND, tune
 from tuning.search import status_of
 from tuning.space import Range, Tree, check_space
@@ -25,7 +32,10 @@ from tuning.space import Range, Tree, check_space
 def search_recipe(folder: Path, **changes: object) -> TuneConfig:
     tree: Tree = {
         "base": str(folder / "base.yaml"),
-        "space": {"optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]}, "lora.targets": {"choice": [["q_proj"]]}},
+        "space": {
+            "optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]},
+            "lora.targets": {"choice": [["q_proj"]]},
+        },
         "overrides": {"max_steps": 6, "checkpoint_every_steps": 2},
         "num_trials": 3,
         "minutes": 5,
@@ -76,13 +86,20 @@ def test_without_completed_trials_only_equal_steps_are_compared(tmp_path: Path) 
 
 
 def test_diverged_trial_is_never_the_best(tmp_path: Path) -> None:
-    assert best_trial(search_recipe(tmp_path), [trial(metrics={"val_rmse": math.nan}), TRIAL]) is TRIAL
+    assert (
+        best_trial(search_recipe(tmp_path), [trial(metrics={"val_rmse": math.nan}), TRIAL]) is TRIAL
+    )
 
 
 def test_no_result_within_the_budget_is_an_error(tmp_path: Path) -> None:
     cut = trial(status="cut", step=0, metrics={})
-    failed = trial(status="failed", step=0, metrics={}, num_steps=None, values={}, error="ValueError: too long")
-    with pytest.raises(ValueError, match="none of 2 trials reported val_rmse within 5 minutes.*ValueError: too long"):
+    failed = trial(
+        status="failed", step=0, metrics={}, num_steps=None, values={}, error="ValueError: too long"
+    )
+    with pytest.raises(
+        ValueError,
+        match="none of 2 trials reported val_rmse within 5 minutes.*ValueError: too long",
+    ):
         best_trial(search_recipe(tmp_path), [cut, failed])
 
 
@@ -98,7 +115,9 @@ def test_no_result_within_the_budget_is_an_error(tmp_path: Path) -> None:
         (0, None, False, True, "failed"),
     ],
 )
-def test_status(step: int, num_steps: int | None, is_done: bool, has_failed: bool, status: str) -> None:
+def test_status(
+    step: int, num_steps: int | None, is_done: bool, has_failed: bool, status: str
+) -> None:
     assert status_of(step, num_steps, is_done=is_done, has_failed=has_failed) == status
 
 
@@ -142,17 +161,28 @@ def test_trial_without_enough_checkpoints_is_refused(
         check_trial(search_recipe(tmp_path, asha={"grace_checkpoints": 4}), short)
 
 
-def test_search_over_taught_adapters_goes_by_the_loss(tmp_path: Path, tiny_chat_model: Path) -> None:
-    path = write_conversations(tmp_path / "c.jsonl", *(turns(f"question {n}", "answer") for n in range(65)))
+def test_search_over_taught_adapters_goes_by_the_loss(
+    tmp_path: Path, tiny_chat_model: Path
+) -> None:
+    path = write_conversations(
+        tmp_path / "c.jsonl", *(turns(f"question {n}", "answer") for n in range(65))
+    )
     recipe = TrainConfig(
         task="sft", adapter="service", conversations=path, base_model=str(tiny_chat_model), num_workers=0,
         checkpoint_every_steps=1, output=tmp_path / "member",
     )  # fmt: skip
     rows = num_training_rows(recipe)
-    assert 32 <= rows < 65 and check_trial(search_recipe(tmp_path, metric="val_loss"), recipe) == rows // 32
-    with pytest.raises(ValueError, match="metric is val_rmse, but trials of task sft report val_loss"):
+    assert (
+        32 <= rows < 65
+        and check_trial(search_recipe(tmp_path, metric="val_loss"), recipe) == rows // 32
+    )
+    with pytest.raises(
+        ValueError, match="metric is val_rmse, but trials of task sft report val_loss"
+    ):
         check_trial(search_recipe(tmp_path), recipe)
-    with pytest.raises(ValueError, match="space.adapter: all trials of a search must share 'adapter'"):
+    with pytest.raises(
+        ValueError, match="space.adapter: all trials of a search must share 'adapter'"
+    ):
         check_space(recipe, {"adapter": Range(choice=("copy",))}, {})
 
 
@@ -161,7 +191,9 @@ def test_trials_whose_layers_are_all_adapted_cannot_share_activations(
 ) -> None:
     recipe = train_recipe(tmp_path, tiny_shop, tiny_base_model)
     changes = {"activation_cache": tmp_path / "cache", "lora": LoraSettings(num_layers=2)}
-    with pytest.raises(ValueError, match="lora.num_layers is 2; activation_cache needs fewer than all 2 layers"):
+    with pytest.raises(
+        ValueError, match="lora.num_layers is 2; activation_cache needs fewer than all 2 layers"
+    ):
         check_trial(search_recipe(tmp_path), recipe.model_copy(update=changes))
 
 
@@ -171,12 +203,17 @@ def test_identity_changes_with_what_decides_the_result(
     base = train_recipe(tmp_path, tiny_shop, tiny_base_model)
     config = search_recipe(tmp_path)
     identity = search_identity(config, base)
-    assert search_identity(config.model_copy(update={"output": Path("x"), "base": Path("y")}), base) == identity
+    assert (
+        search_identity(config.model_copy(update={"output": Path("x"), "base": Path("y")}), base)
+        == identity
+    )
     assert search_identity(config.model_copy(update={"seed": 1}), base) != identity
     assert search_identity(config, base.model_copy(update={"epochs": 2.0})) != identity
 
 
-def test_output_of_another_search_is_refused(tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path) -> None:
+def test_output_of_another_search_is_refused(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
     train_recipe(tmp_path, tiny_shop, tiny_base_model)
     config = search_recipe(tmp_path)
     config.output.mkdir()
@@ -197,7 +234,9 @@ def test_search_killed_after_its_results_only_gets_its_manifest(
     assert not (config.output / "ray").exists()
 
 
-def test_typo_fails_before_ray_is_imported(tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path) -> None:
+def test_typo_fails_before_ray_is_imported(
+    tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
     train_recipe(tmp_path, tiny_shop, tiny_base_model)
     search_recipe(tmp_path).save(tmp_path / "search.yaml")
     script = (
@@ -206,5 +245,7 @@ def test_typo_fails_before_ray_is_imported(tmp_path: Path, tiny_shop: TinyShop, 
         "try: tune(config)\n"
         "except ValueError as error: print(error, 'ray' in sys.modules, 'torch' in sys.modules)\n"
     )
-    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
     assert "unknown key 'optimizer.clip_nrm'" in output and output.rstrip().endswith("False False")

@@ -10,7 +10,13 @@ from tuning.space import Range, Tree, check_space, decoded, point_of, recipe_wit
 
 
 def base_recipe(**changes: object) -> TrainConfig:
-    recipe = {"data": "d", "examples": "e", "base_model": "b", "output": "o", "lora": {"rank": 8, "alpha": 16}}
+    recipe = {
+        "data": "d",
+        "examples": "e",
+        "base_model": "b",
+        "output": "o",
+        "lora": {"rank": 8, "alpha": 16},
+    }
     return TrainConfig.model_validate(recipe | changes)
 
 
@@ -38,7 +44,10 @@ def test_yaml_numbers_without_a_dot_are_numbers() -> None:
 @pytest.mark.parametrize(
     ("space", "named"),
     [
-        ({"optimizer.learning_rte": {"uniform": [0.1, 0.2]}}, "unknown key 'optimizer.learning_rte'"),
+        (
+            {"optimizer.learning_rte": {"uniform": [0.1, 0.2]}},
+            "unknown key 'optimizer.learning_rte'",
+        ),
         ({"optimiser": {"choice": [1]}}, "unknown key 'optimiser'"),
         ({"lora.rank": {"uniform": [4, 32]}}, "lora.rank is"),  # a share of a rank
         ({"lora.rank": {"int": [0, 8]}}, "lora.rank is 0"),
@@ -103,12 +112,16 @@ def test_choice_is_searched_by_position() -> None:
     point = point_of(space, base)
     assert point == {"lora.targets": 1, "optimizer.learning_rate": 5e-4}
     assert recipe_with(base, decoded(space, point)) == base
-    assert recipe_with(base, decoded(space, point | {"lora.targets": 0})).lora.targets == ("q_proj",)  # type: ignore[union-attr]
+    assert recipe_with(base, decoded(space, point | {"lora.targets": 0})).lora.targets == (
+        "q_proj",
+    )  # type: ignore[union-attr]
 
 
 def test_recipe_outside_the_space_is_no_point() -> None:
     assert point_of({"lora.rank": Range.model_validate({"choice": [1, 2]})}, base_recipe()) is None
-    assert point_of({"lora.rank": Range.model_validate({"int": [8, 9]})}, base_recipe()) == {"lora.rank": 8}
+    assert point_of({"lora.rank": Range.model_validate({"int": [8, 9]})}, base_recipe()) == {
+        "lora.rank": 8
+    }
 
 
 def test_recipe_saves_and_loads_with_values(tmp_path: Path) -> None:

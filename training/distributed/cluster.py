@@ -26,7 +26,11 @@ def start_ray() -> None:
         # All processes of the cluster inherit it; with a runtime environment Ray could not use the workers it starts
         # beforehand.
         os.environ.update(worker_environment())
-        ray.init(num_cpus=max(LEAST_CPUS, os.cpu_count() or 1), include_dashboard=True, log_to_driver=True)
+        ray.init(
+            num_cpus=max(LEAST_CPUS, os.cpu_count() or 1),
+            include_dashboard=True,
+            log_to_driver=True,
+        )
     logger.info("Ray has %g CPUs", ray.cluster_resources().get("CPU", 0))
 
 
@@ -56,10 +60,14 @@ def _knock(address: str) -> None:
 def worker_environment() -> dict[str, str]:
     """Environment of every worker process, so that what one machine's set-up prepared is found."""
     return {
-        "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions")),
+        "TORCH_EXTENSIONS_DIR": os.environ.get(
+            "TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions")
+        ),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),
-        "PYTHONPATH": os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH", "")])),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [os.getcwd(), os.environ.get("PYTHONPATH", "")])
+        ),
     }
 
 

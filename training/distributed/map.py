@@ -26,7 +26,14 @@ def map_rows(
     block_rows: int,
 ) -> pa.Table:
     """The rows of `table`, in order, with the columns that the actor adds; logs progress and ETA."""
-    return map_blocks(_blocks(table, block_rows), actor, arguments, label=label, unit=unit, num_workers=num_workers)
+    return map_blocks(
+        _blocks(table, block_rows),
+        actor,
+        arguments,
+        label=label,
+        unit=unit,
+        num_workers=num_workers,
+    )
 
 
 def map_blocks(

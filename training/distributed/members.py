@@ -25,7 +25,9 @@ class ValueActor:
         started_at = time.perf_counter()
         predicted = self.predictor.expected_spend(batch["prompt"].to_pylist())
         seconds = np.full(batch.num_rows, (time.perf_counter() - started_at) / batch.num_rows)
-        return batch.append_column("predicted", pa.array(predicted)).append_column("seconds", pa.array(seconds))
+        return batch.append_column("predicted", pa.array(predicted)).append_column(
+            "seconds", pa.array(seconds)
+        )
 
 
 class SequenceActor:
@@ -42,7 +44,9 @@ class SequenceActor:
         started_at = time.perf_counter()
         predicted = self.predictor.expected_spend(events, keys)
         seconds = np.full(batch.num_rows, (time.perf_counter() - started_at) / batch.num_rows)
-        return batch.append_column("predicted", pa.array(predicted)).append_column("seconds", pa.array(seconds))
+        return batch.append_column("predicted", pa.array(predicted)).append_column(
+            "seconds", pa.array(seconds)
+        )
 
 
 class StateActor(SequenceActor):
@@ -59,7 +63,9 @@ def _with_events(batch: pa.Table) -> tuple[pl.DataFrame, pl.DataFrame]:
     keys = pl.from_arrow(batch)
     assert isinstance(keys, pl.DataFrame)
     customers = keys["customer_id"].unique()
-    rows = pl.scan_parquet(keys["shard"][0]).filter(pl.col("customer_id").is_in(customers.implode()))
+    rows = pl.scan_parquet(keys["shard"][0]).filter(
+        pl.col("customer_id").is_in(customers.implode())
+    )
     return keys, rows.collect()
 
 
@@ -91,36 +97,50 @@ class RerankActor:
         """Adds the column `scores`, one list per customer in the order of its candidates."""
         scores = [
             self.reranker.scores(prompt, texts)
-            for prompt, texts in zip(batch["prompt"].to_pylist(), batch["texts"].to_pylist(), strict=True)
+            for prompt, texts in zip(
+                batch["prompt"].to_pylist(), batch["texts"].to_pylist(), strict=True
+            )
         ]
         return batch.append_column("scores", pa.array(scores, type=pa.list_(pa.float64())))
 
 
-def member_spend(member: Path, data: Path, examples: pl.DataFrame, num_workers: int) -> tuple[np.ndarray, float]:
+def member_spend(
+    member: Path, data: Path, examples: pl.DataFrame, num_workers: int
+) -> tuple[np.ndarray, float]:
     """A member's expected spend of examples, in currency, shape (n,), and customers per second of all workers.
 
-    `examples` has customer_id, cutoff and prompt. The time to start workers and to load the model does not count as
-    speed: it is the same for a million customers.
+    `examples` has customer_id, cutoff and prompt. The time to start workers and to load the model
+    does not count as speed: it is the same for a million customers.
     """
     manifest, folder = read_member(member), member.absolute()
     label = f"valued by {manifest['name']}"
     if is_sequence(manifest):
         blocks = _blocks_by_shard(data, examples)
         table = map_blocks(
-            blocks, SequenceActor, {"member": folder, "data": data.absolute()}, label=label, num_workers=num_workers
+            blocks,
+            SequenceActor,
+            {"member": folder, "data": data.absolute()},
+            label=label,
+            num_workers=num_workers,
         )
     else:
         prompts = examples.select("prompt").to_arrow()
         arguments: dict[str, object] = {"member": folder, "settings": decoder_of(manifest)}
-        table = map_rows(prompts, ValueActor, arguments, label=label, num_workers=num_workers, block_rows=64)
-    return table["predicted"].to_numpy(), num_workers * table.num_rows / float(np.sum(table["seconds"].to_numpy()))
+        table = map_rows(
+            prompts, ValueActor, arguments, label=label, num_workers=num_workers, block_rows=64
+        )
+    return table["predicted"].to_numpy(), num_workers * table.num_rows / float(
+        np.sum(table["seconds"].to_numpy())
+    )
 
 
 def member_states(member: Path, data: Path, keys: pl.DataFrame, num_workers: int) -> np.ndarray:
     """What a sequence encoder makes of customers at their cutoffs: its states, shape (n, hidden)."""
     arguments: dict[str, object] = {"member": member.absolute(), "data": data.absolute()}
     blocks = _blocks_by_shard(data, keys)
-    table = map_blocks(blocks, StateActor, arguments, label="customers read for groups", num_workers=num_workers)
+    table = map_blocks(
+        blocks, StateActor, arguments, label="customers read for groups", num_workers=num_workers
+    )
     return np.stack(table["state"].to_numpy())
 
 
@@ -131,4 +151,8 @@ def _blocks_by_shard(data: Path, examples: pl.DataFrame) -> list[pa.Table]:
     rows = examples.select("customer_id", "cutoff").with_columns(
         pl.Series("shard", paths).gather(shards), pl.int_range(examples.height).alias(ROW)
     )
-    return [part.to_arrow() for of_shard in rows.partition_by("shard") for part in of_shard.iter_slices(256)]
+    return [
+        part.to_arrow()
+        for of_shard in rows.partition_by("shard")
+        for part in of_shard.iter_slices(256)
+    ]

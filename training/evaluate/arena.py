@@ -53,29 +53,41 @@ NO_VALUE: dict[str, object] = {
 def run_arena(inputs: Inputs) -> None:
     """All steps; files that people read are written before the artifact, which is written last.
 
-    Leave-one-out examples say nothing of value: only recommenders are judged on them, and there is no artifact.
+    Leave-one-out examples say nothing of value: only recommenders are judged on them, and there is
+    no artifact.
     """
     if inputs.is_leave_one_out:
         if inputs.config.refit:
             logger.warning("refit is ignored: examples of leave_one_out say nothing of value")
         recommendation = judge_recommenders(inputs)
-        metrics = NO_VALUE | {"num_customers": recommendation.num_customers} | recommendation.metrics
+        metrics = (
+            NO_VALUE | {"num_customers": recommendation.num_customers} | recommendation.metrics
+        )
         _write_results(inputs, metrics, pl.DataFrame(schema=PREDICTIONS_SCHEMA), recommendation)
         logger.info(
-            "%s: metrics.json, rankings.parquet and report.html; no values, so no artifact", inputs.config.output
+            "%s: metrics.json, rankings.parquet and report.html; no values, so no artifact",
+            inputs.config.output,
         )
         return
     if inputs.members:
         start_ray()
         require_resources(inputs.config.num_workers, 1.0, "cpu")
-    config, sets = inputs.config, read_example_sets(inputs.config.examples, inputs.encoded_customers)
+    config, sets = (
+        inputs.config,
+        read_example_sets(inputs.config.examples, inputs.encoded_customers),
+    )
     unsupported, verdict = unsupported_models(sets, inputs.first_event_at), None
     entries, fitted = _enter(inputs, sets, unsupported)
     if LLAMA in entries and config.untrained_customers:
         verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
     judge(entries, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
-        entries, sets, config.score_budget_customers_per_second, config.num_resamples, config.seed, unsupported
+        entries,
+        sets,
+        config.score_budget_customers_per_second,
+        config.num_resamples,
+        config.seed,
+        unsupported,
     )
     logger.info("champion: %s", champion)
     churn, leaving = judge_churn(entries, sets, config.num_resamples, config.seed)
@@ -91,13 +103,19 @@ def run_arena(inputs: Inputs) -> None:
         "num_customers": sets.test.height,
         "champion": champion,
         "models": {name: entry.metrics for name, entry in entries.items()},
-        "champion_minus": {name: differences(entries, champion, name) for name in entries if name != champion},
-        "llama_gain": differences(entries, STACK, STACK_WITHOUT_LLAMA) if STACK_WITHOUT_LLAMA in entries else None,
+        "champion_minus": {
+            name: differences(entries, champion, name) for name in entries if name != champion
+        },
+        "llama_gain": differences(entries, STACK, STACK_WITHOUT_LLAMA)
+        if STACK_WITHOUT_LLAMA in entries
+        else None,
         "stack": None if fitted.stack is None else shares_of(fitted.stack),
         **recommendation.metrics,
         "selection": selection,
         "intervals": judge_intervals(entries, sets, champion, config.seed),
-        "customers": outlook(artifact, sets, entries[champion].test, config.data, config.members, not_yet)
+        "customers": outlook(
+            artifact, sets, entries[champion].test, config.data, config.members, not_yet
+        )
         | {"groups": _groups(inputs, sets, entries[champion].test)},
         "profit": judge_profit(artifact, sets, entries[champion].test, config.data),
         "churn": leaving,
@@ -111,7 +129,9 @@ def run_arena(inputs: Inputs) -> None:
     write_artifact(served, config.members, metrics)
 
 
-def _enter(inputs: Inputs, sets: ExampleSets, unsupported: Mapping[str, str]) -> tuple[dict[str, Entry], Fitted]:
+def _enter(
+    inputs: Inputs, sets: ExampleSets, unsupported: Mapping[str, str]
+) -> tuple[dict[str, Entry], Fitted]:
     """All models, the encoders among them, and what joins the stack."""
     config = inputs.config
     entries, fitted = cheap_entries(sets, config.models, config.seed)
@@ -124,17 +144,24 @@ def _enter(inputs: Inputs, sets: ExampleSets, unsupported: Mapping[str, str]) ->
         entries, stack = join_others(entries, fitted.stack, sets, unsupported)
         entries, stack = join_members(entries, stack, sets, budget, unsupported)
         fitted = replace(fitted, stack=stack)
-        logger.info("the stack: %s", ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items()))
+        logger.info(
+            "the stack: %s",
+            ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items()),
+        )
     return entries, fitted
 
 
-def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets, fitted: Fitted) -> tuple[Artifact, str | None]:
+def _served(
+    inputs: Inputs, judged: Artifact, sets: ExampleSets, fitted: Fitted
+) -> tuple[Artifact, str | None]:
     """The artifact that serves, and the day until which its models know outcomes where they were fitted again."""
     if not inputs.config.refit:
         return judged, None
     champion = judged.settings.champion
     if champion in inputs.members:
-        logger.warning("refit is left out: %s serves, and LLaMA encoders are not trained again", champion)
+        logger.warning(
+            "refit is left out: %s serves, and LLaMA encoders are not trained again", champion
+        )
         return judged, None
     latest = read_rows(inputs.config.examples, LATEST, inputs.encoded_customers)
     until = str(latest["cutoff"][0].date())
@@ -149,12 +176,16 @@ def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> dict[st
     config = inputs.config
     test = sets.test.with_columns(predicted=predicted)
     test = test.sample(min(test.height, MAX_GROUPED), seed=config.seed)
-    states = member_states(config.members[SEQUENCE_LLAMA], config.data, test.select(KEYS), config.num_workers)
+    states = member_states(
+        config.members[SEQUENCE_LLAMA], config.data, test.select(KEYS), config.num_workers
+    )
     found = hidden_groups(states, test, config.seed)
     if found is None:
         return None
     described, group = found
-    test.select("customer_id", pl.Series("group", group)).write_parquet(config.output / "groups.parquet")
+    test.select("customer_id", pl.Series("group", group)).write_parquet(
+        config.output / "groups.parquet"
+    )
     return described
 
 
@@ -175,7 +206,9 @@ def _write_results(
 def _llama_entry(inputs: Inputs, name: str, sets: ExampleSets) -> Entry:
     config = inputs.config
     rows = [part.select(*KEYS, "prompt") for part in (sets.selection, sets.test)]
-    predicted, speed = member_spend(config.members[name], config.data, pl.concat(rows), config.num_workers)
+    predicted, speed = member_spend(
+        config.members[name], config.data, pl.concat(rows), config.num_workers
+    )
     backtest, earlier = None, config.backtest_members.get(name)
     if earlier is not None and sets.backtest is not None:
         before = sets.backtest.test.select(*KEYS, "prompt")

@@ -81,17 +81,29 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
     config, horizon = inputs.config, inputs.horizon_days
     assert choice.winner.intervals is not None
     test = test.join(
-        read_customers(config.data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
+        read_customers(config.data).select("customer_id", OWN_RATE),
+        on="customer_id",
+        how="left",
+        maintain_order="left",
     )
     costs = fit_cost_rates(test, config.costs)
     stated = config.costs.model_fields_set
-    free = [name for name in CostDefaults.model_fields if name not in stated and not getattr(costs, name).is_learned]
+    free = [
+        name
+        for name in CostDefaults.model_fields
+        if name not in stated and not getattr(costs, name).is_learned
+    ]
     if free:
-        logger.warning("values are without %s: the data hold no such costs; state them as costs", ", ".join(free))
+        logger.warning(
+            "values are without %s: the data hold no such costs; state them as costs",
+            ", ".join(free),
+        )
     for name in sorted(stated):
         if getattr(costs, name).is_learned:
             logger.warning("costs.%s is ignored: the data hold such costs", name)
-    behaviour = buyer_behaviour(test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon)
+    behaviour = buyer_behaviour(
+        test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon
+    )
     values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
     return Settings(

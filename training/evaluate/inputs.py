@@ -81,20 +81,29 @@ class Inputs:
 
 def read_inputs(config: EvaluateConfig) -> Inputs:
     """Raises ValueError for folders that are incomplete, damaged, of another version or that do not belong together."""
-    data, examples = read_manifest(config.data, DATA_KIND), read_manifest(config.examples, EXAMPLES_KIND)
+    data, examples = (
+        read_manifest(config.data, DATA_KIND),
+        read_manifest(config.examples, EXAMPLES_KIND),
+    )
     dataset = read_dataset(config.examples)
     _check_dataset(config, dataset, data)
     members = {name: _checked_member("members", name, config) for name in config.members}
-    earlier = {name: _checked_member("backtest_members", name, config) for name in config.backtest_members}
+    earlier = {
+        name: _checked_member("backtest_members", name, config) for name in config.backtest_members
+    }
     base_model = _base_model(config, members)
     # Neither the places of folders nor the number of workers changes what comes out.
     recipe = config.model_dump(mode="json", exclude=PLACES | {"num_workers"})
-    trained = [{name: member["identity"] for name, member in found.items()} for found in (members, earlier)]
+    trained = [
+        {name: member["identity"] for name, member in found.items()} for found in (members, earlier)
+    ]
     actions = read_actions(config.actions)
     table = [rule.model_dump(mode="json") for rule in actions]
     identity = fingerprint([recipe, table, data["identity"], examples["identity"], *trained])
     items, attributes = read_items(config.data), _attributes(config, dataset)
-    return Inputs(config, data, examples, dataset, members, base_model, items, actions, attributes, identity)
+    return Inputs(
+        config, data, examples, dataset, members, base_model, items, actions, attributes, identity
+    )
 
 
 def _attributes(config: EvaluateConfig, dataset: dict[str, object]) -> tuple[AttributeCode, ...]:
@@ -105,19 +114,29 @@ def _attributes(config: EvaluateConfig, dataset: dict[str, object]) -> tuple[Att
     codes = fit_attributes(read_customers(config.data).join(known, on="customer_id", how="semi"))
     if codes:
         names = ", ".join(code.name for code in codes)
-        logger.warning("trees read %s as they are today, at every cutoff: attributes have no date", names)
+        logger.warning(
+            "trees read %s as they are today, at every cutoff: attributes have no date", names
+        )
     return codes
 
 
-def _check_dataset(config: EvaluateConfig, dataset: dict[str, object], data: dict[str, object]) -> None:
+def _check_dataset(
+    config: EvaluateConfig, dataset: dict[str, object], data: dict[str, object]
+) -> None:
     if dataset["data_identity"] != data["identity"]:
-        raise ValueError(f"examples {config.examples} were prepared from other data than {config.data}; prepare again")
+        raise ValueError(
+            f"examples {config.examples} were prepared from other data than {config.data}; prepare again"
+        )
     if dataset["split"] == LEAVE_ONE_OUT:
         if config.members:
-            raise ValueError(f"members predict values, but examples {config.examples} have split {LEAVE_ONE_OUT!r}")
+            raise ValueError(
+                f"members predict values, but examples {config.examples} have split {LEAVE_ONE_OUT!r}"
+            )
         return
     if dataset["features"] != list(FEATURES) or dataset["prompt_version"] != PROMPT_VERSION:
-        raise ValueError(f"examples {config.examples} hold features or prompts of another version; prepare again")
+        raise ValueError(
+            f"examples {config.examples} hold features or prompts of another version; prepare again"
+        )
 
 
 def _checked_member(key: str, name: str, config: EvaluateConfig) -> dict[str, object]:
@@ -130,7 +149,9 @@ def _checked_member(key: str, name: str, config: EvaluateConfig) -> dict[str, ob
     if manifest["name"] != name:
         raise ValueError(f"{key}.{name}: {folder} holds a {manifest['name']}")
     if manifest["dataset"] != read_manifest(examples, EXAMPLES_KIND)["identity"]:
-        raise ValueError(f"{key}.{name}: {folder} was trained on other examples; train it on {examples}")
+        raise ValueError(
+            f"{key}.{name}: {folder} was trained on other examples; train it on {examples}"
+        )
     return manifest
 
 

@@ -10,7 +10,8 @@ logger = logging.getLogger(__name__)
 def evaluate(config: EvaluateConfig) -> None:
     """Write metrics.json, predictions.parquet, rankings.parquet, report.html and artifact/.
 
-    Everything that the recipe names is checked first; a complete artifact of the same inputs is left as it is.
+    Everything that the recipe names is checked first; a complete artifact of the same inputs is
+    left as it is.
     """
     from lifecycle.artifact.contents import ARTIFACT_KIND
     from lifecycle.folders import is_complete

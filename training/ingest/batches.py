@@ -33,8 +33,8 @@ class Batch:
 def read_batches(table: Table) -> Iterator[Batch]:
     """The rows of a table that its filter keeps, parsed, in batches.
 
-    Raises ValueError for an unknown column, an expression that does not evaluate, a value that does not parse
-    (with file, row and value), a table without rows, or a lookup that does not fit.
+    Raises ValueError for an unknown column, an expression that does not evaluate, a value that does
+    not parse (with file, row and value), a table without rows, or a lookup that does not fit.
     """
     num_rows = 0
     files = source_files(table)
@@ -50,7 +50,8 @@ def read_batches(table: Table) -> Iterator[Batch]:
 def check_columns(table: Table) -> None:
     """ValueError where a value of the recipe does not fit a file of a table; the rows are not read.
 
-    Files whose columns are known only after they were copied or read are left for later, but for the first.
+    Files whose columns are known only after they were copied or read are left for later, but for
+    the first.
     """
     files = source_files(table)
     for file in files if has_cheap_schema(table) else files[:1]:
@@ -64,7 +65,9 @@ def _read_file(frame: pl.LazyFrame, table: Table, file: Path) -> Iterator[Batch]
     schema = frame.collect_schema()
     if not schema:
         return
-    expressions = expressions_of(table, schema, file, lambda names: _all_numbers(frame, names, table.decimal))
+    expressions = expressions_of(
+        table, schema, file, lambda names: _all_numbers(frame, names, table.decimal)
+    )
     used = list(dict.fromkeys(name for expression in expressions for name in expression.types))
     if isinstance(table, Source) and table.drop_exact_duplicates:
         used = schema.names()  # rows that differ in any column are not duplicates
@@ -78,7 +81,11 @@ def _read_file(frame: pl.LazyFrame, table: Table, file: Path) -> Iterator[Batch]
 def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
     """Whether every value of these columns of text is a number, and none has leading zeros, as codes have."""
     batches = frame.select(names).collect_batches(chunk_size=BATCH_ROWS)
-    return all(numbers_of(values, decimal) is not None for rows in batches for values in rows.iter_columns())
+    return all(
+        numbers_of(values, decimal) is not None
+        for rows in batches
+        for values in rows.iter_columns()
+    )
 
 
 def numbers_of(values: pl.Series, decimal: str) -> pl.Series | None:
@@ -101,7 +108,9 @@ class Rows:
         """Keep the rows for which a filter is true; how many it leaves out."""
         is_kept = self.evaluate(expression)
         if is_kept.dtype != pl.Boolean:
-            raise ValueError(f"{expression.dotted}: must be true or false for each row, not {is_kept.dtype}")
+            raise ValueError(
+                f"{expression.dotted}: must be true or false for each row, not {is_kept.dtype}"
+            )
         before = self.rows.height
         self.rows = self.rows.filter(is_kept.fill_null(False))
         return before - self.rows.height
@@ -134,7 +143,9 @@ class Rows:
         self.rows = kept
         whole, second, first = parts
         if not whole.equals(first.append(second), check_names=False, null_equal=True):
-            raise ValueError(f"{expression.dotted}: {expression.value} depends on other rows than its own")
+            raise ValueError(
+                f"{expression.dotted}: {expression.value} depends on other rows than its own"
+            )
 
     def row_hashes(self) -> pl.Series:
         """A hash of each whole source row."""
@@ -167,13 +178,19 @@ class Rows:
 
 def _select(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
     values = frame.select(expression.alias("value")).to_series()
-    return values.new_from_index(0, frame.height) if values.len() == 1 and frame.height != 1 else values
+    return (
+        values.new_from_index(0, frame.height)
+        if values.len() == 1 and frame.height != 1
+        else values
+    )
 
 
 def _parse_batch(rows: Rows, expressions: list[Expression], check_sql: bool) -> Batch:
     counts = {"rows_read": rows.rows.height}
     parsed = []
-    for expression in sorted(expressions, key=lambda expression: not expression.is_filter):  # filters first
+    for expression in sorted(
+        expressions, key=lambda expression: not expression.is_filter
+    ):  # filters first
         if check_sql and isinstance(expression.value, Sql):
             rows.check_row_by_row(expression)
         if expression.is_filter:
@@ -194,7 +211,10 @@ def _parsed(rows: Rows, expression: Expression) -> pl.Series:
             f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
         )
     if column.name == "occurred_at":
-        parsed, rule = parse_times(column, table.date_format, table.timezone), _date_rule(table.date_format)
+        parsed, rule = (
+            parse_times(column, table.date_format, table.timezone),
+            _date_rule(table.date_format),
+        )
     elif column.name in NUMBERS:
         parsed, rule = parse_numbers(column, table.decimal), _number_rule(table)
     elif column.name in IDS:

@@ -6,7 +6,12 @@ from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, REVENUE_KINDS
 from training.ingest.batches import ROW, numbers_of, read_batches
 from training.ingest.sources import Table
 
-COLUMNS = {"title": pl.String(), "category": pl.String(), "price": pl.Float64(), "description": pl.String()}
+COLUMNS = {
+    "title": pl.String(),
+    "category": pl.String(),
+    "price": pl.Float64(),
+    "description": pl.String(),
+}
 
 
 class LineCatalogue:
@@ -42,14 +47,19 @@ class LineCatalogue:
     def items(self) -> pl.DataFrame:
         """One row per item: its first title, category and description, and its median price.
 
-        The first ones, since prompts show them: what a line says later must not reach an earlier cutoff.
+        The first ones, since prompts show them: what a line says later must not reach an earlier
+        cutoff.
         """
         if self.seen is None:
             return pl.DataFrame(schema={"item_id": pl.String(), **COLUMNS})
         result = self.seen.select("item_id").unique().sort("item_id")
         for name in ("title", "category", "description"):
-            given = self.seen.drop_nulls(name).sort("occurred_at", "lines", name, descending=[False, True, False])
-            first = given.unique("item_id", keep="first", maintain_order=True).select("item_id", name)
+            given = self.seen.drop_nulls(name).sort(
+                "occurred_at", "lines", name, descending=[False, True, False]
+            )
+            first = given.unique("item_id", keep="first", maintain_order=True).select(
+                "item_id", name
+            )
             result = result.join(first, on="item_id", how="left")
         prices = _weighted_median(self.seen.drop_nulls("price"), "price", "lines")
         return result.join(prices, on="item_id", how="left").select("item_id", *COLUMNS)
@@ -72,7 +82,11 @@ def _most_frequent(rows: pl.DataFrame, weight: str) -> pl.DataFrame:
             best = _weighted_median(given, name, weight)
         else:
             counts = given.group_by("item_id", name).agg(pl.col(weight).sum())
-            best = counts.sort(weight, name, descending=[True, False]).unique("item_id", keep="first").drop(weight)
+            best = (
+                counts.sort(weight, name, descending=[True, False])
+                .unique("item_id", keep="first")
+                .drop(weight)
+            )
         result = result.join(best, on="item_id", how="left")
     return result
 
@@ -87,7 +101,8 @@ def _weighted_median(rows: pl.DataFrame, name: str, weight: str) -> pl.DataFrame
 def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
     """The catalogue of an item table and how many of its items are described in more than one way.
 
-    Such items keep their most frequent description. Raises ValueError where no column is mapped to item_id.
+    Such items keep their most frequent description. Raises ValueError where no column is mapped to
+    item_id.
     """
     rows = _read_table(table, "item_id", "items")
     for name, dtype in COLUMNS.items():
@@ -96,7 +111,9 @@ def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
     is_repeated = pl.col("item_id").is_duplicated()
     repeated = rows.filter(is_repeated)
     num_conflicting = repeated.unique().filter(is_repeated)["item_id"].n_unique()
-    merged = _most_frequent(repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines")), weight="lines")
+    merged = _most_frequent(
+        repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines")), weight="lines"
+    )
     items = pl.concat([rows.filter(~is_repeated), merged.select(rows.columns)]).sort("item_id")
     others = [name for name in rows.columns if name not in ("item_id", *COLUMNS)]
     return items.select("item_id", *COLUMNS, *others), num_conflicting
@@ -105,20 +122,34 @@ def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
 def read_customer_table(table: Table) -> pl.DataFrame:
     """One row per customer; attributes that are numbers throughout are written as such.
 
-    Raises ValueError where two rows of one customer contradict each other, or for a discount rate out of range.
+    Raises ValueError where two rows of one customer contradict each other, or for a discount rate
+    out of range.
     """
     rows = _read_table(table, "customer_id", "customers").unique(maintain_order=True)
-    repeated = rows.filter(pl.col("customer_id").is_duplicated()).sort("customer_id", maintain_order=True)
+    repeated = rows.filter(pl.col("customer_id").is_duplicated()).sort(
+        "customer_id", maintain_order=True
+    )
     if repeated.height:
         one, other = repeated.head(2).iter_rows(named=True)
         differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
-        raise ValueError(f"customers: two rows contradict each other for {one['customer_id']!r}: {differing}")
-    if OWN_RATE in rows.columns and (wrong := rows.filter(~pl.col(OWN_RATE).is_between(MIN_RATE, MAX_RATE))).height:
+        raise ValueError(
+            f"customers: two rows contradict each other for {one['customer_id']!r}: {differing}"
+        )
+    if (
+        OWN_RATE in rows.columns
+        and (wrong := rows.filter(~pl.col(OWN_RATE).is_between(MIN_RATE, MAX_RATE))).height
+    ):
         customer, rate = wrong.select("customer_id", OWN_RATE).row(0)
-        raise ValueError(f"customers: {OWN_RATE} of {customer!r} is {rate}; it must lie from {MIN_RATE} to {MAX_RATE}")
-    attributes = [name for name in rows.columns if name != "customer_id" and rows.schema[name] == pl.String]
+        raise ValueError(
+            f"customers: {OWN_RATE} of {customer!r} is {rate}; it must lie from {MIN_RATE} to {MAX_RATE}"
+        )
+    attributes = [
+        name for name in rows.columns if name != "customer_id" and rows.schema[name] == pl.String
+    ]
     numbers = (numbers_of(rows[name], table.decimal) for name in attributes)
-    return rows.with_columns(of for of in numbers if of is not None and of.count()).sort("customer_id")
+    return rows.with_columns(of for of in numbers if of is not None and of.count()).sort(
+        "customer_id"
+    )
 
 
 def _read_table(table: Table, key: str, name: str) -> pl.DataFrame:

@@ -41,8 +41,8 @@ def expressions_of(
 ) -> list[Expression]:
     """Every value of the recipe for a file of this schema; ValueError for a column or expression that does not fit.
 
-    `all_numbers` says whether every value of the given text columns is a number; it is asked where an expression
-    such as `paid < price` means one thing for texts and another for numbers.
+    `all_numbers` says whether every value of the given text columns is a number; it is asked where
+    an expression such as `paid < price` means one thing for texts and another for numbers.
     """
     return [
         _sql_expression(value, dotted, schema, file, all_numbers)
@@ -52,7 +52,9 @@ def expressions_of(
     ]
 
 
-def _plain_expression(value: str | bool | int | float, dotted: str, schema: pl.Schema, file: Path) -> Expression:
+def _plain_expression(
+    value: str | bool | int | float, dotted: str, schema: pl.Schema, file: Path
+) -> Expression:
     if not isinstance(value, str):
         return Expression(dotted, value, pl.lit(value), {})
     if value in schema:
@@ -61,7 +63,11 @@ def _plain_expression(value: str | bool | int | float, dotted: str, schema: pl.S
     if is_kind and value in KINDS:
         return Expression(dotted, value, pl.lit(value), {})
     message = f"{dotted}: unknown column {value!r}; {file} has {schema.names()}"
-    constant = f"kinds are {', '.join(KINDS)}" if is_kind else f'a constant text is {{sql: "{quoted(value)}"}}'
+    constant = (
+        f"kinds are {', '.join(KINDS)}"
+        if is_kind
+        else f'a constant text is {{sql: "{quoted(value)}"}}'
+    )
     raise ValueError(f"{message}, {constant}")
 
 
@@ -80,7 +86,9 @@ def _sql_expression(
         raise ValueError(f"{dotted}: {value.sql!r} is not an SQL expression: {error}") from None
     for name in roots:
         if name not in schema:
-            raise ValueError(f"{dotted}: unknown column {name!r} in {value.sql!r}; {file} has {schema.names()}")
+            raise ValueError(
+                f"{dotted}: unknown column {name!r} in {value.sql!r}; {file} has {schema.names()}"
+            )
     types = column_types(value.sql, {name: schema[name] for name in roots}, all_numbers)
     if types is None:
         problem = _problem(value.sql, {name: schema[name] for name in roots})
@@ -93,8 +101,9 @@ def column_types(
 ) -> dict[str, pl.DataType] | None:
     """The types with which an SQL expression evaluates, None where there are none.
 
-    A column of text is a number where the expression computes with it (`+` adds; texts are joined by `||`), and stays
-    text where that evaluates as well, unless the expression compares and the whole file holds numbers.
+    A column of text is a number where the expression computes with it (`+` adds; texts are joined
+    by `||`), and stays text where that evaluates as well, unless the expression compares and the
+    whole file holds numbers.
     """
     working = _working_types(sql, tuple(given.items()))
     if not working:
@@ -106,10 +115,16 @@ def column_types(
 
 
 @cache
-def _working_types(sql: str, given: tuple[tuple[str, pl.DataType], ...]) -> list[dict[str, pl.DataType]]:
+def _working_types(
+    sql: str, given: tuple[tuple[str, pl.DataType], ...]
+) -> list[dict[str, pl.DataType]]:
     """Every assignment of types that evaluates: text columns as numbers or text, whole numbers also as text."""
     choices = [
-        [pl.Float64(), pl.String()] if dtype == pl.String else [dtype, pl.String()] if dtype.is_integer() else [dtype]
+        [pl.Float64(), pl.String()]
+        if dtype == pl.String
+        else [dtype, pl.String()]
+        if dtype.is_integer()
+        else [dtype]
         for _, dtype in given
     ]
     names = [name for name, _ in given]

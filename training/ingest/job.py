@@ -16,7 +16,12 @@ from lifecycle.folders import fingerprint, is_complete, new_folder, write_json
 from lifecycle.jobs import Progress
 from training.ingest.batches import ROW_HASH, check_columns, read_batches
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
-from training.ingest.event_ids import check_ids_across_customers, content_ids, numbered, without_repeated_ids
+from training.ingest.event_ids import (
+    check_ids_across_customers,
+    content_ids,
+    numbered,
+    without_repeated_ids,
+)
 from training.ingest.quality import QUALITY_FILE, Quality
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import match_refunds
@@ -45,7 +50,11 @@ def ingest(config: IngestConfig) -> None:
         logger.info("%s is complete already", config.output)
         return
     num_shards = config.num_shards or _num_shards(config.sources)
-    content: dict[str, object] = {"identity": identity, "num_shards": num_shards, "currency": config.currency}
+    content: dict[str, object] = {
+        "identity": identity,
+        "num_shards": num_shards,
+        "currency": config.currency,
+    }
     with new_folder(config.output, DATA_KIND, content) as folder:
         config.save(folder / "ingest.yaml")
         quality, catalogue = Quality(), LineCatalogue()
@@ -60,7 +69,10 @@ def ingest(config: IngestConfig) -> None:
         write_json(folder / QUALITY_FILE, report)
         if config.quality_html:
             write_quality_html(folder / "quality.html", report)
-        content |= {key: report[key] for key in ("first_event_at", "last_event_at", "num_events", "num_customers")}
+        content |= {
+            key: report[key]
+            for key in ("first_event_at", "last_event_at", "num_events", "num_customers")
+        }
         content["usable_attributes"] = _usable_attributes(config)
     logger.info("%s: %d events of %d customers in %d shards",
                 config.output, quality.num_events, quality.num_customers, num_shards)  # fmt: skip
@@ -77,7 +89,9 @@ def _files(config: IngestConfig) -> list[Path]:
 
 def _num_shards(sources: tuple[Source, ...]) -> int:
     parts = sum(
-        file.stat().st_size / BYTES_PER_SHARD[source.format] for source in sources for file in source_files(source)
+        file.stat().st_size / BYTES_PER_SHARD[source.format]
+        for source in sources
+        for file in source_files(source)
     )
     return max(2, min(512, round(parts)))
 
@@ -89,10 +103,14 @@ def _usable_attributes(config: IngestConfig) -> list[str]:
     declared, columns = config.customers.usable_for_prediction, config.customers.columns
     for name in declared:
         if name not in columns:
-            raise ValueError(f"customers.usable_for_prediction.{name}: not among customers.columns {list(columns)}")
+            raise ValueError(
+                f"customers.usable_for_prediction.{name}: not among customers.columns {list(columns)}"
+            )
     undeclared = [name for name in columns if name not in {*declared, "customer_id", OWN_RATE}]
     if undeclared:
-        logger.warning("customers.usable_for_prediction does not declare %s: kept for audits only", undeclared)
+        logger.warning(
+            "customers.usable_for_prediction does not declare %s: kept for audits only", undeclared
+        )
     return [name for name, usable in declared.items() if usable]
 
 
@@ -105,7 +123,9 @@ def _write_tables(config: IngestConfig, folder: Path, quality: Quality) -> None:
         read_customer_table(config.customers).write_parquet(folder / "customers.parquet")
 
 
-def _spill(config: IngestConfig, folder: Path, num_shards: int, quality: Quality, catalogue: LineCatalogue) -> None:
+def _spill(
+    config: IngestConfig, folder: Path, num_shards: int, quality: Quality, catalogue: LineCatalogue
+) -> None:
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     num_rows = 0
     with _spill_writers(folder, num_shards) as writers:
@@ -118,14 +138,18 @@ def _spill(config: IngestConfig, folder: Path, num_shards: int, quality: Quality
                     catalogue.add(rows)
                 events = event_rows(rows, number)
                 shards = shard_numbers(events["customer_id"], num_shards).alias("shard")
-                parts = events.with_columns(shards).partition_by("shard", as_dict=True, include_key=False)
+                parts = events.with_columns(shards).partition_by(
+                    "shard", as_dict=True, include_key=False
+                )
                 for (shard,), part in parts.items():
                     writers[shard].write_table(part.to_arrow())
                 num_rows += rows.height
                 logger.info("%s: %d rows read", batch.file.name, quality.num_rows_read)
     if num_rows == 0:
         paths = [source.path for source in config.sources]
-        raise ValueError(f"no usable event in {paths}; rows left out by reason: {dict(quality.dropped)}")
+        raise ValueError(
+            f"no usable event in {paths}; rows left out by reason: {dict(quality.dropped)}"
+        )
 
 
 @contextmanager
@@ -133,7 +157,10 @@ def _spill_writers(folder: Path, num_shards: int) -> Iterator[list[pa.RecordBatc
     """One open stream of record batches per shard."""
     folder.mkdir()
     with ExitStack() as stack:
-        yield [stack.enter_context(pa.ipc.new_stream(_spill_file(folder, n), SPILL)) for n in range(num_shards)]
+        yield [
+            stack.enter_context(pa.ipc.new_stream(_spill_file(folder, n), SPILL))
+            for n in range(num_shards)
+        ]
 
 
 def _spill_file(folder: Path, shard: int) -> str:
@@ -175,16 +202,22 @@ def _finish_shard(
     matches = match_refunds(events)
     events = without_outliers(events, matches, fence, config.outliers, quality)
     if config.outliers.action == "drop":
-        matches = matches.join(events, left_on="purchase_id", right_on="event_id", how="semi", maintain_order="left")
+        matches = matches.join(
+            events, left_on="purchase_id", right_on="event_id", how="semi", maintain_order="left"
+        )
     # Level 1 takes half the time of 3 and 2 % more room; small row groups let serving look up one customer in 3 ms.
-    events.write_parquet(shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS)
+    events.write_parquet(
+        shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
+    )
     quality.set_events(events, num_matched=matches["refund_id"].n_unique())
     if catalogue is not None:
         quality.set_unknown_items(events["item_id"].drop_nulls(), catalogue)
     return matches, quality
 
 
-def _without_exact_duplicates(rows: pl.DataFrame, sources: tuple[Source, ...], quality: Quality) -> pl.DataFrame:
+def _without_exact_duplicates(
+    rows: pl.DataFrame, sources: tuple[Source, ...], quality: Quality
+) -> pl.DataFrame:
     """One of each set of equal source rows, where the source asks for it."""
     if not any(source.drop_exact_duplicates for source in sources):
         return rows
@@ -199,10 +232,14 @@ def _identified(rows: pl.DataFrame, quality: Quality) -> pl.DataFrame:
 
     An event without id gets one from its content and, among events of equal content, its number.
     """
-    customers = pl.Enum(rows["customer_id"].unique().sort())  # sorts as integers, five times faster than as text
+    customers = pl.Enum(
+        rows["customer_id"].unique().sort()
+    )  # sorts as integers, five times faster than as text
     events = rows.sort(pl.col("customer_id").cast(customers), "occurred_at", maintain_order=True)
     is_lacking = events["event_id"].is_null()
     derived = numbered(content_ids(events.filter(is_lacking)), quality)
-    ids = derived if is_lacking.all() else events["event_id"].scatter(is_lacking.arg_true(), derived)
+    ids = (
+        derived if is_lacking.all() else events["event_id"].scatter(is_lacking.arg_true(), derived)
+    )
     events = events.with_columns(ids.alias("event_id")).select(list(EVENT_SCHEMA))
     return events if is_lacking.all() else without_repeated_ids(events, quality)

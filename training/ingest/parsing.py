@@ -18,7 +18,10 @@ ISO_FORMATS = (
     "%Y-%m-%d %H:%M%#z",
 )
 EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
-THOUSANDS = {".": (r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", ","), ",": (r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$", ".")}
+THOUSANDS = {
+    ".": (r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", ","),
+    ",": (r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$", "."),
+}
 INSTANT = pl.Datetime("us", "UTC")
 MAX_MICROSECONDS = 2e17  # since 1970: beyond LAST_YEAR, and far from overflow
 
@@ -96,8 +99,8 @@ def _numbers_from_text(texts: pl.Series, decimal: str) -> pl.Series:
 def parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
     """Instants in UTC, null outside FIRST_YEAR to LAST_YEAR. Times without a zone are local times of `timezone`.
 
-    A date is its midnight there. Of an hour that occurs twice the first is meant; a time that the change to summer time
-    skips is an hour later.
+    A date is its midnight there. Of an hour that occurs twice the first is meant; a time that the
+    change to summer time skips is an hour later.
     """
     instants = _parse_times(column, date_format, timezone)
     is_plausible = instants.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
@@ -106,7 +109,9 @@ def parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Se
 
 def _parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
     values = column.values
-    if date_format in EPOCH_MICROSECONDS and (values.dtype == pl.String or values.dtype.is_numeric()):
+    if date_format in EPOCH_MICROSECONDS and (
+        values.dtype == pl.String or values.dtype.is_numeric()
+    ):
         units = parse_numbers(column, ".") * EPOCH_MICROSECONDS[date_format]
         units = units.set(units.abs() > MAX_MICROSECONDS, None)
         return units.round().cast(pl.Int64, strict=False).cast(INSTANT)
@@ -125,10 +130,14 @@ def _instants_from_text(texts: pl.Series, date_format: str | None, timezone: str
     is_given = texts.is_not_null() & (texts != "")
     example = texts.filter(is_given).head(1)
     instants = pl.Series(texts.name, [None], dtype=INSTANT).new_from_index(0, texts.len())
-    for iso_format in sorted(ISO_FORMATS, key=lambda iso_format: _read(example, iso_format).null_count()):
+    for iso_format in sorted(
+        ISO_FORMATS, key=lambda iso_format: _read(example, iso_format).null_count()
+    ):
         if bool((instants.is_not_null() | ~is_given).all()):
             break
-        instants = instants.zip_with(instants.is_not_null(), _instants(_read(texts, iso_format), timezone))
+        instants = instants.zip_with(
+            instants.is_not_null(), _instants(_read(texts, iso_format), timezone)
+        )
     return instants
 
 
@@ -140,11 +149,15 @@ def _instants(values: pl.Series, timezone: str) -> pl.Series:
     times = values.cast(pl.Datetime("us")) if values.dtype == pl.Date else values
     assert isinstance(times.dtype, pl.Datetime)
     if times.dtype.time_zone is None:
-        times = times.dt.replace_time_zone("UTC") if timezone == "UTC" else _localised(times, timezone)
+        times = (
+            times.dt.replace_time_zone("UTC") if timezone == "UTC" else _localised(times, timezone)
+        )
     return times.dt.convert_time_zone("UTC").cast(INSTANT)
 
 
 def _localised(times: pl.Series, timezone: str) -> pl.Series:
     zoned = times.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
-    later = times.dt.offset_by("1h").dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+    later = times.dt.offset_by("1h").dt.replace_time_zone(
+        timezone, ambiguous="earliest", non_existent="null"
+    )
     return zoned.zip_with(zoned.is_not_null(), later)

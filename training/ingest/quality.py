@@ -36,7 +36,9 @@ class Quality:
         self.months: Counter[str] = Counter()
         self.revenue_by_month: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
-        self.unknown_items: Counter[str] = Counter()  # lines by item that the given catalogue does not hold
+        self.unknown_items: Counter[str] = (
+            Counter()
+        )  # lines by item that the given catalogue does not hold
         self.num_events = self.num_customers = self.num_repeat_customers = 0
         self.num_outliers = self.num_equal_events = self.num_conflicting_items = 0
         self.num_refunds_matched = self.num_paid_lines = 0
@@ -64,9 +66,15 @@ class Quality:
     def add_amounts(self, rows: pl.DataFrame) -> None:
         """Count purchase amounts by size, for the outlier fence."""
         if "amount" in rows.columns:
-            positive = rows.filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > 0))["amount"].to_numpy()
-            bins = np.floor((np.log10(positive) - LOG_AMOUNTS[0]) * BINS_PER_DECADE).astype(np.int64)
-            self.amounts += np.bincount(np.clip(bins, 0, len(self.amounts) - 1), minlength=len(self.amounts))
+            positive = rows.filter(pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > 0))[
+                "amount"
+            ].to_numpy()
+            bins = np.floor((np.log10(positive) - LOG_AMOUNTS[0]) * BINS_PER_DECADE).astype(
+                np.int64
+            )
+            self.amounts += np.bincount(
+                np.clip(bins, 0, len(self.amounts) - 1), minlength=len(self.amounts)
+            )
 
     def outlier_fence(self, spread: float) -> float:
         """The amount `spread` interquartile ranges of log amount above the third quartile; inf without purchases."""
@@ -87,7 +95,9 @@ class Quality:
         for name in SHARD_NUMBERS:
             setattr(self, name, getattr(self, name) + getattr(shard, name))
         if shard.first_event_at and shard.last_event_at:
-            self.first_event_at = min(shard.first_event_at, self.first_event_at or shard.first_event_at)
+            self.first_event_at = min(
+                shard.first_event_at, self.first_event_at or shard.first_event_at
+            )
             self.last_event_at = max(shard.last_event_at, self.last_event_at or shard.last_event_at)
 
     def set_events(self, events: pl.DataFrame, num_matched: int) -> None:
@@ -105,8 +115,12 @@ class Quality:
         self.missing.update({name: count for name, count in lacking.items() if count})
         purchases = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
         self.num_paid_lines = purchases["amount"].count()
-        months = purchases.group_by(pl.col("occurred_at").dt.truncate("1mo")).agg(pl.len(), pl.col("amount").sum())
-        for month, lines, amount in months.with_columns(pl.col("occurred_at").dt.strftime("%Y-%m")).iter_rows():
+        months = purchases.group_by(pl.col("occurred_at").dt.truncate("1mo")).agg(
+            pl.len(), pl.col("amount").sum()
+        )
+        for month, lines, amount in months.with_columns(
+            pl.col("occurred_at").dt.strftime("%Y-%m")
+        ).iter_rows():
             self.months[month] += lines
             self.revenue_by_month[month] += amount
 
@@ -124,7 +138,8 @@ class Quality:
         self.num_customers += orders.height
         self.num_repeat_customers += int((orders["days"] > 1).sum())
         groups = np.bincount(
-            np.searchsorted(ORDER_GROUP_ENDS, orders["orders"].to_numpy()), minlength=len(ORDER_GROUPS)
+            np.searchsorted(ORDER_GROUP_ENDS, orders["orders"].to_numpy()),
+            minlength=len(ORDER_GROUPS),
         )
         self.orders_per_customer.update(dict(zip(ORDER_GROUPS, groups.tolist(), strict=True)))
 
@@ -151,15 +166,25 @@ class Quality:
                 "kept_equal": self.num_equal_events,
             },
             "refunds": {"total": self.kinds["refund"], "matched": self.num_refunds_matched},
-            "outliers": {"total": self.num_outliers, "fence": None if np.isinf(self.fence) else self.fence},
+            "outliers": {
+                "total": self.num_outliers,
+                "fence": None if np.isinf(self.fence) else self.fence,
+            },
             "events_by_kind": dict(self.kinds.most_common()),
-            "customers_by_orders": {group: self.orders_per_customer[group] for group in ORDER_GROUPS},
+            "customers_by_orders": {
+                group: self.orders_per_customer[group] for group in ORDER_GROUPS
+            },
             "missing_values": dict(self.missing),
             "items_without_title": int(items["title"].is_null().sum()),
             "items_with_conflicting_rows": self.num_conflicting_items,
-            "unknown_to_catalogue": {"items": len(self.unknown_items), "lines": self.unknown_items.total()},
+            "unknown_to_catalogue": {
+                "items": len(self.unknown_items),
+                "lines": self.unknown_items.total(),
+            },
             "lines_by_month": dict(sorted(self.months.items())),
-            "revenue_by_month": {month: round(value, 2) for month, value in sorted(self.revenue_by_month.items())},
+            "revenue_by_month": {
+                month: round(value, 2) for month, value in sorted(self.revenue_by_month.items())
+            },
             "models": self._verdicts(days, items),
         }
 
@@ -178,4 +203,7 @@ class Quality:
         }
         if not paid:
             rules |= dict.fromkeys((*BTYD_MODELS, *LEARNERS), rules["persistence"])
-        return {name: {"supported": bool(holds), "reason": reason} for name, (holds, reason) in rules.items()}
+        return {
+            name: {"supported": bool(holds), "reason": reason}
+            for name, (holds, reason) in rules.items()
+        }

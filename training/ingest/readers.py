@@ -16,13 +16,17 @@ from training.ingest.sources import Source, Table, source_files, where
 def opened(table: Table, file: Path) -> Iterator[pl.LazyFrame]:
     """The rows of one file, with the columns of its lookup; valid inside the with-block.
 
-    CSV columns are all text, so that nothing is guessed from a sample. What polars cannot read is a ValueError that
-    names the file.
+    CSV columns are all text, so that nothing is guessed from a sample. What polars cannot read is a
+    ValueError that names the file.
     """
     with tempfile.TemporaryDirectory(prefix="evervalue-") as folder:
         try:
             frame = scan(table, file, Path(folder))
-            if isinstance(table, Source) and table.lookup is not None and table.lookup_on is not None:
+            if (
+                isinstance(table, Source)
+                and table.lookup is not None
+                and table.lookup_on is not None
+            ):
                 frame = _with_lookup(frame, table.lookup, table.lookup_on, file, Path(folder))
             yield frame
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -60,7 +64,9 @@ def scan(table: Table, file: Path, folder: Path) -> pl.LazyFrame:
 
 def has_cheap_schema(table: Table) -> bool:
     """Whether `scan` knows the columns of a file without reading all of it."""
-    return table.format == "parquet" or (table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding))
+    return table.format == "parquet" or (
+        table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding)
+    )
 
 
 def _numbered_names(number: int) -> list[str]:
@@ -81,7 +87,10 @@ def _transcoded(file: Path, encoding: str, folder: Path) -> Path:
     """A copy of the file in UTF-8."""
     copy = folder / f"{len(list(folder.iterdir()))}{file.suffix}"
     try:
-        with copy.open("w", encoding="utf-8", newline="") as writer, file.open(encoding=encoding, newline="") as reader:
+        with (
+            copy.open("w", encoding="utf-8", newline="") as writer,
+            file.open(encoding=encoding, newline="") as reader,
+        ):
             while chunk := reader.read(1 << 20):
                 writer.write(chunk)
     except LookupError:
@@ -99,7 +108,9 @@ def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
         schema={"line": pl.String()},
     ).filter(line.str.contains(r"\S"))  # fmt: skip
     words = line.str.extract_all(r"\S+")
-    facts = lines.select(first=words.first(), most=words.list.len().max(), row=words.list.len().arg_max()).collect()
+    facts = lines.select(
+        first=words.first(), most=words.list.len().max(), row=words.list.len().arg_max()
+    ).collect()
     first, most, row = facts.row(0)
     if first is None:
         return pl.LazyFrame()
@@ -108,26 +119,38 @@ def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
         raise ValueError(f"{place}: {most} values where the first line has {len(first)}")
     names = list(first) if table.has_header else _numbered_names(len(first))
     rows = lines.slice(1) if table.has_header else lines
-    cells = rows.select(words.list.get(index, null_on_oob=True).alias(name) for index, name in enumerate(names))
+    cells = rows.select(
+        words.list.get(index, null_on_oob=True).alias(name) for index, name in enumerate(names)
+    )
     return cells.with_columns(pl.when(~pl.all().is_in(list(table.null_values))).then(pl.all()))
 
 
-def _with_lookup(frame: pl.LazyFrame, lookup: Table, key: str, file: Path, folder: Path) -> pl.LazyFrame:
+def _with_lookup(
+    frame: pl.LazyFrame, lookup: Table, key: str, file: Path, folder: Path
+) -> pl.LazyFrame:
     table = pl.concat([scan(lookup, path, folder) for path in source_files(lookup)]).collect()
     for name in [key, *(str(column) for column in lookup.columns.values())]:
         if name not in table.columns:
-            raise ValueError(f"lookup {lookup.path}: unknown column {name!r}; it has {table.columns}")
+            raise ValueError(
+                f"lookup {lookup.path}: unknown column {name!r}; it has {table.columns}"
+            )
     schema = frame.collect_schema()
     if key not in schema.names():
         raise ValueError(f"{file}: unknown column {key!r} in lookup_on; it has {schema.names()}")
     for name in lookup.columns:
         if name in schema.names():
-            raise ValueError(f"lookup {lookup.path}: {file} has a column {name!r} already; choose another name")
+            raise ValueError(
+                f"lookup {lookup.path}: {file} has a column {name!r} already; choose another name"
+            )
     if schema[key] != table.schema[key]:
-        raise ValueError(f"lookup_on {key!r} is {schema[key]} in {file} and {table.schema[key]} in {lookup.path}")
+        raise ValueError(
+            f"lookup_on {key!r} is {schema[key]} in {file} and {table.schema[key]} in {lookup.path}"
+        )
     if table[key].is_duplicated().any():
         raise ValueError(f"lookup {lookup.path}: {key!r} is not unique")
-    added = table.select(key, *(pl.col(str(column)).alias(name) for name, column in lookup.columns.items()))
+    added = table.select(
+        key, *(pl.col(str(column)).alias(name) for name, column in lookup.columns.items())
+    )
     return frame.join(added.lazy(), on=key, how="left", maintain_order="left")
 
 
@@ -169,6 +192,7 @@ def _first_long_row(table: Table, file: Path) -> str | None:
             if len(cells) > width:
                 place = where(table, file, row)
                 return (
-                    f"{place}: {len(cells)} fields where the first line has {width}; is one with a delimiter unquoted?"
+                    f"{place}: {len(cells)} fields where the first line has {width}; "
+                    "is one with a delimiter unquoted?"
                 )
     return None

@@ -8,19 +8,23 @@ import polars as pl
 
 from lifecycle.events.schema import REVENUE_KINDS
 
-MATCHES = pl.Schema({"refund_id": pl.String(), "purchase_id": pl.String(), "refund_share": pl.Float64()})
+MATCHES = pl.Schema(
+    {"refund_id": pl.String(), "purchase_id": pl.String(), "refund_share": pl.Float64()}
+)
 ROUNDING = 1e-9
 
 
 def match_refunds(events: pl.DataFrame) -> pl.DataFrame:
     """One row per refund and purchase it takes back: refund_id, purchase_id, refund_share, which sums to 1 per refund.
 
-    A refund matches purchases or renewals of the same customer and item that are not later and not refunded in full
-    yet; one without an item those of its order. Lines of the same order come first, then the latest; one that holds the
-    whole refund is preferred to several. A refund of more than was bought stays unmatched. `events` is sorted by time.
+    A refund matches purchases or renewals of the same customer and item that are not later and not
+    refunded in full yet; one without an item those of its order. Lines of the same order come
+    first, then the latest; one that holds the whole refund is preferred to several. A refund of
+    more than was bought stays unmatched. `events` is sorted by time.
     """
     refunds = events.filter(
-        (pl.col("kind") == "refund") & pl.any_horizontal(pl.col("item_id", "order_id").is_not_null())
+        (pl.col("kind") == "refund")
+        & pl.any_horizontal(pl.col("item_id", "order_id").is_not_null())
     )
     if refunds.is_empty():
         return pl.DataFrame(schema=MATCHES)
@@ -31,8 +35,14 @@ def match_refunds(events: pl.DataFrame) -> pl.DataFrame:
         by_order[line.customer_id, line.order_id].append(line)
     matches = []
     for refund in _lines(refunds):
-        of_item = by_item.get((refund.customer_id, refund.item_id), []) if refund.item_id is not None else None
-        lines = by_order.get((refund.customer_id, refund.order_id), []) if of_item is None else of_item
+        of_item = (
+            by_item.get((refund.customer_id, refund.item_id), [])
+            if refund.item_id is not None
+            else None
+        )
+        lines = (
+            by_order.get((refund.customer_id, refund.order_id), []) if of_item is None else of_item
+        )
         for line, part in _taken_back(refund, [line for line in lines if line.at <= refund.at]):
             line.share_left -= part * _share(refund, line)
             matches.append((refund.event_id, line.event_id, part))
@@ -55,25 +65,35 @@ def _refundable(events: pl.DataFrame, refunds: pl.DataFrame) -> pl.DataFrame:
     """The purchases of items or orders that some refund names, by time."""
     purchases = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
     without_item = refunds.filter(pl.col("item_id").is_null())
-    by_item = purchases.join(refunds, on=["customer_id", "item_id"], how="semi", maintain_order="left")
+    by_item = purchases.join(
+        refunds, on=["customer_id", "item_id"], how="semi", maintain_order="left"
+    )
     if without_item.is_empty():
         return by_item
-    by_order = purchases.join(without_item, on=["customer_id", "order_id"], how="semi", maintain_order="left")
+    by_order = purchases.join(
+        without_item, on=["customer_id", "order_id"], how="semi", maintain_order="left"
+    )
     return (
-        pl.concat([by_item, by_order]).unique("event_id", maintain_order=True).sort("occurred_at", maintain_order=True)
+        pl.concat([by_item, by_order])
+        .unique("event_id", maintain_order=True)
+        .sort("occurred_at", maintain_order=True)
     )
 
 
 def _lines(events: pl.DataFrame) -> Iterator[_Line]:
     at = pl.col("occurred_at").cast(pl.Int64)
-    for row in events.select("customer_id", "item_id", "order_id", at, "event_id", "quantity", "amount").iter_rows():
+    for row in events.select(
+        "customer_id", "item_id", "order_id", at, "event_id", "quantity", "amount"
+    ).iter_rows():
         yield _Line(*row)
 
 
 def _taken_back(refund: _Line, earlier: list[_Line]) -> list[tuple[_Line, float]]:
     """The lines that a refund takes back, each with its part of it; none where together they hold too little."""
     newest = [line for line in reversed(earlier) if line.share_left > ROUNDING]
-    ordered = sorted(newest, key=lambda line: refund.order_id is None or line.order_id != refund.order_id)
+    ordered = sorted(
+        newest, key=lambda line: refund.order_id is None or line.order_id != refund.order_id
+    )
     for line in ordered:
         if _share(refund, line) <= line.share_left + ROUNDING:
             return [(line, 1.0)]

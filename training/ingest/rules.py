@@ -18,22 +18,26 @@ SPILL_SCHEMA = pl.Schema({**EVENT_SCHEMA, ROW_HASH: pl.UInt64(), SOURCE: pl.UInt
 class MissingRules(Config):
     """What happens to rows without a value. Rows without customer or time are always dropped and counted."""
 
-    amount: Literal["drop", "zero", "error"] = "drop"  # of purchases, renewals and refunds; rows of a source whose
+    amount: Literal["drop", "zero", "error"] = (
+        "drop"  # of purchases, renewals and refunds; rows of a source whose
+    )
     # recipe maps no amount at all are not dropped
 
 
 class OutlierRules(Config):
     """Purchases more than `spread` interquartile ranges of log amount above the third quartile are outliers.
 
-    So are unmatched refunds of more than that. Tukey's far-out fence lies at 3. Clipping sets them to the fence; what
-    takes back a clipped or dropped purchase shrinks or goes with it.
+    So are unmatched refunds of more than that. Tukey's far-out fence lies at 3. Clipping sets them
+    to the fence; what takes back a clipped or dropped purchase shrinks or goes with it.
     """
 
     action: Literal["flag", "clip", "drop"] = "flag"
     spread: float = Field(3.0, gt=0)
 
 
-def checked_rows(batch: Batch, source: Source, missing: MissingRules, quality: Quality) -> pl.DataFrame:
+def checked_rows(
+    batch: Batch, source: Source, missing: MissingRules, quality: Quality
+) -> pl.DataFrame:
     """The rows of a batch that have a customer, a time, a known kind, and an amount of the right sign.
 
     Raises ValueError with file, row and value for an unknown kind or a purchase of negative amount.
@@ -51,15 +55,21 @@ def checked_rows(batch: Batch, source: Source, missing: MissingRules, quality: Q
         rows = rows.with_columns(pl.lit(None, dtype=pl.Float64).alias("amount"))
     lacking = rows.filter(needs_amount & pl.col("amount").is_null())
     if lacking.height and missing.amount == "error":
-        raise ValueError(f"{where(source, batch.file, lacking[ROW][0])}: amount is missing (missing.amount: error)")
+        raise ValueError(
+            f"{where(source, batch.file, lacking[ROW][0])}: amount is missing (missing.amount: error)"
+        )
     if lacking.height and missing.amount == "drop":
         rows = rows.filter(~needs_amount | pl.col("amount").is_not_null())
         quality.drop("missing_amount", lacking.height)
     elif lacking.height:
-        rows = rows.with_columns(pl.when(needs_amount).then(pl.col("amount").fill_null(0.0)).otherwise("amount"))
+        rows = rows.with_columns(
+            pl.when(needs_amount).then(pl.col("amount").fill_null(0.0)).otherwise("amount")
+        )
     _check_signs(rows, batch, source)
     takes_back = (pl.col("kind") == "refund") & (pl.col("amount") > 0)
-    return rows.with_columns(pl.when(takes_back).then(-pl.col("amount")).otherwise("amount").alias("amount"))
+    return rows.with_columns(
+        pl.when(takes_back).then(-pl.col("amount")).otherwise("amount").alias("amount")
+    )
 
 
 def _check_kinds(batch: Batch, source: Source) -> None:
@@ -67,7 +77,9 @@ def _check_kinds(batch: Batch, source: Source) -> None:
     index = unknown.arg_max() if unknown.any() else None
     if index is not None:
         row, value = batch.rows[ROW][index], batch.rows["kind"][index]
-        raise ValueError(f"{where(source, batch.file, row)}: kind is {value!r}; kinds are {', '.join(KINDS)}")
+        raise ValueError(
+            f"{where(source, batch.file, row)}: kind is {value!r}; kinds are {', '.join(KINDS)}"
+        )
 
 
 def _check_signs(rows: pl.DataFrame, batch: Batch, source: Source) -> None:
@@ -99,7 +111,9 @@ def without_outliers(
     """Apply the outlier rule to purchases above `fence`, and to refunds by what they take back (`match_refunds`)."""
     is_matched = pl.col("event_id").is_in(matches["refund_id"].implode())
     is_large_refund = (pl.col("kind") == "refund") & (pl.col("amount") < -fence) & ~is_matched
-    is_outlier = (pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > fence)) | is_large_refund
+    is_outlier = (
+        pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("amount") > fence)
+    ) | is_large_refund
     num_outliers = events.select(is_outlier.fill_null(False).sum()).item()
     quality.num_outliers += num_outliers
     if num_outliers == 0 or rules.action == "flag":
@@ -115,7 +129,9 @@ def without_outliers(
     treated = (
         events.with_columns(shares["kept_share"])
         .join(of_refunds, on="event_id", how="left", maintain_order="left")
-        .with_columns(pl.when(share < 1.0).then(pl.col("amount") * share).otherwise("amount").alias("amount"))
+        .with_columns(
+            pl.when(share < 1.0).then(pl.col("amount") * share).otherwise("amount").alias("amount")
+        )
         .filter(share > 0.0)
         .select(events.columns)
     )

@@ -24,9 +24,9 @@ Value = Sql | str | bool | int | float
 class Table(Config):
     """One table of a shop's export. `path` is a file, a folder, a glob, or `package:NAME/FILE` in a Python package.
 
-    A value in `columns`, `kind` or `filter` is a source column, `{sql: EXPRESSION}` or a constant; a constant text is
-    written `{sql: "'text'"}`, except for `kind`, whose names need no quotes. The columns of a file without header are
-    `column_1`, `column_2` and so on.
+    A value in `columns`, `kind` or `filter` is a source column, `{sql: EXPRESSION}` or a constant;
+    a constant text is written `{sql: "'text'"}`, except for `kind`, whose names need no quotes. The
+    columns of a file without header are `column_1`, `column_2` and so on.
     """
 
     path: str
@@ -41,7 +41,9 @@ class Table(Config):
     timezone: str = "UTC"  # of times and dates that carry none
     columns: dict[str, Value]
     # rows to keep; a map names the reason each condition drops for
-    filter: Value | dict[str, Value] | None = Field(None, union_mode="left_to_right")  # {sql: x} is no map of reasons
+    filter: Value | dict[str, Value] | None = Field(
+        None, union_mode="left_to_right"
+    )  # {sql: x} is no map of reasons
 
     @field_validator("delimiter")
     @classmethod
@@ -65,7 +67,9 @@ class Source(Table):
 
     kind: Value | None = None  # purchase, where `columns` has none either
     drop_exact_duplicates: bool = False
-    lookup: Table | None = None  # a small table joined to every row; `columns` names its columns to add
+    lookup: Table | None = (
+        None  # a small table joined to every row; `columns` names its columns to add
+    )
     lookup_on: str | None = None  # the column both share
 
     @field_validator("columns")
@@ -74,7 +78,9 @@ class Source(Table):
         known = [*EVENT_SCHEMA, *(name for name in ITEM_COLUMNS if name not in EVENT_SCHEMA)]
         for name in columns:
             if name not in known:
-                raise ValueError(f"unknown event column {name!r}; event columns are {', '.join(known)}")
+                raise ValueError(
+                    f"unknown event column {name!r}; event columns are {', '.join(known)}"
+                )
         for name in ("customer_id", "occurred_at"):
             if name not in columns:
                 raise ValueError(f"needs {name}")
@@ -103,14 +109,18 @@ def table_values(table: Table) -> dict[str, Value]:
 
 def where(table: Table, file: Path, row: int) -> str:
     """`FILE, row 3`: rows of data count from 1, so a header is not a row."""
-    return f"{file}, row {row}" + (" after the header" if table.format == "csv" and table.has_header else "")
+    return f"{file}, row {row}" + (
+        " after the header" if table.format == "csv" and table.has_header else ""
+    )
 
 
 def source_files(table: Table) -> list[Path]:
     """The files of a table in name order; ValueError where there are none or a file is not what `format` says."""
     files = files_at(resolve_path(table.path), SUFFIXES[table.format])
     if not files:
-        raise ValueError(f"path {table.path!r}: no such file, or no {table.format} file in that folder")
+        raise ValueError(
+            f"path {table.path!r}: no such file, or no {table.format} file in that folder"
+        )
     for file in files:
         if file.stat().st_size == 0:
             raise ValueError(f"{file} is empty")
@@ -124,4 +134,6 @@ def _check_parquet(file: Path) -> None:
         head = handle.read(4)
         handle.seek(-min(4, file.stat().st_size), io.SEEK_END)
         if head != b"PAR1" or handle.read(4) != b"PAR1":
-            raise ValueError(f"{file} is not a Parquet file, or is cut off; the recipe says format: parquet")
+            raise ValueError(
+                f"{file} is not a Parquet file, or is cut off; the recipe says format: parquet"
+            )

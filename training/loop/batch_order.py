@@ -21,9 +21,10 @@ class BatchOrder:
     def step(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and their epochs of one optimiser step, each of shape (global_batch,), micro-batch after micro-batch.
 
-        Where examples differ in length they are sorted over BUCKET_STEPS steps, so that those of a micro-batch are of
-        similar length. A step has two runs of such micro-batches, drawn at random: within a run all workers have as
-        much to do in a forward pass, and steps of one length alone make training unsteady.
+        Where examples differ in length they are sorted over BUCKET_STEPS steps, so that those of a
+        micro-batch are of similar length. A step has two runs of such micro-batches, drawn at
+        random: within a run all workers have as much to do in a forward pass, and steps of one
+        length alone make training unsteady.
         """
         size = self.config.global_batch
         if not self.task.varies_in_length:
@@ -42,7 +43,11 @@ class BatchOrder:
         num_micro_batches = size // self.config.micro_batch
         run = size // 2 if num_micro_batches % 2 == 0 else self.config.micro_batch
         order = np.argsort(self.task.lengths(rows, epochs), kind="stable").reshape(-1, run)
-        drawn = np.random.default_rng([self.config.seed, window, 2]).permutation(len(order)).reshape(num_steps, -1)
+        drawn = (
+            np.random.default_rng([self.config.seed, window, 2])
+            .permutation(len(order))
+            .reshape(num_steps, -1)
+        )
         chosen = order[np.sort(drawn, axis=1)].reshape(num_steps, size)
         return rows[chosen], epochs[chosen]
 
@@ -50,6 +55,9 @@ class BatchOrder:
         """Rows and epochs from a place in the endless stream of epochs, each a permutation of all rows."""
         num_rows = self.task.num_rows
         epochs = np.arange(first, first + count) // num_rows
-        orders = [np.random.default_rng([self.config.seed, epoch]).permutation(num_rows) for epoch in np.unique(epochs)]
+        orders = [
+            np.random.default_rng([self.config.seed, epoch]).permutation(num_rows)
+            for epoch in np.unique(epochs)
+        ]
         start = first - int(epochs[0]) * num_rows
         return np.concatenate(orders)[start : start + count], epochs

@@ -33,7 +33,9 @@ class Best:
 
     def __init__(self, output: Path, first_step: int) -> None:
         self.path = output / BEST_FILE
-        if torch.distributed.get_rank() == 0 and first_step == 0:  # of a run that never came to a checkpoint
+        if (
+            torch.distributed.get_rank() == 0 and first_step == 0
+        ):  # of a run that never came to a checkpoint
             self.path.unlink(missing_ok=True)
         found = [self._metrics() if torch.distributed.get_rank() == 0 else None]
         torch.distributed.broadcast_object_list(found)
@@ -41,7 +43,9 @@ class Best:
 
     def offer(self, engine: DeepSpeedEngine, metrics: dict[str, float]) -> None:
         """Keep the engine's weights if their loss is less than that of those kept; collective."""
-        if self.metrics is not None and not (metrics[LOSS] < self.metrics[LOSS] or math.isnan(self.metrics[LOSS])):
+        if self.metrics is not None and not (
+            metrics[LOSS] < self.metrics[LOSS] or math.isnan(self.metrics[LOSS])
+        ):
             return
         weights = trained_weights(engine)
         if torch.distributed.get_rank() == 0:

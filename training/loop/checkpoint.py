@@ -20,13 +20,18 @@ from training.recipe import TrainConfig
 logger = logging.getLogger(__name__)
 GATHERED_FILE = "state.safetensors"
 TAG = "state"  # folder of DeepSpeed's shards
-UNIVERSAL_FOLDER = "universal"  # DeepSpeed's shards made whole, below the output folder while they are loaded
+UNIVERSAL_FOLDER = (
+    "universal"  # DeepSpeed's shards made whole, below the output folder while they are loaded
+)
 
 
-def report_checkpoint(config: TrainConfig, engine: DeepSpeedEngine, step: int, metrics: dict[str, float]) -> None:
+def report_checkpoint(
+    config: TrainConfig, engine: DeepSpeedEngine, step: int, metrics: dict[str, float]
+) -> None:
     """Save this worker's part and report it; the checkpoint counts once every worker has reported.
 
-    Raises OSError or what the writing library makes of it where the disk is full; the previous checkpoint stays.
+    Raises OSError or what the writing library makes of it where the disk is full; the previous
+    checkpoint stays.
     """
     rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
     with tempfile.TemporaryDirectory(prefix="evervalue-checkpoint-") as name:
@@ -54,15 +59,24 @@ def find_checkpoint(output: Path) -> Path | None:
 
 def gathered_state(config: TrainConfig, checkpoint: Path | None) -> dict[str, Tensor] | None:
     """Weights and moments as whole tensors; None without a checkpoint, or where it holds DeepSpeed's shards."""
-    return load_file(checkpoint / GATHERED_FILE) if checkpoint and config.gathered_checkpoints else None
+    return (
+        load_file(checkpoint / GATHERED_FILE)
+        if checkpoint and config.gathered_checkpoints
+        else None
+    )
 
 
-def restore(config: TrainConfig, engine: DeepSpeedEngine, checkpoint: Path, state: dict[str, Tensor] | None) -> int:
+def restore(
+    config: TrainConfig, engine: DeepSpeedEngine, checkpoint: Path, state: dict[str, Tensor] | None
+) -> int:
     """Bring a new engine to a whole checkpoint, `state` its gathered tensors if it has them; the steps already done."""
     saved = first_part(checkpoint)
     if state is not None:
         scatter_state(engine, state, saved.step)
-    elif saved.num_workers == torch.distributed.get_world_size() or engine.zero_optimization_stage() == 0:
+    elif (
+        saved.num_workers == torch.distributed.get_world_size()
+        or engine.zero_optimization_stage() == 0
+    ):
         engine.load_checkpoint(str(checkpoint), tag=TAG)
     else:
         load_universal(engine, checkpoint / TAG, config.output / UNIVERSAL_FOLDER)
@@ -76,19 +90,29 @@ def load_universal(engine: DeepSpeedEngine, shards: Path, folder: Path) -> None:
     """
     is_first = torch.distributed.get_rank() == 0
     if is_first:
-        logger.info("making the shards in %s whole for %d workers", shards, torch.distributed.get_world_size())
+        logger.info(
+            "making the shards in %s whole for %d workers",
+            shards,
+            torch.distributed.get_world_size(),
+        )
         shutil.rmtree(folder, ignore_errors=True)
         command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(shards),
                    "--output_folder", str(folder / TAG), "--inject_missing_state"]  # fmt: skip
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
         if done.returncode:
             raise ValueError(f"DeepSpeed could not make {shards} whole: {done.stdout[-2000:]}")
     torch.distributed.barrier()
     engine._config.load_universal_checkpoint = True
     engine.load_checkpoint(str(folder), tag=TAG)
     engine._config.load_universal_checkpoint = False
-    engine.lr_scheduler.step(engine.lr_scheduler.last_batch_iteration)  # all groups got the first one's learning rate
-    for state in engine.optimizer.optimizer.state.values():  # and under stage 3 one tensor to count their steps in
+    engine.lr_scheduler.step(
+        engine.lr_scheduler.last_batch_iteration
+    )  # all groups got the first one's learning rate
+    for state in (
+        engine.optimizer.optimizer.state.values()
+    ):  # and under stage 3 one tensor to count their steps in
         if torch.is_tensor(state.get("step")):
             state["step"] = state["step"].clone()
     torch.distributed.barrier()

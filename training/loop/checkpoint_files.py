@@ -1,7 +1,7 @@
 """Checkpoint folders: which of them are whole, which is the newest, and what a killed run left of the others.
 
-Every worker that writes into a checkpoint describes its files in `part-<rank>.json`, by which a folder that was not
-written to its end, or was damaged later, is told from a whole one.
+Every worker that writes into a checkpoint describes its files in `part-<rank>.json`, by which a
+folder that was not written to its end, or was damaged later, is told from a whole one.
 """
 
 import json
@@ -29,7 +29,11 @@ class Part:
 
 def write_part(folder: Path, rank: int, *, step: int, num_workers: int, num_parts: int) -> None:
     """Describe the files of this worker, which are all that lie in its `folder` so far."""
-    files = {str(path.relative_to(folder)): file_sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {
+        str(path.relative_to(folder)): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
     write_json(folder / f"part-{rank}.json", asdict(Part(step, num_workers, num_parts, files)))
 
 
@@ -42,7 +46,9 @@ def verify_checkpoint(folder: Path) -> None:
     """ValueError saying what is wrong with a checkpoint that is not whole, or is damaged."""
     parts = [_read(path) for path in sorted(folder.glob("part-*.json"))]
     if not parts or len(parts) != parts[0].num_parts:
-        raise ValueError(f"{len(parts)} of {parts[0].num_parts if parts else 'its'} parts are there")
+        raise ValueError(
+            f"{len(parts)} of {parts[0].num_parts if parts else 'its'} parts are there"
+        )
     for part in parts:
         for name, sha256 in part.files.items():
             if not (folder / name).is_file():
@@ -73,12 +79,15 @@ def newest_checkpoint(output: Path) -> Path | None:
 def tidy_checkpoints(output: Path) -> None:
     """Before a run goes on: put aside what would keep Ray Train from starting, remove checkpoints cut short.
 
-    Ray Train writes its list of checkpoints in place. A full disk or a kill at that moment leaves half a list, and a
-    list may name folders that somebody has deleted; Ray would refuse both. Our own search does not need the list.
+    Ray Train writes its list of checkpoints in place. A full disk or a kill at that moment leaves
+    half a list, and a list may name folders that somebody has deleted; Ray would refuse both. Our
+    own search does not need the list.
     """
     snapshot = output / RAY_FOLDER / SNAPSHOT
     if snapshot.exists() and not _is_sound(snapshot):
-        logger.warning("%s is damaged or names checkpoints that are gone; it is put aside", snapshot)
+        logger.warning(
+            "%s is damaged or names checkpoints that are gone; it is put aside", snapshot
+        )
         snapshot.replace(snapshot.with_suffix(".damaged"))
     listed = snapshot.read_text() if snapshot.exists() else ""
     for folder in _checkpoints(output):
@@ -94,7 +103,9 @@ def tidy_checkpoints(output: Path) -> None:
 def trim_progress(path: Path, step: int) -> None:
     """Remove the lines of steps after `step`, which will be taken again, and a last one that was cut short."""
     if path.exists():
-        lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+        lines = [
+            line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")
+        ]
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
         temporary.replace(path)
@@ -102,7 +113,9 @@ def trim_progress(path: Path, step: int) -> None:
 
 def _checkpoints(output: Path) -> list[Path]:
     """Newest first: Ray Train names them by the time."""
-    return sorted((output / RAY_FOLDER).glob("checkpoint_*/"), key=lambda folder: folder.name, reverse=True)
+    return sorted(
+        (output / RAY_FOLDER).glob("checkpoint_*/"), key=lambda folder: folder.name, reverse=True
+    )
 
 
 def _is_sound(snapshot: Path) -> bool:

@@ -23,11 +23,14 @@ def set_environment(device: str) -> None:
 def build_cpu_op(deadline_seconds: float = BUILD_DEADLINE_SECONDS) -> None:
     """Compile DeepSpeed's shared-memory op unless that is done (about 40 s).
 
-    A process that is killed while compiling leaves a lock for which torch would wait for ever. Ours is a file lock,
-    which the kernel frees with its owner: whoever holds it knows that any lock of torch's found here is stale.
+    A process that is killed while compiling leaves a lock for which torch would wait for ever. Ours
+    is a file lock, which the kernel frees with its owner: whoever holds it knows that any lock of
+    torch's found here is stale.
     """
     set_environment("cpu")
-    from deepspeed.ops.op_builder.cpu import ShareMemCommBuilder  # before the lock, for which others wait
+    from deepspeed.ops.op_builder.cpu import (
+        ShareMemCommBuilder,
+    )  # before the lock, for which others wait
 
     folder = Path(os.environ["TORCH_EXTENSIONS_DIR"]) / OP_FOLDER
     folder.mkdir(parents=True, exist_ok=True)

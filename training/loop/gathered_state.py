@@ -1,7 +1,7 @@
 """Trained weights and optimiser state as whole tensors, whatever DeepSpeed shards them by.
 
-So a run may go on with another number of workers or another ZeRO stage, and nothing has to be unpickled. Meant for
-adapters and small models: every tensor passes through every worker.
+So a run may go on with another number of workers or another ZeRO stage, and nothing has to be
+unpickled. Meant for adapters and small models: every tensor passes through every worker.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,9 @@ def gather_state(engine: DeepSpeedEngine) -> dict[str, Tensor]:
     for name, parameter in _trained(engine.module):
         piece = _piece(engine, parameter)
         for moment in (None, *MOMENTS):
-            whole = torch.zeros(_shape(parameter).numel(), dtype=torch.float32, device=engine.device)
+            whole = torch.zeros(
+                _shape(parameter).numel(), dtype=torch.float32, device=engine.device
+            )
             if piece is not None:
                 whole[piece.place : piece.place + piece.length] = _values(engine, piece, moment)
             if is_sharded:
@@ -73,7 +75,9 @@ def scatter_state(engine: DeepSpeedEngine, state: dict[str, Tensor], step: int) 
 
 
 def _trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
+    return (
+        (name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad
+    )
 
 
 def _key(moment: str | None, name: str) -> str:
@@ -97,12 +101,19 @@ def _piece(engine: DeepSpeedEngine, parameter: nn.Parameter) -> Piece | None:
         group, start, size = optimizer.grad_position[optimizer.get_param_id(parameter)]
         place = size * torch.distributed.get_rank()
         length = min(size, _shape(parameter).numel() - place)  # the last share is padded
-        return Piece(optimizer.fp32_partitioned_groups_flat[group], start, length, place) if length > 0 else None
+        return (
+            Piece(optimizer.fp32_partitioned_groups_flat[group], start, length, place)
+            if length > 0
+            else None
+        )
     if stage:
         mapping = parameter._hp_mapping  # type: ignore[attr-defined]
         if mapping is None:
             return None
-        flat, here = optimizer.single_partition_of_fp32_groups[mapping.param_group_index], mapping.hp_fragment_address
+        flat, here = (
+            optimizer.single_partition_of_fp32_groups[mapping.param_group_index],
+            mapping.hp_fragment_address,
+        )
         return Piece(flat, here.start, here.numel, mapping.lp_fragment_address.start)
     return Piece(_master(engine, parameter), 0, parameter.numel(), 0)
 

@@ -50,7 +50,9 @@ def train_worker(settings: dict[str, object]) -> None:
 
     take_steps(run, report)
     run.export(best)
-    if run.config.num_workers == 0:  # Ray would leave torch's group and let DeepSpeed keep it for the next run
+    if (
+        run.config.num_workers == 0
+    ):  # Ray would leave torch's group and let DeepSpeed keep it for the next run
         deepspeed.comm.destroy_process_group()
 
 
@@ -127,9 +129,13 @@ def log(message: str) -> None:
         logger.info(message)
 
 
-def start_engine(config: TrainConfig, task: Task, state: dict[str, Tensor] | None = None) -> DeepSpeedEngine:
+def start_engine(
+    config: TrainConfig, task: Task, state: dict[str, Tensor] | None = None
+) -> DeepSpeedEngine:
     """The task's model under DeepSpeed, with the weights of a checkpoint's gathered `state`."""
-    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": fast_dtype(config.device)}[config.dtype]
+    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": fast_dtype(config.device)}[
+        config.dtype
+    ]
     model, groups = task.new_model(dtype)
     if state is not None:
         load_weights(model, state)
@@ -139,7 +145,9 @@ def start_engine(config: TrainConfig, task: Task, state: dict[str, Tensor] | Non
         model_parameters=groups,
         config=zero_config(config, num_steps, num_workers, bf16=dtype == torch.bfloat16),
     )
-    if isinstance(optimizer, FP16_UnfusedOptimizer):  # it has taken a step of zeros, which Adam would count
+    if isinstance(
+        optimizer, FP16_UnfusedOptimizer
+    ):  # it has taken a step of zeros, which Adam would count
         optimizer.optimizer.state.clear()
     return engine
 
@@ -147,9 +155,14 @@ def start_engine(config: TrainConfig, task: Task, state: dict[str, Tensor] | Non
 class Run:
     """One worker's share of a training run; owns the position in it and the progress file."""
 
-    def __init__(self, config: TrainConfig, engine: DeepSpeedEngine, task: Task, first_step: int) -> None:
+    def __init__(
+        self, config: TrainConfig, engine: DeepSpeedEngine, task: Task, first_step: int
+    ) -> None:
         self.config, self.engine, self.task, self.first_step = config, engine, task, first_step
-        self.rank, self.num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        self.rank, self.num_workers = (
+            torch.distributed.get_rank(),
+            torch.distributed.get_world_size(),
+        )
         self.num_steps = config.num_steps(task.num_rows)
         self.tokens_done, self.steps_done = 0, 0
         self.started_at = self.logged_at = time.monotonic()
@@ -159,11 +172,15 @@ class Run:
     def take_step(self, step: int) -> None:
         """One optimiser step: this worker's micro-batches of the global batch.
 
-        DeepSpeed takes the mean over micro-batches; the share of each in the weights makes it that over examples.
+        DeepSpeed takes the mean over micro-batches; the share of each in the weights makes it that
+        over examples.
         """
         rows, epochs = self.order.step(step)
         weights, width = self.task.weights(rows), self.config.micro_batch
-        parts = [part.reshape(-1, width)[self.rank :: self.num_workers] for part in (rows, epochs, weights)]
+        parts = [
+            part.reshape(-1, width)[self.rank :: self.num_workers]
+            for part in (rows, epochs, weights)
+        ]
         losses = []
         for micro_rows, micro_epochs, micro_weights in zip(*parts, strict=True):
             loss, num_tokens = self.task.loss(self.engine, micro_rows, micro_epochs)

@@ -3,7 +3,9 @@
 from training.recipe import TrainConfig
 
 
-def zero_config(config: TrainConfig, num_steps: int, num_workers: int, *, bf16: bool) -> dict[str, object]:
+def zero_config(
+    config: TrainConfig, num_steps: int, num_workers: int, *, bf16: bool
+) -> dict[str, object]:
     """DeepSpeed's dictionary for a run of `num_steps` optimiser steps on `num_workers` workers."""
     optimizer = config.optimizer
     zero: dict[str, object] = {"stage": config.zero.stage}

@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 def make_plan(config: TrainConfig) -> Plan:
     """The plan of a recipe; of its base model only config.json is read, unless steps can be taken here.
 
-    Raises ValueError where base_model is not a folder with a config.json, where the sequence encoder's examples are not
-    there, and for what a run would refuse.
+    Raises ValueError where base_model is not a folder with a config.json, where the sequence
+    encoder's examples are not there, and for what a run would refuse.
     """
     if config.task == "sft":
         raise ValueError("the plan knows task value alone: task is sft")
@@ -41,12 +41,17 @@ def run_length(config: TrainConfig, peak_gib: float) -> Length:
     """Steps from the examples, and seconds from steps that are taken here; `peak_gib` is a worker's memory."""
     why_no_times = why_not_measured(config, peak_gib)
     if not (config.examples_folder / MANIFEST).is_file():
-        return Length(why_no_steps=f"there are no examples in {config.examples_folder} yet", why_no_times=why_no_times)
+        return Length(
+            why_no_steps=f"there are no examples in {config.examples_folder} yet",
+            why_no_times=why_no_times,
+        )
     rows = num_training_rows(config)
     steps = config.num_steps(rows)
     validations = num_validations(config, steps)
     if why_no_times is not None:
-        return Length(training_rows=rows, steps=steps, num_validations=validations, why_no_times=why_no_times)
+        return Length(
+            training_rows=rows, steps=steps, num_validations=validations, why_no_times=why_no_times
+        )
     of_parts = read_dataset(config.examples_folder)["num_rows"]
     assert isinstance(of_parts, dict)
     logger.info("taking the recipe's first steps to see how long they take")

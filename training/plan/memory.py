@@ -1,10 +1,11 @@
 """Memory of a training worker under each ZeRO stage, at the moments at which it may be largest.
 
-Weights, gradients and optimiser state follow the ZeRO paper (Rajbhandari 2020, arXiv 1910.02054, section 3 and figure
-1): with p bytes per weight, k of optimiser state per trained weight (12 in mixed precision) and N workers, weights are
-p x total, gradients p x trained, optimiser k x trained. Stage 1 divides the optimiser's part by N, stage 2 also the
-gradients, stage 3 also the weights. Frozen weights have neither gradients nor optimiser state. What comes on top while
-a step is taken is read from DeepSpeed 0.19's sources, and checked against measured peaks on CPU.
+Weights, gradients and optimiser state follow the ZeRO paper (Rajbhandari 2020, arXiv 1910.02054,
+section 3 and figure 1): with p bytes per weight, k of optimiser state per trained weight (12 in
+mixed precision) and N workers, weights are p x total, gradients p x trained, optimiser k x trained.
+Stage 1 divides the optimiser's part by N, stage 2 also the gradients, stage 3 also the weights.
+Frozen weights have neither gradients nor optimiser state. What comes on top while a step is taken
+is read from DeepSpeed 0.19's sources, and checked against measured peaks on CPU.
 """
 
 from dataclasses import dataclass
@@ -43,8 +44,8 @@ class ModelSizes:
 class StageMemory:
     """GiB per worker under one ZeRO stage.
 
-    `moments` are the sums at the times at which memory may be full, and `peak` the largest of them; `host` is what is
-    offloaded to the CPU, per worker.
+    `moments` are the sums at the times at which memory may be full, and `peak` the largest of them;
+    `host` is what is offloaded to the CPU, per worker.
     """
 
     stage: int
@@ -73,7 +74,9 @@ def num_processes(config: TrainConfig) -> int:
     return max(config.num_workers, 1)
 
 
-def stage_memory(config: TrainConfig, sizes: ModelSizes, stage: int, num_workers: int) -> StageMemory:
+def stage_memory(
+    config: TrainConfig, sizes: ModelSizes, stage: int, num_workers: int
+) -> StageMemory:
     """Memory of one of `num_workers` workers; what else the recipe says stays as it is, but for the stage."""
     worker = _Worker(config, sizes, stage, num_workers)
     moments = {
@@ -97,31 +100,50 @@ def smallest_numbers(config: TrainConfig, sizes: ModelSizes) -> dict[int, list[i
     """
     passes = config.global_batch // config.micro_batch
     numbers = [number for number in range(1, passes + 1) if passes % number == 0]
-    peaks = [[stage_memory(config, sizes, stage, number).peak for number in numbers] for stage in STAGES]
-    return {size: [_first_below(USABLE_SHARE * size, numbers, of_stage) for of_stage in peaks] for size in GPU_GIB}
+    peaks = [
+        [stage_memory(config, sizes, stage, number).peak for number in numbers] for stage in STAGES
+    ]
+    return {
+        size: [_first_below(USABLE_SHARE * size, numbers, of_stage) for of_stage in peaks]
+        for size in GPU_GIB
+    }
 
 
 def _first_below(limit: float, numbers: list[int], peaks: list[float]) -> int | None:
-    return next((number for number, peak in zip(numbers, peaks, strict=True) if peak <= limit), None)
+    return next(
+        (number for number, peak in zip(numbers, peaks, strict=True) if peak <= limit), None
+    )
 
 
 class _Worker:
     """Bytes of one worker. Attributes are what it holds all through training; methods give a moment's whole."""
 
-    def __init__(self, config: TrainConfig, sizes: ModelSizes, stage: int, num_workers: int) -> None:
+    def __init__(
+        self, config: TrainConfig, sizes: ModelSizes, stage: int, num_workers: int
+    ) -> None:
         self.stage, self.num_workers, self.on_gpu = stage, num_workers, config.device == "gpu"
-        self.sizes, self.weight_bytes, self.trained = sizes, sizes.weight_bytes, sizes.trainable_parameters
+        self.sizes, self.weight_bytes, self.trained = (
+            sizes,
+            sizes.weight_bytes,
+            sizes.trainable_parameters,
+        )
         self.accumulates = config.global_batch > config.micro_batch * num_workers
         self.is_sharded = stage == 3 and num_workers > 1
         self.limits = _deepspeed_defaults(stage)
-        self.share = self.trained / num_workers if stage >= 1 else self.trained  # weights that it optimises
+        self.share = (
+            self.trained / num_workers if stage >= 1 else self.trained
+        )  # weights that it optimises
         mixed = self.weight_bytes < FLOAT32_BYTES or stage >= 1  # ZeRO copies float32 weights too
-        self.weights = self.weight_bytes * sizes.total_parameters / (num_workers if stage == 3 else 1)
+        self.weights = (
+            self.weight_bytes * sizes.total_parameters / (num_workers if stage == 3 else 1)
+        )
         self.gradients = self.weight_bytes * (self.share if stage >= 2 else self.trained)
         self.optimizer = (MASTER_BYTES if mixed else ADAM_BYTES) * self.share
         self.host = 0.0
         self.offloads_optimizer = config.zero.offload_optimizer and stage >= 1 and self.on_gpu
-        if self.offloads_optimizer:  # with float32 gradients and one more copy of the weights or gradients
+        if (
+            self.offloads_optimizer
+        ):  # with float32 gradients and one more copy of the weights or gradients
             self.host = self.optimizer + (FLOAT32_BYTES + self.weight_bytes) * self.share
             self.optimizer = 0.0
             self.gradients = 0.0 if stage >= 2 else self.gradients
@@ -131,9 +153,13 @@ class _Worker:
     @property
     def bucket(self) -> float:
         """Gradients on their way to be reduced. A GPU's memory is taken when asked for, a CPU's when written to."""
-        if self.stage == 0 or (self.stage == 1 and not self.on_gpu):  # stage 1: the gradients themselves move there
+        if self.stage == 0 or (
+            self.stage == 1 and not self.on_gpu
+        ):  # stage 1: the gradients themselves move there
             return 0.0
-        return self.weight_bytes * (self.limits.bucket if self.on_gpu else min(self.limits.bucket, self.trained))
+        return self.weight_bytes * (
+            self.limits.bucket if self.on_gpu else min(self.limits.bucket, self.trained)
+        )
 
     @property
     def held(self) -> float:
@@ -147,7 +173,9 @@ class _Worker:
         if not self.is_sharded:
             return 0.0
         total = self.sizes.total_parameters
-        return self.weight_bytes * (min(self.limits.gathered, total) + min(self.limits.prefetched, total))
+        return self.weight_bytes * (
+            min(self.limits.gathered, total) + min(self.limits.prefetched, total)
+        )
 
     @property
     def waiting(self) -> float:
@@ -168,7 +196,11 @@ class _Worker:
         """The bucket is full, or all gradients are there: they are copied once to be sent, and once into the share."""
         full = min(self.limits.bucket, self.trained)
         if self.stage == 0:
-            return self.held + self.gradients + (self.weight_bytes * full if self.num_workers > 1 else 0.0)
+            return (
+                self.held
+                + self.gradients
+                + (self.weight_bytes * full if self.num_workers > 1 else 0.0)
+            )
         copies = self.weight_bytes * max(full, self.share)
         if self.stage == 1:
             return self.held + self.weight_bytes * self.trained + self.bucket + copies
@@ -176,7 +208,9 @@ class _Worker:
         activations = left * self.sizes.activation_bytes
         if self.stage == 2:
             return self.held + self.waiting + activations + self.bucket + copies
-        copies = self.weight_bytes * full * (1 if self.on_gpu else 2)  # gloo reduces in a copy of its own
+        copies = (
+            self.weight_bytes * full * (1 if self.on_gpu else 2)
+        )  # gloo reduces in a copy of its own
         return self.held + activations + left * self.gathered + copies
 
     def at_optimizer_step(self) -> float:
@@ -191,7 +225,9 @@ class _Worker:
         if self.stage == 0:
             if self.weight_bytes == FLOAT32_BYTES:
                 return 0.0
-            return FLOAT32_BYTES * at_once * (2 if self.on_gpu else 1)  # DeepSpeed's fused Adam wants them end to end
+            return (
+                FLOAT32_BYTES * at_once * (2 if self.on_gpu else 1)
+            )  # DeepSpeed's fused Adam wants them end to end
         flat = (
             self.weight_bytes if self.on_gpu and self.weight_bytes < FLOAT32_BYTES else 0
         )  # end to end before float32

@@ -25,12 +25,14 @@ FUSED_ATTENTION = "fused_on_meta"
 def measure_model(config: TrainConfig) -> ModelSizes:
     """Build the recipe's model and run a forward pass of its largest micro-batch, all on the meta device.
 
-    Raises ValueError where `base_model` is not a folder with a config.json (weights are not needed), or the sequence
-    encoder's examples, which hold its vocabulary, are not there.
+    Raises ValueError where `base_model` is not a folder with a config.json (weights are not
+    needed), or the sequence encoder's examples, which hold its vocabulary, are not there.
     """
     AttentionInterface.register(FUSED_ATTENTION, _fused_attention)
     dtype = _weight_dtype(config)
-    return _text_sizes(config, dtype) if config.encoder == "text" else _sequence_sizes(config, dtype)
+    return (
+        _text_sizes(config, dtype) if config.encoder == "text" else _sequence_sizes(config, dtype)
+    )
 
 
 def _weight_dtype(config: TrainConfig) -> torch.dtype:
@@ -47,7 +49,9 @@ def _text_sizes(config: TrainConfig, dtype: torch.dtype) -> ModelSizes:
         attention = "eager" if attention_of(config.decoder, dtype) == "eager" else FUSED_ATTENTION
         decoder = AutoModel.from_config(shape, dtype=dtype, attn_implementation=attention)
         num_decoder, head = _count(decoder), ValueHead(shape.hidden_size)
-        model = TextValueModel(decoder if config.lora is None else with_lora(decoder, config.lora), head).train()
+        model = TextValueModel(
+            decoder if config.lora is None else with_lora(decoder, config.lora), head
+        ).train()
     model.to(dtype)  # peft leaves adapters on the meta device in float32
     activations = saved_bytes(model, lambda: _read_prompts(model, config, dtype))
     if config.gradient_checkpointing:
@@ -67,9 +71,17 @@ def _sequence_sizes(config: TrainConfig, dtype: torch.dtype) -> ModelSizes:
     vocabulary = Vocabulary.load(folder)
     num_titles = len(vocabulary.titles)
     start = None if config.start_from is None else load_title_encoder(config.start_from)
-    size = 0 if config.base_model is None else start.size if start else title_size(config.base_model, num_titles)
+    size = (
+        0
+        if config.base_model is None
+        else start.size
+        if start
+        else title_size(config.base_model, num_titles)
+    )
     with torch.device("meta"):
-        model = SequenceModel(config.sequence, vocabulary.num_items, vocabulary.num_categories, size)
+        model = SequenceModel(
+            config.sequence, vocabulary.num_items, vocabulary.num_categories, size
+        )
         if size:
             model.titles = torch.zeros(FIRST_TITLE + num_titles, size)
             model.title_of_item = torch.zeros(vocabulary.num_items, dtype=torch.long)
@@ -80,7 +92,11 @@ def _sequence_sizes(config: TrainConfig, dtype: torch.dtype) -> ModelSizes:
 
 
 def _sizes(
-    model: TextValueModel | SequenceModel, num_decoder: int, num_adapter: int, dtype: torch.dtype, activations: int
+    model: TextValueModel | SequenceModel,
+    num_decoder: int,
+    num_adapter: int,
+    dtype: torch.dtype,
+    activations: int,
 ) -> ModelSizes:
     trained = [parameter.numel() for parameter in model.parameters() if parameter.requires_grad]
     return ModelSizes(
@@ -102,27 +118,39 @@ def _read_prompts(model: TextValueModel, config: TrainConfig, dtype: torch.dtype
     """A forward pass over prompts of `max_tokens` each."""
     shape = config.micro_batch, config.max_tokens
     ids = torch.zeros(shape, dtype=torch.long, device="meta")
-    mask = torch.zeros((config.micro_batch, 1, config.max_tokens, config.max_tokens), dtype=dtype, device="meta")
-    hidden: Tensor = model.decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    mask = torch.zeros(
+        (config.micro_batch, 1, config.max_tokens, config.max_tokens), dtype=dtype, device="meta"
+    )
+    hidden: Tensor = model.decoder(
+        input_ids=ids, attention_mask=mask, use_cache=False
+    ).last_hidden_state
     model.head(hidden[:, -1])
 
 
 def _read_events(model: SequenceModel, config: TrainConfig) -> None:
     """A forward pass over histories of `max_events` each, and the losses of what comes next."""
     shape = config.micro_batch, config.sequence.max_events + 1
-    item, category, title, kind = (torch.zeros(shape, dtype=torch.long, device="meta") for _ in range(4))
+    item, category, title, kind = (
+        torch.zeros(shape, dtype=torch.long, device="meta") for _ in range(4)
+    )
     features = torch.zeros((*shape, NUM_FEATURES), device="meta")
     hidden = model.hidden(item, category, title, kind, features)
     model.head(hidden[:, -1])
     num_events = config.micro_batch * (config.sequence.max_events - 1)
     places = torch.zeros(num_events, dtype=torch.long, device="meta")
-    model.next_event_loss(hidden, item, features, (places, places), places[: config.next_item_positions])
+    model.next_event_loss(
+        hidden, item, features, (places, places), places[: config.next_item_positions]
+    )
 
 
 def saved_bytes(model: nn.Module, forward: Callable[[], None]) -> int:
     """Bytes of the tensors that autograd keeps for the backward pass, each storage once, weights left out."""
-    weights = {tensor.untyped_storage()._cdata for tensor in [*model.parameters(), *model.buffers()]}
-    kept: dict[int, Tensor] = {}  # by storage; holding the tensors keeps their addresses from being used again
+    weights = {
+        tensor.untyped_storage()._cdata for tensor in [*model.parameters(), *model.buffers()]
+    }
+    kept: dict[
+        int, Tensor
+    ] = {}  # by storage; holding the tensors keeps their addresses from being used again
 
     def keep(tensor: Tensor) -> Tensor:
         if tensor.untyped_storage()._cdata not in weights:
@@ -145,7 +173,12 @@ class _KeepsWhatFlashKeeps(torch.autograd.Function):
 
 
 def _fused_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **settings: object
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **settings: object,
 ) -> tuple[Tensor, None]:
     output: Tensor = _KeepsWhatFlashKeeps.apply(query, key, value)  # type: ignore[no-untyped-call]
     return output.transpose(1, 2), None

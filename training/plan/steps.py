@@ -55,10 +55,11 @@ def why_not_measured(config: TrainConfig, peak_gib: float) -> str | None:
 def measure_steps(config: TrainConfig, num_validation_rows: int) -> StepTimes:
     """Take the recipe's first steps and validate, for some seconds; `num_validation_rows` is what a validation scores.
 
-    All workers take part where this machine has the cores for them, otherwise one does what each of them would. The
-    recipe's output folder is not touched.
+    All workers take part where this machine has the cores for them, otherwise one does what each of
+    them would. The recipe's output folder is not touched.
 
-    Raises ValueError for a mistake that the workers find in the recipe or its inputs, and where they are killed.
+    Raises ValueError for a mistake that the workers find in the recipe or its inputs, and where
+    they are killed.
     """
     from torch.multiprocessing.spawn import ProcessExitedException, spawn
 
@@ -66,7 +67,9 @@ def measure_steps(config: TrainConfig, num_validation_rows: int) -> StepTimes:
     changes = _measured_part(config, num_workers)
     with tempfile.TemporaryDirectory(prefix="evervalue-plan-") as name:
         folder = Path(name)
-        settings = config.model_copy(update=changes | {"output": folder, "min_workers": None}).model_dump(mode="json")
+        settings = config.model_copy(
+            update=changes | {"output": folder, "min_workers": None}
+        ).model_dump(mode="json")
         started_at = time.time()  # the clock that processes share
         try:
             spawn(  # type: ignore[no-untyped-call]
@@ -74,7 +77,9 @@ def measure_steps(config: TrainConfig, num_validation_rows: int) -> StepTimes:
             )
         except ProcessExitedException as error:
             mistake = folder / MISTAKE_FILE
-            raise ValueError(mistake.read_text() if mistake.exists() else f"measuring a step failed: {error}") from None
+            raise ValueError(
+                mistake.read_text() if mistake.exists() else f"measuring a step failed: {error}"
+            ) from None
         times = json.loads((folder / TIMES_FILE).read_text())
     passes = config.accumulation(num_processes(config))
     rows_each = num_validation_rows / num_processes(config)
@@ -106,7 +111,9 @@ def _measured_part(config: TrainConfig, num_workers: int) -> dict[str, int]:
     }
 
 
-def _time_worker(rank: int, settings: dict[str, object], num_workers: int, started_at: float, folder: Path) -> None:
+def _time_worker(
+    rank: int, settings: dict[str, object], num_workers: int, started_at: float, folder: Path
+) -> None:
     """Runs in each process; the first writes what it measured."""
     os.dup2(2, 1)  # what libraries print goes to standard error
     set_environment("cpu")
@@ -131,7 +138,9 @@ def _take_times(
     torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=num_workers)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(num_workers)}
     run = start_run(settings)
-    logging.getLogger("training.loop").setLevel(logging.WARNING)  # its progress is that of a training run
+    logging.getLogger("training.loop").setLevel(
+        logging.WARNING
+    )  # its progress is that of a training run
     started = time.time() - started_at
     run.take_step(0)
     seconds: list[float] = []

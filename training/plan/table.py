@@ -26,7 +26,9 @@ def table(plan: Plan) -> str:
 
 def _model_lines(plan: Plan) -> list[str]:
     config, sizes = plan.config, plan.sizes
-    what = f"at most {longest_input(config):,} {'tokens' if config.encoder == 'text' else 'positions'}"
+    what = (
+        f"at most {longest_input(config):,} {'tokens' if config.encoder == 'text' else 'positions'}"
+    )
     return [
         f"{config.base_model or 'sequence encoder'}: {sizes.total_parameters:,} parameters, "
         f"{sizes.trainable_parameters:,} of them trained",
@@ -38,12 +40,19 @@ def _model_lines(plan: Plan) -> list[str]:
 def _length_lines(plan: Plan) -> list[str]:
     length = plan.length
     if length.steps is None:
-        return [f"steps: unknown, {length.why_no_steps}", f"duration: unknown, {length.why_no_times}"]
+        return [
+            f"steps: unknown, {length.why_no_steps}",
+            f"duration: unknown, {length.why_no_times}",
+        ]
     steps = f"steps: {length.steps:,} from {length.training_rows:,} training rows, {length.num_validations} validations"
     times = length.times
     if times is None or length.expected_seconds is None:
         return [steps, f"duration: unknown, {length.why_no_times}"]
-    shared = "" if times.measured_workers == num_processes(plan.config) else ", as if each had cores of its own"
+    shared = (
+        ""
+        if times.measured_workers == num_processes(plan.config)
+        else ", as if each had cores of its own"
+    )
     return [
         steps,
         f"duration: about {_duration(length.expected_seconds)} = {times.seconds_to_start:.0f} s to start "
@@ -58,18 +67,28 @@ def _length_lines(plan: Plan) -> list[str]:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return (
+        f"{hours} h {minutes} min"
+        if hours
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )
 
 
 def _memory_lines(plan: Plan) -> list[str]:
     names = (*COLUMNS, "host") if any(stage.host for stage in plan.stages) else COLUMNS
     own = plan.stages[plan.config.zero.stage]
     unit, factor = ("GiB", 1) if own.peak >= 1 else ("MiB", 1024)
-    lines = [f"memory of a worker, {unit}" + "".join(f"{name:>12}" for name in names) + "  which is"]
+    lines = [
+        f"memory of a worker, {unit}" + "".join(f"{name:>12}" for name in names) + "  which is"
+    ]
     for stage in plan.stages:
         mark = "*" if stage is own else " "
         numbers = "".join(f"{getattr(stage, name) * factor:>12.2f}" for name in names)
-        lines.append(f"  ZeRO stage {stage.stage} {mark}        {numbers}  {MOMENTS[stage.peak_at]}")
+        lines.append(
+            f"  ZeRO stage {stage.stage} {mark}        {numbers}  {MOMENTS[stage.peak_at]}"
+        )
     rest = f"Python and its libraries, about {LIBRARIES_GIB} GiB a worker"
     if plan.config.device == "gpu":
         rest = f"CUDA and its kernels' workspace, for which {1 - USABLE_SHARE:.0%} of a GPU stays free below"
@@ -88,5 +107,7 @@ def _gpu_lines(plan: Plan) -> list[str]:
         "                      " + "".join(f"{f'ZeRO {stage}':>9}" for stage in STAGES),
     ]
     for size, numbers in plan.gpus.items():
-        lines.append(f"  {size:>4} GiB            " + "".join(f"{number or 'none':>9}" for number in numbers))
+        lines.append(
+            f"  {size:>4} GiB            " + "".join(f"{number or 'none':>9}" for number in numbers)
+        )
     return lines

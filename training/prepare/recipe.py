@@ -22,7 +22,9 @@ class PrepareConfig(Config):
     train_cutoffs: tuple[date, ...] | None = None  # instead of num_train_cutoffs
     standardisation: StandardisationRules = StandardisationRules()
     vocabulary: VocabularyRules = VocabularyRules()  # of the sequence encoder
-    backtest: bool = True  # also examples that end before the test cutoff, to choose among models on
+    backtest: bool = (
+        True  # also examples that end before the test cutoff, to choose among models on
+    )
     seed: int = 0
     output: Path
 
@@ -39,9 +41,9 @@ class PrepareConfig(Config):
 def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, list[date]]:
     """The test cutoff and the training cutoffs, oldest first; `first` and `last` are days with purchases.
 
-    The latest training cutoff lies one horizon before the test cutoff; the others go back in equal steps of whole
-    weeks to the day on which half of the time before it, at most one horizon, has passed. Raises ValueError where the
-    data are too short for the horizon.
+    The latest training cutoff lies one horizon before the test cutoff; the others go back in equal
+    steps of whole weeks to the day on which half of the time before it, at most one horizon, has
+    passed. Raises ValueError where the data are too short for the horizon.
     """
     horizon, end = timedelta(days=config.horizon_days), last + timedelta(days=1)
     test = config.test_cutoff or end - horizon
@@ -54,7 +56,9 @@ def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, l
     if config.train_cutoffs is not None:
         train = sorted(config.train_cutoffs)
         if not train or train[-1] > latest:
-            raise ValueError(f"train_cutoffs must hold days up to {latest} (test_cutoff - horizon_days), not {train}")
+            raise ValueError(
+                f"train_cutoffs must hold days up to {latest} (test_cutoff - horizon_days), not {train}"
+            )
     else:
         earliest = first + min(horizon, (latest - first) / 2)
         steps = max(config.num_train_cutoffs - 1, 1)
@@ -78,11 +82,14 @@ def earlier_selection(config: PrepareConfig, first: date, latest: date) -> date 
     return latest - horizon if latest - 2 * horizon >= first else None
 
 
-def backtest_recipe(config: PrepareConfig, first: date, test: date, num_cutoffs: int) -> PrepareConfig | None:
+def backtest_recipe(
+    config: PrepareConfig, first: date, test: date, num_cutoffs: int
+) -> PrepareConfig | None:
     """The recipe of the same examples for an earlier test cutoff, whose outcomes are known at the real one, `test`.
 
-    It lies one horizon earlier, or half of one, and then has half the horizon. None where less than a horizon of
-    history would lie before the latest training cutoff, or where `config` asks for none.
+    It lies one horizon earlier, or half of one, and then has half the horizon. None where less than
+    a horizon of history would lie before the latest training cutoff, or where `config` asks for
+    none.
     """
     if not config.backtest:
         return None
@@ -90,9 +97,19 @@ def backtest_recipe(config: PrepareConfig, first: date, test: date, num_cutoffs:
         horizon = timedelta(days=days)
         latest = test - 2 * horizon
         if days and first + horizon <= latest:
-            most = (latest - first).days // 2  # days from the middle of the history to the latest training cutoff
+            most = (
+                latest - first
+            ).days // 2  # days from the middle of the history to the latest training cutoff
             number = max(1, min(num_cutoffs, most))
-            changes = {"test_cutoff": test - horizon, "horizon_days": days, "num_train_cutoffs": number}
-            changes |= {"train_cutoffs": None, "backtest": False, "output": config.output / "backtest"}
+            changes = {
+                "test_cutoff": test - horizon,
+                "horizon_days": days,
+                "num_train_cutoffs": number,
+            }
+            changes |= {
+                "train_cutoffs": None,
+                "backtest": False,
+                "output": config.output / "backtest",
+            }
             return config.model_copy(update=changes)
     return None

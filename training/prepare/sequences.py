@@ -34,11 +34,15 @@ class Sequences:
     """What `write_sequences` wrote; the arrays of the histories stay on disk until they are read."""
 
     known: Histories
-    first_purchase: np.ndarray  # (n,) microseconds since 1970; the largest integer where there is none
+    first_purchase: (
+        np.ndarray
+    )  # (n,) microseconds since 1970; the largest integer where there is none
     vocabulary: Vocabulary
 
 
-def write_sequences(data: Path, items: pl.DataFrame, cutoff: datetime, rules: VocabularyRules, folder: Path) -> None:
+def write_sequences(
+    data: Path, items: pl.DataFrame, cutoff: datetime, rules: VocabularyRules, folder: Path
+) -> None:
     """Write the histories of an ingest folder, its vocabulary fitted on what happened before `cutoff`."""
     folder.mkdir()
     vocabulary = fit_vocabulary(_customers_of_items(data, cutoff), items, rules)
@@ -94,7 +98,10 @@ def _customers_of_items(data: Path, cutoff: datetime) -> pl.DataFrame:
     columns = ["customer_id", "occurred_at", "item_id"]
     before = (pl.col("occurred_at") < cutoff) & pl.col("item_id").is_not_null()
     counts = [
-        read_shard(path, columns).filter(before).group_by("item_id").agg(customers=pl.col("customer_id").n_unique())
+        read_shard(path, columns)
+        .filter(before)
+        .group_by("item_id")
+        .agg(customers=pl.col("customer_id").n_unique())
         for path in shard_paths(data)
     ]
     return pl.concat(counts).group_by("item_id").agg(pl.col("customers").sum())

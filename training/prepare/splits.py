@@ -15,7 +15,9 @@ PARTS = ("train", "val", "test")
 
 def is_validation_customer(customer_ids: pl.Series, seed: int) -> pl.Series:
     """The stable-hash fifth of all customers that no training row may show; each seed draws another."""
-    return pl.Series(stable_hash(customer_ids, _salt("validation", seed)) % 100 < VALIDATION_PERCENT)
+    return pl.Series(
+        stable_hash(customer_ids, _salt("validation", seed)) % 100 < VALIDATION_PERCENT
+    )
 
 
 def fold_of(customer_ids: pl.Series, seed: int) -> pl.Series:
@@ -39,23 +41,35 @@ def merge_parts(files: list[Path], output: Path) -> int:
 def leave_one_out(data: Path, folder: Path, seed: int) -> dict[str, object]:
     """Write next-item examples: of each customer's purchases in order the last is test, the one before it validation.
 
-    `position` is how many earlier purchases belong to the history; `item_id` is the item to predict.
+    `position` is how many earlier purchases belong to the history; `item_id` is the item to
+    predict.
     """
     parts: dict[str, list[Path]] = {part: [] for part in PARTS}
     for number, path in enumerate(shard_paths(data)):
-        bought = read_shard(path).filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null())
+        bought = read_shard(path).filter(
+            pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null()
+        )
         position = pl.int_range(pl.len()).over("customer_id")
         rows = bought.select(
-            "customer_id", pl.col("occurred_at").alias("cutoff"), "item_id", position.alias("position")
+            "customer_id",
+            pl.col("occurred_at").alias("cutoff"),
+            "item_id",
+            position.alias("position"),
         )
         from_end = rows.select(pl.len().over("customer_id") - pl.col("position")).to_series()
-        rows = rows.with_columns(fold_of(rows["customer_id"], seed).alias("fold")).filter(pl.col("position") > 0)
+        rows = rows.with_columns(fold_of(rows["customer_id"], seed).alias("fold")).filter(
+            pl.col("position") > 0
+        )
         from_end = from_end.filter(bought.select(position > 0).to_series())
         split = {"train": from_end > 2, "val": from_end == 2, "test": from_end == 1}
         for part, chosen in split.items():
             parts[part].append(folder / f"{part}-{number}.parquet")
             rows.filter(chosen).write_parquet(parts[part][-1])
-    num_rows = {part: merge_parts(files, folder / f"{part}.parquet") for part, files in parts.items()}
+    num_rows = {
+        part: merge_parts(files, folder / f"{part}.parquet") for part, files in parts.items()
+    }
     if not num_rows["test"]:
-        raise ValueError(f"leave_one_out needs customers with two purchases of items; {data} has none")
+        raise ValueError(
+            f"leave_one_out needs customers with two purchases of items; {data} has none"
+        )
     return {"num_rows": num_rows}

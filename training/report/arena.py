@@ -15,7 +15,14 @@ from training.report.customers import (
     segments_section,
     stages_section,
 )
-from training.report.models import choice_grid, difference_grid, differences_grid, rank_grid, value_grid, with_interval
+from training.report.models import (
+    choice_grid,
+    difference_grid,
+    differences_grid,
+    rank_grid,
+    value_grid,
+    with_interval,
+)
 from training.report.page import grid, image, mapping, new_figure, write_page
 from training.report.plots import (
     COLORS,
@@ -39,8 +46,14 @@ def write_report(
         champion = str(metrics["champion"])
         best = predictions.filter(pl.col("model") == champion)
         sections += [
-            ("Value: all models on the test customers", value_grid(mapping(metrics["models"]), champion)),
-            ("What the champion was chosen by", choice_grid(mapping(metrics["selection"]), champion)),
+            (
+                "Value: all models on the test customers",
+                value_grid(mapping(metrics["models"]), champion),
+            ),
+            (
+                "What the champion was chosen by",
+                choice_grid(mapping(metrics["selection"]), champion),
+            ),
             ("Is the champion really better? Paired 90 % intervals", differences_grid(metrics)),
             (
                 "Gain and Lorenz curves: share of spend held by the customers predicted highest",
@@ -61,11 +74,21 @@ def write_report(
             *_customers(mapping(metrics["customers"])),
         ]
     if metrics["btyd_fits"]:
-        sections.append(("How the buy-till-you-die models were fitted", fits_section(mapping(metrics["btyd_fits"]))))
+        sections.append(
+            (
+                "How the buy-till-you-die models were fitted",
+                fits_section(mapping(metrics["btyd_fits"])),
+            )
+        )
     if metrics["churn"]:
         sections.append(("Churn: who will buy nothing", _churn(mapping(metrics["churn"]))))
     if metrics["prospects"] and mapping(metrics["prospects"])["num_customers"]:
-        sections.append(("Customers who had not bought before the cutoff", _prospects(mapping(metrics["prospects"]))))
+        sections.append(
+            (
+                "Customers who had not bought before the cutoff",
+                _prospects(mapping(metrics["prospects"])),
+            )
+        )
     if metrics["fine_tuning"]:
         sections.append(("What fine-tuning bought", _fine_tuning(mapping(metrics["fine_tuning"]))))
     for task, groups in mapping(metrics["recommendation"]).items():
@@ -82,7 +105,9 @@ def _customers(found: Mapping[str, object]) -> list[tuple[str, str]]:
         ("Ten customers: from revenue to value", examples_section(found)),
     ]
     if found["groups"]:
-        sections.append(("Hidden groups: whom the sequence encoder takes for alike", groups_section(found)))
+        sections.append(
+            ("Hidden groups: whom the sequence encoder takes for alike", groups_section(found))
+        )
     if found["attributes"]:
         sections.append(("Error and bias by attribute", attributes_section(found)))
     return sections
@@ -95,7 +120,13 @@ def _churn(found: Mapping[str, object]) -> str:
     rows = []
     for name, row in models.items():
         values = mapping(row)
-        rows.append([name, with_interval(values["brier"], mapping(values["ci"])["brier"]), *(values[m] for m in shown)])
+        rows.append(
+            [
+                name,
+                with_interval(values["brier"], mapping(values["ci"])["brier"]),
+                *(values[m] for m in shown),
+            ]
+        )
     calibration = mapping(mapping(models[chosen])["calibration"])
     figure = new_figure(5.0, 4.0)
     axes = figure.subplots()
@@ -116,8 +147,14 @@ def _prospects(found: Mapping[str, object]) -> str:
 
 def _fine_tuning(verdict: Mapping[str, object]) -> str:
     shown = ("mae", "rmse", "gini", "spearman", "bias")
-    rows = [[name, *(mapping(row)[metric] for metric in shown)] for name, row in mapping(verdict["models"]).items()]
-    differences = {f"text_llama minus {name}": found for name, found in mapping(verdict["text_llama_minus"]).items()}
+    rows = [
+        [name, *(mapping(row)[metric] for metric in shown)]
+        for name, row in mapping(verdict["models"]).items()
+    ]
+    differences = {
+        f"text_llama minus {name}": found
+        for name, found in mapping(verdict["text_llama_minus"]).items()
+    }
     return (
         f"<p>On a seeded sample of {verdict['num_customers']} test customers; "
         f"the linear probes were fitted on {verdict['num_probe_rows']} training rows.</p>"

@@ -17,7 +17,10 @@ INTERVAL_COLUMNS = ("coverage_80", "pit_coverage_80", "coverage_95", "pit_covera
 def intervals_section(found: Found, champion: str) -> str:
     """Coverage and sharpness of all models, whether the champion's distribution is right, and its segments."""
     models, segments = mapping(found["models"]), mapping(found["segments"])
-    rows = [[name, *(mapping(row)[column] for column in INTERVAL_COLUMNS)] for name, row in models.items()]
+    rows = [
+        [name, *(mapping(row)[column] for column in INTERVAL_COLUMNS)]
+        for name, row in models.items()
+    ]
     figure = new_figure(height=2.6)
     axes = figure.subplots()
     shares = found["pit_shares"]
@@ -32,9 +35,13 @@ def intervals_section(found: Found, champion: str) -> str:
         "will probably spend nothing covers too often. The interval score counts width and misses, less is better; "
         "constant is that of intervals of one width for everybody.</p>"
         + grid(["model", *INTERVAL_COLUMNS], rows, champion)
-        + image(figure, f"probability integral transform of {champion}, level where the intervals are right")
+        + image(
+            figure,
+            f"probability integral transform of {champion}, level where the intervals are right",
+        )
         + grid(
-            ["segment by predicted spend", *names], [[name, *mapping(row).values()] for name, row in segments.items()]
+            ["segment by predicted spend", *names],
+            [[name, *mapping(row).values()] for name, row in segments.items()],
         )
     )
 
@@ -42,20 +49,29 @@ def intervals_section(found: Found, champion: str) -> str:
 def profit_section(found: Found, costs: Found) -> str:
     """Totals of all test customers by part of the value, errors per customer, and where the costs are from."""
     columns = ("predicted", "actual", "bias", "mae", "mae_average_rate")
-    rows = [[name, *(mapping(part or {}).get(column) for column in columns)] for name, part in found.items()]
+    rows = [
+        [name, *(mapping(part or {}).get(column) for column in columns)]
+        for name, part in found.items()
+    ]
     return (
         "<p>Not discounted, and without costs that the data do not hold. "
         "mae_average_rate is the error where the shop's average rate of a cost is everybody's.</p>"
         + grid(["part", *columns], rows)
         + grid(
-            ["cost", "average rate", "of", "known from"], [_cost(name, mapping(cost)) for name, cost in costs.items()]
+            ["cost", "average rate", "of", "known from"],
+            [_cost(name, mapping(cost)) for name, cost in costs.items()],
         )
     )
 
 
 def _cost(name: str, cost: Found) -> list[object]:
     base = "spend" if name in SHARES else "a customer's day"
-    return [name, cost["rate"], base, "the data" if cost["is_learned"] else "the recipe: the data hold none"]
+    return [
+        name,
+        cost["rate"],
+        base,
+        "the data" if cost["is_learned"] else "the recipe: the data hold none",
+    ]
 
 
 def fits_section(found: Found) -> str:
@@ -70,18 +86,29 @@ def fits_section(found: Found) -> str:
             seen.append(numbers)
             report = mapping(numbers["report"])
             told = [
-                _parameter(name, numbers[name], error) for name, error in mapping(report["standard_errors"]).items()
+                _parameter(name, numbers[name], error)
+                for name, error in mapping(report["standard_errors"]).items()
             ]
             end = "converged" if report["converged"] else report["message"]
             apart = (report["num_starts"], report["optima_apart"], report["log_likelihood"])
             rows.append([model, part, ", ".join(told), end, *apart])
-    header = ["model", "of", "parameters ± standard error", "ended", "starts", "starts ended apart", "log-likelihood"]
+    header = [
+        "model",
+        "of",
+        "parameters ± standard error",
+        "ended",
+        "starts",
+        "starts ended apart",
+        "log-likelihood",
+    ]
     return grid(header, rows)
 
 
 def _parameter(name: str, value: object, error: object) -> str:
     """Standard errors are those of the logarithm, and so relative."""
-    return f"{name} {value:.4g} " + (f"± {100 * error:.1f} %" if isinstance(error, float) else "(no error known)")
+    return f"{name} {value:.4g} " + (
+        f"± {100 * error:.1f} %" if isinstance(error, float) else "(no error known)"
+    )
 
 
 def segments_section(found: Found) -> str:
@@ -94,7 +121,14 @@ def segments_section(found: Found) -> str:
         num = of["num_customers"]
         rows.append([name, int(num), of["clv"] / num, of["clv"] / total if total else None,
                      of["predicted"] / num, of["actual"] / num])  # fmt: skip
-    header = ["segment", "customers", "mean value", "share of value", "mean predicted spend", "mean actual spend"]
+    header = [
+        "segment",
+        "customers",
+        "mean value",
+        "share of value",
+        "mean predicted spend",
+        "mean actual spend",
+    ]
     return grid(header, rows)
 
 
@@ -102,8 +136,14 @@ def stages_section(found: Found) -> str:
     """Customers by stage and next best action, and where a stage leads."""
     stages, moved = mapping(found["stages"]), mapping(found["transitions"])
     shares, counts = mapping(moved["shares"]), mapping(moved["num_customers"])
-    names = [name for name in stages if name in shares or any(mapping(row)[name] for row in shares.values())]
-    table_of_shares = np.array([[mapping(shares[row])[name] for name in names] for row in shares], dtype=float)
+    names = [
+        name
+        for name in stages
+        if name in shares or any(mapping(row)[name] for row in shares.values())
+    ]
+    table_of_shares = np.array(
+        [[mapping(shares[row])[name] for name in names] for row in shares], dtype=float
+    )
     counted = grid(["stage", "customers"], list(stages.items()))
     actions = grid(["next best action", "customers"], list(mapping(found["actions"]).items()))
     if not shares:
@@ -113,11 +153,22 @@ def stages_section(found: Found) -> str:
     axes.imshow(table_of_shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     for row, column in np.ndindex(table_of_shares.shape):
         share = table_of_shares[row, column]
-        axes.text(column, row, f"{share:.2f}", ha="center", va="center", color="white" if share > 0.6 else "black")
+        axes.text(
+            column,
+            row,
+            f"{share:.2f}",
+            ha="center",
+            va="center",
+            color="white" if share > 0.6 else "black",
+        )
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(shares)), [f"{name} ({counts[name]})" for name in shares])
     axes.set_xlabel(f"{moved['days']} days later")
-    return counted + actions + image(figure, "share of the customers of a stage that is in each stage later")
+    return (
+        counted
+        + actions
+        + image(figure, "share of the customers of a stage that is in each stage later")
+    )
 
 
 def groups_section(found: Found) -> str:
@@ -132,7 +183,9 @@ def groups_section(found: Found) -> str:
     )
     warning = " These are hardly groups: customers differ by degrees." if stability < STABLE else ""
     header = ["customers", "mean predicted spend", "mean actual spend", "what tells them apart"]
-    return said + warning + "</p>" + grid(header, [[*mapping(group).values()] for group in described])
+    return (
+        said + warning + "</p>" + grid(header, [[*mapping(group).values()] for group in described])
+    )
 
 
 def attributes_section(found: Found) -> str:
@@ -173,8 +226,14 @@ def _reasons(reasons: object) -> str:
 def _reason(reason: Found) -> str:
     """`recency_days = 12 (+8 %)`."""
     value, effect = reason["value"], reason["effect"]
-    known = f" = {number(int(value) if value.is_integer() else value)}" if isinstance(value, float) else ""
-    return f"{reason['feature']}{known}" + (f" ({100 * effect:+.0f} %)" if isinstance(effect, float) else "")
+    known = (
+        f" = {number(int(value) if value.is_integer() else value)}"
+        if isinstance(value, float)
+        else ""
+    )
+    return f"{reason['feature']}{known}" + (
+        f" ({100 * effect:+.0f} %)" if isinstance(effect, float) else ""
+    )
 
 
 def waterfall(axes: Axes, example: Found) -> None:

@@ -16,7 +16,9 @@ def value_grid(models: Mapping[str, object], champion: str) -> str:
     for name, entry in models.items():
         values = mapping(entry)
         ci = mapping(values["ci"])
-        rows.append([name, *(with_interval(values.get(metric), ci.get(metric)) for metric in VALUE_METRICS)])
+        rows.append(
+            [name, *(with_interval(values.get(metric), ci.get(metric)) for metric in VALUE_METRICS)]
+        )
     return grid(["model", *VALUE_METRICS], rows, champion)
 
 
@@ -28,14 +30,19 @@ def choice_grid(selection: Mapping[str, object], champion: str) -> str:
     for name, found in models.items():
         before, now = mapping(backtest.get(name, {})), mapping(found)
         is_better = "yes" if isinstance(better, list) and name in better else ""
-        rows.append([name, before.get("rmse"), before.get("bias"), now["rmse"], now["bias"], is_better])
+        rows.append(
+            [name, before.get("rmse"), before.get("bias"), now["rmse"], now["bias"], is_better]
+        )
     header = ["model", "backtest RMSE", "backtest bias", "selection RMSE", "selection bias"]
     return grid([*header, "clearly better than the stack"], rows, champion)
 
 
 def differences_grid(metrics: Mapping[str, object]) -> str:
     """The champion minus every other model, and what the LLaMA encoders add to the stack."""
-    compared = {f"champion minus {name}": found for name, found in mapping(metrics["champion_minus"]).items()}
+    compared = {
+        f"champion minus {name}": found
+        for name, found in mapping(metrics["champion_minus"]).items()
+    }
     if metrics["llama_gain"]:
         compared["stack minus stack_without_llama"] = metrics["llama_gain"]
     return difference_grid(compared)
@@ -43,11 +50,18 @@ def differences_grid(metrics: Mapping[str, object]) -> str:
 
 def difference_grid(compared: Mapping[str, object]) -> str:
     """A row per pair of models, a column per metric; green where the first of the two is clearly better."""
-    metrics = list(dict.fromkeys(metric for found in compared.values() for metric in mapping(found)))
+    metrics = list(
+        dict.fromkeys(metric for found in compared.values() for metric in mapping(found))
+    )
     rows: list[list[object]] = []
     for label, found in compared.items():
         numbers = [mapping(found).get(metric) for metric in metrics]
-        rows.append([label, *(_difference(metric, one) for metric, one in zip(metrics, numbers, strict=True))])
+        rows.append(
+            [
+                label,
+                *(_difference(metric, one) for metric, one in zip(metrics, numbers, strict=True)),
+            ]
+        )
     said = "<p>Green: the first of the two is clearly better. Red: clearly worse.</p>"
     return said + grid(["difference", *metrics], rows)
 
@@ -67,5 +81,7 @@ def with_interval(value: object, interval: object) -> Estimate | None:
 
 
 def rank_grid(rows: Mapping[str, object]) -> str:
-    cells = [[name, *(mapping(row)[metric] for metric in RANK_METRICS)] for name, row in rows.items()]
+    cells = [
+        [name, *(mapping(row)[metric] for metric in RANK_METRICS)] for name, row in rows.items()
+    ]
     return grid(["model", *RANK_METRICS], cells)

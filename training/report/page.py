@@ -63,7 +63,9 @@ def bar_chart(values: Mapping[str, object], unit: str) -> str:
     axes = figure.subplots()
     positions = range(len(values))
     axes.bar(positions, [float(str(value)) for value in values.values()], color="#3867d6")
-    axes.set_xticks(positions, list(values))  # keys such as 2017-01 are labels, not numbers or dates
+    axes.set_xticks(
+        positions, list(values)
+    )  # keys such as 2017-01 are labels, not numbers or dates
     axes.set_ylabel(unit)
     axes.tick_params(axis="x", rotation=45 if len(values) > 8 else 0)
     return image(figure, f"{unit} by {', '.join(values)}")
@@ -71,15 +73,25 @@ def bar_chart(values: Mapping[str, object], unit: str) -> str:
 
 def table(values: Mapping[str, object]) -> str:
     """Two columns: key and value."""
-    return grid([], [[key, number(value) if _is_number(value) else value] for key, value in values.items()])
+    return grid(
+        [], [[key, number(value) if _is_number(value) else value] for key, value in values.items()]
+    )
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[object]], marked: str | None = None) -> str:
     """A table; numbers are right-aligned, None is a dash. The rows that begin with `marked` stand out."""
-    kinds = ["" if any(map(_is_text, column)) else ' class="number"' for column in zip(*rows, strict=True)]
-    head = "".join(f"<th{kind}>{html.escape(name)}</th>" for name, kind in zip_longest(header, kinds, fillvalue=""))
+    kinds = [
+        "" if any(map(_is_text, column)) else ' class="number"'
+        for column in zip(*rows, strict=True)
+    ]
+    head = "".join(
+        f"<th{kind}>{html.escape(name)}</th>"
+        for name, kind in zip_longest(header, kinds, fillvalue="")
+    )
     marks = [' class="marked"' if marked is not None and row[0] == marked else "" for row in rows]
-    body = "".join(f"<tr{mark}>{''.join(map(_cell, row))}</tr>" for mark, row in zip(marks, rows, strict=True))
+    body = "".join(
+        f"<tr{mark}>{''.join(map(_cell, row))}</tr>" for mark, row in zip(marks, rows, strict=True)
+    )
     return f"<table>{f'<tr>{head}</tr>' if header else ''}{body}</table>"
 
 
@@ -90,7 +102,9 @@ def number(value: object) -> str:
         return f"{value:,d}"
     if 0 < abs(value) < 0.01:
         return f"{value:.2g}"
-    digits = next((digits for least, digits in ((1000, 0), (100, 1), (10, 2)) if abs(value) >= least), 3)
+    digits = next(
+        (digits for least, digits in ((1000, 0), (100, 1), (10, 2)) if abs(value) >= least), 3
+    )
     return f"{value:,.{digits}f}"
 
 
@@ -105,7 +119,11 @@ def _is_text(value: object) -> bool:
 def _cell(value: object) -> str:
     if isinstance(value, Estimate):
         told = f", {value.verdict}" if value.verdict else ""
-        interval = f"<small>{number(value.low)} to {number(value.high)}{told}</small>" if value.low is not None else ""
+        interval = (
+            f"<small>{number(value.low)} to {number(value.high)}{told}</small>"
+            if value.low is not None
+            else ""
+        )
         kind = f"number {value.verdict}".strip()
         return f'<td class="{kind}">{number(value.value)}{interval}</td>'
     if _is_number(value):
@@ -116,7 +134,11 @@ def _cell(value: object) -> str:
 def write_page(path: Path, title: str, sections: Sequence[tuple[str, str]]) -> None:
     """Write one page of (heading, HTML) sections."""
     body = "".join(f"<h2>{html.escape(heading)}</h2>{content}" for heading, content in sections)
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    )
     head += f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
     body = f"<body><h1>{html.escape(title)}</h1>{body}</body>"
-    path.write_text(f'<!doctype html><html lang="en"><head>{head}</head>{body}</html>\n', encoding="utf-8")
+    path.write_text(
+        f'<!doctype html><html lang="en"><head>{head}</head>{body}</html>\n', encoding="utf-8"
+    )

@@ -56,7 +56,14 @@ def calibration(rows: pl.DataFrame, name: str) -> str:
     axes.bar(positions + 0.2, actual, 0.4, label="actual", color=COLORS[3])
     for position, expected, came in zip(positions, predicted, actual, strict=True):
         ratio = f"{expected / came:.2f}" if came > 0 else ""
-        axes.annotate(ratio, (position, max(expected, came)), (0, 2), textcoords="offset points", ha="center", size=8)
+        axes.annotate(
+            ratio,
+            (position, max(expected, came)),
+            (0, 2),
+            textcoords="offset points",
+            ha="center",
+            size=8,
+        )
     axes.set_xticks(positions, [str(number + 1) for number in positions])
     axes.set_xlabel("decile of the prediction, lowest first; above it predicted / actual")
     axes.set_ylabel("mean spend")
@@ -68,7 +75,13 @@ def scatter(rows: pl.DataFrame, name: str) -> str:
     figure = new_figure(5.0, 4.0)
     axes = figure.subplots()
     shown = rows.sample(min(2000, rows.height), seed=0)
-    axes.scatter(shown["predicted"].to_numpy() + 1, shown["actual"].to_numpy() + 1, s=6, alpha=0.4, color=COLORS[0])
+    axes.scatter(
+        shown["predicted"].to_numpy() + 1,
+        shown["actual"].to_numpy() + 1,
+        s=6,
+        alpha=0.4,
+        color=COLORS[0],
+    )
     top = float(max(rows["predicted"].max() or 0, rows["actual"].max() or 0)) + 1  # type: ignore[arg-type]
     axes.plot([1, top], [1, top], color="grey", linewidth=0.8)
     axes.set_xscale("log")
@@ -78,19 +91,25 @@ def scatter(rows: pl.DataFrame, name: str) -> str:
     return image(figure, f"predicted by {name} against actual spend")
 
 
-def error_by(predictions: pl.DataFrame, test: pl.DataFrame, column: str, edges: list[float], unit: str) -> str:
+def error_by(
+    predictions: pl.DataFrame, test: pl.DataFrame, column: str, edges: list[float], unit: str
+) -> str:
     """Mean absolute error of all models by groups of a column of the examples, up to each edge and above the last."""
     labels = [*(f"up to {edge:g}" for edge in edges), f"over {edges[-1]:g}"]
     group = np.array(labels)[np.searchsorted(edges, test[column].to_numpy())]
     labels = [label for label in labels if label in group]
-    joined = predictions.join(test.select("customer_id", pl.Series("group", group)), on="customer_id")
+    joined = predictions.join(
+        test.select("customer_id", pl.Series("group", group)), on="customer_id"
+    )
     error = (pl.col("predicted") - pl.col("actual")).abs().mean().alias("error")
     figure = new_figure(height=3.6)
     axes = figure.subplots()
     names = predictions["model"].unique(maintain_order=True).to_list()
     width = 0.8 / len(names)
     for index, (name, color) in enumerate(zip(names, cycle(COLORS), strict=False)):
-        errors = dict(joined.filter(pl.col("model") == name).group_by("group").agg(error).iter_rows())
+        errors = dict(
+            joined.filter(pl.col("model") == name).group_by("group").agg(error).iter_rows()
+        )
         heights = [errors.get(label, 0.0) for label in labels]
         axes.bar(np.arange(len(labels)) + index * width, heights, width, label=name, color=color)
     axes.set_xticks(np.arange(len(labels)) + 0.4 - width / 2, labels)

@@ -10,7 +10,10 @@ NOT_CLEAR = "not clear"
 
 
 def verdict(metrics: Mapping[str, object]) -> str:
-    rows = {"recommender": mapping(metrics["recommender"])["model"], "test customers": metrics["num_customers"]}
+    rows = {
+        "recommender": mapping(metrics["recommender"])["model"],
+        "test customers": metrics["num_customers"],
+    }
     if metrics["selection"]:
         selection = mapping(metrics["selection"])
         rule = f"{selection['rule']} ({selection['num_customers']} customers)"
@@ -32,12 +35,16 @@ def _findings(metrics: Mapping[str, object]) -> list[str]:
                   if isinstance(numbers, list) and verdict_on(metric, numbers) == "worse"]  # fmt: skip
         bias = mapping(models[name])["bias"]
         if better:
-            total = f"; its total is {bias:.2f} times the actual one" if isinstance(bias, float) else ""
+            total = (
+                f"; its total is {bias:.2f} times the actual one" if isinstance(bias, float) else ""
+            )
             found.append(f"{name} is clearly better than {champion} in {', '.join(better)}{total}.")
     if not found and metrics["champion_minus"]:
         found = [f"No model is clearly better than {champion} in any metric compared."]
     if metrics["llama_gain"]:
-        found.append(f"The stack with the LLaMA encoders against without: {_gains(mapping(metrics['llama_gain']))}.")
+        found.append(
+            f"The stack with the LLaMA encoders against without: {_gains(mapping(metrics['llama_gain']))}."
+        )
     if STACK_OVER_BUDGET in models:
         lost = mapping(mapping(metrics["champion_minus"])[STACK_OVER_BUDGET])
         found.append(f"The score budget keeps encoders out of the stack. {champion} against the stack with all of "
@@ -46,7 +53,9 @@ def _findings(metrics: Mapping[str, object]) -> list[str]:
     if champion in left_out:
         found.append(f"{champion} was chosen for want of others: {left_out[champion]}.")
     others = [name for name in left_out if name != champion]
-    return found + [f"{name} was judged, but could not be chosen: {left_out[name]}." for name in others]
+    return found + [
+        f"{name} was judged, but could not be chosen: {left_out[name]}." for name in others
+    ]
 
 
 def _gains(compared: Mapping[str, object]) -> str:
@@ -55,7 +64,9 @@ def _gains(compared: Mapping[str, object]) -> str:
     for metric, numbers in compared.items():
         if isinstance(numbers, list):
             estimate, low, high = numbers
-            told.append(f"{metric} {estimate:+.3g} ({low:+.3g} to {high:+.3g}), {verdict_on(metric, numbers)}")
+            told.append(
+                f"{metric} {estimate:+.3g} ({low:+.3g} to {high:+.3g}), {verdict_on(metric, numbers)}"
+            )
     if told and not any(any(numbers) for numbers in compared.values() if isinstance(numbers, list)):
         return "the same, since none has a share"
     return "; ".join(told) or "nothing can be told"

@@ -28,7 +28,9 @@ class StopAtMistakes(UserCallback):  # type: ignore[misc]
 def is_disk_full(error: BaseException) -> bool:
     """Whether this is what Python, safetensors or torch make of a full disk; torch says no more than that it failed."""
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    return full or any(words in str(error) for words in ("No space left on device", "PytorchStreamWriter failed"))
+    return full or any(
+        words in str(error) for words in ("No space left on device", "PytorchStreamWriter failed")
+    )
 
 
 def disk_full_line(output: str | Path) -> str:
@@ -43,7 +45,11 @@ def failure_line(error: TrainingFailedError) -> str:
     """One line for a user: the mistake itself, or why workers failed too often."""
     if isinstance(error, ControllerError):
         cause = error.controller_failure
-        return str(cause) if isinstance(cause, ValueError) else f"the workers did not start: {_last_line(cause)}"
+        return (
+            str(cause)
+            if isinstance(cause, ValueError)
+            else f"the workers did not start: {_last_line(cause)}"
+        )
     if isinstance(error, WorkerGroupError):
         rank, cause = next(iter(error.worker_failures.items()))
         return f"worker {rank} failed once more than max_failures allows: {_last_line(cause)}"

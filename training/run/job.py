@@ -33,6 +33,10 @@ def _claim_output(config: TrainConfig, identity: str) -> None:
     """Save the recipe; ValueError where another one has taken steps in this folder."""
     config.output.mkdir(parents=True, exist_ok=True)
     path = config.output / "config.yaml"
-    if (config.output / PROGRESS_FILE).exists() and run_identity(TrainConfig.load(path)) != identity:
-        raise ValueError(f"{config.output} holds a run of another recipe; delete it or choose another output")
+    if (config.output / PROGRESS_FILE).exists() and run_identity(
+        TrainConfig.load(path)
+    ) != identity:
+        raise ValueError(
+            f"{config.output} holds a run of another recipe; delete it or choose another output"
+        )
     config.save(path)

@@ -31,8 +31,8 @@ SECONDS_BETWEEN_WARNINGS = 30.0
 def train_on_worker(settings: dict[str, object]) -> None:
     """Runs in each worker: sets what DeepSpeed reads from the environment, then imports it.
 
-    Raises ValueError without its traceback, which Ray would print once per worker; a full disk is one too, since new
-    workers would only find it full again.
+    Raises ValueError without its traceback, which Ray would print once per worker; a full disk is
+    one too, since new workers would only find it full again.
     """
     from training.loop.deepspeed_op import build_cpu_op, set_environment
 
@@ -57,11 +57,12 @@ def train_on_worker(settings: dict[str, object]) -> None:
 def fit(config: TrainConfig) -> None:
     """Run the recipe's workers to the end. Lost workers are replaced and go on from the last checkpoint.
 
-    Where nodes are lost and the recipe says `min_workers`, Ray Train goes on with as many workers as there is room for,
-    and with all of them again once there is.
+    Where nodes are lost and the recipe says `min_workers`, Ray Train goes on with as many workers
+    as there is room for, and with all of them again once there is.
 
-    Raises ValueError where the cluster is too small, where a worker found a mistake in the recipe or its inputs, where
-    the disk is full, and where workers were lost or did not start more than `max_failures` times.
+    Raises ValueError where the cluster is too small, where a worker found a mistake in the recipe
+    or its inputs, where the disk is full, and where workers were lost or did not start more than
+    `max_failures` times.
     """
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
     os.environ.setdefault(
@@ -70,7 +71,9 @@ def fit(config: TrainConfig) -> None:
     tidy_checkpoints(config.output)
     if config.num_workers:
         start_ray()
-        require_resources(config.min_workers or config.num_workers, config.cpus_per_worker, config.device)
+        require_resources(
+            config.min_workers or config.num_workers, config.cpus_per_worker, config.device
+        )
     done = threading.Event()
     if config.num_workers:
         threading.Thread(target=_tell_of_missing_nodes, args=(config, done), daemon=True).start()
@@ -87,20 +90,28 @@ def _tell_of_missing_nodes(config: TrainConfig, done: threading.Event) -> None:
     """Log, while a run waits for nodes in place of lost ones, that it does; Ray Train says nothing."""
     while not done.wait(SECONDS_BETWEEN_WARNINGS):
         try:
-            require_resources(config.min_workers or config.num_workers, config.cpus_per_worker, config.device)
+            require_resources(
+                config.min_workers or config.num_workers, config.cpus_per_worker, config.device
+            )
         except ValueError as error:
             logger.warning("waiting for nodes: %s", error)
 
 
 def build_trainer(
-    config: TrainConfig, worker: Callable[[dict[str, object]], None], callbacks: Sequence[UserCallback] = ()
+    config: TrainConfig,
+    worker: Callable[[dict[str, object]], None],
+    callbacks: Sequence[UserCallback] = (),
 ) -> TorchTrainer:
     """The trainer of a recipe, whose workers run `worker`; a run of the same output folder goes on where it was."""
     settings = config.model_dump(mode="json")
     for name in PATHS:  # workers have another working folder
         if settings[name] is not None:
             settings[name] = str(Path(settings[name]).absolute())
-    num_workers = config.num_workers if config.min_workers is None else (config.min_workers, config.num_workers)
+    num_workers = (
+        config.num_workers
+        if config.min_workers is None
+        else (config.min_workers, config.num_workers)
+    )
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.device == "gpu" else {})
     return TorchTrainer(
         worker,

@@ -14,12 +14,19 @@ logger = logging.getLogger(__name__)
 def score(config: ScoreConfig) -> None:
     """Write `<output>/scores.parquet`, for all with an event before `as_of` and the registered never seen.
 
-    Parts that are done are kept beside the output until all are: the same command goes on where a run ended.
+    Parts that are done are kept beside the output until all are: the same command goes on where a
+    run ended.
     """
     from lifecycle.artifact.contents import check_currency
     from lifecycle.artifact.files import load_artifact
     from lifecycle.events.shards import DATA_KIND
-    from lifecycle.folders import fingerprint, is_complete, new_folder, package_versions, read_manifest
+    from lifecycle.folders import (
+        fingerprint,
+        is_complete,
+        new_folder,
+        package_versions,
+        read_manifest,
+    )
     from training.score.scorer import MIN_PARTS, Batch, as_of_instant, merge_parts, score_parts
 
     data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
@@ -29,10 +36,18 @@ def score(config: ScoreConfig) -> None:
     remembered = _previous(config, weights)
     cached = [] if remembered is None else [remembered["identity"], config.max_age_days]
     identity = fingerprint(
-        [data["identity"], artifact.manifest["identity"], as_of.isoformat(), config.explain, *cached]
+        [
+            data["identity"],
+            artifact.manifest["identity"],
+            as_of.isoformat(),
+            config.explain,
+            *cached,
+        ]
     )
     explain = "features" if config.explain is True else config.explain or None
-    split = fingerprint([identity, MIN_PARTS, package_versions()])  # another version may score or split otherwise
+    split = fingerprint(
+        [identity, MIN_PARTS, package_versions()]
+    )  # another version may score or split otherwise
     parts = config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute()
     if is_complete(config.output, SCORES_KIND, identity):
         _remove_parts(config.output)
@@ -41,7 +56,13 @@ def score(config: ScoreConfig) -> None:
     parts.mkdir(parents=True, exist_ok=True)
     previous = None if config.previous is None else config.previous.absolute()
     batch = Batch(
-        config.artifact.absolute(), config.data.absolute(), as_of, parts, explain, previous, config.max_age_days
+        config.artifact.absolute(),
+        config.data.absolute(),
+        as_of,
+        parts,
+        explain,
+        previous,
+        config.max_age_days,
     )
     score_parts(batch, config.num_workers)
     content: dict[str, object] = {
@@ -66,7 +87,9 @@ def _previous(config: ScoreConfig, weights: str) -> dict[str, object] | None:
         return None
     manifest = read_manifest(config.previous, SCORES_KIND)
     if manifest.get("artifact_files") != weights:
-        raise ValueError(f"previous: the scores {config.previous} were not made by what {config.artifact} holds now")
+        raise ValueError(
+            f"previous: the scores {config.previous} were not made by what {config.artifact} holds now"
+        )
     return manifest
 
 

@@ -16,10 +16,16 @@ class ScoreConfig(Config):
 
     data: Path
     artifact: Path
-    as_of: AwareDatetime | date | None = None  # an instant with its zone, or a UTC midnight; None: after the last event
-    previous: Path | None = None  # scores by the same artifact: encoders read only customers with new events since
+    as_of: AwareDatetime | date | None = (
+        None  # an instant with its zone, or a UTC midnight; None: after the last event
+    )
+    previous: Path | None = (
+        None  # scores by the same artifact: encoders read only customers with new events since
+    )
     max_age_days: int = Field(7, ge=0)  # of what they expected of all others
     # Also what moved each prediction most; true is features. Events take up to MAX_LEFT_OUT predictions a customer.
     explain: Literal["features", "events"] | bool = False
-    num_workers: int = Field(2, ge=1)  # of Ray; 1, or a small shop without an encoder: in this process
+    num_workers: int = Field(
+        2, ge=1
+    )  # of Ray; 1, or a small shop without an encoder: in this process
     output: Path

@@ -1,7 +1,8 @@
 """scores.parquet: an artifact's answers for all customers of an ingest folder, part by part.
 
-A part is a shard of the events, or some of its customers where there are few shards. Workers of Ray Data score parts,
-each into a file that appears whole; what is there already is not scored again. Small shops are scored without Ray.
+A part is a shard of the events, or some of its customers where there are few shards. Workers of Ray
+Data score parts, each into a file that appears whole; what is there already is not scored again.
+Small shops are scored without Ray.
 """
 
 import os
@@ -104,7 +105,10 @@ class Scorer:
 
     def __init__(self, batch: Batch) -> None:
         self.batch, self.artifact = batch, load_artifact(batch.artifact)
-        self.members = {name: _load(folder, self.artifact.items) for name, folder in self.artifact.members.items()}
+        self.members = {
+            name: _load(folder, self.artifact.items)
+            for name, folder in self.artifact.members.items()
+        }
         self.cache = batch.cache(list(self.members))
         self.registered = read_customers(batch.data)
 
@@ -119,12 +123,18 @@ class Scorer:
         artifact, batch = self.artifact, self.batch
         paths = shard_paths(batch.data)
         events, registered = (
-            rows.filter(shard_numbers(rows["customer_id"], len(paths) * batch.pieces) == shard + piece * len(paths))
+            rows.filter(
+                shard_numbers(rows["customer_id"], len(paths) * batch.pieces)
+                == shard + piece * len(paths)
+            )
             for rows in (read_shard(paths[shard]), self.registered)
         )
         cutoffs = [
             rows.join(registered, on="customer_id", how="left", maintain_order="left")
-            for rows in (customers_at(events, batch.as_of), _prospects(events, registered["customer_id"], batch.as_of))
+            for rows in (
+                customers_at(events, batch.as_of),
+                _prospects(events, registered["customer_id"], batch.as_of),
+            )
         ]
         buyers, prospects = (examples_for(artifact, events, rows) for rows in cutoffs)
         spend: dict[str, np.ndarray] = {}
@@ -139,14 +149,23 @@ class Scorer:
         ])  # fmt: skip
         if batch.explain:
             by_events = batch.explain == EVENTS
-            reasons = self._by_events(cutoffs[0], events, total) if by_events else reasons_for(artifact, buyers)
+            reasons = (
+                self._by_events(cutoffs[0], events, total)
+                if by_events
+                else reasons_for(artifact, buyers)
+            )
             reasons += prospect_reasons(prospects)
             scores = scores.with_columns(pl.Series("explanation", reasons, dtype=EXPLANATION))
         _write(scores.sort("customer_id"), batch.file(shard, piece))
 
-    def _by_events(self, buyers: pl.DataFrame, events: pl.DataFrame, total: np.ndarray) -> list[list[Reason]]:
+    def _by_events(
+        self, buyers: pl.DataFrame, events: pl.DataFrame, total: np.ndarray
+    ) -> list[list[Reason]]:
         """Which events moved the prediction of each buyer, from their cutoffs and what the table says of them."""
-        own = {str(customer): rows for (customer,), rows in events.group_by("customer_id", maintain_order=True)}
+        own = {
+            str(customer): rows
+            for (customer,), rows in events.group_by("customer_id", maintain_order=True)
+        }
         return [
             event_effects(self.artifact, self._spend, own[customer], buyers[row], total[row])
             for row, customer in enumerate(buyers["customer_id"])
@@ -178,7 +197,9 @@ def score_parts(batch: Batch, num_workers: int) -> None:
     else:
         from training.distributed.map import map_rows
 
-        parts = pa.Table.from_pylist([{"shard": shard, "piece": piece} for shard, piece in missing], PART_SCHEMA)
+        parts = pa.Table.from_pylist(
+            [{"shard": shard, "piece": piece} for shard, piece in missing], PART_SCHEMA
+        )
         label = {"label": "parts scored", "unit": "parts"}
         map_rows(parts, Scorer, {"batch": batch}, **label, num_workers=num_workers, block_rows=1)
 
@@ -191,11 +212,17 @@ def merge_parts(batch: Batch, folder: Path) -> int:
     members = [file for number in batch.numbers() if (file := batch.members_file(*number)).exists()]
     if members:
         pl.scan_parquet(members).sink_parquet(folder / MEMBERS_FILE)
-    pl.scan_parquet([batch.file(*number) for number in batch.numbers()]).sink_parquet(folder / "scores.parquet")
-    num_customers = int(pl.scan_parquet(folder / "scores.parquet").select(pl.len()).collect().item())
+    pl.scan_parquet([batch.file(*number) for number in batch.numbers()]).sink_parquet(
+        folder / "scores.parquet"
+    )
+    num_customers = int(
+        pl.scan_parquet(folder / "scores.parquet").select(pl.len()).collect().item()
+    )
     if num_customers == 0:
         shutil.rmtree(batch.parts)
-        raise ValueError(f"{batch.data} has no customer with an event before {batch.as_of.isoformat()}")
+        raise ValueError(
+            f"{batch.data} has no customer with an event before {batch.as_of.isoformat()}"
+        )
     return num_customers
 
 
@@ -208,7 +235,9 @@ def _prospects(events: pl.DataFrame, registered: pl.Series, as_of: datetime) -> 
 
 
 def _load(member: Path, items: pl.DataFrame) -> "MemberPredictor":
-    from lifecycle.llama.predict import load_member  # imports torch, which the cheap models do without
+    from lifecycle.llama.predict import (
+        load_member,
+    )  # imports torch, which the cheap models do without
 
     return load_member(member, items)
 

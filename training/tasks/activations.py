@@ -67,7 +67,9 @@ class StoredStates:
 class ActivationCache:
     """The states of a run's training and validation prompts, which stand in for layers of its decoder."""
 
-    def __init__(self, config: TrainConfig, train: Tokens, validation: Tokens, dtype: torch.dtype) -> None:
+    def __init__(
+        self, config: TrainConfig, train: Tokens, validation: Tokens, dtype: torch.dtype
+    ) -> None:
         self.num_layers = num_frozen_layers(config)
         self.states: dict[Part, StoredStates] = {
             "train": stored_states(config, train, dtype),
@@ -78,7 +80,9 @@ class ActivationCache:
         """Let the decoder take stored states in place of its frozen layers."""
         self.layers = SkippedLayers(decoder, self.num_layers)
 
-    def given(self, part: Part, rows: Iterable[int], device: torch.device) -> AbstractContextManager[None]:
+    def given(
+        self, part: Part, rows: Iterable[int], device: torch.device
+    ) -> AbstractContextManager[None]:
         """Forward passes inside are those of the prompts at some positions of a part."""
         return self.layers.given(self.states[part].batch(rows).to(device))
 
@@ -86,9 +90,9 @@ class ActivationCache:
 def stored_states(config: TrainConfig, tokens: Tokens, dtype: torch.dtype) -> StoredStates:
     """The states of prompts after the layers below those that LoRA adapts.
 
-    What `activation_cache` does not hold yet is computed by all workers that ask for it, of this run and of others;
-    they meet on the disk alone, and a killed one leaves its share to the rest. Raises ValueError where the disk is too
-    small, or a share is not what was written.
+    What `activation_cache` does not hold yet is computed by all workers that ask for it, of this
+    run and of others; they meet on the disk alone, and a killed one leaves its share to the rest.
+    Raises ValueError where the disk is too small, or a share is not what was written.
     """
     assert config.activation_cache is not None and config.base_model is not None
     rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -100,11 +104,22 @@ def stored_states(config: TrainConfig, tokens: Tokens, dtype: torch.dtype) -> St
         folder / f"{start // SHARE_PROMPTS:05}": tokens[start : start + SHARE_PROMPTS]
         for start in range(0, len(tokens), SHARE_PROMPTS)
     }
-    missing = {share: part for share, part in parts.items() if not is_complete(share, ACTIVATIONS_KIND, identity)}
+    missing = {
+        share: part
+        for share, part in parts.items()
+        if not is_complete(share, ACTIVATIONS_KIND, identity)
+    }
     if missing:
-        ShareWriter(frozen, dtype, {"identity": identity, **asdict(key)}, shows_progress=rank == 0).write_all(missing)
+        ShareWriter(
+            frozen, dtype, {"identity": identity, **asdict(key)}, shows_progress=rank == 0
+        ).write_all(missing)
     if rank == 0:
-        logger.info("activations of %d prompts after %d layers are in %s", len(tokens), key.num_layers, folder)
+        logger.info(
+            "activations of %d prompts after %d layers are in %s",
+            len(tokens),
+            key.num_layers,
+            folder,
+        )
     for share in list(parts)[rank::num_workers]:
         _check(share)
     return StoredStates(list(parts))
@@ -114,7 +129,9 @@ def cache_key(frozen: DecoderSettings, tokens: Tokens, dtype: torch.dtype) -> Ca
     """The key of prompts under a decoder of the frozen layers alone."""
     assert frozen.num_layers is not None
     lengths, flat = [len(row) for row in tokens], [token for row in tokens for token in row]
-    prompts = hashlib.sha256(np.array([len(lengths), *lengths, *flat], dtype=np.int64).tobytes()).hexdigest()
+    prompts = hashlib.sha256(
+        np.array([len(lengths), *lengths, *flat], dtype=np.int64).tobytes()
+    ).hexdigest()
     base_model = str(base_model_identity(str(frozen.base_model))["sha256"])
     return CacheKey(prompts, base_model, frozen.num_layers, str(dtype), attention_of(frozen, dtype))
 
@@ -123,16 +140,28 @@ def _check(share: Path) -> None:
     try:
         verify(share, ACTIVATIONS_KIND)
     except ValueError as error:
-        raise ValueError(f"activation_cache: {error}; delete {share} and it will be computed again") from None
+        raise ValueError(
+            f"activation_cache: {error}; delete {share} and it will be computed again"
+        ) from None
 
 
 class ShareWriter:
     """Computes the missing shares of a cache, one at a time; owns the lower layers once there is work for them."""
 
     def __init__(
-        self, frozen: DecoderSettings, dtype: torch.dtype, content: dict[str, object], *, shows_progress: bool
+        self,
+        frozen: DecoderSettings,
+        dtype: torch.dtype,
+        content: dict[str, object],
+        *,
+        shows_progress: bool,
     ) -> None:
-        self.frozen, self.dtype, self.content, self.shows_progress = frozen, dtype, content, shows_progress
+        self.frozen, self.dtype, self.content, self.shows_progress = (
+            frozen,
+            dtype,
+            content,
+            shows_progress,
+        )
         self.layers: LowerLayers | None = None
 
     def write_all(self, missing: dict[Path, Tokens]) -> None:
@@ -140,7 +169,9 @@ class ShareWriter:
         folder = next(iter(missing)).parent
         folder.mkdir(parents=True, exist_ok=True)
         self._check_space(folder, sum(len(row) for part in missing.values() for row in part))
-        progress = Progress(f"activations into {folder}:", sum(map(len, missing.values())), "prompts")
+        progress = Progress(
+            f"activations into {folder}:", sum(map(len, missing.values())), "prompts"
+        )
         missing, has_worked = dict(missing), True
         while missing:
             if not has_worked:
@@ -160,7 +191,9 @@ class ShareWriter:
         needed = num_tokens * architecture(self.frozen).hidden_size * self.dtype.itemsize
         free = shutil.disk_usage(folder).free
         if needed > free:
-            raise ValueError(f"activation_cache {folder} needs {needed / 1e9:.3g} GB; its disk has {free / 1e9:.3g} GB")
+            raise ValueError(
+                f"activation_cache {folder} needs {needed / 1e9:.3g} GB; its disk has {free / 1e9:.3g} GB"
+            )
 
     def _write(self, share: Path, tokens: Tokens) -> bool:
         """Write a share unless another process does or did; whether this one has."""
@@ -173,8 +206,12 @@ class ShareWriter:
                 with new_folder(share, ACTIVATIONS_KIND, self.content) as temporary:
                     save_file({"states": states, "bounds": bounds}, temporary / STATES_FILE)
             except (OSError, SafetensorError) as error:
-                if not self._is_complete(share):  # on shared storage another node's share may show late
-                    raise ValueError(f"activation_cache {share} cannot be written: {error}") from error
+                if not self._is_complete(
+                    share
+                ):  # on shared storage another node's share may show late
+                    raise ValueError(
+                        f"activation_cache {share} cannot be written: {error}"
+                    ) from error
             return True
 
 

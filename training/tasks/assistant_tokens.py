@@ -25,12 +25,15 @@ def encode_conversations(
 ) -> list[EncodedConversation]:
     """Each conversation with its assistant's turns marked, the token that ends a turn included.
 
-    A token that holds the end of what comes before a turn together with the turn's first characters is not learned.
+    A token that holds the end of what comes before a turn together with the turn's first characters
+    is not learned.
 
-    Raises ValueError for a conversation of more than `max_tokens`, for one that the chat template refuses, and for a
-    template that does not show where the assistant speaks.
+    Raises ValueError for a conversation of more than `max_tokens`, for one that the chat template
+    refuses, and for a template that does not show where the assistant speaks.
     """
-    mark = _marked_turns if GENERATION_MARK.search(tokenizer.get_chat_template()) else _turns_by_prefix
+    mark = (
+        _marked_turns if GENERATION_MARK.search(tokenizer.get_chat_template()) else _turns_by_prefix
+    )
     special = [number for number, token in tokenizer.added_tokens_decoder.items() if token.special]
     result = []
     for conversation in conversations:
@@ -42,14 +45,22 @@ def encode_conversations(
         except ValueError as error:
             raise ValueError(f"{conversation.place}: {error}") from None
         if len(ids) > max_tokens:
-            raise ValueError(f"max_tokens is {max_tokens}, but {conversation.place} has {len(ids)} tokens")
-        result.append(EncodedConversation(ids, _until_turns_end(ids, learned, np.isin(ids, special))))
+            raise ValueError(
+                f"max_tokens is {max_tokens}, but {conversation.place} has {len(ids)} tokens"
+            )
+        result.append(
+            EncodedConversation(ids, _until_turns_end(ids, learned, np.isin(ids, special)))
+        )
     return result
 
 
-def _marked_turns(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> tuple[np.ndarray, np.ndarray]:
+def _marked_turns(
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message]
+) -> tuple[np.ndarray, np.ndarray]:
     """Tokens, and those in the template's {% generation %} blocks."""
-    encoded = tokenizer.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
+    encoded = tokenizer.apply_chat_template(
+        messages, return_dict=True, return_assistant_tokens_mask=True
+    )
     learned = np.array(encoded["assistant_masks"], dtype=bool)
     num_turns = sum(message["role"] == "assistant" for message in messages)
     num_marked = len(_runs(learned))
@@ -61,7 +72,9 @@ def _marked_turns(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -
     return np.array(encoded["input_ids"], dtype=np.int32), learned
 
 
-def _turns_by_prefix(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> tuple[np.ndarray, np.ndarray]:
+def _turns_by_prefix(
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message]
+) -> tuple[np.ndarray, np.ndarray]:
     """Tokens, and those that the text of the conversation gains with each assistant turn."""
     text = _render(tokenizer, messages)
     spans = []
@@ -81,8 +94,15 @@ def _turns_by_prefix(tokenizer: PreTrainedTokenizerBase, messages: list[Message]
     return np.array(encoded["input_ids"], dtype=np.int32), learned
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], *, add_generation_prompt: bool = False) -> str:
-    rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+def _render(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: list[Message],
+    *,
+    add_generation_prompt: bool = False,
+) -> str:
+    rendered = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=add_generation_prompt
+    )
     assert isinstance(rendered, str)
     return rendered
 
@@ -90,7 +110,8 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: list[Message], *, add_
 def _until_turns_end(ids: np.ndarray, learned: np.ndarray, special: np.ndarray) -> np.ndarray:
     """Turns that end with the special token that closes them, which may lie behind what the template marked.
 
-    Templates put a line break behind that token; generation has stopped by then, so it is not learned.
+    Templates put a line break behind that token; generation has stopped by then, so it is not
+    learned.
     """
     result = np.zeros(len(ids), dtype=bool)
     for first, end in _runs(learned):

@@ -27,13 +27,19 @@ def conversation_files(path: Path) -> list[Path]:
     """The files of conversations in name order; ValueError where there are none."""
     files = files_at(path, SUFFIXES["json"])
     if not files:
-        raise ValueError(f"conversations {str(path)!r}: no such file, or no .jsonl file in that folder")
+        raise ValueError(
+            f"conversations {str(path)!r}: no such file, or no .jsonl file in that folder"
+        )
     return files
 
 
 def read_conversations(path: Path) -> list[Conversation]:
     """All conversations of a file, folder or glob; ValueError naming file and line of the first that is unusable."""
-    found = [conversation for file in conversation_files(path) for conversation in _conversations_of(file)]
+    found = [
+        conversation
+        for file in conversation_files(path)
+        for conversation in _conversations_of(file)
+    ]
     if not found:
         raise ValueError(f"conversations {str(path)!r} are empty")
     return found
@@ -41,7 +47,11 @@ def read_conversations(path: Path) -> list[Conversation]:
 
 def _conversations_of(file: Path) -> list[Conversation]:
     with file.open("rb") as lines:
-        places = ((f"{file}, line {number}", line) for number, line in enumerate(lines, start=1) if line.strip())
+        places = (
+            (f"{file}, line {number}", line)
+            for number, line in enumerate(lines, start=1)
+            if line.strip()
+        )
         return [Conversation(_messages(line, place), place) for place, line in places]
 
 
@@ -51,9 +61,16 @@ def _messages(line: bytes, place: str) -> list[Message]:
         record = json.loads(line)
     except ValueError:  # also where the bytes are not UTF-8
         raise ValueError(f"{place} is not JSON in UTF-8") from None
-    if not isinstance(record, dict) or set(record) != {"messages"} or not isinstance(record["messages"], list):
+    if (
+        not isinstance(record, dict)
+        or set(record) != {"messages"}
+        or not isinstance(record["messages"], list)
+    ):
         raise ValueError(f'{place} must be {{"messages": [...]}}, with no other key')
-    messages = [_message(message, f"{place}, message {n}") for n, message in enumerate(record["messages"], start=1)]
+    messages = [
+        _message(message, f"{place}, message {n}")
+        for n, message in enumerate(record["messages"], start=1)
+    ]
     roles = [message["role"] for message in messages]
     if "assistant" not in roles:
         raise ValueError(f"{place} has no assistant turn, so there is nothing to learn")
@@ -77,8 +94,9 @@ def split_conversations(
 ) -> tuple[list[Conversation], list[Conversation]]:
     """Conversations to train on and to validate on.
 
-    Without a validation path a twentieth of the conversations is held out, at least one. A hash of what is said
-    decides, so equal conversations stay together and new ones move no other; each seed draws another twentieth.
+    Without a validation path a twentieth of the conversations is held out, at least one. A hash of
+    what is said decides, so equal conversations stay together and new ones move no other; each seed
+    draws another twentieth.
     """
     found = read_conversations(path)
     if validation_path is not None:
@@ -90,7 +108,9 @@ def split_conversations(
         raise ValueError(
             f"conversations {str(path)!r} leave none to train on; add some, or give validation_conversations"
         )
-    return train, [conversation for conversation, draw in zip(found, draws, strict=True) if draw <= limit]
+    return train, [
+        conversation for conversation, draw in zip(found, draws, strict=True) if draw <= limit
+    ]
 
 
 def _draw(conversation: Conversation, seed: int) -> float:
@@ -100,7 +120,9 @@ def _draw(conversation: Conversation, seed: int) -> float:
 
 def conversations_identity(path: Path, validation_path: Path | None, base_model: str) -> str:
     """Fingerprint of what a language model learns from: the files' SHA-256, and how the base model renders them."""
-    parts = [conversation_files(part) if part is not None else [] for part in (path, validation_path)]
+    parts = [
+        conversation_files(part) if part is not None else [] for part in (path, validation_path)
+    ]
     hashes = [[file_sha256(file) for file in files] for files in parts]
     return fingerprint([hashes, _chat_template(base_model)])
 
@@ -116,7 +138,10 @@ def check_chat_template(base_model: str) -> None:
 
 def _chat_template(base_model: str) -> object:
     """The template as transformers stores it; read here because a recipe is checked without importing transformers."""
-    template, settings = Path(base_model) / "chat_template.jinja", Path(base_model) / "tokenizer_config.json"
+    template, settings = (
+        Path(base_model) / "chat_template.jinja",
+        Path(base_model) / "tokenizer_config.json",
+    )
     if template.is_file():
         return template.read_text()
     return json.loads(settings.read_text()).get("chat_template") if settings.is_file() else None

@@ -13,20 +13,25 @@ from training.tasks.conversations import conversations_identity
 def run_identity(config: TrainConfig) -> str:
     """Fingerprint of what decides the trained weights: the recipe, the data of the task and the base model.
 
-    Where files lie does not decide them, nor how failures are met and where the run is tracked: a run that gave up may
-    go on with other limits, and a server may move.
+    Where files lie does not decide them, nor how failures are met and where the run is tracked: a
+    run that gave up may go on with other limits, and a server may move.
     """
-    recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task], "tracking"})
+    recipe = config.model_dump(
+        mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task], "tracking"}
+    )
     base_model = config.base_model and base_model_identity(config.base_model)["sha256"]
-    start = [] if config.start_from is None else [_start_member(config, config.start_from)["identity"]]
+    start = (
+        [] if config.start_from is None else [_start_member(config, config.start_from)["identity"]]
+    )
     return fingerprint([recipe, data_identity(config), base_model, *start])
 
 
 def _start_member(config: TrainConfig, folder: Path) -> dict[str, object]:
     """The manifest of the member to start from.
 
-    ValueError where the recipe's encoder is another than it holds, or where it knows what came after the recipe's test
-    cutoff in the same data. Of the same shop ingested at another time this cannot be told.
+    ValueError where the recipe's encoder is another than it holds, or where it knows what came
+    after the recipe's test cutoff in the same data. Of the same shop ingested at another time this
+    cannot be told.
     """
     manifest = read_member(folder)
     if not is_sequence(manifest):
@@ -37,18 +42,25 @@ def _start_member(config: TrainConfig, folder: Path) -> dict[str, object]:
     for name in ("hidden_size", "num_layers", "num_heads"):
         wanted, found = getattr(config.sequence, name), getattr(settings, name)
         if wanted != found:
-            raise ValueError(f"start_from: {folder} has sequence.{name} {found}, the recipe {wanted}")
+            raise ValueError(
+                f"start_from: {folder} has sequence.{name} {found}, the recipe {wanted}"
+            )
     titles_by = config.base_model and base_model_identity(config.base_model)
     theirs, ours = (
-        found["sha256"] if isinstance(found, dict) else None for found in (manifest["titles_by"], titles_by)
+        found["sha256"] if isinstance(found, dict) else None
+        for found in (manifest["titles_by"], titles_by)
     )
     if theirs != ours:
-        raise ValueError(f"start_from: titles of {folder} are read by another base_model than the recipe's, or by none")
+        raise ValueError(
+            f"start_from: titles of {folder} are read by another base_model than the recipe's, or by none"
+        )
     dataset = read_dataset(config.examples_folder)
     if manifest.get("data_identity") == dataset["data_identity"]:
         learned, test = str(manifest["test_cutoff"]), str(dataset["test_cutoff"])
         if learned > test:
-            raise ValueError(f"start_from: {folder} learned what came before {learned}, the recipe's test is at {test}")
+            raise ValueError(
+                f"start_from: {folder} learned what came before {learned}, the recipe's test is at {test}"
+            )
     return manifest
 
 
@@ -57,20 +69,31 @@ def data_identity(config: TrainConfig) -> object:
     if config.task == "value":
         return read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"]
     assert config.conversations is not None and config.base_model is not None
-    return conversations_identity(config.conversations, config.validation_conversations, config.base_model)
+    return conversations_identity(
+        config.conversations, config.validation_conversations, config.base_model
+    )
 
 
 def member_content(config: TrainConfig) -> dict[str, object]:
     """What the manifest of the trained member says besides its metrics and files."""
     of_task = _value_content(config) if config.task == "value" else _language_content(config)
-    return {"identity": run_identity(config), "task": config.task, "encoder": config.encoder, **of_task}
+    return {
+        "identity": run_identity(config),
+        "task": config.task,
+        "encoder": config.encoder,
+        **of_task,
+    }
 
 
 def _value_content(config: TrainConfig) -> dict[str, object]:
     dataset = read_dataset(config.examples_folder)
     return {
         "name": f"{config.encoder}_llama",
-        **(_text_content(config, dataset) if config.encoder == "text" else _sequence_content(config)),
+        **(
+            _text_content(config, dataset)
+            if config.encoder == "text"
+            else _sequence_content(config)
+        ),
         "horizon_days": dataset["horizon_days"],
         "dataset": read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"],
         "data_identity": dataset["data_identity"],
@@ -94,7 +117,9 @@ def _language_content(config: TrainConfig) -> dict[str, object]:
         "adapter": config.adapter,
         **_decoder_content(config),
         "dataset": data_identity(config),
-        "recipe": config.model_dump(mode="json", exclude={*PATHS, *UNUSED[config.task], "tracking"}),
+        "recipe": config.model_dump(
+            mode="json", exclude={*PATHS, *UNUSED[config.task], "tracking"}
+        ),
     }
 
 

@@ -26,10 +26,14 @@ class Task(Protocol):
     def weights(self, rows: np.ndarray) -> np.ndarray:
         """How much each example counts in the mean loss of its optimiser step."""
 
-    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
+    def loss(
+        self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray
+    ) -> tuple[Tensor, int]:
         """The mean loss of one micro-batch by those weights, and how many tokens or events it has without padding."""
 
-    def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+    def validation_sums(
+        self, engine: DeepSpeedEngine, rows: list[int]
+    ) -> Iterator[tuple[list[int], Tensor]]:
         """Batches of validation rows: their places in `rows`, and what is summed up of each, shape (b, k), on the CPU.
 
         Workers with equally many rows must make equally many forward passes.

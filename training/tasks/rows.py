@@ -14,10 +14,16 @@ def num_training_rows(config: TrainConfig) -> int:
     if config.task == "sft":
         assert config.conversations is not None and config.base_model is not None
         check_chat_template(config.base_model)
-        return len(split_conversations(config.conversations, config.validation_conversations, config.seed)[0])
+        return len(
+            split_conversations(config.conversations, config.validation_conversations, config.seed)[
+                0
+            ]
+        )
     facts = read_dataset(config.examples_folder)
     if facts["split"] == LEAVE_ONE_OUT:
-        raise ValueError(f"task value needs examples of split time; {config.examples} has split {LEAVE_ONE_OUT}")
+        raise ValueError(
+            f"task value needs examples of split time; {config.examples} has split {LEAVE_ONE_OUT}"
+        )
     num_rows = facts["num_rows"]
     assert isinstance(num_rows, dict)
     return int(num_rows["train" if config.encoder == "text" else "train_customers"])

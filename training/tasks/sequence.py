@@ -12,7 +12,12 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
 
 from lifecycle.features.sequence import MICROSECONDS_PER_DAY, Window, sequence_batch, window_of
-from lifecycle.llama.sequence_model import new_sequence_model, save_sequence_model, take_over, tensors
+from lifecycle.llama.sequence_model import (
+    new_sequence_model,
+    save_sequence_model,
+    take_over,
+    tensors,
+)
 from lifecycle.llama.titles import fit_title_encoder, load_title_encoder
 from lifecycle.spend.ziln import ziln_loss
 from training.prepare.dataset import read_dataset
@@ -34,10 +39,10 @@ EARLIEST = 0.01  # of first purchases: what a few misdated orders say of a shop'
 class SequenceTask:
     """Histories of the training customers and of a seeded validation sample; see `training.task.Task`.
 
-    A cutoff is a UTC midnight from the first training cutoff to the last that the customer's first purchase lies
-    before; its horizon ends at or before the test cutoff. Unless the recipe says how many days of a history are read,
-    it is half of those before the last cutoff: a young shop's histories are longer when the encoder serves than at any
-    cutoff that it learned from.
+    A cutoff is a UTC midnight from the first training cutoff to the last that the customer's first
+    purchase lies before; its horizon ends at or before the test cutoff. Unless the recipe says how
+    many days of a history are read, it is half of those before the last cutoff: a young shop's
+    histories are longer when the encoder serves than at any cutoff that it learned from.
     """
 
     varies_in_length = True
@@ -48,7 +53,9 @@ class SequenceTask:
         self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
         base_model, titles = config.base_model, self.vocabulary.titles
         self.title_encoder = None if base_model is None else fit_title_encoder(base_model, titles)
-        if config.start_from is not None:  # what it learned of titles holds in its own directions alone
+        if (
+            config.start_from is not None
+        ):  # what it learned of titles holds in its own directions alone
             self.title_encoder = load_title_encoder(config.start_from)
         self.horizon_days = int(str(facts["horizon_days"]))
         cutoffs = facts["train_cutoffs"]
@@ -90,24 +97,37 @@ class SequenceTask:
         """See Task."""
         return np.ones(len(rows))
 
-    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
+    def loss(
+        self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray
+    ) -> tuple[Tensor, int]:
         """See Task; the value of the query, and what comes next at the events."""
         windows = self._windows(rows, epochs)
-        target = torch.tensor([self._spend(window) / self.scale for window in windows], dtype=torch.float32)
+        target = torch.tensor(
+            [self._spend(window) / self.scale for window in windows], dtype=torch.float32
+        )
         batch = sequence_batch(self.known, windows, self.horizon_days)
         logits, next_event = engine(*tensors(batch, engine.device), self.config.next_item_positions)
-        loss = ziln_loss(logits, target.to(engine.device)) + self.config.next_event_weight * next_event
+        loss = (
+            ziln_loss(logits, target.to(engine.device)) + self.config.next_event_weight * next_event
+        )
         return loss, int(batch.lengths.sum())
 
-    def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+    def validation_sums(
+        self, engine: DeepSpeedEngine, rows: list[int]
+    ) -> Iterator[tuple[list[int], Tensor]]:
         """See Task."""
-        order = sorted(range(len(rows)), key=lambda position: self.val_windows[rows[position]].length)
+        order = sorted(
+            range(len(rows)), key=lambda position: self.val_windows[rows[position]].length
+        )
         for start in range(0, len(order), self.config.micro_batch):
             chosen = order[start : start + self.config.micro_batch]
             windows = [self.val_windows[rows[position]] for position in chosen]
             batch = sequence_batch(self.known, windows, self.horizon_days)
             logits = engine(*tensors(batch, engine.device))[0].cpu()
-            yield chosen, value_sums(logits, self.val_targets[[rows[position] for position in chosen]])
+            yield (
+                chosen,
+                value_sums(logits, self.val_targets[[rows[position] for position in chosen]]),
+            )
 
     def metrics(self, sums: Tensor) -> dict[str, float]:
         """See Task."""
@@ -116,7 +136,13 @@ class SequenceTask:
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""
         save_sequence_model(
-            state, self.settings, self.vocabulary, self.title_encoder, self.horizon_days, self.scale, folder
+            state,
+            self.settings,
+            self.vocabulary,
+            self.title_encoder,
+            self.horizon_days,
+            self.scale,
+            folder,
         )
 
     def _windows(self, rows: np.ndarray, epochs: np.ndarray) -> list[Window]:
@@ -143,8 +169,12 @@ class SequenceTask:
     def _spend(self, window: Window) -> float:
         """What the customer of a window spent over the horizon."""
         until = window.cutoff + self.horizon_days * MICROSECONDS_PER_DAY
-        last = int(self.known.starts[np.searchsorted(self.known.starts, window.first, side="right")])
-        end = window.end + int(np.searchsorted(self.known.at[window.end : last], until, side="left"))
+        last = int(
+            self.known.starts[np.searchsorted(self.known.starts, window.first, side="right")]
+        )
+        end = window.end + int(
+            np.searchsorted(self.known.at[window.end : last], until, side="left")
+        )
         return float(self.revenue_before[end] - self.revenue_before[window.end])
 
 

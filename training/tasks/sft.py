@@ -9,7 +9,11 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
 
 from lifecycle.llama.decoder import load_tokenizer, pad_tokens
-from lifecycle.llama.language_model import TaughtLanguageModel, new_language_model, save_language_model
+from lifecycle.llama.language_model import (
+    TaughtLanguageModel,
+    new_language_model,
+    save_language_model,
+)
 from lifecycle.llama.shared_prefix import can_share
 from training.recipe import TrainConfig
 from training.tasks.assistant_tokens import EncodedConversation, encode_conversations
@@ -21,8 +25,8 @@ LENGTH_STEP = 16  # tokens
 class SftTask:
     """Conversations to train on and a seeded sample of those held out; see `training.task.Task`.
 
-    Every worker encodes all of them, some thousands a second: the loop needs the length of each, and a step the
-    number of learned tokens of all its examples.
+    Every worker encodes all of them, some thousands a second: the loop needs the length of each,
+    and a step the number of learned tokens of all its examples.
     """
 
     varies_in_length = True
@@ -31,7 +35,9 @@ class SftTask:
         assert config.conversations is not None and config.base_model is not None
         self.config, self.base_model = config, config.base_model
         self.tokenizer = load_tokenizer(self.base_model)
-        train, held_out = split_conversations(config.conversations, config.validation_conversations, config.seed)
+        train, held_out = split_conversations(
+            config.conversations, config.validation_conversations, config.seed
+        )
         self.conversations = encode_conversations(self.tokenizer, train, config.max_tokens)
         encoded = encode_conversations(self.tokenizer, held_out, config.max_tokens)
         order = np.random.default_rng(config.seed).permutation(len(encoded))
@@ -52,8 +58,8 @@ class SftTask:
     def _may_share(self) -> bool:
         """Whether reading what all begin with once changes nothing but speed.
 
-        Checkpointed layers keep no keys and values, dropout would fall on the same places in all rows, and under ZeRO-3
-        layers that a step enters twice would not be let go of.
+        Checkpointed layers keep no keys and values, dropout would fall on the same places in all
+        rows, and under ZeRO-3 layers that a step enters twice would not be let go of.
         """
         dropout = self.config.lora.dropout if self.config.lora else 0.0
         return (
@@ -65,7 +71,8 @@ class SftTask:
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """See Task; in tokens, roughly: among much the same lengths the loop keeps the random order of the epochs.
 
-        By exact length the copies of one conversation from different epochs would fill forward passes of their own.
+        By exact length the copies of one conversation from different epochs would fill forward
+        passes of their own.
         """
         lengths = np.array([len(self.conversations[row].ids) for row in rows])
         return -(-lengths // LENGTH_STEP)
@@ -74,21 +81,38 @@ class SftTask:
         """See Task; by their numbers of learned tokens, so that each token of a step counts the same."""
         return np.array([self.conversations[row].learned.sum() for row in rows])
 
-    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
+    def loss(
+        self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray
+    ) -> tuple[Tensor, int]:
         """See Task; the mean over the learned tokens of the micro-batch."""
         ids, mask, learned = self._batch([self.conversations[row] for row in rows])
-        losses = engine(ids.to(engine.device), mask.to(engine.device), learned.to(engine.device), self.shared)
+        losses = engine(
+            ids.to(engine.device), mask.to(engine.device), learned.to(engine.device), self.shared
+        )
         return losses.mean(), int(mask.sum())
 
-    def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+    def validation_sums(
+        self, engine: DeepSpeedEngine, rows: list[int]
+    ) -> Iterator[tuple[list[int], Tensor]]:
         """See Task; loss and number of learned tokens."""
-        order = sorted(range(len(rows)), key=lambda position: len(self.validation[rows[position]].ids))
+        order = sorted(
+            range(len(rows)), key=lambda position: len(self.validation[rows[position]].ids)
+        )
         for start in range(0, len(order), self.config.micro_batch):
             chosen = order[start : start + self.config.micro_batch]
-            ids, mask, learned = self._batch([self.validation[rows[position]] for position in chosen])
-            losses = engine(ids.to(engine.device), mask.to(engine.device), learned.to(engine.device), self.shared)
+            ids, mask, learned = self._batch(
+                [self.validation[rows[position]] for position in chosen]
+            )
+            losses = engine(
+                ids.to(engine.device),
+                mask.to(engine.device),
+                learned.to(engine.device),
+                self.shared,
+            )
             counts = learned.sum(dim=1)
-            totals = torch.stack([part.sum() for part in losses.cpu().double().split(counts.tolist())])
+            totals = torch.stack(
+                [part.sum() for part in losses.cpu().double().split(counts.tolist())]
+            )
             yield chosen, torch.stack([totals, counts.double()], dim=1)
 
     def metrics(self, sums: Tensor) -> dict[str, float]:
@@ -104,9 +128,12 @@ class SftTask:
     def _batch(self, conversations: list[EncodedConversation]) -> tuple[Tensor, Tensor, Tensor]:
         """Right-padded ids, mask and learned tokens, each of shape (n, longest)."""
         ids, mask = pad_tokens(
-            [conversation.ids.tolist() for conversation in conversations], self.tokenizer.pad_token_id
+            [conversation.ids.tolist() for conversation in conversations],
+            self.tokenizer.pad_token_id,
         )
-        learned, _ = pad_tokens([conversation.learned.tolist() for conversation in conversations], 0)
+        learned, _ = pad_tokens(
+            [conversation.learned.tolist() for conversation in conversations], 0
+        )
         return ids, mask, learned.bool()
 
 

@@ -34,7 +34,9 @@ class TextTask:
         self.config, self.tokenizer = config, load_tokenizer(config.base_model)
         self.cache: ActivationCache | None = None
         self.prompts, self.val_prompts = train["prompt"].to_list(), validation["prompt"].to_list()
-        check_lengths(self.tokenizer, (self.prompts + self.val_prompts)[rank::num_workers], config.max_tokens)
+        check_lengths(
+            self.tokenizer, (self.prompts + self.val_prompts)[rank::num_workers], config.max_tokens
+        )
         self.num_rows, self.scale = len(self.prompts), target_scale(train)
         self.targets = train["target"].to_numpy() / self.scale
         self.val_targets = validation["target"].to_numpy() / self.scale
@@ -43,7 +45,9 @@ class TextTask:
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
         """See Task; decoder and head learn at their own rates."""
         if self.config.activation_cache is not None:  # before the model takes its memory
-            train, validation = (self.tokenizer(prompts)["input_ids"] for prompts in (self.prompts, self.val_prompts))
+            train, validation = (
+                self.tokenizer(prompts)["input_ids"] for prompts in (self.prompts, self.val_prompts)
+            )
             self.cache = ActivationCache(self.config, train, validation, dtype)
         model = new_value_model(self.config.decoder, self.config.lora, dtype)
         if self.cache is not None:
@@ -53,29 +57,43 @@ class TextTask:
             model.decoder.gradient_checkpointing_enable()  # type: ignore[operator]
         rates = self.config.optimizer
         return model, [
-            {"params": [p for p in model.decoder.parameters() if p.requires_grad], "lr": rates.learning_rate},
+            {
+                "params": [p for p in model.decoder.parameters() if p.requires_grad],
+                "lr": rates.learning_rate,
+            },
             {"params": list(model.head.parameters()), "lr": rates.head_learning_rate},
         ]
 
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """See Task; in tokens."""
-        return np.array([len(tokens) for tokens in self.tokenizer([self.prompts[row] for row in rows])["input_ids"]])
+        return np.array(
+            [
+                len(tokens)
+                for tokens in self.tokenizer([self.prompts[row] for row in rows])["input_ids"]
+            ]
+        )
 
     def weights(self, rows: np.ndarray) -> np.ndarray:
         """See Task."""
         return np.ones(len(rows))
 
-    def loss(self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray) -> tuple[Tensor, int]:
+    def loss(
+        self, engine: DeepSpeedEngine, rows: np.ndarray, epochs: np.ndarray
+    ) -> tuple[Tensor, int]:
         """See Task."""
         tokens = self.tokenizer([self.prompts[row] for row in rows])["input_ids"]
         ids, mask = pad_tokens(tokens, self.tokenizer.pad_token_id)
         target = torch.tensor(self.targets[rows], dtype=torch.float32, device=engine.device)
         return ziln_loss(self._logits(engine, ids, mask, "train", rows), target), int(mask.sum())
 
-    def validation_sums(self, engine: DeepSpeedEngine, rows: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+    def validation_sums(
+        self, engine: DeepSpeedEngine, rows: list[int]
+    ) -> Iterator[tuple[list[int], Tensor]]:
         """See Task."""
         prompts = [self.val_prompts[row] for row in rows]
-        batches = token_batches(self.tokenizer, prompts, self.config.max_tokens, self.config.micro_batch)
+        batches = token_batches(
+            self.tokenizer, prompts, self.config.max_tokens, self.config.micro_batch
+        )
         for chosen, ids, mask in batches:
             places = [rows[position] for position in chosen]
             logits = self._logits(engine, ids, mask, "validation", places).cpu()
@@ -85,7 +103,9 @@ class TextTask:
         """See Task."""
         return value_metrics(sums, self.scale)
 
-    def _logits(self, engine: DeepSpeedEngine, ids: Tensor, mask: Tensor, part: Part, rows: Iterable[int]) -> Tensor:
+    def _logits(
+        self, engine: DeepSpeedEngine, ids: Tensor, mask: Tensor, part: Part, rows: Iterable[int]
+    ) -> Tensor:
         """Value logits (n, 3) of the tokens of some rows."""
         known = nullcontext() if self.cache is None else self.cache.given(part, rows, engine.device)
         with known:
@@ -105,8 +125,12 @@ def target_scale(train: pl.DataFrame) -> float:
 
 def validation_sample(config: TrainConfig, columns: list[str]) -> pl.DataFrame:
     """A seeded sample of the validation rows."""
-    validation = pl.read_parquet(config.examples_folder / "val.parquet", columns=columns).sort("customer_id")
-    return validation.sample(min(config.validation_rows, validation.height), seed=config.seed, shuffle=True)
+    validation = pl.read_parquet(config.examples_folder / "val.parquet", columns=columns).sort(
+        "customer_id"
+    )
+    return validation.sample(
+        min(config.validation_rows, validation.height), seed=config.seed, shuffle=True
+    )
 
 
 def check_lengths(tokenizer: PreTrainedTokenizerBase, prompts: list[str], max_tokens: int) -> None:

@@ -11,7 +11,9 @@ from lifecycle.spend.ziln import expectation, ziln_loss
 
 def value_sums(logits: Tensor, targets: np.ndarray) -> Tensor:
     """Loss, squared error and 1 of each row, shape (n, 3); of scaled targets (n,) and logits (n, 3) on the CPU."""
-    return torch.stack([_sums_of(row[None], target) for row, target in zip(logits, targets, strict=True)])
+    return torch.stack(
+        [_sums_of(row[None], target) for row, target in zip(logits, targets, strict=True)]
+    )
 
 
 def _sums_of(logits: Tensor, scaled_target: float) -> Tensor:
@@ -22,4 +24,7 @@ def _sums_of(logits: Tensor, scaled_target: float) -> Tensor:
 
 def value_metrics(sums: Tensor, scale: float) -> dict[str, float]:
     """Means over all rows; `scale` is what targets were divided by."""
-    return {"val_loss": float(sums[0] / sums[2]), "val_rmse": math.sqrt(float(sums[1] / sums[2])) * scale}
+    return {
+        "val_loss": float(sums[0] / sums[2]),
+        "val_rmse": math.sqrt(float(sums[1] / sums[2])) * scale,
+    }

@@ -16,8 +16,9 @@ Enter = Callable[[str], None]
 def followed(uri: str, enter: Enter, begins: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Call `enter` with the status every few seconds while the block runs, and with its final status at the end.
 
-    The first call waits for `begins`: while workers start they need the cores. All calls are made in a thread of their
-    own, where a slow store holds up nothing. A failure is a warning: the next call tries again, and no job ends for it.
+    The first call waits for `begins`: while workers start they need the cores. All calls are made
+    in a thread of their own, where a slow store holds up nothing. A failure is a warning: the next
+    call tries again, and no job ends for it.
     """
     follower = Follower(uri, enter, begins)
     try:
@@ -55,14 +56,18 @@ class Follower:
             self.is_over.wait(EVERY_SECONDS)
         was_failing = self.is_failing
         self._try(self.status)
-        if self.is_failing and not was_failing:  # a hiccup must not cost the member its place in the registry
+        if (
+            self.is_failing and not was_failing
+        ):  # a hiccup must not cost the member its place in the registry
             self._try(self.status)
 
     def _try(self, status: str) -> None:
         try:
             self.enter(status)
             self.is_failing = False
-        except Exception as error:  # of MLflow, its database driver, HTTP or the disk: none may end a training run
+        except (
+            Exception
+        ) as error:  # of MLflow, its database driver, HTTP or the disk: none may end a training run
             if not self.is_failing:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 logger.warning("MLflow at %s failed: %s; the job goes on, and entering it is tried again",

@@ -18,12 +18,28 @@ from lifecycle.folders import read_manifest, write_json
 from lifecycle.llama.member import MEMBER_KIND
 from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig
 from training.tasks.identity import data_identity
-from training.tracking.state import FINISHED, RUNNING, SQLITE, STATE_FILE, absolute_uri, close_state, read_state
+from training.tracking.state import (
+    FINISHED,
+    RUNNING,
+    SQLITE,
+    STATE_FILE,
+    absolute_uri,
+    close_state,
+    read_state,
+)
 
 logger = logging.getLogger(__name__)
 SOURCE_TAG = "mlflow.source.name"  # MLflow's own names of tags
 NOT_METRICS = ("step", "eta_seconds", "seconds")  # of a line of progress
-SHOWN_OF_MANIFEST = ("identity", "task", "encoder", "dataset", "horizon_days", "prompt_version", "sequence_version")
+SHOWN_OF_MANIFEST = (
+    "identity",
+    "task",
+    "encoder",
+    "dataset",
+    "horizon_days",
+    "prompt_version",
+    "sequence_version",
+)
 
 
 class RunEntry:
@@ -40,7 +56,9 @@ class RunEntry:
     def log_recipe(self, recipe: Mapping[str, object]) -> None:
         """Log a recipe by dotted keys. MLflow keeps the first value of a parameter, and so do we."""
         known = self.client.get_run(self.info.run_id).data.params
-        params = [Param(name, value) for name, value in flattened(recipe).items() if name not in known]
+        params = [
+            Param(name, value) for name, value in flattened(recipe).items() if name not in known
+        ]
         self.client.log_batch(self.info.run_id, params=params)
 
     def copy_progress(self, path: Path) -> None:
@@ -49,7 +67,9 @@ class RunEntry:
             return
         with path.open("rb") as file:
             file.seek(max(self.bytes_read - 1, 0))
-            is_same = self.bytes_read == 0 or file.read(1) == b"\n"  # a resumed run shortens its file, and lengthens it
+            is_same = (
+                self.bytes_read == 0 or file.read(1) == b"\n"
+            )  # a resumed run shortens its file, and lengthens it
             start = self.bytes_read if is_same else file.seek(0)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -85,7 +105,10 @@ class TrainingEntry:
 
     def enter(self, status: str) -> None:
         """Copy what is new; with a final status also the files, and the member of a finished run."""
-        entry, self.entry = self.entry or self._open(), None  # after a failure MLflow is asked again what it has
+        entry, self.entry = (
+            self.entry or self._open(),
+            None,
+        )  # after a failure MLflow is asked again what it has
         output = self.config.output
         entry.copy_progress(output / PROGRESS_FILE)
         self.entry = entry
@@ -116,7 +139,8 @@ def tags_of(config: TrainConfig) -> dict[str, str]:
 def connect(tracking: TrackingSettings) -> MlflowClient:
     """A client of the store; a local one is made where there is none.
 
-    Raises sqlite3.Error where a local file cannot be opened, which MLflow itself would try again for minutes.
+    Raises sqlite3.Error where a local file cannot be opened, which MLflow itself would try again
+    for minutes.
     """
     uri = absolute_uri(tracking.uri)
     if uri.startswith(SQLITE):
@@ -130,22 +154,27 @@ def connect(tracking: TrackingSettings) -> MlflowClient:
 def create_store(path: Path) -> None:
     """Make the tables of a local store under another name, unless another job is first to finish that.
 
-    MLflow makes them by dozens of migrations, and a store where a kill cut them short is of no use ever after.
+    MLflow makes them by dozens of migrations, and a store where a kill cut them short is of no use
+    ever after.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
-    MlflowClient(SQLITE + str(temporary)).search_experiments()  # the first question makes the tables
+    MlflowClient(
+        SQLITE + str(temporary)
+    ).search_experiments()  # the first question makes the tables
     with suppress(FileExistsError):
         os.link(temporary, path)
     temporary.unlink()
 
 
-def open_run(output: Path, tracking: TrackingSettings, identity: str, tags: dict[str, str]) -> RunEntry:
+def open_run(
+    output: Path, tracking: TrackingSettings, identity: str, tags: dict[str, str]
+) -> RunEntry:
     """The MLflow run of a job's folder, or a new one where it has none or that was deleted.
 
-    It is found by a tag whose value the folder has before the run is made: a run that was made, but whose answer was
-    lost, is not made again.
+    It is found by a tag whose value the folder has before the run is made: a run that was made, but
+    whose answer was lost, is not made again.
     """
     client, state = connect(tracking), read_state(output, tracking, identity)
     folder = state.get("folder") or uuid.uuid4().hex
@@ -204,4 +233,6 @@ def member_tags(manifest: Mapping[str, object]) -> dict[str, str]:
     """What the registry shows of a member's manifest."""
     tags = {name: str(manifest[name]) for name in SHOWN_OF_MANIFEST if name in manifest}
     base_model = manifest.get("base_model")
-    return tags | ({"base_model_sha256": str(base_model["sha256"])} if isinstance(base_model, dict) else {})
+    return tags | (
+        {"base_model_sha256": str(base_model["sha256"])} if isinstance(base_model, dict) else {}
+    )

@@ -9,7 +9,12 @@ from training.recipe import TrackingSettings
 
 STATE_FILE = "tracking.json"
 SQLITE = "sqlite:///"
-RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # statuses of a run, in MLflow's words
+RUNNING, FINISHED, FAILED, KILLED = (
+    "RUNNING",
+    "FINISHED",
+    "FAILED",
+    "KILLED",
+)  # statuses of a run, in MLflow's words
 ENVIRONMENT = {  # read when MLflow is imported; the environment that is there goes before
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
@@ -26,7 +31,9 @@ def set_environment() -> None:
 
 def absolute_uri(uri: str) -> str:
     """The URI with a local file's path made absolute."""
-    return SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute()) if uri.startswith(SQLITE) else uri
+    return (
+        SQLITE + str(Path(uri.removeprefix(SQLITE)).absolute()) if uri.startswith(SQLITE) else uri
+    )
 
 
 def read_state(output: Path, tracking: TrackingSettings, identity: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Experiment tracking beside a job: a thread of the driver copies what the run's folder says into MLflow.
 
-Workers know nothing of it. What MLflow has is compared with the folder each time, so a resumed run goes on in the same
-MLflow run, and a server that was away gets what it missed.
+Workers know nothing of it. What MLflow has is compared with the folder each time, so a resumed run
+goes on in the same MLflow run, and a server that was away gets what it missed.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,11 @@ def tracked(config: TrainConfig, identity: str) -> Iterator[None]:
         yield
         return
     progress = config.output / PROGRESS_FILE
-    with followed(config.tracking.uri, _training_entry(config, config.tracking, identity), begins=progress.exists):
+    with followed(
+        config.tracking.uri,
+        _training_entry(config, config.tracking, identity),
+        begins=progress.exists,
+    ):
         yield
 
 

@@ -26,7 +26,9 @@ def copy(tiny_artifact: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_artifact, tmp_path / "artifact"))
 
 
-@pytest.mark.parametrize("name", ["lightgbm.txt", "settings.json", "btyd.json", "retriever/items.parquet"])
+@pytest.mark.parametrize(
+    "name", ["lightgbm.txt", "settings.json", "btyd.json", "retriever/items.parquet"]
+)
 def test_damaged_and_missing_files_are_refused_by_name(copy: Path, name: str) -> None:
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -38,7 +40,9 @@ def test_damaged_and_missing_files_are_refused_by_name(copy: Path, name: str) ->
         load_artifact(copy)
 
 
-def test_incomplete_missing_and_foreign_folders_are_refused(copy: Path, tiny_shop: TinyShop) -> None:
+def test_incomplete_missing_and_foreign_folders_are_refused(
+    copy: Path, tiny_shop: TinyShop
+) -> None:
     with pytest.raises(ValueError, match="does not know.*notes.txt"):
         (copy / "notes.txt").write_text("mine")
         load_artifact(copy)
@@ -59,7 +63,9 @@ def test_incomplete_missing_and_foreign_folders_are_refused(copy: Path, tiny_sho
         ({"format_version": 99}, "format version 99"),
     ],
 )
-def test_artifacts_of_other_versions_are_refused(copy: Path, changes: dict[str, object], message: str) -> None:
+def test_artifacts_of_other_versions_are_refused(
+    copy: Path, changes: dict[str, object], message: str
+) -> None:
     rewrite_manifest(copy, **changes)
     with pytest.raises(ValueError, match=message):
         load_artifact(copy)
@@ -73,7 +79,15 @@ def test_settings_come_back(tiny_artifact: Path, tmp_path: Path) -> None:
 
 def test_manifest_describes_the_artifact(tiny_artifact: Path) -> None:
     manifest = load_artifact(tiny_artifact).manifest
-    for name in ("horizon_days", "clv", "currency", "segment_thresholds", "prompt_version", "dataset", "metrics"):
+    for name in (
+        "horizon_days",
+        "clv",
+        "currency",
+        "segment_thresholds",
+        "prompt_version",
+        "dataset",
+        "metrics",
+    ):
         assert manifest[name], name
     assert manifest["base_model"] is None
     assert manifest["costs"]["refunds"]["is_learned"] and manifest["costs"]["refunds"]["rate"] > 0
@@ -83,7 +97,9 @@ def test_manifest_describes_the_artifact(tiny_artifact: Path) -> None:
     assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".bin"))]
 
 
-def test_examples_and_predictions_are_those_of_the_arena(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
+def test_examples_and_predictions_are_those_of_the_arena(
+    tiny_artifact: Path, tiny_shop: TinyShop
+) -> None:
     artifact = load_artifact(tiny_artifact)
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
@@ -96,19 +112,27 @@ def test_examples_and_predictions_are_those_of_the_arena(tiny_artifact: Path, ti
     for model in ("persistence", *BTYD_MODELS, "lightgbm", "hurdle", "stack"):
         judged = predictions.filter(pl.col("model") == model)
         assert judged["customer_id"].equals(test["customer_id"])
-        np.testing.assert_array_equal(expected_spend(artifact, model, examples, {}), judged["predicted"].to_numpy())
+        np.testing.assert_array_equal(
+            expected_spend(artifact, model, examples, {}), judged["predicted"].to_numpy()
+        )
     with pytest.raises(ValueError, match="no model 'sequence_llama'"):
         expected_spend(artifact, "sequence_llama", examples, {})
 
 
-def test_labels_of_customers_with_one_order_and_none_of_a_gap(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
+def test_labels_of_customers_with_one_order_and_none_of_a_gap(
+    tiny_artifact: Path, tiny_shop: TinyShop
+) -> None:
     artifact = load_artifact(tiny_artifact)
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     once = test.filter(pl.col("num_orders") == 1)
     assert once.height and once["mean_gap_days"].null_count() == once.height
-    values = values_for(artifact, once, expected_spend(artifact, artifact.settings.champion, once, {}))
+    values = values_for(
+        artifact, once, expected_spend(artifact, artifact.settings.champion, once, {})
+    )
     labels = labels_for(artifact, once, values)
     assert set(labels["stage"]) <= {"activation", "lapsed"} <= set(STAGES)
-    everyone = values_for(artifact, test, expected_spend(artifact, artifact.settings.champion, test, {}))
+    everyone = values_for(
+        artifact, test, expected_spend(artifact, artifact.settings.champion, test, {})
+    )
     top = (labels_for(artifact, test, everyone)["segment"] == "top").mean()
     assert 0.03 <= top <= 0.06

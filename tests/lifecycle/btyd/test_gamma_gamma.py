@@ -27,7 +27,11 @@ def test_unit_of_money_changes_v_alone(cdnow: Columns) -> None:
 
 @pytest.mark.parametrize("point", [(1.8, 1.3, 2.7), (-1.0, 0.5, 4.0), (4.0, 3.0, -1.0)])
 def test_value_and_gradient(point: tuple[float, ...]) -> None:
-    x, m, counts = np.array([1.0, 2.0, 2.0, 9.0]), np.array([0.2, 1.5, 30.0, 4.0]), np.array([1.0, 3.0, 2.0, 5.0])
+    x, m, counts = (
+        np.array([1.0, 2.0, 2.0, 9.0]),
+        np.array([0.2, 1.5, 30.0, 4.0]),
+        np.array([1.0, 3.0, 2.0, 5.0]),
+    )
     objective = gamma_gamma._objective([x, m], counts, 0.02)
     p, q, v = np.exp(point)
 
@@ -43,7 +47,9 @@ def test_value_and_gradient(point: tuple[float, ...]) -> None:
             )
         )  # fmt: skip
 
-    log_likelihood = sum(count * np.log(density(n, mean)) for n, mean, count in zip(x, m, counts, strict=True))
+    log_likelihood = sum(
+        count * np.log(density(n, mean)) for n, mean, count in zip(x, m, counts, strict=True)
+    )
     value, gradient = objective(np.array(point))
     assert value == pytest.approx(-log_likelihood / 11 + 0.02 * sum(c**2 for c in point), rel=1e-3)
     numeric = approx_fprime(np.array(point), lambda c: objective(c)[0], 1e-6)
@@ -53,11 +59,15 @@ def test_value_and_gradient(point: tuple[float, ...]) -> None:
 def test_equal_order_values_are_reported() -> None:
     model = fit_gamma_gamma(np.array([1, 2, 3, 0]), np.array([5.0, 5.0, 5.0, 0.0]))
     assert not model.report.converged and "bound" in model.report.message
-    assert expected_order_value(model, np.array([0]), np.array([0.0])) == pytest.approx(5.0, rel=1e-3)
+    assert expected_order_value(model, np.array([0]), np.array([0.0])) == pytest.approx(
+        5.0, rel=1e-3
+    )
 
 
 def test_refuses_negative_values_and_no_repeats() -> None:
-    with pytest.raises(ValueError, match="mean_value must be finite and at least 0, but it is -3.0 in row 1"):
+    with pytest.raises(
+        ValueError, match="mean_value must be finite and at least 0, but it is -3.0 in row 1"
+    ):
         fit_gamma_gamma(np.array([1, 2]), np.array([3.0, -3.0]))
     with pytest.raises(ValueError, match="none of 2 customers paid anything"):
         fit_gamma_gamma(np.array([0, 2]), np.array([0.0, 0.0]))

@@ -33,9 +33,13 @@ def data(size: int) -> list[np.ndarray]:
 def test_optimum_and_errors_have_their_closed_forms(size: int) -> None:
     columns = data(size)
     optimum = minimise(exponential, columns, np.ones(size), STARTS, FREE)
-    assert np.exp(optimum.log_parameters) == pytest.approx([columns[0].mean(), 1.0 / columns[1].mean()], rel=1e-6)
+    assert np.exp(optimum.log_parameters) == pytest.approx(
+        [columns[0].mean(), 1.0 / columns[1].mean()], rel=1e-6
+    )
     assert optimum.converged and optimum.message == "converged"
-    assert optimum.standard_errors == pytest.approx({"mean": size**-0.5, "rate": size**-0.5}, rel=1e-5)
+    assert optimum.standard_errors == pytest.approx(
+        {"mean": size**-0.5, "rate": size**-0.5}, rel=1e-5
+    )
     assert optimum.num_starts == 2 and optimum.optima_apart < 1e-5 and optimum.values_apart < 1e-10
 
 
@@ -64,7 +68,9 @@ def test_best_of_several_optima_wins_and_their_distance_is_told() -> None:
 
         return objective
 
-    optimum = minimise(two_valleys, [np.ones(3)], np.ones(3), ((1.5,), (-1.5,)), {"u": (-10.0, 10.0)})
+    optimum = minimise(
+        two_valleys, [np.ones(3)], np.ones(3), ((1.5,), (-1.5,)), {"u": (-10.0, 10.0)}
+    )
     assert optimum.log_parameters[0] == pytest.approx(-1.0123, abs=1e-3)
     assert optimum.optima_apart == pytest.approx(2.0, abs=0.01)
     assert optimum.values_apart == pytest.approx(0.2, abs=0.01)
@@ -83,4 +89,8 @@ def test_flat_direction_has_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_distinct_rows_are_sorted_and_counted() -> None:
     (x, y), counts = distinct_rows(np.array([2.0, 1.0, 2.0, 2.0]), np.array([5.0, 7.0, 5.0, 4.0]))
-    assert (x.tolist(), y.tolist(), counts.tolist()) == ([1.0, 2.0, 2.0], [7.0, 4.0, 5.0], [1.0, 1.0, 2.0])
+    assert (x.tolist(), y.tolist(), counts.tolist()) == (
+        [1.0, 2.0, 2.0],
+        [7.0, 4.0, 5.0],
+        [1.0, 1.0, 2.0],
+    )

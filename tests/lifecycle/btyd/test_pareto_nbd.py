@@ -9,7 +9,12 @@ from scipy.optimize import approx_fprime
 
 from lifecycle.btyd import pareto_nbd
 from lifecycle.btyd.pareto_nbd import ParetoNbd, fit_pareto_nbd
-from lifecycle.btyd.purchases import expected_purchases, probability_active, probability_no_purchase, survival
+from lifecycle.btyd.purchases import (
+    expected_purchases,
+    probability_active,
+    probability_no_purchase,
+    survival,
+)
 from tests.builders import REPORT, Columns
 
 CDNOW = ParetoNbd(0.553, 10.578, 0.606, 11.669, REPORT)
@@ -21,14 +26,20 @@ def simulate(
     """x, t_x, T of customers who behave as Pareto/NBD says, and the time when each leaves."""
     random = np.random.default_rng(seed)
     rate, leaves = random.gamma(model.r, 1.0 / model.alpha, num_customers), np.empty(num_customers)
-    leaves = random.exponential(1.0, num_customers) / random.gamma(model.s, 1.0 / model.beta, num_customers)
+    leaves = random.exponential(1.0, num_customers) / random.gamma(
+        model.s, 1.0 / model.beta, num_customers
+    )
     age = random.uniform(*ages, num_customers)
     x = random.poisson(rate * np.minimum(leaves, age)).astype(float)
-    t_x = np.where(x > 0, random.beta(np.maximum(x, 1.0), 1.0) * np.minimum(leaves, age), 0.0)  # the latest of x
+    t_x = np.where(
+        x > 0, random.beta(np.maximum(x, 1.0), 1.0) * np.minimum(leaves, age), 0.0
+    )  # the latest of x
     return x, t_x, age, leaves
 
 
-def exact_likelihood(r: float, alpha: float, s: float, beta: float, x: int, t_x: float, age: float) -> mpmath.mpf:
+def exact_likelihood(
+    r: float, alpha: float, s: float, beta: float, x: int, t_x: float, age: float
+) -> mpmath.mpf:
     """As the paper derives it: rates integrated out in closed form, the time of leaving numerically."""
     with mpmath.workdps(30):
         r, alpha, s, beta, t_x, age = map(mpmath.mpf, (r, alpha, s, beta, t_x, age))
@@ -40,7 +51,9 @@ def exact_likelihood(r: float, alpha: float, s: float, beta: float, x: int, t_x:
 
 def test_cdnow_sample_gives_published_parameters(cdnow: Columns) -> None:
     model = fit_pareto_nbd(*cdnow[:3])
-    assert model.report.converged and model.report.log_likelihood == pytest.approx(-9595.0, abs=0.05)
+    assert model.report.converged and model.report.log_likelihood == pytest.approx(
+        -9595.0, abs=0.05
+    )
     assert (model.r, model.s) == pytest.approx((0.553, 0.606), abs=6e-4)
     assert (model.alpha, model.beta) == pytest.approx((10.578, 11.669), abs=2e-3)
 
@@ -51,7 +64,9 @@ def test_unit_of_time_changes_alpha_beta_and_density_alone(cdnow: Columns) -> No
     assert (days.r, days.alpha / 7, days.s, days.beta / 7) == pytest.approx(
         (weeks.r, weeks.alpha, weeks.s, weeks.beta), rel=1e-5
     )
-    assert days.report.log_likelihood == pytest.approx(weeks.report.log_likelihood - x.sum() * np.log(7), rel=1e-9)
+    assert days.report.log_likelihood == pytest.approx(
+        weeks.report.log_likelihood - x.sum() * np.log(7), rel=1e-9
+    )
 
 
 def test_two_rates_integrated_out_numerically_give_the_same_likelihood() -> None:
@@ -60,28 +75,41 @@ def test_two_rates_integrated_out_numerically_give_the_same_likelihood() -> None
     def density(rate: mpmath.mpf, leaving: mpmath.mpf) -> mpmath.mpf:
         """Of x orders at given rates: having stayed until T, or having left between t_x and T."""
         both = rate + leaving
-        outcome = mpmath.exp(-both * age) + leaving * (mpmath.exp(-both * t_x) - mpmath.exp(-both * age)) / both
+        outcome = (
+            mpmath.exp(-both * age)
+            + leaving * (mpmath.exp(-both * t_x) - mpmath.exp(-both * age)) / both
+        )
         priors = alpha**r * rate ** (r - 1) * mpmath.exp(-alpha * rate) / mpmath.gamma(r)
         priors *= beta**s * leaving ** (s - 1) * mpmath.exp(-beta * leaving) / mpmath.gamma(s)
         return priors * rate**x * outcome
 
     with mpmath.workdps(15):
         total = mpmath.quad(density, [0, 1, 8], [0, 1, 8])
-    assert float(total) == pytest.approx(float(exact_likelihood(r, alpha, s, beta, x, t_x, age)), rel=1e-5)
+    assert float(total) == pytest.approx(
+        float(exact_likelihood(r, alpha, s, beta, x, t_x, age)), rel=1e-5
+    )
 
 
-@pytest.mark.parametrize("point", [(-0.6, 1.2, -0.5, 1.2), (3.0, -4.0, 2.0, 5.0), (-3.0, 4.0, 4.0, -5.0)])
+@pytest.mark.parametrize(
+    "point", [(-0.6, 1.2, -0.5, 1.2), (3.0, -4.0, 2.0, 5.0), (-3.0, 4.0, 4.0, -5.0)]
+)
 def test_value_and_gradient(point: tuple[float, ...]) -> None:
     x, t_x, age, _ = simulate(0, 12, ParetoNbd(0.6, 20.0, 0.8, 60.0, REPORT), (100.0, 300.0))
     x, t_x, age = (
-        np.append(column, extreme) for column, extreme in zip((x, t_x, age), (700, 90.0, 250.0), strict=True)
+        np.append(column, extreme)
+        for column, extreme in zip((x, t_x, age), (700, 90.0, 250.0), strict=True)
     )
     counts, t_x, age = np.arange(1.0, len(x) + 1), t_x / 100, age / 100
     objective = pareto_nbd._objective([x, t_x, age], counts, 0.01)
     rows = zip(x, t_x, age, counts, strict=True)
-    total = sum(count * mpmath.log(exact_likelihood(*np.exp(point), n, last, end)) for n, last, end, count in rows)
+    total = sum(
+        count * mpmath.log(exact_likelihood(*np.exp(point), n, last, end))
+        for n, last, end, count in rows
+    )
     value, gradient = objective(np.array(point, dtype=float))
-    assert value == pytest.approx(float(-total / counts.sum()) + 0.01 * sum(p**2 for p in point), rel=1e-9)
+    assert value == pytest.approx(
+        float(-total / counts.sum()) + 0.01 * sum(p**2 for p in point), rel=1e-9
+    )
     numeric = approx_fprime(np.array(point, dtype=float), lambda p: objective(p)[0], 1e-6)
     np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-4)
 
@@ -92,7 +120,10 @@ def test_parameters_of_a_simulation_come_back_within_their_errors() -> None:
     assert model.report.converged
     for name in ("r", "alpha", "s", "beta"):
         error = model.report.standard_errors[name]
-        assert error is not None and abs(np.log(getattr(model, name) / getattr(true, name))) < 3 * error
+        assert (
+            error is not None
+            and abs(np.log(getattr(model, name) / getattr(true, name))) < 3 * error
+        )
 
 
 def test_customers_who_never_leave_put_a_parameter_on_its_bound() -> None:
@@ -116,8 +147,12 @@ def test_simulated_futures_are_the_expected_ones() -> None:
     for group in (x == 0, x == 1, x == 2, x >= 8):
         rows = tuple(column[group] for column in summary)
         noise = 5.0 / np.sqrt(group.sum())
-        assert probability_active(model, *rows).mean() == pytest.approx((leaves > 200.0)[group].mean(), abs=noise)
-        assert expected_purchases(model, *rows, horizon).mean() == pytest.approx(ahead[group].mean(), rel=0.05)
+        assert probability_active(model, *rows).mean() == pytest.approx(
+            (leaves > 200.0)[group].mean(), abs=noise
+        )
+        assert expected_purchases(model, *rows, horizon).mean() == pytest.approx(
+            ahead[group].mean(), rel=0.05
+        )
         assert probability_no_purchase(model, *rows, horizon).mean() == pytest.approx(
             (ahead[group] == 0).mean(), abs=noise
         )
@@ -132,9 +167,13 @@ def test_expected_purchases_are_a_mean_over_rates_of_leaving(s: float) -> None:
     active = probability_active(model, *summary)[0]
     with mpmath.workdps(30):
         s_, beta, age = mpmath.mpf(s), mpmath.mpf(11.669), mpmath.mpf(38.86)
-        stays = mpmath.quad(lambda t: ((beta + age) / (beta + age + t)) ** s_, mpmath.linspace(0, 39, 9))
+        stays = mpmath.quad(
+            lambda t: ((beta + age) / (beta + age + t)) ** s_, mpmath.linspace(0, 39, 9)
+        )
         expected = float((0.553 + 2) / (10.578 + age) * stays)
-    assert expected_purchases(model, *summary, 39.0)[0] == pytest.approx(active * expected, rel=1e-9)
+    assert expected_purchases(model, *summary, 39.0)[0] == pytest.approx(
+        active * expected, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize(("x", "t_x"), [(0, 0.0), (2, 30.43), (2, 38.86), (900, 38.0), (900, 5.0)])
@@ -146,8 +185,13 @@ def test_probability_active_at_extremes(x: int, t_x: float, alpha: float, beta: 
     found = probability_active(model, np.array([x]), np.array([t_x]), np.array([38.86]))[0]
     with mpmath.workdps(40):
         r, alpha_, s, beta_, age = map(mpmath.mpf, (model.r, alpha, model.s, beta, 38.86))
-        points = [mpmath.mpf(t_x) + (age - mpmath.mpf(t_x)) * mpmath.mpf(2) ** -k for k in range(24, -1, -1)]
-        left = mpmath.quad(lambda t: (alpha_ + t) ** -(r + x) * (beta_ + t) ** -(s + 1), [mpmath.mpf(t_x), *points])
+        points = [
+            mpmath.mpf(t_x) + (age - mpmath.mpf(t_x)) * mpmath.mpf(2) ** -k
+            for k in range(24, -1, -1)
+        ]
+        left = mpmath.quad(
+            lambda t: (alpha_ + t) ** -(r + x) * (beta_ + t) ** -(s + 1), [mpmath.mpf(t_x), *points]
+        )
         stayed = (alpha_ + age) ** -(r + x) * (beta_ + age) ** -s
         expected = float(stayed / (stayed + s * left))
     assert found == pytest.approx(expected, rel=1e-8, abs=1e-300)

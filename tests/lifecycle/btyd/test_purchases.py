@@ -28,7 +28,10 @@ Summary = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def customers(num_customers: int) -> Summary:
     random = np.random.default_rng(0)
-    x, age = random.integers(0, 5, num_customers).astype(float), random.integers(1, 60, num_customers).astype(float)
+    x, age = (
+        random.integers(0, 5, num_customers).astype(float),
+        random.integers(1, 60, num_customers).astype(float),
+    )
     return x, np.where(x > 0, np.floor(random.uniform(0, age)), 0.0), age
 
 
@@ -36,7 +39,12 @@ def customers(num_customers: int) -> Summary:
     ("x", "t_x", "age", "rule"),
     [
         ([1, 2], [1, 9], [5, 8], "recency must lie between 0 and age, but it is 9.0 in row 1"),
-        ([-1, 2], [1, 1], [5, 8], "frequency must be a whole number of at least 0, but it is -1.0 in row 0"),
+        (
+            [-1, 2],
+            [1, 1],
+            [5, 8],
+            "frequency must be a whole number of at least 0, but it is -1.0 in row 0",
+        ),
         ([0.5, 2], [1, 1], [5, 8], "whole number"),
         ([1, float("nan")], [1, 1], [5, 8], "whole number"),
         ([0, 2], [1, 1], [5, 8], "recency must be 0 without a repeat order"),
@@ -54,7 +62,9 @@ def test_impossible_summaries_are_refused(
 
 
 def test_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="no purchase model 'nbd'; models are bgnbd, mbgnbd, pareto_nbd"):
+    with pytest.raises(
+        ValueError, match="no purchase model 'nbd'; models are bgnbd, mbgnbd, pareto_nbd"
+    ):
         fit_purchases("nbd", *customers(9))
 
 
@@ -80,7 +90,9 @@ def test_report_of_cdnow_tells_that_all_starts_agree(name: str, cdnow: Columns) 
     report = fit_purchases(name, *cdnow[:3]).report
     assert report.converged and report.num_starts == 3 and report.num_iterations > 5
     assert report.optima_apart < 1e-3 and report.log_likelihood_apart < 1e-9
-    assert all(error is not None and 0.03 < error < 0.6 for error in report.standard_errors.values())
+    assert all(
+        error is not None and 0.03 < error < 0.6 for error in report.standard_errors.values()
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,7 +102,10 @@ def test_fit_depends_on_neither_order_nor_copies_of_customers(name: str, cdnow: 
     one, two, many = (fit_purchases(name, *rows) for rows in (columns, turned, copied))
     assert one == two
     assert many.r == pytest.approx(one.r, rel=1e-5)
-    errors = [many.report.standard_errors[key] / error for key, error in one.report.standard_errors.items()]  # type: ignore[operator]
+    errors = [
+        many.report.standard_errors[key] / error
+        for key, error in one.report.standard_errors.items()
+    ]  # type: ignore[operator]
     assert errors == pytest.approx([20**-0.5] * 4, rel=1e-3)
 
 
@@ -110,7 +125,10 @@ def test_equal_customers_share_a_computation_and_keep_their_numbers(
 @pytest.mark.parametrize("model", MODELS)
 def test_curves_start_right_and_go_one_way(model: PurchaseModel) -> None:
     summary, horizons = customers(300), np.array([0.0, 1.0, 13.0, 39.0, 1e6])
-    curve, stays = cumulative_purchases(model, *summary, horizons), survival(model, *summary, horizons)
+    curve, stays = (
+        cumulative_purchases(model, *summary, horizons),
+        survival(model, *summary, horizons),
+    )
     np.testing.assert_allclose(curve[:, 0], 0.0, atol=1e-12)
     np.testing.assert_allclose(stays[:, 0], probability_active(model, *summary), rtol=1e-12)
     assert (np.diff(curve, axis=1) >= 0).all() and (np.diff(stays, axis=1) <= 0).all()
@@ -123,11 +141,18 @@ def test_curves_start_right_and_go_one_way(model: PurchaseModel) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("x", "t_x", "age"), [(0, 0.0, 0.0), (5000, 729.0, 730.0), (1, 1e-9, 1e5), (9, 30.0, 30.0)])
-def test_extreme_customers_have_finite_answers(model: PurchaseModel, x: int, t_x: float, age: float) -> None:
+@pytest.mark.parametrize(
+    ("x", "t_x", "age"), [(0, 0.0, 0.0), (5000, 729.0, 730.0), (1, 1e-9, 1e5), (9, 30.0, 30.0)]
+)
+def test_extreme_customers_have_finite_answers(
+    model: PurchaseModel, x: int, t_x: float, age: float
+) -> None:
     summary = np.array([x]), np.array([t_x]), np.array([age])
     for horizon in (1e-6, 1.0, 1e6):
         purchases = expected_purchases(model, *summary, horizon)
-        chances = probability_active(model, *summary), probability_no_purchase(model, *summary, horizon)
+        chances = (
+            probability_active(model, *summary),
+            probability_no_purchase(model, *summary, horizon),
+        )
         assert np.isfinite(purchases).all() and purchases[0] >= 0
         assert all(0.0 <= chance[0] <= 1.0 for chance in chances)

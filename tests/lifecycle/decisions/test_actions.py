@@ -26,7 +26,9 @@ def actions_of(
         asked.extend(rows.tolist())
         return np.full(len(rows), driver)
 
-    found = next_best_action(rules, stage=stage, segment=segment, at_risk=at_risk, drivers_of=drivers_of)
+    found = next_best_action(
+        rules, stage=stage, segment=segment, at_risk=at_risk, drivers_of=drivers_of
+    )
     return found.tolist(), asked
 
 
@@ -38,14 +40,21 @@ def test_shipped_table_by_hand() -> None:
     found, asked = actions_of(SHIPPED, customers)
     assert found == ["personal_outreach", "win_back_offer", "no_action", "personal_outreach", "cross_sell",
                      "early_access", "welcome_message"]  # fmt: skip
-    assert asked == [0, 3]  # drivers are dear: of customers whom no line with a driver can fit none is computed
+    assert asked == [
+        0,
+        3,
+    ]  # drivers are dear: of customers whom no line with a driver can fit none is computed
     found, _ = actions_of(SHIPPED, customers, driver="costs_down")
     assert found[0] == found[3] == "service_recovery" and found[4] == "cross_sell"
 
 
 def test_shipped_table_has_an_action_for_everybody_and_no_line_that_nobody_reaches() -> None:
     everybody = list(itertools.product(STAGES, SEGMENTS, (True, False)))
-    reached = {action for driver in ("", "costs_down") for action in actions_of(SHIPPED, everybody, driver)[0]}
+    reached = {
+        action
+        for driver in ("", "costs_down")
+        for action in actions_of(SHIPPED, everybody, driver)[0]
+    }
     assert reached == {rule.action for rule in SHIPPED}
 
 
@@ -58,17 +67,25 @@ def test_first_line_that_fits_wins() -> None:
     customers = [("lapsed", "top", True), ("lapsed", "low", True), ("loyalty", "low", False)]
     assert actions_of(rules, customers)[0] == ["a", "b", "c"]
     empty = np.array([], dtype=str)
-    nobody = next_best_action(rules, stage=empty, segment=empty, at_risk=empty, drivers_of=lambda rows: rows)
+    nobody = next_best_action(
+        rules, stage=empty, segment=empty, at_risk=empty, drivers_of=lambda rows: rows
+    )
     assert nobody.tolist() == []
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stage,action\nchurned,x\n,y\n", "line 2: stage is 'churned'; it must be one of acquisition"),
+        (
+            "stage,action\nchurned,x\n,y\n",
+            "line 2: stage is 'churned'; it must be one of acquisition",
+        ),
         ("stage,action\nlapsed,x\n", "the last line must fit everybody"),
         ("stage,action\nlapsed,\n,y\n", "line 2 has no action"),
-        ("phase,action\nlapsed,x\n", "has column 'phase'; columns are stage, segment, risk, driver, action"),
+        (
+            "phase,action\nlapsed,x\n",
+            "has column 'phase'; columns are stage, segment, risk, driver, action",
+        ),
         ("segment,driver,action\ntop|gold,,x\n,,y\n", "line 2: segment is 'gold'"),
         ("driver,action\nmood_up,x\n,y\n", "driver is 'mood_up'; it must be one of rhythm_up"),
         ("stage,action\nlapsed,x,y\n,z\n", "line 2 has more cells than the header"),
@@ -85,6 +102,11 @@ def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, mess
 def test_missing_table_and_one_from_a_spreadsheet(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not exist"):
         read_actions(tmp_path / "none.csv")
-    (tmp_path / "actions.csv").write_bytes("﻿action,stage\r\n call , lapsed | loyalty \r\nwait,\r\n".encode())
+    (tmp_path / "actions.csv").write_bytes(
+        "﻿action,stage\r\n call , lapsed | loyalty \r\nwait,\r\n".encode()
+    )
     rules = read_actions(tmp_path / "actions.csv")
-    assert rules == (ActionRule(stage=("lapsed", "loyalty"), action="call"), ActionRule(action="wait"))
+    assert rules == (
+        ActionRule(stage=("lapsed", "loyalty"), action="call"),
+        ActionRule(action="wait"),
+    )

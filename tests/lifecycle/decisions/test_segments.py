@@ -33,7 +33,10 @@ def test_nobody_is_above_equal_scores(scores: list[float]) -> None:
 
 def test_higher_score_never_means_lower_segment() -> None:
     scores = np.sort(np.random.default_rng(1).integers(0, 6, 300).astype(float))
-    order = [["low", "middle", "high", "top"].index(name) for name in assign_segments(fit_thresholds(scores), scores)]
+    order = [
+        ["low", "middle", "high", "top"].index(name)
+        for name in assign_segments(fit_thresholds(scores), scores)
+    ]
     assert order == sorted(order)
 
 

@@ -28,7 +28,12 @@ def stages_of(rules: StageRules) -> list[str]:
     columns = zip(*(numbers for numbers, _ in CUSTOMERS), strict=True)
     num_orders, recency, tenure, p_active, gap = (np.array(column) for column in columns)
     found = stages(
-        rules, num_orders=num_orders, recency_days=recency, tenure_days=tenure, p_active=p_active, mean_gap_days=gap
+        rules,
+        num_orders=num_orders,
+        recency_days=recency,
+        tenure_days=tenure,
+        p_active=p_active,
+        mean_gap_days=gap,
     )
     return [str(stage) for stage in found]
 
@@ -40,9 +45,13 @@ def test_stage_rules() -> None:
 
 
 def test_the_recipe_states_the_rules() -> None:
-    found = stages_of(StageRules(lapsed_p_active=0.05, loyal_orders=3, loyal_days=400.0, lapsed_days=101.0))
+    found = stages_of(
+        StageRules(lapsed_p_active=0.05, loyal_orders=3, loyal_days=400.0, lapsed_days=101.0)
+    )
     assert "lapsed" not in found
-    assert [stage for stage, (numbers, _) in zip(found, CUSTOMERS, strict=True) if numbers[0] == 3] == ["loyalty"]
+    assert [
+        stage for stage, (numbers, _) in zip(found, CUSTOMERS, strict=True) if numbers[0] == 3
+    ] == ["loyalty"]
 
 
 def test_transitions_are_shares_of_who_was_there() -> None:
@@ -50,5 +59,10 @@ def test_transitions_are_shares_of_who_was_there() -> None:
     after = np.array(["conversion", "activation", "lapsed", "lapsed", "loyalty"])
     found = transitions(before, after)
     assert set(found) == {"activation", "loyalty"}
-    assert found["activation"] | {"lapsed": 0.5} == found["activation"] and found["activation"]["conversion"] == 0.25
-    assert all(sum(shares.values()) == 1.0 and set(shares) == set(STAGES) for shares in found.values())
+    assert (
+        found["activation"] | {"lapsed": 0.5} == found["activation"]
+        and found["activation"]["conversion"] == 0.25
+    )
+    assert all(
+        sum(shares.values()) == 1.0 and set(shares) == set(STAGES) for shares in found.values()
+    )

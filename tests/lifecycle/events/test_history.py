@@ -33,8 +33,20 @@ def test_lines_without_order_id_are_one_order_per_day() -> None:
     assert orders_at(with_cancellations(events), cutoffs("a"))["amount"].to_list() == [2.0, 1.0]
 
 
-MISTYPED: dict[str, object] = {"day": -3, "item_id": "i", "quantity": 900.0, "amount": 1800.0, "order_id": "x"}
-TAKEN_BACK = MISTYPED | {"day": -2.97, "kind": "refund", "quantity": -900.0, "amount": -1800.0, "order_id": "Cx"}
+MISTYPED: dict[str, object] = {
+    "day": -3,
+    "item_id": "i",
+    "quantity": 900.0,
+    "amount": 1800.0,
+    "order_id": "x",
+}
+TAKEN_BACK = MISTYPED | {
+    "day": -2.97,
+    "kind": "refund",
+    "quantity": -900.0,
+    "amount": -1800.0,
+    "order_id": "Cx",
+}
 
 
 def test_a_line_that_a_refund_takes_back_whole_within_the_hour_is_cancelled() -> None:
@@ -66,12 +78,16 @@ def test_other_refunds_cancel_nothing(refund: dict[str, object]) -> None:
 
 def test_a_line_is_cancelled_once_and_the_latest_of_equal_ones_first() -> None:
     again = MISTYPED | {"day": -2.99, "order_id": "y"}
-    events = with_cancellations(make_events([MISTYPED, again, TAKEN_BACK, TAKEN_BACK | {"day": -2.96}]))
+    events = with_cancellations(
+        make_events([MISTYPED, again, TAKEN_BACK, TAKEN_BACK | {"day": -2.96}])
+    )
     assert events["cancelled_at"].is_not_null().to_list() == [False, True, True, False]
 
 
 def test_an_order_with_a_line_twice_is_cancelled_whole() -> None:
-    events = with_cancellations(make_events([MISTYPED, MISTYPED, TAKEN_BACK, TAKEN_BACK, TAKEN_BACK]))
+    events = with_cancellations(
+        make_events([MISTYPED, MISTYPED, TAKEN_BACK, TAKEN_BACK, TAKEN_BACK])
+    )
     assert events["cancelled_at"].is_not_null().to_list() == [True, True, True, True, False]
 
 

@@ -59,13 +59,17 @@ def murmur3_x86_32(data: bytes) -> int:
 def test_stable_hash_is_murmur3_with_the_hashed_salt_as_seed() -> None:
     ids = ["", "1", "17850", "customer-000123456789", "Zoë", "exactly-16-bytes"]
     for salt in ("shard", "fold"):
-        expected = [murmur3_x64_128_low(text.encode(), murmur3_x86_32(salt.encode())) for text in ids]
+        expected = [
+            murmur3_x64_128_low(text.encode(), murmur3_x86_32(salt.encode())) for text in ids
+        ]
         assert stable_hash(pl.Series(ids), salt).tolist() == expected
 
 
 def test_published_murmur3_value() -> None:
     assert murmur3_x86_32(b"foo") == 4138058784  # mmh3's documentation, signed there: -156908512
-    assert murmur3_x64_128_low(b"foo", 0) == 16316970633193145697  # hash64("foo") there, signed: -2129773440516405919
+    assert (
+        murmur3_x64_128_low(b"foo", 0) == 16316970633193145697
+    )  # hash64("foo") there, signed: -2129773440516405919
 
 
 def test_shards_are_even_and_independent_of_other_salts() -> None:
@@ -73,7 +77,9 @@ def test_shards_are_even_and_independent_of_other_salts() -> None:
     shards = shard_numbers(ids, 4).to_numpy()
     folds = stable_hash(ids, "fold") % np.uint64(5)
     counts = np.histogram2d(shards, folds.astype(np.int64), bins=(4, 5))[0]
-    assert abs(counts - 1000).max() < 5 * np.sqrt(1000)  # five standard deviations of a Poisson count
+    assert abs(counts - 1000).max() < 5 * np.sqrt(
+        1000
+    )  # five standard deviations of a Poisson count
 
 
 def test_shard_of_a_customer_does_not_depend_on_the_others() -> None:
@@ -95,5 +101,7 @@ def test_lines_without_order_id_are_one_order_per_utc_day() -> None:
         datetime(2024, 1, 1, 23, tzinfo=UTC),
         datetime(2024, 1, 2, tzinfo=UTC),
     ]
-    events = pl.DataFrame({"occurred_at": times, "order_id": [None, None, "X"]}, schema_overrides=EVENT_SCHEMA)
+    events = pl.DataFrame(
+        {"occurred_at": times, "order_id": [None, None, "X"]}, schema_overrides=EVENT_SCHEMA
+    )
     assert events.select(order_key()).to_series().to_list() == ["2024-01-01", "2024-01-01", "X"]

@@ -10,7 +10,9 @@ from tests.builders import ITEMS, cutoffs, make_events
 
 def prompt_of(rows: list[dict[str, object]], customer: str = "a") -> str:
     events, keys = make_events(rows), cutoffs(customer)
-    return str(value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), ITEMS)["prompt"][0])
+    return str(
+        value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), ITEMS)["prompt"][0]
+    )
 
 
 def test_prompt_tells_behaviour_in_levels_of_a_doubling() -> None:
@@ -24,7 +26,9 @@ def test_numbers_have_as_many_digits_whatever_their_size() -> None:
     features = value_features(events, keys, 30, NO_CATEGORIES)
     lengths = []
     for amount in (None, -5.0, 0.0, 3.0, 1e6, 1e12, 1e40):
-        changed = features.with_columns(pl.lit(amount).alias("total_spend"), pl.lit(amount).alias("recency_days"))
+        changed = features.with_columns(
+            pl.lit(amount).alias("total_spend"), pl.lit(amount).alias("recency_days")
+        )
         lengths.append(len(value_prompts(events, changed, ITEMS)["prompt"][0]))
     assert len(set(lengths)) == 1
 
@@ -32,14 +36,26 @@ def test_numbers_have_as_many_digits_whatever_their_size() -> None:
 def test_category_of_many_words_is_cut() -> None:
     items = ITEMS.with_columns(pl.lit("a very long paragraph of a category " * 9).alias("category"))
     events, keys = make_events([{"day": -3, "item_id": "i"}]), cutoffs("a")
-    prompt = value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), items)["prompt"][0]
+    prompt = value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), items)[
+        "prompt"
+    ][0]
     assert prompt.startswith("Buys a very long paragraph of\nDays")
 
 
 def test_prompt_holds_no_id_and_no_free_text() -> None:
     rows: list[dict[str, object]] = [
-        {"day": -2, "customer_id": "jane.doe@example.org", "order_id": "ORDER-77", "text": "call me: 555-0199"},
-        {"day": -1, "customer_id": "jane.doe@example.org", "kind": "support", "text": "my name is Jane"},
+        {
+            "day": -2,
+            "customer_id": "jane.doe@example.org",
+            "order_id": "ORDER-77",
+            "text": "call me: 555-0199",
+        },
+        {
+            "day": -1,
+            "customer_id": "jane.doe@example.org",
+            "kind": "support",
+            "text": "my name is Jane",
+        },
     ]
     prompt = prompt_of(rows, "jane.doe@example.org")
     for secret in ("jane", "Jane", "example.org", "ORDER-77", "555"):

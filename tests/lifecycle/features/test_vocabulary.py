@@ -62,13 +62,20 @@ def test_new_items_of_a_catalogue_have_known_categories_and_titles_and_move_noth
         "n3": (UNKNOWN, NONE, NONE),
     }  # fmt: skip
     assert later.titles == [*VOCABULARY.titles, "A herring"]
-    assert (later.num_items, later.num_categories) == (VOCABULARY.num_items, VOCABULARY.num_categories)
+    assert (later.num_items, later.num_categories) == (
+        VOCABULARY.num_items,
+        VOCABULARY.num_categories,
+    )
     assert later.with_catalogue(new).table.equals(later.table)
 
 
 def test_empty_catalogue_has_the_two_positions_of_the_rest() -> None:
     nothing = fit_vocabulary(COUNTS.clear(), ITEMS.clear(), VocabularyRules())
-    assert (nothing.num_items, nothing.num_categories, nothing.titles) == (FIRST_KNOWN, FIRST_KNOWN, [])
+    assert (nothing.num_items, nothing.num_categories, nothing.titles) == (
+        FIRST_KNOWN,
+        FIRST_KNOWN,
+        [],
+    )
     assert nothing.with_catalogue(ITEMS).titles == ["Black tea", "Green tea", "Soap"]
 
 

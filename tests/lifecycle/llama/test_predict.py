@@ -13,7 +13,10 @@ PROMPTS = ["Spend,044", "Buys tea\nSpend,050,050", "x"]
 
 
 def test_hidden_states_after_the_first_layers_and_after_all(tiny_base_model: Path) -> None:
-    tokenizer, whole = load_tokenizer(tiny_base_model), load_decoder(decoder(tiny_base_model), torch.float32).eval()
+    tokenizer, whole = (
+        load_tokenizer(tiny_base_model),
+        load_decoder(decoder(tiny_base_model), torch.float32).eval(),
+    )
     hidden = HiddenPredictor(whole, tokenizer, 50).hidden(PROMPTS, [1, None])
     assert hidden.shape == (3, 2, 64)
     inputs = pad_tokens(tokenizer(PROMPTS)["input_ids"], tokenizer.pad_token_id)

@@ -28,7 +28,16 @@ from lifecycle.recommend.prompts import (
     shopping_prompt,
 )
 
-TITLES = ["milk", "whole milk 2 %", "x", "dark chocolate with sea salt", "bread", "açaí 🍇", "tea", "milky way"]
+TITLES = [
+    "milk",
+    "whole milk 2 %",
+    "x",
+    "dark chocolate with sea salt",
+    "bread",
+    "açaí 🍇",
+    "tea",
+    "milky way",
+]
 CANDIDATES = [(f"item-{position}", title) for position, title in enumerate(TITLES)]
 PROMPT = shopping_prompt(["rye bread", "butter", "jam"])
 
@@ -36,7 +45,9 @@ PROMPT = shopping_prompt(["rye bread", "butter", "jam"])
 def byte_tokenizer() -> PreTrainedTokenizerFast:
     """One token per UTF-8 byte (0-255) and <eos> = 256."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({letter: position for position, letter in enumerate(alphabet)}, []))
+    tokenizer = Tokenizer(
+        models.BPE({letter: position for position, letter in enumerate(alphabet)}, [])
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>")
@@ -48,7 +59,9 @@ def tiny_model(kind: str) -> PreTrainedModel:
     shape = {"vocab_size": 257, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3}
     if kind == "gpt2":
-        config = GPT2Config(vocab_size=257, n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.3)
+        config = GPT2Config(
+            vocab_size=257, n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.3
+        )
         return GPT2LMHeadModel(config).eval()
     if kind == "sliding":
         return MistralForCausalLM(MistralConfig(**shape, **heads, sliding_window=9)).eval()
@@ -72,10 +85,15 @@ def one_thread() -> Iterator[None]:
 @torch.no_grad()
 def mean_by_full_forward(model: PreTrainedModel, prompt: str, text: str) -> float:
     """The definition, one token at a time: no cache, no batch, no padding; tokens are UTF-8 bytes."""
-    ids = [TOKENIZER.convert_tokens_to_ids(BYTE_LETTERS[byte]) for byte in f"{prompt} {text}".encode()]
+    ids = [
+        TOKENIZER.convert_tokens_to_ids(BYTE_LETTERS[byte]) for byte in f"{prompt} {text}".encode()
+    ]
     num_item = len(f" {text}".encode())
     logits = model(torch.tensor([ids])).logits[0].double()
-    logs = [logits[at - 1, ids[at]] - torch.logsumexp(logits[at - 1], 0) for at in range(len(ids) - num_item, len(ids))]
+    logs = [
+        logits[at - 1, ids[at]] - torch.logsumexp(logits[at - 1], 0)
+        for at in range(len(ids) - num_item, len(ids))
+    ]
     return float(sum(logs) / num_item)
 
 
@@ -94,7 +112,9 @@ def test_both_attention_implementations_agree_with_the_definition(attention: str
     model = tiny_model("llama")
     model.set_attn_implementation(attention)
     found = item_log_likelihoods(model, TOKENIZER, PROMPT, TITLES)
-    np.testing.assert_allclose(found, [mean_by_full_forward(LLAMA, PROMPT, title) for title in TITLES], atol=2e-5)
+    np.testing.assert_allclose(
+        found, [mean_by_full_forward(LLAMA, PROMPT, title) for title in TITLES], atol=2e-5
+    )
 
 
 def test_a_single_token_item_needs_only_the_prompt() -> None:
@@ -111,7 +131,8 @@ def test_score_is_the_lift_over_the_prior_sorted_best_first() -> None:
     priors = item_priors(LLAMA, TOKENIZER, CANDIDATES)
     ranked = rerank(LLAMA, TOKENIZER, PROMPT, CANDIDATES, priors)
     lift = {
-        item: mean_by_full_forward(LLAMA, PROMPT, text) - mean_by_full_forward(LLAMA, NEUTRAL_PROMPT, text)
+        item: mean_by_full_forward(LLAMA, PROMPT, text)
+        - mean_by_full_forward(LLAMA, NEUTRAL_PROMPT, text)
         for item, text in CANDIDATES
     }
     assert [item for item, _ in ranked] == sorted(lift, key=lambda item: -lift[item])
@@ -141,7 +162,9 @@ def test_equal_texts_tie_and_go_by_item_id() -> None:
 
 def test_prompt_without_history_gives_every_item_zero() -> None:
     priors = item_priors(LLAMA, TOKENIZER, CANDIDATES)
-    assert {score for _, score in rerank(LLAMA, TOKENIZER, shopping_prompt([]), CANDIDATES, priors)} == {0.0}
+    assert {
+        score for _, score in rerank(LLAMA, TOKENIZER, shopping_prompt([]), CANDIDATES, priors)
+    } == {0.0}
 
 
 def test_no_candidates_give_no_scores() -> None:
@@ -156,7 +179,9 @@ def test_the_name_of_a_special_token_in_a_title_is_plain_text() -> None:
 
 def test_what_cannot_be_scored_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="item 'item-7'"):
-        rerank(LLAMA, TOKENIZER, PROMPT, CANDIDATES, {f"item-{position}": 0.0 for position in range(7)})
+        rerank(
+            LLAMA, TOKENIZER, PROMPT, CANDIDATES, {f"item-{position}": 0.0 for position in range(7)}
+        )
     with pytest.raises(ValueError, match="twice"):
         rerank(LLAMA, TOKENIZER, PROMPT, [("a", "tea"), ("a", "milk")], {"a": 0.0})
     with pytest.raises(ValueError, match="no tokens"):

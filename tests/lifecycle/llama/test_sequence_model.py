@@ -19,7 +19,13 @@ from lifecycle.features.sequence import (
     sequence_batch,
     window_of,
 )
-from lifecycle.features.vocabulary import FIRST_KNOWN, UNKNOWN, Vocabulary, VocabularyRules, fit_vocabulary
+from lifecycle.features.vocabulary import (
+    FIRST_KNOWN,
+    UNKNOWN,
+    Vocabulary,
+    VocabularyRules,
+    fit_vocabulary,
+)
 from lifecycle.llama.sequence_model import (
     SequenceModel,
     load_sequence_model,
@@ -67,7 +73,9 @@ def known(shop_events: pl.DataFrame, vocabulary: pl.DataFrame) -> Known:
     names = Vocabulary(vocabulary)
     found = histories(shop_events, names)
     cutoff = int(CUTOFF.timestamp() * 1e6)
-    windows = [window_of(found, number, cutoff, SETTINGS) for number in range(len(found.customer_ids))]
+    windows = [
+        window_of(found, number, cutoff, SETTINGS) for number in range(len(found.customer_ids))
+    ]
     torch.manual_seed(0)
     model = SequenceModel(SETTINGS, names.num_items, names.num_categories)
     torch.nn.init.normal_(model.head.linear.weight)
@@ -130,28 +138,43 @@ def test_next_event_loss_of_customers_with_a_single_event_is_nothing(known: Know
 
 
 @pytest.mark.parametrize("num_events", [0, 1, 2])
-def test_every_parameter_has_a_gradient_whatever_the_histories(known: Known, num_events: int) -> None:
+def test_every_parameter_has_a_gradient_whatever_the_histories(
+    known: Known, num_events: int
+) -> None:
     """Workers reduce gradients in the order in which they arise; one that lacks some stops the others."""
     found, windows, _ = known
     torch.manual_seed(1)
     model = SequenceModel(SETTINGS, 60, 20)
-    short = [Window(window.first, window.end - num_events, window.end, window.cutoff) for window in windows[:3]]
+    short = [
+        Window(window.first, window.end - num_events, window.end, window.cutoff)
+        for window in windows[:3]
+    ]
     values, following = model(*tensors(sequence_batch(found, short, 60)), 10)
     (ziln_loss(values, torch.ones(3)) + following).backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
 def test_saved_model_predicts_the_same_from_raw_events(
-    known: Known, vocabulary: pl.DataFrame, shop_events: pl.DataFrame, tiny_shop: TinyShop, tmp_path: Path
+    known: Known,
+    vocabulary: pl.DataFrame,
+    shop_events: pl.DataFrame,
+    tiny_shop: TinyShop,
+    tmp_path: Path,
 ) -> None:
     found, windows, model = known
     items = read_items(tiny_shop.data)
-    save_sequence_model(dict(model.state_dict()), SETTINGS, Vocabulary(vocabulary), None, 60, 25.0, tmp_path)
+    save_sequence_model(
+        dict(model.state_dict()), SETTINGS, Vocabulary(vocabulary), None, 60, 25.0, tmp_path
+    )
     loaded, _, settings, horizon_days, scale = load_sequence_model(tmp_path, items)
     assert (settings, horizon_days, scale) == (SETTINGS, 60, 25.0)
     batch = sequence_batch(found, windows[:20], 60)
     np.testing.assert_array_equal(logits(loaded, batch), logits(model, batch))
-    assert not [path for path in tmp_path.iterdir() if path.suffix not in (".safetensors", ".json", ".parquet")]
+    assert not [
+        path
+        for path in tmp_path.iterdir()
+        if path.suffix not in (".safetensors", ".json", ".parquet")
+    ]
     predictor = load_sequence_predictor(tmp_path, items)
     keys = pl.DataFrame({"customer_id": found.customer_ids, "cutoff": CUTOFF}).filter(
         pl.Series([window.length > 1 for window in windows])
@@ -159,17 +182,26 @@ def test_saved_model_predicts_the_same_from_raw_events(
     keys = keys.cast({"cutoff": pl.Datetime("us", "UTC")})
     spend = predictor.expected_spend(shop_events, keys)
     shuffled = keys.sample(fraction=1.0, shuffle=True, seed=3)
-    again = dict(zip(shuffled["customer_id"], predictor.expected_spend(shop_events, shuffled), strict=True))
+    again = dict(
+        zip(shuffled["customer_id"], predictor.expected_spend(shop_events, shuffled), strict=True)
+    )
     np.testing.assert_allclose([again[name] for name in keys["customer_id"]], spend, rtol=1e-4)
     later = shop_events.with_columns(
-        pl.when(pl.col("occurred_at") >= CUTOFF).then(pl.col("amount") * 50).otherwise("amount").alias("amount")
+        pl.when(pl.col("occurred_at") >= CUTOFF)
+        .then(pl.col("amount") * 50)
+        .otherwise("amount")
+        .alias("amount")
     )
     np.testing.assert_array_equal(predictor.expected_spend(later, keys), spend)
     assert CUTOFF + timedelta(days=60) < shop_events["occurred_at"].max()  # type: ignore[operator]
 
 
 def test_item_that_came_after_training_is_read_by_its_title(
-    vocabulary: pl.DataFrame, shop_events: pl.DataFrame, tiny_base_model: Path, tiny_shop: TinyShop, tmp_path: Path
+    vocabulary: pl.DataFrame,
+    shop_events: pl.DataFrame,
+    tiny_base_model: Path,
+    tiny_shop: TinyShop,
+    tmp_path: Path,
 ) -> None:
     names, items = Vocabulary(vocabulary), read_items(tiny_shop.data)
     encoder = fit_title_encoder(str(tiny_base_model), names.titles)
@@ -186,7 +218,9 @@ def test_item_that_came_after_training_is_read_by_its_title(
     def spend(events: pl.DataFrame, *new: dict[str, object]) -> np.ndarray:
         catalogue = pl.concat([items, pl.DataFrame(new, schema=items.schema)])
         predictor = load_sequence_predictor(tmp_path, catalogue)
-        assert predictor.vocabulary.table.filter(pl.col("item_id") == "new")["item"].to_list() == [UNKNOWN] * len(new)
+        assert predictor.vocabulary.table.filter(pl.col("item_id") == "new")["item"].to_list() == [
+            UNKNOWN
+        ] * len(new)
         return predictor.expected_spend(events, keys)
 
     # What is an item's own starts at nothing, so that before training an item is what its title and category say.
@@ -201,12 +235,18 @@ def test_next_items_are_told_apart_by_title_and_by_what_is_their_own(
 ) -> None:
     found, windows, _ = known
     names = Vocabulary(vocabulary)
-    model = new_sequence_model(SETTINGS, names, fit_title_encoder(str(tiny_base_model), names.titles))
+    model = new_sequence_model(
+        SETTINGS, names, fit_title_encoder(str(tiny_base_model), names.titles)
+    )
     at_start = model.item_vectors().detach()
     assert len(at_start[2:].unique(dim=0)) == names.num_items - 2  # their titles differ
     values, following = model(*tensors(sequence_batch(found, windows[:16], 60)), 200)
     (ziln_loss(values, torch.ones(16)) + following).backward()
-    assert model.title is not None and model.title.weight.grad is not None and model.item.weight.grad is not None
+    assert (
+        model.title is not None
+        and model.title.weight.grad is not None
+        and model.item.weight.grad is not None
+    )
     assert model.title.weight.grad.abs().sum() > 0 and model.item.weight.grad.abs().sum() > 0
 
 
@@ -216,7 +256,9 @@ def test_a_new_shop_takes_over_all_but_the_head_and_what_only_the_other_shop_has
     _, _, model = known
     theirs = Vocabulary(vocabulary)
     save_sequence_model(model.state_dict(), SETTINGS, theirs, None, 60, 1.0, tmp_path)
-    items = vocabulary.filter(pl.col("item") >= FIRST_KNOWN).sort("item").head(4)["item_id"].to_list()
+    items = (
+        vocabulary.filter(pl.col("item") >= FIRST_KNOWN).sort("item").head(4)["item_id"].to_list()
+    )
     shared, renamed, new = items[0], items[1], "of this shop"
     catalogue = pl.DataFrame({
         "item_id": [new, renamed, shared],
@@ -233,7 +275,9 @@ def test_a_new_shop_takes_over_all_but_the_head_and_what_only_the_other_shop_has
         for of in (ours, theirs)
     )
     state, source = other.state_dict(), model.state_dict()
-    assert torch.equal(state["item.weight"][place[shared]], source["item.weight"][place_of_theirs[shared]])
+    assert torch.equal(
+        state["item.weight"][place[shared]], source["item.weight"][place_of_theirs[shared]]
+    )
     for item in (new, renamed):
         assert torch.equal(state["item.weight"][place[item]], fresh["item.weight"][place[item]])
     assert torch.equal(state["item.weight"][UNKNOWN], source["item.weight"][UNKNOWN])

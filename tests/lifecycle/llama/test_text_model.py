@@ -9,7 +9,14 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from lifecycle.llama.decoder import attention_of, last_hidden, load_decoder, load_tokenizer, pad_tokens, token_batches
+from lifecycle.llama.decoder import (
+    attention_of,
+    last_hidden,
+    load_decoder,
+    load_tokenizer,
+    pad_tokens,
+    token_batches,
+)
 from lifecycle.llama.lora import LoraSettings
 from lifecycle.llama.member import DecoderSettings
 from lifecycle.llama.text_model import (
@@ -60,7 +67,9 @@ def test_prompts_of_a_batch_do_not_change_each_others_logits(
         for order in itertools.permutations(range(len(PROMPTS))):
             together = model(*batch(base_model, [PROMPTS[position] for position in order]))
             torch.testing.assert_close(together, alone[list(order)], rtol=1e-4, atol=1e-5)
-    assert (torch.pdist(alone) > 1e-2).all(), "the prompts must differ for this test to mean anything"
+    assert (torch.pdist(alone) > 1e-2).all(), (
+        "the prompts must differ for this test to mean anything"
+    )
 
 
 @BASES
@@ -77,13 +86,19 @@ def test_gradients_of_a_batch_are_the_sum_of_those_of_its_prompts(
         model.zero_grad()
         logits = model(*batch(base_model, [PROMPTS[place] for place in places]))
         (len(places) * ziln_loss(logits, TARGETS[places])).backward()
-        return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+        return {
+            name: parameter.grad
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        }
 
     together, alone = gradients([2, 0, 3, 1]), [gradients([place]) for place in range(len(PROMPTS))]
     assert set(together) == set(names)
     for name in names:
         expected = torch.stack([single[name] for single in alone]).sum(dim=0)
-        torch.testing.assert_close(together[name], expected, rtol=1e-3, atol=1e-5 + 1e-4 * float(expected.abs().max()))
+        torch.testing.assert_close(
+            together[name], expected, rtol=1e-3, atol=1e-5 + 1e-4 * float(expected.abs().max())
+        )
 
 
 @pytest.mark.parametrize(
@@ -100,9 +115,16 @@ def test_gradients_of_a_batch_are_the_sum_of_those_of_its_prompts(
     ],
 )
 def test_attention_follows_device_dtype_and_packages_unless_it_is_given(
-    monkeypatch: pytest.MonkeyPatch, wanted: str, device: str, dtype: torch.dtype, flash: bool, found: str
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+    device: str,
+    dtype: torch.dtype,
+    flash: bool,
+    found: str,
 ) -> None:
-    monkeypatch.setattr("lifecycle.llama.decoder.is_flash_attn_2_available", lambda: flash)  # needs a GPU to be true
+    monkeypatch.setattr(
+        "lifecycle.llama.decoder.is_flash_attn_2_available", lambda: flash
+    )  # needs a GPU to be true
     assert attention_of(DecoderSettings("base", None, wanted, 320, device), dtype) == found
 
 
@@ -114,9 +136,15 @@ def test_decoder_is_loaded_with_the_attention_of_its_device(tiny_base_model: Pat
 
 def test_base_models_own_dropout_is_off_in_training(gpt2_base_model: Path) -> None:
     assert AutoConfig.from_pretrained(gpt2_base_model).attn_pdrop == 0.1
-    model = new_value_model(decoder(gpt2_base_model), LoraSettings(targets=("c_attn",), dropout=0.2), torch.float32)
+    model = new_value_model(
+        decoder(gpt2_base_model), LoraSettings(targets=("c_attn",), dropout=0.2), torch.float32
+    )
     assert all(module.training for module in model.modules())
-    adapters = {name: module.p for name, module in model.named_modules() if isinstance(module, torch.nn.Dropout)}
+    adapters = {
+        name: module.p
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Dropout)
+    }
     assert {p for name, p in adapters.items() if "lora_dropout" in name} == {0.2}
     assert {p for name, p in adapters.items() if "lora_dropout" not in name} == {0.0}
 
@@ -138,15 +166,24 @@ def test_lora_adapts_named_targets_of_the_top_layers_only(
     lora = LoraSettings(rank=2, targets=("q_proj", "down_proj"), num_layers=num_layers)
     model = new_value_model(decoder(tiny_base_model), lora, torch.float32)
     adapted = {name.rpartition(".lora_")[0] for name in trained_state(model) if "lora_" in name}
-    expected = {f"{layer}.self_attn.q_proj" for layer in layers} | {f"{layer}.mlp.down_proj" for layer in layers}
+    expected = {f"{layer}.self_attn.q_proj" for layer in layers} | {
+        f"{layer}.mlp.down_proj" for layer in layers
+    }
     assert {name.partition("layers.")[2] for name in adapted} == expected
-    assert {name for name in trained_state(model) if "lora_" not in name} == {"head.linear.weight", "head.linear.bias"}
+    assert {name for name in trained_state(model) if "lora_" not in name} == {
+        "head.linear.weight",
+        "head.linear.bias",
+    }
 
 
 def test_lora_reaches_the_fused_attention_of_gpt2(gpt2_base_model: Path) -> None:
     lora = LoraSettings(rank=2, targets=("c_attn",), num_layers=2)
     state = trained_state(new_value_model(decoder(gpt2_base_model), lora, torch.float32))
-    shapes = {name.partition("h.")[2]: tuple(value.shape) for name, value in state.items() if "lora_" in name}
+    shapes = {
+        name.partition("h.")[2]: tuple(value.shape)
+        for name, value in state.items()
+        if "lora_" in name
+    }
     assert shapes == {
         f"{layer}.attn.c_attn.lora_{part}.default.weight": shape
         for layer in (1, 2)
@@ -154,13 +191,21 @@ def test_lora_reaches_the_fused_attention_of_gpt2(gpt2_base_model: Path) -> None
     }
 
 
-def test_unknown_lora_target_is_refused_with_what_there_is(tiny_base_model: Path, gpt2_base_model: Path) -> None:
+def test_unknown_lora_target_is_refused_with_what_there_is(
+    tiny_base_model: Path, gpt2_base_model: Path
+) -> None:
     for base_model, targets, there in (
-        (tiny_base_model, ("c_attn",), "'down_proj', 'gate_proj', 'k_proj', 'o_proj', 'q_proj', 'up_proj', 'v_proj'"),
+        (
+            tiny_base_model,
+            ("c_attn",),
+            "'down_proj', 'gate_proj', 'k_proj', 'o_proj', 'q_proj', 'up_proj', 'v_proj'",
+        ),
         (tiny_base_model, ("q_proj", "qq_proj"), "'q_proj'"),
         (gpt2_base_model, ("q_proj",), "'c_attn', 'c_fc', 'c_proj'"),
     ):
-        with pytest.raises(ValueError, match=rf"lora.targets are .*{targets[-1]}.* layers have \[.*{there}"):
+        with pytest.raises(
+            ValueError, match=rf"lora.targets are .*{targets[-1]}.* layers have \[.*{there}"
+        ):
             new_value_model(decoder(base_model), LoraSettings(targets=targets), torch.float32)
 
 
@@ -169,7 +214,9 @@ def test_more_lora_layers_than_the_model_has_are_refused(tiny_base_model: Path) 
         new_value_model(decoder(tiny_base_model), LoraSettings(num_layers=3), torch.float32)
 
 
-@pytest.mark.parametrize("case", ["llama", "llama, top layer", "gpt2", "llama, all weights", "gpt2, all weights"])
+@pytest.mark.parametrize(
+    "case", ["llama", "llama, top layer", "gpt2", "llama, all weights", "gpt2, all weights"]
+)
 def test_loaded_model_equals_the_saved_one(
     tiny_base_model: Path, gpt2_base_model: Path, tmp_path: Path, case: str
 ) -> None:
@@ -188,7 +235,9 @@ def test_loaded_model_equals_the_saved_one(
     assert scale == 12.5 and not loaded.training
 
 
-def test_saving_writes_the_given_state_not_the_module(tiny_base_model: Path, tmp_path: Path) -> None:
+def test_saving_writes_the_given_state_not_the_module(
+    tiny_base_model: Path, tmp_path: Path
+) -> None:
     """Under ZeRO-3 the module's own weights are shards; only the gathered state is whole."""
     model = model_with_a_trained_look(tiny_base_model, LoraSettings(rank=2))
     inputs = batch(tiny_base_model, PROMPTS)
@@ -207,8 +256,12 @@ def test_saving_writes_the_given_state_not_the_module(tiny_base_model: Path, tmp
 def test_lora_member_holds_no_base_weights(tiny_base_model: Path, tmp_path: Path) -> None:
     model = model_with_a_trained_look(tiny_base_model, LoraSettings(rank=2))
     save_value_model(model, trained_state(model), 1.0, tmp_path)
-    numbers = 2 * (2 * 64 + 2 * 64) + 2 * (2 * 64 + 2 * 32)  # two layers; q_proj is 64 x 64, v_proj 32 x 64
-    assert (tmp_path / "adapter_model.safetensors").stat().st_size == pytest.approx(4 * numbers, abs=2000)
+    numbers = 2 * (2 * 64 + 2 * 64) + 2 * (
+        2 * 64 + 2 * 32
+    )  # two layers; q_proj is 64 x 64, v_proj 32 x 64
+    assert (tmp_path / "adapter_model.safetensors").stat().st_size == pytest.approx(
+        4 * numbers, abs=2000
+    )
 
 
 def test_token_batches_give_every_prompt_once(tiny_base_model: Path) -> None:
@@ -229,12 +282,16 @@ def test_model_of_the_first_layers_is_saved_and_loaded(
     base: str, lora: LoraSettings | None, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     base_model: Path = request.getfixturevalue(base)
-    lora = lora and lora.model_copy(update={"targets": ("c_attn" if base == "gpt2_base_model" else "q_proj",)})
+    lora = lora and lora.model_copy(
+        update={"targets": ("c_attn" if base == "gpt2_base_model" else "q_proj",)}
+    )
     model = new_value_model(decoder(base_model, 1), lora, torch.float32).eval()
     whole = load_decoder(decoder(base_model), torch.float32)
     inputs = batch(base_model, PROMPTS)
     ids, mask = inputs
-    first_layer = whole(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[1]
+    first_layer = whole(
+        input_ids=ids, attention_mask=mask, output_hidden_states=True
+    ).hidden_states[1]
     assert model.decoder.config.num_hidden_layers == 1  # type: ignore[union-attr]
     norm = whole.ln_f if hasattr(whole, "ln_f") else whole.norm
     expected = norm(first_layer)[torch.arange(len(PROMPTS)), mask.sum(dim=1) - 1]
@@ -257,7 +314,9 @@ def test_prompt_over_max_tokens_keeps_its_first_token_and_its_end(tiny_base_mode
     assert tokenizer.decode(ids[0]) == "B,044" and mask.sum() == 5
 
 
-def test_tokenizer_pads_on_the_right_whatever_the_base_model_says(tiny_base_model: Path, tmp_path: Path) -> None:
+def test_tokenizer_pads_on_the_right_whatever_the_base_model_says(
+    tiny_base_model: Path, tmp_path: Path
+) -> None:
     tokenizer = load_tokenizer(tiny_base_model)
     tokenizer.padding_side, tokenizer.pad_token = "left", None
     tokenizer.save_pretrained(tmp_path)
@@ -287,7 +346,9 @@ def test_degenerate_targets_still_start_finite(targets: list[float]) -> None:
 
 
 @pytest.mark.parametrize("lora", [LoraSettings(rank=4, alpha=8), None])
-def test_loss_falls_on_a_memorisable_batch(tiny_base_model: Path, lora: LoraSettings | None) -> None:
+def test_loss_falls_on_a_memorisable_batch(
+    tiny_base_model: Path, lora: LoraSettings | None
+) -> None:
     torch.manual_seed(4)
     model = new_value_model(decoder(tiny_base_model), lora, torch.float32)
     model.head.start_from(TARGETS)

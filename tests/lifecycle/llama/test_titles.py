@@ -8,7 +8,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from lifecycle.llama.titles import MAX_SIZE, TitleEncoder, fit_title_encoder, load_title_encoder, token_embeddings
+from lifecycle.llama.titles import (
+    MAX_SIZE,
+    TitleEncoder,
+    fit_title_encoder,
+    load_title_encoder,
+    token_embeddings,
+)
 
 TITLES = [f"{kind} no. {number}" for kind in ("coffee", "tea", "bread") for number in range(30)]
 
@@ -31,7 +37,9 @@ def test_vectors_are_centred_principal_components_of_mean_token_embeddings(
     weights = load_file(tiny_base_model / "model.safetensors")
     (table,) = [value for name, value in weights.items() if "embed_tokens" in name]
     tokenizer = AutoTokenizer.from_pretrained(tiny_base_model)
-    means = np.stack([table[tokenizer(title)["input_ids"]].numpy().mean(axis=0) for title in TITLES])
+    means = np.stack(
+        [table[tokenizer(title)["input_ids"]].numpy().mean(axis=0) for title in TITLES]
+    )
     _, singular, directions = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)
     size = min(MAX_SIZE, *means.shape)
     expected = (means - means.mean(axis=0)) @ directions[:size].T
@@ -55,7 +63,9 @@ def test_saved_encoder_gives_the_same_vectors(encoder: TitleEncoder, tmp_path: P
     encoder.save(tmp_path)
     loaded = load_title_encoder(tmp_path)
     assert loaded is not None
-    torch.testing.assert_close(loaded.vectors(["", *TITLES]), encoder.vectors(["", *TITLES]), rtol=0, atol=0)
+    torch.testing.assert_close(
+        loaded.vectors(["", *TITLES]), encoder.vectors(["", *TITLES]), rtol=0, atol=0
+    )
     assert not loaded.vectors([""]).any() and loaded.vectors([]).shape == (1, encoder.size)
 
 

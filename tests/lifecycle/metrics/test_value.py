@@ -7,7 +7,13 @@ import pytest
 from scipy import stats
 
 from lifecycle.metrics.ranking import hit_rate, ndcg, ranking_metrics, recall
-from lifecycle.metrics.value import _outcome, _weighted_metrics, bootstrap, paired_difference, value_metrics
+from lifecycle.metrics.value import (
+    _outcome,
+    _weighted_metrics,
+    bootstrap,
+    paired_difference,
+    value_metrics,
+)
 
 RANKED = ("spearman", "gini")
 
@@ -47,7 +53,16 @@ def test_metrics_by_a_second_route() -> None:
 def test_perfect_predictions() -> None:
     actual, _ = shop()
     found = value_metrics(actual, actual, {0.8: (actual, actual)})
-    perfect = {"mae": 0, "rmse": 0, "r2": 1, "spearman": 1, "gini": 1, "decile_mape": 0, "bias": 1, "coverage_80": 1}
+    perfect = {
+        "mae": 0,
+        "rmse": 0,
+        "r2": 1,
+        "spearman": 1,
+        "gini": 1,
+        "decile_mape": 0,
+        "bias": 1,
+        "coverage_80": 1,
+    }
     assert {name: found[name] for name in perfect} == pytest.approx(perfect, abs=1e-12)
 
 
@@ -62,7 +77,9 @@ def test_constant_prediction_shares_all_ranks() -> None:
     actual = np.array([0.0, 0.0, 1.0, 3.0])
     found = value_metrics(actual, np.ones(4))
     assert found["spearman"] is None
-    assert found["gini"] == 0.0 and found["r2"] == 0.0 and found["decile_mape"] == pytest.approx(0.0)
+    assert (
+        found["gini"] == 0.0 and found["r2"] == 0.0 and found["decile_mape"] == pytest.approx(0.0)
+    )
     assert found["top_decile_share"] == pytest.approx(0.1)
 
 
@@ -86,7 +103,9 @@ def test_order_of_rows_does_not_matter_with_ties() -> None:
     actual, predicted = shop(1, 333)
     predicted = np.round(predicted / 20)
     shuffled = np.random.default_rng(0).permutation(333)
-    assert value_metrics(actual[shuffled], predicted[shuffled]) == pytest.approx(value_metrics(actual, predicted))
+    assert value_metrics(actual[shuffled], predicted[shuffled]) == pytest.approx(
+        value_metrics(actual, predicted)
+    )
 
 
 def test_coverage_counts_ends_as_inside() -> None:
@@ -109,7 +128,9 @@ def test_weights_mean_the_same_as_repeated_rows() -> None:
     predicted = np.round(predicted / 5)
     weights = np.random.default_rng(0).integers(0, 4, 97)
     repeated = value_metrics(np.repeat(actual, weights), np.repeat(predicted, weights))
-    assert _weighted_metrics(_outcome(actual, predicted, {}), weights.astype(float)) == pytest.approx(repeated)
+    assert _weighted_metrics(
+        _outcome(actual, predicted, {}), weights.astype(float)
+    ) == pytest.approx(repeated)
 
 
 def test_bootstrap_of_the_mean_error_against_its_standard_error() -> None:
@@ -119,28 +140,38 @@ def test_bootstrap_of_the_mean_error_against_its_standard_error() -> None:
     assert interval["mae"] is not None
     standard_error = error.std() / math.sqrt(2000)
     assert interval["mae"] == pytest.approx(
-        (error.mean() - 1.96 * standard_error, error.mean() + 1.96 * standard_error), abs=0.5 * standard_error
+        (error.mean() - 1.96 * standard_error, error.mean() + 1.96 * standard_error),
+        abs=0.5 * standard_error,
     )
     assert interval["coverage_80"] == (1.0, 1.0)
     estimates = value_metrics(actual, predicted)
     for name in RANKED:
         ends, estimate = interval[name], estimates[name]
         assert ends is not None and estimate is not None and ends[0] < estimate < ends[1]
-    assert interval == bootstrap(actual, predicted, {0.8: (actual, actual)}, num_resamples=400, seed=1)
+    assert interval == bootstrap(
+        actual, predicted, {0.8: (actual, actual)}, num_resamples=400, seed=1
+    )
 
 
 def test_bootstrap_of_undefined_metrics_is_none() -> None:
     found = bootstrap(np.zeros(4), np.ones(4), num_resamples=5, seed=0)
     assert found["gini"] is None and found["bias"] is None and found["mae"] == (1.0, 1.0)
-    assert paired_difference(np.zeros(4), np.ones(4), np.ones(4), "r2", num_resamples=5, seed=0) is None
+    assert (
+        paired_difference(np.zeros(4), np.ones(4), np.ones(4), "r2", num_resamples=5, seed=0)
+        is None
+    )
 
 
 def test_paired_difference_is_narrower_than_either_interval() -> None:
     actual, predicted = shop(4)
-    found = paired_difference(actual, predicted + 1.0, predicted, "mae", num_resamples=200, seed=0, level=0.9)
+    found = paired_difference(
+        actual, predicted + 1.0, predicted, "mae", num_resamples=200, seed=0, level=0.9
+    )
     assert found is not None
     estimate, low, high = found
-    assert estimate == pytest.approx(np.abs(predicted + 1 - actual).mean() - np.abs(predicted - actual).mean())
+    assert estimate == pytest.approx(
+        np.abs(predicted + 1 - actual).mean() - np.abs(predicted - actual).mean()
+    )
     assert low <= estimate <= high
     alone = bootstrap(actual, predicted, num_resamples=200, seed=0, level=0.9)["mae"]
     assert alone is not None and high - low < 0.5 * (alone[1] - alone[0])

@@ -7,7 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.recommend.baselines import item_popularity, merge_popularity, personal_frequency, popularity
+from lifecycle.recommend.baselines import (
+    item_popularity,
+    merge_popularity,
+    personal_frequency,
+    popularity,
+)
 from lifecycle.recommend.groups import customer_group, split_truth
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -16,10 +21,17 @@ NO_IDS = pl.Series("customer_id", [], dtype=pl.String)
 
 def purchases(*rows: tuple[str, str | None, str | None, float]) -> pl.DataFrame:
     """Lines (customer_id, order_id, item_id, days before the cutoff)."""
-    schema = {"customer_id": pl.String, "order_id": pl.String, "item_id": pl.String, "days": pl.Float64}
+    schema = {
+        "customer_id": pl.String,
+        "order_id": pl.String,
+        "item_id": pl.String,
+        "days": pl.Float64,
+    }
     at = pl.lit(CUTOFF) - pl.duration(microseconds=(pl.col("days") * 86_400e6).cast(pl.Int64))
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.select("customer_id", "order_id", "item_id", at.dt.cast_time_unit("us").alias("occurred_at"))
+    return frame.select(
+        "customer_id", "order_id", "item_id", at.dt.cast_time_unit("us").alias("occurred_at")
+    )
 
 
 def random_purchases(seed: int, num_lines: int = 400) -> pl.DataFrame:
@@ -40,7 +52,9 @@ def ranked(rankings: pl.DataFrame, customer_id: str) -> list[tuple[str, float]]:
     return list(rows.select("item_id", "score").iter_rows())
 
 
-def frequency_by_loop(lines: pl.DataFrame, popular: pl.DataFrame, customer_id: str, k: int) -> list[str]:
+def frequency_by_loop(
+    lines: pl.DataFrame, popular: pl.DataFrame, customer_id: str, k: int
+) -> list[str]:
     """Second route: one customer, plain Python."""
     orders: dict[str, set[str]] = {}
     last: dict[str, datetime] = {}
@@ -58,11 +72,20 @@ def test_popularity_counts_customer_days_inside_the_window() -> None:
         ("a", "1", "jam", 1.0), ("b", None, "jam", 10.0), ("b", None, "rye", 10.5), ("b", None, None, 2.0),
     )  # fmt: skip
     # 1.0 and 1.2 days before midnight are two days: the window is half-open, so exactly 10 days ago is inside.
-    assert item_popularity(lines, cutoff=CUTOFF, window_days=10).rows() == [("tea", 4.0), ("jam", 2.0), ("rye", 0.0)]
+    assert item_popularity(lines, cutoff=CUTOFF, window_days=10).rows() == [
+        ("tea", 4.0),
+        ("jam", 2.0),
+        ("rye", 0.0),
+    ]
 
 
 def test_one_day_counts_once_however_often_it_is_bought() -> None:
-    lines = purchases(("a", "1", "tea", 0.2), ("a", "2", "tea", 0.4), ("a", "2", "tea", 0.4), ("b", "3", "tea", 0.4))
+    lines = purchases(
+        ("a", "1", "tea", 0.2),
+        ("a", "2", "tea", 0.4),
+        ("a", "2", "tea", 0.4),
+        ("b", "3", "tea", 0.4),
+    )
     assert item_popularity(lines, cutoff=CUTOFF).rows() == [("tea", 2.0)]
 
 
@@ -71,11 +94,15 @@ def test_popularity_of_shards_adds_up_to_that_of_the_whole() -> None:
     whole = item_popularity(lines, cutoff=CUTOFF, window_days=60)
     long_id = pl.col("customer_id").str.len_chars() > 2
     parts = [lines.filter(long_id), lines.filter(~long_id)]
-    assert merge_popularity([item_popularity(part, cutoff=CUTOFF, window_days=60) for part in parts]).equals(whole)
+    assert merge_popularity(
+        [item_popularity(part, cutoff=CUTOFF, window_days=60) for part in parts]
+    ).equals(whole)
 
 
 def test_popularity_recommends_the_same_items_to_all_and_skips_seen_ones_on_request() -> None:
-    lines = purchases(("a", "1", "tea", 1), ("b", "2", "tea", 2), ("b", "2", "jam", 2), ("c", "3", "rye", 3))
+    lines = purchases(
+        ("a", "1", "tea", 1), ("b", "2", "tea", 2), ("b", "2", "jam", 2), ("c", "3", "rye", 3)
+    )
     popular = item_popularity(lines, cutoff=CUTOFF)
     ids = pl.Series(["b", "stranger", "a"])
     offered = popularity(lines, popular, ids, cutoff=CUTOFF, k=2, exclude_seen=False)
@@ -119,20 +146,26 @@ def test_personal_frequency_without_seen_items_is_popularity_without_them() -> N
 
 def test_events_at_or_after_the_cutoff_and_the_order_of_rows_change_nothing() -> None:
     lines, ids = random_purchases(5), pl.Series(["c3", "c1", "c9"])
-    later = random_purchases(6).with_columns(pl.lit(CUTOFF).cast(pl.Datetime("us", "UTC")).alias("occurred_at"))
+    later = random_purchases(6).with_columns(
+        pl.lit(CUTOFF).cast(pl.Datetime("us", "UTC")).alias("occurred_at")
+    )
     mixed = pl.concat([later, lines.sample(fraction=1.0, shuffle=True, seed=1)])
     popular = item_popularity(lines, cutoff=CUTOFF)
     assert item_popularity(mixed, cutoff=CUTOFF).equals(popular)
     for exclude_seen in (False, True):
         for rank_items in (popularity, personal_frequency):
             clean = rank_items(lines, popular, ids, cutoff=CUTOFF, k=12, exclude_seen=exclude_seen)
-            assert rank_items(mixed, popular, ids, cutoff=CUTOFF, k=12, exclude_seen=exclude_seen).equals(clean)
+            assert rank_items(
+                mixed, popular, ids, cutoff=CUTOFF, k=12, exclude_seen=exclude_seen
+            ).equals(clean)
 
 
 def test_no_customers_and_no_purchases_give_empty_rankings() -> None:
     lines = random_purchases(7)
     popular = item_popularity(lines, cutoff=CUTOFF)
-    assert personal_frequency(lines, popular, NO_IDS, cutoff=CUTOFF, k=3, exclude_seen=False).is_empty()
+    assert personal_frequency(
+        lines, popular, NO_IDS, cutoff=CUTOFF, k=3, exclude_seen=False
+    ).is_empty()
     nothing = item_popularity(lines.clear(), cutoff=CUTOFF)
     assert personal_frequency(
         lines.clear(), nothing, pl.Series(["a"]), cutoff=CUTOFF, k=3, exclude_seen=False

@@ -26,16 +26,25 @@ from lifecycle.recommend.retrieval import (
 )
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
-CATALOGUE = pl.Series([f"i{number:02d}" for number in range(40)])  # purchases know i00 to i29 and three others
+CATALOGUE = pl.Series(
+    [f"i{number:02d}" for number in range(40)]
+)  # purchases know i00 to i29 and three others
 Line = tuple[str, str | None, str, float]
 
 
 def purchases(rows: list[Line]) -> pl.DataFrame:
     """Lines (customer_id, order_id, item_id, days before the cutoff)."""
-    schema = {"customer_id": pl.String, "order_id": pl.String, "item_id": pl.String, "days": pl.Float64}
+    schema = {
+        "customer_id": pl.String,
+        "order_id": pl.String,
+        "item_id": pl.String,
+        "days": pl.Float64,
+    }
     at = pl.lit(CUTOFF) - pl.duration(microseconds=(pl.col("days") * 86_400e6).cast(pl.Int64))
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.select("customer_id", "order_id", "item_id", at.dt.cast_time_unit("us").alias("occurred_at"))
+    return frame.select(
+        "customer_id", "order_id", "item_id", at.dt.cast_time_unit("us").alias("occurred_at")
+    )
 
 
 def random_lines(seed: int, num_lines: int = 300) -> list[Line]:
@@ -43,7 +52,10 @@ def random_lines(seed: int, num_lines: int = 300) -> list[Line]:
     customers, items = random.integers(0, 12, num_lines), random.zipf(1.4, num_lines) % 33
     days = np.round(random.uniform(0.1, 80, num_lines), 3).tolist()
     names = [f"i{item:02d}" if item < 30 else f"gone{item}" for item in items]
-    return [(f"c{c}", f"o{c}-{int(d)}", name, d) for c, name, d in zip(customers, names, days, strict=True)]
+    return [
+        (f"c{c}", f"o{c}-{int(d)}", name, d)
+        for c, name, d in zip(customers, names, days, strict=True)
+    ]
 
 
 LINES = purchases(random_lines(1))
@@ -51,8 +63,12 @@ IDS = pl.Series(["c5", "stranger", "c0", "c11"])
 RETRIEVER = fit_retriever([LINES], CATALOGUE, cutoff=CUTOFF, num_recent=6, num_neighbours=5)
 
 
-def offer(retriever: Retriever, lines: pl.DataFrame, *, exclude_seen: bool = False, n: int = 15) -> pl.DataFrame:
-    return propose(retriever, lines, IDS, cutoff=CUTOFF, num_candidates=n, exclude_seen=exclude_seen)
+def offer(
+    retriever: Retriever, lines: pl.DataFrame, *, exclude_seen: bool = False, n: int = 15
+) -> pl.DataFrame:
+    return propose(
+        retriever, lines, IDS, cutoff=CUTOFF, num_candidates=n, exclude_seen=exclude_seen
+    )
 
 
 def ranks(scores: dict[str, float]) -> dict[str, int]:
@@ -60,7 +76,9 @@ def ranks(scores: dict[str, float]) -> dict[str, int]:
     return {item: place for place, item in enumerate(ordered, start=1)}
 
 
-def candidates_by_loop(customer: str, num_candidates: int, *, exclude_seen: bool) -> dict[str, float]:
+def candidates_by_loop(
+    customer: str, num_candidates: int, *, exclude_seen: bool
+) -> dict[str, float]:
     """Second route: the documented formula for one customer with dicts and dense loops."""
     lines = [line for line in random_lines(1) if line[2].startswith("i")]
     recent_of: dict[str, list[str]] = {}
@@ -76,7 +94,8 @@ def candidates_by_loop(customer: str, num_candidates: int, *, exclude_seen: bool
 
     def neighbours(item: str) -> dict[str, float]:
         cosine = {
-            other: len(buyers[item] & buyers[other]) / (math.sqrt(len(buyers[item]) * len(buyers[other])) + SHRINKAGE)
+            other: len(buyers[item] & buyers[other])
+            / (math.sqrt(len(buyers[item]) * len(buyers[other])) + SHRINKAGE)
             for other in buyers
             if other != item and buyers[item] & buyers[other]
         }
@@ -93,10 +112,16 @@ def candidates_by_loop(customer: str, num_candidates: int, *, exclude_seen: bool
     for item in recent_of.get(customer, []):
         for other, similarity in neighbours(item).items():
             together[other] += similarity
-    days_bought = {item: {(c, math.ceil(d)) for c, _, i, d in lines if i == item} for item in CATALOGUE}
+    days_bought = {
+        item: {(c, math.ceil(d)) for c, _, i, d in lines if i == item} for item in CATALOGUE
+    }
     popular = {item: float(len(pairs)) for item, pairs in days_bought.items()}
     seen = set(own) if exclude_seen else set()
-    popular = {item: popular[item] for item in sorted(popular, key=ranks(popular).__getitem__) if item not in seen}
+    popular = {
+        item: popular[item]
+        for item in sorted(popular, key=ranks(popular).__getitem__)
+        if item not in seen
+    }
     popular = dict(list(popular.items())[:num_candidates])
     together = {item: score for item, score in together.items() if item not in seen}
     fused: dict[str, float] = defaultdict(float)
@@ -143,7 +168,9 @@ def test_only_catalogue_items_come_back_however_many_are_asked_for() -> None:
     for exclude_seen in (False, True):
         offered = offer(RETRIEVER, LINES, exclude_seen=exclude_seen, n=500)
         assert offered["item_id"].is_in(CATALOGUE.implode()).all()
-    bought = LINES.filter(pl.col("customer_id") == "c0", pl.col("item_id").is_in(CATALOGUE.implode()))
+    bought = LINES.filter(
+        pl.col("customer_id") == "c0", pl.col("item_id").is_in(CATALOGUE.implode())
+    )
     assert (offered["customer_id"] == "c0").sum() == len(CATALOGUE) - bought["item_id"].n_unique()
     assert (offered["customer_id"] == "stranger").sum() == len(CATALOGUE)
 
@@ -184,10 +211,14 @@ def test_a_customer_alone_gets_what_they_get_in_a_batch() -> None:
 
 
 def test_items_of_the_same_orders_tie_and_go_by_item_id() -> None:
-    rows: list[Line] = [("a", f"o{day}", item, day) for day in (3.3, 7.7, 1.1) for item in ("i07", "i02", "i05")]
+    rows: list[Line] = [
+        ("a", f"o{day}", item, day) for day in (3.3, 7.7, 1.1) for item in ("i07", "i02", "i05")
+    ]
     lines = purchases(rows)
     retriever = fit_retriever([lines], CATALOGUE, cutoff=CUTOFF)
-    offered = propose(retriever, lines, pl.Series(["a"]), cutoff=CUTOFF, num_candidates=3, exclude_seen=False)
+    offered = propose(
+        retriever, lines, pl.Series(["a"]), cutoff=CUTOFF, num_candidates=3, exclude_seen=False
+    )
     assert offered["item_id"].to_list() == ["i02", "i05", "i07"]
 
 
@@ -204,7 +235,9 @@ def test_a_saved_retriever_proposes_the_same(tmp_path: Path) -> None:
 def test_a_shop_without_purchases_offers_its_catalogue() -> None:
     for shards in ([], [LINES.clear()]):
         retriever = fit_retriever(shards, CATALOGUE, cutoff=CUTOFF)
-        assert offer(retriever, LINES.clear(), n=2)["item_id"].to_list() == ["i00", "i01"] * len(IDS)
+        assert offer(retriever, LINES.clear(), n=2)["item_id"].to_list() == ["i00", "i01"] * len(
+            IDS
+        )
 
 
 def test_settings_and_catalogues_that_cannot_work_are_refused() -> None:

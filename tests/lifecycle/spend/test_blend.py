@@ -11,7 +11,9 @@ def shop(num_customers: int = 4000) -> tuple[np.ndarray, dict[str, np.ndarray], 
     """A model, two others with errors of their own, and what was spent."""
     random = np.random.default_rng(0)
     mean = random.gamma(1.0, 50.0, num_customers)
-    actual = mean * random.gamma(2.0, 0.5, num_customers) * (random.random(num_customers) < 0.8) / 0.8
+    actual = (
+        mean * random.gamma(2.0, 0.5, num_customers) * (random.random(num_customers) < 0.8) / 0.8
+    )
     noisy = [mean * random.lognormal(-0.02, 0.2, num_customers) for _ in range(3)]
     return noisy[0], {"a": noisy[1], "b": noisy[2]}, actual
 
@@ -23,7 +25,9 @@ def test_shares_have_the_least_deviance_of_a_grid() -> None:
     grid = np.linspace(0, 1, 21)
     best = min(
         ((a, b) for a in grid for b in grid if a + b <= 1),
-        key=lambda pair: mean_tweedie_deviance(actual, blend(base, others, {"a": pair[0], "b": pair[1]}), power=POWER),
+        key=lambda pair: mean_tweedie_deviance(
+            actual, blend(base, others, {"a": pair[0], "b": pair[1]}), power=POWER
+        ),
     )
     np.testing.assert_allclose([shares["a"] / trust, shares["b"] / trust], best, atol=0.05)
     assert shares["a"] > 0.1 and shares["b"] > 0.1
@@ -51,4 +55,7 @@ def test_without_models_or_spend_there_is_nothing_to_learn(others: dict[str, np.
 def test_predictions_of_zero_for_customers_who_spent_are_survived() -> None:
     base, others, actual = shop(500)
     shares = fit_shares(np.zeros(500), {"a": others["a"], "zero": np.zeros(500)}, actual)
-    assert shares["a"] == pytest.approx(500 / (500 + PRIOR_CUSTOMERS), abs=0.05) and shares["zero"] < 0.1
+    assert (
+        shares["a"] == pytest.approx(500 / (500 + PRIOR_CUSTOMERS), abs=0.05)
+        and shares["zero"] < 0.1
+    )

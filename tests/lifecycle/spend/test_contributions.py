@@ -26,7 +26,9 @@ def of_champion(folder: Path, champion: str) -> Artifact:
 
 
 def test_every_feature_belongs_to_a_driver() -> None:
-    assert {driver_of(name) for name in (*FEATURES, *BTYD_NUMBERS, "attribute_city")} == set(DRIVERS)
+    assert {driver_of(name) for name in (*FEATURES, *BTYD_NUMBERS, "attribute_city")} == set(
+        DRIVERS
+    )
 
 
 def test_driver_is_the_group_that_moves_most_with_its_direction() -> None:
@@ -35,20 +37,34 @@ def test_driver_is_the_group_that_moves_most_with_its_direction() -> None:
     found = Contributions(names, np.array([[1.0, 2.0, 3.0, np.nan]] * 2), effects)
     assert found.drivers().tolist() == ["spend_up", "costs_down"] and "rhythm_up" in DRIVER_NAMES
     top = found.top(0, 4)
-    assert [reason["feature"] for reason in top] == ["recency_days", "spend_7d", "total_spend", "support_91d"]
+    assert [reason["feature"] for reason in top] == [
+        "recency_days",
+        "spend_7d",
+        "total_spend",
+        "support_91d",
+    ]
     assert top[0]["effect"] == pytest.approx(np.exp(-0.5) - 1) and top[3]["value"] is None
 
 
-@pytest.mark.parametrize("champion", ["lightgbm", "bgnbd_gg", "pareto_nbd_gg", "hurdle", "stack_without_llama"])
-def test_contributions_move_the_prediction_as_they_say(tiny_artifact: Path, tiny_shop: TinyShop, champion: str) -> None:
+@pytest.mark.parametrize(
+    "champion", ["lightgbm", "bgnbd_gg", "pareto_nbd_gg", "hurdle", "stack_without_llama"]
+)
+def test_contributions_move_the_prediction_as_they_say(
+    tiny_artifact: Path, tiny_shop: TinyShop, champion: str
+) -> None:
     """Of trees with one score, and of BTYD, they add up to the logarithm of the prediction; else they follow it."""
     artifact = of_champion(tiny_artifact, champion)
     examples = pl.read_parquet(tiny_shop.examples / "test.parquet")
     found = contributions_of(artifact, examples)
-    assert found is not None and found.effects.shape == found.inputs.shape == (examples.height, len(found.names))
+    assert found is not None and found.effects.shape == found.inputs.shape == (
+        examples.height,
+        len(found.names),
+    )
     spend, effects = expected_spend(artifact, champion, examples, {}), found.effects.sum(axis=1)
     if champion in artifact.btyd_models:
-        spend = np.maximum(spend, least_spend(artifact.btyd_models[champion], artifact.settings.horizon_days))
+        spend = np.maximum(
+            spend, least_spend(artifact.btyd_models[champion], artifact.settings.horizon_days)
+        )
     predicted = np.log(spend)
     if champion in ("hurdle", "stack_without_llama"):
         assert np.corrcoef(predicted, effects)[0, 1] > 0.95
@@ -72,7 +88,9 @@ def test_contributions_to_btyd_are_shapley_values(tiny_artifact: Path, tiny_shop
                 before = score(numbers)
                 numbers[:, column] = own[:, column]
                 expected[:, column] += score(numbers) - before
-    np.testing.assert_allclose(btyd_effects(model, examples, 91), expected / (24 * len(model.typical)), atol=1e-9)
+    np.testing.assert_allclose(
+        btyd_effects(model, examples, 91), expected / (24 * len(model.typical)), atol=1e-9
+    )
     np.testing.assert_allclose(spend_of_numbers(model, own, 91), btyd_value(model, examples, 91))
 
 

@@ -9,16 +9,30 @@ import pytest
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.standardisation import StandardisationRules, fit_standardisation
 from lifecycle.metrics.value import value_metrics
-from lifecycle.spend.dense_ziln import DenseZiln, dense_ziln_value, fit_dense_ziln, load_dense_ziln, save_dense_ziln
+from lifecycle.spend.dense_ziln import (
+    DenseZiln,
+    dense_ziln_value,
+    fit_dense_ziln,
+    load_dense_ziln,
+    save_dense_ziln,
+)
 
 
 def customers(seed: int, num_customers: int = 6000) -> pl.DataFrame:
     """Customers who buy with a probability that falls with recency, for amounts that grow with past spend."""
     random = np.random.default_rng(seed)
-    recency, spend = random.uniform(1, 100, num_customers), random.lognormal(3.0, 1.0, num_customers)
+    recency, spend = (
+        random.uniform(1, 100, num_customers),
+        random.lognormal(3.0, 1.0, num_customers),
+    )
     bought = random.random(num_customers) < 0.9 * np.exp(-recency / 60)
-    numbers = {name: np.zeros(num_customers) for name in FEATURES} | {"recency_days": recency, "total_spend": spend}
-    return pl.DataFrame(numbers | {"target": bought * spend * random.lognormal(-0.08, 0.4, num_customers)})
+    numbers = {name: np.zeros(num_customers) for name in FEATURES} | {
+        "recency_days": recency,
+        "total_spend": spend,
+    }
+    return pl.DataFrame(
+        numbers | {"target": bought * spend * random.lognormal(-0.08, 0.4, num_customers)}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -28,22 +42,30 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> DenseZiln:
     return fit_dense_ziln(rows, fit_standardisation(file, FEATURES, StandardisationRules()), seed=0)
 
 
-def test_new_customers_are_ordered_nearly_as_by_the_truth_and_their_total_is_right(model: DenseZiln) -> None:
+def test_new_customers_are_ordered_nearly_as_by_the_truth_and_their_total_is_right(
+    model: DenseZiln,
+) -> None:
     rows = customers(1)
     truth = 0.9 * np.exp(-rows["recency_days"].to_numpy() / 60) * rows["total_spend"].to_numpy()
     actual = rows["target"].to_numpy()
-    found, best = (value_metrics(actual, values) for values in (dense_ziln_value(model, rows), truth))
+    found, best = (
+        value_metrics(actual, values) for values in (dense_ziln_value(model, rows), truth)
+    )
     assert found["gini"] is not None and best["gini"] is not None and found["bias"] is not None
     assert found["gini"] > best["gini"] - 0.02
     assert abs(found["bias"] - 1) < 0.1
 
 
-def test_same_seed_gives_the_same_network_and_saving_keeps_it(model: DenseZiln, tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_network_and_saving_keeps_it(
+    model: DenseZiln, tmp_path: Path
+) -> None:
     rows = customers(1, 100)
     again = fit_dense_ziln(customers(0), model.scale, seed=0)
     np.testing.assert_array_equal(dense_ziln_value(again, rows), dense_ziln_value(model, rows))
     save_dense_ziln(model, tmp_path)
-    np.testing.assert_array_equal(dense_ziln_value(load_dense_ziln(tmp_path), rows), dense_ziln_value(model, rows))
+    np.testing.assert_array_equal(
+        dense_ziln_value(load_dense_ziln(tmp_path), rows), dense_ziln_value(model, rows)
+    )
 
 
 def test_customer_far_from_all_others_has_a_finite_value(model: DenseZiln) -> None:

@@ -18,7 +18,9 @@ def customers(num_customers: int = 4000) -> pl.DataFrame:
     bought = random.random(num_customers) < np.where(regular, 0.5, 0.1)
     amount = np.where(regular, 100.0, 1000.0) * random.gamma(4.0, 0.25, num_customers)
     features = pl.DataFrame({name: np.zeros(num_customers) for name in FEATURES})
-    return features.with_columns(num_orders=pl.Series(np.where(regular, 9.0, 1.0)), target=pl.Series(bought * amount))
+    return features.with_columns(
+        num_orders=pl.Series(np.where(regular, 9.0, 1.0)), target=pl.Series(bought * amount)
+    )
 
 
 def test_value_is_the_probability_of_buying_times_the_mean_amount() -> None:
@@ -32,10 +34,14 @@ def test_value_is_the_probability_of_buying_times_the_mean_amount() -> None:
 
 
 def test_saved_hurdle_predicts_the_same(tiny_shop: TinyShop, tmp_path: Path) -> None:
-    train, test = (pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "test"))
+    train, test = (
+        pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "test")
+    )
     hurdle = fit_hurdle(train, seed=0)
     save_hurdle(hurdle, tmp_path)
-    np.testing.assert_array_equal(hurdle_value(load_hurdle(tmp_path), test), hurdle_value(hurdle, test))
+    np.testing.assert_array_equal(
+        hurdle_value(load_hurdle(tmp_path), test), hurdle_value(hurdle, test)
+    )
 
 
 def test_shop_where_everybody_comes_back_has_a_hurdle_that_all_pass() -> None:

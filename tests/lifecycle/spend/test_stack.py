@@ -34,7 +34,9 @@ START, HORIZON = datetime(2024, 1, 1, tzinfo=UTC), 90
 @pytest.fixture(scope="module")
 def rows(tiny_shop: TinyShop) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Training and test rows of the tiny shop."""
-    train, test = (pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "test"))
+    train, test = (
+        pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "test")
+    )
     return train, test
 
 
@@ -51,11 +53,16 @@ def test_total_lies_between_bgnbd_and_the_trees_that_correct_it_and_bgnbd_has_a_
     model = fit_btyd(test, (BGNBD,))[BGNBD]
     expected = btyd_value(model, test, 60)
     start = np.log(np.maximum(expected, 1e-3))
-    scores = {name: trees.predict(stack_inputs(test, model, 60), raw_score=True) for name, trees in stack.trees.items()}
+    scores = {
+        name: trees.predict(stack_inputs(test, model, 60), raw_score=True)
+        for name, trees in stack.trees.items()
+    }
     assert set(scores) == {CORRECTING, INFORMED, SLOW}
     corrected = np.exp(scores[CORRECTING] + start)
     total = np.sqrt(corrected.sum() * expected.sum())
-    shares = [part / part.sum() for part in (corrected, np.exp(scores[INFORMED]), np.exp(scores[SLOW]))]
+    shares = [
+        part / part.sum() for part in (corrected, np.exp(scores[INFORMED]), np.exp(scores[SLOW]))
+    ]
     latest = rows[0].filter(pl.col("cutoff") == pl.col("cutoff").max())
     share = 500 / (500 + (latest["target"] > 0).sum())
     assert 0.6 < share < 0.8
@@ -63,22 +70,31 @@ def test_total_lies_between_bgnbd_and_the_trees_that_correct_it_and_bgnbd_has_a_
     np.testing.assert_allclose(stack_value(stack, test), blended, rtol=1e-9)
 
 
-def test_what_happens_after_the_cutoff_is_not_needed(stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+def test_what_happens_after_the_cutoff_is_not_needed(
+    stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
     train, test = rows
     again = fit_stack(train, test.drop("target", "actual_net", "num_orders_ahead"), 60, seed=0)
     np.testing.assert_array_equal(stack_value(again, test), stack_value(stack, test))
 
 
-def test_saved_stack_predicts_the_same(stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path) -> None:
+def test_saved_stack_predicts_the_same(
+    stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path
+) -> None:
     save_stack(stack, tmp_path)
     assert stack.btyd is not None
     loaded = load_stack(tmp_path, {BGNBD: stack.btyd})
     np.testing.assert_array_equal(stack_value(loaded, rows[1]), stack_value(stack, rows[1]))
 
 
-def test_customers_who_never_come_back_leave_the_trees_without_bgnbd(rows: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+def test_customers_who_never_come_back_leave_the_trees_without_bgnbd(
+    rows: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
     once = {"btyd_frequency": 0.0, "btyd_recency": 0.0, "num_order_days": 1.0}
-    train, test = (part.with_columns(pl.lit(value).alias(name) for name, value in once.items()) for part in rows)
+    train, test = (
+        part.with_columns(pl.lit(value).alias(name) for name, value in once.items())
+        for part in rows
+    )
     stack = fit_stack(train, test, 60, seed=0)
     assert set(stack.trees) == {INFORMED, SLOW} and stack.btyd is None and stack.btyd_share == 0
     assert np.isfinite(stack_value(stack, test)).all()
@@ -91,7 +107,11 @@ def ageing_cohort() -> pl.DataFrame:
     """Purchases of 4,000 customers who all came within a month, and leave as BG/NBD says."""
     random, lines = np.random.default_rng(0), []
     for customer in range(4000):
-        rate, leaving, now = random.gamma(0.8, 1 / 12.0), random.beta(0.7, 2.5), random.uniform(0, 30)
+        rate, leaving, now = (
+            random.gamma(0.8, 1 / 12.0),
+            random.beta(0.7, 2.5),
+            random.uniform(0, 30),
+        )
         while now < 400:
             lines.append((f"c{customer}", now, float(random.gamma(4.0, 10.0))))
             if random.random() < leaving:
@@ -111,7 +131,9 @@ def test_cohort_that_grows_old_is_not_taken_for_a_young_one() -> None:
     for day in (60, 75, 165):
         cutoffs = customers_at(events, START + timedelta(days=day))
         features = value_features(events, cutoffs, HORIZON, NO_CATEGORIES)
-        parts.append(features.join(outcomes(events, cutoffs, HORIZON), on=["customer_id", "cutoff"]))
+        parts.append(
+            features.join(outcomes(events, cutoffs, HORIZON), on=["customer_id", "cutoff"])
+        )
     train, test = pl.concat(parts[:2]), parts[2]
     actual = test["target"].sum()
     alone = lightgbm_value(fit_lightgbm(train, seed=0), test).sum() / actual

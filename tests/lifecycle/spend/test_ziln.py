@@ -25,7 +25,9 @@ def test_zero_logit_means_sigma_one() -> None:
 def test_loss_is_the_mean_negative_log_likelihood() -> None:
     target = torch.tensor([12.5, 0.0, 800.0])
     p = 1.0 / (1.0 + np.exp(-LOGITS[:, 0].double().numpy()))
-    density = stats.lognorm.logpdf(target.numpy(), s=sigmas(LOGITS), scale=np.exp(LOGITS[:, 1].numpy()))
+    density = stats.lognorm.logpdf(
+        target.numpy(), s=sigmas(LOGITS), scale=np.exp(LOGITS[:, 1].numpy())
+    )
     terms = [np.log(p[0]) + density[0], np.log(1 - p[1]), np.log(p[2]) + density[2]]
     assert ziln_loss(LOGITS, target).item() == pytest.approx(-np.mean(terms), rel=1e-5)
 
@@ -65,7 +67,9 @@ def test_extreme_logits_stay_finite(extreme: float, dtype: torch.dtype) -> None:
     loss.backward()
     assert torch.isfinite(loss) and logits.grad is not None and torch.isfinite(logits.grad).all()
     for values in (expectation(logits), purchase_probability(logits), quantile(logits, 0.5)):
-        assert torch.isfinite(values).all() and (values >= 0).all() and values.dtype == torch.float32
+        assert (
+            torch.isfinite(values).all() and (values >= 0).all() and values.dtype == torch.float32
+        )
 
 
 def test_zero_targets_move_the_probability_alone() -> None:

@@ -13,7 +13,14 @@ from lifecycle.value.clv import (
     customer_values,
     prospect_behaviour,
 )
-from lifecycle.value.costs import PRIOR_DAYS, CostDefaults, CostRate, CostRates, customer_rates, fit_cost_rates
+from lifecycle.value.costs import (
+    PRIOR_DAYS,
+    CostDefaults,
+    CostRate,
+    CostRates,
+    customer_rates,
+    fit_cost_rates,
+)
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates, prospect_spend
@@ -47,7 +54,9 @@ def many(num_customers: int = 200) -> pl.DataFrame:
     )
 
 
-def values_of(examples: pl.DataFrame, total: np.ndarray, btyd: Btyd | None, costs: CostRates) -> CustomerValues:
+def values_of(
+    examples: pl.DataFrame, total: np.ndarray, btyd: Btyd | None, costs: CostRates
+) -> CustomerValues:
     bounds = {0.8: (0.5 * total, 2.0 * total), 0.95: (np.zeros_like(total), 3.7 * total)}
     behaviour = buyer_behaviour(examples, btyd, SETTINGS, HORIZON)
     return customer_values(examples, total, bounds, behaviour, costs, SETTINGS, HORIZON)
@@ -59,11 +68,15 @@ def test_identities_of_value_revenue_and_orders(btyd: Btyd | None) -> None:
     total = np.random.default_rng(2).choice([0.0, 0.01, 30.0, 1e6], examples.height)
     values = values_of(examples, total, btyd, fit_cost_rates(examples, DEFAULTS))
     np.testing.assert_allclose(values.revenue, values.period_revenue.sum(axis=1), rtol=1e-9)
-    np.testing.assert_allclose(values.revenue, values.expected_orders * values.expected_order_value, rtol=1e-9)
+    np.testing.assert_allclose(
+        values.revenue, values.expected_orders * values.expected_order_value, rtol=1e-9
+    )
     np.testing.assert_allclose(values.clv, values.period_discounted.sum(axis=1), rtol=1e-9)
     costs = values.refunds + values.goods_cost + values.service_cost + values.marketing_cost
     np.testing.assert_allclose(values.period_cost.sum(axis=1), costs, rtol=1e-9)
-    np.testing.assert_allclose(values.clv, values.revenue - costs - values.discounting, rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(
+        values.clv, values.revenue - costs - values.discounting, rtol=1e-9, atol=1e-6
+    )
     for name, column in vars(values).items():
         if isinstance(column, np.ndarray):
             assert np.isfinite(column).all(), name
@@ -72,12 +85,16 @@ def test_identities_of_value_revenue_and_orders(btyd: Btyd | None) -> None:
 
 
 @pytest.mark.parametrize("btyd", [BTYD, None])
-def test_bounds_hold_the_value_and_each_other_also_where_costs_exceed_revenue(btyd: Btyd | None) -> None:
+def test_bounds_hold_the_value_and_each_other_also_where_costs_exceed_revenue(
+    btyd: Btyd | None,
+) -> None:
     examples = many()
     total = np.random.default_rng(3).uniform(0, 40, examples.height)
     bounds = {0.8: (total, total), 0.95: (0.3 * total, total)}  # a bound may be the value itself
     behaviour = buyer_behaviour(examples, btyd, SETTINGS, HORIZON)
-    values = customer_values(examples, total, bounds, behaviour, fit_cost_rates(examples, DEFAULTS), SETTINGS, HORIZON)
+    values = customer_values(
+        examples, total, bounds, behaviour, fit_cost_rates(examples, DEFAULTS), SETTINGS, HORIZON
+    )
     assert (values.clv < 0).any() and (values.clv > 0).any()
     (low_80, high_80), (low_95, high_95) = values.clv_bounds[0.8], values.clv_bounds[0.95]
     ordered = np.stack([low_95, low_80, values.clv, high_80, high_95])
@@ -88,14 +105,20 @@ def test_bounds_are_the_values_of_the_bounding_totals() -> None:
     examples, costs = many(20), fit_cost_rates(many(20), DEFAULTS)
     total = np.linspace(1, 50, 20)
     values = values_of(examples, total, BTYD, costs)
-    np.testing.assert_allclose(values.clv_bounds[0.8][0], values_of(examples, 0.5 * total, BTYD, costs).clv)
-    np.testing.assert_allclose(values.clv_bounds[0.95][1], values_of(examples, 3.7 * total, BTYD, costs).clv)
+    np.testing.assert_allclose(
+        values.clv_bounds[0.8][0], values_of(examples, 0.5 * total, BTYD, costs).clv
+    )
+    np.testing.assert_allclose(
+        values.clv_bounds[0.95][1], values_of(examples, 3.7 * total, BTYD, costs).clv
+    )
 
 
 def test_total_is_spread_by_the_curve_within_the_horizon_and_goes_on_beyond() -> None:
     values = values_of(customer(), np.array([80.0]), BTYD, NO_COSTS)
     curve = btyd_curve(BTYD, customer(), np.array([30.0, 60.0, 90.0, 120.0]))[0]
-    np.testing.assert_allclose(values.period_revenue[0], 80.0 * np.diff(curve, prepend=0.0) / curve[1])
+    np.testing.assert_allclose(
+        values.period_revenue[0], 80.0 * np.diff(curve, prepend=0.0) / curve[1]
+    )
     np.testing.assert_allclose(values.period_revenue[0, :2].sum(), 80.0)
     assert values.extrapolated.tolist() == [False, False, True, True]
 
@@ -134,9 +157,13 @@ def test_who_buys_below_cost_has_a_negative_value_and_bounds_in_order() -> None:
 
 
 def test_defaults_hold_for_everybody_where_the_data_have_no_such_cost() -> None:
-    examples = pl.concat([customer(total_spend=50.0, total_goods_cost=20.0, known_days=10.0), customer()])
+    examples = pl.concat(
+        [customer(total_spend=50.0, total_goods_cost=20.0, known_days=10.0), customer()]
+    )
     costs = fit_cost_rates(examples, CostDefaults(goods=0.9, service=0.03, refunds=0.1))
-    assert costs.goods.is_learned and costs.goods.rate == pytest.approx(20.0 / 140.0, rel=0.01)  # spend is capped
+    assert costs.goods.is_learned and costs.goods.rate == pytest.approx(
+        20.0 / 140.0, rel=0.01
+    )  # spend is capped
     values = values_of(examples, np.array([60.0, 10.0]), None, costs)
     np.testing.assert_allclose(values.service_cost, 0.03 * 120)
     np.testing.assert_allclose(values.refunds, 0.1 * values.revenue)
@@ -148,15 +175,23 @@ def test_customers_are_discounted_at_their_own_rates() -> None:
     assert values.annual_discount_rate.tolist() == [SETTINGS.annual_discount_rate, 0.5]
     for row, rate in enumerate(values.annual_discount_rate):
         factors = (1 + rate) ** (-30 / 365 * np.arange(1, 5))
-        np.testing.assert_allclose(values.period_discounted[row], values.period_revenue[row] * factors)
+        np.testing.assert_allclose(
+            values.period_discounted[row], values.period_revenue[row] * factors
+        )
     np.testing.assert_allclose(values.clv_bounds[0.8][1] / values.clv, 2.0)
 
 
 def test_cancelled_lines_are_refunds_of_the_shop_but_not_of_who_mistyped() -> None:
-    mistyped = customer(total_spend=100.0, total_refunded=5.0, total_cancelled=81_000.0, known_days=1.0)
-    others = [customer(total_spend=100.0, total_refunded=5.0, total_cancelled=10.0, known_days=1.0)] * 200
+    mistyped = customer(
+        total_spend=100.0, total_refunded=5.0, total_cancelled=81_000.0, known_days=1.0
+    )
+    others = [
+        customer(total_spend=100.0, total_refunded=5.0, total_cancelled=10.0, known_days=1.0)
+    ] * 200
     costs = fit_cost_rates(pl.concat([*others, mistyped]), DEFAULTS)
-    assert costs.refunds.rate == pytest.approx((200 * 15.0 + 100.0) / (201 * 100.0))  # nobody counts for more than 100
+    assert costs.refunds.rate == pytest.approx(
+        (200 * 15.0 + 100.0) / (201 * 100.0)
+    )  # nobody counts for more than 100
     own = customer_rates(mistyped, costs)["refunds"]
     assert own == pytest.approx([(5.0 + costs.refunds.rate * 100.0) / 200.0])
     only = [customer(total_spend=100.0, total_cancelled=10.0, known_days=1.0)] * 3
@@ -182,17 +217,26 @@ def test_shop_without_money_has_rates_and_no_value() -> None:
 def test_prospect_by_hand() -> None:
     """As active as likely to buy: costs count by that chance, spend is spread evenly, orders follow the rates."""
     limits = Intervals((0.8,), (), 1.0, ((0.0,),), ((2.0,),))
-    rates = ProspectRates(conversion=(0.1, 0.5), spend=(2.0, 12.0), order_value=24.0, intervals=limits)
+    rates = ProspectRates(
+        conversion=(0.1, 0.5), spend=(2.0, 12.0), order_value=24.0, intervals=limits
+    )
     examples = customer(known_days=None, total_spend=0.0, view_91d=3.0)
     costs = replace(
-        NO_COSTS, mean_spend=90.0, refunds=CostRate(0.25, is_learned=True), service=CostRate(0.1, is_learned=True)
+        NO_COSTS,
+        mean_spend=90.0,
+        refunds=CostRate(0.25, is_learned=True),
+        service=CostRate(0.1, is_learned=True),
     )
     total, bounds = prospect_spend(rates, examples)
     behaviour = prospect_behaviour(examples, rates, SETTINGS, HORIZON)
     values = customer_values(examples, total, bounds, behaviour, costs, SETTINGS, HORIZON)
-    np.testing.assert_allclose(values.period_revenue, [[6.0] * 4])  # 12 within 60 days, so 6 in each period of 30
+    np.testing.assert_allclose(
+        values.period_revenue, [[6.0] * 4]
+    )  # 12 within 60 days, so 6 in each period of 30
     np.testing.assert_allclose(values.period_cost, [[0.25 * 6.0 + 30 * 0.5 * 0.1] * 4])
-    np.testing.assert_allclose((values.expected_orders, values.expected_order_value), [[1.0], [24.0]])
+    np.testing.assert_allclose(
+        (values.expected_orders, values.expected_order_value), [[1.0], [24.0]]
+    )
     assert (values.p_active[0], values.churn_probability[0]) == (0.5, 0.5)
     assert values.clv_bounds[0.8][0] <= values.clv <= values.clv_bounds[0.8][1]
 
@@ -202,4 +246,9 @@ def test_prospects_of_a_shop_that_never_had_any_are_worth_nothing() -> None:
     total, bounds = prospect_spend(None, examples)
     behaviour = prospect_behaviour(examples, None, SETTINGS, HORIZON)
     values = customer_values(examples, total, bounds, behaviour, NO_COSTS, SETTINGS, HORIZON)
-    assert (values.clv[0], values.expected_orders[0], values.p_active[0], values.churn_probability[0]) == (0, 0, 0, 1)
+    assert (
+        values.clv[0],
+        values.expected_orders[0],
+        values.p_active[0],
+        values.churn_probability[0],
+    ) == (0, 0, 0, 1)

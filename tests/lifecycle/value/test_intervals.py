@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from lifecycle.metrics.value import interval_score
-from lifecycle.value.intervals import Intervals, bounds, constant_bounds, fit_intervals, predictive_ranks
+from lifecycle.value.intervals import (
+    Intervals,
+    bounds,
+    constant_bounds,
+    fit_intervals,
+    predictive_ranks,
+)
 
 
 def customers(seed: int, count: int, buying: float) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +94,9 @@ def test_unit_of_money_does_not_matter() -> None:
     predicted, actual = customers(3, 900, 0.8)
     euros, cents = fit_intervals(predicted, actual), fit_intervals(100 * predicted, 100 * actual)
     for level, (low, high) in bounds(euros, predicted).items():
-        np.testing.assert_allclose(bounds(cents, 100 * predicted)[level], (100 * low, 100 * high), rtol=1e-9)
+        np.testing.assert_allclose(
+            bounds(cents, 100 * predicted)[level], (100 * low, 100 * high), rtol=1e-9
+        )
 
 
 def test_intervals_survive_json() -> None:
@@ -110,13 +118,17 @@ def test_intervals_survive_json() -> None:
         ([1.0], [1.0], ()),
     ],
 )
-def test_bad_calibration_is_refused(predicted: list[float], actual: list[float], levels: tuple[float, ...]) -> None:
+def test_bad_calibration_is_refused(
+    predicted: list[float], actual: list[float], levels: tuple[float, ...]
+) -> None:
     with pytest.raises(ValueError, match="intervals need|spend is at least 0|levels are"):
         fit_intervals(np.array(predicted), np.array(actual), levels)
 
 
 @pytest.mark.parametrize("buying", [1.0, 0.3])
-def test_ranks_are_uniform_where_the_distribution_is_right_also_with_many_zeros(buying: float) -> None:
+def test_ranks_are_uniform_where_the_distribution_is_right_also_with_many_zeros(
+    buying: float,
+) -> None:
     known, (predicted, actual) = customers(0, 8000, buying), customers(1, 40_000, buying)
     ranks = predictive_ranks(*known, predicted, actual, seed=0)
     shares = np.histogram(ranks, 10, (0.0, 1.0))[0] / len(ranks)
@@ -130,9 +142,18 @@ def test_ranks_are_uniform_where_the_distribution_is_right_also_with_many_zeros(
 
 
 def test_interval_score_by_hand_and_intervals_that_adapt_beat_those_of_one_width() -> None:
-    actual, low, high = np.array([5.0, 0.0, 12.0]), np.array([4.0, 1.0, 6.0]), np.array([6.0, 3.0, 10.0])
+    actual, low, high = (
+        np.array([5.0, 0.0, 12.0]),
+        np.array([4.0, 1.0, 6.0]),
+        np.array([6.0, 3.0, 10.0]),
+    )
     assert interval_score(actual, low, high, 0.8) == pytest.approx((2 + 2 + 4 + 10 * (1 + 2)) / 3)
     known, (predicted, actual) = customers(0, 8000, 1.0), customers(1, 40_000, 1.0)
-    constant, adaptive = constant_bounds(*known, predicted, 0.8), bounds(fit_intervals(*known), predicted)[0.8]
-    assert np.mean((actual >= constant[0]) & (actual <= constant[1])) == pytest.approx(0.8, abs=0.02)
+    constant, adaptive = (
+        constant_bounds(*known, predicted, 0.8),
+        bounds(fit_intervals(*known), predicted)[0.8],
+    )
+    assert np.mean((actual >= constant[0]) & (actual <= constant[1])) == pytest.approx(
+        0.8, abs=0.02
+    )
     assert interval_score(actual, *adaptive, 0.8) < interval_score(actual, *constant, 0.8)

@@ -12,7 +12,12 @@ from lifecycle.artifact.contents import PROSPECT_MODEL
 from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import verify
 from lifecycle.value.formula import ClvSettings
-from lifecycle.value.prospects import PRIOR_CUSTOMERS, fit_prospects, prospect_conversion, prospect_spend
+from lifecycle.value.prospects import (
+    PRIOR_CUSTOMERS,
+    fit_prospects,
+    prospect_conversion,
+    prospect_spend,
+)
 from serving.api.requests import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
@@ -51,7 +56,10 @@ def test_rates_of_the_two_groups_by_hand() -> None:
         )
     )
     assert rates.conversion == pytest.approx(
-        ((0 + PRIOR_CUSTOMERS / 15) / (100 + PRIOR_CUSTOMERS), (10 + PRIOR_CUSTOMERS / 15) / (50 + PRIOR_CUSTOMERS))
+        (
+            (0 + PRIOR_CUSTOMERS / 15) / (100 + PRIOR_CUSTOMERS),
+            (10 + PRIOR_CUSTOMERS / 15) / (50 + PRIOR_CUSTOMERS),
+        )
     )
     assert rates.order_value == 30.0
     expected, limits = prospect_spend(rates, prospects(1, 1))
@@ -74,14 +82,22 @@ def shop(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     buyers = lines["customer"].unique(maintain_order=True)[:100]
     firsts = lines.group_by("customer").agg(pl.col("at").min()).sort("customer")
     visits = []
-    for number, (customer, at) in enumerate(firsts.filter(pl.col("customer").is_in(buyers.implode())).iter_rows()):
-        visits.append((customer, str(datetime.fromisoformat(at) - timedelta(days=1 + number % 90)), None))
+    for number, (customer, at) in enumerate(
+        firsts.filter(pl.col("customer").is_in(buyers.implode())).iter_rows()
+    ):
+        visits.append(
+            (customer, str(datetime.fromisoformat(at) - timedelta(days=1 + number % 90)), None)
+        )
         for other in ("a", "b"):
             day = timedelta(days=(7 * number) % 300)
-            visits.append((f"v{number}{other}", str(datetime(2024, 1, 5, tzinfo=UTC) + day)[:19], 1.5))
+            visits.append(
+                (f"v{number}{other}", str(datetime(2024, 1, 5, tzinfo=UTC) + day)[:19], 1.5)
+            )
     schema = ["customer", "at", "cost"]
     pl.DataFrame(visits, schema=schema, orient="row").write_csv(folder / "visits.csv")
-    pl.DataFrame({"customer": ["c1", "v1a", "registered"], "city": ["x", "y", "z"]}).write_csv(folder / "customers.csv")
+    pl.DataFrame({"customer": ["c1", "v1a", "registered"], "city": ["x", "y", "z"]}).write_csv(
+        folder / "customers.csv"
+    )
     table = {"path": str(folder / "customers.csv"), "format": "csv"}
     ingest(
         IngestConfig.model_validate(
@@ -109,14 +125,22 @@ def shop(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
         EvaluateConfig(data=folder / "data", examples=folder / "examples", models=models, num_resamples=20,
                        clv=ClvSettings(period_days=30, num_periods=4), output=folder / "arena")
     )  # fmt: skip
-    score(ScoreConfig(data=folder / "data", artifact=folder / "arena" / "artifact", output=folder / "scores"))
+    score(
+        ScoreConfig(
+            data=folder / "data", artifact=folder / "arena" / "artifact", output=folder / "scores"
+        )
+    )
     return folder
 
 
-def test_prospect_examples_are_those_with_events_and_no_purchase_before_each_cutoff(shop: Path) -> None:
+def test_prospect_examples_are_those_with_events_and_no_purchase_before_each_cutoff(
+    shop: Path,
+) -> None:
     rows = pl.read_parquet(shop / "examples" / "prospects.parquet")
     facts = read_dataset(shop / "examples")
-    events = pl.concat([pl.read_parquet(path) for path in sorted((shop / "data" / "events").glob("*.parquet"))])
+    events = pl.concat(
+        [pl.read_parquet(path) for path in sorted((shop / "data" / "events").glob("*.parquet"))]
+    )
     days = [date.fromisoformat(str(day)) for day in [*facts["train_cutoffs"], facts["test_cutoff"]]]  # type: ignore[misc]
     assert rows["cutoff"].dt.date().unique().sort().to_list() == sorted(days)
     for day in days:
@@ -126,12 +150,17 @@ def test_prospect_examples_are_those_with_events_and_no_purchase_before_each_cut
         found = rows.filter(pl.col("cutoff") == cutoff).sort("customer_id")  # rows come by shard
         assert found["customer_id"].to_list() == sorted(set(before["customer_id"]) - bought)
         ahead = events.filter(
-            (pl.col("occurred_at") >= cutoff) & (pl.col("occurred_at") < cutoff + timedelta(days=60))
+            (pl.col("occurred_at") >= cutoff)
+            & (pl.col("occurred_at") < cutoff + timedelta(days=60))
         ).filter(pl.col("kind") == "purchase")
         spent = dict(ahead.group_by("customer_id").agg(pl.col("amount").sum()).iter_rows())
-        assert found["target"].to_list() == pytest.approx([spent.get(name, 0.0) for name in found["customer_id"]])
+        assert found["target"].to_list() == pytest.approx(
+            [spent.get(name, 0.0) for name in found["customer_id"]]
+        )
         assert not set(found["customer_id"]) & set(
-            pl.read_parquet(shop / "examples" / "test.parquet").filter(pl.col("cutoff") == cutoff)["customer_id"]
+            pl.read_parquet(shop / "examples" / "test.parquet").filter(pl.col("cutoff") == cutoff)[
+                "customer_id"
+            ]
         )
 
 
@@ -148,7 +177,9 @@ def test_rates_come_from_training_cutoffs_and_are_judged_at_the_test_cutoff(shop
 
 def test_scores_hold_everybody_and_new_ones_are_in_acquisition(shop: Path) -> None:
     scores = pl.read_parquet(shop / "scores" / "scores.parquet")
-    events = pl.concat([pl.read_parquet(path) for path in sorted((shop / "data" / "events").glob("*.parquet"))])
+    events = pl.concat(
+        [pl.read_parquet(path) for path in sorted((shop / "data" / "events").glob("*.parquet"))]
+    )
     assert sorted(scores["customer_id"]) == sorted({*events["customer_id"], "registered"})
     assert verify(shop / "scores", SCORES_KIND)["num_customers"] == scores.height
     bought = set(events.filter(pl.col("kind") == "purchase")["customer_id"])
@@ -157,21 +188,26 @@ def test_scores_hold_everybody_and_new_ones_are_in_acquisition(shop: Path) -> No
     assert "acquisition" not in set(scores.filter(~is_new)["stage"])
     assert not scores.null_count().sum_horizontal().item()
     new = scores.filter(is_new)
-    assert (new["revenue"] > 0).all() and (new["churn_probability"] + new["p_active"] - 1.0).abs().max() < 1e-12  # type: ignore[operator]
+    assert (new["revenue"] > 0).all() and (
+        new["churn_probability"] + new["p_active"] - 1.0
+    ).abs().max() < 1e-12  # type: ignore[operator]
     np.testing.assert_allclose(new["revenue"], new["expected_orders"] * new["expected_order_value"])
 
 
 def test_prospects_are_in_acquisition_until_they_buy(shop: Path) -> None:
     found = json.loads((shop / "arena" / "metrics.json").read_text())["customers"]
     new, test, train = (
-        pl.read_parquet(shop / "examples" / f"{part}.parquet") for part in ("prospects", "test", "train")
+        pl.read_parquet(shop / "examples" / f"{part}.parquet")
+        for part in ("prospects", "test", "train")
     )
     now, then = (new.filter(pl.col("cutoff") == rows["cutoff"].max()) for rows in (test, train))
     assert found["stages"]["acquisition"] == now.height > 0
     assert found["transitions"]["num_customers"]["acquisition"] == then.height > 0
     bought = then["customer_id"].is_in(test["customer_id"].implode()).mean()
     moved = found["transitions"]["shares"]["acquisition"]
-    assert sum(moved.values()) == pytest.approx(1.0) and moved["acquisition"] == pytest.approx(1.0 - bought)
+    assert sum(moved.values()) == pytest.approx(1.0) and moved["acquisition"] == pytest.approx(
+        1.0 - bought
+    )
 
 
 def test_served_values_of_prospects_equal_their_scores_beside_buyers(shop: Path) -> None:

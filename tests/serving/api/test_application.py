@@ -22,9 +22,17 @@ from serving.predict.queries import CustomerQuery, RecommendOptions
 from serving.store.events import EventStore
 from tests.builders import TinyShop
 
-SETTINGS = ApiSettings(Limits(max_customers=20, max_events=50), 100_000, max_in_flight=2, timeout_seconds=5.0)
+SETTINGS = ApiSettings(
+    Limits(max_customers=20, max_events=50), 100_000, max_in_flight=2, timeout_seconds=5.0
+)
 KNOWN = {"customers": [{"customer_id": "c1"}]}
-PURCHASE = {"occurred_at": "2024-11-01", "kind": "purchase", "amount": 12.5, "item_id": "i1", "quantity": 1}
+PURCHASE = {
+    "occurred_at": "2024-11-01",
+    "kind": "purchase",
+    "amount": 12.5,
+    "item_id": "i1",
+    "quantity": 1,
+}
 
 
 class InProcess:
@@ -42,7 +50,9 @@ class InProcess:
             raise InvalidRequest(outcome.problems)
         return outcome.answers
 
-    async def recommend(self, customers: list[CustomerQuery], options: RecommendOptions) -> list[Answer]:
+    async def recommend(
+        self, customers: list[CustomerQuery], options: RecommendOptions
+    ) -> list[Answer]:
         await self._wait()
         problems = option_problems(self.predictor, options)
         if problems:
@@ -72,11 +82,16 @@ def backend(predictor: Predictor) -> InProcess:
 @pytest.fixture
 def keys(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / "keys.json"
-    return {scope: create_key(path, scope, datetime.now(UTC))[1] for scope in ("score", "events", "admin")}
+    return {
+        scope: create_key(path, scope, datetime.now(UTC))[1]
+        for scope in ("score", "events", "admin")
+    }
 
 
 @pytest.fixture
-def anonymous(tiny_shop: TinyShop, backend: InProcess, keys: dict[str, str], tmp_path: Path) -> Iterator[TestClient]:
+def anonymous(
+    tiny_shop: TinyShop, backend: InProcess, keys: dict[str, str], tmp_path: Path
+) -> Iterator[TestClient]:
     ring = KeyRing(tmp_path / "keys.json")
     with TestClient(create_api(SETTINGS, ring, EventStore(tiny_shop.data), backend)) as client:
         wait_until_ready(client)
@@ -108,7 +123,11 @@ def post(client: TestClient, body: object, path: str = "/v1/value") -> Response:
 
 
 def test_value_by_id_and_by_events_in_the_order_asked(client: TestClient) -> None:
-    customers = [{"customer_id": "c7"}, {"events": [PURCHASE], "customer_id": "new"}, {"customer_id": "c1"}]
+    customers = [
+        {"customer_id": "c7"},
+        {"events": [PURCHASE], "customer_id": "new"},
+        {"customer_id": "c1"},
+    ]
     response = post(client, {"customers": customers})
     assert response.status_code == 200, response.text
     answer = ValueResponse.model_validate(response.json())
@@ -116,10 +135,14 @@ def test_value_by_id_and_by_events_in_the_order_asked(client: TestClient) -> Non
     assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_answers_are_those_of_the_predictor(client: TestClient, predictor: Predictor, tiny_shop: TinyShop) -> None:
+def test_answers_are_those_of_the_predictor(
+    client: TestClient, predictor: Predictor, tiny_shop: TinyShop
+) -> None:
     events = EventStore(tiny_shop.data).events_of(["c7"])["c7"]
     [expected] = predictor.value([CustomerQuery("c7", events, {}, None)])
-    served = post(client, {"customers": [{"customer_id": "c1"}, {"customer_id": "c7"}]}).json()["customers"][1]
+    served = post(client, {"customers": [{"customer_id": "c1"}, {"customer_id": "c7"}]}).json()[
+        "customers"
+    ][1]
     assert served == json.loads(json.dumps(expected))
 
 
@@ -138,10 +161,18 @@ def test_as_of_in_the_past_leaves_out_what_came_after(client: TestClient) -> Non
     assert first == second
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Bearer x", "Basic x", "Bearer é", "x"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Bearer x", "Basic x", "Bearer é", "x"]
+)
 def test_no_answer_without_a_valid_key(anonymous: TestClient, header: str) -> None:
-    for method, path in (("POST", "/v1/value"), ("POST", "/v1/recommendations"), ("GET", "/v1/model")):
-        response = anonymous.request(method, path, headers={"Authorization": header.encode("latin-1")})
+    for method, path in (
+        ("POST", "/v1/value"),
+        ("POST", "/v1/recommendations"),
+        ("GET", "/v1/model"),
+    ):
+        response = anonymous.request(
+            method, path, headers={"Authorization": header.encode("latin-1")}
+        )
         assert response.status_code == 401
         assert response.headers["WWW-Authenticate"] == "Bearer"
 
@@ -150,7 +181,10 @@ def test_key_of_another_scope_is_forbidden(anonymous: TestClient, keys: dict[str
     headers = {"Authorization": f"Bearer {keys['events']}"}
     assert anonymous.get("/v1/model", headers=headers).status_code == 403
     assert anonymous.post("/v1/value", json=KNOWN, headers=headers).status_code == 403
-    assert anonymous.get("/v1/model", headers={"Authorization": f"Bearer {keys['admin']}"}).status_code == 200
+    assert (
+        anonymous.get("/v1/model", headers={"Authorization": f"Bearer {keys['admin']}"}).status_code
+        == 200
+    )
 
 
 def test_pages_without_data_need_no_key(anonymous: TestClient) -> None:
@@ -158,7 +192,9 @@ def test_pages_without_data_need_no_key(anonymous: TestClient) -> None:
     assert 'href="docs"' in anonymous.get("/").text
     page = anonymous.get("/docs").text
     assets = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(assets) >= 3 and not [asset for asset in assets if "//" in asset]  # nothing from elsewhere
+    assert len(assets) >= 3 and not [
+        asset for asset in assets if "//" in asset
+    ]  # nothing from elsewhere
     assert all(anonymous.get(asset).status_code == 200 for asset in assets)
     assert "/openapi.json" in page
 
@@ -166,7 +202,9 @@ def test_pages_without_data_need_no_key(anonymous: TestClient) -> None:
 def test_documentation_shows_requests_answers_and_errors(anonymous: TestClient) -> None:
     document = anonymous.get("/openapi.json").json()
     operation = document["paths"]["/v1/value"]["post"]
-    assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/ValueRequest")
+    assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(
+        "/ValueRequest"
+    )
     assert set(operation["responses"]) == {"200", "401", "403", "404", "413", "422", "429", "503"}
     names = set(document["components"]["schemas"])
     assert {"ValueRequest", "Customer", "Event", "ValueResponse", "RecommendationRequest"} <= names
@@ -181,7 +219,9 @@ def test_unknown_customer_is_named(client: TestClient) -> None:
 def test_customer_without_known_events_is_named_by_position(client: TestClient) -> None:
     looked = {"events": [PURCHASE | {"kind": "view"}], "as_of": "2001-01-01"}
     early = {"customer_id": "c1", "as_of": "2001-01-01"}
-    response = post(client, {"customers": [{"customer_id": "c1"}, looked, {"customer_id": "c7"}, early]})
+    response = post(
+        client, {"customers": [{"customer_id": "c1"}, looked, {"customer_id": "c7"}, early]}
+    )
     assert fields(response) == ["customers.1", "customers.3"]
     assert "no event" in response.json()["detail"][0]["message"]
 
@@ -196,20 +236,28 @@ def test_customer_without_known_events_is_named_by_position(client: TestClient) 
         ({"k": 101}, "k"),
     ],
 )
-def test_option_that_cannot_be_served_is_named(client: TestClient, options: dict[str, object], field: str) -> None:
+def test_option_that_cannot_be_served_is_named(
+    client: TestClient, options: dict[str, object], field: str
+) -> None:
     assert fields(post(client, KNOWN | options, "/v1/recommendations")) == [field]
 
 
 @pytest.mark.parametrize("path", ["/v1/value", "/v1/recommendations"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 50_000, b'{"customers": NaN}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff", b"[" * 50_000, b'{"customers": NaN}']
+)
 def test_malformed_body_is_refused(client: TestClient, path: str, content: bytes) -> None:
     response = client.post(path, content=content, headers={"Content-Type": "application/json"})
     assert fields(response) in (["body"], ["customers"])
 
 
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+@pytest.mark.parametrize(
+    "content_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
+)
 def test_other_content_types_are_refused(client: TestClient, content_type: str) -> None:
-    response = client.post("/v1/value", content=json.dumps(KNOWN), headers={"Content-Type": content_type})
+    response = client.post(
+        "/v1/value", content=json.dumps(KNOWN), headers={"Content-Type": content_type}
+    )
     assert fields(response) == ["Content-Type"]
 
 
@@ -218,7 +266,9 @@ def test_large_body_is_refused(client: TestClient, chunked: bool) -> None:
     content = json.dumps({"customers": [{"customer_id": "c" * 200_000}]}).encode()
     parts = (content[start : start + 1000] for start in range(0, len(content), 1000))
     response = client.post(
-        "/v1/value", content=parts if chunked else content, headers={"Content-Type": "application/json"}
+        "/v1/value",
+        content=parts if chunked else content,
+        headers={"Content-Type": "application/json"},
     )
     assert response.status_code == 413
 
@@ -227,19 +277,41 @@ def test_large_body_is_refused(client: TestClient, chunked: bool) -> None:
     "event",
     [
         {"kind": "purchase", "amount": 0.0, "occurred_at": "2024-11-01"},
-        {"kind": "purchase", "amount": 1e12, "occurred_at": "1900-01-01", "item_id": "unknown", "order_id": "o"},
-        {"kind": "purchase", "amount": 1e-300, "occurred_at": "2199-12-31T23:59:59.999999Z", "quantity": -1e12},
-        {"kind": "renewal", "amount": 5, "occurred_at": "2024-02-29", "text": "\u0000\u202e😀", "discount": 1e12},
+        {
+            "kind": "purchase",
+            "amount": 1e12,
+            "occurred_at": "1900-01-01",
+            "item_id": "unknown",
+            "order_id": "o",
+        },
+        {
+            "kind": "purchase",
+            "amount": 1e-300,
+            "occurred_at": "2199-12-31T23:59:59.999999Z",
+            "quantity": -1e12,
+        },
+        {
+            "kind": "renewal",
+            "amount": 5,
+            "occurred_at": "2024-02-29",
+            "text": "\u0000\u202e😀",
+            "discount": 1e12,
+        },
     ],
 )
 def test_extreme_events_get_an_answer(client: TestClient, event: dict[str, object]) -> None:
     refund = event | {"kind": "refund", "amount": -1e12}
     for events in ([event], [event] * 50, [event, refund]):
         assert post(client, {"customers": [{"events": events}]}).status_code == 200
-        assert post(client, {"customers": [{"events": events}]}, "/v1/recommendations").status_code == 200
+        assert (
+            post(client, {"customers": [{"events": events}]}, "/v1/recommendations").status_code
+            == 200
+        )
 
 
-def test_over_the_limit_of_requests_the_answer_is_429(client: TestClient, backend: InProcess) -> None:
+def test_over_the_limit_of_requests_the_answer_is_429(
+    client: TestClient, backend: InProcess
+) -> None:
     backend.seconds = 0.5
 
     async def ask_together() -> list[Response]:
@@ -288,7 +360,9 @@ def test_answer_that_takes_too_long_is_given_up(
         assert [post(client, KNOWN).status_code for _ in range(2)] == [503, 503]
 
 
-def test_nothing_of_a_request_reaches_the_log(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_of_a_request_reaches_the_log(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     secret = "alice-and-her-address"
     review = PURCHASE | {"kind": "review", "text": secret}

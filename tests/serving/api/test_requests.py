@@ -31,7 +31,12 @@ def with_event(**changes: object) -> dict[str, object]:
 
 
 def test_request_by_id_and_by_events() -> None:
-    body = {"customers": [{"customer_id": "a"}, {"events": [PURCHASE], "attributes": {"age": 30, "vip": True}}]}
+    body = {
+        "customers": [
+            {"customer_id": "a"},
+            {"events": [PURCHASE], "attributes": {"age": 30, "vip": True}},
+        ]
+    }
     request = parse(ValueRequest, json.dumps(body).encode(), LIMITS)
     assert [customer.customer_id for customer in request.customers] == ["a", None]
     assert request.customers[1].attributes == {"age": 30, "vip": True}
@@ -51,7 +56,9 @@ def test_instants_become_utc(text: str, expected: datetime) -> None:
     assert parse_instant(text).utcoffset() == expected.utcoffset()
 
 
-@pytest.mark.parametrize("value", [1700000000, "1700000000", "yesterday", "0001-01-01T00:00+23:59", "9999-12-31", None])
+@pytest.mark.parametrize(
+    "value", [1700000000, "1700000000", "yesterday", "0001-01-01T00:00+23:59", "9999-12-31", None]
+)
 def test_other_instants_are_refused(value: object) -> None:
     with pytest.raises(ValueError):
         parse_instant(value)
@@ -85,7 +92,9 @@ def test_bad_event_is_refused_by_its_field(changes: dict[str, object], field: st
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_must_be_finite(number: str) -> None:
     body = json.dumps(with_event(quantity="?")).replace('"?"', number)
-    assert problems(body.encode()) == [("customers.1.events.1.quantity", "Input should be a finite number")]
+    assert problems(body.encode()) == [
+        ("customers.1.events.1.quantity", "Input should be a finite number")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,9 +109,18 @@ def test_numbers_must_be_finite(number: str) -> None:
         ({"events": [PURCHASE | {"event_id": "e"}] * 2}, "customers.0.events"),
         ({"customer_id": "a", "events": [PURCHASE | {"customer_id": "b"}]}, "customers.0"),
         ({"customer_id": "a", "as_of": "soon"}, "customers.0.as_of"),
-        ({"customer_id": "a", "attributes": {"x": "y" * 257}}, "customers.0.attributes.x.constrained-str"),
-        ({"customer_id": "a", "attributes": {"annual_discount_rate": -1}}, "customers.0.attributes"),
-        ({"customer_id": "a", "attributes": {"annual_discount_rate": "0.1"}}, "customers.0.attributes"),
+        (
+            {"customer_id": "a", "attributes": {"x": "y" * 257}},
+            "customers.0.attributes.x.constrained-str",
+        ),
+        (
+            {"customer_id": "a", "attributes": {"annual_discount_rate": -1}},
+            "customers.0.attributes",
+        ),
+        (
+            {"customer_id": "a", "attributes": {"annual_discount_rate": "0.1"}},
+            "customers.0.attributes",
+        ),
         ({"customer_id": "a", "name": "b"}, "customers.0.name"),
     ],
 )
@@ -113,7 +131,9 @@ def test_bad_customer_is_refused_by_its_field(customer: dict[str, object], field
 def test_few_customers_are_explained_by_events() -> None:
     limits = Limits(max_customers=100, max_events=4)
     for count in (8, 9):
-        body = json.dumps({"customers": [{"customer_id": "a"}] * count, "explain": "events"}).encode()
+        body = json.dumps(
+            {"customers": [{"customer_id": "a"}] * count, "explain": "events"}
+        ).encode()
         if count == 8:
             assert parse(ValueRequest, body, limits).explain == "events"
         else:
@@ -143,7 +163,10 @@ def test_number_of_customers_is_limited(customers: object) -> None:
     ],
 )
 def test_bad_option_is_refused_by_its_field(options: dict[str, object], field: str) -> None:
-    assert problems({"customers": [{"customer_id": "a"}]} | options, RecommendationRequest)[0][0] == field
+    assert (
+        problems({"customers": [{"customer_id": "a"}]} | options, RecommendationRequest)[0][0]
+        == field
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,7 +188,11 @@ def test_what_is_not_a_json_object_is_refused(body: bytes) -> None:
 
 def test_messages_do_not_repeat_values() -> None:
     secret = "alice@example.com"
-    for body in (with_event(kind=secret), with_event(amount=secret), with_event(occurred_at=secret)):
+    for body in (
+        with_event(kind=secret),
+        with_event(amount=secret),
+        with_event(occurred_at=secret),
+    ):
         assert secret not in str(problems(body))
 
 

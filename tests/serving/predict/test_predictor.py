@@ -54,7 +54,8 @@ def with_champion(predictor: Predictor, champion: str) -> Predictor:
 
 
 @pytest.mark.parametrize(
-    "champion", ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "hurdle", "stack"]
+    "champion",
+    ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "hurdle", "stack"],
 )
 def test_answers_follow_the_schema_and_the_identities(
     predictor: Predictor, queries: list[CustomerQuery], champion: str
@@ -63,8 +64,12 @@ def test_answers_follow_the_schema_and_the_identities(
         value = CustomerValue.model_validate(json.loads(json.dumps(answer, allow_nan=False)))
         revenue = sum(period.revenue for period in value.periods)
         assert value.revenue == pytest.approx(revenue, rel=1e-9)
-        assert value.revenue == pytest.approx(value.expected_orders * value.expected_order_value, rel=1e-9)
-        assert value.clv == pytest.approx(sum(period.discounted for period in value.periods), rel=1e-9, abs=1e-9)
+        assert value.revenue == pytest.approx(
+            value.expected_orders * value.expected_order_value, rel=1e-9
+        )
+        assert value.clv == pytest.approx(
+            sum(period.discounted for period in value.periods), rel=1e-9, abs=1e-9
+        )
         assert value.low_95 <= value.low_80 <= value.clv <= value.high_80 <= value.high_95
         assert [period.t for period in value.periods] == [1, 2, 3, 4]
         assert [period.extrapolated for period in value.periods] == [False, False, True, True]
@@ -83,18 +88,31 @@ def test_answers_are_the_same_in_any_batch_and_order(
     assert chosen.value([]) == []
 
 
-def test_network_answers_nearly_the_same_in_any_batch(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+def test_network_answers_nearly_the_same_in_any_batch(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
     """Products of matrices of different sizes round differently."""
     chosen = with_champion(predictor, ZILN)
     together, alone = chosen.value(queries[:6]), [chosen.value([query])[0] for query in queries[:6]]
-    np.testing.assert_allclose([answer["clv"] for answer in together], [answer["clv"] for answer in alone], rtol=1e-5)
+    np.testing.assert_allclose(
+        [answer["clv"] for answer in together], [answer["clv"] for answer in alone], rtol=1e-5
+    )
 
 
-def test_the_future_of_a_customer_changes_nothing(predictor: Predictor, queries: list[CustomerQuery]) -> None:
-    past = [replace(query, events=query.events.filter(pl.col("occurred_at") < TEST_CUTOFF)) for query in queries]
-    now, before = ([replace(query, as_of=TEST_CUTOFF) for query in rows] for rows in (queries, past))
+def test_the_future_of_a_customer_changes_nothing(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
+    past = [
+        replace(query, events=query.events.filter(pl.col("occurred_at") < TEST_CUTOFF))
+        for query in queries
+    ]
+    now, before = (
+        [replace(query, as_of=TEST_CUTOFF) for query in rows] for rows in (queries, past)
+    )
     assert predictor.value(now) == predictor.value(before)
-    assert predictor.recommend(now[:30], RecommendOptions()) == predictor.recommend(before[:30], RecommendOptions())
+    assert predictor.recommend(now[:30], RecommendOptions()) == predictor.recommend(
+        before[:30], RecommendOptions()
+    )
 
 
 def test_answers_at_the_test_cutoff_are_the_judged_predictions(
@@ -123,14 +141,18 @@ def test_event_effects_are_what_the_prediction_is_without_each_event(
     (answer,) = chosen.value([replace(query, explain="events")])
     effects = answer["explanation"]
     assert isinstance(effects, list) and 1 < len(effects) <= 20
-    if champion == "persistence":  # spend of the last horizon: older orders move nothing, a lone recent one is all
+    if (
+        champion == "persistence"
+    ):  # spend of the last horizon: older orders move nothing, a lone recent one is all
         assert {effect["effect"] for effect in effects if _is_old(str(effect["feature"]))} <= {0.0}  # type: ignore[index, call-overload]
     sizes = [abs(effect["effect"]) for effect in effects]  # type: ignore[call-overload, index, arg-type]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
     kind, instant = str(effects[0]["feature"]).split()  # type: ignore[call-overload, index]
     gone = pl.col("occurred_at") == datetime.fromisoformat(instant)
     order = query.events.filter(gone & (pl.col("kind") == kind))["order_id"][0]
-    without = query.events.filter(pl.col("order_id").ne_missing(order) if order is not None else ~gone)
+    without = query.events.filter(
+        pl.col("order_id").ne_missing(order) if order is not None else ~gone
+    )
     (other,) = chosen.value([replace(query, events=without)])
     expected = within_horizon(answer) / within_horizon(other) - 1.0
     assert effects[0]["effect"] == pytest.approx(expected, rel=1e-6)  # type: ignore[call-overload, index]
@@ -141,7 +163,10 @@ def test_event_effects_are_what_the_prediction_is_without_each_event(
 def test_the_only_order_of_a_customer_is_not_left_out(predictor: Predictor) -> None:
     bought = {"amount": 5.0, "occurred_at": TEST_CUTOFF - timedelta(days=5)}
     viewed = {"kind": "view", "amount": None, "occurred_at": TEST_CUTOFF - timedelta(days=2)}
-    queries = [CustomerQuery("x", events_of(*rows), {}, explain="events") for rows in ([bought], [bought, viewed])]
+    queries = [
+        CustomerQuery("x", events_of(*rows), {}, explain="events")
+        for rows in ([bought], [bought, viewed])
+    ]
     alone, seen = (answer["explanation"] for answer in predictor.value(queries))
     assert alone == [] and [str(effect["feature"]).split()[0] for effect in seen] == ["view"]  # type: ignore[index, union-attr, call-overload]
 
@@ -170,19 +195,24 @@ def test_default_as_of_is_the_later_of_data_end_and_last_event(predictor: Predic
     ],
 )
 @pytest.mark.parametrize(
-    "champion", ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "hurdle", "stack"]
+    "champion",
+    ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "hurdle", "stack"],
 )
 def test_extreme_histories_have_finite_answers(
     predictor: Predictor, rows: list[dict[str, object]], champion: str
 ) -> None:
     at = datetime(2024, 10, 1, 12, tzinfo=UTC)
-    events = events_of(*({"occurred_at": at + timedelta(hours=number)} | row for number, row in enumerate(rows)))
+    events = events_of(
+        *({"occurred_at": at + timedelta(hours=number)} | row for number, row in enumerate(rows))
+    )
     for as_of in (None, at + timedelta(days=30), datetime(2199, 1, 1, tzinfo=UTC)):
         query = CustomerQuery(None, events, {}, as_of)
         (answer,) = with_champion(predictor, champion).value([query])
         value = CustomerValue.model_validate(json.loads(json.dumps(answer, allow_nan=False)))
         assert value.low_95 <= value.low_80 <= value.clv <= value.high_80 <= value.high_95
-        assert value.revenue == pytest.approx(value.expected_orders * value.expected_order_value, rel=1e-6)
+        assert value.revenue == pytest.approx(
+            value.expected_orders * value.expected_order_value, rel=1e-6
+        )
         json.dumps(predictor.recommend([query], RecommendOptions()), allow_nan=False)
 
 
@@ -198,11 +228,19 @@ def test_customer_without_events_before_as_of_is_refused_by_position(
             predictor.value(asked)
 
 
-def test_customer_who_only_looked_is_a_prospect(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+def test_customer_who_only_looked_is_a_prospect(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
     views = events_of({"kind": "view", "occurred_at": TEST_CUTOFF, "amount": None})
-    buyer, prospect, other = predictor.value([queries[0], CustomerQuery("v", views, {}), queries[1]])
+    buyer, prospect, other = predictor.value(
+        [queries[0], CustomerQuery("v", views, {}), queries[1]]
+    )
     CustomerValue.model_validate(json.loads(json.dumps(prospect, allow_nan=False)))
-    assert (prospect["stage"], prospect["model"], prospect["customer_id"]) == ("acquisition", "prospect_rates", "v")
+    assert (prospect["stage"], prospect["model"], prospect["customer_id"]) == (
+        "acquisition",
+        "prospect_rates",
+        "v",
+    )
     assert [buyer, other] == predictor.value(queries[:2])
 
 
@@ -210,7 +248,9 @@ def test_shop_whose_customers_never_come_back_is_still_valued(
     predictor: Predictor, queries: list[CustomerQuery]
 ) -> None:
     lone = with_champion(predictor, "persistence")
-    lone.artifact = replace(lone.artifact, btyd_models={}, settings=replace(lone.artifact.settings, churn=None))
+    lone.artifact = replace(
+        lone.artifact, btyd_models={}, settings=replace(lone.artifact.settings, churn=None)
+    )
     for answer in lone.value(queries[:20]):
         assert (answer["p_active"], answer["churn_probability"]) == (1.0, 0.0)
         CustomerValue.model_validate(json.loads(json.dumps(answer, allow_nan=False)))
@@ -222,13 +262,17 @@ def test_recommendations_at_the_test_cutoff_are_the_judged_rankings(
     rankings = pl.read_parquet(tiny_artifact.parent / "rankings.parquet")
     mine = rankings.filter(pl.col("model") == predictor.artifact.settings.recommender)
     expected = {name: rows.sort("rank") for (name,), rows in mine.group_by("customer_id")}
-    asked = [replace(query, as_of=TEST_CUTOFF) for query in queries if query.customer_id in expected]
+    asked = [
+        replace(query, as_of=TEST_CUTOFF) for query in queries if query.customer_id in expected
+    ]
     assert asked
     for answer in predictor.recommend(asked, RecommendOptions(k=20)):
         CustomerRecommendations.model_validate(answer)
         rows = expected[answer["customer_id"]]
         found = [(row["item_id"], row["score"]) for row in answer["recommendations"]]
-        own = [row for row in found if row[1] >= 1]  # after these what is popular, by now with the whole shop
+        own = [
+            row for row in found if row[1] >= 1
+        ]  # after these what is popular, by now with the whole shop
         assert own == [row for row in rows.select("item_id", "score").iter_rows() if row[1] >= 1]
         assert own and len({item for item, _ in found}) == 20
 
@@ -238,7 +282,9 @@ def items_of(predictor: Predictor, customer: CustomerQuery, **options: object) -
     return [row["item_id"] for row in answer["recommendations"]]
 
 
-def test_filters_hold_and_all_allowed_items_can_be_had(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+def test_filters_hold_and_all_allowed_items_can_be_had(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
     items, query = predictor.artifact.items, queries[0]
     tea = set(items.filter(pl.col("category") == "tea")["item_id"])
     assert set(items_of(predictor, query, k=100, category="TEA")) == tea
@@ -269,15 +315,24 @@ def test_options_that_cannot_be_served_name_their_field(
         predictor.recommend([], RecommendOptions(**options))
 
 
-def test_margins_that_are_no_numbers_are_refused(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+def test_margins_that_are_no_numbers_are_refused(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
     items = predictor.artifact.items.with_columns(margin=pl.lit("0,35"))
     with pytest.raises(ValueError, match="^objective: column margin .* no numbers"):
-        recommend(replace(predictor.artifact, items=items), queries[:1], RecommendOptions(objective="margin"))
+        recommend(
+            replace(predictor.artifact, items=items),
+            queries[:1],
+            RecommendOptions(objective="margin"),
+        )
 
 
-def test_stock_and_margin_columns_are_used(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+def test_stock_and_margin_columns_are_used(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
     items = predictor.artifact.items.with_columns(
-        in_stock=pl.int_range(pl.len()) % 2 == 0, margin=pl.when(pl.col("item_id") == "i9").then(1e6)
+        in_stock=pl.int_range(pl.len()) % 2 == 0,
+        margin=pl.when(pl.col("item_id") == "i9").then(1e6),
     )
     artifact = replace(predictor.artifact, items=items)
     allowed = allowed_items(items, RecommendOptions(in_stock=True))
@@ -291,14 +346,19 @@ def test_stock_and_margin_columns_are_used(predictor: Predictor, queries: list[C
 def test_customer_without_history_gets_popular_items(predictor: Predictor) -> None:
     assert predictor.artifact.retriever is not None
     empty = CustomerQuery(None, pl.DataFrame(schema=EVENT_SCHEMA), {})
-    assert items_of(predictor, empty, k=5) == predictor.artifact.retriever.popular["item_id"][:5].to_list()
+    assert (
+        items_of(predictor, empty, k=5)
+        == predictor.artifact.retriever.popular["item_id"][:5].to_list()
+    )
     (answer,) = predictor.recommend([empty], RecommendOptions())
     assert (answer["group"], answer["customer_id"]) == ("new", None)
 
 
 def test_reason_counts_orders_not_lines(predictor: Predictor) -> None:
     at = TEST_CUTOFF - timedelta(days=10)
-    lines = [{"occurred_at": at, "order_id": order, "item_id": "i5"} for order in ("o1", "o1", "o2")]
+    lines = [
+        {"occurred_at": at, "order_id": order, "item_id": "i5"} for order in ("o1", "o1", "o2")
+    ]
     lines.append({"occurred_at": at, "order_id": "o2", "item_id": "i6"})
     query = CustomerQuery("x", events_of(*lines), {})
     (answer,) = predictor.recommend([query], RecommendOptions(candidates=("i5", "i6", "i7")))
@@ -310,8 +370,12 @@ def test_reason_counts_orders_not_lines(predictor: Predictor) -> None:
     }
 
 
-def test_retriever_serves_under_every_filter_and_says_why(predictor: Predictor, queries: list[CustomerQuery]) -> None:
-    artifact = replace(predictor.artifact, settings=replace(predictor.artifact.settings, recommender="retriever"))
+def test_retriever_serves_under_every_filter_and_says_why(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
+    artifact = replace(
+        predictor.artifact, settings=replace(predictor.artifact.settings, recommender="retriever")
+    )
     assert artifact.retriever is not None
     query, catalogue = queries[0], artifact.items
     (answer,) = recommend(artifact, [query], RecommendOptions(k=20))
@@ -334,7 +398,9 @@ def test_retriever_serves_under_every_filter_and_says_why(predictor: Predictor, 
     assert [row["item_id"] for row in answer["recommendations"]] == popular
 
 
-def test_prices_that_nobody_gave_cannot_be_asked_for(predictor: Predictor, queries: list[CustomerQuery]) -> None:
+def test_prices_that_nobody_gave_cannot_be_asked_for(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
     items = predictor.artifact.items.with_columns(price=pl.lit(None, dtype=pl.Float64))
     for options in (RecommendOptions(min_price=0.0), RecommendOptions(max_price=9.0)):
         with pytest.raises(ValueError, match="^(min|max)_price: the item catalogue has no prices"):

@@ -16,7 +16,9 @@ def all_events(tiny_shop: TinyShop) -> pl.DataFrame:
     return pl.concat([pl.read_parquet(path) for path in shard_paths(tiny_shop.data)])
 
 
-def test_every_customer_gets_exactly_its_own_events_in_order(tiny_shop: TinyShop, all_events: pl.DataFrame) -> None:
+def test_every_customer_gets_exactly_its_own_events_in_order(
+    tiny_shop: TinyShop, all_events: pl.DataFrame
+) -> None:
     store = EventStore(tiny_shop.data)
     ids = all_events["customer_id"].unique().to_list()
     found = store.events_of(ids)
@@ -48,7 +50,9 @@ def test_no_customers_no_events(tiny_shop: TinyShop) -> None:
     assert EventStore(tiny_shop.data).events_of([]) == {}
 
 
-def test_memory_for_recent_customers_is_bounded(tiny_shop: TinyShop, all_events: pl.DataFrame) -> None:
+def test_memory_for_recent_customers_is_bounded(
+    tiny_shop: TinyShop, all_events: pl.DataFrame
+) -> None:
     store = EventStore(tiny_shop.data, max_cached_rows=50)
     for customer in all_events["customer_id"].unique(maintain_order=True).to_list()[:40]:
         store.events_of([customer])
@@ -62,7 +66,8 @@ def test_threads_get_the_same_answers(tiny_shop: TinyShop, all_events: pl.DataFr
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda customer: store.events_of([customer])[customer], ids))
     assert all(
-        events["customer_id"].unique().to_list() == [customer] for customer, events in zip(ids, answers, strict=True)
+        events["customer_id"].unique().to_list() == [customer]
+        for customer, events in zip(ids, answers, strict=True)
     )
     assert store.num_cached_rows == sum(len(events) for events in store.cached.values())
 

@@ -41,7 +41,9 @@ def test_examples_that_do_not_fit_are_refused_and_nothing_is_written(
     assert not (examples.parent / "arena").exists()
 
 
-def test_folders_that_are_missing_or_of_another_kind_are_named(tiny_shop: TinyShop, examples: Path) -> None:
+def test_folders_that_are_missing_or_of_another_kind_are_named(
+    tiny_shop: TinyShop, examples: Path
+) -> None:
     with pytest.raises(ValueError, match="nowhere does not exist"):
         read_inputs(recipe(tiny_shop, examples, members={"text_llama": "nowhere"}))
     with pytest.raises(ValueError, match="base_model 'nowhere'"):
@@ -50,8 +52,13 @@ def test_folders_that_are_missing_or_of_another_kind_are_named(tiny_shop: TinySh
         read_inputs(recipe(tiny_shop, tiny_shop.data))
 
 
-def test_identity_follows_what_changes_the_result_alone(tiny_shop: TinyShop, examples: Path) -> None:
+def test_identity_follows_what_changes_the_result_alone(
+    tiny_shop: TinyShop, examples: Path
+) -> None:
     identity = read_inputs(recipe(tiny_shop, examples)).identity
-    assert read_inputs(recipe(tiny_shop, examples, num_workers=1, output="elsewhere")).identity == identity
+    assert (
+        read_inputs(recipe(tiny_shop, examples, num_workers=1, output="elsewhere")).identity
+        == identity
+    )
     assert read_inputs(recipe(tiny_shop, examples, seed=1)).identity != identity
     assert read_inputs(recipe(tiny_shop, examples, clv={"period_days": 7})).identity != identity

@@ -70,8 +70,12 @@ def test_json_lines_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_kind_among_the_columns_may_be_a_constant(read: Read) -> None:
-    assert read("c,t,p\n1,2024-01-01,2\n", columns=BASE | {"kind": "renewal"})["kind"].to_list() == ["renewal"]
-    with pytest.raises(ValueError, match="unknown column 'hello'.*a constant text is .sql: .'hello'"):
+    assert read("c,t,p\n1,2024-01-01,2\n", columns=BASE | {"kind": "renewal"})[
+        "kind"
+    ].to_list() == ["renewal"]
+    with pytest.raises(
+        ValueError, match="unknown column 'hello'.*a constant text is .sql: .'hello'"
+    ):
         read("c,t,p\n1,2024-01-01,2\n", columns=BASE | {"text": "hello"})
 
 
@@ -85,28 +89,40 @@ def test_first_text_of_many_columns(read: Read) -> None:
     names = [f"c{number}" for number in range(12)]
     head = ",".join(["c", "t", "p", *names])
     rows = read(
-        f"{head}\n1,2024-01-01,2{',x' * 12}\n", columns=BASE | {"text": {"sql": f"COALESCE({','.join(names)})"}}
+        f"{head}\n1,2024-01-01,2{',x' * 12}\n",
+        columns=BASE | {"text": {"sql": f"COALESCE({','.join(names)})"}},
     )
     assert rows["text"].to_list() == ["x"]
 
 
 def test_no_header_numbers_the_columns_from_one(read: Read) -> None:
     columns = {"customer_id": "column_1", "occurred_at": "column_2", "amount": "column_3"}
-    assert read("1,2024-01-01,5\n2,2024-01-01,6\n", has_header=False, columns=columns)["amount"].to_list() == [5, 6]
+    assert read("1,2024-01-01,5\n2,2024-01-01,6\n", has_header=False, columns=columns)[
+        "amount"
+    ].to_list() == [5, 6]
     text = "  1 2024-01-01   5\n\n 2  2024-01-01 6 \n"
-    assert read(text, has_header=False, delimiter=" ", columns=columns)["amount"].to_list() == [5, 6]
+    assert read(text, has_header=False, delimiter=" ", columns=columns)["amount"].to_list() == [
+        5,
+        6,
+    ]
 
 
 def test_blank_separated_with_header_and_null_values(read: Read) -> None:
-    rows = read(" c  t p\r\n 0001 2024-01-01  11.77\r\n 2 2024-01-01 NA\r\n 3 2024-01-01\r\n", delimiter=" ")
+    rows = read(
+        " c  t p\r\n 0001 2024-01-01  11.77\r\n 2 2024-01-01 NA\r\n 3 2024-01-01\r\n", delimiter=" "
+    )
     assert rows["customer_id"].to_list() == ["0001", "2", "3"]
     assert rows["amount"].to_list() == [11.77, None, None]
 
 
 def test_line_with_too_many_values_is_named(read: Read) -> None:
-    with pytest.raises(ValueError, match=r"lines.csv, row 2 after the header: 4 values where the first line has 3"):
+    with pytest.raises(
+        ValueError, match=r"lines.csv, row 2 after the header: 4 values where the first line has 3"
+    ):
         read("c t p\n1 2024-01-01 5\n1 2024-01-01 5 6\n", delimiter=" ")
-    with pytest.raises(ValueError, match=r"lines.csv, row 2 after the header: 4 fields where the first line has 3"):
+    with pytest.raises(
+        ValueError, match=r"lines.csv, row 2 after the header: 4 fields where the first line has 3"
+    ):
         read('c,t,p\n1,2024-01-01,"5,0"\n1,2024-01-01,5,6\n')
 
 
@@ -148,10 +164,18 @@ def test_text_test_on_a_file_in_which_all_codes_are_numbers(read: Read) -> None:
     assert read("c,t,p\n536365,2024-01-01,1\n", kind=CANCELLATION)["kind"].to_list() == ["purchase"]
 
 
-def test_filters_count_by_reason_and_bad_values_of_rows_left_out_do_not_matter(tmp_path: Path) -> None:
+def test_filters_count_by_reason_and_bad_values_of_rows_left_out_do_not_matter(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "x.csv"
-    path.write_text("c,t,q,p\n1,2024-01-01,1,2\n1,2024-01-01,TEST,2\n,never,1,bad\n1,2024-01-01,0,9\n")
-    filters = {"test": {"sql": "q <> 'TEST'"}, "nobody": {"sql": "c IS NOT NULL"}, "zero": {"sql": "q > 0"}}
+    path.write_text(
+        "c,t,q,p\n1,2024-01-01,1,2\n1,2024-01-01,TEST,2\n,never,1,bad\n1,2024-01-01,0,9\n"
+    )
+    filters = {
+        "test": {"sql": "q <> 'TEST'"},
+        "nobody": {"sql": "c IS NOT NULL"},
+        "zero": {"sql": "q > 0"},
+    }
     source = {"path": str(path), "columns": BASE | {"amount": {"sql": "q * p"}}, "filter": filters}
     (batch,) = batches_of(Source.model_validate(source))
     assert batch.counts == {"rows_read": 4, "filter:test": 1, "filter:nobody": 1, "filter:zero": 1}
@@ -177,7 +201,9 @@ def test_filters_count_by_reason_and_bad_values_of_rows_left_out_do_not_matter(t
         ({"encoding": "klingon"}, "encoding 'klingon' is unknown"),
     ],
 )  # fmt: skip
-def test_value_that_does_not_fit_the_file(read: Read, changes: dict[str, object], message: str) -> None:
+def test_value_that_does_not_fit_the_file(
+    read: Read, changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         read("c,t,p\n1,2024-01-01,1\n2,2024-01-02,2\n3,2024-01-02,7\n", **changes)
 
@@ -245,9 +271,9 @@ def test_folder_with_an_empty_month(tmp_path: Path) -> None:
 
 def test_parquet_with_categories(tmp_path: Path) -> None:
     frame = pl.DataFrame({"c": ["7", "8"], "t": ["2024-01-01", "2024-01-02"], "p": [1.0, 2.0]})
-    frame.with_columns(pl.col("c").cast(pl.Categorical), pl.col("t").cast(pl.Enum(frame["t"]))).write_parquet(
-        tmp_path / "lines.parquet"
-    )
+    frame.with_columns(
+        pl.col("c").cast(pl.Categorical), pl.col("t").cast(pl.Enum(frame["t"]))
+    ).write_parquet(tmp_path / "lines.parquet")
     rows = rows_of(
         Source.model_validate(
             {"path": str(tmp_path / "lines.parquet"), "format": "parquet", "columns": BASE,

@@ -16,23 +16,39 @@ def table(path: Path, text: str, **columns: str) -> Table:
 def lines(*rows: tuple[str | None, str | None, float, float], day: int = 1) -> pl.DataFrame:
     schema = {"item_id": pl.String, "text": pl.String, "quantity": pl.Float64, "amount": pl.Float64}
     at = pl.lit(datetime(2024, 1, day, tzinfo=UTC)).cast(pl.Datetime("us", "UTC"))
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(kind=pl.lit("purchase"), occurred_at=at)
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+        kind=pl.lit("purchase"), occurred_at=at
+    )
 
 
 def test_derived_catalogue_takes_the_first_title_and_the_median_price_of_lines() -> None:
     catalogue = LineCatalogue()
-    catalogue.add(lines(("A", "renamed", 1, 2.0), ("A", "renamed", 2, 4.0), ("A", "renamed", 1, 9.0), day=9))
     catalogue.add(
-        lines(("A", None, 1, 2.0), ("A", "lamp", 1, 2.0), ("A", "LAMP", 1, 2.0), ("A", "LAMP", 1, 2.0), day=2)
+        lines(("A", "renamed", 1, 2.0), ("A", "renamed", 2, 4.0), ("A", "renamed", 1, 9.0), day=9)
+    )
+    catalogue.add(
+        lines(
+            ("A", None, 1, 2.0),
+            ("A", "lamp", 1, 2.0),
+            ("A", "LAMP", 1, 2.0),
+            ("A", "LAMP", 1, 2.0),
+            day=2,
+        )
     )
     catalogue.add(lines(("A", "lamp?", 0, 0.0), ("B", "box", 4, 1.0), (None, "x", 1, 1.0), day=7))
     items = catalogue.items()
-    assert items.select("item_id", "title", "price").rows() == [("A", "LAMP", 2.0), ("B", "box", 0.25)]
+    assert items.select("item_id", "title", "price").rows() == [
+        ("A", "LAMP", 2.0),
+        ("B", "box", 0.25),
+    ]
     assert items.columns == ["item_id", "title", "category", "price", "description"]
 
 
 def test_lines_from_a_day_on_do_not_change_what_was_known_of_an_item() -> None:
-    early, late = lines(("A", "lamp", 1, 2.0)), lines(("A", "chair", 1, 2.0), ("A", "chair", 1, 2.0), day=20)
+    early, late = (
+        lines(("A", "lamp", 1, 2.0)),
+        lines(("A", "chair", 1, 2.0), ("A", "chair", 1, 2.0), day=20),
+    )
     alone, together = LineCatalogue(), LineCatalogue()
     alone.add(early)
     together.add(pl.concat([late, early]))
@@ -51,12 +67,18 @@ def test_returned_lines_and_contacts_describe_items_as_little_as_they_should() -
 def test_returns_that_count_upwards_do_not_move_prices() -> None:
     catalogue = LineCatalogue()
     catalogue.add(lines(("A", "lamp", 1, 5.0)))
-    catalogue.add(lines(*[("A", "lamp", 1, -5.0)] * 3, ("B", "box", 1, -4.0)).with_columns(kind=pl.lit("refund")))
+    catalogue.add(
+        lines(*[("A", "lamp", 1, -5.0)] * 3, ("B", "box", 1, -4.0)).with_columns(
+            kind=pl.lit("refund")
+        )
+    )
     assert catalogue.items().select("item_id", "price").rows() == [("A", 5.0), ("B", None)]
 
 
 def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path) -> None:
-    text = "id,name,brand,price\n2,box,X,1\n1,lamp,Y,2\n1,Lamp,Y,2\n1,lamp,Y,2\n3,jar,Z,\n3,jar,Z,\n"
+    text = (
+        "id,name,brand,price\n2,box,X,1\n1,lamp,Y,2\n1,Lamp,Y,2\n1,lamp,Y,2\n3,jar,Z,\n3,jar,Z,\n"
+    )
     items, num_conflicting = read_item_table(
         table(tmp_path / "i.csv", text, item_id="id", title="name", brand="brand", price="price")
     )
@@ -70,7 +92,9 @@ def test_customers_may_be_repeated_but_not_contradict_each_other(tmp_path: Path)
     text = "id,age\n2.0,31\n1,40\n2,31\n,50\n"
     customers = read_customer_table(table(tmp_path / "c.csv", text, customer_id="id", age="age"))
     assert customers.rows() == [("1", 40.0), ("2", 31.0)]
-    with pytest.raises(ValueError, match=r"two rows contradict each other for '2': \{'age': \('31', '32'\)\}"):
+    with pytest.raises(
+        ValueError, match=r"two rows contradict each other for '2': \{'age': \('31', '32'\)\}"
+    ):
         read_customer_table(table(tmp_path / "c.csv", text + "2,32\n", customer_id="id", age="age"))
 
 

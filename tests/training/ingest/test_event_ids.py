@@ -47,7 +47,13 @@ def test_missing_empty_and_shifted_values_differ() -> None:
 
 
 def test_ids_are_the_same_in_every_run_and_version() -> None:
-    event = {"customer_id": "17850", "occurred_at": AT, "kind": "purchase", "order_id": "536365", "amount": 15.3}
+    event = {
+        "customer_id": "17850",
+        "occurred_at": AT,
+        "kind": "purchase",
+        "order_id": "536365",
+        "amount": 15.3,
+    }
     assert ids(event) == [by_hand(["17850", AT, "purchase", "536365", None, 15.3])]
 
 
@@ -78,7 +84,9 @@ def by_hand(values: list[object]) -> str:
             data = str(value or "").encode()
             high = high + (len(data) if value is not None else -1) & mask
             for start in range(0, len(data) or 1, 8):
-                low, high = mixed(low + int.from_bytes(data[start : start + 8], "little") & mask, high)
+                low, high = mixed(
+                    low + int.from_bytes(data[start : start + 8], "little") & mask, high
+                )
     return base64.urlsafe_b64encode(struct.pack("<QQ", low, high)[: ID_LENGTH * 6 // 8]).decode()
 
 

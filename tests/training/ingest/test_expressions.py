@@ -10,7 +10,11 @@ def types_of(sql: str, *, numbers: bool = False) -> dict[str, str] | None:
     """`number` or `text` for each column of an expression whose columns are all texts in the file."""
     names = dict.fromkeys(pl.sql_expr(sql).meta.root_names())
     types = column_types(sql, {name: TEXT for name in names}, lambda _: numbers)
-    return None if types is None else {name: "number" if types[name] == NUMBER else "text" for name in types}
+    return (
+        None
+        if types is None
+        else {name: "number" if types[name] == NUMBER else "text" for name in types}
+    )
 
 
 @pytest.mark.parametrize(
@@ -24,12 +28,17 @@ def types_of(sql: str, *, numbers: bool = False) -> dict[str, str] | None:
         ("code IN (1, 2)", {"code": "number"}),
         ("country || '-' || number", {"country": "text", "number": "text"}),
         ("COALESCE(title, category)", {"title": "text", "category": "text"}),
-        ("CASE WHEN type = 'fee' THEN -amount ELSE amount END", {"type": "text", "amount": "number"}),
+        (
+            "CASE WHEN type = 'fee' THEN -amount ELSE amount END",
+            {"type": "text", "amount": "number"},
+        ),
         ("customer IS NOT NULL", {"customer": "text"}),
         ("CAST(amount AS DOUBLE) / 100", {"amount": "text"}),
     ],
 )
-def test_columns_of_text_become_numbers_only_where_they_are_computed_with(sql: str, expected: dict[str, str]) -> None:
+def test_columns_of_text_become_numbers_only_where_they_are_computed_with(
+    sql: str, expected: dict[str, str]
+) -> None:
     assert types_of(sql) == expected
 
 
@@ -47,4 +56,6 @@ def test_whole_numbers_can_serve_as_text_and_other_types_stay() -> None:
     given: dict[str, pl.DataType] = {"number": pl.Int64(), "quantity": pl.Int32()}
     types = column_types("number LIKE 'C%' OR quantity < 0", given, lambda _: False)
     assert types == {"number": TEXT, "quantity": pl.Int32()}
-    assert column_types("a > DATE '2024-01-01'", {"a": pl.Date()}, lambda _: False) == {"a": pl.Date()}
+    assert column_types("a > DATE '2024-01-01'", {"a": pl.Date()}, lambda _: False) == {
+        "a": pl.Date()
+    }

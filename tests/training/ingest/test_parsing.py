@@ -21,13 +21,31 @@ def instant(*parts: int) -> datetime:
 
 def test_ids_read_as_floats_are_the_ids() -> None:
     texts = column([" 17850 ", "17850.0", "00042", "10.10", "A-1.0", "", None])
-    assert parse_ids(texts, ".").to_list() == ["17850", "17850", "00042", "10.10", "A-1.0", None, None]
+    assert parse_ids(texts, ".").to_list() == [
+        "17850",
+        "17850",
+        "00042",
+        "10.10",
+        "A-1.0",
+        None,
+        None,
+    ]
     assert parse_ids(column([17850.0, None, float("nan")]), ".").to_list() == ["17850", None, None]
 
 
 def test_ids_read_as_floats_with_either_decimal_sign() -> None:
-    assert parse_ids(column(["17850.00", "7.0", "1.50", "1,00"]), ".").to_list() == ["17850", "7", "1.50", "1,00"]
-    assert parse_ids(column(["17850,0", "7,00", "1,50", "1.000"]), ",").to_list() == ["17850", "7", "1,50", "1.000"]
+    assert parse_ids(column(["17850.00", "7.0", "1.50", "1,00"]), ".").to_list() == [
+        "17850",
+        "7",
+        "1.50",
+        "1,00",
+    ]
+    assert parse_ids(column(["17850,0", "7,00", "1,50", "1.000"]), ",").to_list() == [
+        "17850",
+        "7",
+        "1,50",
+        "1.000",
+    ]
 
 
 def test_ids_of_floats_do_not_depend_on_the_other_ids() -> None:
@@ -83,8 +101,12 @@ def test_values_that_are_no_numbers_are_null() -> None:
 
 def test_day_first_and_month_first() -> None:
     text = ["1/12/2010 8:26"]
-    assert parse_times(column(text), "%d/%m/%Y %H:%M", "UTC").to_list() == [instant(2010, 12, 1, 8, 26)]
-    assert parse_times(column(text), "%m/%d/%Y %H:%M", "UTC").to_list() == [instant(2010, 1, 12, 8, 26)]
+    assert parse_times(column(text), "%d/%m/%Y %H:%M", "UTC").to_list() == [
+        instant(2010, 12, 1, 8, 26)
+    ]
+    assert parse_times(column(text), "%m/%d/%Y %H:%M", "UTC").to_list() == [
+        instant(2010, 1, 12, 8, 26)
+    ]
     assert parse_times(column(["13/13/2010 8:26"]), "%d/%m/%Y %H:%M", "UTC").to_list() == [None]
 
 
@@ -104,7 +126,13 @@ def test_iso_times_of_every_form_in_one_column() -> None:
 
 
 def test_local_times_around_both_changes_of_the_clock() -> None:
-    texts = ["2024-03-31 01:30:00", "2024-03-31 02:30:00", "2024-03-31 03:30:00", "2024-10-27 02:30:00", "2024-07-01"]
+    texts = [
+        "2024-03-31 01:30:00",
+        "2024-03-31 02:30:00",
+        "2024-03-31 03:30:00",
+        "2024-10-27 02:30:00",
+        "2024-07-01",
+    ]
     expected = [
         instant(2024, 3, 31, 0, 30),
         instant(2024, 3, 31, 1, 30),  # does not exist: an hour later, 03:30 in summer time
@@ -117,20 +145,29 @@ def test_local_times_around_both_changes_of_the_clock() -> None:
 
 def test_midnight_that_the_clock_skips() -> None:
     days = column([date(2018, 11, 4), date(2018, 11, 5)])  # Sao Paulo went from 00:00 to 01:00
-    assert parse_times(days, None, "America/Sao_Paulo").to_list() == [instant(2018, 11, 4, 3), instant(2018, 11, 5, 2)]
+    assert parse_times(days, None, "America/Sao_Paulo").to_list() == [
+        instant(2018, 11, 4, 3),
+        instant(2018, 11, 5, 2),
+    ]
 
 
 def test_a_time_with_its_own_zone_keeps_it() -> None:
-    assert parse_times(column(["2024-07-01T10:00:00Z"]), None, "Europe/Berlin").item() == instant(2024, 7, 1, 10)
+    assert parse_times(column(["2024-07-01T10:00:00Z"]), None, "Europe/Berlin").item() == instant(
+        2024, 7, 1, 10
+    )
     zoned = pl.Series("x", [datetime(2024, 7, 1, 10)]).dt.replace_time_zone("Asia/Tokyo")
-    assert parse_times(Column(zoned, zoned, "x"), None, "Europe/Berlin").item() == instant(2024, 7, 1, 1)
+    assert parse_times(Column(zoned, zoned, "x"), None, "Europe/Berlin").item() == instant(
+        2024, 7, 1, 1
+    )
 
 
 def test_numbers_since_1970() -> None:
     assert parse_times(column(["1709287200", "1709287200.5"]), "epoch_s", "Europe/Berlin").to_list() == [
         instant(2024, 3, 1, 10), instant(2024, 3, 1, 10, 0, 0, 500_000)
     ]  # fmt: skip
-    assert parse_times(column([1709287200123]), "epoch_ms", "UTC").item() == instant(2024, 3, 1, 10, 0, 0, 123_000)
+    assert parse_times(column([1709287200123]), "epoch_ms", "UTC").item() == instant(
+        2024, 3, 1, 10, 0, 0, 123_000
+    )
 
 
 def test_whole_numbers_as_dates_need_a_format() -> None:

@@ -27,8 +27,16 @@ def events(*rows: tuple[str, int, str, str | None, float | None]) -> pl.DataFram
 
 
 SHARDS = (
-    events(("1", 1, "purchase", "a", 2.0), ("1", 1, "purchase", "a", 3.0), ("1", 9, "purchase", "b", 4.0)),
-    events(("2", 3, "renewal", None, 1.0), ("2", 3, "refund", None, -1.0), ("3", 31, "view", None, None)),
+    events(
+        ("1", 1, "purchase", "a", 2.0),
+        ("1", 1, "purchase", "a", 3.0),
+        ("1", 9, "purchase", "b", 4.0),
+    ),
+    events(
+        ("2", 3, "renewal", None, 1.0),
+        ("2", 3, "refund", None, -1.0),
+        ("3", 31, "view", None, None),
+    ),
 )
 
 
@@ -49,7 +57,15 @@ def test_report_counts_customers_orders_days_and_refunds_over_shards() -> None:
     assert report["first_event_at"] == "2024-01-01T00:00:00+00:00"
     assert report["last_event_at"] == "2024-01-31T00:00:00+00:00"
     assert report["days"] == 31
-    assert report["customers_by_orders"] == {"0": 1, "1": 1, "2": 1, "3-5": 0, "6-10": 0, "11-20": 0, "21+": 0}
+    assert report["customers_by_orders"] == {
+        "0": 1,
+        "1": 1,
+        "2": 1,
+        "3-5": 0,
+        "6-10": 0,
+        "11-20": 0,
+        "21+": 0,
+    }
     assert report["refunds"] == {"total": 1, "matched": 1}
     assert report["revenue_by_month"] == {"2024-01": 10.0}
     assert report["lines_by_month"] == {"2024-01": 4}
@@ -76,7 +92,9 @@ def test_verdicts_say_which_rule_decided() -> None:
 
 
 def test_nothing_left_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no usable event is left: {'filter:postage': 2, 'missing_customer_id': 1}"):
+    with pytest.raises(
+        ValueError, match="no usable event is left: {'filter:postage': 2, 'missing_customer_id': 1}"
+    ):
         report_of(EVENT_SCHEMA.to_frame())
 
 
@@ -111,5 +129,8 @@ def test_page_is_well_formed_escapes_data_and_its_plots_are_drawings(
     drawings = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
     assert len(drawings) == 2
     for drawing in drawings:
-        assert ElementTree.fromstring(base64.b64decode(drawing)).tag == "{http://www.w3.org/2000/svg}svg"
+        assert (
+            ElementTree.fromstring(base64.b64decode(drawing)).tag
+            == "{http://www.w3.org/2000/svg}svg"
+        )
     assert "categorical" not in caplog.text

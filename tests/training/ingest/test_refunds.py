@@ -45,9 +45,9 @@ def test_refund_of_more_than_was_bought_or_before_it_stays_unmatched() -> None:
 
 def test_without_quantities_the_amount_decides() -> None:
     purchase = ("p", "renewal", 1, "1", 1.0, 20.0)
-    assert matches(purchase, ("r1", "refund", 2, None, None, -12.0), ("r2", "refund", 3, None, None, -9.0)) == {
-        "r1": "p"
-    }
+    assert matches(
+        purchase, ("r1", "refund", 2, None, None, -12.0), ("r2", "refund", 3, None, None, -9.0)
+    ) == {"r1": "p"}
 
 
 def test_other_customers_and_items_are_not_matched() -> None:
@@ -73,17 +73,27 @@ def test_refund_of_several_purchases_is_shared_among_them_latest_first() -> None
     )  # fmt: skip
     # r takes all 6 of p2 and 4 of p1; of the 2 that are left s wants 3 and stays unmatched, t takes them
     found = match_refunds(events)
-    assert found.select("refund_id", "purchase_id").rows() == [("r", "p2"), ("r", "p1"), ("t", "p1")]
+    assert found.select("refund_id", "purchase_id").rows() == [
+        ("r", "p2"),
+        ("r", "p1"),
+        ("t", "p1"),
+    ]
     assert found["refund_share"].to_list() == pytest.approx([0.6, 0.4, 1.0])
 
 
 def test_refund_without_item_takes_back_lines_of_its_order_by_amount() -> None:
     names = ["event_id", "kind", "order_id", "item_id", "amount"]
-    lines = [("p", "purchase", "7", "A", 10.0), ("q", "purchase", "7", "B", 30.0), ("o", "purchase", "8", "A", 99.0)]
+    lines = [
+        ("p", "purchase", "7", "A", 10.0),
+        ("q", "purchase", "7", "B", 30.0),
+        ("o", "purchase", "8", "A", 99.0),
+    ]
     refunds = [("r", "refund", "7", None, -40.0), ("s", "refund", "9", None, -1.0)]
     events = pl.DataFrame([*lines, *refunds], schema=names, orient="row").with_columns(
         occurred_at=datetime(2024, 1, 1, tzinfo=UTC), quantity=1.0, customer_id=pl.lit("1")
     )
     found = match_refunds(events)
     assert sorted(found["purchase_id"]) == ["p", "q"] and set(found["refund_id"]) == {"r"}
-    assert dict(found.select("purchase_id", "refund_share").iter_rows()) == pytest.approx({"p": 0.25, "q": 0.75})
+    assert dict(found.select("purchase_id", "refund_share").iter_rows()) == pytest.approx(
+        {"p": 0.25, "q": 0.75}
+    )

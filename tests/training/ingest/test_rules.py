@@ -10,11 +10,20 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.batches import ROW, Batch
 from training.ingest.quality import Quality
 from training.ingest.refunds import MATCHES
-from training.ingest.rules import SPILL_SCHEMA, MissingRules, OutlierRules, checked_rows, event_rows, without_outliers
+from training.ingest.rules import (
+    SPILL_SCHEMA,
+    MissingRules,
+    OutlierRules,
+    checked_rows,
+    event_rows,
+    without_outliers,
+)
 from training.ingest.sources import Source
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
-SOURCE = Source.model_validate({"path": "lines.csv", "columns": {"customer_id": "c", "occurred_at": "t"}})
+SOURCE = Source.model_validate(
+    {"path": "lines.csv", "columns": {"customer_id": "c", "occurred_at": "t"}}
+)
 
 
 def batch(**columns: list[object]) -> Batch:
@@ -22,13 +31,18 @@ def batch(**columns: list[object]) -> Batch:
     given: dict[str, object] = {"customer_id": ["1"] * number, "occurred_at": [NOW] * number}
     given |= {"kind": ["purchase"] * number, **columns}
     types = {name: dtype for name, dtype in EVENT_SCHEMA.items() if name in given}
-    return Batch(Path("lines.csv"), pl.DataFrame(given, schema_overrides=types).with_row_index(ROW, 1), {})
+    return Batch(
+        Path("lines.csv"), pl.DataFrame(given, schema_overrides=types).with_row_index(ROW, 1), {}
+    )
 
 
 def test_rows_without_customer_or_time_are_left_out_and_counted() -> None:
     quality = Quality()
     rows = checked_rows(
-        batch(customer_id=[None, "1", "1"], occurred_at=[None, None, NOW]), SOURCE, MissingRules(), quality
+        batch(customer_id=[None, "1", "1"], occurred_at=[None, None, NOW]),
+        SOURCE,
+        MissingRules(),
+        quality,
     )
     assert rows[ROW].to_list() == [3]
     assert quality.dropped == {"missing_customer_id": 1, "missing_occurred_at": 1}
@@ -49,12 +63,16 @@ def test_missing_amount_as_an_error_names_the_row() -> None:
 @pytest.mark.parametrize("kind", ["purchase", "renewal"])
 def test_negative_purchase_is_refused_with_row_and_value(kind: str) -> None:
     with pytest.raises(ValueError, match=f"row 2 after the header: amount is -3.0 for a {kind}"):
-        checked_rows(batch(amount=[5.0, -3.0], kind=[kind, kind]), SOURCE, MissingRules(), Quality())
+        checked_rows(
+            batch(amount=[5.0, -3.0], kind=[kind, kind]), SOURCE, MissingRules(), Quality()
+        )
 
 
 @pytest.mark.parametrize(("kind", "shown"), [("buy", "'buy'"), (None, "None")])
 def test_unknown_kind_is_refused_with_row_and_value(kind: str | None, shown: str) -> None:
-    with pytest.raises(ValueError, match=f"row 2 after the header: kind is {shown}; kinds are purchase, refund"):
+    with pytest.raises(
+        ValueError, match=f"row 2 after the header: kind is {shown}; kinds are purchase, refund"
+    ):
         checked_rows(batch(kind=["view", kind]), SOURCE, MissingRules(), Quality())
 
 
@@ -67,7 +85,9 @@ def test_refunds_are_negative_whatever_their_sign() -> None:
 
 
 def test_event_rows_have_the_whole_schema_and_positive_discounts_and_costs() -> None:
-    rows = checked_rows(batch(discount=[-1.5], cost=[2.0], amount=[1.0]), SOURCE, MissingRules(), Quality())
+    rows = checked_rows(
+        batch(discount=[-1.5], cost=[2.0], amount=[1.0]), SOURCE, MissingRules(), Quality()
+    )
     events = event_rows(rows, 3)
     assert events.schema == SPILL_SCHEMA
     assert events.select("discount", "cost", "item_id", "__source").row(0) == (1.5, 2.0, None, 3)
@@ -77,16 +97,26 @@ def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
     quality, amounts = Quality(), np.exp(np.random.default_rng(1).normal(3, 1, 20_001))
     quality.add_amounts(batch(amount=amounts.tolist()).rows)
     low, high = np.quantile(np.log(amounts), [0.25, 0.75])
-    assert quality.outlier_fence(3.0) == pytest.approx(math.exp(high + 3 * (high - low)), rel=0.15)  # bins of 1/100
+    assert quality.outlier_fence(3.0) == pytest.approx(
+        math.exp(high + 3 * (high - low)), rel=0.15
+    )  # bins of 1/100
     assert Quality().outlier_fence(3.0) == math.inf
 
 
 @pytest.mark.parametrize(
     ("action", "amounts", "dropped"),
     [
-        ("flag", {"p": 5.0, "out": 100.0, "r": -80.0, "both": -25.0, "orphan": -70.0, "small": -5.0}, {}),
+        (
+            "flag",
+            {"p": 5.0, "out": 100.0, "r": -80.0, "both": -25.0, "orphan": -70.0, "small": -5.0},
+            {},
+        ),
         # the fence is 50: of r's purchase half is left; of `both` 4/5 take back `out`, 1/5 `p`
-        ("clip", {"p": 5.0, "out": 50.0, "r": -40.0, "both": -15.0, "orphan": -50.0, "small": -5.0}, {}),
+        (
+            "clip",
+            {"p": 5.0, "out": 50.0, "r": -40.0, "both": -15.0, "orphan": -50.0, "small": -5.0},
+            {},
+        ),
         ("drop", {"p": 5.0, "both": -5.0, "small": -5.0}, {"outlier": 3}),
     ],
 )
@@ -97,8 +127,12 @@ def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
     given = {"p": 5.0, "out": 100.0, "r": -80.0, "both": -25.0, "orphan": -70.0, "small": -5.0}
     kinds = ["purchase", "purchase", "refund", "refund", "refund", "refund"]
     events = batch(event_id=list(given), amount=list(given.values()), kind=kinds).rows
-    matches = pl.DataFrame([("r", "out", 1.0), ("both", "out", 0.8), ("both", "p", 0.2)], schema=MATCHES, orient="row")
-    kept = without_outliers(events, matches, 50.0, OutlierRules.model_validate({"action": action}), quality)
+    matches = pl.DataFrame(
+        [("r", "out", 1.0), ("both", "out", 0.8), ("both", "p", 0.2)], schema=MATCHES, orient="row"
+    )
+    kept = without_outliers(
+        events, matches, 50.0, OutlierRules.model_validate({"action": action}), quality
+    )
     assert dict(kept.select("event_id", "amount").iter_rows()) == pytest.approx(amounts)
     assert kept.columns == events.columns
     assert quality.num_outliers == 2
@@ -108,6 +142,8 @@ def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
 def test_source_without_amounts_keeps_interactions_unless_the_rule_says_otherwise() -> None:
     given = batch(kind=["purchase", "view"])
     assert "amount" not in checked_rows(given, SOURCE, MissingRules(), Quality()).columns
-    assert checked_rows(given, SOURCE, MissingRules(amount="zero"), Quality())["amount"].to_list() == [0.0, None]
+    assert checked_rows(given, SOURCE, MissingRules(amount="zero"), Quality())[
+        "amount"
+    ].to_list() == [0.0, None]
     with pytest.raises(ValueError, match="row 1 after the header: amount is missing"):
         checked_rows(given, SOURCE, MissingRules(amount="error"), Quality())

@@ -82,7 +82,9 @@ def test_every_value_has_a_dotted_name() -> None:
     conditions = {"zero": {"sql": "p > 0"}, "test": True}
     source = Source.model_validate({"path": "x", "columns": COLUMNS, "filter": conditions})
     assert list(table_values(source)) == [*required, "kind", "filter.zero", "filter.test"]
-    source = Source.model_validate({"path": "x", "columns": {**COLUMNS, "kind": "k"}, "filter": "ok"})
+    source = Source.model_validate(
+        {"path": "x", "columns": {**COLUMNS, "kind": "k"}, "filter": "ok"}
+    )
     assert list(table_values(source)) == [*required, "columns.kind", "filter"]
 
 

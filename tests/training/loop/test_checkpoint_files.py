@@ -27,7 +27,9 @@ def save(output: Path, second: int, num_parts: int = 1) -> Path:
         (alone / "state").mkdir(parents=True)
         (alone / "state" / f"shard-{rank}.bin").write_bytes(bytes([rank]) * 100)
         write_part(alone, rank, step=second, num_workers=2, num_parts=num_parts)
-        for path in [path for path in alone.rglob("*") if path.is_file()]:  # Ray Train puts the parts together
+        for path in [
+            path for path in alone.rglob("*") if path.is_file()
+        ]:  # Ray Train puts the parts together
             target = folder / path.relative_to(alone)
             target.parent.mkdir(exist_ok=True)
             path.replace(target)
@@ -56,8 +58,14 @@ def test_newest_whole_checkpoint_is_found(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         (lambda folder: (folder / "part-1.json").unlink(), "1 of 2 parts are there"),
-        (lambda folder: (folder / "part-0.json").write_text('{"step": 4'), "part-0.json is damaged"),
-        (lambda folder: (folder / "state" / "shard-1.bin").unlink(), "state/shard-1.bin is missing"),
+        (
+            lambda folder: (folder / "part-0.json").write_text('{"step": 4'),
+            "part-0.json is damaged",
+        ),
+        (
+            lambda folder: (folder / "state" / "shard-1.bin").unlink(),
+            "state/shard-1.bin is missing",
+        ),
         (
             lambda folder: (folder / "state" / "shard-0.bin").write_bytes(bytes(50)),
             "state/shard-0.bin is not the file that was written",
@@ -94,8 +102,12 @@ def test_unfinished_checkpoints_go_but_those_that_ray_lists_stay(tmp_path: Path)
     assert snapshot.exists()
 
 
-@pytest.mark.parametrize("content", ["", '{"checkpoint_results": [{"checkpoint_dir_name": "che', "[]"])
-def test_half_written_list_is_put_aside_and_the_checkpoints_stay(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["", '{"checkpoint_results": [{"checkpoint_dir_name": "che', "[]"]
+)
+def test_half_written_list_is_put_aside_and_the_checkpoints_stay(
+    tmp_path: Path, content: str
+) -> None:
     folder = save(tmp_path, 20)
     snapshot = tmp_path / RAY_FOLDER / SNAPSHOT
     snapshot.write_text(content)

@@ -46,10 +46,13 @@ def test_every_epoch_takes_every_row_once(config: TrainConfig, tiny_shop: TinySh
 
     run = start_run(config.model_dump(mode="json"))
     num_rows = pl.read_parquet(tiny_shop.examples / "train.parquet").height
-    assert num_rows % config.global_batch, "steps must reach over the end of an epoch for this test to mean anything"
+    assert num_rows % config.global_batch, (
+        "steps must reach over the end of an epoch for this test to mean anything"
+    )
     assert run.num_steps == 3 * num_rows // 20
     rows, epochs = (
-        np.concatenate(parts) for parts in zip(*(run.order.step(step) for step in range(run.num_steps)), strict=True)
+        np.concatenate(parts)
+        for parts in zip(*(run.order.step(step) for step in range(run.num_steps)), strict=True)
     )
     taken = [rows[epochs == epoch] for epoch in range(3)]
     for complete in taken[:2]:
@@ -58,19 +61,31 @@ def test_every_epoch_takes_every_row_once(config: TrainConfig, tiny_shop: TinySh
     assert len(taken[2]) == len(set(taken[2])) == run.num_steps * 20 - 2 * num_rows
 
 
-def test_forward_passes_hold_prompts_of_similar_length(config: TrainConfig, tiny_shop: TinyShop) -> None:
+def test_forward_passes_hold_prompts_of_similar_length(
+    config: TrainConfig, tiny_shop: TinyShop
+) -> None:
     from training.loop.worker import start_run
 
     prompts = pl.read_parquet(tiny_shop.examples / "train.parquet")["prompt"].to_list()
-    num_bytes = np.array([len(prompt.encode()) for prompt in prompts])  # the tokenizer has one token per byte
+    num_bytes = np.array(
+        [len(prompt.encode()) for prompt in prompts]
+    )  # the tokenizer has one token per byte
     run = start_run(config.model_dump(mode="json"))
-    passes = np.concatenate([run.order.step(step)[0] for step in range(16)]).reshape(-1, config.micro_batch)
-    padding = 1 - num_bytes[passes].sum() / (num_bytes[passes].max(axis=1) * config.micro_batch).sum()
+    passes = np.concatenate([run.order.step(step)[0] for step in range(16)]).reshape(
+        -1, config.micro_batch
+    )
+    padding = (
+        1 - num_bytes[passes].sum() / (num_bytes[passes].max(axis=1) * config.micro_batch).sum()
+    )
     shuffled = np.random.default_rng(0).permutation(passes.ravel()).reshape(passes.shape)
-    without = 1 - num_bytes[shuffled].sum() / (num_bytes[shuffled].max(axis=1) * config.micro_batch).sum()
+    without = (
+        1 - num_bytes[shuffled].sum() / (num_bytes[shuffled].max(axis=1) * config.micro_batch).sum()
+    )
     assert padding < 0.01 < 0.03 < without
     means = num_bytes[passes].mean(axis=1)
-    assert (np.diff(means) > 0).any() and (np.diff(means) < 0).any(), "short prompts must not all come first"
+    assert (np.diff(means) > 0).any() and (np.diff(means) < 0).any(), (
+        "short prompts must not all come first"
+    )
 
 
 def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> None:
@@ -83,7 +98,9 @@ def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> No
     for step in (31, 17, 18, 0):
         np.testing.assert_array_equal(other.order.step(step)[0], in_order[step])
     shares = [in_order[17][rank::4] for rank in range(4)]
-    assert sorted(np.concatenate(shares)) == sorted(in_order[17]) and {len(share) for share in shares} == {5}
+    assert sorted(np.concatenate(shares)) == sorted(in_order[17]) and {
+        len(share) for share in shares
+    } == {5}
     reseeded = start_run(config.model_dump(mode="json") | {"seed": 1})
     assert (reseeded.order.step(17)[0] != in_order[17]).any()
 
@@ -93,9 +110,15 @@ def test_micro_batches_times_accumulation_do_not_change_the_losses(config: Train
 
     losses = {}
     for micro_batch in (4, 2, 1):
-        settings = config.model_dump(mode="json") | {"global_batch": 4, "micro_batch": micro_batch, "max_steps": 6}
+        settings = config.model_dump(mode="json") | {
+            "global_batch": 4,
+            "micro_batch": micro_batch,
+            "max_steps": 6,
+        }
         run = start_run(settings)
-        run.task.varies_in_length = False  # so that a step takes the same rows whatever the micro-batch
+        run.task.varies_in_length = (
+            False  # so that a step takes the same rows whatever the micro-batch
+        )
         losses[micro_batch] = []
         for step in range(6):
             run.take_step(step)
@@ -105,7 +128,9 @@ def test_micro_batches_times_accumulation_do_not_change_the_losses(config: Train
     np.testing.assert_allclose(losses[1], losses[4], rtol=1e-4)
 
 
-def test_gradient_checkpointing_recomputes_every_layer_from_the_first_step(config: TrainConfig) -> None:
+def test_gradient_checkpointing_recomputes_every_layer_from_the_first_step(
+    config: TrainConfig,
+) -> None:
     from training.loop.worker import start_run
 
     settings = config.model_dump(mode="json") | {"global_batch": 4}
@@ -113,18 +138,23 @@ def test_gradient_checkpointing_recomputes_every_layer_from_the_first_step(confi
     for checkpointing, called in calls.items():
         run = start_run(settings | {"gradient_checkpointing": checkpointing})
         for number, layer in enumerate(run.engine.module.decoder.base_model.model.layers):
-            layer.register_forward_pre_hook(lambda *_, number=number, called=called: called.append(number))
+            layer.register_forward_pre_hook(
+                lambda *_, number=number, called=called: called.append(number)
+            )
         run.take_step(0)
     assert calls == {False: [0, 1], True: [0, 1, 1, 0]}
 
 
-def test_validation_before_training_is_that_of_one_lognormal_for_all(config: TrainConfig, tiny_shop: TinyShop) -> None:
+def test_validation_before_training_is_that_of_one_lognormal_for_all(
+    config: TrainConfig, tiny_shop: TinyShop
+) -> None:
     from training.loop.worker import start_run
 
     run = start_run(config.model_dump(mode="json") | {"validation_rows": 10**6})
     found = run.validate()
     train, val = (
-        pl.read_parquet(tiny_shop.examples / f"{part}.parquet")["target"].to_numpy() for part in ("train", "val")
+        pl.read_parquet(tiny_shop.examples / f"{part}.parquet")["target"].to_numpy()
+        for part in ("train", "val")
     )
     buyers = train[train > 0]
     share, logs = (len(buyers) + 1) / (len(train) + 2), np.log(buyers)
@@ -132,7 +162,9 @@ def test_validation_before_training_is_that_of_one_lognormal_for_all(config: Tra
     spent = val[val > 0]
     # The loss is in units of the scale: densities there are `scale` times as large.
     density = stats.lognorm.logpdf(spent, s=sigma, scale=scale) + np.log(scale)
-    loss = -(len(spent) * np.log(share) + density.sum() + (len(val) - len(spent)) * np.log(1 - share)) / len(val)
+    loss = -(
+        len(spent) * np.log(share) + density.sum() + (len(val) - len(spent)) * np.log(1 - share)
+    ) / len(val)
     assert found["val_loss"] == pytest.approx(loss, rel=1e-4)
     mean = share * stats.lognorm.mean(s=sigma, scale=scale)
     assert found["val_rmse"] == pytest.approx(np.sqrt(((val - mean) ** 2).mean()), rel=1e-4)
@@ -172,10 +204,15 @@ def test_learning_rate_warms_up_and_decays_for_decoder_and_head(config: TrainCon
 
 
 @pytest.mark.parametrize(
-    ("base", "targets"), [("tiny_base_model", ["q_proj", "up_proj"]), ("gpt2_base_model", ["c_attn", "c_proj"])]
+    ("base", "targets"),
+    [("tiny_base_model", ["q_proj", "up_proj"]), ("gpt2_base_model", ["c_attn", "c_proj"])],
 )
 def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
-    config: TrainConfig, base: str, targets: list[str], tmp_path: Path, request: pytest.FixtureRequest
+    config: TrainConfig,
+    base: str,
+    targets: list[str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     from training.loop.worker import start_run
 
@@ -201,7 +238,9 @@ def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
     for step in range(80):
         run.take_step(step)
     run.export(None)
-    model, _ = load_value_model(tmp_path / "member", decoder_of(read_member(tmp_path / "member")), torch.float32)
+    model, _ = load_value_model(
+        tmp_path / "member", decoder_of(read_member(tmp_path / "member")), torch.float32
+    )
     with torch.inference_mode():
         logits = run.engine(*inputs)
         torch.testing.assert_close(model(*inputs), logits, rtol=1e-4, atol=1e-4)
@@ -240,7 +279,9 @@ def test_damaged_best_weights_are_put_aside(config: TrainConfig) -> None:
     assert Best(config.output, first_step=4).metrics is None and not path.exists()
 
 
-def test_best_weights_of_a_run_without_a_checkpoint_are_not_those_of_the_next(config: TrainConfig) -> None:
+def test_best_weights_of_a_run_without_a_checkpoint_are_not_those_of_the_next(
+    config: TrainConfig,
+) -> None:
     from training.loop.best import Best
     from training.loop.worker import start_run
 

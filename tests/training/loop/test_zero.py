@@ -33,7 +33,12 @@ def test_recipe_reaches_deepspeed() -> None:
     }
     assert found["scheduler"] == {
         "type": "WarmupCosineLR",
-        "params": {"total_num_steps": 200, "warmup_num_steps": 20, "warmup_type": "linear", "cos_min_ratio": 0.2},
+        "params": {
+            "total_num_steps": 200,
+            "warmup_num_steps": 20,
+            "warmup_type": "linear",
+            "cos_min_ratio": 0.2,
+        },
     }
 
 
@@ -69,7 +74,11 @@ def run_python(code: str, extensions: Path) -> subprocess.Popen[str]:
     """A Python process whose compiled ops lie in `extensions`."""
     environment = os.environ | {"TORCH_EXTENSIONS_DIR": str(extensions), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -80,7 +89,8 @@ def test_lock_of_a_killed_compiler_is_cleared(tmp_path: Path) -> None:
     shutil.copytree(built / OP_FOLDER, tmp_path / OP_FOLDER)
     (tmp_path / OP_FOLDER / "lock").touch()
     process = run_python(
-        "from training.loop.deepspeed_op import build_cpu_op; build_cpu_op(); print('loaded')", tmp_path
+        "from training.loop.deepspeed_op import build_cpu_op; build_cpu_op(); print('loaded')",
+        tmp_path,
     )
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and output.splitlines()[-1] == "loaded", output
@@ -96,14 +106,20 @@ time.sleep(60)
 """
 
 
-def test_compiler_that_takes_too_long_ends_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiler_that_takes_too_long_ends_in_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
     monkeypatch.setenv("DS_ACCELERATOR", "cpu")
-    holder = run_python(HOLD_THE_LOCK.format(path=str(tmp_path / f"{OP_FOLDER}.evervalue-lock")), tmp_path)
+    holder = run_python(
+        HOLD_THE_LOCK.format(path=str(tmp_path / f"{OP_FOLDER}.evervalue-lock")), tmp_path
+    )
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         started_at = time.monotonic()
-        with pytest.raises(ValueError, match=f"another process has been compiling DeepSpeed's op in {tmp_path}"):
+        with pytest.raises(
+            ValueError, match=f"another process has been compiling DeepSpeed's op in {tmp_path}"
+        ):
             build_cpu_op(deadline_seconds=0.5)
         assert 0.5 <= time.monotonic() - started_at < 5
     finally:

@@ -24,13 +24,22 @@ LLAMA31_8B = LLAMA32_1B | {
     "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "head_dim": 128,
     "tie_word_embeddings": False,
 }  # fmt: skip
-LLAMA32_1B_PARAMETERS = 1_235_814_400  # of the published checkpoint; its language-model head is the embedding
+LLAMA32_1B_PARAMETERS = (
+    1_235_814_400  # of the published checkpoint; its language-model head is the embedding
+)
 LLAMA31_8B_PARAMETERS = 8_030_261_248  # of the published checkpoint, language-model head included
 
 
 def recipe(folder: Path, architecture: dict[str, object], **changes: object) -> TrainConfig:
     (folder / "config.json").write_text(json.dumps(architecture))
-    tree = {"data": "d", "examples": "e", "output": "o", "base_model": str(folder), "lora": None, "dtype": "bf16"}
+    tree = {
+        "data": "d",
+        "examples": "e",
+        "output": "o",
+        "base_model": str(folder),
+        "lora": None,
+        "dtype": "bf16",
+    }
     return TrainConfig.model_validate(tree | {"attention": "sdpa"} | changes)
 
 
@@ -42,7 +51,9 @@ def test_llama32_1b_has_its_published_parameters(tmp_path: Path) -> None:
     assert sizes.trainable_parameters == LLAMA32_1B_PARAMETERS + 3 * 2048 + 3
 
 
-def test_llama31_8b_has_its_published_parameters_without_the_language_model_head(tmp_path: Path) -> None:
+def test_llama31_8b_has_its_published_parameters_without_the_language_model_head(
+    tmp_path: Path,
+) -> None:
     sizes = measure_model(recipe(tmp_path, LLAMA31_8B))
     assert sizes.decoder_parameters == LLAMA31_8B_PARAMETERS - 128256 * 4096
 
@@ -59,16 +70,24 @@ def test_activations_are_counted_by_hand(tmp_path: Path) -> None:
     hidden, key_value, intermediate, layers, prompts, tokens = 2048, 512, 8192, 16, 4, 100
     # bf16: two norms' outputs before and after their weights, attention's output, query, key, value, and gate, up,
     # activated gate and their product of the MLP; float32: the norms' inputs and their scales.
-    per_token = 2 * (4 * hidden + hidden + hidden + 2 * key_value + 4 * intermediate) + 2 * (4 * hidden + 4)
-    sizes = measure_model(recipe(tmp_path, LLAMA32_1B, micro_batch=prompts, max_tokens=tokens, global_batch=8))
+    per_token = 2 * (4 * hidden + hidden + hidden + 2 * key_value + 4 * intermediate) + 2 * (
+        4 * hidden + 4
+    )
+    sizes = measure_model(
+        recipe(tmp_path, LLAMA32_1B, micro_batch=prompts, max_tokens=tokens, global_batch=8)
+    )
     assert sizes.activation_bytes == pytest.approx(prompts * tokens * layers * per_token, rel=0.02)
 
 
 def test_eager_attention_keeps_its_score_matrices(tmp_path: Path) -> None:
     settings = {"micro_batch": 4, "global_batch": 8, "max_tokens": 100}
     fused = measure_model(recipe(tmp_path, LLAMA32_1B, **settings)).activation_bytes
-    eager = measure_model(recipe(tmp_path, LLAMA32_1B, attention="eager", **settings)).activation_bytes
-    scores = 16 * 4 * 32 * 100 * 100  # layers x prompts x heads x tokens^2: softmax in float32, its bf16 copy
+    eager = measure_model(
+        recipe(tmp_path, LLAMA32_1B, attention="eager", **settings)
+    ).activation_bytes
+    scores = (
+        16 * 4 * 32 * 100 * 100
+    )  # layers x prompts x heads x tokens^2: softmax in float32, its bf16 copy
     assert eager - fused > scores * (4 + 2)
     for device, expected in (("cpu", eager), ("gpu", fused)):
         auto = recipe(tmp_path, LLAMA32_1B, attention="auto", device=device, **settings)
@@ -78,18 +97,24 @@ def test_eager_attention_keeps_its_score_matrices(tmp_path: Path) -> None:
 def test_checkpointing_keeps_the_inputs_of_layers_and_one_layer(tmp_path: Path) -> None:
     settings = {"micro_batch": 4, "global_batch": 8, "max_tokens": 100}
     full = measure_model(recipe(tmp_path, LLAMA32_1B, **settings)).activation_bytes
-    light = measure_model(recipe(tmp_path, LLAMA32_1B, gradient_checkpointing=True, **settings)).activation_bytes
+    light = measure_model(
+        recipe(tmp_path, LLAMA32_1B, gradient_checkpointing=True, **settings)
+    ).activation_bytes
     assert light == 16 * 4 * 100 * 2048 * 2 + full // 16
 
 
-def sizes_of(total: int, trained: int, activations: int = 0, weight_bytes: int = 2, largest: int = 0) -> ModelSizes:
+def sizes_of(
+    total: int, trained: int, activations: int = 0, weight_bytes: int = 2, largest: int = 0
+) -> ModelSizes:
     """A model of any size, without building it."""
     return ModelSizes(total, 0, 0, trained, largest, weight_bytes, activations)
 
 
 def test_states_agree_with_the_table_of_the_zero_paper(tmp_path: Path) -> None:
     # Figure 1 of arXiv 1910.02054: 7.5 billion parameters on 64 GPUs need 120, 31.4, 16.6 and 1.9 GB.
-    config = recipe(tmp_path, LLAMA32_1B, num_workers=64, global_batch=512, micro_batch=8, device="gpu")
+    config = recipe(
+        tmp_path, LLAMA32_1B, num_workers=64, global_batch=512, micro_batch=8, device="gpu"
+    )
     for stage, gigabytes in enumerate((120, 31.4, 16.6, 1.9)):
         memory = stage_memory(config, sizes_of(7_500_000_000, 7_500_000_000), stage, 64)
         states = (memory.weights + memory.gradients + memory.optimizer) * GIB / 1e9
@@ -99,7 +124,12 @@ def test_states_agree_with_the_table_of_the_zero_paper(tmp_path: Path) -> None:
 def test_frozen_weights_cost_no_gradients_and_no_optimizer(tmp_path: Path) -> None:
     config = recipe(tmp_path, LLAMA32_1B, device="gpu", global_batch=8, num_workers=1)
     memory = stage_memory(config, sizes_of(10 * GIB, GIB, 30 * GIB), 0, 1)
-    assert (memory.weights, memory.gradients, memory.optimizer, memory.activations) == (20, 2, 12, 30)
+    assert (memory.weights, memory.gradients, memory.optimizer, memory.activations) == (
+        20,
+        2,
+        12,
+        30,
+    )
     assert (memory.peak, memory.peak_at) == (62, "forward")
 
 
@@ -126,7 +156,9 @@ def test_gradients_of_passes_before_wait_beside_the_activations(tmp_path: Path) 
     sizes = sizes_of(GIB, GIB, 5 * GIB)
     for stage, waiting in ((0, 2.0), (1, 2.0), (2, 2 / 4)):
         several, one = (
-            stage_memory(recipe(tmp_path, LLAMA32_1B, num_workers=4, global_batch=batch), sizes, stage, 4)
+            stage_memory(
+                recipe(tmp_path, LLAMA32_1B, num_workers=4, global_batch=batch), sizes, stage, 4
+            )
             for batch in (64, 32)
         )
         assert several.moments["forward"] - one.moments["forward"] == pytest.approx(waiting)
@@ -138,43 +170,59 @@ def test_buckets_are_taken_whole_on_a_gpu_and_as_written_on_a_cpu(tmp_path: Path
     for device, expected in (("gpu", bucket), ("cpu", 1_000_000)):
         config = recipe(tmp_path, LLAMA32_1B, device=device, num_workers=1, global_batch=8)
         memory = stage_memory(config, adapters, 2, 1)
-        reducing = 2 * GIB + 12_000_000 + 2 * expected + 2_000_000  # weights, states, bucket, and a copy to be sent
+        reducing = (
+            2 * GIB + 12_000_000 + 2 * expected + 2_000_000
+        )  # weights, states, bucket, and a copy to be sent
         assert memory.moments["reduce"] == pytest.approx(reducing / GIB)
 
 
 def test_stage_three_gathers_weights_and_reads_them_whole_at_first(tmp_path: Path) -> None:
-    config = recipe(tmp_path, LLAMA31_8B, zero={"stage": 3}, device="gpu", num_workers=16, global_batch=128)
+    config = recipe(
+        tmp_path, LLAMA31_8B, zero={"stage": 3}, device="gpu", num_workers=16, global_batch=128
+    )
     memory = stage_memory(config, sizes_of(16 * GIB, 16 * GIB, GIB), 3, 16)
     bucket, live, prefetched, sub_group = (2 * weights / GIB for weights in (5e8, 1e9, 5e7, 1e9))
     held = 2 + 2 + 12 + bucket
     assert memory.moments["start"] == pytest.approx(32 + 2)
     assert memory.moments["forward"] == pytest.approx(held + live + prefetched + 1)
     assert memory.moments["step"] == pytest.approx(held + 3 * sub_group)
-    assert memory.moments["end"] == pytest.approx(held + 32)  # a member is written from whole weights
+    assert memory.moments["end"] == pytest.approx(
+        held + 32
+    )  # a member is written from whole weights
     assert memory.peak == memory.moments["end"]
 
 
 def test_offloading_moves_memory_to_the_host(tmp_path: Path) -> None:
     zero = {"stage": 3, "offload_optimizer": True, "offload_parameters": True}
-    config = recipe(tmp_path, LLAMA31_8B, zero=zero, num_workers=4, global_batch=32, micro_batch=8, device="gpu")
+    config = recipe(
+        tmp_path, LLAMA31_8B, zero=zero, num_workers=4, global_batch=32, micro_batch=8, device="gpu"
+    )
     memory = stage_memory(config, sizes_of(8 * GIB, 8 * GIB), 3, 4)
     assert (memory.weights, memory.gradients, memory.optimizer) == (0, 0, 0)
     assert memory.host == 4 + 24 + 8 + 4  # weights, states, gradients in float32 and as they came
 
 
 def test_smallest_numbers_divide_the_batch_and_are_the_first_that_fit(tmp_path: Path) -> None:
-    config = recipe(tmp_path, LLAMA31_8B, device="gpu", global_batch=120, micro_batch=10, num_workers=1)
+    config = recipe(
+        tmp_path, LLAMA31_8B, device="gpu", global_batch=120, micro_batch=10, num_workers=1
+    )
     sizes = sizes_of(7 * GIB, 7 * GIB)
     numbers = smallest_numbers(config, sizes)
     assert set(numbers) == {16, 24, 40, 48, 80, 141}
     for size, of_stages in numbers.items():
         for stage, found in enumerate(of_stages):
-            fits = [n for n in (1, 2, 3, 4, 6, 12) if stage_memory(config, sizes, stage, n).peak <= 0.9 * size]
+            fits = [
+                n
+                for n in (1, 2, 3, 4, 6, 12)
+                if stage_memory(config, sizes, stage, n).peak <= 0.9 * size
+            ]
             assert found == (fits[0] if fits else None)
     assert numbers[141][0] is None and numbers[141][2] is not None  # 24 x 7 GiB never fit whole
 
 
-def test_plan_of_a_recipe_is_printed_as_table_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_of_a_recipe_is_printed_as_table_and_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     show_plan(recipe(tmp_path, LLAMA32_1B, zero={"stage": 1}, max_tokens=100, global_batch=64))
     *lines, last = capsys.readouterr().out.splitlines()
     plan = json.loads(last)
@@ -195,7 +243,13 @@ def test_plan_of_a_folder_without_config_is_refused(tmp_path: Path) -> None:
 
 
 def test_plan_of_a_task_it_does_not_know_is_refused(tmp_path: Path) -> None:
-    taught = {"task": "sft", "adapter": "copy", "conversations": "c.jsonl", "data": None, "examples": None}
+    taught = {
+        "task": "sft",
+        "adapter": "copy",
+        "conversations": "c.jsonl",
+        "data": None,
+        "examples": None,
+    }
     with pytest.raises(ValueError, match="the plan knows task value alone: task is sft"):
         make_plan(recipe(tmp_path, LLAMA32_1B, **taught))
 

@@ -27,7 +27,9 @@ def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> TrainC
     )  # fmt: skip
 
 
-def test_steps_are_measured_only_where_they_can_be_taken(config: TrainConfig, tmp_path: Path) -> None:
+def test_steps_are_measured_only_where_they_can_be_taken(
+    config: TrainConfig, tmp_path: Path
+) -> None:
     assert why_not_measured(config, 0.1) is None
     reasons = {
         "device is gpu": config.model_copy(update={"device": "gpu"}),
@@ -36,7 +38,9 @@ def test_steps_are_measured_only_where_they_can_be_taken(config: TrainConfig, tm
     }
     for reason, changed in reasons.items():
         assert reason in str(why_not_measured(changed, 0.1))
-    assert "the workers need 100000.9 GiB, and this machine has" in str(why_not_measured(config, 100_000.0))
+    assert "the workers need 100000.9 GiB, and this machine has" in str(
+        why_not_measured(config, 100_000.0)
+    )
 
 
 def test_validations_are_those_of_the_loop(config: TrainConfig) -> None:
@@ -77,7 +81,9 @@ def test_sequence_encoder_is_counted_by_hand(config: TrainConfig, tmp_path: Path
     sizes = measure_model(sequence)
     known = Vocabulary.load(config.examples / FOLDER)
     layer = 4 * 32 * 32 + 3 * 32 * (8 * 32 // 3) + 2 * 32
-    embeddings = (known.num_items + known.num_categories + 12) * 32  # eleven kinds of events and the query
+    embeddings = (
+        known.num_items + known.num_categories + 12
+    ) * 32  # eleven kinds of events and the query
     features, next_event = (18 + 1) * 32, (32 + 1) * 32 + (32 + 1) * 4
     titles = 40 * 32  # the tiny shop has 40 different ones
     assert sizes.decoder_parameters == 2 * layer + 32 + embeddings + features + next_event + titles

@@ -15,7 +15,12 @@ from training.prepare.splits import is_validation_customer
 
 
 def config(**changes: object) -> PrepareConfig:
-    values: dict[str, object] = {"data": "d", "output": "o", "horizon_days": 91, "test_cutoff": date(2017, 10, 1)}
+    values: dict[str, object] = {
+        "data": "d",
+        "output": "o",
+        "horizon_days": 91,
+        "test_cutoff": date(2017, 10, 1),
+    }
     return PrepareConfig.model_validate(values | changes)
 
 
@@ -32,7 +37,9 @@ def test_without_a_test_cutoff_the_last_full_horizon_is_taken() -> None:
 
 
 def test_a_horizon_longer_than_the_data_is_refused_with_the_latest_cutoff() -> None:
-    with pytest.raises(ValueError, match=r"horizon_days is 91 .* latest cutoff these data cover is 2017-09-02"):
+    with pytest.raises(
+        ValueError, match=r"horizon_days is 91 .* latest cutoff these data cover is 2017-09-02"
+    ):
         cutoffs_for(config(), date(2017, 1, 1), date(2017, 12, 1))
     with pytest.raises(ValueError, match="longer than two horizons"):
         cutoffs_for(config(test_cutoff=date(2017, 3, 1)), date(2017, 1, 1), date(2017, 12, 1))
@@ -44,9 +51,13 @@ def test_a_training_cutoff_whose_labels_reach_into_test_is_refused() -> None:
 
 
 def test_splits_follow_the_contract(tiny_shop: TinyShop) -> None:
-    train, val, test = (pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "val", "test"))
+    train, val, test = (
+        pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "val", "test")
+    )
     facts = read_dataset(tiny_shop.examples)
-    assert set(train["cutoff"].dt.date()) == {date.fromisoformat(str(day)) for day in facts["train_cutoffs"]}  # type: ignore[attr-defined]
+    assert set(train["cutoff"].dt.date()) == {
+        date.fromisoformat(str(day)) for day in facts["train_cutoffs"]
+    }  # type: ignore[attr-defined]
     assert not set(train["customer_id"]) & set(val["customer_id"])
     assert is_validation_customer(val["customer_id"], 0).all()
     assert val["cutoff"].unique().to_list() == [train["cutoff"].max()]
@@ -56,7 +67,9 @@ def test_splits_follow_the_contract(tiny_shop: TinyShop) -> None:
     assert by_customer["fold"].max() == 1
 
 
-def test_earlier_selection_window_ends_where_validation_begins_and_needs_a_horizon_of_history() -> None:
+def test_earlier_selection_window_ends_where_validation_begins_and_needs_a_horizon_of_history() -> (
+    None
+):
     latest = date(2017, 7, 2)
     assert earlier_selection(config(), date(2017, 1, 1), latest) == date(2017, 4, 2)
     assert earlier_selection(config(), date(2017, 1, 2), latest) is None
@@ -69,7 +82,8 @@ def test_earlier_selection_rows_are_of_validation_customers_and_disjoint_from_th
     prepare(recipe.model_copy(update={"horizon_days": 30, "output": tmp_path / "short"}))
     facts = read_dataset(tmp_path / "short")
     train, val, selection = (
-        pl.read_parquet(tmp_path / "short" / f"{part}.parquet") for part in ("train", "val", "selection")
+        pl.read_parquet(tmp_path / "short" / f"{part}.parquet")
+        for part in ("train", "val", "selection")
     )
     assert facts["num_rows"]["selection"] == selection.height > 0  # type: ignore[index]
     assert not set(train["customer_id"]) & set(selection["customer_id"])
@@ -91,40 +105,64 @@ def test_backtest_lies_one_horizon_earlier_or_half_of_one_where_the_dates_leave_
     assert backtest_recipe(config(backtest=False), date(2017, 1, 1), date(2017, 10, 1), 3) is None
 
 
-def test_backtest_is_what_the_same_recipe_makes_for_its_cutoff(tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_backtest_is_what_the_same_recipe_makes_for_its_cutoff(
+    tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     inner = tiny_shop.examples / BACKTEST
     told, facts = read_dataset(tiny_shop.examples)["backtest"], read_dataset(inner)
     assert told == {"test_cutoff": facts["test_cutoff"], "horizon_days": facts["horizon_days"]}
-    end = date.fromisoformat(str(facts["test_cutoff"])) + timedelta(days=int(str(facts["horizon_days"])))
+    end = date.fromisoformat(str(facts["test_cutoff"])) + timedelta(
+        days=int(str(facts["horizon_days"]))
+    )
     assert end == date.fromisoformat(str(read_dataset(tiny_shop.examples)["test_cutoff"]))
-    prepare(PrepareConfig.load(inner / "prepare.yaml").model_copy(update={"output": tmp_path / "alone"}))
+    prepare(
+        PrepareConfig.load(inner / "prepare.yaml").model_copy(update={"output": tmp_path / "alone"})
+    )
     for part in ("train", "val", "test"):
-        alone, found = (pl.read_parquet(folder / f"{part}.parquet") for folder in (tmp_path / "alone", inner))
+        alone, found = (
+            pl.read_parquet(folder / f"{part}.parquet") for folder in (tmp_path / "alone", inner)
+        )
         assert alone.equals(found)
 
 
-def test_without_history_for_a_backtest_dataset_json_says_so(tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_without_history_for_a_backtest_dataset_json_says_so(
+    tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     recipe = PrepareConfig.load(tiny_shop.examples / "prepare.yaml")
-    prepare(recipe.model_copy(update={"horizon_days": 160, "test_cutoff": None, "output": tmp_path / "long"}))
+    prepare(
+        recipe.model_copy(
+            update={"horizon_days": 160, "test_cutoff": None, "output": tmp_path / "long"}
+        )
+    )
     told = read_dataset(tmp_path / "long")["backtest"]
     assert told["test_cutoff"] is None and "begin too late" in told["why"]  # type: ignore[index]
-    assert not (tmp_path / "long" / BACKTEST).exists() and read_example_sets(tmp_path / "long").backtest is None
+    assert (
+        not (tmp_path / "long" / BACKTEST).exists()
+        and read_example_sets(tmp_path / "long").backtest is None
+    )
 
 
 def test_targets_equal_a_sum_over_the_raw_lines(tiny_shop: TinyShop) -> None:
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     lines = pl.read_csv(tiny_shop.lines, try_parse_dates=True)
-    window = lines.filter((pl.col("at") >= date(2024, 10, 30)) & (pl.col("at") < date(2024, 12, 29)))
+    window = lines.filter(
+        (pl.col("at") >= date(2024, 10, 30)) & (pl.col("at") < date(2024, 12, 29))
+    )
     for column, rows in (("target", window.filter(pl.col("amount") >= 0)), ("actual_net", window)):
         sums = dict(rows.group_by("customer").agg(pl.col("amount").sum()).iter_rows())
         expected = [sums.get(customer, 0.0) for customer in test["customer_id"]]
         assert test[column].to_list() == pytest.approx(expected)
 
 
-def test_another_seed_draws_other_validation_customers_and_folds(tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_another_seed_draws_other_validation_customers_and_folds(
+    tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     recipe = PrepareConfig.load(tiny_shop.examples / "prepare.yaml")
     prepare(recipe.model_copy(update={"seed": 7, "output": tmp_path / "other"}))
-    first, other = (pl.read_parquet(folder / "val.parquet") for folder in (tiny_shop.examples, tmp_path / "other"))
+    first, other = (
+        pl.read_parquet(folder / "val.parquet")
+        for folder in (tiny_shop.examples, tmp_path / "other")
+    )
     assert set(first["customer_id"]) != set(other["customer_id"])
     assert is_validation_customer(other["customer_id"], 7).all()
     folds = [
@@ -140,8 +178,16 @@ def test_keys_that_a_split_does_not_use_are_named_and_change_nothing(
     recipe = PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo")
     prepare(recipe)
     assert "ignores" not in caplog.text
-    prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo", horizon_days=30))
-    prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo-2", horizon_days=30))
+    prepare(
+        PrepareConfig(
+            data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo", horizon_days=30
+        )
+    )
+    prepare(
+        PrepareConfig(
+            data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo-2", horizon_days=30
+        )
+    )
     assert "ignores horizon_days" in caplog.text
 
 
@@ -149,13 +195,18 @@ def test_leave_one_out_takes_the_last_purchase_as_test_and_the_one_before_as_val
     tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo"))
-    train, val, test = (pl.read_parquet(tmp_path / "loo" / f"{part}.parquet") for part in ("train", "val", "test"))
+    train, val, test = (
+        pl.read_parquet(tmp_path / "loo" / f"{part}.parquet") for part in ("train", "val", "test")
+    )
     assert test["customer_id"].n_unique() == test.height
     both = test.join(val, on="customer_id", suffix="_val")
     assert (both["position"] - both["position_val"]).unique().to_list() == [1]
     latest = train.group_by("customer_id").agg(pl.col("position").max().alias("train_position"))
     assert (
-        (val.join(latest, on="customer_id").select(pl.col("position") - pl.col("train_position")) == 1)
+        (
+            val.join(latest, on="customer_id").select(pl.col("position") - pl.col("train_position"))
+            == 1
+        )
         .to_series()
         .all()
     )

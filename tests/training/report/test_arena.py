@@ -51,13 +51,18 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> 
                    "first order", "over time", "integral transform", "stage later", "part by part"):  # fmt: skip
         assert any(wanted in description for description in plots), wanted
     for source in plots.values():
-        drawing = ElementTree.fromstring(base64.b64decode(source.removeprefix("data:image/svg+xml;base64,")))
+        drawing = ElementTree.fromstring(
+            base64.b64decode(source.removeprefix("data:image/svg+xml;base64,"))
+        )
         assert len(list(drawing.iter())) > 50
     text = (tiny_artifact.parent / "report.html").read_text()
     metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
     chosen = {name: found["rmse"] for name, found in metrics["selection"]["backtest"].items()}
     assert len(chosen) > 2 and all(f">{number(rmse)}</td>" in text for rmse in chosen.values())
-    assert all((f"champion minus {name}" in text) == (name != metrics["champion"]) for name in metrics["models"])
+    assert all(
+        (f"champion minus {name}" in text) == (name != metrics["champion"])
+        for name in metrics["models"]
+    )
     top = metrics["customers"]["examples"][0]["features"][0]
     told = number(int(top["value"]) if top["value"].is_integer() else top["value"])
     assert f"{top['feature']} = {told} ({100 * top['effect']:+.0f} %)" in text
@@ -78,7 +83,10 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
 
     unclear = {"mae": [1.0, -1.0, 3.0], "gini": [0.01, -0.1, 0.1], "rmse": None}
     better = {"mae": [2.0, 1.0, 3.0], "gini": [-0.02, -0.03, -0.01], "rmse": [-3.0, -5.0, -1.0]}
-    text = told(champion_minus={"persistence": better}, llama_gain={metric: [0.0, 0.0, 0.0] for metric in unclear})
+    text = told(
+        champion_minus={"persistence": better},
+        llama_gain={metric: [0.0, 0.0, 0.0] for metric in unclear},
+    )
     bias = metrics["models"]["persistence"]["bias"]
     beaten = f"persistence is clearly better than {metrics['champion']} in mae, gini; its total is {bias:.2f} times"
     assert beaten in text and "No model is clearly better" not in text
@@ -95,25 +103,33 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
     assert "lightgbm was judged, but could not be chosen: needs 200 customers: 3." in text
 
 
-def test_report_without_spend_or_defined_metrics(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_report_without_spend_or_defined_metrics(
+    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
     for entry in metrics["models"].values():
         entry |= {"gini": None, "bias": None}
         entry["ci"] |= {"gini": None, "bias": None}
     metrics["recommendation"], metrics["recommender"] = {"next_basket": {}}, {"model": None}
-    predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet").with_columns(actual=pl.lit(0.0))
+    predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet").with_columns(
+        actual=pl.lit(0.0)
+    )
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     write_report(tmp_path / "report.html", metrics, predictions, test)
     assert len(read(tmp_path / "report.html").plots) == 10
 
 
 def test_numbers_have_the_digits_that_tell_something() -> None:
-    shown = [number(value) for value in (1234567, 2063.4, -334.84, 21.875, 0.0414, 1.0, 0.00041, 0.0)]
+    shown = [
+        number(value) for value in (1234567, 2063.4, -334.84, 21.875, 0.0414, 1.0, 0.00041, 0.0)
+    ]
     assert shown == ["1,234,567", "2,063", "-334.8", "21.88", "0.041", "1.000", "0.00041", "0.000"]
 
 
 def test_cells_have_their_interval_and_verdict_and_the_chosen_row_stands_out() -> None:
-    made = grid(["model", "mae"], [["a", Estimate(-2.5, -4.0, -1.0, "better")], ["b", Estimate(3.0)]], "a")
+    made = grid(
+        ["model", "mae"], [["a", Estimate(-2.5, -4.0, -1.0, "better")], ["b", Estimate(3.0)]], "a"
+    )
     assert (
         '<tr class="marked"><td>a</td><td class="number better">-2.500<small>-4.000 to -1.000, better</small></td>'
         in made
@@ -129,6 +145,11 @@ def test_names_are_escaped(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: P
     metrics["champion"], metrics["champion_minus"] = name, {}
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
     chosen = predictions.filter(pl.col("model") == champion).with_columns(model=pl.lit(name))
-    write_report(tmp_path / "report.html", metrics, chosen, pl.read_parquet(tiny_shop.examples / "test.parquet"))
+    write_report(
+        tmp_path / "report.html",
+        metrics,
+        chosen,
+        pl.read_parquet(tiny_shop.examples / "test.parquet"),
+    )
     read(tmp_path / "report.html")
     assert name not in (tmp_path / "report.html").read_text()

@@ -22,7 +22,9 @@ from training.run.job import train
 
 
 @pytest.fixture(scope="module")
-def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+def config(
+    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainConfig:
     return TrainConfig.model_validate(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
@@ -53,16 +55,24 @@ def progress(output: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (output / "progress.jsonl").read_text().splitlines()]
 
 
-def test_member_verifies_and_says_what_it_was_made_from(trained: TrainConfig, tiny_shop: TinyShop) -> None:
+def test_member_verifies_and_says_what_it_was_made_from(
+    trained: TrainConfig, tiny_shop: TinyShop
+) -> None:
     manifest = verify(trained.output / "member", MEMBER_KIND)
     assert manifest == read_member(trained.output / "member")
     assert manifest["name"] == "text_llama"
-    assert (manifest["task"], manifest["encoder"], manifest["horizon_days"]) == ("value", "text", 60)
+    assert (manifest["task"], manifest["encoder"], manifest["horizon_days"]) == (
+        "value",
+        "text",
+        60,
+    )
     assert manifest["dataset"] == read_manifest(tiny_shop.examples, "examples")["identity"]
     assert TrainConfig.load(trained.output / "config.yaml").global_batch == 16
 
 
-def test_progress_has_the_contracts_keys_and_the_validation_loss_falls(trained: TrainConfig) -> None:
+def test_progress_has_the_contracts_keys_and_the_validation_loss_falls(
+    trained: TrainConfig,
+) -> None:
     lines = progress(trained.output)
     num_steps = 6 * 342 // 16
     assert [line["step"] for line in lines if "val_loss" in line] == [30, 60, 90, 120, num_steps]
@@ -91,7 +101,9 @@ def test_member_alone_gives_the_validation_loss_it_reports(trained: TrainConfig)
         with np.errstate(divide="ignore"):
             z = (np.log(spend) - mu) / sigma
         density = -np.log(np.where(spend > 0, spend, 1) * sigma * np.sqrt(2 * np.pi)) - z**2 / 2
-        losses[chosen] = np.where(spend > 0, np.log1p(np.exp(-buys)) - density, np.log1p(np.exp(buys)))
+        losses[chosen] = np.where(
+            spend > 0, np.log1p(np.exp(-buys)) - density, np.log1p(np.exp(buys))
+        )
     metrics = read_manifest(member, MEMBER_KIND)["metrics"]
     assert isinstance(metrics, dict)
     assert metrics["val_loss"] == pytest.approx(losses.mean(), rel=1e-4)
@@ -101,23 +113,33 @@ def test_second_call_leaves_a_complete_run_as_it_is(trained: TrainConfig) -> Non
     before = {path: path.stat().st_mtime_ns for path in trained.output.rglob("*") if path.is_file()}
     train(trained)
     train(trained.model_copy(update={"max_failures": 7}))
-    assert {path: path.stat().st_mtime_ns for path in trained.output.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in trained.output.rglob("*") if path.is_file()
+    } == before
 
 
 def test_another_recipe_into_a_complete_output_is_refused(trained: TrainConfig) -> None:
-    with pytest.raises(ValueError, match="is complete and was made from another config or other inputs"):
+    with pytest.raises(
+        ValueError, match="is complete and was made from another config or other inputs"
+    ):
         train(trained.model_copy(update={"seed": 1}))
 
 
-def test_another_recipe_into_an_unfinished_run_is_refused(config: TrainConfig, tmp_path: Path) -> None:
+def test_another_recipe_into_an_unfinished_run_is_refused(
+    config: TrainConfig, tmp_path: Path
+) -> None:
     unfinished = config.model_copy(update={"output": tmp_path})
     unfinished.save(tmp_path / "config.yaml")
     (tmp_path / "progress.jsonl").write_text('{"step": 1}\n')
-    with pytest.raises(ValueError, match=f"{tmp_path} holds a run of another recipe; delete it or choose another"):
+    with pytest.raises(
+        ValueError, match=f"{tmp_path} holds a run of another recipe; delete it or choose another"
+    ):
         train(unfinished.model_copy(update={"epochs": 9}))
 
 
-def test_recipe_that_never_took_a_step_may_be_corrected(config: TrainConfig, tmp_path: Path) -> None:
+def test_recipe_that_never_took_a_step_may_be_corrected(
+    config: TrainConfig, tmp_path: Path
+) -> None:
     mistaken = config.model_copy(update={"output": tmp_path, "max_tokens": 50})
     with kept_process_state():
         with pytest.raises(ValueError, match="max_tokens is 50, but a prompt has"):
@@ -150,25 +172,37 @@ def changed_member(trained: TrainConfig, folder: Path, **changes: object) -> Pat
     return folder
 
 
-def test_member_trained_with_flash_attention_on_a_gpu_serves_on_a_cpu(trained: TrainConfig, tmp_path: Path) -> None:
+def test_member_trained_with_flash_attention_on_a_gpu_serves_on_a_cpu(
+    trained: TrainConfig, tmp_path: Path
+) -> None:
     gpu = {"attention": "flash_attention_2", "device": "gpu"}
     recipe = trained.model_dump(mode="json") | gpu
     folder = changed_member(trained, tmp_path / "gpu", recipe=recipe, attention="flash_attention_2")
     rows = pl.read_parquet(trained.examples / "val.parquet").head(5)
     expected = load_member(trained.output / "member", pl.DataFrame())(rows, pl.DataFrame())
-    np.testing.assert_array_equal(load_member(folder, pl.DataFrame())(rows, pl.DataFrame()), expected)
+    np.testing.assert_array_equal(
+        load_member(folder, pl.DataFrame())(rows, pl.DataFrame()), expected
+    )
 
 
-def test_member_of_another_prompt_version_is_refused_by_name(trained: TrainConfig, tmp_path: Path) -> None:
+def test_member_of_another_prompt_version_is_refused_by_name(
+    trained: TrainConfig, tmp_path: Path
+) -> None:
     folder = changed_member(trained, tmp_path / "old", prompt_version="value-0")
-    with pytest.raises(ValueError, match=f"member {folder} was trained on prompt version 'value-0'.*train it again"):
+    with pytest.raises(
+        ValueError, match=f"member {folder} was trained on prompt version 'value-0'.*train it again"
+    ):
         read_member(folder)
 
 
-def test_member_of_a_base_model_that_changed_is_refused(trained: TrainConfig, tmp_path: Path) -> None:
+def test_member_of_a_base_model_that_changed_is_refused(
+    trained: TrainConfig, tmp_path: Path
+) -> None:
     base = {"path": trained.base_model, "sha256": "0" * 64}
     folder = changed_member(trained, tmp_path / "other", base_model=base)
-    with pytest.raises(ValueError, match=f"member {folder}: base model .* is not the one it was trained on"):
+    with pytest.raises(
+        ValueError, match=f"member {folder}: base model .* is not the one it was trained on"
+    ):
         read_member(folder)
 
 
@@ -178,11 +212,15 @@ def test_damaged_member_is_refused_by_file(trained: TrainConfig, tmp_path: Path,
     content = bytearray((folder / name).read_bytes())
     content[-1] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"member folder {folder} is damaged: {name} is not the file"):
+    with pytest.raises(
+        ValueError, match=f"member folder {folder} is damaged: {name} is not the file"
+    ):
         read_member(folder)
 
 
-def test_member_without_manifest_is_refused_as_incomplete(trained: TrainConfig, tmp_path: Path) -> None:
+def test_member_without_manifest_is_refused_as_incomplete(
+    trained: TrainConfig, tmp_path: Path
+) -> None:
     folder = changed_member(trained, tmp_path / "half")
     (folder / "manifest.json").unlink()
     with pytest.raises(ValueError, match=f"member folder {folder} is incomplete"):

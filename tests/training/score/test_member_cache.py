@@ -41,12 +41,18 @@ def test_only_who_has_new_events_or_is_old_is_read_again() -> None:
     assert after["computed_at"].to_list() == [NOW, NOW + 3 * DAY, NOW, NOW]
     again = Encoder()
     MemberCache(after, 7).spend(BUYERS, events, NOW + 8 * DAY, {"x": again})
-    assert again.read == ["b", "d", "c"]  # those of eight days ago; the age counts from when they were read
+    assert again.read == [
+        "b",
+        "d",
+        "c",
+    ]  # those of eight days ago; the age counts from when they were read
 
 
 def test_an_event_that_came_in_late_is_new() -> None:
     before, encoder = empty_cache(["x"]).spend(BUYERS, EVENTS, NOW, {"x": Encoder()}), Encoder()
-    late = pl.DataFrame([{"customer_id": "c", "occurred_at": NOW - 20 * DAY, "amount": 1.0}], schema=EVENTS.schema)
+    late = pl.DataFrame(
+        [{"customer_id": "c", "occurred_at": NOW - 20 * DAY, "amount": 1.0}], schema=EVENTS.schema
+    )
     MemberCache(before, 7).spend(BUYERS, pl.concat([EVENTS, late]), NOW + DAY, {"x": encoder})
     assert encoder.read == ["c"]
 

@@ -42,11 +42,16 @@ def recipe(tiny_shop: TinyShop, tmp_path: Path) -> dict[str, object]:
     }  # fmt: skip
 
 
-def of_base(recipe: dict[str, object], base: str, request: pytest.FixtureRequest) -> dict[str, object]:
+def of_base(
+    recipe: dict[str, object], base: str, request: pytest.FixtureRequest
+) -> dict[str, object]:
     """The recipe for one of the two base models."""
     lora = recipe["lora"]
     assert isinstance(lora, dict)
-    return recipe | {"base_model": str(request.getfixturevalue(base)), "lora": lora | {"targets": TARGETS[base]}}
+    return recipe | {
+        "base_model": str(request.getfixturevalue(base)),
+        "lora": lora | {"targets": TARGETS[base]},
+    }
 
 
 def settings_of(recipe: dict[str, object]) -> dict[str, object]:
@@ -71,7 +76,9 @@ def losses_and_weights(recipe: dict[str, object]) -> tuple[list[float], dict[str
     run.export(None)
     member = run.config.output / "member"
     verify(member, "member")
-    weights = load_file(member / "adapter_model.safetensors") | load_file(member / "head.safetensors")
+    weights = load_file(member / "adapter_model.safetensors") | load_file(
+        member / "head.safetensors"
+    )
     return [*losses, *metrics.values()], weights
 
 
@@ -98,11 +105,17 @@ def test_training_is_that_without_stored_activations(
         for name, expected in weights.items():
             torch.testing.assert_close(found_weights[name], expected, rtol=1e-3, atol=1e-5)
         log = capsys.readouterr().err
-        manifests = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("*/*/manifest.json")}
+        manifests = {
+            path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("*/*/manifest.json")
+        }
         layers = {"tiny_base_model": 1, "gpt2_base_model": 2}[base]
-        assert f"activations of 342 prompts after {layers} layers are in {tmp_path / 'cache'}" in log
+        assert (
+            f"activations of 342 prompts after {layers} layers are in {tmp_path / 'cache'}" in log
+        )
         if run == "computed":
-            assert "342/342 prompts (100 %)" in log and "20/20 prompts (100 %)" in log and "ETA" in log
+            assert (
+                "342/342 prompts (100 %)" in log and "20/20 prompts (100 %)" in log and "ETA" in log
+            )
             written = manifests
             assert len(written) == 3  # two shares of training prompts, one of validation prompts
         else:
@@ -114,9 +127,15 @@ def test_training_is_that_without_stored_activations(
 def test_in_bf16_losses_stay_within_rounding(
     recipe: dict[str, object], base: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    recipe = of_base(recipe, base, request) | {"dtype": "bf16", "optimizer": {"learning_rate": 2e-3}}
+    recipe = of_base(recipe, base, request) | {
+        "dtype": "bf16",
+        "optimizer": {"learning_rate": 2e-3},
+    }
     losses, _ = losses_and_weights(recipe)
-    cached = recipe | {"activation_cache": str(tmp_path / "cache"), "output": str(tmp_path / "cached")}
+    cached = recipe | {
+        "activation_cache": str(tmp_path / "cache"),
+        "output": str(tmp_path / "cached"),
+    }
     found, _ = losses_and_weights(cached)
     np.testing.assert_allclose(found, losses, rtol=0.02)
     (first, *_) = (tmp_path / "cache").glob("*/*/states.safetensors")
@@ -162,7 +181,9 @@ def test_stored_states_are_the_hidden_states_of_the_whole_model(
     with group_of_one():
         states = stored_states(config, tokens, torch.float32)
     rows = [300, 5, 255, 256, 341, 0]
-    torch.testing.assert_close(states.batch(rows), computed(config, tokens, rows), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        states.batch(rows), computed(config, tokens, rows), rtol=1e-4, atol=1e-5
+    )
 
 
 def folders_after(recipe: dict[str, object], cache: Path, **changes: object) -> set[str]:
@@ -187,7 +208,9 @@ def test_what_a_search_varies_shares_the_activations(
     assert len(other_rows) == 3, "training prompts are shared by runs that validate on others"
     lower = folders_after(recipe, cache, lora=lora | {"num_layers": 2})
     assert len(lower) == 5
-    assert folders_after(recipe, cache, num_layers=2) == lower, "which layers lie on top does not change those below"
+    assert folders_after(recipe, cache, num_layers=2) == lower, (
+        "which layers lie on top does not change those below"
+    )
     assert len(folders_after(recipe, cache, dtype="bf16")) == 7
 
 
@@ -202,13 +225,18 @@ def test_damaged_share_is_refused_by_name(
     from training.loop.worker import start_run
 
     cache = tmp_path / "cache"
-    settings = settings_of(of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(cache)})
+    settings = settings_of(
+        of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(cache)}
+    )
     start_run(settings)
     share = next(path.parent for path in cache.glob("*/00001/manifest.json"))
     content = bytearray((share / "states.safetensors").read_bytes())
     content[-1] ^= 1
     (share / "states.safetensors").write_bytes(content)
-    with pytest.raises(ValueError, match=f"activation_cache: .*{share} is damaged: states.*; delete {share} and it wi"):
+    with pytest.raises(
+        ValueError,
+        match=f"activation_cache: .*{share} is damaged: states.*; delete {share} and it wi",
+    ):
         start_run(settings)
     (share / "manifest.json").unlink()
     with pytest.raises(ValueError, match=f"{share} is not empty and has no manifest.json"):
@@ -225,11 +253,16 @@ def test_full_disk_leaves_no_half_written_share(
     from training.loop.worker import start_run
 
     cache = tmp_path / "cache"
-    settings = settings_of(of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(cache)})
+    settings = settings_of(
+        of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(cache)}
+    )
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
     try:
-        with pytest.raises(ValueError, match=f"activation_cache {cache}/.*/00000 cannot be written: .*File too large"):
+        with pytest.raises(
+            ValueError,
+            match=f"activation_cache {cache}/.*/00000 cannot be written: .*File too large",
+        ):
             start_run(settings)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -239,12 +272,19 @@ def test_full_disk_leaves_no_half_written_share(
 
 
 def test_disk_that_is_too_small_is_named_before_anything_is_computed(
-    recipe: dict[str, object], tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    recipe: dict[str, object],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from training.loop.worker import start_run
 
-    settings = settings_of(of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(tmp_path / "cache")})
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))  # type: ignore[attr-defined]
+    settings = settings_of(
+        of_base(recipe, "tiny_base_model", request) | {"activation_cache": str(tmp_path / "cache")}
+    )
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6)
+    )  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match=r"needs 0.00\d+ GB; its disk has 0.001 GB"):
         start_run(settings)
     assert not complete_shares(tmp_path / "cache")

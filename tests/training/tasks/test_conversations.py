@@ -25,7 +25,11 @@ def test_file_folder_and_glob_are_read_in_name_order(tmp_path: Path) -> None:
     of_folder = read_conversations(tmp_path)
     assert [c.messages for c in of_folder] == [turns("a", "1"), turns("b", "1"), turns("b", "2")]
     assert [c.place for c in of_folder][1:] == [f"{tmp_path / 'b.jsonl'}, line {n}" for n in (1, 2)]
-    assert read_conversations(tmp_path / "*.jsonl") == read_conversations(tmp_path / "b.jsonl") == of_folder[1:]
+    assert (
+        read_conversations(tmp_path / "*.jsonl")
+        == read_conversations(tmp_path / "b.jsonl")
+        == of_folder[1:]
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,23 +37,40 @@ def test_file_folder_and_glob_are_read_in_name_order(tmp_path: Path) -> None:
     [
         ('{"messages": [' + SECRET, "line 2 is not JSON in UTF-8"),
         (json.dumps(SECRET), 'line 2 must be {"messages": [...]}, with no other key'),
-        (json.dumps({"messages": turns("a", "b"), SECRET: 1}), 'line 2 must be {"messages": [...]}'),
+        (
+            json.dumps({"messages": turns("a", "b"), SECRET: 1}),
+            'line 2 must be {"messages": [...]}',
+        ),
         (json.dumps({"messages": SECRET}), 'line 2 must be {"messages": [...]}'),
-        (json.dumps({"messages": [SECRET]}), 'line 2, message 1 must be {"role": ..., "content": ...}'),
+        (
+            json.dumps({"messages": [SECRET]}),
+            'line 2, message 1 must be {"role": ..., "content": ...}',
+        ),
         (json.dumps({"messages": [{"role": "user"}]}), "line 2, message 1 must be"),
         (
             json.dumps({"messages": [*turns("a", "b"), {"role": SECRET, "content": "c"}]}),
             "message 3 has an unknown role",
         ),
-        (json.dumps({"messages": [{"role": ["user"], "content": "c"}]}), "message 1 has an unknown role"),
+        (
+            json.dumps({"messages": [{"role": ["user"], "content": "c"}]}),
+            "message 1 has an unknown role",
+        ),
         (json.dumps({"messages": turns(SECRET)}), "line 2 has no assistant turn"),
         (json.dumps({"messages": []}), "line 2 has no assistant turn"),
-        (json.dumps({"messages": turns("a", " \n", SECRET, "d")}), "line 2, message 2 has no content"),
-        (json.dumps({"messages": [{"role": "user", "content": [SECRET]}]}), "line 2, message 1 has no content"),
+        (
+            json.dumps({"messages": turns("a", " \n", SECRET, "d")}),
+            "line 2, message 2 has no content",
+        ),
+        (
+            json.dumps({"messages": [{"role": "user", "content": [SECRET]}]}),
+            "line 2, message 1 has no content",
+        ),
         (json.dumps({"messages": turns(SECRET, "b")[1:]}), "line 2 begins with the assistant"),
     ],
 )
-def test_unusable_line_is_named_and_its_words_are_not(tmp_path: Path, line: str, message: str) -> None:
+def test_unusable_line_is_named_and_its_words_are_not(
+    tmp_path: Path, line: str, message: str
+) -> None:
     path = write_conversations(tmp_path / "c.jsonl", turns("a", "b"))
     path.open("a").write(line + "\n")
     with pytest.raises(ValueError) as caught:
@@ -67,32 +88,46 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nowhere.jsonl': no such file, or no .jsonl file in that folder"):
+    with pytest.raises(
+        ValueError, match="nowhere.jsonl': no such file, or no .jsonl file in that folder"
+    ):
         read_conversations(tmp_path / "nowhere.jsonl")
     (tmp_path / "empty.jsonl").touch()
     with pytest.raises(ValueError, match="empty.jsonl' are empty"):
         read_conversations(tmp_path / "empty.jsonl")
 
 
-def test_a_stable_twentieth_is_held_out_and_equal_conversations_stay_together(tmp_path: Path) -> None:
+def test_a_stable_twentieth_is_held_out_and_equal_conversations_stay_together(
+    tmp_path: Path,
+) -> None:
     many = [turns(f"question {n // 2}", "answer") for n in range(2000)]  # each is there twice
-    train, validation = split_conversations(write_conversations(tmp_path / "c.jsonl", *many), None, seed=0)
+    train, validation = split_conversations(
+        write_conversations(tmp_path / "c.jsonl", *many), None, seed=0
+    )
     held_out = {c.messages[0]["content"] for c in validation}
     assert len(train) + len(validation) == 2000 and len(validation) == 2 * len(held_out)
     assert 2000 * 0.05 * 0.6 < len(validation) < 2000 * 0.05 * 1.4
     assert not held_out & {c.messages[0]["content"] for c in train}
-    fewer = split_conversations(write_conversations(tmp_path / "fewer.jsonl", *reversed(many[:1000])), None, seed=0)[1]
-    assert {c.messages[0]["content"] for c in fewer} == {q for q in held_out if int(q.split()[1]) < 500}
+    fewer = split_conversations(
+        write_conversations(tmp_path / "fewer.jsonl", *reversed(many[:1000])), None, seed=0
+    )[1]
+    assert {c.messages[0]["content"] for c in fewer} == {
+        q for q in held_out if int(q.split()[1]) < 500
+    }
     other = split_conversations(tmp_path / "c.jsonl", None, seed=1)[1]
     assert {c.messages[0]["content"] for c in other} != held_out
 
 
 def test_at_least_one_conversation_is_held_out_and_one_is_left(tmp_path: Path) -> None:
-    few = write_conversations(tmp_path / "few.jsonl", turns("a", "b"), turns("c", "d"), turns("e", "f"))
+    few = write_conversations(
+        tmp_path / "few.jsonl", turns("a", "b"), turns("c", "d"), turns("e", "f")
+    )
     train, validation = split_conversations(few, None, seed=0)
     assert (len(train), len(validation)) == (2, 1)
     one = write_conversations(tmp_path / "one.jsonl", turns("a", "b"))
-    with pytest.raises(ValueError, match="leave none to train on; add some, or give validation_conversations"):
+    with pytest.raises(
+        ValueError, match="leave none to train on; add some, or give validation_conversations"
+    ):
         split_conversations(one, None, seed=0)
     assert [len(part) for part in split_conversations(one, few, seed=0)] == [1, 3]
 
@@ -118,5 +153,7 @@ def test_base_model_without_a_chat_template_is_refused(
     check_chat_template(str(tiny_chat_model))
     older = Path(shutil.copytree(tiny_base_model, tmp_path / "older"))
     settings = json.loads((older / "tokenizer_config.json").read_text())
-    (older / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": "{{ messages }}"}))
+    (older / "tokenizer_config.json").write_text(
+        json.dumps(settings | {"chat_template": "{{ messages }}"})
+    )
     check_chat_template(str(older))

@@ -74,14 +74,20 @@ def events(tiny_shop: TinyShop) -> pl.DataFrame:
     return pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
 
 
-def test_stored_histories_are_all_events_of_all_customers(tiny_shop: TinyShop, events: pl.DataFrame) -> None:
+def test_stored_histories_are_all_events_of_all_customers(
+    tiny_shop: TinyShop, events: pl.DataFrame
+) -> None:
     stored = read_sequences(tiny_shop.examples / FOLDER)
     assert len(stored.known.at) == events.height
     assert stored.known.amount.sum() == pytest.approx(events["amount"].sum(), rel=1e-5)
     counts = dict(events["customer_id"].value_counts().iter_rows())
     lengths = dict(zip(stored.known.customer_ids, np.diff(stored.known.starts), strict=True))
     assert lengths == counts
-    bought = events.filter(pl.col("kind") == "purchase").group_by("customer_id").agg(pl.col("occurred_at").min())
+    bought = (
+        events.filter(pl.col("kind") == "purchase")
+        .group_by("customer_id")
+        .agg(pl.col("occurred_at").min())
+    )
     first = dict(bought.select("customer_id", pl.col("occurred_at").cast(pl.Int64)).iter_rows())
     none = np.iinfo(np.int64).max
     found = dict(zip(stored.known.customer_ids, stored.first_purchase, strict=True))
@@ -98,7 +104,9 @@ def test_rows_are_training_customers_and_cutoffs_lie_in_the_training_period(
     first, last = (date.fromisoformat(str(facts["train_cutoffs"][place])) for place in (0, -1))  # type: ignore[index]
     days = set()
     for epoch in range(30):
-        for window in task._windows(np.arange(0, task.num_rows, 7), np.full(len(range(0, task.num_rows, 7)), epoch)):
+        for window in task._windows(
+            np.arange(0, task.num_rows, 7), np.full(len(range(0, task.num_rows, 7)), epoch)
+        ):
             cutoff = datetime.fromtimestamp(window.cutoff / 1e6, UTC)
             assert cutoff.time() == datetime.min.time()
             days.add(cutoff.date())
@@ -106,7 +114,9 @@ def test_rows_are_training_customers_and_cutoffs_lie_in_the_training_period(
     assert len(days) > 0.9 * (last - first).days
 
 
-def test_label_of_a_window_is_the_spend_of_its_horizon(task: SequenceTask, events: pl.DataFrame) -> None:
+def test_label_of_a_window_is_the_spend_of_its_horizon(
+    task: SequenceTask, events: pl.DataFrame
+) -> None:
     rows, epochs = np.arange(40), np.full(40, 3)
     bought = events.filter(pl.col("kind") == "purchase")
     spent = 0
@@ -123,11 +133,15 @@ def test_label_of_a_window_is_the_spend_of_its_horizon(task: SequenceTask, event
     assert spent > 10
 
 
-def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(config: TrainConfig) -> None:
+def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(
+    config: TrainConfig,
+) -> None:
     from training.loop.batch_order import BUCKET_STEPS
     from training.loop.worker import start_run
 
-    run = start_run(config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100})
+    run = start_run(
+        config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100}
+    )
     steps = [run.order.step(step) for step in range(BUCKET_STEPS)]
     window = np.concatenate([rows for rows, _ in steps])
     expected, epochs = run.order._stream(0, BUCKET_STEPS * 16)
@@ -138,22 +152,34 @@ def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(c
         lengths = run.task.lengths(rows, drawn).reshape(-1, 8)
         padded, real = padded + lengths.max(axis=1).sum() * 8, real + lengths.sum()
     assert 1 - real / padded < 0.10
-    again = start_run(config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100})
+    again = start_run(
+        config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100}
+    )
     for step in (9, 2):
         np.testing.assert_array_equal(again.order.step(step)[0], steps[step][0])
 
 
-def test_validation_loss_falls_and_the_member_says_what_it_is(trained: Path, config: TrainConfig) -> None:
+def test_validation_loss_falls_and_the_member_says_what_it_is(
+    trained: Path, config: TrainConfig
+) -> None:
     manifest = verify(trained / "member", MEMBER_KIND)
     assert manifest == read_member(trained / "member")
-    assert (manifest["name"], manifest["encoder"], manifest["horizon_days"]) == ("sequence_llama", "sequence", 60)
+    assert (manifest["name"], manifest["encoder"], manifest["horizon_days"]) == (
+        "sequence_llama",
+        "sequence",
+        60,
+    )
     lines = [json.loads(line) for line in (trained / "progress.jsonl").read_text().splitlines()]
     losses = [line["val_loss"] for line in lines if "val_loss" in line]
     assert len(losses) > 3 and losses[-1] < losses[0] - 0.02
-    assert not [path for path in (trained / "member").iterdir() if path.suffix in (".pt", ".bin", ".pkl")]
+    assert not [
+        path for path in (trained / "member").iterdir() if path.suffix in (".pt", ".bin", ".pkl")
+    ]
 
 
-def test_member_predicts_what_validation_saw(trained: Path, task: SequenceTask, events: pl.DataFrame) -> None:
+def test_member_predicts_what_validation_saw(
+    trained: Path, task: SequenceTask, events: pl.DataFrame
+) -> None:
     predict = load_member(trained / "member", read_items(task.config.data))
     val = pl.read_parquet(task.config.examples / "val.parquet").with_columns(prompt=pl.lit(""))
     spend = predict(val, events)
@@ -168,7 +194,11 @@ def test_member_predicts_what_validation_saw(trained: Path, task: SequenceTask, 
 
 
 def test_member_that_reads_titles_predicts_what_validation_saw_without_the_base_model(
-    config: TrainConfig, tiny_base_model: Path, tiny_shop: TinyShop, events: pl.DataFrame, tmp_path: Path
+    config: TrainConfig,
+    tiny_base_model: Path,
+    tiny_shop: TinyShop,
+    events: pl.DataFrame,
+    tmp_path: Path,
 ) -> None:
     base_model = tmp_path / "base"
     shutil.copytree(tiny_base_model, base_model)
@@ -187,7 +217,9 @@ def test_member_of_another_sequence_version_is_refused(trained: Path, tmp_path: 
     copy = Path(shutil.copytree(trained / "member", tmp_path / "member"))
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"sequence_version": "sequence-0"}))
-    with pytest.raises(ValueError, match="sequence version 'sequence-0'; this version writes 'sequence-2'"):
+    with pytest.raises(
+        ValueError, match="sequence version 'sequence-0'; this version writes 'sequence-2'"
+    ):
         read_member(copy)
 
 
@@ -202,14 +234,24 @@ def test_a_run_that_starts_from_a_member_is_ahead_of_one_from_scratch(
     assert losses[0] < losses[1]
     wider = config.sequence.model_copy(update={"hidden_size": 48})
     with pytest.raises(ValueError, match="has sequence.hidden_size 32, the recipe 48"):
-        train(config.model_copy(update={"start_from": trained / "member", "sequence": wider, "output": tmp_path / "x"}))
+        train(
+            config.model_copy(
+                update={
+                    "start_from": trained / "member",
+                    "sequence": wider,
+                    "output": tmp_path / "x",
+                }
+            )
+        )
     assert not (tmp_path / "x").exists()
 
 
 def test_a_run_that_starts_from_a_member_reads_titles_as_that_member_does(
     config: TrainConfig, tiny_base_model: Path, gpt2_base_model: Path, tmp_path: Path
 ) -> None:
-    reading = config.model_copy(update={"base_model": str(tiny_base_model), "max_steps": 2, "output": tmp_path / "run"})
+    reading = config.model_copy(
+        update={"base_model": str(tiny_base_model), "max_steps": 2, "output": tmp_path / "run"}
+    )
     train(reading)
     member = tmp_path / "run" / "member"
     other = reading.model_copy(update={"start_from": member, "output": tmp_path / "other"})
@@ -221,7 +263,9 @@ def test_a_run_that_starts_from_a_member_reads_titles_as_that_member_does(
     torch.testing.assert_close(model.title.weight.detach(), weights["title.weight"], rtol=0, atol=0)
     train(other)
     for base_model in (None, str(gpt2_base_model)):
-        with pytest.raises(ValueError, match="read by another base_model than the recipe's, or by none"):
+        with pytest.raises(
+            ValueError, match="read by another base_model than the recipe's, or by none"
+        ):
             train(other.model_copy(update={"base_model": base_model, "output": tmp_path / "x"}))
 
 
@@ -229,11 +273,21 @@ def test_a_member_that_knows_the_outcomes_of_the_test_is_no_start(
     trained: Path, config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     earlier = PrepareConfig(
-        data=tiny_shop.data, test_cutoff=date(2024, 8, 1), horizon_days=60, num_train_cutoffs=2, output=tmp_path / "e"
+        data=tiny_shop.data,
+        test_cutoff=date(2024, 8, 1),
+        horizon_days=60,
+        num_train_cutoffs=2,
+        output=tmp_path / "e",
     )
     prepare(earlier)
-    changes = {"examples": earlier.output, "start_from": trained / "member", "output": tmp_path / "run"}
-    with pytest.raises(ValueError, match="learned what came before 2024-10-30, the recipe's test is at 2024-08-01"):
+    changes = {
+        "examples": earlier.output,
+        "start_from": trained / "member",
+        "output": tmp_path / "run",
+    }
+    with pytest.raises(
+        ValueError, match="learned what came before 2024-10-30, the recipe's test is at 2024-08-01"
+    ):
         train(config.model_copy(update=changes))
 
 
@@ -242,9 +296,13 @@ def test_text_encoder_without_a_base_model_is_refused() -> None:
         TrainConfig.model_validate({"data": "d", "examples": "e", "output": "o"})
 
 
-def test_examples_without_values_are_refused(config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_examples_without_values_are_refused(
+    config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo"))
-    with pytest.raises(ValueError, match="task value needs examples of split time; .*loo has split leave_one_out"):
+    with pytest.raises(
+        ValueError, match="task value needs examples of split time; .*loo has split leave_one_out"
+    ):
         train(config.model_copy(update={"examples": tmp_path / "loo", "output": tmp_path / "run"}))
     assert not (tmp_path / "run").exists()
 

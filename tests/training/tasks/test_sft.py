@@ -26,7 +26,11 @@ from training.run.job import train
 from training.tasks.assistant_tokens import EncodedConversation
 from training.tasks.sft import SftTask, shared_tokens
 
-TAUGHT = {"I love it": "positive", "It broke at once": "negative", "May I send it back?": "Within 30 days."}
+TAUGHT = {
+    "I love it": "positive",
+    "It broke at once": "negative",
+    "May I send it back?": "Within 30 days.",
+}
 UNLIKE = [
     turns("short", "x"),
     turns("a somewhat longer question", "an answer of many more tokens than the others have"),
@@ -75,7 +79,9 @@ def unlike(tmp_path: Path, tiny_chat_model: Path) -> TrainConfig:
 
 
 @pytest.fixture(scope="module")
-def trained(taught: Path, tiny_chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+def trained(
+    taught: Path, tiny_chat_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainConfig:
     """The recipe of an adapter after its run."""
     config = recipe(tiny_chat_model, taught, tmp_path_factory.mktemp("run") / "sentiment")
     train(config)
@@ -102,10 +108,14 @@ def answers(model: torch.nn.Module, tokenizer: object) -> list[str]:
         prompts, add_generation_prompt=True, return_dict=True, return_tensors="pt", padding=True
     )
     generated = model.generate(**batch, max_new_tokens=24, do_sample=False)  # type: ignore[operator]
-    return tokenizer.batch_decode(generated[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)  # type: ignore
+    return tokenizer.batch_decode(
+        generated[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
+    )  # type: ignore
 
 
-def test_validation_loss_is_the_mean_over_all_learned_tokens(unlike: TrainConfig, tiny_chat_model: Path) -> None:
+def test_validation_loss_is_the_mean_over_all_learned_tokens(
+    unlike: TrainConfig, tiny_chat_model: Path
+) -> None:
     from training.loop.worker import start_run
 
     losses, counts = plain_losses(tiny_chat_model, unlike)
@@ -133,7 +143,9 @@ def test_every_learned_token_of_a_step_counts_the_same_in_any_micro_batches(
             run.take_step(step)
             found[micro_batch].append(run.loss)
     assert found[4][0] == pytest.approx((losses * counts).sum() / counts.sum(), rel=1e-5)
-    assert abs(found[4][0] - losses.mean()) > 0.01, "a mean over conversations must differ for this to mean anything"
+    assert abs(found[4][0] - losses.mean()) > 0.01, (
+        "a mean over conversations must differ for this to mean anything"
+    )
     np.testing.assert_allclose(found[2], found[4], rtol=1e-4)
     np.testing.assert_allclose(found[1], found[4], rtol=1e-4)
 
@@ -168,11 +180,19 @@ def test_shared_tokens_change_neither_losses_nor_gradients(kind: str, attention:
     sizes = {"vocab_size": 50, "num_hidden_layers": 2}
     if kind == "llama":
         config = LlamaConfig(
-            hidden_size=16, intermediate_size=32, num_attention_heads=4, num_key_value_heads=2, **sizes
+            hidden_size=16,
+            intermediate_size=32,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            **sizes,
         )
     else:
-        config = GPT2Config(n_embd=16, n_head=4, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **sizes)
-    model = TaughtLanguageModel(AutoModelForCausalLM.from_config(config, attn_implementation=attention).double())
+        config = GPT2Config(
+            n_embd=16, n_head=4, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **sizes
+        )
+    model = TaughtLanguageModel(
+        AutoModelForCausalLM.from_config(config, attn_implementation=attention).double()
+    )
     assert can_share(config)
     ids = torch.randint(1, 50, (3, 12))
     ids[:, :5] = ids[0, :5]
@@ -198,9 +218,13 @@ def test_common_system_message_is_read_once_and_changes_no_loss(
     from training.loop.worker import start_run
 
     system = {"role": "system", "content": "You help the customers of a shop."}
-    path = write_conversations(tmp_path / "c.jsonl", *([system, *turns(str(n), "x" * (n + 1))] for n in range(4)))
+    path = write_conversations(
+        tmp_path / "c.jsonl", *([system, *turns(str(n), "x" * (n + 1))] for n in range(4))
+    )
     changes = {"zero": {"stage": stage}} | ({} if weights == "lora" else {"lora": None})
-    config = recipe(tiny_chat_model, path, tmp_path, global_batch=4, micro_batch=4, epochs=6, **changes)
+    config = recipe(
+        tiny_chat_model, path, tmp_path, global_batch=4, micro_batch=4, epochs=6, **changes
+    )
     losses, read = {}, {}
     for shares in (True, False):
         run = start_run(config.model_dump(mode="json"))
@@ -237,30 +261,42 @@ def test_nothing_is_shared_where_that_would_change_more_than_speed(unlike: Train
         assert bool(task.shared) == (not changes), changes
 
 
-def test_vocabulary_head_sees_the_positions_before_learned_tokens_alone(unlike: TrainConfig) -> None:
+def test_vocabulary_head_sees_the_positions_before_learned_tokens_alone(
+    unlike: TrainConfig,
+) -> None:
     from training.loop.worker import start_run
 
     run = start_run(unlike.model_dump(mode="json"))
     seen = []
     head = run.engine.module.decoder.get_output_embeddings()
-    head.register_forward_hook(lambda _, inputs, logits: seen.append((inputs[0].shape, logits.shape)))
+    head.register_forward_hook(
+        lambda _, inputs, logits: seen.append((inputs[0].shape, logits.shape))
+    )
     run.task.shared = 0
     run.validate()
     assert seen == [((76, 64), (76, 259))]
 
 
-def test_forward_passes_hold_conversations_of_similar_length(tiny_chat_model: Path, tmp_path: Path) -> None:
+def test_forward_passes_hold_conversations_of_similar_length(
+    tiny_chat_model: Path, tmp_path: Path
+) -> None:
     from training.loop.worker import start_run
 
     lengths = np.random.default_rng(0).integers(1, 120, 200)
-    path = write_conversations(tmp_path / "c.jsonl", *(turns(f"{n}", "x" * length) for n, length in enumerate(lengths)))
+    path = write_conversations(
+        tmp_path / "c.jsonl", *(turns(f"{n}", "x" * length) for n, length in enumerate(lengths))
+    )
     run = start_run(
-        recipe(tiny_chat_model, path, tmp_path / "run", global_batch=8, micro_batch=4).model_dump(mode="json")
+        recipe(tiny_chat_model, path, tmp_path / "run", global_batch=8, micro_batch=4).model_dump(
+            mode="json"
+        )
     )
     assert isinstance(run.task, SftTask)
     padded = real = 0
     for step in range(16):
-        sizes = np.array([len(run.task.conversations[row].ids) for row in run.order.step(step)[0]]).reshape(-1, 4)
+        sizes = np.array(
+            [len(run.task.conversations[row].ids) for row in run.order.step(step)[0]]
+        ).reshape(-1, 4)
         padded, real = padded + sizes.max(axis=1).sum() * 4, real + sizes.sum()
     assert 1 - real / padded < 0.12
 
@@ -268,23 +304,31 @@ def test_forward_passes_hold_conversations_of_similar_length(tiny_chat_model: Pa
 def test_long_conversation_ends_the_run_before_its_first_step(unlike: TrainConfig) -> None:
     from training.loop.worker import start_run
 
-    with pytest.raises(ValueError, match=r"max_tokens is 100, but .*unlike.jsonl, line 4 has 110 tokens"):
+    with pytest.raises(
+        ValueError, match=r"max_tokens is 100, but .*unlike.jsonl, line 4 has 110 tokens"
+    ):
         start_run(unlike.model_dump(mode="json") | {"max_tokens": 100})
     assert not (unlike.output / "progress.jsonl").exists()
 
 
 def test_held_out_conversations_are_not_trained_on(tiny_chat_model: Path, tmp_path: Path) -> None:
-    path = write_conversations(tmp_path / "c.jsonl", *(turns(f"question {n}", f"answer {n}") for n in range(100)))
+    path = write_conversations(
+        tmp_path / "c.jsonl", *(turns(f"question {n}", f"answer {n}") for n in range(100))
+    )
     config = recipe(tiny_chat_model, path, tmp_path / "run", validation_conversations=None)
     task = SftTask(config)
     assert task.num_rows + task.num_validation_rows == 100
-    trained, held_out = ({tuple(c.ids) for c in part} for part in (task.conversations, task.validation))
+    trained, held_out = (
+        {tuple(c.ids) for c in part} for part in (task.conversations, task.validation)
+    )
     assert held_out and not trained & held_out
     assert SftTask(config.model_copy(update={"validation_rows": 2})).num_validation_rows == 2
 
 
 def test_adapter_learns_to_answer_as_taught(trained: TrainConfig, tiny_chat_model: Path) -> None:
-    lines = [json.loads(line) for line in (trained.output / "progress.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (trained.output / "progress.jsonl").read_text().splitlines()
+    ]
     losses = [line["val_loss"] for line in lines if "val_loss" in line]
     assert len(losses) == 3 and losses[-1] < 0.2 < losses[0] < lines[0]["loss"]
     model, tokenizer = load_language_model(trained.output / "member", torch.float32)
@@ -301,15 +345,27 @@ def test_member_loads_with_plain_peft(trained: TrainConfig, tiny_chat_model: Pat
     assert json.loads((member / "adapter_config.json").read_text())["task_type"] == "CAUSAL_LM"
 
 
-def test_member_says_what_it_was_made_from_and_not_where(trained: TrainConfig, tiny_chat_model: Path) -> None:
+def test_member_says_what_it_was_made_from_and_not_where(
+    trained: TrainConfig, tiny_chat_model: Path
+) -> None:
     manifest = verify(trained.output / "member", MEMBER_KIND)
     assert manifest == read_member(trained.output / "member", "sft")
-    assert (manifest["task"], manifest["adapter"], manifest["name"]) == ("sft", "sentiment", "text_llama_sentiment")
+    assert (manifest["task"], manifest["adapter"], manifest["name"]) == (
+        "sft",
+        "sentiment",
+        "text_llama_sentiment",
+    )
     assert manifest["base_model"]["path"] == str(tiny_chat_model)  # type: ignore[index]
-    assert str(trained.conversations) not in json.dumps(manifest) and str(trained.output) not in json.dumps(manifest)
+    assert str(trained.conversations) not in json.dumps(manifest) and str(
+        trained.output
+    ) not in json.dumps(manifest)
     assert "love" not in json.dumps(manifest)
     assert set(manifest["metrics"]) == {"val_loss", "val_perplexity"}  # type: ignore[call-overload]
-    assert {path.suffix for path in (trained.output / "member").iterdir()} == {".json", ".jinja", ".safetensors"}
+    assert {path.suffix for path in (trained.output / "member").iterdir()} == {
+        ".json",
+        ".jinja",
+        ".safetensors",
+    }
 
 
 def test_second_call_leaves_a_complete_run_as_it_is_and_other_conversations_are_refused(
@@ -318,9 +374,13 @@ def test_second_call_leaves_a_complete_run_as_it_is_and_other_conversations_are_
     before = {path: path.stat().st_mtime_ns for path in trained.output.rglob("*") if path.is_file()}
     moved = Path(shutil.copy(taught, tmp_path / "elsewhere.jsonl"))
     train(trained.model_copy(update={"conversations": moved, "validation_conversations": moved}))
-    assert {path: path.stat().st_mtime_ns for path in trained.output.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in trained.output.rglob("*") if path.is_file()
+    } == before
     moved.open("a").write(json.dumps({"messages": turns("one", "more")}) + "\n")
-    with pytest.raises(ValueError, match="is complete and was made from another config or other inputs"):
+    with pytest.raises(
+        ValueError, match="is complete and was made from another config or other inputs"
+    ):
         train(trained.model_copy(update={"conversations": moved}))
 
 
@@ -346,7 +406,11 @@ def test_all_weights_can_be_taught_and_load_with_plain_transformers(
     member = config.output / "member"
     model = AutoModelForCausalLM.from_pretrained(member, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(member, padding_side="left")
-    assert answers(model, tokenizer) == answers(*load_language_model(member, torch.float32)) == list(TAUGHT.values())
+    assert (
+        answers(model, tokenizer)
+        == answers(*load_language_model(member, torch.float32))
+        == list(TAUGHT.values())
+    )
 
 
 def test_mistakes_are_found_before_anything_is_written(

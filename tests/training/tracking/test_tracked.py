@@ -45,7 +45,9 @@ def process_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+def config(
+    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainConfig:
     folder = tmp_path_factory.mktemp("tracking")
     return TrainConfig.model_validate(
         {
@@ -74,7 +76,9 @@ def trained(config: TrainConfig) -> TrainConfig:
 
 def with_store(config: TrainConfig, output: Path, uri: str, **settings: str) -> TrainConfig:
     """The recipe with another output and another store."""
-    return config.model_copy(update={"output": output, "tracking": TrackingSettings(uri=uri, **settings)})
+    return config.model_copy(
+        update={"output": output, "tracking": TrackingSettings(uri=uri, **settings)}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,9 @@ def store(empty_store: Path, tmp_path: Path) -> str:
 
 def copied(trained: TrainConfig, folder: Path, uri: str, **settings: str) -> TrainConfig:
     """A finished run whose folder knows of no MLflow yet."""
-    shutil.copytree(trained.output, folder / "text", ignore=shutil.ignore_patterns(STATE_FILE, "ray"))
+    shutil.copytree(
+        trained.output, folder / "text", ignore=shutil.ignore_patterns(STATE_FILE, "ray")
+    )
     return with_store(trained, folder / "text", uri, **settings)
 
 
@@ -131,7 +137,10 @@ def only_run(config: TrainConfig) -> Run:
 
 def history(config: TrainConfig, run: Run, name: str) -> list[tuple[int, float]]:
     """Steps and values of a metric in the order in which they were logged."""
-    return [(metric.step, metric.value) for metric in client_of(config).get_metric_history(run.info.run_id, name)]
+    return [
+        (metric.step, metric.value)
+        for metric in client_of(config).get_metric_history(run.info.run_id, name)
+    ]
 
 
 def logged_steps(config: TrainConfig) -> list[int]:
@@ -143,14 +152,23 @@ def test_finished_run_has_recipe_tags_and_the_metrics_of_its_progress_file(
 ) -> None:
     run = only_run(trained)
     assert run.info.status == "FINISHED"
-    assert (run.data.params["optimizer.betas"], run.data.params["lora.rank"]) == ("[0.9, 0.98]", "4")
+    assert (run.data.params["optimizer.betas"], run.data.params["lora.rank"]) == (
+        "[0.9, 0.98]",
+        "4",
+    )
     assert (run.data.params["encoder"], run.data.params["num_layers"]) == ("text", "null")
     assert not [name for name in run.data.params if name.startswith("tracking")]
     assert (run.data.tags["encoder"], run.data.tags["task"]) == ("text", "value")
     assert run.data.tags["dataset"] == read_manifest(tiny_shop.examples, "examples")["identity"]
     assert run.data.tags["identity"] == run_identity(trained)
-    lines = [json.loads(line) for line in (trained.output / "progress.jsonl").read_text().splitlines()]
-    assert {name for line in lines for name in line} - set(run.data.metrics) == {"step", "eta_seconds", "seconds"}
+    lines = [
+        json.loads(line) for line in (trained.output / "progress.jsonl").read_text().splitlines()
+    ]
+    assert {name for line in lines for name in line} - set(run.data.metrics) == {
+        "step",
+        "eta_seconds",
+        "seconds",
+    }
     for name in run.data.metrics:
         first_of_step: dict[int, float] = {}
         for line in lines:
@@ -160,7 +178,9 @@ def test_finished_run_has_recipe_tags_and_the_metrics_of_its_progress_file(
     assert [step for step, _ in history(trained, run, "val_loss")] == [2, 4, 6]
 
 
-def test_registered_member_can_be_taken_from_the_registry_undamaged(trained: TrainConfig, tmp_path: Path) -> None:
+def test_registered_member_can_be_taken_from_the_registry_undamaged(
+    trained: TrainConfig, tmp_path: Path
+) -> None:
     client, run = client_of(trained), only_run(trained)
     (version,) = client.search_model_versions("name='evervalue-text_llama'")
     member = Path(download_artifacts(artifact_uri=f"{version.source}", dst_path=str(tmp_path)))
@@ -170,7 +190,10 @@ def test_registered_member_can_be_taken_from_the_registry_undamaged(trained: Tra
     assert isinstance(base_model, dict)
     assert (version.run_id, version.status) == (run.info.run_id, "READY")
     assert version.tags["identity"] == run.data.tags["identity"] == manifest["identity"]
-    assert (version.tags["base_model_sha256"], version.tags["horizon_days"]) == (base_model["sha256"], "60")
+    assert (version.tags["base_model_sha256"], version.tags["horizon_days"]) == (
+        base_model["sha256"],
+        "60",
+    )
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert names == {"config.yaml", "progress.jsonl", "member"}
 
@@ -196,14 +219,19 @@ def test_run_that_was_lost_at_its_end_is_entered_by_the_same_command_once(
     config = copied(trained, tmp_path, store, model_name="journey")
     train(config)
     state = json.loads((config.output / STATE_FILE).read_text())
-    for lost in ({"status"}, {"status", "run_id"}):  # as if the driver had been killed before it wrote them
-        (config.output / STATE_FILE).write_text(json.dumps({key: state[key] for key in state.keys() - lost}))
+    for lost in (
+        {"status"},
+        {"status", "run_id"},
+    ):  # as if the driver had been killed before it wrote them
+        (config.output / STATE_FILE).write_text(
+            json.dumps({key: state[key] for key in state.keys() - lost})
+        )
         train(config)
     run = only_run(config)
     assert (run.info.run_id, run.info.status) == (state["run_id"], "FINISHED")
-    assert [version.run_id for version in client_of(config).search_model_versions("name='journey'")] == [
-        state["run_id"]
-    ]
+    assert [
+        version.run_id for version in client_of(config).search_model_versions("name='journey'")
+    ] == [state["run_id"]]
     assert json.loads((config.output / STATE_FILE).read_text()) == state
 
 
@@ -228,7 +256,9 @@ def is_entered(config: TrainConfig) -> bool:
     return (config.output / STATE_FILE).exists() and bool(runs_of(config))
 
 
-def test_metrics_appear_while_the_run_goes_on(trained: TrainConfig, tmp_path: Path, store: str) -> None:
+def test_metrics_appear_while_the_run_goes_on(
+    trained: TrainConfig, tmp_path: Path, store: str
+) -> None:
     config = begun(trained, tmp_path, store)
     with pytest.raises(ZeroDivisionError), tracked(config, "one"):
         for last in (1, 2):
@@ -258,7 +288,9 @@ def test_another_recipe_in_the_folder_or_another_store_is_another_run(
     assert logged_steps(moved) == [1]
 
 
-def test_run_deleted_from_mlflow_is_entered_anew(trained: TrainConfig, tmp_path: Path, store: str) -> None:
+def test_run_deleted_from_mlflow_is_entered_anew(
+    trained: TrainConfig, tmp_path: Path, store: str
+) -> None:
     config = begun(trained, tmp_path, store)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), tracked(config, "one"):
@@ -296,7 +328,10 @@ def test_server_that_is_not_there_costs_one_warning_and_no_time(
 
 
 def test_server_that_never_answers_holds_up_nothing_but_the_end_for_seconds(
-    trained: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    trained: TrainConfig,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -374,7 +409,10 @@ def test_store_that_was_locked_for_a_while_gets_what_it_missed(
         ({"uri": "sqlite:///"}, "it must be sqlite:///FILE"),
         ({"uri": "http://:5000"}, "it must be sqlite:///FILE"),
         ({"uri": "http://host:port"}, "[Pp]ort"),
-        ({"uri": "https://me:secret@host"}, "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"),
+        (
+            {"uri": "https://me:secret@host"},
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead",
+        ),
         ({"model_name": "a/b"}, "tracking.model_name is 'a/b'"),
         ({"experiment": ""}, "tracking.experiment is ''"),
         ({"server": "x"}, "unknown key 'tracking.server'"),
@@ -390,7 +428,9 @@ def test_wrong_settings_are_refused_with_the_recipe(
 
 def run_script(script: str, folder: Path) -> str:
     """The output of a Python script started in `folder`, as on a machine that runs no tests."""
-    environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name and name != "CI"}
+    environment = {
+        name: value for name, value in os.environ.items() if "PYTEST" not in name and name != "CI"
+    }
     environment["PYTHONPATH"] = str(REPOSITORY)
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -398,7 +438,9 @@ def run_script(script: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_local_store_needs_no_network_and_tells_nobody(trained: TrainConfig, tmp_path: Path) -> None:
+def test_local_store_needs_no_network_and_tells_nobody(
+    trained: TrainConfig, tmp_path: Path
+) -> None:
     config = copied(trained, tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}")
     config.save(tmp_path / "text.yaml")
     script = (
@@ -445,7 +487,9 @@ def trial_folder(search: TuneConfig, recipe: TrainConfig, name: str, *steps: int
     return trial
 
 
-def test_search_is_a_run_with_a_run_below_it_for_every_trial(trained: TrainConfig, tmp_path: Path, store: str) -> None:
+def test_search_is_a_run_with_a_run_below_it_for_every_trial(
+    trained: TrainConfig, tmp_path: Path, store: str
+) -> None:
     base = with_store(trained, tmp_path / "member", store)
     base.save(tmp_path / "base.yaml")
     search = TuneConfig.model_validate(
@@ -455,10 +499,25 @@ def test_search_is_a_run_with_a_run_below_it_for_every_trial(trained: TrainConfi
     lora = trained.lora
     assert lora is not None
     with pytest.raises(KeyboardInterrupt), tracked_search(search, base, "one"):
-        trial_folder(search, base.model_copy(update={"lora": lora.model_copy(update={"rank": 2})}), "first", 1, 2)
+        trial_folder(
+            search,
+            base.model_copy(update={"lora": lora.model_copy(update={"rank": 2})}),
+            "first",
+            1,
+            2,
+        )
         raise KeyboardInterrupt
     results = [
-        TrialResult("first", "completed", {"lora.rank": 2}, {"val_loss": 1.0, "val_rmse": 9.0}, 6, 6, 3.0, ""),
+        TrialResult(
+            "first",
+            "completed",
+            {"lora.rank": 2},
+            {"val_loss": 1.0, "val_rmse": 9.0},
+            6,
+            6,
+            3.0,
+            "",
+        ),
         TrialResult("second", "failed", {"lora.rank": 4}, {}, 1, 6, 3.0, "lost"),
     ]
     with tracked_search(search, base, "one"):
@@ -467,7 +526,11 @@ def test_search_is_a_run_with_a_run_below_it_for_every_trial(trained: TrainConfi
     runs = {run.info.run_name: run for run in runs_of(base)}
     assert set(runs) == {str(search.output), "first", "second"}
     parent = runs[str(search.output)]
-    assert (parent.info.status, parent.data.metrics["val_rmse"], parent.data.tags["best_trial"]) == (
+    assert (
+        parent.info.status,
+        parent.data.metrics["val_rmse"],
+        parent.data.tags["best_trial"],
+    ) == (
         "FINISHED",
         9.0,
         "first",
@@ -475,7 +538,10 @@ def test_search_is_a_run_with_a_run_below_it_for_every_trial(trained: TrainConfi
     assert parent.data.params["space.lora.rank.choice"] == "[2, 4]"
     names = {artifact.path for artifact in client_of(base).list_artifacts(parent.info.run_id)}
     assert names == {"best.yaml", "trials.parquet", "search.png", "search.json"}
-    for name, rank, status, steps in (("first", "2", "FINISHED", [1, 2]), ("second", "4", "FAILED", [1])):
+    for name, rank, status, steps in (
+        ("first", "2", "FINISHED", [1, 2]),
+        ("second", "4", "FAILED", [1]),
+    ):
         run = runs[name]
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert (run.info.status, run.data.params["lora.rank"]) == (status, rank)
@@ -487,17 +553,24 @@ def test_search_is_a_run_with_a_run_below_it_for_every_trial(trained: TrainConfi
 def server(tmp_path: Path) -> Iterator[str]:
     """The URI of a real MLflow server on loopback that keeps its artifacts itself."""
     port = unused_port()
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port),
                "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}",
                "--artifacts-destination", str(tmp_path / "kept")]  # fmt: skip
     with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
     uri = f"http://127.0.0.1:{port}"
     try:
         give_up_at = time.monotonic() + SERVER_SECONDS
         while not is_up(uri):
-            assert process.poll() is None and time.monotonic() < give_up_at, (tmp_path / "server.log").read_text()
+            assert process.poll() is None and time.monotonic() < give_up_at, (
+                tmp_path / "server.log"
+            ).read_text()
             time.sleep(0.2)
         yield uri
     finally:
@@ -513,7 +586,9 @@ def is_up(uri: str) -> bool:
 
 
 @pytest.mark.integration
-def test_server_gets_a_resumed_run_and_keeps_its_member(trained: TrainConfig, server: str, tmp_path: Path) -> None:
+def test_server_gets_a_resumed_run_and_keeps_its_member(
+    trained: TrainConfig, server: str, tmp_path: Path
+) -> None:
     config = copied(trained, tmp_path, server)
     identity = run_identity(config)
     (config.output / "progress.jsonl").unlink()
@@ -526,6 +601,9 @@ def test_server_gets_a_resumed_run_and_keeps_its_member(trained: TrainConfig, se
     run = only_run(config)
     assert (run.info.status, logged_steps(config)) == ("FINISHED", [1, 2, 3, 4])
     (version,) = client_of(config).search_model_versions("name='evervalue-text_llama'")
-    assert version.source == f"mlflow-artifacts:/{run.info.experiment_id}/{run.info.run_id}/artifacts/member"
+    assert (
+        version.source
+        == f"mlflow-artifacts:/{run.info.experiment_id}/{run.info.run_id}/artifacts/member"
+    )
     (kept,) = (tmp_path / "kept").rglob("member")
     assert verify(kept, MEMBER_KIND)["identity"] == identity

@@ -32,9 +32,10 @@ def hidden_groups(
 
     From the encoder's states (n, hidden) of customers with FEATURES, target and predicted.
 
-    k-means on the leading principal components; the number of groups is the one that comes out most alike when only
-    half of the customers are known. Stability is the mean adjusted Rand index of that, 1 for the same groups and 0 for
-    chance (Hubert and Arabie 1985; Ben-Hur, Elisseeff and Guyon 2002). None for fewer than MIN_CUSTOMERS.
+    k-means on the leading principal components; the number of groups is the one that comes out most
+    alike when only half of the customers are known. Stability is the mean adjusted Rand index of
+    that, 1 for the same groups and 0 for chance (Hubert and Arabie 1985; Ben-Hur, Elisseeff and
+    Guyon 2002). None for fewer than MIN_CUSTOMERS.
     """
     if len(states) < MIN_CUSTOMERS:
         return None

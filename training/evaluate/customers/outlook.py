@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.answers import expected_spend, labels_for, reasons_for, stages_for, values_for
+from lifecycle.artifact.answers import (
+    expected_spend,
+    labels_for,
+    reasons_for,
+    stages_for,
+    values_for,
+)
 from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.leave_out import event_effects
 from lifecycle.decisions.segments import SEGMENTS
@@ -36,14 +42,18 @@ def outlook(
 ) -> dict[str, object]:
     """`customers` of metrics.json, from the champion's expected spend of the test customers, shape (n,).
 
-    `members` has the folders of the encoders, `prospects` customer_id and cutoff of those who had not bought before it.
+    `members` has the folders of the encoders, `prospects` customer_id and cutoff of those who had
+    not bought before it.
     """
 
     def why(rows: np.ndarray) -> list[Reasons]:
         return _reasons(artifact, test[rows], predicted[rows], data, members)
 
     test = sets.test.join(
-        read_customers(data).select("customer_id", OWN_RATE), on="customer_id", how="left", maintain_order="left"
+        read_customers(data).select("customer_id", OWN_RATE),
+        on="customer_id",
+        how="left",
+        maintain_order="left",
     )
     actual, values = target_of(test), values_for(artifact, test, predicted)
     labels = labels_for(artifact, test, values)
@@ -64,7 +74,10 @@ def _segments(
     """By segment: customers, their value in all, and their predicted and actual spend."""
     sums = {"clv": clv, "predicted": predicted, "actual": actual}
     return {
-        name: {"num_customers": int(here.sum()), **{key: float(array[here].sum()) for key, array in sums.items()}}
+        name: {
+            "num_customers": int(here.sum()),
+            **{key: float(array[here].sum()) for key, array in sums.items()},
+        }
         for name in reversed(SEGMENTS)
         if (here := segment == name).any()
     }
@@ -72,18 +85,24 @@ def _segments(
 
 def _at(prospects: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
     """The prospects at the one cutoff of some rows."""
-    return prospects.filter(pl.col("cutoff").is_in(rows["cutoff"].unique().implode()))["customer_id"]
+    return prospects.filter(pl.col("cutoff").is_in(rows["cutoff"].unique().implode()))[
+        "customer_id"
+    ]
 
 
 def _transitions(
     artifact: Artifact, sets: ExampleSets, stage: np.ndarray, prospects: pl.DataFrame
 ) -> dict[str, object]:
     """Where the customers of each stage at the latest training cutoff are at the test cutoff."""
-    rows = pl.concat([sets.train, sets.selection]).filter(pl.col("cutoff") == pl.col("cutoff").max())
+    rows = pl.concat([sets.train, sets.selection]).filter(
+        pl.col("cutoff") == pl.col("cutoff").max()
+    )
     new_then, new_now = _at(prospects, rows), _at(prospects, sets.test)
     before = stages_for(artifact, rows, values_for(artifact, rows, np.zeros(rows.height)).p_active)
     earlier = pl.DataFrame({"customer_id": rows["customer_id"], "before": before})
-    earlier = earlier.extend(pl.DataFrame({"customer_id": new_then, "before": [NEW] * len(new_then)}))
+    earlier = earlier.extend(
+        pl.DataFrame({"customer_id": new_then, "before": [NEW] * len(new_then)})
+    )
     now = pl.DataFrame({"customer_id": sets.test["customer_id"], "after": stage})
     now = now.extend(pl.DataFrame({"customer_id": new_now, "after": [NEW] * len(new_now)}))
     both = earlier.join(now, on="customer_id")
@@ -115,7 +134,9 @@ def _attributes(
             value: {
                 "num_customers": int(here.sum()),
                 "mae": float(np.abs(predicted - actual)[here].mean()),
-                "bias": float(predicted[here].sum() / actual[here].sum()) if actual[here].sum() > 0 else None,
+                "bias": float(predicted[here].sum() / actual[here].sum())
+                if actual[here].sum() > 0
+                else None,
             }
             for value in sorted(set(group))
             if (here := group == value).any()
@@ -160,7 +181,11 @@ def _examples(
 
 
 def _reasons(
-    artifact: Artifact, test: pl.DataFrame, predicted: np.ndarray, data: Path, members: Mapping[str, Path]
+    artifact: Artifact,
+    test: pl.DataFrame,
+    predicted: np.ndarray,
+    data: Path,
+    members: Mapping[str, Path],
 ) -> list[Reasons]:
     """By which features, and where the champion is or holds encoders by which events, each prediction was moved."""
     by_features = reasons_for(artifact, test)
@@ -176,11 +201,15 @@ def _reasons(
 
     is_shown = pl.col("customer_id").is_in(test["customer_id"].implode())
     events = pl.scan_parquet(shard_paths(data)).filter(is_shown).collect()
-    told = test.select(KEYS).join(read_customers(data), on="customer_id", how="left", maintain_order="left")
+    told = test.select(KEYS).join(
+        read_customers(data), on="customer_id", how="left", maintain_order="left"
+    )
     return [
         {
             "features": found,
-            "events": event_effects(artifact, spend_of, events, told[row], predicted[row])[:NUM_REASONS],
+            "events": event_effects(artifact, spend_of, events, told[row], predicted[row])[
+                :NUM_REASONS
+            ],
         }
         for row, found in enumerate(by_features)
     ]

@@ -24,43 +24,63 @@ COSTS = {  # part of a value: the name of its rate, and what its events cost, se
 Part = dict[str, float | None]
 
 
-def judge_profit(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path) -> dict[str, Part | None]:
+def judge_profit(
+    artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path
+) -> dict[str, Part | None]:
     """`profit` of metrics.json: by part of the value, and of their sum, how the test customers' horizon went.
 
-    `predicted` (n,) is the champion's expected spend. Each part has predicted and actual total, their ratio `bias` and
-    the mean absolute error per customer; of costs also `mae_average_rate`, that of the shop's average rate for
-    everybody in place of each customer's own. A cost that the data do not hold is None and no part of the profit: the
-    recipe's default cannot be judged. Nothing is discounted.
+    `predicted` (n,) is the champion's expected spend. Each part has predicted and actual total,
+    their ratio `bias` and the mean absolute error per customer; of costs also `mae_average_rate`,
+    that of the shop's average rate for everybody in place of each customer's own. A cost that the
+    data do not hold is None and no part of the profit: the recipe's default cannot be judged.
+    Nothing is discounted.
     """
     actual = _actual(sets.test, sets.horizon_days, data) | {"revenue": target_of(sets.test)}
     own = _expected(artifact, sets, predicted)
     average = _expected(_with_average_rates(artifact), sets, predicted)
     rates = artifact.settings.costs
-    known = [name for name, (rate, _) in COSTS.items() if getattr(rates, rate).is_learned or actual[name].any()]
+    known = [
+        name
+        for name, (rate, _) in COSTS.items()
+        if getattr(rates, rate).is_learned or actual[name].any()
+    ]
     for parts in (actual, own, average):
         parts["profit"] = parts["revenue"] - sum(parts[name] for name in known)
     found: dict[str, Part | None] = {"revenue": _compared(own["revenue"], actual["revenue"])}
     for name in (*COSTS, "profit"):
         found[name] = None
         if name in known or name == "profit":
-            found[name] = {**_compared(own[name], actual[name]), "mae_average_rate": _mae(average[name], actual[name])}
+            found[name] = {
+                **_compared(own[name], actual[name]),
+                "mae_average_rate": _mae(average[name], actual[name]),
+            }
     return found
 
 
 def _actual(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str, np.ndarray]:
     """What each test customer cost within the horizon, arrays (n,) by part."""
     [cutoff] = test["cutoff"].unique()
-    within = pl.col("occurred_at").is_between(cutoff, cutoff + timedelta(days=horizon_days), closed="left")
+    within = pl.col("occurred_at").is_between(
+        cutoff, cutoff + timedelta(days=horizon_days), closed="left"
+    )
     events = pl.scan_parquet(shard_paths(data)).filter(within)
     sums = events.group_by("customer_id").agg(cost_sums()).collect()
-    found = test.select("customer_id").join(sums, on="customer_id", how="left", maintain_order="left").fill_null(0.0)
+    found = (
+        test.select("customer_id")
+        .join(sums, on="customer_id", how="left", maintain_order="left")
+        .fill_null(0.0)
+    )
     return {name: found[column].to_numpy() for name, (_, column) in COSTS.items()}
 
 
-def _expected(artifact: Artifact, sets: ExampleSets, predicted: np.ndarray) -> dict[str, np.ndarray]:
+def _expected(
+    artifact: Artifact, sets: ExampleSets, predicted: np.ndarray
+) -> dict[str, np.ndarray]:
     """The parts of the value of one period as long as the horizon, arrays (n,)."""
     horizon = ClvSettings(period_days=sets.horizon_days, num_periods=1, annual_discount_rate=0.0)
-    values = values_for(replace(artifact, settings=replace(artifact.settings, clv=horizon)), sets.test, predicted)
+    values = values_for(
+        replace(artifact, settings=replace(artifact.settings, clv=horizon)), sets.test, predicted
+    )
     return {name: getattr(values, name) for name in ("revenue", *COSTS)}
 
 

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.value.prospects import ProspectRates, fit_prospects, prospect_conversion, prospect_spend
+from lifecycle.value.prospects import (
+    ProspectRates,
+    fit_prospects,
+    prospect_conversion,
+    prospect_spend,
+)
 
 logger = logging.getLogger(__name__)
 
 
-def judge_prospects(examples: Path, test_cutoff: datetime) -> tuple[ProspectRates | None, dict[str, object]]:
+def judge_prospects(
+    examples: Path, test_cutoff: datetime
+) -> tuple[ProspectRates | None, dict[str, object]]:
     """Rates from the training cutoffs, and `prospects` of metrics.json: predicted and actual at the test cutoff."""
     rows = pl.read_parquet(examples / "prospects.parquet")
     is_test = pl.col("cutoff") == test_cutoff
@@ -24,7 +31,10 @@ def judge_prospects(examples: Path, test_cutoff: datetime) -> tuple[ProspectRate
             "predicted": float(prospect_conversion(rates, test).sum()),
             "actual": test.filter(pl.col("num_orders_ahead") > 0).height,
         },
-        "spend": {"predicted": float(prospect_spend(rates, test)[0].sum()), "actual": float(test["target"].sum())},
+        "spend": {
+            "predicted": float(prospect_spend(rates, test)[0].sum()),
+            "actual": float(test["target"].sum()),
+        },
     }
     if rows.height:
         logger.info("customers who have not bought yet: %s", found)

@@ -22,7 +22,10 @@ from training.evaluate.recommend.tasks import Basket, RankingTask, final_task, s
 logger = logging.getLogger(__name__)
 TOP = 20
 SAMPLED = "@sample"
-PROMPT_TITLES, PROMPT_LINES = 8, 60  # distinct titles in a re-ranker's prompt, out of so many last lines
+PROMPT_TITLES, PROMPT_LINES = (
+    8,
+    60,
+)  # distinct titles in a re-ranker's prompt, out of so many last lines
 RANKINGS_SCHEMA = {
     "customer_id": pl.String, "task": pl.String, "model": pl.String,
     "rank": pl.Int64, "item_id": pl.String, "score": pl.Float64,
@@ -56,7 +59,8 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
 def rank_customers(inputs: Inputs, task: RankingTask) -> dict[str, pl.DataFrame]:
     """Rankings (customer_id, rank, item_id, score) by every ranker of the recipe; costly ones on a seeded sample.
 
-    The other models are on that sample too, as `<name>@sample`. Without items there is nothing to rank.
+    The other models are on that sample too, as `<name>@sample`. Without items there is nothing to
+    rank.
     """
     config = inputs.config
     asked = [name for name in config.models if name in (*RANKERS, RERANKER)]
@@ -94,23 +98,35 @@ def choose_recommender(inputs: Inputs, task: RankingTask) -> tuple[str | None, d
     if inputs.items.is_empty():
         return None, {"model": None, "rule": rule, "ndcg@20": {}}
     retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
-    table = ranking_groups(cheap_rankings(inputs, retriever, task), task.baskets, inputs.items.height)
+    table = ranking_groups(
+        cheap_rankings(inputs, retriever, task), task.baskets, inputs.items.height
+    )
     scores = {name: float(row["ndcg@20"] or 0.0) for name, row in table.get("all", {}).items()}
     best = max(scores, key=lambda name: scores[name], default=RANKERS[0])
     return best, {"model": best, "rule": rule, "ndcg@20": scores}
 
 
-def cheap_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask) -> dict[str, pl.DataFrame]:
+def cheap_rankings(
+    inputs: Inputs, retriever: Retriever, task: RankingTask
+) -> dict[str, pl.DataFrame]:
     """The cheap rankers of the recipe for every customer of the task, over the full catalogue of the retriever."""
     config = inputs.config
-    rankings: dict[str, list[pl.DataFrame]] = {name: [] for name in RANKERS if name in config.models}
+    rankings: dict[str, list[pl.DataFrame]] = {
+        name: [] for name in RANKERS if name in config.models
+    }
     for shard in task.shards():
         known = shard.filter(pl.col("item_id").is_in(retriever.item_ids.implode()))
         customers = _customers_of(shard, task.baskets)
         for name, parts in rankings.items():
             parts.append(
                 rank_items(
-                    name, retriever, known, customers, cutoff=task.cutoff, k=TOP, exclude_seen=config.exclude_seen
+                    name,
+                    retriever,
+                    known,
+                    customers,
+                    cutoff=task.cutoff,
+                    k=TOP,
+                    exclude_seen=config.exclude_seen,
                 )
             )
     return {name: pl.concat(parts) for name, parts in rankings.items()}
@@ -121,16 +137,22 @@ def _customers_of(shard: pl.DataFrame, wanted: Iterable[str]) -> pl.Series:
     return customers.filter(customers.is_in(list(wanted)))
 
 
-def rerank_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]) -> pl.DataFrame:
+def rerank_rankings(
+    inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]
+) -> pl.DataFrame:
     """The retriever's candidates for the given customers, in the order of LLaMA's likelihood."""
     config, items = inputs.config, inputs.items
-    texts = dict(zip(items["item_id"], map(item_text, items["title"], items["category"]), strict=True))
+    texts = dict(
+        zip(items["item_id"], map(item_text, items["title"], items["category"]), strict=True)
+    )
     rows = []
     for shard in task.shards():
         chosen = _customers_of(shard, customers)
         if chosen.is_empty():
             continue
-        mine = shard.filter(pl.col("customer_id").is_in(chosen.implode()) & (pl.col("occurred_at") < task.cutoff))
+        mine = shard.filter(
+            pl.col("customer_id").is_in(chosen.implode()) & (pl.col("occurred_at") < task.cutoff)
+        )
         proposed = propose(
             retriever, mine, chosen, cutoff=task.cutoff,
             num_candidates=config.num_candidates, exclude_seen=config.exclude_seen,
@@ -139,8 +161,18 @@ def rerank_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask, cus
         for (customer,), group in proposed.group_by("customer_id", maintain_order=True):
             ids = group["item_id"].to_list()
             prompt = shopping_prompt(bought.get(str(customer), []), max_titles=PROMPT_TITLES)
-            rows.append({"customer_id": customer, "prompt": prompt, "item_ids": ids, "texts": [texts[i] for i in ids]})
-    arguments: dict[str, object] = {"base_model": str(inputs.base_model), "attention": config.attention}
+            rows.append(
+                {
+                    "customer_id": customer,
+                    "prompt": prompt,
+                    "item_ids": ids,
+                    "texts": [texts[i] for i in ids],
+                }
+            )
+    arguments: dict[str, object] = {
+        "base_model": str(inputs.base_model),
+        "attention": config.attention,
+    }
     scored = map_rows(pa.Table.from_pylist(rows), RerankActor, arguments,
                       label="re-ranked by LLaMA", num_workers=config.num_workers, block_rows=10)  # fmt: skip
     return _reranked(scored)
@@ -148,9 +180,14 @@ def rerank_rankings(inputs: Inputs, retriever: Retriever, task: RankingTask, cus
 
 def _recent_texts(purchases: pl.DataFrame, texts: dict[str, str]) -> dict[str, list[str]]:
     """Each customer's last purchases, oldest first, as the re-ranker reads them; items off the catalogue left out."""
-    ordered = purchases.sort("occurred_at", maintain_order=True).group_by("customer_id", maintain_order=True)
+    ordered = purchases.sort("occurred_at", maintain_order=True).group_by(
+        "customer_id", maintain_order=True
+    )
     recent = ordered.agg(pl.col("item_id").tail(PROMPT_LINES))
-    return {customer: [texts[item] for item in items if item in texts] for customer, items in recent.iter_rows()}
+    return {
+        customer: [texts[item] for item in items if item in texts]
+        for customer, items in recent.iter_rows()
+    }
 
 
 def _reranked(scored: pa.Table) -> pl.DataFrame:
@@ -159,7 +196,9 @@ def _reranked(scored: pa.Table) -> pl.DataFrame:
     assert isinstance(frame, pl.DataFrame)
     rows = frame.explode("item_ids", "scores").rename({"item_ids": "item_id", "scores": "score"})
     ordered = rows.sort("customer_id", "score", descending=[False, True], maintain_order=True)
-    ranked = ordered.with_columns((pl.int_range(pl.len()).over("customer_id") + 1).cast(pl.Int64).alias("rank"))
+    ranked = ordered.with_columns(
+        (pl.int_range(pl.len()).over("customer_id") + 1).cast(pl.Int64).alias("rank")
+    )
     return ranked.filter(pl.col("rank") <= TOP).select("customer_id", "rank", "item_id", "score")
 
 
@@ -169,7 +208,9 @@ def ranking_groups(
     """{group: {model: metrics}}; each model is judged on the customers it ranked."""
     result: dict[str, dict[str, dict[str, float | int | None]]] = {}
     for name, ranking in rankings.items():
-        lists = dict(ranking.sort("customer_id", "rank").group_by("customer_id").agg("item_id").iter_rows())
+        lists = dict(
+            ranking.sort("customer_id", "rank").group_by("customer_id").agg("item_id").iter_rows()
+        )
         for group, truths in _truths(baskets, set(lists)).items():
             chosen = {customer: lists[customer] for customer in truths}
             result.setdefault(group, {})[name] = ranking_metrics(chosen, truths, num_items)

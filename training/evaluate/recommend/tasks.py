@@ -32,7 +32,9 @@ class RankingTask:
     data: Path
     cutoff: datetime
     baskets: dict[str, Basket]
-    held_out: pl.DataFrame | None = None  # customer_id, position: from there on a customer's purchases are unknown
+    held_out: pl.DataFrame | None = (
+        None  # customer_id, position: from there on a customer's purchases are unknown
+    )
 
     def shards(self) -> Iterable[pl.DataFrame]:
         """Purchases of items, shard by shard."""
@@ -56,7 +58,9 @@ def selection_task(inputs: Inputs) -> RankingTask:
 
 def next_basket_task(data: Path, cutoff: datetime, *, until: datetime | None = None) -> RankingTask:
     """The first basket at or after a cutoff, and before `until`."""
-    return RankingTask(NEXT_BASKET, data, cutoff, next_baskets(purchase_shards(data), cutoff, until=until))
+    return RankingTask(
+        NEXT_BASKET, data, cutoff, next_baskets(purchase_shards(data), cutoff, until=until)
+    )
 
 
 def next_item_task(data: Path, rows: Path) -> RankingTask:
@@ -66,7 +70,9 @@ def next_item_task(data: Path, rows: Path) -> RankingTask:
     latest = []
     for purchases in purchase_shards(data):
         before, truth = split_at(purchases, held_out)
-        for customer, item, bought, orders in truth.join(_history(before), on="customer_id").iter_rows():
+        for customer, item, bought, orders in truth.join(
+            _history(before), on="customer_id"
+        ).iter_rows():
             baskets[customer] = Basket({item}, set(bought), orders)
         latest.append(before.select(pl.col("occurred_at").max()))
     end = pl.concat(latest).to_series().max()
@@ -77,7 +83,9 @@ def next_item_task(data: Path, rows: Path) -> RankingTask:
 def purchase_shards(data: Path) -> Iterable[pl.DataFrame]:
     """Purchases of items, shard by shard, each customer's in the order of time."""
     for path in shard_paths(data):
-        yield read_shard(path, COLUMNS).filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null())
+        yield read_shard(path, COLUMNS).filter(
+            pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null()
+        )
 
 
 def split_at(purchases: pl.DataFrame, held_out: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -86,7 +94,9 @@ def split_at(purchases: pl.DataFrame, held_out: pl.DataFrame) -> tuple[pl.DataFr
     All purchases of customers without one come before.
     """
     position = pl.int_range(pl.len()).over("customer_id").alias("at")
-    numbered = purchases.with_columns(position).join(held_out, on="customer_id", how="left", maintain_order="left")
+    numbered = purchases.with_columns(position).join(
+        held_out, on="customer_id", how="left", maintain_order="left"
+    )
     before = numbered.filter(pl.col("position").is_null() | (pl.col("at") < pl.col("position")))
     truth = numbered.filter(pl.col("at") == pl.col("position")).select("customer_id", "item_id")
     return before.drop("at", "position"), truth
@@ -104,7 +114,11 @@ def next_baskets(
             after = after.filter(pl.col("occurred_at") < until)
         after = after.sort("customer_id", "occurred_at", "order")
         first = after.group_by("customer_id", maintain_order=True).agg(pl.col("order").first())
-        truth = after.join(first, on=["customer_id", "order"]).group_by("customer_id").agg(pl.col("item_id").unique())
+        truth = (
+            after.join(first, on=["customer_id", "order"])
+            .group_by("customer_id")
+            .agg(pl.col("item_id").unique())
+        )
         history = _history(purchases.filter(pl.col("occurred_at") < cutoff))
         for customer, items, bought, orders in truth.join(history, on="customer_id").iter_rows():
             baskets[customer] = Basket(set(items), set(bought), orders)
@@ -113,5 +127,8 @@ def next_baskets(
 
 def _history(purchases: pl.DataFrame) -> pl.DataFrame:
     """customer_id, bought (distinct items) and orders (their number) of each customer."""
-    bought, orders = pl.col("item_id").unique().alias("bought"), order_key().n_unique().alias("orders")
+    bought, orders = (
+        pl.col("item_id").unique().alias("bought"),
+        order_key().n_unique().alias("orders"),
+    )
     return purchases.group_by("customer_id").agg(bought, orders)

@@ -27,7 +27,9 @@ BIAS_RANGE = (0.9, 1.1)
 CI_LEVEL, PAIRED_LEVEL = 0.95, 0.9
 COMPARED = ("mae", "rmse", "gini", "spearman")
 NUMBERS = ("predicted", "low_80", "high_80", "low_95", "high_95", "actual", "actual_net")
-PREDICTIONS_SCHEMA = {"customer_id": pl.String, "model": pl.String} | dict.fromkeys(NUMBERS, pl.Float64)
+PREDICTIONS_SCHEMA = {"customer_id": pl.String, "model": pl.String} | dict.fromkeys(
+    NUMBERS, pl.Float64
+)
 
 
 def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed: int) -> None:
@@ -36,7 +38,9 @@ def judge(entries: dict[str, Entry], sets: ExampleSets, num_resamples: int, seed
     for name, entry in entries.items():
         entry.intervals = fit_intervals(entry.selection, actual_selection)
         limits = bounds(entry.intervals, entry.test)
-        entry.draws = bootstrap_draws(actual, entry.test, limits, num_resamples=num_resamples, seed=seed)
+        entry.draws = bootstrap_draws(
+            actual, entry.test, limits, num_resamples=num_resamples, seed=seed
+        )
         ci = {metric: percentile_interval(draws, CI_LEVEL) for metric, draws in entry.draws.items()}
         entry.metrics = {
             **value_metrics(actual, entry.test, limits),
@@ -63,16 +67,27 @@ def differences(entries: dict[str, Entry], name: str, other: str) -> dict[str, l
 
 def _line(metrics: dict[str, object]) -> str:
     shown = ("mae", "rmse", "gini", "spearman", "bias", "coverage_80")
-    return ", ".join(f"{name} {metrics[name]:.3f}" for name in shown if isinstance(metrics.get(name), float))
+    return ", ".join(
+        f"{name} {metrics[name]:.3f}" for name in shown if isinstance(metrics.get(name), float)
+    )
 
 
 def unsupported_models(sets: ExampleSets, first_event_at: datetime) -> dict[str, str]:
     """The models for which the customers known at the latest training cutoff are too few, and why."""
     rows = sets.for_test.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
-    repeat, days = rows.filter(pl.col("num_order_days") > 1).height, (rows["cutoff"][0] - first_event_at).days
+    repeat, days = (
+        rows.filter(pl.col("num_order_days") > 1).height,
+        (rows["cutoff"][0] - first_event_at).days,
+    )
     rules = value_model_rules(rows.height, repeat, days)
-    told = {name: f"{reason} before the latest training cutoff" for name, (holds, reason) in rules.items() if not holds}
-    return told | {name: told[STACK] for name in (STACK_WITHOUT_LLAMA, STACK_OVER_BUDGET) if STACK in told}
+    told = {
+        name: f"{reason} before the latest training cutoff"
+        for name, (holds, reason) in rules.items()
+        if not holds
+    }
+    return told | {
+        name: told[STACK] for name in (STACK_WITHOUT_LLAMA, STACK_OVER_BUDGET) if STACK in told
+    }
 
 
 def choose_champion(
@@ -85,22 +100,27 @@ def choose_champion(
 ) -> tuple[str, dict[str, object]]:
     """The stack, or the best of the models that are clearly better, by windows before the test cutoff.
 
-    All are of fair bias and fast enough; without a stack it is the model of least RMSE. One window cannot tell models
-    of nearly the same error apart: in shops with a few very large customers it is one of these that decides, and a
-    blend is the least likely to be wrong.
+    All are of fair bias and fast enough; without a stack it is the model of least RMSE. One window
+    cannot tell models of nearly the same error apart: in shops with a few very large customers it
+    is one of these that decides, and a blend is the least likely to be wrong.
 
-    `unsupported` has models for which the data are too few, and why: they are chosen where there is no other.
+    `unsupported` has models for which the data are too few, and why: they are chosen where there is
+    no other.
 
-    Models are compared in the backtest, by what they predict at an earlier test cutoff from what was known there: that
-    shows what time does to them. A model that was not there is judged, not chosen: on the selection customers, at the
-    same time as what it learned from, an encoder looked better than the stack that was far ahead of it one horizon
-    later. Where the dates allow no backtest, all are compared on those customers.
+    Models are compared in the backtest, by what they predict at an earlier test cutoff from what
+    was known there: that shows what time does to them. A model that was not there is judged, not
+    chosen: on the selection customers, at the same time as what it learned from, an encoder looked
+    better than the stack that was far ahead of it one horizon later. Where the dates allow no
+    backtest, all are compared on those customers.
 
-    What all models are biased by is the season's doing, not theirs: each bias is divided by the median of all. It is
-    fair unless its 95 % interval then lies outside BIAS_RANGE: a few hundred customers do not tell 0.88 from 0.9. Equal
-    RMSE: the lower decile MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
+    What all models are biased by is the season's doing, not theirs: each bias is divided by the
+    median of all. It is fair unless its 95 % interval then lies outside BIAS_RANGE: a few hundred
+    customers do not tell 0.88 from 0.9. Equal RMSE: the lower decile MAPE. Where no bias is fair,
+    the fairest. Returns its name and the numbers compared.
     """
-    fast = [name for name in entries if budget is None or entries[name].customers_per_second >= budget]
+    fast = [
+        name for name in entries if budget is None or entries[name].customers_per_second >= budget
+    ]
     if not fast:
         raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
     left_out = {name: unsupported[name] for name in entries if unsupported and name in unsupported}
@@ -110,7 +130,9 @@ def choose_champion(
     table = selection = _compared(predicted, actual, num_resamples, seed)
     backtest: dict[str, dict[str, Any]] = {}
     if sets.backtest is not None:
-        before = {name: found for name, entry in entries.items() if (found := entry.backtest) is not None}
+        before = {
+            name: found for name, entry in entries.items() if (found := entry.backtest) is not None
+        }
         outcome = target_of(sets.backtest.test)
         backtest = _compared(before, outcome, num_resamples, seed)
         if tested := [name for name in eligible if name in backtest]:
@@ -120,17 +142,21 @@ def choose_champion(
     low, high = BIAS_RANGE
     shared = _shared_bias(table)
     champion, clearly_better = _best(_candidates(names, table, shared), table, predicted, actual)
-    return champion, {
-        "rule": f"the stack, unless others' squared errors {window} are clearly (90 %) lower, then least RMSE; among "
-        f"models whose bias there, over {shared:.3f} which all share, may lie in {low}-{high} (95 % interval)",
-        "clearly_better": clearly_better,  # than the stack, of those that might be chosen; None without one
-        "num_customers": len(actual),
-        "shared_bias": shared,
-        "unsupported": left_out,
-        "any_fair": any(_is_fair(table[name]["bias_interval"], shared) for name in names),
-        "models": selection,
-        "backtest": backtest or None,
-    }
+    return (
+        champion,
+        {
+            "rule": f"the stack, unless others' squared errors {window} are clearly (90 %) lower, "
+            f"then least RMSE; among models whose bias there, over {shared:.3f} which all share, "
+            f"may lie in {low}-{high} (95 % interval)",
+            "clearly_better": clearly_better,  # than the stack, of those that might be chosen; None without one
+            "num_customers": len(actual),
+            "shared_bias": shared,
+            "unsupported": left_out,
+            "any_fair": any(_is_fair(table[name]["bias_interval"], shared) for name in names),
+            "models": selection,
+            "backtest": backtest or None,
+        },
+    )
 
 
 def _compared(
@@ -153,25 +179,38 @@ def _shared_bias(table: dict[str, dict[str, Any]]) -> float:
 
 def _candidates(names: list[str], table: dict[str, dict[str, Any]], shared: float) -> list[str]:
     fair = [name for name in names if _is_fair(table[name]["bias_interval"], shared)]
-    known = [name for name in names if table[name]["bias"] is not None]  # none where nobody spent anything
+    known = [
+        name for name in names if table[name]["bias"] is not None
+    ]  # none where nobody spent anything
     fairest = sorted(known, key=lambda name: abs(table[name]["bias"] / shared - 1.0))[:1]
     return fair or fairest or names
 
 
 def _best(
-    names: list[str], table: dict[str, dict[str, Any]], predicted: dict[str, np.ndarray], actual: np.ndarray
+    names: list[str],
+    table: dict[str, dict[str, Any]],
+    predicted: dict[str, np.ndarray],
+    actual: np.ndarray,
 ) -> tuple[str, list[str] | None]:
     """Which of the names is chosen, and which are clearly better than the stack among them; None without one."""
     stack = next((name for name in (STACK, STACK_WITHOUT_LLAMA) if name in names), None)
     better = None
     if stack is not None:
-        better = [name for name in names if is_clearly_better(predicted[name], predicted[stack], actual)]
+        better = [
+            name for name in names if is_clearly_better(predicted[name], predicted[stack], actual)
+        ]
         names = better or [stack]
-    return min(names, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0)), better
+    return min(
+        names, key=lambda name: (table[name]["rmse"] or 0.0, table[name]["decile_mape"] or 0.0)
+    ), better
 
 
 def _is_fair(interval: tuple[float, float] | None, shared: float) -> bool:
-    return interval is not None and interval[1] >= shared * BIAS_RANGE[0] and interval[0] <= shared * BIAS_RANGE[1]
+    return (
+        interval is not None
+        and interval[1] >= shared * BIAS_RANGE[0]
+        and interval[0] <= shared * BIAS_RANGE[1]
+    )
 
 
 def predictions_frame(entries: dict[str, Entry], sets: ExampleSets) -> pl.DataFrame:

@@ -42,19 +42,27 @@ class Fitted:
     stack: Stack | None = None
 
 
-def cheap_entries(sets: ExampleSets, models: tuple[str, ...], seed: int) -> tuple[dict[str, Entry], Fitted]:
+def cheap_entries(
+    sets: ExampleSets, models: tuple[str, ...], seed: int
+) -> tuple[dict[str, Entry], Fitted]:
     """The models asked for. BTYD is fitted in any case: it says how the champion's total is spread over periods."""
     entries: dict[str, Entry] = {}
     if "persistence" in models:
-        entries["persistence"], _ = _enter(lambda _: persistence, lambda model, rows: model(rows), sets)
+        entries["persistence"], _ = _enter(
+            lambda _: persistence, lambda model, rows: model(rows), sets
+        )
     btyd_models = _enter_btyd(entries, sets, models)
     if not sets.train["target"].sum() > 0:
         if left_out := [name for name in NEED_SPEND if name in models]:
-            logger.warning("left out: %s, since no training row spends anything", ", ".join(left_out))
+            logger.warning(
+                "left out: %s, since no training row spends anything", ", ".join(left_out)
+            )
         return entries, Fitted(btyd_models)
     trees = hurdle = ziln = stack = None
     if LIGHTGBM in models:
-        entries[LIGHTGBM], trees = _enter(lambda window: fit_lightgbm(window.train, seed=seed), lightgbm_value, sets)
+        entries[LIGHTGBM], trees = _enter(
+            lambda window: fit_lightgbm(window.train, seed=seed), lightgbm_value, sets
+        )
     if HURDLE in models:
         fit = partial(_fit_hurdle, seed=seed)
         entries[HURDLE], hurdle = _enter(fit, hurdle_value, sets, hurdle_churn)
@@ -73,13 +81,19 @@ def _fit_stack(window: Window, seed: int) -> Stack:
     return fit_stack(window.train, window.known, window.horizon_days, seed=seed)
 
 
-def _enter_btyd(entries: dict[str, Entry], sets: ExampleSets, models: tuple[str, ...]) -> dict[str, Btyd]:
+def _enter_btyd(
+    entries: dict[str, Entry], sets: ExampleSets, models: tuple[str, ...]
+) -> dict[str, Btyd]:
     """Add the BTYD models asked for to the entries; they are fitted to the customers known at a cutoff."""
     wanted = [name for name in BTYD_MODELS if name in models]
     needed = [name for name in BTYD_MODELS if name in wanted or (name == BGNBD and STACK in models)]
     now = fit_btyd_models(sets.for_test, needed or BTYD_MODELS[:1])
     if now and wanted:
-        windows = [sets.for_test, sets.for_selection, *([sets.backtest.for_test] if sets.backtest else [])]
+        windows = [
+            sets.for_test,
+            sets.for_selection,
+            *([sets.backtest.for_test] if sets.backtest else []),
+        ]
         fitted = [now, *(fit_btyd_models(window, wanted) for window in windows[1:])]
         for name in fitted[1]:
             there = [
@@ -112,7 +126,10 @@ def fit_btyd_models(window: Window, names: Sequence[str]) -> dict[str, Btyd]:
 def fit_table(models: dict[str, Btyd]) -> dict[str, dict[str, object]]:
     """`btyd_fits` of metrics.json: by model, of purchases and of order values, parameters and how the fit ended."""
     return {
-        name: {part: asdict(fit) for part, fit in (("purchases", model.purchases), ("order_values", model.values))}
+        name: {
+            part: asdict(fit)
+            for part, fit in (("purchases", model.purchases), ("order_values", model.values))
+        }
         for name, model in models.items()
     }
 
@@ -128,10 +145,17 @@ def _ziln_entry(sets: ExampleSets, seed: int) -> tuple[Entry, "DenseZiln"]:
 
 
 def _enter(
-    fit: Callable[[Window], Model], value: Prediction[Model], sets: ExampleSets, churn: Prediction[Model] | None = None
+    fit: Callable[[Window], Model],
+    value: Prediction[Model],
+    sets: ExampleSets,
+    churn: Prediction[Model] | None = None,
 ) -> tuple[Entry, Model]:
     """A model's entry, and the model as it is served."""
-    models = [fit(sets.for_test), fit(sets.for_selection), *([fit(sets.backtest.for_test)] if sets.backtest else [])]
+    models = [
+        fit(sets.for_test),
+        fit(sets.for_selection),
+        *([fit(sets.backtest.for_test)] if sets.backtest else []),
+    ]
     entry = _entry([partial(value, model) for model in models], sets)
     if churn is not None:
         entry = replace(entry, leaving=_leaving([partial(churn, model) for model in models], sets))

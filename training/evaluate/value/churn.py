@@ -20,8 +20,8 @@ def judge_churn(
 ) -> tuple[str | None, dict[str, object] | None]:
     """The model of least Brier score before the test cutoff, and how all fare on the test customers.
 
-    Compared in the backtest where there is one, else on the selection customers. None where no model says anything of
-    churn.
+    Compared in the backtest where there is one, else on the selection customers. None where no
+    model says anything of churn.
     """
     leaving = {name: entry.leaving for name, entry in entries.items() if entry.leaving is not None}
     if not leaving:
@@ -31,14 +31,22 @@ def judge_churn(
     tested = {name: found.backtest for name, found in leaving.items() if found.backtest is not None}
     if sets.backtest is not None and tested:
         window, before, earlier = "in the backtest", _left(sets.backtest.test), tested
-    compared = {name: churn_metrics(before, probability)["brier"] for name, probability in earlier.items()}
+    compared = {
+        name: churn_metrics(before, probability)["brier"] for name, probability in earlier.items()
+    }
     chosen = min(compared, key=lambda name: compared[name] or 0.0)
     left = _left(sets.test)
     models: dict[str, dict[str, Any]] = {}
     for name, found in leaving.items():
-        interval = brier_interval(left, found.test, num_resamples=num_resamples, seed=seed, level=CI_LEVEL)
+        interval = brier_interval(
+            left, found.test, num_resamples=num_resamples, seed=seed, level=CI_LEVEL
+        )
         calibration = asdict(churn_calibration(left, found.test))
-        models[name] = {**churn_metrics(left, found.test), "ci": {"brier": list(interval)}, "calibration": calibration}
+        models[name] = {
+            **churn_metrics(left, found.test),
+            "ci": {"brier": list(interval)},
+            "calibration": calibration,
+        }
     logger.info("churn: %s, Brier score %.4f", chosen, models[chosen]["brier"])
     return chosen, {
         "model": chosen,

@@ -23,8 +23,14 @@ class Entry:
     selection: np.ndarray
     test: np.ndarray
     customers_per_second: float
-    backtest: np.ndarray | None = None  # of the test customers of the backtest; None: it was not there
-    leaving: Leaving | None = None  # None: the model says how much is spent, not whether anything is
+    backtest: np.ndarray | None = (
+        None  # of the test customers of the backtest; None: it was not there
+    )
+    leaving: Leaving | None = (
+        None  # None: the model says how much is spent, not whether anything is
+    )
     intervals: Intervals | None = None
     metrics: dict[str, object] = field(default_factory=dict)
-    draws: dict[str, np.ndarray] = field(default_factory=dict)  # of each metric on resampled test customers
+    draws: dict[str, np.ndarray] = field(
+        default_factory=dict
+    )  # of each metric on resampled test customers

@@ -11,11 +11,14 @@ from training.evaluate.value.windows import ExampleSets, target_of
 NUM_BARS = 10
 
 
-def judge_intervals(entries: dict[str, Entry], sets: ExampleSets, champion: str, seed: int) -> dict[str, object]:
+def judge_intervals(
+    entries: dict[str, Entry], sets: ExampleSets, champion: str, seed: int
+) -> dict[str, object]:
     """`intervals` of metrics.json.
 
-    By model and level: coverage, that by the randomised PIT, and the interval score beside that of intervals of one
-    width. Of the champion also the PIT in NUM_BARS equal parts and the coverage of segments by predicted spend.
+    By model and level: coverage, that by the randomised PIT, and the interval score beside that of
+    intervals of one width. Of the champion also the PIT in NUM_BARS equal parts and the coverage of
+    segments by predicted spend.
     """
     known, actual = target_of(sets.selection), target_of(sets.test)
     models: dict[str, dict[str, float]] = {}
@@ -27,13 +30,21 @@ def judge_intervals(entries: dict[str, Entry], sets: ExampleSets, champion: str,
             constant = constant_bounds(entry.selection, known, entry.test, level)
             models[name] |= {
                 f"coverage_{100 * level:.0f}": float(np.mean((actual >= low) & (actual <= high))),
-                f"pit_coverage_{100 * level:.0f}": float(np.mean(np.abs(ranks - 0.5) <= level / 2.0)),
+                f"pit_coverage_{100 * level:.0f}": float(
+                    np.mean(np.abs(ranks - 0.5) <= level / 2.0)
+                ),
                 f"interval_score_{100 * level:.0f}": interval_score(actual, low, high, level),
-                f"constant_interval_score_{100 * level:.0f}": interval_score(actual, *constant, level),
+                f"constant_interval_score_{100 * level:.0f}": interval_score(
+                    actual, *constant, level
+                ),
             }
         if name == champion:
             shares = np.histogram(ranks, NUM_BARS, (0.0, 1.0))[0] / len(ranks)
-    return {"models": models, "pit_shares": shares.tolist(), "segments": _of_segments(entries[champion], actual)}
+    return {
+        "models": models,
+        "pit_shares": shares.tolist(),
+        "segments": _of_segments(entries[champion], actual),
+    }
 
 
 def _of_segments(entry: Entry, actual: np.ndarray) -> dict[str, dict[str, float | int]]:
@@ -45,7 +56,9 @@ def _of_segments(entry: Entry, actual: np.ndarray) -> dict[str, dict[str, float 
         here = segment == name
         if here.any():
             covered = {
-                f"coverage_{100 * level:.0f}": float(np.mean((actual >= low)[here] & (actual <= high)[here]))
+                f"coverage_{100 * level:.0f}": float(
+                    np.mean((actual >= low)[here] & (actual <= high)[here])
+                )
                 for level, (low, high) in limits.items()
             }
             result[name] = {"num_customers": int(here.sum()), **covered}

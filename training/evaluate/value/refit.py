@@ -17,10 +17,12 @@ from training.evaluate.value.windows import ExampleSets, Window
 def refitted(fitted: Fitted, sets: ExampleSets, latest: pl.DataFrame, seed: int) -> Fitted:
     """The same models, fitted to the outcomes of the test customers too.
 
-    `latest` has all customers as they were known where those outcomes end. Shares in the stack stay as they were
-    chosen. What learns from this can no longer be judged.
+    `latest` has all customers as they were known where those outcomes end. Shares in the stack stay
+    as they were chosen. What learns from this can no longer be judged.
     """
-    window = Window(pl.concat([sets.train, sets.selection, sets.test]), latest, sets.horizon_days, sets.scale)
+    window = Window(
+        pl.concat([sets.train, sets.selection, sets.test]), latest, sets.horizon_days, sets.scale
+    )
     by_others: dict[str, np.ndarray] = {}
     hurdle = ziln = None
     if fitted.hurdle is not None:
@@ -36,7 +38,9 @@ def refitted(fitted: Fitted, sets: ExampleSets, latest: pl.DataFrame, seed: int)
         lightgbm=None if fitted.lightgbm is None else fit_lightgbm(window.train, seed=seed),
         hurdle=hurdle,
         ziln=ziln,
-        stack=None if fitted.stack is None else _refitted_stack(fitted.stack, window, sets.test, by_others, seed),
+        stack=None
+        if fitted.stack is None
+        else _refitted_stack(fitted.stack, window, sets.test, by_others, seed),
     )
 
 
@@ -47,8 +51,12 @@ def _refitted_stack(
     stack = fit_stack(window.train, window.known, window.horizon_days, seed=seed)
     alone = stack_value(stack, window.known)
     others = {
-        name: MemberShare(scale_to(alone, by_others[name]), joined.share) for name, joined in judged.others.items()
+        name: MemberShare(scale_to(alone, by_others[name]), joined.share)
+        for name, joined in judged.others.items()
     }
     change = scale_to(stack_value(stack, test), stack_value(replace(judged, others={}), test))
-    members = {name: replace(joined, scale=joined.scale * change) for name, joined in judged.members.items()}
+    members = {
+        name: replace(joined, scale=joined.scale * change)
+        for name, joined in judged.members.items()
+    }
     return replace(stack, others=others, members=members)

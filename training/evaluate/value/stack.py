@@ -30,12 +30,17 @@ def join_others(
 
 
 def join_members(
-    entries: dict[str, Entry], stack: Stack, sets: ExampleSets, budget: float | None, left_out: Collection[str] = ()
+    entries: dict[str, Entry],
+    stack: Stack,
+    sets: ExampleSets,
+    budget: float | None,
+    left_out: Collection[str] = (),
 ) -> tuple[dict[str, Entry], Stack]:
     """Blend the encoders among the entries into the stack, but for those `left_out`.
 
-    `stack` becomes the blend and `stack_without_llama` what it was. Encoders with which it would score fewer customers
-    per second than `budget` do not join; then `stack_over_budget` is the blend with all of them.
+    `stack` becomes the blend and `stack_without_llama` what it was. Encoders with which it would
+    score fewer customers per second than `budget` do not join; then `stack_over_budget` is the
+    blend with all of them.
     """
     members = {name: entries[name] for name in MEMBERS if name in entries and name not in left_out}
     if not members:
@@ -46,7 +51,9 @@ def join_members(
     result = entries | {STACK: joined, STACK_WITHOUT_LLAMA: alone}
     if len(fast) < len(members):
         over, speed = _blended(alone, members, sets)[0], _speed(alone, list(members.values()))
-        result[STACK_OVER_BUDGET] = replace(over, customers_per_second=speed)  # all count, so that it is never chosen
+        result[STACK_OVER_BUDGET] = replace(
+            over, customers_per_second=speed
+        )  # all count, so that it is never chosen
     return result, replace(stack, members=_with_a_share(shares))
 
 
@@ -66,20 +73,31 @@ def _speed(alone: Entry, members: list[Entry]) -> float:
     return 1.0 / sum(1.0 / entry.customers_per_second for entry in [alone, *members])
 
 
-def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tuple[Entry, dict[str, MemberShare]]:
+def _blended(
+    alone: Entry, members: dict[str, Entry], sets: ExampleSets
+) -> tuple[Entry, dict[str, MemberShare]]:
     """The stack with these members, and their shares.
 
-    Shares are learned in the backtest, which shows how members age; those that were not there then have none. Where
-    none was there, they are learned from the selection customers. Where a blend is judged by those that shaped its
-    shares, each gets the shares that the other folds give. Members have no share unless the blend's squared errors are
-    then clearly below those of what they join: an encoder costs a hundred times as much to serve.
+    Shares are learned in the backtest, which shows how members age; those that were not there then
+    have none. Where none was there, they are learned from the selection customers. Where a blend is
+    judged by those that shaped its shares, each gets the shares that the other folds give. Members
+    have no share unless the blend's squared errors are then clearly below those of what they join:
+    an encoder costs a hundred times as much to serve.
     """
-    scaled = {name: entry.selection * scale_to(alone.selection, entry.selection) for name, entry in members.items()}
-    before, there = alone.backtest, {name: e.backtest for name, e in members.items() if e.backtest is not None}
+    scaled = {
+        name: entry.selection * scale_to(alone.selection, entry.selection)
+        for name, entry in members.items()
+    }
+    before, there = (
+        alone.backtest,
+        {name: e.backtest for name, e in members.items() if e.backtest is not None},
+    )
     backtest: np.ndarray | None
     if sets.backtest is not None and before is not None and there:
         if absent := [name for name in members if name not in there]:
-            logger.warning("no share for %s: backtest_members has others, but not these", ", ".join(absent))
+            logger.warning(
+                "no share for %s: backtest_members has others, but not these", ", ".join(absent)
+            )
         known = {name: values * scale_to(before, values) for name, values in there.items()}
         learned, backtest = _learned(before, known, sets.backtest.test)
         shares = dict.fromkeys(members, 0.0) | learned
@@ -87,8 +105,15 @@ def _blended(alone: Entry, members: dict[str, Entry], sets: ExampleSets) -> tupl
     else:
         shares, selection = _learned(alone.selection, scaled, sets.selection)
         backtest = None if any(shares.values()) else before  # without shares it is what it was
-    found = {name: MemberShare(scale_to(alone.test, entry.test), shares[name]) for name, entry in members.items()}
-    test = blend(alone.test, {name: found[name].scale * entry.test for name, entry in members.items()}, shares)
+    found = {
+        name: MemberShare(scale_to(alone.test, entry.test), shares[name])
+        for name, entry in members.items()
+    }
+    test = blend(
+        alone.test,
+        {name: found[name].scale * entry.test for name, entry in members.items()},
+        shares,
+    )
     used = [entry for name, entry in members.items() if shares[name]]
     return Entry(selection, test, _speed(alone, used), backtest), found
 
@@ -101,7 +126,9 @@ def _learned(
     blended = alone.copy()
     for number in np.unique(fold):
         own, others = fold == number, fold != number
-        shares = fit_shares(alone[others], {name: s[others] for name, s in members.items()}, actual[others])
+        shares = fit_shares(
+            alone[others], {name: s[others] for name, s in members.items()}, actual[others]
+        )
         blended[own] = blend(alone[own], {name: s[own] for name, s in members.items()}, shares)
     if not is_clearly_better(blended, alone, actual):
         return dict.fromkeys(members, 0.0), alone

@@ -15,14 +15,18 @@ from training.distributed.members import HiddenActor
 from training.evaluate.inputs import Inputs
 from training.evaluate.value.windows import ExampleSets, target_of
 
-PROBE, PROBE_SAME_LAYERS, RIDGE = "untrained_probe", "untrained_probe_same_layers", "ridge_same_numbers"
+PROBE, PROBE_SAME_LAYERS, RIDGE = (
+    "untrained_probe",
+    "untrained_probe_same_layers",
+    "ridge_same_numbers",
+)
 
 
 def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -> dict[str, object]:
     """Compare `tuned`, the member's predictions for all test customers, on a seeded sample of them.
 
-    The whole base model is probed and, where the member keeps only its first layers, these alone too: lower layers
-    often serve a linear probe better than the last.
+    The whole base model is probed and, where the member keeps only its first layers, these alone
+    too: lower layers often serve a linear probe better than the last.
     """
     config, settings = inputs.config, decoder_of(inputs.members[LLAMA])
     generator = np.random.default_rng(config.seed)
@@ -36,7 +40,10 @@ def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -
         prompts.to_arrow(), HiddenActor, {"settings": settings, "depths": list(depths.values())},
         label="read by the untrained LLaMA", num_workers=config.num_workers, block_rows=64,
     )  # fmt: skip
-    hidden = {name: np.array(table[f"hidden_{position}"].to_pylist()) for position, name in enumerate(depths)}
+    hidden = {
+        name: np.array(table[f"hidden_{position}"].to_pylist())
+        for position, name in enumerate(depths)
+    }
     scale = Standardisation.read(inputs.dataset["standardisation"])
     return fine_tuning_verdict(sets, sample, tuned, probe, hidden, scale, config.seed)
 
@@ -56,9 +63,10 @@ def fine_tuning_verdict(
 ) -> dict[str, object]:
     """Metrics of each model on the sampled test customers, and the paired differences with 95 % intervals.
 
-    `sample` are positions among the test rows, `probe_rows` among the training rows; `hidden` has, by the name of a
-    probe, the untrained model's hidden states of the probe rows followed by those of the sample. Ridge sees the
-    numbers that the prompt shows, of all training rows, on the given scale.
+    `sample` are positions among the test rows, `probe_rows` among the training rows; `hidden` has,
+    by the name of a probe, the untrained model's hidden states of the probe rows followed by those
+    of the sample. Ridge sees the numbers that the prompt shows, of all training rows, on the given
+    scale.
     """
     actual, ours = target_of(sets.test)[sample], tuned[sample]
     train_target = target_of(sets.train)[probe_rows]
@@ -70,10 +78,14 @@ def fine_tuning_verdict(
     return {
         "num_customers": len(sample),
         "num_probe_rows": len(probe_rows),
-        "models": {name: value_metrics(actual, predicted) for name, predicted in {LLAMA: ours, **others}.items()},
+        "models": {
+            name: value_metrics(actual, predicted)
+            for name, predicted in {LLAMA: ours, **others}.items()
+        },
         "text_llama_minus": {
             name: {
-                metric: paired_difference(actual, ours, other, metric, seed=seed) for metric in ("rmse", "gini", "mae")
+                metric: paired_difference(actual, ours, other, metric, seed=seed)
+                for metric in ("rmse", "gini", "mae")
             }
             for name, other in others.items()
         },
@@ -87,6 +99,10 @@ def _linear_probe(known: np.ndarray, target: np.ndarray, new: np.ndarray, seed: 
     fitted, held = np.array_split(np.random.default_rng(seed).permutation(len(target)), 2)
 
     def squared_error(alpha: float) -> float:
-        return float(np.mean((ridge_on(known[fitted], target[fitted], known[held], alpha) - target[held]) ** 2))
+        return float(
+            np.mean(
+                (ridge_on(known[fitted], target[fitted], known[held], alpha) - target[held]) ** 2
+            )
+        )
 
     return ridge_on(known, target, new, min(10.0 ** np.arange(5), key=squared_error))

@@ -33,12 +33,16 @@ class ExampleSets:
     test: pl.DataFrame
     horizon_days: int
     scale: Standardisation | None = None
-    backtest: "ExampleSets | None" = None  # the same for an earlier test cutoff, whose outcomes are known at this one
+    backtest: "ExampleSets | None" = (
+        None  # the same for an earlier test cutoff, whose outcomes are known at this one
+    )
 
     @cached_property
     def for_test(self) -> Window:
         """The test customers, by all that was known before the test cutoff."""
-        return Window(pl.concat([self.train, self.selection]), self.test, self.horizon_days, self.scale)
+        return Window(
+            pl.concat([self.train, self.selection]), self.test, self.horizon_days, self.scale
+        )
 
     @cached_property
     def for_selection(self) -> Window:
@@ -57,10 +61,21 @@ def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> 
     windows = [part for part in ("selection", "val") if (examples / f"{part}.parquet").exists()]
     selection = pl.concat([read_rows(examples, part, customers) for part in windows])
     dataset = read_dataset(examples)
-    horizon_days, scale = int(str(dataset["horizon_days"])), Standardisation.read(dataset["standardisation"])
-    earlier = read_example_sets(examples / BACKTEST, customers) if (examples / BACKTEST).exists() else None
-    if earlier is not None and not all(target_of(rows).sum() > 0 for rows in (earlier.train, earlier.test)):
-        logger.warning("no backtest: nobody spent anything in its training rows, or after its cutoff")
+    horizon_days, scale = (
+        int(str(dataset["horizon_days"])),
+        Standardisation.read(dataset["standardisation"]),
+    )
+    earlier = (
+        read_example_sets(examples / BACKTEST, customers)
+        if (examples / BACKTEST).exists()
+        else None
+    )
+    if earlier is not None and not all(
+        target_of(rows).sum() > 0 for rows in (earlier.train, earlier.test)
+    ):
+        logger.warning(
+            "no backtest: nobody spent anything in its training rows, or after its cutoff"
+        )
         earlier = None
     return ExampleSets(train, selection, test, horizon_days, scale, earlier)
 
@@ -68,7 +83,11 @@ def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> 
 def read_rows(examples: Path, part: str, customers: pl.DataFrame | None = None) -> pl.DataFrame:
     """The rows of one part of an examples folder, with the attributes that `customers` has."""
     rows = pl.read_parquet(examples / f"{part}.parquet")
-    return rows if customers is None else rows.join(customers, on="customer_id", how="left", maintain_order="left")
+    return (
+        rows
+        if customers is None
+        else rows.join(customers, on="customer_id", how="left", maintain_order="left")
+    )
 
 
 def target_of(rows: pl.DataFrame) -> np.ndarray:

@@ -31,8 +31,14 @@ def test_customers_of_the_arena_are_those_that_the_artifact_answers_for(
     predicted = predicted_of(tiny_artifact)
     values = values_for(artifact, sets.test, predicted)
     labels = labels_for(artifact, sets.test, values)
-    assert list(found["segments"]) == [name for name in reversed(SEGMENTS) if name in found["segments"]]
-    for name, of_all in (("clv", values.clv), ("predicted", predicted), ("actual", target_of(sets.test))):
+    assert list(found["segments"]) == [
+        name for name in reversed(SEGMENTS) if name in found["segments"]
+    ]
+    for name, of_all in (
+        ("clv", values.clv),
+        ("predicted", predicted),
+        ("actual", target_of(sets.test)),
+    ):
         total = sum(segment[name] for segment in found["segments"].values())
         assert total == pytest.approx(of_all.sum())
     assert found["stages"] == {stage: int((labels["stage"] == stage).sum()) for stage in STAGES}
@@ -41,16 +47,24 @@ def test_customers_of_the_arena_are_those_that_the_artifact_answers_for(
     assert moved["days"] == sets.horizon_days
     for stage, shares in moved["shares"].items():
         assert moved["num_customers"][stage] > 0 and sum(shares.values()) == pytest.approx(1.0)
-        assert stage in ("acquisition", "activation") or shares["activation"] == 0.0  # nobody buys less than before
+        assert (
+            stage in ("acquisition", "activation") or shares["activation"] == 0.0
+        )  # nobody buys less than before
     worth = [example["clv"] for example in found["examples"]]
-    assert len(worth) == 10 and worth == sorted(worth, reverse=True) and worth[0] == pytest.approx(values.clv.max())
+    assert (
+        len(worth) == 10
+        and worth == sorted(worth, reverse=True)
+        and worth[0] == pytest.approx(values.clv.max())
+    )
     for example in found["examples"]:
         assert len(example["features"]) == 3 and example["events"] == []
         revenue, *costs, clv = (example[name] for name in PARTS)
         assert clv == pytest.approx(revenue - sum(costs))
 
 
-def test_attributes_are_audited_whatever_they_are(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_attributes_are_audited_whatever_they_are(
+    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     artifact, sets = load_artifact(tiny_artifact), read_example_sets(tiny_shop.examples)
     ids = sets.test["customer_id"]
     some, data = ids.head(ids.len() - 3), tmp_path / "data"
@@ -64,14 +78,28 @@ def test_attributes_are_audited_whatever_they_are(tiny_artifact: Path, tiny_shop
         "annual_discount_rate": [0.1] * some.len(),
     }).write_parquet(data / "customers.parquet")  # fmt: skip
     actual = target_of(sets.test)
-    found = outlook(artifact, sets, 2.0 * actual, data, {}, pl.read_parquet(tiny_shop.examples / "prospects.parquet"))[
-        "attributes"
-    ]
+    found = outlook(
+        artifact,
+        sets,
+        2.0 * actual,
+        data,
+        {},
+        pl.read_parquet(tiny_shop.examples / "prospects.parquet"),
+    )["attributes"]
     assert isinstance(found, dict) and list(found) == ["sex", "age", "name"]
-    assert found["name"]["other"]["num_customers"] == some.len() - 12  # everybody has a name of their own
-    assert set(found["sex"]) == {"f", "m", "unknown"} and found["sex"]["unknown"]["num_customers"] == 3
-    assert len(found["age"]) == 5 and sum(row["num_customers"] for row in found["age"].values()) == ids.len()
-    women = (pl.Series(np.arange(ids.len()) % 3 != 0) & (pl.Series(np.arange(ids.len())) < some.len())).to_numpy()
+    assert (
+        found["name"]["other"]["num_customers"] == some.len() - 12
+    )  # everybody has a name of their own
+    assert (
+        set(found["sex"]) == {"f", "m", "unknown"} and found["sex"]["unknown"]["num_customers"] == 3
+    )
+    assert (
+        len(found["age"]) == 5
+        and sum(row["num_customers"] for row in found["age"].values()) == ids.len()
+    )
+    women = (
+        pl.Series(np.arange(ids.len()) % 3 != 0) & (pl.Series(np.arange(ids.len())) < some.len())
+    ).to_numpy()
     assert found["sex"]["f"] == {
         "num_customers": int(women.sum()), "mae": pytest.approx(actual[women].mean()), "bias": pytest.approx(2.0),
     }  # fmt: skip

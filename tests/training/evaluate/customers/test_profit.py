@@ -49,12 +49,33 @@ def judged(lines: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The arena's folder of that shop."""
     folder = tmp_path_factory.mktemp("costs")
     lines.write_csv(folder / "lines.csv")
-    columns = {"event_id": "id", "customer_id": "customer", "occurred_at": "at", "amount": "amount", "cost": "cost"}
+    columns = {
+        "event_id": "id",
+        "customer_id": "customer",
+        "occurred_at": "at",
+        "amount": "amount",
+        "cost": "cost",
+    }
     source = {"path": str(folder / "lines.csv"), "kind": {"sql": "kind"}, "columns": columns}
-    ingest(IngestConfig.model_validate({"sources": [source], "quality_html": False, "output": folder / "data"}))
-    prepare(PrepareConfig(data=folder / "data", test_cutoff=CUTOFF, horizon_days=HORIZON, output=folder / "examples"))
+    ingest(
+        IngestConfig.model_validate(
+            {"sources": [source], "quality_html": False, "output": folder / "data"}
+        )
+    )
+    prepare(
+        PrepareConfig(
+            data=folder / "data",
+            test_cutoff=CUTOFF,
+            horizon_days=HORIZON,
+            output=folder / "examples",
+        )
+    )
     places = {"data": folder / "data", "examples": folder / "examples", "output": folder / "arena"}
-    evaluate(EvaluateConfig.model_validate(places | {"models": ["persistence", "bgnbd_gg"], "num_resamples": 20}))
+    evaluate(
+        EvaluateConfig.model_validate(
+            places | {"models": ["persistence", "bgnbd_gg"], "num_resamples": 20}
+        )
+    )
     return folder / "arena"
 
 
@@ -86,8 +107,12 @@ def test_costs_are_foretold_and_better_from_each_customers_own(judged: Path) -> 
     assert "Profit within the horizon" in text and "mae_average_rate" in text
 
 
-def test_shop_without_costs_has_its_refunds_judged(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
+def test_shop_without_costs_has_its_refunds_judged(
+    tiny_artifact: Path, tiny_shop: TinyShop
+) -> None:
     profit = json.loads((tiny_artifact.parent / "metrics.json").read_text())["profit"]
     assert profit["refunds"]["actual"] > 0 and profit["refunds"]["bias"] > 0
     assert all(profit[name] is None for name in ("goods_cost", "service_cost", "marketing_cost"))
-    assert profit["profit"]["actual"] == pytest.approx(profit["revenue"]["actual"] - profit["refunds"]["actual"])
+    assert profit["profit"]["actual"] == pytest.approx(
+        profit["revenue"]["actual"] - profit["refunds"]["actual"]
+    )

@@ -29,7 +29,10 @@ CUTOFF = datetime(2024, 6, 1, tzinfo=UTC)
 def purchases(*rows: tuple[str, float, str | None, str]) -> pl.DataFrame:
     """(customer, days after the cutoff, order, item)."""
     return pl.DataFrame(
-        [(customer, CUTOFF + timedelta(days=days), order, item) for customer, days, order, item in rows],
+        [
+            (customer, CUTOFF + timedelta(days=days), order, item)
+            for customer, days, order, item in rows
+        ],
         schema={
             "customer_id": pl.String,
             "occurred_at": pl.Datetime("us", "UTC"),
@@ -50,12 +53,22 @@ def test_next_basket_is_the_first_order_at_or_after_the_cutoff() -> None:
 
 
 def test_without_order_ids_a_basket_is_a_day() -> None:
-    shard = purchases(("a", -1, None, "tea"), ("a", 2.2, None, "soap"), ("a", 2.9, None, "tea"), ("a", 3, None, "x"))
+    shard = purchases(
+        ("a", -1, None, "tea"),
+        ("a", 2.2, None, "soap"),
+        ("a", 2.9, None, "tea"),
+        ("a", 3, None, "x"),
+    )
     assert next_baskets([shard], CUTOFF)["a"].truth == {"soap", "tea"}
 
 
 def test_baskets_of_a_window_end_with_it() -> None:
-    shard = purchases(("a", -1, "o1", "tea"), ("a", 7, "o2", "soap"), ("b", -1, "o3", "tea"), ("b", 6.9, "o4", "x"))
+    shard = purchases(
+        ("a", -1, "o1", "tea"),
+        ("a", 7, "o2", "soap"),
+        ("b", -1, "o3", "tea"),
+        ("b", 6.9, "o4", "x"),
+    )
     assert set(next_baskets([shard], CUTOFF, until=CUTOFF + timedelta(days=7))) == {"b"}
 
 
@@ -68,7 +81,9 @@ def leave_one_out(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory)
     return EvaluateConfig.model_validate(places)
 
 
-def test_next_item_is_the_last_purchase_and_nothing_from_it_on_is_known(leave_one_out: EvaluateConfig) -> None:
+def test_next_item_is_the_last_purchase_and_nothing_from_it_on_is_known(
+    leave_one_out: EvaluateConfig,
+) -> None:
     inputs = read_inputs(leave_one_out)
     everything = pl.concat(purchase_shards(leave_one_out.data))
     for task, back in ((final_task(inputs), 1), (selection_task(inputs), 2)):
@@ -82,30 +97,47 @@ def test_next_item_is_the_last_purchase_and_nothing_from_it_on_is_known(leave_on
             assert task.baskets[customer].bought_before == set(before)
 
 
-def test_arena_judges_recommenders_on_the_next_item_and_writes_no_artifact(leave_one_out: EvaluateConfig) -> None:
+def test_arena_judges_recommenders_on_the_next_item_and_writes_no_artifact(
+    leave_one_out: EvaluateConfig,
+) -> None:
     evaluate(leave_one_out)
     metrics = json.loads((leave_one_out.output / "metrics.json").read_text())
     rankings = pl.read_parquet(leave_one_out.output / "rankings.parquet")
     num_customers = pl.read_parquet(leave_one_out.examples / "test.parquet").height
-    assert metrics["champion"] is None and metrics["models"] == {} and metrics["num_customers"] == num_customers
+    assert (
+        metrics["champion"] is None
+        and metrics["models"] == {}
+        and metrics["num_customers"] == num_customers
+    )
     groups = metrics["recommendation"][NEXT_ITEM]
     assert set(groups["all"]) == {"popularity", "personal_frequency", "retriever"}
     assert groups["all"]["popularity"]["num_customers"] == num_customers
     assert metrics["recommender"]["model"] in groups["all"]
     assert rankings["task"].unique().to_list() == [NEXT_ITEM]
     assert rankings.group_by("customer_id", "model").len()["len"].unique().to_list() == [20]
-    truth = dict(pl.read_parquet(leave_one_out.examples / "test.parquet").select("customer_id", "item_id").iter_rows())
+    truth = dict(
+        pl.read_parquet(leave_one_out.examples / "test.parquet")
+        .select("customer_id", "item_id")
+        .iter_rows()
+    )
     first_ten = rankings.filter((pl.col("model") == "popularity") & (pl.col("rank") <= 10))
-    hits = sum(truth[customer] == item for customer, item in first_ten.select("customer_id", "item_id").iter_rows())
+    hits = sum(
+        truth[customer] == item
+        for customer, item in first_ten.select("customer_id", "item_id").iter_rows()
+    )
     assert groups["all"]["popularity"]["hr@10"] == pytest.approx(hits / num_customers)
     assert pl.read_parquet(leave_one_out.output / "predictions.parquet").is_empty()
     assert "next item" in (leave_one_out.output / "report.html").read_text()
     assert not (leave_one_out.output / "artifact").exists()
 
 
-def test_members_that_predict_values_are_refused(leave_one_out: EvaluateConfig, tmp_path: Path) -> None:
+def test_members_that_predict_values_are_refused(
+    leave_one_out: EvaluateConfig, tmp_path: Path
+) -> None:
     recipe = leave_one_out.model_copy(update={"members": {"text_llama": tmp_path}})
-    with pytest.raises(ValueError, match="members predict values, but examples .* have split 'leave_one_out'"):
+    with pytest.raises(
+        ValueError, match="members predict values, but examples .* have split 'leave_one_out'"
+    ):
         evaluate(recipe)
 
 

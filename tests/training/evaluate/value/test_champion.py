@@ -15,7 +15,12 @@ from lifecycle.names import BTYD_MODELS, VALUE_MODELS
 from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
 from tests.builders import TinyShop
 from training.evaluate.recipe import EvaluateConfig
-from training.evaluate.value.champion import choose_champion, judge, predictions_frame, unsupported_models
+from training.evaluate.value.champion import (
+    choose_champion,
+    judge,
+    predictions_frame,
+    unsupported_models,
+)
 from training.evaluate.value.cheap import cheap_entries
 from training.evaluate.value.entries import Entry
 from training.evaluate.value.stack import is_clearly_better
@@ -52,15 +57,22 @@ def test_champion_has_the_least_rmse_among_those_of_fair_bias() -> None:
 
 
 def test_models_for_which_data_are_too_few_are_chosen_only_without_others() -> None:
-    entries, sets = {"good": entry(ACTUAL + 1), "rough": entry(ACTUAL[::-1])}, sets_of(ACTUAL, ACTUAL)
+    entries, sets = (
+        {"good": entry(ACTUAL + 1), "rough": entry(ACTUAL[::-1])},
+        sets_of(ACTUAL, ACTUAL),
+    )
     reason = "needs 200 customers"
-    champion, chosen = choose_champion(entries, sets, None, 50, 0, {"good": reason, "absent": reason})
+    champion, chosen = choose_champion(
+        entries, sets, None, 50, 0, {"good": reason, "absent": reason}
+    )
     assert champion == "rough" and chosen["unsupported"] == {"good": reason}
     assert set(chosen["models"]) == set(entries), "it is judged all the same"
     assert choose_champion(entries, sets, None, 50, 0, dict.fromkeys(entries, reason))[0] == "good"
 
 
-def test_few_customers_support_the_stack_but_not_what_learns_from_them_alone(tiny_shop: TinyShop) -> None:
+def test_few_customers_support_the_stack_but_not_what_learns_from_them_alone(
+    tiny_shop: TinyShop,
+) -> None:
     sets, start = read_example_sets(tiny_shop.examples), datetime(2024, 1, 1, tzinfo=UTC)
     assert unsupported_models(sets, start) == {}
     few = sets.train["customer_id"].unique().sort().head(80).implode()
@@ -68,8 +80,14 @@ def test_few_customers_support_the_stack_but_not_what_learns_from_them_alone(tin
     small = replace(sets, train=train, selection=sets.selection.clear())
     told = unsupported_models(small, start)
     assert set(told) == {"lightgbm", "hurdle", "ziln", "text_llama", "sequence_llama"}
-    assert re.fullmatch(r"needs 200 customers and 90 days of data: \d+, \d+ before the latest.*", told["lightgbm"])
-    assert set(unsupported_models(replace(small, train=train.head(30)), start)) > {*BTYD_MODELS, "stack", *told}
+    assert re.fullmatch(
+        r"needs 200 customers and 90 days of data: \d+, \d+ before the latest.*", told["lightgbm"]
+    )
+    assert set(unsupported_models(replace(small, train=train.head(30)), start)) > {
+        *BTYD_MODELS,
+        "stack",
+        *told,
+    }
 
 
 def test_bias_that_few_customers_cannot_tell_from_a_fair_one_does_not_exclude() -> None:
@@ -77,12 +95,18 @@ def test_bias_that_few_customers_cannot_tell_from_a_fair_one_does_not_exclude() 
     for num_customers, champion in ((60, "good"), (20_000, "poor")):
         spent = random.gamma(0.3, 100.0, num_customers)
         good = 0.87 * spent * random.lognormal(0.0, 0.5, num_customers) / np.exp(0.125)
-        entries = {"good": Entry(good, good, 1.0), "poor": Entry(np.full(num_customers, spent.mean()), good, 1.0)}
+        entries = {
+            "good": Entry(good, good, 1.0),
+            "poor": Entry(np.full(num_customers, spent.mean()), good, 1.0),
+        }
         assert choose_champion(entries, sets_of(spent, spent), None, 100, 0)[0] == champion
 
 
 def test_without_a_fair_model_the_fairest_wins() -> None:
-    assert champion_of(double=entry(ACTUAL * 2), third=entry(ACTUAL / 3), more=entry(ACTUAL * 1.2)) == "more"
+    assert (
+        champion_of(double=entry(ACTUAL * 2), third=entry(ACTUAL / 3), more=entry(ACTUAL * 1.2))
+        == "more"
+    )
 
 
 def test_bias_that_all_models_share_is_the_seasons() -> None:
@@ -91,9 +115,14 @@ def test_bias_that_all_models_share_is_the_seasons() -> None:
     low = {f"low-{number}": Entry(0.8 * spent + number * noise, spent, 1.0) for number in (1, 2, 3)}
     rough = Entry(np.random.default_rng(2).permutation(spent), spent, 1.0)
     high = Entry(1.2 * spent, spent, 1.0)
-    champion, chosen = choose_champion(low | {"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)
+    champion, chosen = choose_champion(
+        low | {"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0
+    )
     assert champion == "low-1" and chosen["shared_bias"] == pytest.approx(0.8, rel=0.02)
-    assert choose_champion({"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)[0] == "rough"
+    assert (
+        choose_champion({"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)[0]
+        == "rough"
+    )
 
 
 def test_shared_bias_counts_the_stack_once() -> None:
@@ -122,7 +151,10 @@ def test_where_nobody_spent_anything_the_least_error_wins() -> None:
 
 
 def test_ties_in_rmse_go_to_the_lower_decile_mape() -> None:
-    high, low = np.array([0.0, 10, 20, 30, 45]), np.array([0.0, 15, 20, 30, 40])  # both are off by 5 once
+    high, low = (
+        np.array([0.0, 10, 20, 30, 45]),
+        np.array([0.0, 15, 20, 30, 40]),
+    )  # both are off by 5 once
     assert champion_of(low=entry(low), high=entry(high)) == "high"
 
 
@@ -137,7 +169,9 @@ def test_the_stack_serves_unless_another_model_is_clearly_better(name: str) -> N
     sets, entries = sets_of(spent, spent), {"lucky": entry(lucky), name: entry(stack)}
     assert choose_champion(entries, sets, None, 50, 0)[0] == name
     champion, chosen = choose_champion(entries | {"better": entry(better)}, sets, None, 50, 0)
-    assert champion == "better" and "the stack, unless others' squared errors" in str(chosen["rule"])
+    assert champion == "better" and "the stack, unless others' squared errors" in str(
+        chosen["rule"]
+    )
     assert chosen["clearly_better"] == ["better"]
     biased = {"lucky": entry(lucky), name: entry(1.3 * stack)}
     assert choose_champion(biased, sets, None, 50, 0)[0] == "lucky"
@@ -147,24 +181,39 @@ def test_one_customer_makes_nothing_clear() -> None:
     assert not is_clearly_better(np.array([99.5]), np.array([99.0]), np.array([100.0]))
 
 
-def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are_left_to_be_judged() -> None:
+def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are_left_to_be_judged() -> (
+    None
+):
     earlier = np.concatenate([ACTUAL, ACTUAL])
     sets = replace(sets_of(ACTUAL, ACTUAL), backtest=sets_of(ACTUAL, earlier))
-    young = Entry(ACTUAL, ACTUAL, 1.0, backtest=earlier * 1.05)  # right on selection, less so as time passes
+    young = Entry(
+        ACTUAL, ACTUAL, 1.0, backtest=earlier * 1.05
+    )  # right on selection, less so as time passes
     old, llama = Entry(ACTUAL + 1, ACTUAL, 1.0, backtest=earlier), Entry(ACTUAL, ACTUAL, 1.0)
-    champion, chosen = choose_champion({"young": young, "old": old, "llama": llama}, sets, None, 50, 0)
+    champion, chosen = choose_champion(
+        {"young": young, "old": old, "llama": llama}, sets, None, 50, 0
+    )
     assert champion == "old" and chosen["num_customers"] == len(earlier)
     assert "in the backtest at 2024-01-01 over 60 days" in str(chosen["rule"])
-    assert set(chosen["backtest"]) == {"young", "old"} and set(chosen["models"]) == {"young", "old", "llama"}  # type: ignore[call-overload]
+    assert set(chosen["backtest"]) == {"young", "old"} and set(chosen["models"]) == {
+        "young",
+        "old",
+        "llama",
+    }  # type: ignore[call-overload]
     assert choose_champion({"llama": llama}, sets, None, 50, 0)[0] == "llama"
 
 
 def test_backtest_knows_nothing_of_what_came_after(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples)
     assert sets.backtest is not None
-    shuffled = [rows.with_columns(pl.col("target").shuffle(seed=1)) for rows in (sets.train, sets.selection, sets.test)]
+    shuffled = [
+        rows.with_columns(pl.col("target").shuffle(seed=1))
+        for rows in (sets.train, sets.selection, sets.test)
+    ]
     judged = sets.backtest.test.with_columns(pl.col("target").shuffle(seed=1))
-    changed = ExampleSets(*shuffled, sets.horizon_days, sets.scale, replace(sets.backtest, test=judged))
+    changed = ExampleSets(
+        *shuffled, sets.horizon_days, sets.scale, replace(sets.backtest, test=judged)
+    )
     models = ("persistence", "bgnbd_gg", "lightgbm", "hurdle", "stack")
     once, again = (cheap_entries(each, models, seed=0)[0] for each in (sets, changed))
     for name in models:
@@ -196,10 +245,18 @@ def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: Tin
     sets = read_example_sets(tiny_shop.examples)
     assert not set(sets.train["customer_id"]) & set(sets.selection["customer_id"])
     entries, fitted = cheap_entries(sets, VALUE_MODELS, seed=0)
-    assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyd_models) == BTYD_MODELS and fitted.lightgbm is not None
+    assert (
+        tuple(entries) == VALUE_MODELS
+        and tuple(fitted.btyd_models) == BTYD_MODELS
+        and fitted.lightgbm is not None
+    )
     without = fit_lightgbm(sets.train, seed=0)
-    np.testing.assert_array_equal(entries["lightgbm"].selection, lightgbm_value(without, sets.selection))
-    np.testing.assert_array_equal(entries["lightgbm"].test, lightgbm_value(fitted.lightgbm, sets.test))
+    np.testing.assert_array_equal(
+        entries["lightgbm"].selection, lightgbm_value(without, sets.selection)
+    )
+    np.testing.assert_array_equal(
+        entries["lightgbm"].test, lightgbm_value(fitted.lightgbm, sets.test)
+    )
 
 
 def test_stack_brings_the_bgnbd_that_it_starts_from(tiny_shop: TinyShop) -> None:
@@ -223,7 +280,13 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
     tiny_shop: TinyShop, caplog: pytest.LogCaptureFixture
 ) -> None:
     sets = read_example_sets(tiny_shop.examples)
-    changes = {"btyd_frequency": 0.0, "btyd_recency": 0.0, "num_order_days": 1.0, "total_spend": 0.0, "target": 0.0}
+    changes = {
+        "btyd_frequency": 0.0,
+        "btyd_recency": 0.0,
+        "num_order_days": 1.0,
+        "total_spend": 0.0,
+        "target": 0.0,
+    }
     poor = [
         rows.with_columns(pl.lit(value).alias(name) for name, value in changes.items())
         for rows in (sets.train, sets.selection, sets.test)
@@ -241,7 +304,10 @@ def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() 
     random = np.random.default_rng(0)
     spent = random.gamma(1.0, 20.0, 300)
     sets = sets_of(spent, spent)
-    entries = {"good": Entry(spent * 1.01, spent * 0.99, 10.0), "flat": Entry(spent * 0 + 20, spent * 0 + 20, 10.0)}
+    entries = {
+        "good": Entry(spent * 1.01, spent * 0.99, 10.0),
+        "flat": Entry(spent * 0 + 20, spent * 0 + 20, 10.0),
+    }
     judge(entries, sets, num_resamples=20, seed=0)
     wanted = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
               "coverage_95", "customers_per_second", "ci"}  # fmt: skip

@@ -35,25 +35,44 @@ def entry(selection: list[float], test: list[float], backtest: list[float] | Non
 def test_least_brier_score_before_the_test_cutoff_serves() -> None:
     sure, vague = entry([0.9, 0.1], [0.1, 0.9]), entry([0.6, 0.4], [0.9, 0.1])
     chosen, found = judge_churn({"sure": sure, "vague": vague}, sets_of([1, 0]), 20, 0)
-    assert chosen == "sure" and found is not None and found["rule"] == "least Brier score on the selection customers"
+    assert (
+        chosen == "sure"
+        and found is not None
+        and found["rule"] == "least Brier score on the selection customers"
+    )
     models = found["models"]
     assert isinstance(models, dict) and models["sure"]["brier"] > models["vague"]["brier"]
 
 
 def test_backtest_chooses_where_there_is_one() -> None:
-    young, old = entry([0.9, 0.1], [0.9, 0.1], [0.9, 0.1]), entry([0.6, 0.4], [0.9, 0.1], [0.2, 0.8])
-    chosen, found = judge_churn({"young": young, "old": old}, sets_of([1, 0], earlier=[0, 1]), 20, 0)
-    assert chosen == "old" and found is not None and found["rule"] == "least Brier score in the backtest"
+    young, old = (
+        entry([0.9, 0.1], [0.9, 0.1], [0.9, 0.1]),
+        entry([0.6, 0.4], [0.9, 0.1], [0.2, 0.8]),
+    )
+    chosen, found = judge_churn(
+        {"young": young, "old": old}, sets_of([1, 0], earlier=[0, 1]), 20, 0
+    )
+    assert (
+        chosen == "old"
+        and found is not None
+        and found["rule"] == "least Brier score in the backtest"
+    )
 
 
 def test_models_that_say_nothing_of_churn_choose_nothing() -> None:
-    assert judge_churn({"stack": Entry(NOBODY, NOBODY, 1.0)}, sets_of([1, 0]), 20, 0) == (None, None)
+    assert judge_churn({"stack": Entry(NOBODY, NOBODY, 1.0)}, sets_of([1, 0]), 20, 0) == (
+        None,
+        None,
+    )
 
 
 def test_probabilities_of_a_real_shop_say_something(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples)
     entries, _ = cheap_entries(sets, ("bgnbd_gg", "lightgbm", "hurdle"), seed=0)
-    assert {name for name, found in entries.items() if found.leaving is not None} == {"bgnbd_gg", "hurdle"}
+    assert {name for name, found in entries.items() if found.leaving is not None} == {
+        "bgnbd_gg",
+        "hurdle",
+    }
     _, found = judge_churn(entries, sets, 20, 0)
     assert found is not None
     models = found["models"]
@@ -74,7 +93,9 @@ def test_what_was_judged_is_served(tiny_artifact: Path, tiny_shop: TinyShop, mod
     values = values_for(artifact, customers, expected_spend(artifact, "persistence", customers, {}))
     assert judged is not None
     expected = dict(zip(sets.test["customer_id"], judged.test, strict=True))
-    np.testing.assert_allclose(values.churn_probability, [expected[name] for name in customers["customer_id"]])
+    np.testing.assert_allclose(
+        values.churn_probability, [expected[name] for name in customers["customer_id"]]
+    )
     assert (values.p_active >= 1.0 - values.churn_probability - 1e-12).all()
 
 

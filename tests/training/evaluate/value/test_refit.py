@@ -38,7 +38,9 @@ def judged(sets: ExampleSets) -> Fitted:
     """The models as they are judged, the hurdle and an encoder in the stack with a share of a half each."""
     _, fitted = cheap_entries(sets, MODELS, seed=0)
     assert fitted.stack is not None
-    return replace(fitted, stack=replace(fitted.stack, others={"hurdle": HALF}, members={"text_llama": HALF}))
+    return replace(
+        fitted, stack=replace(fitted.stack, others={"hurdle": HALF}, members={"text_llama": HALF})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +48,17 @@ def latest(tiny_shop: TinyShop) -> pl.DataFrame:
     return read_rows(tiny_shop.examples, LATEST)
 
 
-def test_latest_customers_are_those_known_where_outcomes_end(sets: ExampleSets, latest: pl.DataFrame) -> None:
+def test_latest_customers_are_those_known_where_outcomes_end(
+    sets: ExampleSets, latest: pl.DataFrame
+) -> None:
     assert latest.columns == [*KEYS, *FEATURES]
     end = sets.test["cutoff"][0] + timedelta(days=sets.horizon_days)
     assert latest["cutoff"].unique().to_list() == [end]
     assert set(latest["customer_id"]) >= set(sets.test["customer_id"])
     both = sets.test.join(latest, on="customer_id", suffix="_later")
-    assert both["total_spend_later"].to_numpy() == pytest.approx((both["total_spend"] + both["target"]).to_numpy())
+    assert both["total_spend_later"].to_numpy() == pytest.approx(
+        (both["total_spend"] + both["target"]).to_numpy()
+    )
 
 
 def test_models_learn_from_the_outcomes_of_the_test_customers(
@@ -75,30 +81,44 @@ def test_shares_stay_and_models_are_brought_to_the_new_total(
     other, member = again.stack.others["hurdle"], again.stack.members["text_llama"]
     assert other.share == member.share == 0.5
     before, after = replace(judged.stack, others={}), replace(again.stack, others={})
-    assert other.scale * hurdle_value(again.hurdle, latest).sum() == pytest.approx(stack_value(after, latest).sum())
-    assert member.scale == pytest.approx(stack_value(after, sets.test).sum() / stack_value(before, sets.test).sum())
+    assert other.scale * hurdle_value(again.hurdle, latest).sum() == pytest.approx(
+        stack_value(after, latest).sum()
+    )
+    assert member.scale == pytest.approx(
+        stack_value(after, sets.test).sum() / stack_value(before, sets.test).sum()
+    )
 
 
 def test_btyd_that_fits_first_to_the_later_customers_comes_with_the_stack(
     sets: ExampleSets, latest: pl.DataFrame
 ) -> None:
-    once = replace(sets, test=sets.test.with_columns(btyd_frequency=pl.lit(0.0), btyd_recency=pl.lit(0.0)))
+    once = replace(
+        sets, test=sets.test.with_columns(btyd_frequency=pl.lit(0.0), btyd_recency=pl.lit(0.0))
+    )
     _, fitted = cheap_entries(once, ("stack",), seed=0)
     assert fitted.btyd_models == {} and fitted.stack is not None and fitted.stack.btyd is None
     again = refitted(fitted, once, latest, seed=0)
     assert again.stack is not None and again.stack.btyd == again.btyd_models["bgnbd_gg"]
 
 
-def test_what_was_judged_stays_and_what_serves_is_another(tiny_shop: TinyShop, tmp_path: Path) -> None:
+def test_what_was_judged_stays_and_what_serves_is_another(
+    tiny_shop: TinyShop, tmp_path: Path
+) -> None:
     places = {"data": tiny_shop.data, "examples": tiny_shop.examples}
     for name, refit in (("as_judged", False), ("again", True)):
         changes = {"models": MODELS, "num_resamples": 20, "refit": refit, "output": tmp_path / name}
         evaluate(EvaluateConfig.model_validate(places | changes))
-    results = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("as_judged", "again")]
+    results = [
+        json.loads((tmp_path / name / "metrics.json").read_text())
+        for name in ("as_judged", "again")
+    ]
     as_judged, again = (found["models"]["stack"]["rmse"] for found in results)
     assert as_judged == again
     ends = [found["refitted_at"] for found in results]
-    assert ends[0] is None and f"to outcomes until {ends[1]}" in (tmp_path / "again" / "report.html").read_text()
+    assert (
+        ends[0] is None
+        and f"to outcomes until {ends[1]}" in (tmp_path / "again" / "report.html").read_text()
+    )
     before, after = (load_artifact(tmp_path / name / "artifact") for name in ("as_judged", "again"))
     assert before.btyd_models != after.btyd_models and before.settings == after.settings
     assert (before.manifest["refitted_at"], after.manifest["refitted_at"]) == (None, ends[1])

@@ -47,7 +47,10 @@ def error(entry: Entry, sets: ExampleSets) -> float:
 def test_encoders_that_err_differently_make_the_stack_better_and_keep_its_total() -> None:
     entries, sets = arena()
     joined, stack = join_members(entries, STACK_ALONE, sets, None)
-    assert list(joined) == [*entries, STACK_WITHOUT_LLAMA] and joined[STACK_WITHOUT_LLAMA] is entries[STACK]
+    assert (
+        list(joined) == [*entries, STACK_WITHOUT_LLAMA]
+        and joined[STACK_WITHOUT_LLAMA] is entries[STACK]
+    )
     assert error(joined[STACK], sets) < 0.9 * error(entries[STACK], sets)
     assert joined[STACK].test.sum() == pytest.approx(entries[STACK].test.sum(), rel=1e-9)
     assert set(stack.members) == {"text_llama", "sequence_llama"}
@@ -66,22 +69,30 @@ def test_blend_on_the_test_window_is_that_of_the_stack_as_served() -> None:
 
 def test_selection_customer_is_blended_with_shares_learned_from_others() -> None:
     entries, sets = arena()
-    joined, _ = join_members({STACK: entries[STACK], "text_llama": entries["text_llama"]}, STACK_ALONE, sets, None)
+    joined, _ = join_members(
+        {STACK: entries[STACK], "text_llama": entries["text_llama"]}, STACK_ALONE, sets, None
+    )
     fold, actual = sets.selection["fold"].to_numpy(), sets.selection["target"].to_numpy()
     alone, text = entries[STACK].selection, entries["text_llama"].selection
     text = text * alone.sum() / text.sum()
     share = fit_shares(alone[fold != 2], {"text": text[fold != 2]}, actual[fold != 2])["text"]
-    np.testing.assert_allclose(joined[STACK].selection[fold == 2], ((1 - share) * alone + share * text)[fold == 2])
+    np.testing.assert_allclose(
+        joined[STACK].selection[fold == 2], ((1 - share) * alone + share * text)[fold == 2]
+    )
 
 
 def test_where_all_encoders_were_in_the_backtest_it_sets_the_shares() -> None:
     entries, sets = arena()
-    aged = np.random.default_rng(1).permutation(entries["text_llama"].selection)  # of no use one horizon later
+    aged = np.random.default_rng(1).permutation(
+        entries["text_llama"].selection
+    )  # of no use one horizon later
     stack = replace(entries[STACK], backtest=entries[STACK].selection)
     both = {
         STACK: stack,
         "text_llama": replace(entries["text_llama"], backtest=aged),
-        "sequence_llama": replace(entries["sequence_llama"], backtest=entries["sequence_llama"].selection),
+        "sequence_llama": replace(
+            entries["sequence_llama"], backtest=entries["sequence_llama"].selection
+        ),
     }
     tested = replace(sets, backtest=replace(sets, test=sets.selection))
     joined, found = join_members(both, STACK_ALONE, tested, None)
@@ -90,7 +101,9 @@ def test_where_all_encoders_were_in_the_backtest_it_sets_the_shares() -> None:
     assert blended is not None and stack.backtest is not None
     actual = target_of(sets.selection)
     assert np.mean((blended - actual) ** 2) < np.mean((stack.backtest - actual) ** 2)
-    without_text = both | {"text_llama": entries["text_llama"]}  # which would earn a share on the selection customers
+    without_text = both | {
+        "text_llama": entries["text_llama"]
+    }  # which would earn a share on the selection customers
     joined, found = join_members(without_text, STACK_ALONE, tested, None)
     assert set(found.members) == {"sequence_llama"} and joined[STACK].backtest is not None
     nobody_there = {STACK: stack, "text_llama": entries["text_llama"]}
@@ -98,7 +111,9 @@ def test_where_all_encoders_were_in_the_backtest_it_sets_the_shares() -> None:
     assert set(found.members) == {"text_llama"} and joined[STACK].backtest is None
     useless = {STACK: stack, "text_llama": Entry(stack.selection, stack.test, 10.0)}
     joined, found = join_members(useless, STACK_ALONE, tested, None)
-    assert not found.members and joined[STACK].backtest is stack.backtest, "what it was, it still is"
+    assert not found.members and joined[STACK].backtest is stack.backtest, (
+        "what it was, it still is"
+    )
 
 
 def test_outcomes_of_the_test_window_change_nothing() -> None:
@@ -115,13 +130,19 @@ def test_budget_keeps_the_slow_encoder_out_and_says_what_that_costs() -> None:
     joined, stack = join_members(entries, STACK_ALONE, sets, 50.0)
     assert set(stack.members) == {"sequence_llama"}
     assert joined[STACK].customers_per_second > 50 > joined[STACK_OVER_BUDGET].customers_per_second
-    assert error(joined[STACK_OVER_BUDGET], sets) < error(joined[STACK], sets) < error(entries[STACK], sets)
+    assert (
+        error(joined[STACK_OVER_BUDGET], sets)
+        < error(joined[STACK], sets)
+        < error(entries[STACK], sets)
+    )
     nobody, alone = join_members(entries, STACK_ALONE, sets, 500.0)
     assert alone.members == {}
     np.testing.assert_allclose(nobody[STACK].test, entries[STACK].test)
 
 
-def test_blend_over_budget_is_too_slow_to_be_chosen_even_where_its_slow_encoder_has_no_share() -> None:
+def test_blend_over_budget_is_too_slow_to_be_chosen_even_where_its_slow_encoder_has_no_share() -> (
+    None
+):
     entries, sets = arena()
     text = entries["text_llama"]
     shuffled = np.random.default_rng(1).permutation(text.selection)
@@ -136,7 +157,10 @@ def test_encoder_that_makes_the_blend_not_clearly_better_has_no_share() -> None:
     noise = np.random.default_rng(1).lognormal(0.0, 0.05, NUM_CUSTOMERS)
     stack = entries[STACK].selection
     alike = {STACK: entries[STACK], "text_llama": Entry(stack * noise, entries[STACK].test, 10.0)}
-    exact = {STACK: Entry(target_of(sets.selection), entries[STACK].test, 1000.0), "text_llama": entries["text_llama"]}
+    exact = {
+        STACK: Entry(target_of(sets.selection), entries[STACK].test, 1000.0),
+        "text_llama": entries["text_llama"],
+    }
     for each in (alike, exact):
         joined, found = join_members(each, STACK_ALONE, sets, None)
         assert not found.members
@@ -152,18 +176,25 @@ def test_without_encoders_the_stack_stays_as_it_is() -> None:
 
 def test_other_models_join_by_the_backtest_alone_and_encoders_join_them() -> None:
     entries, sets = arena()
-    stack, ziln = (replace(entries[name], backtest=entries[name].selection) for name in (STACK, "sequence_llama"))
+    stack, ziln = (
+        replace(entries[name], backtest=entries[name].selection)
+        for name in (STACK, "sequence_llama")
+    )
     found = {STACK: stack, "ziln": ziln}
     assert join_others(found, STACK_ALONE, sets) == (found, STACK_ALONE), "there was no backtest"
     tested = replace(sets, backtest=replace(sets, test=sets.selection))
     joined, with_ziln = join_others(found, STACK_ALONE, tested)
-    assert set(with_ziln.others) == {"ziln"} and error(joined[STACK], sets) < 0.9 * error(stack, sets)
+    assert set(with_ziln.others) == {"ziln"} and error(joined[STACK], sets) < 0.9 * error(
+        stack, sets
+    )
     assert join_others(found, STACK_ALONE, tested, ["ziln"])[1].others == {}
     text = entries["text_llama"]
     joined, both = join_members(joined | {"text_llama": text}, with_ziln, tested, None)
     assert joined[STACK_WITHOUT_LLAMA].test.sum() == pytest.approx(stack.test.sum())
     shares = shares_of(both)
-    assert set(shares) == {"trees", "ziln", "text_llama"} and sum(shares.values()) == pytest.approx(1)
+    assert set(shares) == {"trees", "ziln", "text_llama"} and sum(shares.values()) == pytest.approx(
+        1
+    )
     by_hand = sum(
         share * values * stack.test.sum() / values.sum()
         for share, values in zip(shares.values(), (stack.test, ziln.test, text.test), strict=True)
