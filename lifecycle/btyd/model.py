@@ -1,6 +1,6 @@
 """Buy till you die and Gamma-Gamma together: how often customers buy, and for how much."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +71,6 @@ def _typical(examples: pl.DataFrame) -> tuple[tuple[float, ...], ...]:
     return tuple(map(tuple, btyd_numbers(ordered[middles.astype(int)]).tolist()))
 
 
-def spreading_btyd(models: dict[str, Btyd], champion: str) -> Btyd | None:
-    """The model that says how the champion's total is spread over periods: itself where it can, else the first."""
-    return models.get(champion, next(iter(models.values()), None))
-
-
 def _summary(examples: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     frequency, recency, age = (examples[name].to_numpy().astype(float) for name in BTYD_SUMMARY)
     return frequency, recency, age
@@ -118,9 +113,9 @@ def btyd_curve(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndar
     return cumulative_purchases(model.purchases, *_summary(examples), days)
 
 
-def save_btyd(models: dict[str, Btyd], folder: Path) -> None:
+def save_btyd(models: Mapping[str, Btyd], folder: Path) -> None:
     """Write the parameters and how they were found as JSON."""
-    (folder / BTYD_FILE).write_bytes(TypeAdapter(dict[str, Btyd]).dump_json(models, indent=1))
+    (folder / BTYD_FILE).write_bytes(TypeAdapter(dict[str, Btyd]).dump_json(dict(models), indent=1))
 
 
 def load_btyd(folder: Path) -> dict[str, Btyd]:
