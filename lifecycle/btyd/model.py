@@ -31,9 +31,8 @@ class Btyd:
 
     purchases: PurchaseModel
     values: GammaGamma
-    typical: tuple[
-        tuple[float, ...], ...
-    ]  # `btyd_numbers` of customers that explanations compare others with
+    # `btyd_numbers` of customers that explanations compare others with.
+    typical: tuple[tuple[float, ...], ...]
 
 
 def fit_btyd(examples: pl.DataFrame, names: Iterable[str] = BTYD_MODELS) -> dict[str, Btyd]:

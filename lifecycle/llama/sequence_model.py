@@ -62,9 +62,8 @@ class SequenceModel(nn.Module):
         )  # fmt: skip
         self.decoder.embed_tokens = None  # events come as vectors
         self.next_item = nn.Linear(size, size)
-        self.next_numbers = nn.Linear(
-            size, 4
-        )  # location and log spread of the next log gap and log amount
+        # Location and log spread of the next log gap and log amount.
+        self.next_numbers = nn.Linear(size, 4)
         self.head = ValueHead(size)
         for embedding in (self.item, self.category, self.kind):
             nn.init.normal_(embedding.weight, std=EMBEDDING_STD)

@@ -52,9 +52,8 @@ class Stack:
     """The trees by name, BG/NBD at the cutoff that they are applied at, and what each is multiplied by."""
 
     trees: dict[str, Booster]
-    btyd: (
-        Btyd | None
-    )  # None: too few customers have bought again, and there are no correcting trees
+    # None: too few customers have bought again, and there are no correcting trees.
+    btyd: Btyd | None
     scales: dict[str, float]
     horizon_days: int
     btyd_share: float = 0.0  # of BG/NBD itself beside the trees

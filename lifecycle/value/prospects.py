@@ -38,9 +38,8 @@ def fit_prospects(rows: pl.DataFrame) -> ProspectRates | None:
     return ProspectRates(
         conversion=_shrunk_means(group, orders > 0),
         spend=mean_spend,
-        order_value=max(
-            float(spend.sum()) / max(int(orders.sum()), 1), 0.01
-        ),  # finite orders where nobody paid
+        # Finite orders where nobody paid.
+        order_value=max(float(spend.sum()) / max(int(orders.sum()), 1), 0.01),
         intervals=fit_intervals(np.array(mean_spend)[group], spend),
     )
 

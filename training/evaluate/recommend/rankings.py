@@ -22,10 +22,11 @@ from training.evaluate.recommend.tasks import Basket, RankingTask, final_task, s
 logger = logging.getLogger(__name__)
 TOP = 20
 SAMPLED = "@sample"
+# Distinct titles in a re-ranker's prompt, out of so many last lines.
 PROMPT_TITLES, PROMPT_LINES = (
     8,
     60,
-)  # distinct titles in a re-ranker's prompt, out of so many last lines
+)
 RANKINGS_SCHEMA = {
     "customer_id": pl.String, "task": pl.String, "model": pl.String,
     "rank": pl.Int64, "item_id": pl.String, "score": pl.Float64,

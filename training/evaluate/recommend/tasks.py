@@ -32,9 +32,8 @@ class RankingTask:
     data: Path
     cutoff: datetime
     baskets: dict[str, Basket]
-    held_out: pl.DataFrame | None = (
-        None  # customer_id, position: from there on a customer's purchases are unknown
-    )
+    # By customer_id a position: from there on a customer's purchases are unknown.
+    held_out: pl.DataFrame | None = None
 
     def shards(self) -> Iterable[pl.DataFrame]:
         """Purchases of items, shard by shard."""
