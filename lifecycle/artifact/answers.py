@@ -70,7 +70,8 @@ def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]
 
 def _told(settings: Settings, reason: Reason) -> Reason:
     """With the names of categories in place of their numbers."""
-    feature, value = str(reason["feature"]), reason["value"]
+    feature = str(reason["feature"])
+    value = reason["value"]
     names = dict(enumerate(settings.categories))
     if feature.startswith(CATEGORY_SHARE) and (
         name := names.get(int(feature.removeprefix(CATEGORY_SHARE)))
@@ -92,7 +93,8 @@ def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
     """Lifetime values of customers who have bought, from the champion's expected spend `total` (n,)."""
     settings = artifact.settings
-    limits, horizon = bounds(settings.intervals, total), settings.horizon_days
+    limits = bounds(settings.intervals, total)
+    horizon = settings.horizon_days
     behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
     if settings.churn is not None:
         churn = artifact.models.no_purchase(settings.churn, examples)
@@ -122,10 +124,8 @@ def labels_for(
 ) -> dict[str, np.ndarray]:
     """segment, stage and next_best_action of each customer, as text arrays (n,)."""
     settings = artifact.settings
-    segment, stage = (
-        assign_segments(settings.thresholds, values.clv),
-        stages_for(artifact, examples, values.p_active),
-    )
+    segment = assign_segments(settings.thresholds, values.clv)
+    stage = stages_for(artifact, examples, values.p_active)
     action = next_best_action(
         settings.actions,
         stage=stage,

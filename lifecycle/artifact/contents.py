@@ -106,7 +106,8 @@ class Artifact:
 def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
     """ValueError where the ingest folder with this manifest counts in another currency than the artifact."""
     if data["currency"] != artifact.settings.currency:
-        given, made = data["currency"], artifact.settings.currency
+        given = data["currency"]
+        made = artifact.settings.currency
         raise ValueError(
             f"the data are in {given}, but artifact {artifact.folder} was made in {made}"
         )

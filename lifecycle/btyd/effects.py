@@ -29,7 +29,8 @@ def btyd_effects(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np
 
     They add up to the logarithm for the customer minus its mean for the model's typical customers.
     """
-    numbers, effects = btyd_numbers(examples), np.zeros((examples.height, len(BTYD_INPUTS)))
+    numbers = btyd_numbers(examples)
+    effects = np.zeros((examples.height, len(BTYD_INPUTS)))
     least = least_spend(model, horizon_days)
     for typical in np.array(model.typical):
         mixed = np.where(OWN[:, None, :], numbers, typical).reshape(-1, len(BTYD_INPUTS))

@@ -9,7 +9,8 @@ import polars as pl
 from scipy.optimize import minimize
 
 # Logarithms of the parameters in scaled units stay inside these.
-LOG_SMALLEST, LOG_LARGEST = -10.0, 10.0
+LOG_SMALLEST = -10.0
+LOG_LARGEST = 10.0
 MAX_ITERATIONS = 500
 GRADIENT_TOLERANCE = 1e-5  # of the mean log-likelihood, per unit of a logarithm of a parameter
 # Customers on whom the starts are compared; the best end is polished on all of them.

@@ -42,7 +42,8 @@ def fit_btyd(examples: pl.DataFrame, names: Iterable[str] = BTYD_MODELS) -> dict
     validation window (1997-07-02, 182 days) Gini .61 instead of .67, since three quarters of the
     customers have bought just once.
     """
-    values, typical = fit_gamma_gamma(*_order_values(examples)), _typical(examples)
+    values = fit_gamma_gamma(*_order_values(examples))
+    typical = _typical(examples)
     return {
         name: Btyd(fit_purchases(name.removesuffix("_gg"), *_summary(examples)), values, typical)
         for name in names

@@ -88,7 +88,8 @@ def _trained(inputs: Tensor, target: Tensor, seed: int) -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = _network()
-    first, last = network[0], network[-1]
+    first = network[0]
+    last = network[-1]
     assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
     with torch.no_grad():
         last.weight.zero_()

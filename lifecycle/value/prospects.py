@@ -32,7 +32,8 @@ def fit_prospects(rows: pl.DataFrame) -> ProspectRates | None:
     """Rates from prospects at past cutoffs, with the columns of the examples; None where the shop had none."""
     if rows.is_empty():
         return None
-    group, spend = _group(rows), rows["target"].to_numpy().astype(float)
+    group = _group(rows)
+    spend = rows["target"].to_numpy().astype(float)
     orders = rows["num_orders_ahead"].to_numpy()
     mean_spend = _shrunk_means(group, spend)
     return ProspectRates(

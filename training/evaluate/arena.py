@@ -23,18 +23,17 @@ from training.evaluate.customers.profit import judge_profit
 from training.evaluate.customers.prospects import judge_prospects
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
-from training.evaluate.value.champion import (
-    PREDICTIONS_SCHEMA,
-    choose_champion,
-    differences,
-    judge,
-    predictions_frame,
-    unsupported_models,
-)
+from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
 from training.evaluate.value.forecasts import Forecast, Judged
 from training.evaluate.value.intervals import judge_intervals
+from training.evaluate.value.judging import (
+    PREDICTIONS_SCHEMA,
+    differences,
+    judge,
+    predictions_frame,
+)
 from training.evaluate.value.refit import refitted
 from training.evaluate.value.stack import join_members, join_others
 from training.evaluate.value.untrained import untrained_comparison

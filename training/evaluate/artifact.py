@@ -79,7 +79,8 @@ def _retriever_of_today(inputs: Inputs) -> Retriever:
 
 def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels) -> Settings:
     """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
-    config, horizon = inputs.config, inputs.horizon_days
+    config = inputs.config
+    horizon = inputs.horizon_days
     test = test.join(
         read_customers(config.data).select("customer_id", OWN_RATE),
         on="customer_id",

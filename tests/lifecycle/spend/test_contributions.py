@@ -16,7 +16,7 @@ from lifecycle.btyd.model import btyd_numbers, btyd_value, spend_of_numbers
 from lifecycle.features.drivers import DRIVER_NAMES, DRIVERS, driver_of
 from lifecycle.features.numbers import FEATURES
 from lifecycle.spend.contributions import Contributions
-from lifecycle.spend.stack import BTYD_NUMBERS
+from lifecycle.spend.stack_trees import BTYD_NUMBERS
 from tests.builders import TinyShop
 
 

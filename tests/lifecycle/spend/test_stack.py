@@ -13,18 +13,8 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.features.categories import NO_CATEGORIES
 from lifecycle.features.numbers import value_features
 from lifecycle.names import BGNBD
-from lifecycle.spend.stack import (
-    BTYD_NUMBERS,
-    CORRECTING,
-    INFORMED,
-    SLOW,
-    Stack,
-    fit_stack,
-    load_stack,
-    save_stack,
-    stack_inputs,
-    stack_value,
-)
+from lifecycle.spend.stack import Stack, fit_stack, load_stack, save_stack, stack_value
+from lifecycle.spend.stack_trees import BTYD_NUMBERS, CORRECTING, INFORMED, SLOW, stack_inputs
 from lifecycle.spend.trees import LightGbm
 from tests.builders import TinyShop, past
 

@@ -12,7 +12,8 @@ from lifecycle.events.shards import read_shard, shard_paths
 from training.evaluate.inputs import Inputs
 
 COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id"]
-NEXT_BASKET, NEXT_ITEM = "next_basket", "next_item"
+NEXT_BASKET = "next_basket"
+NEXT_ITEM = "next_item"
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,6 @@ def next_baskets(
 
 def _history(purchases: pl.DataFrame) -> pl.DataFrame:
     """customer_id, bought (distinct items) and orders (their number) of each customer."""
-    bought, orders = (
-        pl.col("item_id").unique().alias("bought"),
-        order_key().n_unique().alias("orders"),
-    )
+    bought = pl.col("item_id").unique().alias("bought")
+    orders = order_key().n_unique().alias("orders")
     return purchases.group_by("customer_id").agg(bought, orders)

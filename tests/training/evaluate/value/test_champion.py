@@ -15,14 +15,10 @@ from lifecycle.names import BTYD_MODELS, VALUE_MODELS
 from lifecycle.spend.trees import LightGbm
 from tests.builders import TinyShop, past
 from training.evaluate.recipe import EvaluateConfig
-from training.evaluate.value.champion import (
-    choose_champion,
-    judge,
-    predictions_frame,
-    unsupported_models,
-)
+from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import cheap_forecasts
 from training.evaluate.value.forecasts import Forecast
+from training.evaluate.value.judging import judge, predictions_frame
 from training.evaluate.value.stack import is_clearly_better
 from training.evaluate.value.windows import ExampleSets, read_example_sets
 from training.prepare.dataset import BACKTEST
