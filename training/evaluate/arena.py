@@ -10,7 +10,6 @@ import polars as pl
 from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import write_artifact
 from lifecycle.events.history import KEYS
-from lifecycle.folders import write_json
 from lifecycle.names import LLAMA, SEQUENCE_LLAMA, STACK, STACK_WITHOUT_LLAMA
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import shares_of
@@ -40,14 +39,10 @@ from training.evaluate.value.untrained import untrained_comparison
 from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
 from training.prepare.dataset import LATEST
 from training.report.arena import write_report
+from training.results.arena import Results
 
 logger = logging.getLogger(__name__)
 MAX_GROUPED = 20_000  # customers that hidden groups are sought among
-NO_VALUE: dict[str, object] = {
-    "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None, "intervals": None,
-    "customers": None, "profit": None, "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {},
-    "llama_gain": None, "stack": None, "costs": None, "btyd_fits": {}, "refitted_at": None,
-}  # fmt: skip
 
 
 def run_arena(inputs: Inputs) -> None:
@@ -105,16 +100,19 @@ def run_arena(inputs: Inputs) -> None:
         "btyd_fits": fit_table(models.btyd),
         "refitted_at": refitted_at,
     }
-    _write_results(inputs, metrics, predictions_frame(judged, sets), recommendation, sets.test)
-    write_artifact(served, config.members, metrics)
+    results = Results.model_validate(metrics)
+    _write_results(inputs, results, predictions_frame(judged, sets), recommendation, sets.test)
+    write_artifact(served, config.members, results.content())
 
 
 def _judge_recommenders_alone(inputs: Inputs) -> None:
     if inputs.config.refit:
         logger.warning("refit is ignored: examples of leave_one_out say nothing of value")
     recommendation = judge_recommenders(inputs)
-    metrics = NO_VALUE | {"num_customers": recommendation.num_customers} | recommendation.metrics
-    _write_results(inputs, metrics, pl.DataFrame(schema=PREDICTIONS_SCHEMA), recommendation)
+    results = Results.model_validate(
+        {"num_customers": recommendation.num_customers, **recommendation.metrics}
+    )
+    _write_results(inputs, results, pl.DataFrame(schema=PREDICTIONS_SCHEMA), recommendation)
     written = "metrics.json, rankings.parquet and report.html"
     logger.info("%s: %s; no values, so no artifact", inputs.config.output, written)
 
@@ -200,7 +198,7 @@ def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> dict[st
 
 def _write_results(
     inputs: Inputs,
-    metrics: dict[str, object],
+    results: Results,
     predictions: pl.DataFrame,
     recommendation: Recommendation,
     test: pl.DataFrame | None = None,
@@ -208,8 +206,8 @@ def _write_results(
     output = inputs.config.output
     predictions.write_parquet(output / "predictions.parquet")
     recommendation.rankings.write_parquet(output / "rankings.parquet")
-    write_json(output / "metrics.json", metrics)
-    write_report(output / "report.html", metrics, predictions, test)
+    results.write(output / "metrics.json")
+    write_report(output / "report.html", results, predictions, test)
 
 
 def _llama_forecast(inputs: Inputs, name: str, sets: ExampleSets) -> Forecast:
