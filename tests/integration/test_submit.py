@@ -89,7 +89,7 @@ def submit(
     name: str, *command: str, environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     script = [str(REPOSITORY / "cluster" / "submit.sh"), name, "--", *command]
-    return subprocess.run(script, env=environment, capture_output=True, text=True, timeout=180)
+    return subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_job_is_submitted_followed_listed_and_never_twice(
