@@ -1,24 +1,25 @@
 """What a pipeline left, in one file: seconds, rows, the champion, real answers."""
 
-import json
 from pathlib import Path
 
 import polars as pl
+
+from training.results.arena import Results
 
 
 def summary(
     output: Path, seconds: dict[str, float], total: float, responses: dict[str, object]
 ) -> dict[str, object]:
     """The content of summary.json."""
-    metrics = json.loads((output / "metrics.json").read_text())
-    champion = metrics["champion"]
+    results = Results.read(output / "metrics.json")
+    champion = None if results.champion is None else results.models[results.champion]
     return {
         "stages": seconds,
         "total_seconds": total,
         "rows": _row_counts(output),
-        "champion": champion,
-        "champion_metrics": metrics["models"].get(champion),
-        "recommender": metrics["recommender"]["model"],
+        "champion": results.champion,
+        "champion_metrics": None if champion is None else champion.model_dump(mode="json"),
+        "recommender": results.recommender.model,
         "responses": responses,
     }
 
