@@ -8,6 +8,7 @@ import ray
 from pydantic import Field
 from ray import serve
 from ray.serve import Application
+from ray.serve.exceptions import RayServeException
 
 from lifecycle.artifact.contents import check_currency
 from lifecycle.artifact.files import load_artifact
@@ -55,6 +56,20 @@ class ServeArguments(Config):
 
 
 def build(arguments: ServeArguments) -> Application:
+    """The Serve application; one line in place of a traceback where it could not answer.
+
+    `serve run` ends with it, and `serve status` shows it of what `serve deploy` sent.
+    """
+    try:
+        return new_application(arguments)
+    except ValueError as error:
+        line = f"serving.app: {error}"
+    if ray.is_initialized():  # a task of the cluster, in which Serve builds what is deployed
+        raise RayServeException(line)
+    raise SystemExit(line)
+
+
+def new_application(arguments: ServeArguments) -> Application:
     """The Serve application. ValueError, before anything starts, where it could not answer."""
     artifact, events, keys = (
         path.absolute() for path in (arguments.artifact, arguments.events, arguments.keys)

@@ -63,7 +63,9 @@ class SearchProgress(Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, **_: object
     ) -> None:
         """Log the failure of a trial."""
-        self._log_end(trials, trial, "failed")
+        text = trial.get_error() or ""
+        reason = text.strip().splitlines()[-1:]
+        self._log_end(trials, trial, ": ".join(["failed", *reason]))
 
     def _log_end(self, trials: list[Trial], trial: Trial, how: str) -> None:
         number, eta = trials.index(trial) + 1, self._eta_seconds(trials)

@@ -34,11 +34,13 @@ def run_search(config: TuneConfig, base: TrainConfig, num_checkpoints: int) -> l
     os.environ |= {
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "TUNE_GLOBAL_CHECKPOINT_S": SAVE_STATE_SECONDS,
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # as tracebacks; SearchProgress tells of them in a line
     }
     trial = recipe_with(base, config.overrides)
     start_ray()
     num_processes = config.max_concurrent_trials * max(trial.num_workers, 1)
-    require_resources(num_processes, trial.cpus_per_worker, trial.device)
+    key = "max_concurrent_trials" + " x num_workers" * (trial.num_workers > 1)
+    require_resources(num_processes, trial.cpus_per_worker, trial.device, key)
     results = build_tuner(config, trial, num_checkpoints).fit()
     return [
         read_result(config, result)
@@ -107,7 +109,7 @@ def domain(values: Range) -> Domain:
 def resources(trial: TrainConfig) -> tune.PlacementGroupFactory:
     """What Ray Tune sets aside for a trial. Workers of a trial are set aside by Ray Train, which starts them."""
     if trial.num_workers:
-        return tune.PlacementGroupFactory([{"CPU": 0.01}])
+        return tune.PlacementGroupFactory([{"memory": 1}])  # a byte: no CPU that its workers need
     return tune.PlacementGroupFactory(
         [{"CPU": trial.cpus_per_worker, "GPU": 1.0 if trial.device == "gpu" else 0.0}]
     )

@@ -14,7 +14,7 @@ from training.recipe import TrainConfig
 from tuning.recipe import TuneConfig
 from tuning.space import check_space
 
-NUM_RECIPES = 28
+NUM_RECIPES = 29
 RECIPES = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*/configs/*.yaml"))
 CONFIG_CLASSES = {
     "training.setup": "training.setup:SetupConfig",
@@ -24,7 +24,7 @@ CONFIG_CLASSES = {
     "training.evaluate": "training.evaluate.recipe:EvaluateConfig",
     "training.score": "training.score.recipe:ScoreConfig",
     "training.audience": "training.audience:AudienceConfig",
-    "training.pipeline": "training.pipeline:PipelineConfig",
+    "training.pipeline": "training.pipeline.recipe:PipelineConfig",
     "tuning.run": "tuning.recipe:TuneConfig",
 }
 

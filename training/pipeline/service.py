@@ -1,7 +1,6 @@
-"""Job: stages one after another on one Ray cluster, then real requests to the service, and what all of it took."""
+"""The service of a pipeline, called once: a key of its own, real requests, an end."""
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -13,106 +12,13 @@ from pathlib import Path
 
 import httpx
 import polars as pl
-from pydantic import Field
 
-from lifecycle.config import Config
 from lifecycle.events.schema import REVENUE_KINDS
-from lifecycle.folders import read_manifest, write_json
-from lifecycle.jobs import run_job
-from training.results.arena import Results
+from lifecycle.folders import read_manifest
+from training.pipeline.recipe import ServeStage
 
 logger = logging.getLogger(__name__)
 SERVE_DEADLINE_SECONDS = 180
-SERVE_FLAGS = {  # read where Serve's processes start, hence set before the cluster
-    "RAY_SERVE_ENABLE_HA_PROXY": "1",
-    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-}
-
-
-class Stage(Config):
-    """One job of the pipeline: `python -m <module> --config <config>`."""
-
-    name: str
-    module: str
-    config: Path
-
-
-class ServeStage(Config):
-    """The service to call once the stages are done."""
-
-    artifact: Path
-    events: Path
-    customers: int = Field(3, ge=1)  # sent in each request
-    port: int = 8000
-
-
-class PipelineConfig(Config):
-    """Recipe of `python -m training.pipeline`."""
-
-    stages: tuple[Stage, ...] = Field(min_length=1)
-    serve: ServeStage | None = None
-    output: Path  # summary.json goes here; metrics.json of the arena lies here
-
-
-def run_pipeline(config: PipelineConfig) -> None:
-    """Run the stages, each a process of its own on one cluster; a finished stage is passed over by its own job."""
-    import ray
-
-    from training.distributed.cluster import start_ray
-
-    config.output.mkdir(parents=True, exist_ok=True)
-    os.environ |= SERVE_FLAGS
-    start_ray()
-    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
-    started_at = time.monotonic()
-    seconds: dict[str, float] = {}
-    for number, stage in enumerate(config.stages, 1):
-        logger.info(
-            "stage %d/%d: %s", number, len(config.stages) + (config.serve is not None), stage.name
-        )
-        stage_started_at = time.monotonic()
-        command = [sys.executable, "-m", stage.module, "--config", str(stage.config)]
-        if subprocess.run(command, check=False).returncode:
-            raise ValueError(f"stage {stage.name} failed; what it said stands above")
-        seconds[stage.name] = round(time.monotonic() - stage_started_at, 1)
-    responses: dict[str, object] = {}
-    if config.serve is not None:
-        logger.info("last stage: serve")
-        stage_started_at = time.monotonic()
-        responses = call_service(config.serve, config.output)
-        seconds["serve"] = round(time.monotonic() - stage_started_at, 1)
-    total = round(time.monotonic() - started_at, 1)
-    write_json(config.output / "summary.json", summary(config, seconds, total, responses))
-    logger.info("%s: %s, %.0f s in all", config.output / "summary.json", seconds, total)
-
-
-def summary(
-    config: PipelineConfig, seconds: dict[str, float], total: float, responses: dict[str, object]
-) -> dict[str, object]:
-    """The content of summary.json."""
-    results = Results.read(config.output / "metrics.json")
-    champion = None if results.champion is None else results.models[results.champion]
-    return {
-        "stages": seconds,
-        "total_seconds": total,
-        "rows": _row_counts(config.output),
-        "champion": results.champion,
-        "champion_metrics": None if champion is None else champion.model_dump(mode="json"),
-        "recommender": results.recommender.model,
-        "responses": responses,
-    }
-
-
-def _row_counts(output: Path) -> dict[str, int]:
-    """Rows of every table that the stages left under the output folder."""
-    counts = {}
-    for path in sorted([*output.glob("*.parquet"), *output.glob("*/*.parquet")]):
-        counts[str(path.relative_to(output))] = int(
-            pl.scan_parquet(path).select(pl.len()).collect().item()
-        )
-    events = pl.scan_parquet(output / "data" / "events" / "*.parquet")
-    return counts | {"data/events": int(events.select(pl.len()).collect().item())}
 
 
 def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
@@ -204,12 +110,3 @@ def _is_healthy(url: str) -> bool:
         )  # a proxy is not asked
     except httpx.TransportError:
         return False
-
-
-def main() -> None:
-    """Entry point of `python -m training.pipeline`."""
-    run_job(PipelineConfig, "training.pipeline", run_pipeline)
-
-
-if __name__ == "__main__":
-    main()
