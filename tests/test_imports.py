@@ -19,8 +19,8 @@ ALLOWED = {  # what each package may import of the others
 }
 FLOORS = {  # each folder or file may import those on lower floors
     "lifecycle": (
-        ("config", "folders", "names", "paths", "metrics"),
-        ("jobs",),
+        ("config", "names", "paths", "metrics"),
+        ("folders", "jobs"),
         ("events", "recommend"),
         ("features",),
         ("btyd", "decisions"),

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from lifecycle.config import Config
 from lifecycle.events.schema import REVENUE_KINDS
-from lifecycle.folders import read_manifest, write_json
+from lifecycle.folders import write_json
 from lifecycle.jobs import run_job
 
 logger = logging.getLogger(__name__)
@@ -117,6 +117,8 @@ def _row_counts(output: Path) -> dict[str, int]:
 
 def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
     """Start the service with a key of its own, send it real requests, stop it; returns each endpoint's answer."""
+    from lifecycle.artifact.contents import read_artifact_manifest
+
     folder = Path(tempfile.mkdtemp(prefix="evervalue-keys-"))
     keys = folder / "keys.json"
     create = [
@@ -141,7 +143,7 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
             {"customers": customers, "k": 5},
         ),
     }
-    if read_manifest(stage.artifact, "artifact")["recommender"] is None:
+    if read_artifact_manifest(stage.artifact).recommender is None:
         del requests["POST /v1/recommendations"]  # the data name no items
     with (
         _running_service(stage, keys, output / "serve.log") as url,

@@ -36,6 +36,11 @@ MAX_LEFT_OUT = (
 ITEM_COLUMNS = ("item_id", "title", "category", "price", "description")
 
 
+def is_purchase() -> pl.Expr:
+    """Whether a line brings revenue: a purchase or a renewal."""
+    return pl.col("kind").is_in(REVENUE_KINDS)
+
+
 def order_key() -> pl.Expr:
     """What makes lines one order: their order_id, or the UTC day where there is none."""
     return pl.coalesce("order_id", pl.col("occurred_at").dt.date().cast(pl.String))

@@ -13,8 +13,7 @@ import polars as pl
 
 from lifecycle.config import Config
 from lifecycle.events.schema import OWN_RATE
-from lifecycle.events.shards import DATA_KIND
-from lifecycle.folders import read_manifest
+from lifecycle.events.shards import read_data_manifest
 
 PREFIX = (
     "attribute_"  # of the columns that hold attributes, whose names a shop may choose as it likes
@@ -31,8 +30,7 @@ class AttributeCode(Config):
 
 def usable_attributes(data: Path) -> list[str]:
     """The attributes that an ingest folder declares usable for prediction."""
-    declared = read_manifest(data, DATA_KIND)["usable_attributes"]
-    assert isinstance(declared, list)
+    declared = read_data_manifest(data).usable_attributes
     return [name for name in declared if name not in ("customer_id", OWN_RATE)]
 
 

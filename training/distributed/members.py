@@ -113,7 +113,7 @@ def member_spend(
     does not count as speed: it is the same for a million customers.
     """
     manifest, folder = read_member(member), member.absolute()
-    label = f"valued by {manifest['name']}"
+    label = f"valued by {manifest.name}"
     if is_sequence(manifest):
         blocks = _blocks_by_shard(data, examples)
         table = map_blocks(

@@ -98,7 +98,7 @@ def run_arena(inputs: Inputs) -> None:
     artifact = new_artifact(inputs, sets.test, choice, fitted)
     served, refitted_at = _served(inputs, artifact, sets, fitted)
     metrics = {
-        "cutoff": str(inputs.dataset["test_cutoff"]),
+        "cutoff": str(inputs.time_split.test_cutoff),
         "horizon_days": sets.horizon_days,
         "num_customers": sets.test.height,
         "champion": champion,

@@ -11,8 +11,8 @@ import polars as pl
 import pyarrow as pa
 
 from lifecycle.events.schema import EVENT_SCHEMA, OWN_RATE
-from lifecycle.events.shards import DATA_KIND, shard_numbers, shard_path
-from lifecycle.folders import fingerprint, is_complete, new_folder, write_json
+from lifecycle.events.shards import DATA_KIND, DataManifest, shard_numbers, shard_path
+from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from lifecycle.jobs import Progress
 from training.ingest.batches import ROW_HASH, check_columns, read_batches
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
@@ -50,12 +50,7 @@ def ingest(config: IngestConfig) -> None:
         logger.info("%s is complete already", config.output)
         return
     num_shards = config.num_shards or _num_shards(config.sources)
-    content: dict[str, object] = {
-        "identity": identity,
-        "num_shards": num_shards,
-        "currency": config.currency,
-    }
-    with new_folder(config.output, DATA_KIND, content) as folder:
+    with new_folder(config.output) as folder:
         config.save(folder / "ingest.yaml")
         quality, catalogue = Quality(), LineCatalogue()
         for table in _tables(config):
@@ -69,11 +64,18 @@ def ingest(config: IngestConfig) -> None:
         write_json(folder / QUALITY_FILE, report)
         if config.quality_html:
             write_quality_html(folder / "quality.html", report)
-        content |= {
-            key: report[key]
-            for key in ("first_event_at", "last_event_at", "num_events", "num_customers")
-        }
-        content["usable_attributes"] = _usable_attributes(config)
+        assert quality.first_event_at is not None and quality.last_event_at is not None
+        manifest = DataManifest(
+            identity=identity,
+            num_shards=num_shards,
+            currency=config.currency,
+            first_event_at=quality.first_event_at,
+            last_event_at=quality.last_event_at,
+            num_events=quality.num_events,
+            num_customers=quality.num_customers,
+            usable_attributes=tuple(_usable_attributes(config)),
+        )
+        write_manifest(folder, DATA_KIND, manifest)
     logger.info("%s: %d events of %d customers in %d shards",
                 config.output, quality.num_events, quality.num_customers, num_shards)  # fmt: skip
 

@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA, order_key
-from lifecycle.events.shards import shard_numbers, shard_paths, stable_hash
-from lifecycle.folders import new_folder
+from lifecycle.events.shards import DATA_KIND, DataManifest, shard_numbers, shard_paths, stable_hash
+from lifecycle.folders import new_folder, write_manifest
 
 MASK = (1 << 64) - 1
 
@@ -89,8 +89,18 @@ def test_shard_of_a_customer_does_not_depend_on_the_others() -> None:
 
 
 def test_paths_of_a_complete_folder(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "data", "data", {"num_shards": 2}):
-        pass
+    manifest = DataManifest(
+        identity="one",
+        num_shards=2,
+        currency="USD",
+        first_event_at=datetime(2024, 1, 1, tzinfo=UTC),
+        last_event_at=datetime(2024, 1, 2, tzinfo=UTC),
+        num_events=1,
+        num_customers=1,
+        usable_attributes=(),
+    )
+    with new_folder(tmp_path / "data") as folder:
+        write_manifest(folder, DATA_KIND, manifest)
     names = [path.relative_to(tmp_path).as_posix() for path in shard_paths(tmp_path / "data")]
     assert names == ["data/events/shard-00000.parquet", "data/events/shard-00001.parquet"]
 

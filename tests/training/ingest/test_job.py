@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from lifecycle.events.shards import shard_numbers, shard_paths
+from lifecycle.events.shards import read_data_manifest, shard_numbers, shard_paths
 from lifecycle.features.attributes import read_customers
 from lifecycle.folders import verify
 from lifecycle.names import BTYD_MODELS
@@ -245,7 +245,7 @@ def test_json_parquet_and_csv_sources_with_kinds_from_a_column_and_a_customer_ta
         ("2", "purchase", "B"),
     ]  # fmt: skip
     assert report["rows_dropped"] == {"missing_customer_id": 1}
-    assert verify(config.output, "data")["usable_attributes"] == ["city"]
+    assert read_data_manifest(config.output).usable_attributes == ("city",)
     assert pl.read_parquet(config.output / "customers.parquet").rows() == [
         ("1", "Paris", 31.0),
         ("2", None, 44.0),

@@ -61,10 +61,6 @@ def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> 
     windows = [part for part in ("selection", "val") if (examples / f"{part}.parquet").exists()]
     selection = pl.concat([read_rows(examples, part, customers) for part in windows])
     dataset = read_dataset(examples)
-    horizon_days, scale = (
-        int(str(dataset["horizon_days"])),
-        Standardisation.read(dataset["standardisation"]),
-    )
     earlier = (
         read_example_sets(examples / BACKTEST, customers)
         if (examples / BACKTEST).exists()
@@ -77,7 +73,9 @@ def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> 
             "no backtest: nobody spent anything in its training rows, or after its cutoff"
         )
         earlier = None
-    return ExampleSets(train, selection, test, horizon_days, scale, earlier)
+    return ExampleSets(
+        train, selection, test, dataset.horizon_days, dataset.standardisation, earlier
+    )
 
 
 def read_rows(examples: Path, part: str, customers: pl.DataFrame | None = None) -> pl.DataFrame:
