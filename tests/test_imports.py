@@ -21,8 +21,8 @@ FLOORS = {  # each folder or file may import those on lower floors
     "lifecycle": (
         ("config", "names", "paths", "metrics"),
         ("folders", "jobs"),
-        ("events", "recommend"),
-        ("features",),
+        ("events",),
+        ("features", "recommend"),
         ("btyd", "decisions"),
         ("spend", "value"),
         ("llama",),

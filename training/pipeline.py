@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field
 
 from lifecycle.config import Config
-from lifecycle.events.schema import REVENUE_KINDS
+from lifecycle.events.schema import is_purchase
 from lifecycle.folders import write_json
 from lifecycle.jobs import run_job
 
@@ -164,9 +164,7 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
 
 def first_customers(data: Path, count: int) -> list[str]:
     """The first customers by id that have bought something."""
-    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(
-        pl.col("kind").is_in(REVENUE_KINDS)
-    )
+    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(is_purchase())
     names: list[str] = (
         bought.select(pl.col("customer_id").unique().sort().head(count))
         .collect()["customer_id"]

@@ -17,6 +17,7 @@ from lifecycle.folders import (
     write_json,
     write_manifest,
 )
+from training.prepare.cutoffs import Cutoffs, read_cutoffs
 from training.prepare.dataset import (
     BACKTEST,
     DATASET_FILE,
@@ -32,7 +33,6 @@ from training.prepare.recipe import PrepareConfig, backtest_recipe
 from training.prepare.sequences import FOLDER as SEQUENCES
 from training.prepare.sequences import read_sequences, training_customers
 from training.prepare.splits import LEAVE_ONE_OUT, VALIDATION_PERCENT, leave_one_out
-from training.prepare.windows import Windows, windows_of
 
 logger = logging.getLogger(__name__)
 TIME_KEYS = (
@@ -86,47 +86,47 @@ def _leave_one_out(config: PrepareConfig, data: DataManifest, folder: Path) -> L
 def _time_split(config: PrepareConfig, data: DataManifest, folder: Path) -> Dataset:
     if config.train_cutoffs is not None and "num_train_cutoffs" in config.model_fields_set:
         logger.warning("num_train_cutoffs is ignored: the recipe gives train_cutoffs")
-    windows = windows_of(config)
-    num_rows, categories = write_parts(config, windows, folder)
+    cutoffs = read_cutoffs(config)
+    num_rows, categories = write_parts(config, cutoffs, folder)
     stored = read_sequences(folder / SEQUENCES)
-    customers = training_customers(stored, windows.train[-1], config.seed)
+    customers = training_customers(stored, cutoffs.train[-1], config.seed)
     train = folder / "train.parquet"
     return Dataset(
-        test_cutoff=windows.test,
+        test_cutoff=cutoffs.test,
         horizon_days=config.horizon_days,
-        train_cutoffs=windows.train,
-        selection=_selection(windows),
+        train_cutoffs=cutoffs.train,
+        selection=_selection(cutoffs),
         features=FEATURES,
         categories=categories,
         standardisation=fit_standardisation(train, FEATURES, config.standardisation),
         prompt_version=PROMPT_VERSION,
         sequence_version=SEQUENCE_VERSION,
         num_rows=num_rows | {"train_customers": len(customers)},
-        backtest=_backtest(config, windows, data, folder),
+        backtest=_backtest(config, cutoffs, data, folder),
         data_identity=data.identity,
         seed=config.seed,
     )
 
 
-def _selection(windows: Windows) -> Selection:
+def _selection(cutoffs: Cutoffs) -> Selection:
     """Which rows models are chosen on, and why those."""
     why = f"customers that no training row shows, {VALIDATION_PERCENT} % by stable hash"
-    if windows.earlier is None:
-        why += f"; the data begin too late for a disjoint earlier window: {windows.first_purchase}"
+    if cutoffs.earlier is None:
+        why += f"; the data begin too late for a disjoint earlier window: {cutoffs.first_purchase}"
     return Selection(
-        windows=("val",) if windows.earlier is None else ("selection", "val"),
-        cutoff=windows.train[-1],
-        earlier_cutoff=windows.earlier,
+        windows=("val",) if cutoffs.earlier is None else ("selection", "val"),
+        cutoff=cutoffs.train[-1],
+        earlier_cutoff=cutoffs.earlier,
         why=why,
     )
 
 
 def _backtest(
-    config: PrepareConfig, windows: Windows, data: DataManifest, folder: Path
+    config: PrepareConfig, cutoffs: Cutoffs, data: DataManifest, folder: Path
 ) -> Backtest | NoBacktest:
     """Write the examples of an earlier test cutoff below `folder`; says which it is, or why there is none."""
-    first = windows.first_purchase
-    recipe = backtest_recipe(config, first, windows.test, len(windows.train))
+    first = cutoffs.first_purchase
+    recipe = backtest_recipe(config, first, cutoffs.test, len(cutoffs.train))
     if recipe is None or recipe.test_cutoff is None:
         return NoBacktest(why=f"not asked for, or the purchases begin too late: {first}")
     logger.info(

@@ -12,12 +12,12 @@ from lifecycle.features.categories import leading_categories, placed_items
 from lifecycle.features.numbers import FEATURES, value_features
 from lifecycle.features.prompts import value_prompts
 from lifecycle.jobs import Progress
+from training.prepare.cutoffs import Cutoffs
 from training.prepare.dataset import LATEST
 from training.prepare.recipe import PrepareConfig
 from training.prepare.sequences import FOLDER as SEQUENCES
 from training.prepare.sequences import write_sequences
 from training.prepare.splits import PARTS, fold_of, is_validation_customer, merge_parts
-from training.prepare.windows import Windows
 
 
 class TooFewCustomersError(ValueError):
@@ -25,17 +25,17 @@ class TooFewCustomersError(ValueError):
 
 
 def write_parts(
-    config: PrepareConfig, windows: Windows, folder: Path
+    config: PrepareConfig, cutoffs: Cutoffs, folder: Path
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Write every part and the sequences; returns rows by part and the leading categories.
 
     Raises TooFewCustomersError where training, validation or test would have no rows.
     """
     items = read_items(config.data)
-    start = _midnight(windows.all[0])
+    start = _midnight(cutoffs.all[0])
     categories = leading_categories(_spend_on_items(config.data, start), items)
     placed = placed_items(items, categories)
-    files = _write_shards(config, windows, items, placed, folder)
+    files = _write_shards(config, cutoffs, items, placed, folder)
     write_sequences(config.data, items, start, config.vocabulary, folder / SEQUENCES)
     num_rows = {}
     for part, part_files in files.items():
@@ -48,7 +48,7 @@ def write_parts(
 
 
 def _write_shards(
-    config: PrepareConfig, windows: Windows, items: pl.DataFrame, placed: pl.DataFrame, folder: Path
+    config: PrepareConfig, cutoffs: Cutoffs, items: pl.DataFrame, placed: pl.DataFrame, folder: Path
 ) -> dict[str, list[Path]]:
     """The rows of each shard in files of their own, by part."""
     paths = shard_paths(config.data)
@@ -56,18 +56,18 @@ def _write_shards(
     files: dict[str, list[Path]] = {}
     for number, path in enumerate(paths):
         events = read_shard(path)
-        rows = _examples(events, items, placed, windows.all, config)
+        rows = _examples(events, items, placed, cutoffs.all, config)
         is_validation = is_validation_customer(rows["customer_id"], config.seed)
         day = rows["cutoff"].dt.date()
         parts = {
-            "train": rows.filter(~is_validation & day.is_in(windows.train)),
-            "val": rows.filter(is_validation & (day == windows.train[-1])),
-            "test": rows.filter(day == windows.test),
-            "prospects": _prospects(events, placed, windows, config),
-            LATEST: _latest(events, placed, windows, config),
+            "train": rows.filter(~is_validation & day.is_in(cutoffs.train)),
+            "val": rows.filter(is_validation & (day == cutoffs.train[-1])),
+            "test": rows.filter(day == cutoffs.test),
+            "prospects": _prospects(events, placed, cutoffs, config),
+            LATEST: _latest(events, placed, cutoffs, config),
         }
-        if windows.earlier is not None:
-            parts["selection"] = rows.filter(is_validation & (day == windows.earlier))
+        if cutoffs.earlier is not None:
+            parts["selection"] = rows.filter(is_validation & (day == cutoffs.earlier))
         for part, part_rows in parts.items():
             file = folder / f"{part}-{number}.parquet"
             part_rows.write_parquet(file)
@@ -98,13 +98,13 @@ def _examples(
     config: PrepareConfig,
 ) -> pl.DataFrame:
     """One row per customer and cutoff of a shard: keys, fold, outcomes, prompt, features."""
-    cutoffs = pl.concat([customers_at(events, _midnight(day)) for day in days])
-    features = value_features(events, cutoffs, config.horizon_days, placed)
+    keys = pl.concat([customers_at(events, _midnight(day)) for day in days])
+    features = value_features(events, keys, config.horizon_days, placed)
     prompts = value_prompts(events, features, items)
-    results = outcomes(events, cutoffs, config.horizon_days)
-    fold = fold_of(cutoffs["customer_id"], config.seed).alias("fold")
+    results = outcomes(events, keys, config.horizon_days)
+    fold = fold_of(keys["customer_id"], config.seed).alias("fold")
     columns = [
-        cutoffs.with_columns(fold),
+        keys.with_columns(fold),
         results.drop(KEYS),
         prompts.select("prompt"),
         features.select(FEATURES),
@@ -113,21 +113,21 @@ def _examples(
 
 
 def _prospects(
-    events: pl.DataFrame, placed: pl.DataFrame, windows: Windows, config: PrepareConfig
+    events: pl.DataFrame, placed: pl.DataFrame, cutoffs: Cutoffs, config: PrepareConfig
 ) -> pl.DataFrame:
     """Keys, outcomes and features of those in a shard who were known at a cutoff, but had not bought yet."""
-    cutoffs = pl.concat(
-        [prospects_at(events, _midnight(day)) for day in [*windows.train, windows.test]]
+    keys = pl.concat(
+        [prospects_at(events, _midnight(day)) for day in [*cutoffs.train, cutoffs.test]]
     )
-    results = outcomes(events, cutoffs, config.horizon_days)
-    features = value_features(events, cutoffs, config.horizon_days, placed)
+    results = outcomes(events, keys, config.horizon_days)
+    features = value_features(events, keys, config.horizon_days, placed)
     return results.join(features, on=KEYS, maintain_order="left")
 
 
 def _latest(
-    events: pl.DataFrame, placed: pl.DataFrame, windows: Windows, config: PrepareConfig
+    events: pl.DataFrame, placed: pl.DataFrame, cutoffs: Cutoffs, config: PrepareConfig
 ) -> pl.DataFrame:
     """Keys and features of a shard's customers where the test customers' outcomes end, for `refit` of the arena."""
-    end = windows.test + timedelta(days=config.horizon_days)
-    cutoffs = customers_at(events, _midnight(end))
-    return value_features(events, cutoffs, config.horizon_days, placed)
+    end = cutoffs.test + timedelta(days=config.horizon_days)
+    keys = customers_at(events, _midnight(end))
+    return value_features(events, keys, config.horizon_days, placed)

@@ -22,7 +22,7 @@ from training.tracking.state import (
     FINISHED,
     RUNNING,
     SQLITE,
-    State,
+    TrackedRun,
     absolute_uri,
     close_state,
     read_state,
@@ -180,7 +180,7 @@ def open_run(
     client = connect(tracking)
     known = read_state(output, tracking, identity)
     folder = uuid.uuid4().hex if known is None else known.folder
-    state = State(uri=absolute_uri(tracking.uri), identity=identity, folder=folder)
+    state = TrackedRun(uri=absolute_uri(tracking.uri), identity=identity, folder=folder)
     write_state(output, state)
     experiment = experiment_id(client, tracking)
     found = client.search_runs([experiment], f"tags.folder = '{folder}'")

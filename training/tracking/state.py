@@ -22,7 +22,7 @@ ENVIRONMENT = {  # read when MLflow is imported; the environment that is there g
 }
 
 
-class State(Stored):
+class TrackedRun(Stored):
     """tracking.json: which MLflow run a job's folder belongs to."""
 
     uri: str  # of the store
@@ -45,22 +45,22 @@ def absolute_uri(uri: str) -> str:
     )
 
 
-def read_state(output: Path, tracking: TrackingSettings, identity: str) -> State | None:
+def read_state(output: Path, tracking: TrackingSettings, identity: str) -> TrackedRun | None:
     """Which MLflow run a job's folder belongs to; None where there is none yet in this store, or for this recipe."""
     path = output / STATE_FILE
     if not path.exists():
         return None
-    state = read_stored(path, State)
+    state = read_stored(path, TrackedRun)
     is_same = (state.uri, state.identity) == (absolute_uri(tracking.uri), identity)
     return state if is_same else None
 
 
-def write_state(output: Path, state: State) -> None:
+def write_state(output: Path, state: TrackedRun) -> None:
     """Write what is known so far."""
     write_json(output / STATE_FILE, state.model_dump(mode="json", exclude_none=True))
 
 
 def close_state(output: Path, status: str) -> None:
     """Remember that all of a job's folder is in MLflow, with its final status."""
-    state = read_stored(output / STATE_FILE, State)
+    state = read_stored(output / STATE_FILE, TrackedRun)
     write_state(output, state.model_copy(update={"status": status}))

@@ -10,17 +10,16 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from lifecycle.recommend import retrieval
+from lifecycle.recommend import neighbours
+from lifecycle.recommend.neighbours import SHRINKAGE, nearest_neighbours
 from lifecycle.recommend.retrieval import (
     FUSION_CONSTANT,
     OWN_WEIGHT,
     POPULAR_WEIGHT,
-    SHRINKAGE,
     TOGETHER_WEIGHT,
     Retriever,
     fit_retriever,
     load_retriever,
-    nearest_neighbours,
     propose,
     save_retriever,
 )
@@ -160,7 +159,7 @@ def test_similarity_is_the_shrunk_cosine_of_the_nearest_items() -> None:
 def test_similarity_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     baskets = sparse.csr_array((np.random.default_rng(4).random((60, 25)) < 0.2).astype(float))
     whole = nearest_neighbours(baskets, 3)
-    monkeypatch.setattr(retrieval, "BLOCK_ITEMS", 7)
+    monkeypatch.setattr(neighbours, "BLOCK_ITEMS", 7)
     np.testing.assert_array_equal(nearest_neighbours(baskets, 3).toarray(), whole.toarray())
 
 

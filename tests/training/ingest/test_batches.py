@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from training.ingest.batches import ROW, Batch, read_batches
+from training.ingest.batches import ROW, ParsedRows, read_batches
 from training.ingest.sources import Source
 
 BASE = {"customer_id": "c", "occurred_at": "t", "amount": "p"}
@@ -31,7 +31,7 @@ def read(tmp_path: Path) -> Read:
     return read_file
 
 
-def batches_of(source: Source) -> list[Batch]:
+def batches_of(source: Source) -> list[ParsedRows]:
     return list(read_batches(source))
 
 

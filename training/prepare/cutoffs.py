@@ -12,7 +12,7 @@ from training.prepare.recipe import PrepareConfig, cutoffs_for, earlier_selectio
 
 
 @dataclass(frozen=True)
-class Windows:
+class Cutoffs:
     """UTC midnights that rows are predicted from."""
 
     first_purchase: date
@@ -26,12 +26,12 @@ class Windows:
         return sorted({*self.train, self.test, self.earlier or self.test})
 
 
-def windows_of(config: PrepareConfig) -> Windows:
+def read_cutoffs(config: PrepareConfig) -> Cutoffs:
     """Raises ValueError where the data are too short for the recipe."""
     first, last = _purchase_days(config.data)
     test, train = cutoffs_for(config, first, last)
     earlier = earlier_selection(config, first, train[-1])
-    return Windows(first_purchase=first, train=tuple(train), test=test, earlier=earlier)
+    return Cutoffs(first_purchase=first, train=tuple(train), test=test, earlier=earlier)
 
 
 def _purchase_days(data: Path) -> tuple[date, date]:
