@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from lifecycle.config import describe
 
 MANIFEST = "manifest.json"
+# 1 for the other kinds; raised when a kind's files change meaning.
 FORMAT_VERSIONS = {
     "examples": 5,
     "artifact": 8,
-}  # 1 for the other kinds; raised when a kind's files change meaning
+}
 PACKAGES = (
     "evervalue",
     "ray",

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
-from lightgbm import Booster
 from pydantic import JsonValue, TypeAdapter
 
-from lifecycle.btyd.model import Btyd, spreading_btyd
+from lifecycle.btyd.model import Btyd
 from lifecycle.decisions.actions import ActionRule
 from lifecycle.decisions.segments import SegmentThresholds
 from lifecycle.decisions.stages import StageRules
@@ -21,16 +19,11 @@ from lifecycle.folders import Manifest, read_manifest
 from lifecycle.llama.member import BaseModelIdentity
 from lifecycle.names import MEMBERS, STACK
 from lifecycle.recommend.retrieval import Retriever
-from lifecycle.spend.hurdle import Hurdle
-from lifecycle.spend.stack import Stack
+from lifecycle.spend.models import SpendModels
 from lifecycle.value.costs import CostRates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates
-
-if TYPE_CHECKING:
-    from lifecycle.spend.dense_ziln import DenseZiln
-
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE = "settings.json"
@@ -107,19 +100,15 @@ class Artifact:
     settings: Settings
     items: pl.DataFrame
     retriever: Retriever | None  # None: no items to recommend
-    btyd_models: dict[str, Btyd]
-    lightgbm: Booster | None
-    hurdle: Hurdle | None
-    ziln: "DenseZiln | None"  # loaded where the champion is or holds it: it brings torch
-    stack: Stack | None
+    models: SpendModels
 
     @property
     def members(self) -> dict[str, Path]:
         """The folders of the LLaMA encoders that the champion is or holds, by name."""
         champion = self.settings.champion
         names = [champion] if champion in MEMBERS else []
-        if champion == STACK and self.stack is not None:
-            names = list(self.stack.members)
+        if champion == STACK and self.models.stack is not None:
+            names = list(self.models.stack.members)
         return {name: self.folder / "members" / name for name in names}
 
     @property
@@ -135,7 +124,7 @@ class Artifact:
     @property
     def btyd(self) -> Btyd | None:
         """The model that spreads the champion's total over periods; None: too few customers had bought again."""
-        return spreading_btyd(self.btyd_models, self.settings.champion)
+        return self.models.spreading(self.settings.champion)
 
     @property
     def data_end(self) -> datetime:

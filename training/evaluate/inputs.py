@@ -112,7 +112,8 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     actions = read_actions(config.actions)
     table = [rule.model_dump(mode="json") for rule in actions]
     identity = fingerprint([recipe, table, data.identity, examples, *trained])
-    items, attributes = read_items(config.data), _attributes(config, dataset)
+    items = read_items(config.data)
+    attributes = _attributes(config, dataset)
     return Inputs(
         config, data, examples, dataset, members, base_model, items, actions, attributes, identity
     )

@@ -42,7 +42,7 @@ def ingest(config: IngestConfig) -> None:
             catalogue.items().write_parquet(folder / "items.parquet")
         items = pl.read_parquet(folder / "items.parquet")
         report = quality_report(quality, config.currency, items)
-        write_json(folder / QUALITY_FILE, report)
+        write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))
         if config.quality_html:
             write_quality_html(folder / "quality.html", report)
         assert quality.first_event_at is not None and quality.last_event_at is not None
