@@ -36,8 +36,14 @@ from training.prepare.splits import LEAVE_ONE_OUT, VALIDATION_PERCENT, leave_one
 
 logger = logging.getLogger(__name__)
 TIME_KEYS = (
-    "test_cutoff", "horizon_days", "num_train_cutoffs", "train_cutoffs", "standardisation", "vocabulary", "backtest",
-)  # fmt: skip
+    "test_cutoff",
+    "horizon_days",
+    "num_train_cutoffs",
+    "train_cutoffs",
+    "standardisation",
+    "vocabulary",
+    "backtest",
+)
 
 
 def prepare(config: PrepareConfig) -> None:

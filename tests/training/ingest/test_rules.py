@@ -98,7 +98,8 @@ def test_event_rows_have_the_whole_schema_and_positive_discounts_and_costs() -> 
 
 
 def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
-    quality, amounts = QualityCounts(), np.exp(np.random.default_rng(1).normal(3, 1, 20_001))
+    quality = QualityCounts()
+    amounts = np.exp(np.random.default_rng(1).normal(3, 1, 20_001))
     quality.add_amounts(batch(amount=amounts.tolist()).rows)
     low, high = np.quantile(np.log(amounts), [0.25, 0.75])
     assert quality.outlier_fence(3.0) == pytest.approx(
