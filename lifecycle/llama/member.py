@@ -36,7 +36,7 @@ class BaseModelIdentity(Stored):
     """Base weights that a member was trained on; they are not copied into it."""
 
     path: str
-    revision: str | None
+    revision: str | None = None
     sha256: str
 
 
