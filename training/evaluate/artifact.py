@@ -17,7 +17,7 @@ from lifecycle.names import LLAMA
 from lifecycle.recommend.retrieval import Retriever, fit_retriever
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
-from lifecycle.value.costs import CostDefaults, CostRates, fit_cost_rates
+from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import purchase_shards
@@ -66,9 +66,9 @@ def new_artifact(
     )
 
 
-def cost_table(costs: CostRates) -> dict[str, dict[str, float | bool]]:
+def cost_table(costs: CostRates) -> dict[str, CostRate]:
     """By cost: the shop's average rate, a share of spend or per customer and day, and whether the data told it."""
-    return {name: vars(getattr(costs, name)) for name in CostDefaults.model_fields}
+    return {name: getattr(costs, name) for name in CostDefaults.model_fields}
 
 
 def _retriever_of_today(inputs: Inputs) -> Retriever:
