@@ -18,7 +18,7 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from deepspeed.runtime.fp16.unfused_optimizer import FP16_UnfusedOptimizer
 from torch import Tensor
 
-from lifecycle.folders import MANIFEST, new_folder
+from lifecycle.folders import MANIFEST, new_folder, write_manifest
 from lifecycle.jobs import start_logging
 from lifecycle.llama.decoder import fast_dtype
 from lifecycle.llama.member import MEMBER_KIND
@@ -29,7 +29,7 @@ from training.loop.checkpoint_files import trim_progress
 from training.loop.gathered_state import load_weights
 from training.loop.zero import zero_config
 from training.recipe import PROGRESS_FILE, TrainConfig
-from training.tasks.identity import member_content
+from training.tasks.identity import member_manifest
 from training.tasks.protocol import Task
 
 logger = logging.getLogger(__name__)
@@ -243,9 +243,10 @@ class Run:
         else:
             metrics, weights = best.metrics, best.weights() if self.rank == 0 else {}
         if self.rank == 0 and not (folder / MANIFEST).exists():
-            content = member_content(self.config) | {"metrics": metrics}
-            with new_folder(folder, MEMBER_KIND, content) as temporary:
+            manifest = member_manifest(self.config, metrics)
+            with new_folder(folder) as temporary:
                 self.task.save(self.engine.module, weights, temporary)
+                write_manifest(temporary, MEMBER_KIND, manifest)
             logger.info("%s written", folder)
         if self.rank == 0 and best is not None:
             best.remove()

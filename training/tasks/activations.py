@@ -19,7 +19,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from lifecycle.folders import fingerprint, is_complete, new_folder, verify
+from lifecycle.folders import (
+    Manifest,
+    fingerprint,
+    is_complete,
+    new_folder,
+    verify,
+    write_manifest,
+)
 from lifecycle.jobs import Progress
 from lifecycle.llama.decoder import architecture, attention_of
 from lifecycle.llama.member import DecoderSettings, base_model_identity
@@ -43,6 +50,16 @@ class CacheKey:
     prompts: str  # SHA-256 of their tokens
     base_model: str  # SHA-256 of its weights
     num_layers: int  # after which the states are taken
+    dtype: str
+    attention: str
+
+
+class ShareManifest(Manifest):
+    """The manifest of a share: the CacheKey, for people."""
+
+    prompts: str
+    base_model: str
+    num_layers: int
     dtype: str
     attention: str
 
@@ -111,7 +128,10 @@ def stored_states(config: TrainConfig, tokens: Tokens, dtype: torch.dtype) -> St
     }
     if missing:
         ShareWriter(
-            frozen, dtype, {"identity": identity, **asdict(key)}, shows_progress=rank == 0
+            frozen,
+            dtype,
+            ShareManifest(identity=identity, **asdict(key)),
+            shows_progress=rank == 0,
         ).write_all(missing)
     if rank == 0:
         logger.info(
@@ -132,7 +152,7 @@ def cache_key(frozen: DecoderSettings, tokens: Tokens, dtype: torch.dtype) -> Ca
     prompts = hashlib.sha256(
         np.array([len(lengths), *lengths, *flat], dtype=np.int64).tobytes()
     ).hexdigest()
-    base_model = str(base_model_identity(str(frozen.base_model))["sha256"])
+    base_model = base_model_identity(str(frozen.base_model)).sha256
     return CacheKey(prompts, base_model, frozen.num_layers, str(dtype), attention_of(frozen, dtype))
 
 
@@ -152,16 +172,14 @@ class ShareWriter:
         self,
         frozen: DecoderSettings,
         dtype: torch.dtype,
-        content: dict[str, object],
+        manifest: ShareManifest,
         *,
         shows_progress: bool,
     ) -> None:
-        self.frozen, self.dtype, self.content, self.shows_progress = (
-            frozen,
-            dtype,
-            content,
-            shows_progress,
-        )
+        self.frozen = frozen
+        self.dtype = dtype
+        self.manifest = manifest
+        self.shows_progress = shows_progress
         self.layers: LowerLayers | None = None
 
     def write_all(self, missing: dict[Path, Tokens]) -> None:
@@ -185,7 +203,7 @@ class ShareWriter:
                         progress.advance(num_prompts)
 
     def _is_complete(self, share: Path) -> bool:
-        return is_complete(share, ACTIVATIONS_KIND, str(self.content["identity"]))
+        return is_complete(share, ACTIVATIONS_KIND, self.manifest.identity)
 
     def _check_space(self, folder: Path, num_tokens: int) -> None:
         needed = num_tokens * architecture(self.frozen).hidden_size * self.dtype.itemsize
@@ -203,8 +221,9 @@ class ShareWriter:
             self.layers = self.layers or LowerLayers(self.frozen, self.dtype)
             states, bounds = self.layers.states(tokens)
             try:
-                with new_folder(share, ACTIVATIONS_KIND, self.content) as temporary:
+                with new_folder(share) as temporary:
                     save_file({"states": states, "bounds": bounds}, temporary / STATES_FILE)
+                    write_manifest(temporary, ACTIVATIONS_KIND, self.manifest)
             except (OSError, SafetensorError) as error:
                 if not self._is_complete(
                     share
