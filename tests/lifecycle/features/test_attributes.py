@@ -24,7 +24,7 @@ from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import MANIFEST
 from lifecycle.spend.hurdle import fit_hurdle, hurdle_value
 from lifecycle.spend.stack import fit_stack, stack_value
-from serving.api.requests import Customer
+from serving.api.histories import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
 from serving.store.events import EventStore
