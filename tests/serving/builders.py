@@ -11,8 +11,7 @@ from httpx import Response
 
 from lifecycle.artifact.champion import Champion
 from lifecycle.events.schema import EVENT_SCHEMA
-from lifecycle.names import ZILN
-from lifecycle.spend.dense_ziln import load_dense_ziln
+from lifecycle.spend.models import SpendModels
 from serving.api.admission import ApiSettings
 from serving.api.fields import Limits
 from serving.deployments import Reply, answer_requests, recommend
@@ -43,9 +42,9 @@ def with_champion(predictor: Predictor, name: str) -> Predictor:
     """The same artifact, had the arena chosen another champion."""
     artifact = predictor.artifact
     settings = replace(artifact.settings, champion=name)
-    ziln = load_dense_ziln(artifact.folder) if name == ZILN else None
+    models = SpendModels.load(artifact.folder, settings.horizon_days, name)
     other = copy.copy(predictor)
-    other.champion = Champion(replace(artifact, settings=settings, ziln=ziln), {})
+    other.champion = Champion(replace(artifact, settings=settings, models=models), {})
     return other
 
 

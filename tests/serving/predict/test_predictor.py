@@ -190,7 +190,8 @@ def test_shop_whose_customers_never_come_back_is_still_valued(
 ) -> None:
     lone = with_champion(predictor, "persistence")
     settings = replace(lone.artifact.settings, churn=None)
-    artifact = replace(lone.artifact, btyd_models={}, settings=settings)
+    models = replace(lone.artifact.models, btyd={})
+    artifact = replace(lone.artifact, models=models, settings=settings)
     lone.champion = Champion(artifact, {})
     for answer in lone.value(queries[:20]):
         assert (answer["p_active"], answer["churn_probability"]) == (1.0, 0.0)
