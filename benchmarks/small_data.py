@@ -8,17 +8,16 @@ RMSE over BG/NBD's.
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.metrics import Metrics, mean_metrics, metrics_by_model
+from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import prepare_shop
 from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.jobs import start_logging
-from lifecycle.metrics.value import value_metrics
 from lifecycle.names import BGNBD
 from lifecycle.spend.baselines import persistence
 from lifecycle.spend.dense_ziln import dense_ziln_value, fit_dense_ziln
@@ -28,7 +27,6 @@ from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
 from training.evaluate.value.windows import Window, read_example_sets, target_of
 
 SIZES = (100, 200, 400, 800, 1600)
-METRICS = ("mae", "rmse", "gini", "decile_mape", "bias")
 
 
 def main() -> None:
@@ -37,44 +35,33 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=8)
     draws = parser.parse_args().draws
     start_logging()
-    numbers: dict[str, object] = {}
+    numbers: dict[str, Json] = {}
     data: list[Path] = []
     for shop in ("journey", "cdnow"):
-        with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-            places, files = prepare_shop(shop, Path(name))
+        with scratch_folder() as folder:
+            places, files = prepare_shop(shop, folder)
             data += files
             sets = read_example_sets(places["examples"])
         assert sets.backtest is not None
         for size in SIZES:
             found = [judged(sets.backtest.for_test, size, seed) for seed in range(draws)]
-            means = {
-                model: {
-                    metric: float(np.mean([one[model][metric] for one in found]))
-                    for metric in METRICS
-                }
-                for model in found[0]
-            }
+            means = {model: mean_metrics(draw[model] for draw in found) for model in found[0]}
             numbers[f"{shop}_{size}"] = means
-            for model in set(means) - {BGNBD}:
-                numbers[f"{shop}_{size}_{model}_over_bgnbd"] = (
-                    means[model]["rmse"] / means[BGNBD]["rmse"]
-                )
-            print(
-                shop,
-                size,
-                {model: round(row["rmse"], 1) for model, row in means.items()},
-                flush=True,
-            )
+            rmse = {model: row["rmse"] for model, row in means.items()}
+            for model in rmse.keys() - {BGNBD}:
+                numbers[f"{shop}_{size}_{model}_over_bgnbd"] = rmse[model] / rmse[BGNBD]
+            told = {model: round(value, 1) for model, value in rmse.items()}
+            print(shop, size, told, flush=True)
     write_evidence("small_data", numbers, seeds=range(draws), data=data)
 
 
-def judged(window: Window, size: int, seed: int) -> dict[str, dict[str, float]]:
+def judged(window: Window, size: int, seed: int) -> dict[str, Metrics]:
     """Metrics by model, learned from `size` of the window's customers, of all others."""
     drawn = window.known["customer_id"].sort().sample(size, seed=seed).implode()
-    train, known = (
-        rows.filter(pl.col("customer_id").is_in(drawn)) for rows in (window.train, window.known)
-    )
-    others = window.known.filter(~pl.col("customer_id").is_in(drawn))
+    is_drawn = pl.col("customer_id").is_in(drawn)
+    train = window.train.filter(is_drawn)
+    known = window.known.filter(is_drawn)
+    others = window.known.filter(~is_drawn)
     assert window.scale is not None
     btyd = fit_btyd(known, (BGNBD,))[BGNBD]
     predicted = {
@@ -85,12 +72,7 @@ def judged(window: Window, size: int, seed: int) -> dict[str, dict[str, float]]:
         "ziln": dense_ziln_value(fit_dense_ziln(train, window.scale, seed=0), others),
         "stack": stack_value(fit_stack(train, known, window.horizon_days, seed=0), others),
     }
-    actual = target_of(others)
-    found = {model: value_metrics(actual, values) for model, values in predicted.items()}
-    return {
-        model: {metric: float(row[metric] or 0.0) for metric in METRICS}
-        for model, row in found.items()
-    }
+    return metrics_by_model(target_of(others), predicted)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ What was not measured yet stands there as such, and so does a missed target.
 
 import json
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from benchmarks.harness.evidence import RESULTS
@@ -31,6 +32,7 @@ class Line:
     high: float | str | None = None
 
 
+SHOPS = {"journey": "The Complete Journey", "cdnow": "CDNOW"}
 COVERAGE = (
     ("80 % intervals' coverage", "coverage_80", 0.78, None),
     ("95 % intervals' coverage", "coverage_95", 0.93, None),
@@ -72,8 +74,7 @@ LINES = [
     *(
         Line(f"stack's RMSE over BG/NBD's, shops of {size} customers, {name}", "small_data",
              f"{shop}_{size}_stack_over_bgnbd")
-        for shop, name in (("journey", "The Complete Journey"), ("cdnow", "CDNOW"))
-        for size in (100, 400, 1600)
+        for (shop, name), size in product(SHOPS.items(), (100, 400, 1600))
     ),
     *(
         Line(f"{whose} over BG/NBD's, mean of simulated wholesalers", "wholesaler", key, high=high)
@@ -107,8 +108,7 @@ LINES = [
     ),
     *(
         Line(f"{name}, {label}", f"value_accuracy-{shop}", key, high=high)
-        for shop, label in (("journey", "The Complete Journey"), ("cdnow", "CDNOW"))
-        for name, key, high in OF_SHOPS
+        for (shop, label), (name, key, high) in product(SHOPS.items(), OF_SHOPS)
     ),
     *(
         Line(f"encoder started from the other shop's minus one from scratch, {name} of 300 customers", "transfer", key)
@@ -133,17 +133,17 @@ def row(line: Line) -> str:
     value = _number(result, line.key)
     if value is None:
         return f"| {line.what} | undefined | | | `{result['command']}` |"
-    low, high = (
-        _number(result, bound) if isinstance(bound, str) else bound
-        for bound in (line.low, line.high)
-    )
+    low = _bound(result, line.low)
+    high = _bound(result, line.high)
     met = (low is None or value >= low) and (high is None or value <= high)
-    target = " and ".join(
-        f"{word} {bound:.3g}"
-        for word, bound in (("at least", low), ("at most", high))
-        if bound is not None
-    )
+    bounds = {"at least": low, "at most": high}
+    targets = [f"{word} {bound:.3g}" for word, bound in bounds.items() if bound is not None]
+    target = " and ".join(targets)
     return f"| {line.what} | {value:.3g} | {target} | {verdict(target, met=met)} | `{result['command']}` |"
+
+
+def _bound(result: object, bound: float | str | None) -> float | None:
+    return _number(result, bound) if isinstance(bound, str) else bound
 
 
 def _number(result: object, key: str) -> float | None:
