@@ -15,9 +15,9 @@ from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import prepare_shop
 from benchmarks.harness.wholesaler_shop import FIRST_SEED, prepare_wholesaler
 from lifecycle.jobs import start_logging
-from lifecycle.spend.stack import fit_stack, stack_value
-from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
-from training.evaluate.value.windows import ExampleSets, Window, read_example_sets, target_of
+from lifecycle.spend.model import Past
+from lifecycle.spend.models import SpendModels
+from training.evaluate.value.windows import ExampleSets, read_example_sets, target_of
 
 MODELS = ("lightgbm", "stack")
 RATIOS = ("rmse", "mae")
@@ -60,14 +60,10 @@ def compared(sets: ExampleSets) -> dict[str, OldAndFresh]:
     return {model: {"old": old[model], "fresh": fresh[model]} for model in MODELS}
 
 
-def judged(window: Window, sets: ExampleSets) -> dict[str, Metrics]:
-    """Metrics by model, fitted to a window, of the test customers."""
-    trees = fit_lightgbm(window.train, seed=0)
-    stack = fit_stack(window.train, window.known, window.horizon_days, seed=0)
-    predicted = {
-        "lightgbm": lightgbm_value(trees, sets.test),
-        "stack": stack_value(stack, sets.test),
-    }
+def judged(past: Past, sets: ExampleSets) -> dict[str, Metrics]:
+    """Metrics by model, fitted to a past, of the test customers."""
+    models = SpendModels.fit(past, MODELS, seed=0)
+    predicted = {name: models.expected_spend(name, sets.test) for name in MODELS}
     return metrics_by_model(target_of(sets.test), predicted)
 
 

@@ -8,6 +8,7 @@ RMSE over BG/NBD's.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -16,17 +17,14 @@ from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.metrics import Metrics, mean_metrics, metrics_by_model
 from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import prepare_shop
-from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.jobs import start_logging
-from lifecycle.names import BGNBD
-from lifecycle.spend.baselines import persistence
-from lifecycle.spend.dense_ziln import dense_ziln_value, fit_dense_ziln
-from lifecycle.spend.hurdle import fit_hurdle, hurdle_value
-from lifecycle.spend.stack import fit_stack, stack_value
-from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
-from training.evaluate.value.windows import Window, read_example_sets, target_of
+from lifecycle.names import BGNBD, HURDLE, LIGHTGBM, PERSISTENCE, STACK, ZILN
+from lifecycle.spend.model import Past
+from lifecycle.spend.models import SpendModels
+from training.evaluate.value.windows import read_example_sets, target_of
 
 SIZES = (100, 200, 400, 800, 1600)
+MODELS = (PERSISTENCE, BGNBD, LIGHTGBM, HURDLE, ZILN, STACK)
 
 
 def main() -> None:
@@ -55,23 +53,14 @@ def main() -> None:
     write_evidence("small_data", numbers, seeds=range(draws), data=data)
 
 
-def judged(window: Window, size: int, seed: int) -> dict[str, Metrics]:
-    """Metrics by model, learned from `size` of the window's customers, of all others."""
-    drawn = window.known["customer_id"].sort().sample(size, seed=seed).implode()
-    is_drawn = pl.col("customer_id").is_in(drawn)
-    train = window.train.filter(is_drawn)
-    known = window.known.filter(is_drawn)
-    others = window.known.filter(~is_drawn)
-    assert window.scale is not None
-    btyd = fit_btyd(known, (BGNBD,))[BGNBD]
-    predicted = {
-        "persistence": persistence(others),
-        BGNBD: btyd_value(btyd, others, window.horizon_days),
-        "lightgbm": lightgbm_value(fit_lightgbm(train, seed=0), others),
-        "hurdle": hurdle_value(fit_hurdle(train, seed=0), others),
-        "ziln": dense_ziln_value(fit_dense_ziln(train, window.scale, seed=0), others),
-        "stack": stack_value(fit_stack(train, known, window.horizon_days, seed=0), others),
-    }
+def judged(past: Past, size: int, seed: int) -> dict[str, Metrics]:
+    """Metrics by model, learned from `size` of the customers known, of all others."""
+    chosen = past.known["customer_id"].sort().sample(size, seed=seed)
+    is_drawn = pl.col("customer_id").is_in(chosen.implode())
+    few = replace(past, train=past.train.filter(is_drawn), known=past.known.filter(is_drawn))
+    others = past.known.filter(~is_drawn)
+    models = SpendModels.fit(few, MODELS, seed=0)
+    predicted = {name: models.expected_spend(name, others) for name in MODELS}
     return metrics_by_model(target_of(others), predicted)
 
 

@@ -68,12 +68,14 @@ def _stability(points: np.ndarray, number: int, seed: int) -> float:
 
 def _described(customers: pl.DataFrame, here: np.ndarray) -> dict[str, object]:
     """Size, predicted and actual spend of a group, and its traits that lie furthest from everybody's, in words."""
-    distances, words = {}, {}
+    distances = {}
+    words = {}
     for name, said in TRAITS.items():
         values = customers[name].to_numpy()
         spread = np.nanstd(values)
         if spread > 0 and not np.isnan(values[here]).all():
-            own, usual = np.nanmean(values[here]), np.nanmean(values)
+            own = np.nanmean(values[here])
+            usual = np.nanmean(values)
             distances[name] = abs(own - usual) / spread
             words[name] = f"{said} {own:.3g} (all: {usual:.3g})"
     strongest = sorted(distances, key=lambda name: -distances[name])[:NUM_TRAITS]

@@ -93,7 +93,8 @@ def _with_average_rates(artifact: Artifact) -> Artifact:
 
 
 def _compared(predicted: np.ndarray, actual: np.ndarray) -> Part:
-    total, came = float(predicted.sum()), float(actual.sum())
+    total = float(predicted.sum())
+    came = float(actual.sum())
     bias = total / came if came > 0 else None
     return {"predicted": total, "actual": came, "bias": bias, "mae": _mae(predicted, actual)}
 

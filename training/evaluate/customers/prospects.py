@@ -22,7 +22,8 @@ def judge_prospects(
     """Rates from the training cutoffs, and `prospects` of metrics.json: predicted and actual at the test cutoff."""
     rows = pl.read_parquet(examples / "prospects.parquet")
     is_test = pl.col("cutoff") == test_cutoff
-    train, test = rows.filter(~is_test), rows.filter(is_test)
+    train = rows.filter(~is_test)
+    test = rows.filter(is_test)
     rates = fit_prospects(train)
     found: dict[str, object] = {
         "num_train_rows": train.height,

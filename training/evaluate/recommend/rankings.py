@@ -22,10 +22,9 @@ from training.evaluate.recommend.tasks import Basket, RankingTask, final_task, s
 logger = logging.getLogger(__name__)
 TOP = 20
 SAMPLED = "@sample"
-PROMPT_TITLES, PROMPT_LINES = (
-    8,
-    60,
-)  # distinct titles in a re-ranker's prompt, out of so many last lines
+# Distinct titles in a re-ranker's prompt, out of so many last lines.
+PROMPT_TITLES = 8
+PROMPT_LINES = 60
 RANKINGS_SCHEMA = {
     "customer_id": pl.String, "task": pl.String, "model": pl.String,
     "rank": pl.Int64, "item_id": pl.String, "score": pl.Float64,
@@ -141,7 +140,8 @@ def rerank_rankings(
     inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]
 ) -> pl.DataFrame:
     """The retriever's candidates for the given customers, in the order of LLaMA's likelihood."""
-    config, items = inputs.config, inputs.items
+    config = inputs.config
+    items = inputs.items
     texts = dict(
         zip(items["item_id"], map(item_text, items["title"], items["category"]), strict=True)
     )

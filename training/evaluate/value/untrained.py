@@ -15,11 +15,9 @@ from training.distributed.members import HiddenActor
 from training.evaluate.inputs import Inputs
 from training.evaluate.value.windows import ExampleSets, target_of
 
-PROBE, PROBE_SAME_LAYERS, RIDGE = (
-    "untrained_probe",
-    "untrained_probe_same_layers",
-    "ridge_same_numbers",
-)
+PROBE = "untrained_probe"
+PROBE_SAME_LAYERS = "untrained_probe_same_layers"
+RIDGE = "ridge_same_numbers"
 
 
 def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -> dict[str, object]:
@@ -28,7 +26,8 @@ def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -
     The whole base model is probed and, where the member keeps only its first layers, these alone
     too: lower layers often serve a linear probe better than the last.
     """
-    config, settings = inputs.config, decoder_of(inputs.members[LLAMA])
+    config = inputs.config
+    settings = decoder_of(inputs.members[LLAMA])
     generator = np.random.default_rng(config.seed)
     sample = _draw(generator, sets.test.height, config.untrained_customers)
     probe = _draw(generator, sets.train.height, config.probe_rows)
@@ -68,7 +67,8 @@ def fine_tuning_verdict(
     of the sample. Ridge sees the numbers that the prompt shows, of all training rows, on the given
     scale.
     """
-    actual, ours = target_of(sets.test)[sample], tuned[sample]
+    actual = target_of(sets.test)[sample]
+    ours = tuned[sample]
     train_target = target_of(sets.train)[probe_rows]
     others = {}
     for name, states in hidden.items():
@@ -94,8 +94,10 @@ def fine_tuning_verdict(
 
 def _linear_probe(known: np.ndarray, target: np.ndarray, new: np.ndarray, seed: int) -> np.ndarray:
     """Ridge on standardised hidden states, its penalty chosen on a random half of the known rows; shape (n_new,)."""
-    center, spread = known.mean(axis=0), known.std(axis=0) + 1e-6
-    known, new = (known - center) / spread, (new - center) / spread
+    center = known.mean(axis=0)
+    spread = known.std(axis=0) + 1e-6
+    known = (known - center) / spread
+    new = (new - center) / spread
     fitted, held = np.array_split(np.random.default_rng(seed).permutation(len(target)), 2)
 
     def squared_error(alpha: float) -> float:
