@@ -93,7 +93,7 @@ def main() -> None:
 
 def columns_of(summary: pl.DataFrame) -> Summary:
     """SUMMARY as arrays (n,)."""
-    frequency, recency, age, value = (summary[name].to_numpy().astype(float) for name in SUMMARY)
+    frequency, recency, age, value = summary.select(SUMMARY).cast(pl.Float64).to_numpy().T.copy()
     return frequency, recency, age, value
 
 

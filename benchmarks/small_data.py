@@ -43,7 +43,9 @@ def main() -> None:
         assert sets.backtest is not None
         for size in SIZES:
             found = [judged(sets.backtest.for_test, size, seed) for seed in range(draws)]
-            means = {model: mean_metrics(draw[model] for draw in found) for model in found[0]}
+            means = {}
+            for model in MODELS:
+                means[model] = mean_metrics(draw[model] for draw in found)
             numbers[f"{shop}_{size}"] = means
             rmse = {model: row["rmse"] for model, row in means.items()}
             for model in rmse.keys() - {BGNBD}:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import polars as pl
 
 from lifecycle.metrics.value import value_metrics
 from training.results.value import ModelMetrics, SpendMetrics
@@ -28,8 +29,8 @@ def shown(model: ModelMetrics | SpendMetrics, metrics: tuple[str, ...]) -> dict[
 
 def mean_metrics(rows: Iterable[Metrics]) -> Metrics:
     """The mean of each metric over draws or shops."""
-    known = list(rows)
-    return {metric: float(np.mean([row[metric] for row in known])) for metric in known[0]}
+    table = pl.DataFrame(list(rows))
+    return {metric: float(np.mean(table[metric].to_numpy())) for metric in table.columns}
 
 
 def geometric_mean(ratios: Iterable[float]) -> float:

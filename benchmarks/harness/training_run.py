@@ -47,4 +47,7 @@ def train(recipe: str, output: Path, changes: list[str], num_threads: int = 1) -
 
 def medians(runs: list[dict[str, float]]) -> dict[str, float]:
     """Of each number over several runs."""
-    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    found = {}
+    for key in runs[0]:
+        found[key] = statistics.median(run[key] for run in runs)
+    return found
