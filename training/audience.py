@@ -79,7 +79,7 @@ def audience(config: AudienceConfig) -> None:
 
 def main() -> None:
     """Entry point of `python -m training.audience`."""
-    run_job(AudienceConfig, "training.audience", audience)
+    run_job(AudienceConfig.load, "training.audience", audience)
 
 
 if __name__ == "__main__":

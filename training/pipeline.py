@@ -208,7 +208,7 @@ def _is_healthy(url: str) -> bool:
 
 def main() -> None:
     """Entry point of `python -m training.pipeline`."""
-    run_job(PipelineConfig, "training.pipeline", run_pipeline)
+    run_job(PipelineConfig.load, "training.pipeline", run_pipeline)
 
 
 if __name__ == "__main__":

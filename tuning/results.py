@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from lifecycle.folders import write_json
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import TrainConfig
 from tuning.recipe import TuneConfig
 from tuning.space import Range, Tree, recipe_with
 

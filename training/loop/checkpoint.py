@@ -15,7 +15,7 @@ from torch import Tensor
 
 from training.loop.checkpoint_files import first_part, newest_checkpoint, write_part
 from training.loop.gathered_state import gather_state, scatter_state
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import TrainConfig
 
 logger = logging.getLogger(__name__)
 GATHERED_FILE = "state.safetensors"

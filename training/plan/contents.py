@@ -8,7 +8,8 @@ from training.plan.memory import (
     num_processes,
 )
 from training.plan.steps import StepTimes
-from training.recipe import TrainConfig
+from training.tasks.recipes.text import TextRecipe
+from training.tasks.recipes.union import ValueRecipe
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Length:
 class Plan:
     """What is known of a recipe beforehand. `gpus`: GiB of a GPU to the smallest number that fits, by ZeRO stage."""
 
-    config: TrainConfig
+    config: ValueRecipe
     sizes: ModelSizes
     length: Length
     stages: list[StageMemory]
@@ -55,6 +56,8 @@ class Plan:
         }
 
 
-def longest_input(config: TrainConfig) -> int:
+def longest_input(config: ValueRecipe) -> int:
     """Tokens of the longest prompt, or positions of the longest history."""
-    return config.max_tokens if config.encoder == "text" else config.sequence.max_events + 1
+    if isinstance(config, TextRecipe):
+        return config.max_tokens
+    return config.sequence.max_events + 1

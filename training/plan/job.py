@@ -14,7 +14,8 @@ from training.plan.memory import (
 from training.plan.steps import measure_steps, num_validations, why_not_measured
 from training.plan.table import table
 from training.prepare.dataset import read_dataset
-from training.recipe import TrainConfig
+from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.union import TrainConfig, ValueRecipe
 from training.tasks.rows import num_training_rows
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def make_plan(config: TrainConfig) -> Plan:
     Raises ValueError where base_model is not a folder with a config.json, where the sequence
     encoder's examples are not there, and for what a run would refuse.
     """
-    if config.task == "sft":
+    if isinstance(config, SftRecipe):
         raise ValueError("the plan knows task value alone: task is sft")
     from training.plan.meta_model import measure_model
 
@@ -37,12 +38,12 @@ def make_plan(config: TrainConfig) -> Plan:
     return Plan(config, sizes, run_length(config, stages[config.zero.stage].peak), stages, gpus)
 
 
-def run_length(config: TrainConfig, peak_gib: float) -> Length:
+def run_length(config: ValueRecipe, peak_gib: float) -> Length:
     """Steps from the examples, and seconds from steps that are taken here; `peak_gib` is a worker's memory."""
     why_no_times = why_not_measured(config, peak_gib)
-    if not (config.examples_folder / MANIFEST).is_file():
+    if not (config.examples / MANIFEST).is_file():
         return Length(
-            why_no_steps=f"there are no examples in {config.examples_folder} yet",
+            why_no_steps=f"there are no examples in {config.examples} yet",
             why_no_times=why_no_times,
         )
     rows = num_training_rows(config)
@@ -52,7 +53,7 @@ def run_length(config: TrainConfig, peak_gib: float) -> Length:
         return Length(
             training_rows=rows, steps=steps, num_validations=validations, why_no_times=why_no_times
         )
-    of_parts = read_dataset(config.examples_folder)["num_rows"]
+    of_parts = read_dataset(config.examples)["num_rows"]
     assert isinstance(of_parts, dict)
     logger.info("taking the recipe's first steps to see how long they take")
     times = measure_steps(config, min(config.validation_rows, int(of_parts["val"])))

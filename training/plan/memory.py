@@ -11,7 +11,7 @@ is read from DeepSpeed 0.19's sources, and checked against measured peaks on CPU
 from dataclasses import dataclass
 from functools import lru_cache
 
-from training.recipe import TrainConfig
+from training.recipe import SharedRecipe
 
 GIB = 2**30
 GPU_GIB = (16, 24, 40, 48, 80, 141)
@@ -69,13 +69,13 @@ class _Buffers:
     sub_group: int  # stage 3: weights that are optimised at once
 
 
-def num_processes(config: TrainConfig) -> int:
+def num_processes(config: SharedRecipe) -> int:
     """Workers of a recipe; without any, the driver does their work."""
     return max(config.num_workers, 1)
 
 
 def stage_memory(
-    config: TrainConfig, sizes: ModelSizes, stage: int, num_workers: int
+    config: SharedRecipe, sizes: ModelSizes, stage: int, num_workers: int
 ) -> StageMemory:
     """Memory of one of `num_workers` workers; what else the recipe says stays as it is, but for the stage."""
     worker = _Worker(config, sizes, stage, num_workers)
@@ -93,7 +93,7 @@ def stage_memory(
     )  # fmt: skip
 
 
-def smallest_numbers(config: TrainConfig, sizes: ModelSizes) -> dict[int, list[int | None]]:
+def smallest_numbers(config: SharedRecipe, sizes: ModelSizes) -> dict[int, list[int | None]]:
     """For each usual size of a GPU in GiB, the smallest number of workers that fits under each stage; None: no number.
 
     The global batch and the micro-batch stay, so that the number divides their ratio.
@@ -119,7 +119,7 @@ class _Worker:
     """Bytes of one worker. Attributes are what it holds all through training; methods give a moment's whole."""
 
     def __init__(
-        self, config: TrainConfig, sizes: ModelSizes, stage: int, num_workers: int
+        self, config: SharedRecipe, sizes: ModelSizes, stage: int, num_workers: int
     ) -> None:
         self.stage, self.num_workers, self.on_gpu = stage, num_workers, config.device == "gpu"
         self.sizes, self.weight_bytes, self.trained = (
@@ -247,9 +247,9 @@ class _Worker:
 
 @lru_cache
 def _deepspeed_defaults(stage: int) -> _Buffers:
-    from training.loop.deepspeed_op import set_environment
+    from training.loop.deepspeed_op import set_deepspeed_environment
 
-    set_environment("cpu")
+    set_deepspeed_environment("cpu")
     from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 
     defaults = DeepSpeedZeroConfig(stage=stage)

@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from ray.train import (
     CheckpointConfig,
@@ -21,7 +20,7 @@ from safetensors import SafetensorError
 
 from training.distributed.cluster import require_resources, start_ray
 from training.loop.checkpoint_files import RAY_FOLDER, tidy_checkpoints
-from training.recipe import PATHS, TrainConfig
+from training.recipe import SharedRecipe
 from training.run.failures import StopAtMistakes, disk_full_line, failure_line, is_disk_full
 
 logger = logging.getLogger(__name__)
@@ -34,14 +33,11 @@ def train_on_worker(settings: dict[str, object]) -> None:
     Raises ValueError without its traceback, which Ray would print once per worker; a full disk is
     one too, since new workers would only find it full again.
     """
-    from training.loop.deepspeed_op import build_cpu_op, set_environment
+    from training.loop.deepspeed_op import prepare_deepspeed
 
-    device = str(settings["device"])
     if settings["num_workers"]:  # not inside the driver, which tracks the run
         sys.modules["mlflow"] = None  # type: ignore[assignment]  # DeepSpeed imports it for its autotuner: a second
-    set_environment(device)
-    if device == "cpu":
-        build_cpu_op()
+    prepare_deepspeed(str(settings["device"]))
     from training.loop.worker import train_worker
 
     try:
@@ -54,7 +50,7 @@ def train_on_worker(settings: dict[str, object]) -> None:
         raise
 
 
-def fit(config: TrainConfig) -> None:
+def fit(config: SharedRecipe) -> None:
     """Run the recipe's workers to the end. Lost workers are replaced and go on from the last checkpoint.
 
     Where nodes are lost and the recipe says `min_workers`, Ray Train goes on with as many workers
@@ -86,7 +82,7 @@ def fit(config: TrainConfig) -> None:
         done.set()
 
 
-def _tell_of_missing_nodes(config: TrainConfig, done: threading.Event) -> None:
+def _tell_of_missing_nodes(config: SharedRecipe, done: threading.Event) -> None:
     """Log, while a run waits for nodes in place of lost ones, that it does; Ray Train says nothing."""
     while not done.wait(SECONDS_BETWEEN_WARNINGS):
         try:
@@ -98,15 +94,11 @@ def _tell_of_missing_nodes(config: TrainConfig, done: threading.Event) -> None:
 
 
 def build_trainer(
-    config: TrainConfig,
+    config: SharedRecipe,
     worker: Callable[[dict[str, object]], None],
     callbacks: Sequence[UserCallback] = (),
 ) -> TorchTrainer:
     """The trainer of a recipe, whose workers run `worker`; a run of the same output folder goes on where it was."""
-    settings = config.model_dump(mode="json")
-    for name in PATHS:  # workers have another working folder
-        if settings[name] is not None:
-            settings[name] = str(Path(settings[name]).absolute())
     num_workers = (
         config.num_workers
         if config.min_workers is None
@@ -115,7 +107,7 @@ def build_trainer(
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.device == "gpu" else {})
     return TorchTrainer(
         worker,
-        train_loop_config=settings,
+        train_loop_config=config.settings(),
         torch_config=TorchConfig(backend="nccl" if config.device == "gpu" else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=num_workers, use_gpu=config.device == "gpu", resources_per_worker=resources

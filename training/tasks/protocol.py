@@ -15,7 +15,6 @@ class Task(Protocol):
 
     num_rows: int
     num_validation_rows: int
-    varies_in_length: bool  # whether forward passes should hold examples of similar length
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
         """The model before its first step, and its parameters in groups with their learning rates."""

@@ -29,9 +29,9 @@ from training.prepare.sequences import (
     read_sequences,
     training_customers,
 )
-from training.recipe import TrainConfig
+from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.text import target_scale, validation_sample
-from training.tasks.value_validation import value_metrics, value_sums
+from training.tasks.value_validation import means_of_sums, value_sums
 
 EARLIEST = 0.01  # of first purchases: what a few misdated orders say of a shop's age does not count
 
@@ -45,11 +45,9 @@ class SequenceTask:
     histories are longer when the encoder serves than at any cutoff that it learned from.
     """
 
-    varies_in_length = True
-
-    def __init__(self, config: TrainConfig) -> None:
-        facts = read_dataset(config.examples_folder)
-        stored = read_sequences(config.examples_folder / FOLDER)
+    def __init__(self, config: SequenceRecipe) -> None:
+        facts = read_dataset(config.examples)
+        stored = read_sequences(config.examples / FOLDER)
         self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
         base_model, titles = config.base_model, self.vocabulary.titles
         self.title_encoder = None if base_model is None else fit_title_encoder(base_model, titles)
@@ -73,7 +71,7 @@ class SequenceTask:
             self.settings = self.settings.model_copy(update={"history_days": max(1, days // 2)})
         revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
         self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])
-        train = pl.read_parquet(config.examples_folder / "train.parquet", columns=["target"])
+        train = pl.read_parquet(config.examples / "train.parquet", columns=["target"])
         self.scale, self.start_targets = target_scale(train), train["target"].to_numpy()
         validation = validation_sample(config, ["customer_id", "cutoff", "target"])
         self.val_targets = validation["target"].to_numpy() / self.scale
@@ -131,7 +129,7 @@ class SequenceTask:
 
     def metrics(self, sums: Tensor) -> dict[str, float]:
         """See Task."""
-        return value_metrics(sums, self.scale)
+        return means_of_sums(sums, self.scale)
 
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""

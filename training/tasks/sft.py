@@ -15,9 +15,9 @@ from lifecycle.llama.language_model import (
     save_language_model,
 )
 from lifecycle.llama.shared_prefix import can_share
-from training.recipe import TrainConfig
 from training.tasks.assistant_tokens import EncodedConversation, encode_conversations
 from training.tasks.conversations import split_conversations
+from training.tasks.recipes.sft import SftRecipe
 
 LENGTH_STEP = 16  # tokens
 
@@ -29,12 +29,8 @@ class SftTask:
     and a step the number of learned tokens of all its examples.
     """
 
-    varies_in_length = True
-
-    def __init__(self, config: TrainConfig) -> None:
-        assert config.conversations is not None and config.base_model is not None
-        self.config, self.base_model = config, config.base_model
-        self.tokenizer = load_tokenizer(self.base_model)
+    def __init__(self, config: SftRecipe) -> None:
+        self.config, self.tokenizer = config, load_tokenizer(config.base_model)
         train, held_out = split_conversations(
             config.conversations, config.validation_conversations, config.seed
         )

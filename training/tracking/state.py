@@ -23,7 +23,7 @@ ENVIRONMENT = {  # read when MLflow is imported; the environment that is there g
 }
 
 
-def set_environment() -> None:
+def set_mlflow_environment() -> None:
     """What MLflow reads from the environment; call before importing it."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
