@@ -1,1 +1,1 @@
-"""One script per number in the README."""
+"""One script per number in docs/results.md."""

@@ -18,9 +18,9 @@ from benchmarks.harness.shop import prepare_shop
 from benchmarks.wholesaler import FIRST_SEED, prepare_wholesaler
 from lifecycle.jobs import start_logging
 from lifecycle.metrics.value import value_metrics
-from lifecycle.spend.stack import fit_stack, stack_value
-from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
-from training.evaluate.value.windows import ExampleSets, Window, read_example_sets, target_of
+from lifecycle.spend.model import Past
+from lifecycle.spend.models import SpendModels
+from training.evaluate.value.windows import ExampleSets, read_example_sets, target_of
 
 METRICS = ("mae", "rmse", "gini", "decile_mape", "bias")
 MODELS = ("lightgbm", "stack")
@@ -63,14 +63,10 @@ def compared(sets: ExampleSets) -> dict[str, dict[str, Metrics]]:
     return {model: {name: models[model] for name, models in found.items()} for model in MODELS}
 
 
-def judged(window: Window, sets: ExampleSets) -> dict[str, Metrics]:
-    """Metrics by model, fitted to a window, of the test customers."""
-    predicted = {
-        "lightgbm": lightgbm_value(fit_lightgbm(window.train, seed=0), sets.test),
-        "stack": stack_value(
-            fit_stack(window.train, window.known, window.horizon_days, seed=0), sets.test
-        ),
-    }
+def judged(past: Past, sets: ExampleSets) -> dict[str, Metrics]:
+    """Metrics by model, fitted to a past, of the test customers."""
+    models = SpendModels.fit(past, MODELS, seed=0)
+    predicted = {name: models.expected_spend(name, sets.test) for name in MODELS}
     found = {
         model: value_metrics(target_of(sets.test), values) for model, values in predicted.items()
     }

@@ -9,6 +9,7 @@ RMSE over BG/NBD's.
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,15 @@ import polars as pl
 
 from benchmarks.harness.evidence import write_evidence
 from benchmarks.harness.shop import prepare_shop
-from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.jobs import start_logging
 from lifecycle.metrics.value import value_metrics
-from lifecycle.names import BGNBD
-from lifecycle.spend.baselines import persistence
-from lifecycle.spend.dense_ziln import dense_ziln_value, fit_dense_ziln
-from lifecycle.spend.hurdle import fit_hurdle, hurdle_value
-from lifecycle.spend.stack import fit_stack, stack_value
-from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
-from training.evaluate.value.windows import Window, read_example_sets, target_of
+from lifecycle.names import BGNBD, HURDLE, LIGHTGBM, PERSISTENCE, STACK, ZILN
+from lifecycle.spend.model import Past
+from lifecycle.spend.models import SpendModels
+from training.evaluate.value.windows import read_example_sets, target_of
 
 SIZES = (100, 200, 400, 800, 1600)
+MODELS = (PERSISTENCE, BGNBD, LIGHTGBM, HURDLE, ZILN, STACK)
 METRICS = ("mae", "rmse", "gini", "decile_mape", "bias")
 
 
@@ -68,23 +66,15 @@ def main() -> None:
     write_evidence("small_data", numbers, seeds=range(draws), data=data)
 
 
-def judged(window: Window, size: int, seed: int) -> dict[str, dict[str, float]]:
-    """Metrics by model, learned from `size` of the window's customers, of all others."""
-    drawn = window.known["customer_id"].sort().sample(size, seed=seed).implode()
-    train, known = (
-        rows.filter(pl.col("customer_id").is_in(drawn)) for rows in (window.train, window.known)
+def judged(past: Past, size: int, seed: int) -> dict[str, dict[str, float]]:
+    """Metrics by model, learned from `size` of the customers known, of all others."""
+    drawn = pl.col("customer_id").is_in(
+        past.known["customer_id"].sort().sample(size, seed=seed).implode()
     )
-    others = window.known.filter(~pl.col("customer_id").is_in(drawn))
-    assert window.scale is not None
-    btyd = fit_btyd(known, (BGNBD,))[BGNBD]
-    predicted = {
-        "persistence": persistence(others),
-        BGNBD: btyd_value(btyd, others, window.horizon_days),
-        "lightgbm": lightgbm_value(fit_lightgbm(train, seed=0), others),
-        "hurdle": hurdle_value(fit_hurdle(train, seed=0), others),
-        "ziln": dense_ziln_value(fit_dense_ziln(train, window.scale, seed=0), others),
-        "stack": stack_value(fit_stack(train, known, window.horizon_days, seed=0), others),
-    }
+    few = replace(past, train=past.train.filter(drawn), known=past.known.filter(drawn))
+    others = past.known.filter(~drawn)
+    models = SpendModels.fit(few, MODELS, seed=0)
+    predicted = {name: models.expected_spend(name, others) for name in MODELS}
     actual = target_of(others)
     found = {model: value_metrics(actual, values) for model, values in predicted.items()}
     return {

@@ -1,6 +1,8 @@
-"""All measured numbers beside their targets: `python -m benchmarks.table` writes docs/results.md.
+"""All measured numbers beside their targets: `python -m benchmarks.table` writes the tables of docs/results.md.
 
-What was not measured yet stands there as such, and so does a missed target.
+The page is written by hand around a table for each results file, which stands between
+`<!-- table: FILE -->` and END. What was not measured yet stands there as such, and so does a
+missed target.
 """
 
 import json
@@ -9,15 +11,9 @@ from pathlib import Path
 
 from benchmarks.harness.evidence import RESULTS
 
-TABLE = Path(__file__).parents[1] / "docs" / "results.md"
-HEAD = """# Results
-
-Written by `python -m benchmarks.table` from `benchmarks/results/`, where commit, machine, versions, seeds and the
-SHA-256 of the data stand beside each number. Ratios come from one run, medians of several.
-
-| what | measured | target | | command |
-|---|---|---|---|---|
-"""
+PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+HEAD = "| what | measured | target | |\n|---|---|---|---|\n"
+END = "<!-- end of table -->"
 
 
 @dataclass(frozen=True)
@@ -70,12 +66,6 @@ LINES = [
     Line("parameters, largest relative difference to those of lifetimes", "btyd_speed", "max_parameter_difference",
          high=0.01),
     *(
-        Line(f"stack's RMSE over BG/NBD's, shops of {size} customers, {name}", "small_data",
-             f"{shop}_{size}_stack_over_bgnbd")
-        for shop, name in (("journey", "The Complete Journey"), ("cdnow", "CDNOW"))
-        for size in (100, 400, 1600)
-    ),
-    *(
         Line(f"{whose} over BG/NBD's, mean of simulated wholesalers", "wholesaler", key, high=high)
         for whose, key, high in (("champion's RMSE", "champion.rmse_over_bgnbd", 1),
                                  ("champion's MAE", "champion.mae_over_bgnbd", 1),
@@ -110,40 +100,54 @@ LINES = [
         for shop, label in (("journey", "The Complete Journey"), ("cdnow", "CDNOW"))
         for name, key, high in OF_SHOPS
     ),
-    *(
-        Line(f"encoder started from the other shop's minus one from scratch, {name} of 300 customers", "transfer", key)
-        for name, key in (("RMSE, The Complete Journey", "cdnow_to_journey.pretrained_minus_scratch.rmse.0"),
-                          ("RMSE, CDNOW", "journey_to_cdnow.pretrained_minus_scratch.rmse.0"),
-                          ("Gini, CDNOW", "journey_to_cdnow.pretrained_minus_scratch.gini.0"))
-    ),
 ]  # fmt: skip
 
 
 def main() -> None:
-    """Write the table."""
-    TABLE.write_text(HEAD + "".join(f"{row(line)}\n" for line in LINES))
+    """Write the tables into the page."""
+    page = PAGE.read_text()
+    for file in dict.fromkeys(line.file for line in LINES):
+        rows = "".join(f"{row(line)}\n" for line in LINES if line.file == file)
+        page = with_table(page, file, HEAD + rows)
+    PAGE.write_text(page)
+
+
+def with_table(page: str, file: str, table: str) -> str:
+    """The page with the table of a results file in its place, or at its end with a heading."""
+    begin = f"<!-- table: {file} -->\n"
+    if begin not in page:
+        page += f"\n## {file}\n\n```\npython -m benchmarks.{file}\n```\n\n{begin}{END}\n"
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}\n{table}\n{END}{rest.partition(END)[2]}"
 
 
 def row(line: Line) -> str:
     """One row of the table."""
     path = RESULTS / f"{line.file}.json"
     if not path.exists():
-        return f"| {line.what} | not measured yet | | | `python -m benchmarks.{line.file}` |"
+        return f"| {line.what} | not measured yet | | |"
     result = json.loads(path.read_text())
     value = _number(result, line.key)
     if value is None:
-        return f"| {line.what} | undefined | | | `{result['command']}` |"
+        return f"| {line.what} | undefined | | |"
     low, high = (
         _number(result, bound) if isinstance(bound, str) else bound
         for bound in (line.low, line.high)
     )
     met = (low is None or value >= low) and (high is None or value <= high)
     target = " and ".join(
-        f"{word} {bound:.3g}"
+        f"{word} {shown(bound)}"
         for word, bound in (("at least", low), ("at most", high))
         if bound is not None
     )
-    return f"| {line.what} | {value:.3g} | {target} | {verdict(target, met=met)} | `{result['command']}` |"
+    return f"| {line.what} | {shown(value)} | {target} | {verdict(target, met=met)} |"
+
+
+def shown(value: float) -> str:
+    """As many digits as tell something."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _number(result: object, key: str) -> float | None:

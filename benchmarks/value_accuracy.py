@@ -19,7 +19,7 @@ from lifecycle.jobs import start_logging
 from lifecycle.names import SEQUENCE_LLAMA, VALUE_MODELS
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
-from training.evaluate.value.champion import BIAS_RANGE
+from training.evaluate.value.comparison import BIAS_RANGE
 from training.prepare.dataset import BACKTEST
 
 SHOPS = {

@@ -10,10 +10,11 @@ from importlib import metadata
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+# 1 for the other kinds; raised when a kind's files change meaning.
 FORMAT_VERSIONS = {
     "examples": 5,
     "artifact": 8,
-}  # 1 for the other kinds; raised when a kind's files change meaning
+}
 PACKAGES = (
     "evervalue",
     "ray",

@@ -11,6 +11,7 @@ from lifecycle.config import Config, Load, from_command_line
 
 C = TypeVar("C", bound=Config)
 logger = logging.getLogger(__name__)
+# Ours: they log progress.
 PACKAGES = (
     "lifecycle",
     "training",
@@ -18,7 +19,7 @@ PACKAGES = (
     "serving",
     "benchmarks",
     "__main__",
-)  # ours: they log progress
+)
 
 
 def run_job(load: Load[C], job: str, work: Callable[[C], None]) -> None:

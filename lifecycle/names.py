@@ -13,6 +13,7 @@ STACK_OVER_BUDGET = "stack_over_budget"  # judged, never served: what a score bu
 LLAMA = "text_llama"
 SEQUENCE_LLAMA = "sequence_llama"
 MEMBERS = (LLAMA, SEQUENCE_LLAMA)
+# Cheap ones; members come beside them.
 VALUE_MODELS = (
     PERSISTENCE,
     *BTYD_MODELS,
@@ -20,7 +21,7 @@ VALUE_MODELS = (
     HURDLE,
     ZILN,
     STACK,
-)  # cheap ones; members come beside them
+)
 RETRIEVER = "retriever"
 RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
 RERANKER = "text_llama_rerank"

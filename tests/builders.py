@@ -21,6 +21,7 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import MANIFEST
 from lifecycle.llama.member import DecoderSettings
+from lifecycle.spend.model import Past
 from training.tasks.conversations import Message
 from training.tasks.recipes.union import TrainConfig, parse_recipe
 
@@ -163,3 +164,8 @@ def kept_process_state() -> Iterator[None]:
         yield
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
+
+
+def past(train: pl.DataFrame, known: pl.DataFrame | None = None) -> Past:
+    """What models of spend are fitted to: these rows of earlier cutoffs, and customers known at the latest."""
+    return Past(train, train if known is None else known, 60, None)

@@ -29,7 +29,7 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("artifact",),
     ),
     "training": (
-        ("recipe", "distributed", "prepare"),
+        ("recipe", "results", "distributed", "prepare"),
         ("tasks", "report", "score", "pipeline"),
         ("loop", "tracking", "ingest", "evaluate", "audience"),
         ("run", "plan", "setup"),

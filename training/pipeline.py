@@ -1,6 +1,5 @@
 """Job: stages one after another on one Ray cluster, then real requests to the service, and what all of it took."""
 
-import json
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ from lifecycle.config import Config
 from lifecycle.events.schema import REVENUE_KINDS
 from lifecycle.folders import read_manifest, write_json
 from lifecycle.jobs import run_job
+from training.results.arena import Results
 
 logger = logging.getLogger(__name__)
 SERVE_DEADLINE_SECONDS = 180
@@ -91,15 +91,15 @@ def summary(
     config: PipelineConfig, seconds: dict[str, float], total: float, responses: dict[str, object]
 ) -> dict[str, object]:
     """The content of summary.json."""
-    metrics = json.loads((config.output / "metrics.json").read_text())
-    champion = metrics["champion"]
+    results = Results.read(config.output / "metrics.json")
+    champion = None if results.champion is None else results.models[results.champion]
     return {
         "stages": seconds,
         "total_seconds": total,
         "rows": _row_counts(config.output),
-        "champion": champion,
-        "champion_metrics": metrics["models"].get(champion),
-        "recommender": metrics["recommender"]["model"],
+        "champion": results.champion,
+        "champion_metrics": None if champion is None else champion.model_dump(mode="json"),
+        "recommender": results.recommender.model,
         "responses": responses,
     }
 

@@ -7,8 +7,6 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact.contents import Artifact, Settings
-from lifecycle.btyd.effects import BTYD_INPUTS, btyd_effects
-from lifecycle.btyd.model import btyd_churn, btyd_value
 from lifecycle.decisions.actions import next_best_action
 from lifecycle.decisions.segments import assign_segments
 from lifecycle.decisions.stages import stages
@@ -16,12 +14,8 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import category_of, encode
 from lifecycle.features.numbers import CATEGORY_SHARE, value_features
 from lifecycle.features.prompts import value_prompts
-from lifecycle.names import HURDLE, LLAMA, STACK, STACK_WITHOUT_LLAMA, ZILN
-from lifecycle.spend.baselines import persistence
-from lifecycle.spend.contributions import Contributions, Reason, facts, shap_values
-from lifecycle.spend.hurdle import hurdle_churn, hurdle_value
-from lifecycle.spend.stack import stack_contributions, stack_value
-from lifecycle.spend.trees import feature_matrix, inputs_of, lightgbm_value
+from lifecycle.names import LLAMA
+from lifecycle.spend.contributions import Contributions, Reason, facts
 from lifecycle.value.clv import CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.intervals import bounds
 from lifecycle.value.prospects import CONTACTS, prospect_spend
@@ -51,51 +45,12 @@ def expected_spend(
 
     `by_members` has what the LLaMA encoders expect that the model is or holds, by name.
     """
-    if model in by_members:
-        return by_members[model]
-    if model == "persistence":
-        return persistence(examples)
-    if model in artifact.btyd_models:
-        return btyd_value(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
-    if model == "lightgbm" and artifact.lightgbm is not None:
-        return lightgbm_value(artifact.lightgbm, examples)
-    if model == HURDLE and artifact.hurdle is not None:
-        return hurdle_value(artifact.hurdle, examples)
-    if model == ZILN and artifact.ziln is not None:
-        from lifecycle.spend.dense_ziln import dense_ziln_value
-
-        return dense_ziln_value(artifact.ziln, examples)
-    if model in (STACK, STACK_WITHOUT_LLAMA) and artifact.stack is not None:
-        others = {
-            name: expected_spend(artifact, name, examples, {}) for name in artifact.stack.others
-        }
-        return stack_value(artifact.stack, examples, others, by_members if model == STACK else None)
-    raise ValueError(f"artifact {artifact.folder} holds no model {model!r}")
+    return artifact.models.expected_spend(model, examples, by_members)
 
 
 def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contributions | None:
     """What the features add to the logarithm of the champion's predictions; None where it is explained by events."""
-    champion, stack = artifact.settings.champion, artifact.stack
-    if champion in artifact.btyd_models:
-        effects = btyd_effects(
-            artifact.btyd_models[champion], examples, artifact.settings.horizon_days
-        )
-        return Contributions(BTYD_INPUTS, examples.select(BTYD_INPUTS).to_numpy(), effects)
-    if champion == "lightgbm" and artifact.lightgbm is not None:
-        inputs = feature_matrix(examples)
-        return Contributions(inputs_of(examples), inputs, shap_values(artifact.lightgbm, inputs))
-    if champion == HURDLE and artifact.hurdle is not None:
-        inputs, hurdle = feature_matrix(examples), artifact.hurdle
-        stays = hurdle_churn(
-            hurdle, examples
-        )  # the slope of log p in the score of a logistic model: 1 - p
-        effects = stays[:, None] * shap_values(hurdle.bought, inputs) + shap_values(
-            hurdle.spend, inputs
-        )
-        return Contributions(inputs_of(examples), inputs, effects)
-    if champion in (STACK, STACK_WITHOUT_LLAMA) and stack is not None:
-        return stack_contributions(stack, examples)
-    return None
+    return artifact.models.contributions(artifact.settings.champion, examples)
 
 
 def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]]:
@@ -115,7 +70,8 @@ def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]
 
 def _told(settings: Settings, reason: Reason) -> Reason:
     """With the names of categories in place of their numbers."""
-    feature, value = str(reason["feature"]), reason["value"]
+    feature = str(reason["feature"])
+    value = reason["value"]
     names = dict(enumerate(settings.categories))
     if feature.startswith(CATEGORY_SHARE) and (
         name := names.get(int(feature.removeprefix(CATEGORY_SHARE)))
@@ -137,22 +93,18 @@ def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
     """Lifetime values of customers who have bought, from the champion's expected spend `total` (n,)."""
     settings = artifact.settings
-    limits, horizon = bounds(settings.intervals, total), settings.horizon_days
+    limits = bounds(settings.intervals, total)
+    horizon = settings.horizon_days
     behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
     if settings.churn is not None:
-        churn = _churn(artifact, settings.churn, examples)
+        churn = artifact.models.no_purchase(settings.churn, examples)
+        assert churn is not None, f"{settings.churn} says nothing of churn"
         will_buy = 1.0 - churn  # and has not left
         active = will_buy if artifact.btyd is None else np.maximum(behaviour.active, will_buy)
         behaviour = replace(behaviour, churn=churn, active=active)
     return customer_values(
         examples, total, limits, behaviour, settings.costs, settings.clv, horizon
     )
-
-
-def _churn(artifact: Artifact, model: str, examples: pl.DataFrame) -> np.ndarray:
-    if model == HURDLE and artifact.hurdle is not None:
-        return hurdle_churn(artifact.hurdle, examples)
-    return btyd_churn(artifact.btyd_models[model], examples, artifact.settings.horizon_days)
 
 
 def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerValues:
@@ -172,10 +124,8 @@ def labels_for(
 ) -> dict[str, np.ndarray]:
     """segment, stage and next_best_action of each customer, as text arrays (n,)."""
     settings = artifact.settings
-    segment, stage = (
-        assign_segments(settings.thresholds, values.clv),
-        stages_for(artifact, examples, values.p_active),
-    )
+    segment = assign_segments(settings.thresholds, values.clv)
+    stage = stages_for(artifact, examples, values.p_active)
     action = next_best_action(
         settings.actions,
         stage=stage,

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
-from lightgbm import Booster
 from pydantic import TypeAdapter
 
-from lifecycle.btyd.model import Btyd, spreading_btyd
+from lifecycle.btyd.model import Btyd
 from lifecycle.decisions.actions import ActionRule
 from lifecycle.decisions.segments import SegmentThresholds
 from lifecycle.decisions.stages import StageRules
@@ -18,16 +16,11 @@ from lifecycle.features.attributes import AttributeCode
 from lifecycle.features.categories import placed_items
 from lifecycle.names import MEMBERS, STACK
 from lifecycle.recommend.retrieval import Retriever
-from lifecycle.spend.hurdle import Hurdle
-from lifecycle.spend.stack import Stack
+from lifecycle.spend.models import SpendModels
 from lifecycle.value.costs import CostRates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates
-
-if TYPE_CHECKING:
-    from lifecycle.spend.dense_ziln import DenseZiln
-
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE = "settings.json"
@@ -78,19 +71,15 @@ class Artifact:
     settings: Settings
     items: pl.DataFrame
     retriever: Retriever | None  # None: no items to recommend
-    btyd_models: dict[str, Btyd]
-    lightgbm: Booster | None
-    hurdle: Hurdle | None
-    ziln: "DenseZiln | None"  # loaded where the champion is or holds it: it brings torch
-    stack: Stack | None
+    models: SpendModels
 
     @property
     def members(self) -> dict[str, Path]:
         """The folders of the LLaMA encoders that the champion is or holds, by name."""
         champion = self.settings.champion
         names = [champion] if champion in MEMBERS else []
-        if champion == STACK and self.stack is not None:
-            names = list(self.stack.members)
+        if champion == STACK and self.models.stack is not None:
+            names = list(self.models.stack.members)
         return {name: self.folder / "members" / name for name in names}
 
     @property
@@ -106,7 +95,7 @@ class Artifact:
     @property
     def btyd(self) -> Btyd | None:
         """The model that spreads the champion's total over periods; None: too few customers had bought again."""
-        return spreading_btyd(self.btyd_models, self.settings.champion)
+        return self.models.spreading(self.settings.champion)
 
     @property
     def data_end(self) -> datetime:
@@ -117,7 +106,8 @@ class Artifact:
 def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
     """ValueError where the ingest folder with this manifest counts in another currency than the artifact."""
     if data["currency"] != artifact.settings.currency:
-        given, made = data["currency"], artifact.settings.currency
+        given = data["currency"]
+        made = artifact.settings.currency
         raise ValueError(
             f"the data are in {given}, but artifact {artifact.folder} was made in {made}"
         )

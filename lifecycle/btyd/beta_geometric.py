@@ -131,7 +131,8 @@ def survival_if_active(
     a; a + b + n; -t / (alpha + T)), here after Pfaff's transformation, which is stable.
     """
     elapsed = horizon / (model.alpha + age)
-    z, total = elapsed / (1.0 + elapsed), model.a + model.b + frequency + model.first_chances
+    z = elapsed / (1.0 + elapsed)
+    total = model.a + model.b + frequency + model.first_chances
     stays = (1.0 - z) ** model.a * hyp2f1(model.a, total - model.r - frequency, total, z)
     probability: np.ndarray = np.clip(stays, 0.0, 1.0)
     return probability

@@ -12,16 +12,16 @@ import polars as pl
 
 from lifecycle.btyd.model import Btyd, btyd_numbers, spend_of_numbers
 
+# As FEATURES calls them.
 BTYD_INPUTS = (
     "btyd_frequency",
     "recency_days",
     "btyd_age",
     "mean_order_value",
-)  # as FEATURES calls them
+)
 LEAST_SHARE = 1e-3  # of what typical customers spend on average; less moves nobody, but its logarithm without end
-OWN = np.array(
-    list(product((False, True), repeat=len(BTYD_INPUTS)))
-)  # (16, 4): which numbers are the customer's own
+# (16, 4): which numbers are the customer's own.
+OWN = np.array(list(product((False, True), repeat=len(BTYD_INPUTS))))
 
 
 def btyd_effects(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.ndarray:
@@ -29,7 +29,8 @@ def btyd_effects(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np
 
     They add up to the logarithm for the customer minus its mean for the model's typical customers.
     """
-    numbers, effects = btyd_numbers(examples), np.zeros((examples.height, len(BTYD_INPUTS)))
+    numbers = btyd_numbers(examples)
+    effects = np.zeros((examples.height, len(BTYD_INPUTS)))
     least = least_spend(model, horizon_days)
     for typical in np.array(model.typical):
         mixed = np.where(OWN[:, None, :], numbers, typical).reshape(-1, len(BTYD_INPUTS))

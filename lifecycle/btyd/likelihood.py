@@ -9,21 +9,19 @@ import polars as pl
 from scipy.optimize import minimize
 
 # Logarithms of the parameters in scaled units stay inside these.
-LOG_SMALLEST, LOG_LARGEST = -10.0, 10.0
+LOG_SMALLEST = -10.0
+LOG_LARGEST = 10.0
 MAX_ITERATIONS = 500
 GRADIENT_TOLERANCE = 1e-5  # of the mean log-likelihood, per unit of a logarithm of a parameter
-SAMPLE_SIZE = (
-    20_000  # customers on whom the starts are compared; the best end is polished on all of them
-)
+# Customers on whom the starts are compared; the best end is polished on all of them.
+SAMPLE_SIZE = 20_000
 SAMPLE_SEED = 0
-STEP = (
-    1e-4  # of a logarithm of a parameter, between the gradients that give the observed information
-)
+# Of a logarithm of a parameter, between the gradients that give the observed information.
+STEP = 1e-4
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
-MakeObjective = Callable[
-    [list[np.ndarray], np.ndarray], Objective
-]  # from distinct summaries and their counts
+# From distinct summaries and their counts.
+MakeObjective = Callable[[list[np.ndarray], np.ndarray], Objective]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Buy till you die and Gamma-Gamma together: how often customers buy, and for how much."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,8 @@ class Btyd:
 
     purchases: PurchaseModel
     values: GammaGamma
-    typical: tuple[
-        tuple[float, ...], ...
-    ]  # `btyd_numbers` of customers that explanations compare others with
+    # `btyd_numbers` of customers that explanations compare others with.
+    typical: tuple[tuple[float, ...], ...]
 
 
 def fit_btyd(examples: pl.DataFrame, names: Iterable[str] = BTYD_MODELS) -> dict[str, Btyd]:
@@ -43,7 +42,8 @@ def fit_btyd(examples: pl.DataFrame, names: Iterable[str] = BTYD_MODELS) -> dict
     validation window (1997-07-02, 182 days) Gini .61 instead of .67, since three quarters of the
     customers have bought just once.
     """
-    values, typical = fit_gamma_gamma(*_order_values(examples)), _typical(examples)
+    values = fit_gamma_gamma(*_order_values(examples))
+    typical = _typical(examples)
     return {
         name: Btyd(fit_purchases(name.removesuffix("_gg"), *_summary(examples)), values, typical)
         for name in names
@@ -69,11 +69,6 @@ def _typical(examples: pl.DataFrame) -> tuple[tuple[float, ...], ...]:
     ordered = examples.sort("total_spend", "btyd_age", "btyd_recency")
     middles = (np.arange(NUM_TYPICAL) + 0.5) / NUM_TYPICAL * examples.height
     return tuple(map(tuple, btyd_numbers(ordered[middles.astype(int)]).tolist()))
-
-
-def spreading_btyd(models: dict[str, Btyd], champion: str) -> Btyd | None:
-    """The model that says how the champion's total is spread over periods: itself where it can, else the first."""
-    return models.get(champion, next(iter(models.values()), None))
 
 
 def _summary(examples: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,9 +113,9 @@ def btyd_curve(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndar
     return cumulative_purchases(model.purchases, *_summary(examples), days)
 
 
-def save_btyd(models: dict[str, Btyd], folder: Path) -> None:
+def save_btyd(models: Mapping[str, Btyd], folder: Path) -> None:
     """Write the parameters and how they were found as JSON."""
-    (folder / BTYD_FILE).write_bytes(TypeAdapter(dict[str, Btyd]).dump_json(models, indent=1))
+    (folder / BTYD_FILE).write_bytes(TypeAdapter(dict[str, Btyd]).dump_json(dict(models), indent=1))
 
 
 def load_btyd(folder: Path) -> dict[str, Btyd]:

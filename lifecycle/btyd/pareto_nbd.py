@@ -146,8 +146,10 @@ def _objective(columns: list[np.ndarray], counts: np.ndarray, penalty: float) ->
             ]
         )
         for nodes in quadrature(t_x, age, alpha, beta, orders, s + 1.0):
-            rows, number = orders[nodes.rows], counts[nodes.rows]
-            log_alpha, log_beta = np.log(alpha + age[nodes.rows]), np.log(beta + age[nodes.rows])
+            rows = orders[nodes.rows]
+            number = counts[nodes.rows]
+            log_alpha = np.log(alpha + age[nodes.rows])
+            log_beta = np.log(beta + age[nodes.rows])
             stayed = -rows * log_alpha - s * log_beta
             left = log_parameters[2] + nodes.log_term
             highest = np.maximum(stayed, left.max(axis=1))

@@ -43,9 +43,8 @@ def quadrature(
     )
     first = smaller + start
     length = np.log1p((end - start) / first)
-    decay = (
-        on_smaller - 1.0 + on_larger * first / (larger + start)
-    )  # of the integrand by u, at its start; it grows
+    # Of the integrand by u, at its start; it grows.
+    decay = on_smaller - 1.0 + on_larger * first / (larger + start)
     length = np.minimum(length, NEGLIGIBLE / np.maximum(decay, SMALLEST))
     most_decay = (p + q - 1.0) * length
     done = np.zeros(len(first), dtype=bool)

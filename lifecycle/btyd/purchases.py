@@ -131,7 +131,8 @@ def _once_per_pair(
     """
     pairs = pl.DataFrame({"frequency": frequency, "age": age}).cast(pl.Float64)
     if pairs.height <= FEW:
-        distinct, row = pairs, np.arange(pairs.height)
+        distinct = pairs
+        row = np.arange(pairs.height)
     else:
         distinct = pairs.unique().with_row_index("row")
         row = pairs.join(distinct, on=pairs.columns, how="left", maintain_order="left")[

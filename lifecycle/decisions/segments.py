@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 SEGMENTS = ("low", "middle", "high", "top")  # in the order of the score
-MIDDLE_QUANTILE, HIGH_QUANTILE, TOP_QUANTILE = 0.5, 0.8, 0.95
+MIDDLE_QUANTILE = 0.5
+HIGH_QUANTILE = 0.8
+TOP_QUANTILE = 0.95
 
 
 @dataclass(frozen=True)

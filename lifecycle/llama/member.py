@@ -94,7 +94,8 @@ def decoder_of(member: dict[str, object]) -> DecoderSettings:
 
     How attention is computed follows the CPU that it will run on, not the device it was trained on.
     """
-    base, num_layers = member["base_model"], member["num_layers"]
+    base = member["base_model"]
+    num_layers = member["num_layers"]
     assert isinstance(base, dict)
     assert isinstance(num_layers, int | None)
     path = Path(str(base["path"])).absolute()

@@ -17,9 +17,8 @@ from lifecycle.llama.language_model import load_causal_model
 from lifecycle.llama.shared_prefix import repeated
 from lifecycle.recommend.prompts import NEUTRAL_PROMPT
 
-BATCH_SIZE = (
-    16  # on one CPU core larger batches win nothing, and with SDPA attention lose a quarter
-)
+# On one CPU core larger batches win nothing, and with SDPA attention lose a quarter.
+BATCH_SIZE = 16
 
 
 @dataclass(frozen=True)

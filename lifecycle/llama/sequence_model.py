@@ -26,7 +26,8 @@ from lifecycle.features.vocabulary import FIRST_KNOWN, Vocabulary
 from lifecycle.llama.titles import TitleEncoder, load_title_encoder
 from lifecycle.llama.value_head import ValueHead
 
-WEIGHTS_FILE, SETTINGS_FILE = "model.safetensors", "sequence.json"
+WEIGHTS_FILE = "model.safetensors"
+SETTINGS_FILE = "sequence.json"
 GAP, AMOUNT = 1, 0  # columns of the features
 EMBEDDING_STD = 0.1  # of new embeddings
 LOG_SPREADS = (-3.0, 2.0)  # bounds of the predicted logarithms of spread
@@ -62,9 +63,8 @@ class SequenceModel(nn.Module):
         )  # fmt: skip
         self.decoder.embed_tokens = None  # events come as vectors
         self.next_item = nn.Linear(size, size)
-        self.next_numbers = nn.Linear(
-            size, 4
-        )  # location and log spread of the next log gap and log amount
+        # Location and log spread of the next log gap and log amount.
+        self.next_numbers = nn.Linear(size, 4)
         self.head = ValueHead(size)
         for embedding in (self.item, self.category, self.kind):
             nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
@@ -75,10 +75,8 @@ class SequenceModel(nn.Module):
 
     def read_titles(self, vocabulary: Vocabulary, encoder: TitleEncoder) -> None:
         """Take in the titles of a vocabulary, among them those of items that came after training."""
-        titles, of_items = (
-            encoder.vectors(vocabulary.titles),
-            torch.tensor(vocabulary.title_of_item),
-        )
+        titles = encoder.vectors(vocabulary.titles)
+        of_items = torch.tensor(vocabulary.title_of_item)
         self.register_buffer("titles", titles.to(self.item.weight), persistent=False)
         self.register_buffer(
             "title_of_item", of_items.to(self.item.weight.device), persistent=False
@@ -154,7 +152,8 @@ class SequenceModel(nn.Module):
         which they arise, so that every parameter must have one on every worker.
         """
         rows, places = events
-        here, after = hidden[rows, places], features[rows, places + 1].float()
+        here = hidden[rows, places]
+        after = features[rows, places + 1].float()
         numbers = self.next_numbers(here).float()
         gap = _normal_loss(after[:, GAP] * LOG_SCALE, numbers[:, 0], numbers[:, 1])
         amount = _normal_loss(after[:, AMOUNT] * LOG_SCALE, numbers[:, 2], numbers[:, 3])
@@ -194,11 +193,9 @@ def take_over(model: SequenceModel, vocabulary: Vocabulary, member: Path) -> Non
     none without a title is, a category where its name is. A model that reads titles must read them
     as the member does. ValueError where sizes differ.
     """
-    state, theirs, ours = (
-        load_file(member / WEIGHTS_FILE),
-        Vocabulary.load(member),
-        model.state_dict(),
-    )
+    state = load_file(member / WEIGHTS_FILE)
+    theirs = Vocabulary.load(member)
+    ours = model.state_dict()
     copied = [
         name
         for name in ours
@@ -262,10 +259,8 @@ def load_sequence_model(
     vector of its own.
     """
     content = json.loads((folder / SETTINGS_FILE).read_text())
-    settings, trained_on = (
-        SequenceSettings.model_validate(content["settings"]),
-        Vocabulary.load(folder),
-    )
+    settings = SequenceSettings.model_validate(content["settings"])
+    trained_on = Vocabulary.load(folder)
     vocabulary = trained_on.with_catalogue(items)
     model = new_sequence_model(settings, vocabulary, load_title_encoder(folder))
     model.load_state_dict(load_file(folder / WEIGHTS_FILE))

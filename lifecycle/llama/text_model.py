@@ -23,7 +23,8 @@ class TextValueModel(nn.Module):
 
     def __init__(self, decoder: nn.Module, head: ValueHead) -> None:
         super().__init__()
-        self.decoder, self.head = decoder, head
+        self.decoder = decoder
+        self.head = head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Zero-inflated lognormal logits of each prompt's last token."""

@@ -21,7 +21,8 @@ from lifecycle.features.vocabulary import FIRST_TITLE
 from lifecycle.llama.decoder import load_tokenizer
 
 MAX_SIZE = 64
-TOKENS_FILE, TOKENIZER_FILE = "title_tokens.safetensors", "title_tokenizer.json"
+TOKENS_FILE = "title_tokens.safetensors"
+TOKENIZER_FILE = "title_tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def fit_title_encoder(base_model: str, titles: list[str]) -> TitleEncoder:
     Raises ValueError where there are fewer than two titles.
     """
     size = title_size(base_model, len(titles))
-    tokenizer, tokens = load_tokenizer(base_model).backend_tokenizer, token_embeddings(base_model)
+    tokenizer = load_tokenizer(base_model).backend_tokenizer
+    tokens = token_embeddings(base_model)
     means = mean_of_tokens(tokenizer, tokens, titles).numpy()
     components = PCA(size, random_state=0).fit(means)
     directions = torch.from_numpy(
@@ -87,7 +89,7 @@ def mean_of_tokens(tokenizer: Tokenizer, tokens: Tensor, titles: list[str]) -> T
     """Mean of the vectors of each title's tokens, shape (n, size); zeros for a title without any."""
     ids = [encoding.ids for encoding in tokenizer.encode_batch(titles, add_special_tokens=False)]
     starts = list(itertools.accumulate(map(len, ids), initial=0))[:-1]
-    flat = torch.tensor([token for row in ids for token in row], dtype=torch.long)
+    flat = torch.tensor(list(itertools.chain.from_iterable(ids)), dtype=torch.long)
     return torch.nn.functional.embedding_bag(
         flat, tokens, torch.tensor(starts, dtype=torch.long), mode="mean"
     )

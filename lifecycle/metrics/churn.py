@@ -42,7 +42,8 @@ def brier_interval(
     left: np.ndarray, probability: np.ndarray, *, num_resamples: int, seed: int, level: float
 ) -> tuple[float, float]:
     """Percentile interval of the Brier score over resampled customers."""
-    errors, random = (probability - left) ** 2, np.random.default_rng(seed)
+    errors = (probability - left) ** 2
+    random = np.random.default_rng(seed)
     draws = [
         errors[random.integers(0, len(errors), len(errors))].mean() for _ in range(num_resamples)
     ]

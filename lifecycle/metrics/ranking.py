@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 
 from lifecycle.metrics.value import Metrics
 
@@ -41,7 +42,7 @@ def ranking_metrics(
     assert all(len(set(ranked)) == len(ranked) for ranked in lists.values()), (
         "a ranked list holds an item twice"
     )
-    shown = {item for ranked in lists.values() for item in ranked}
+    shown = set(chain.from_iterable(lists.values()))
     pairs = [(ranked, truths[customer]) for customer, ranked in lists.items()]
     return {
         "hr@10": _mean([hit_rate(ranked, truth, 10) for ranked, truth in pairs]),

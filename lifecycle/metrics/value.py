@@ -118,7 +118,8 @@ def paired_difference(
         raise ValueError(
             f"metric is {metric!r}; a paired difference knows {', '.join(PAIRED_METRICS)}"
         )
-    ours, others = value_metrics(actual, a)[metric], value_metrics(actual, b)[metric]
+    ours = value_metrics(actual, a)[metric]
+    others = value_metrics(actual, b)[metric]
     draws = [
         bootstrap_draws(actual, model, num_resamples=num_resamples, seed=seed)[metric]
         for model in (a, b)
@@ -141,10 +142,8 @@ def interval_score(actual: np.ndarray, low: np.ndarray, high: np.ndarray, level:
 
 
 def _outcome(actual: np.ndarray, predicted: np.ndarray, bounds: Bounds) -> Outcome:
-    actual, predicted = (
-        np.asarray(actual, dtype=np.float64),
-        np.asarray(predicted, dtype=np.float64),
-    )
+    actual = np.asarray(actual, dtype=np.float64)
+    predicted = np.asarray(predicted, dtype=np.float64)
     if actual.ndim != 1 or actual.shape != predicted.shape or not len(actual):
         raise ValueError(
             f"actual is {actual.shape} and predicted {predicted.shape}; both must be (n,) with n > 0"
@@ -214,19 +213,25 @@ def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float | N
 def _decile_metrics(outcome: Outcome, weights: np.ndarray) -> Metrics:
     """A customer on the border of two tenths is divided between them."""
     counts = np.bincount(outcome.predicted_group, weights=weights)
-    ends = np.concatenate([[0.0], np.cumsum(counts)])
-    borders = ends[-1] * np.arange(NUM_DECILES + 1) / NUM_DECILES
-    actual, predicted = (
-        np.diff(np.interp(borders, ends, np.concatenate([[0.0], np.cumsum(sums)])))
-        for values in (outcome.actual, outcome.predicted)
-        for sums in [np.bincount(outcome.predicted_group, weights=weights * values)]
-    )
-    total, spent = actual.sum(), actual > 0
+    actual = _of_tenths(outcome.actual, outcome.predicted_group, weights, counts)
+    predicted = _of_tenths(outcome.predicted, outcome.predicted_group, weights, counts)
+    total = actual.sum()
+    spent = actual > 0
     errors = np.abs(predicted - actual)[spent] / actual[spent]
     return {
         "decile_mape": float(errors.mean()) if spent.any() else None,
         "top_decile_share": float(actual[-1] / total) if total > 0 else None,
     }
+
+
+def _of_tenths(
+    values: np.ndarray, group: np.ndarray, weights: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """Sums over the tenths of customers by group, lowest first, shape (10,); `counts` are those of the groups."""
+    customers = np.concatenate([[0.0], np.cumsum(counts)])
+    sums = np.concatenate([[0.0], np.cumsum(np.bincount(group, weights=weights * values))])
+    borders = customers[-1] * np.arange(NUM_DECILES + 1) / NUM_DECILES
+    return np.diff(np.interp(borders, customers, sums))
 
 
 def _resamples(num_customers: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:

@@ -9,13 +9,11 @@ from sklearn.metrics import mean_tweedie_deviance
 from lifecycle.spend.trees import LIGHTGBM_PARAMETERS
 
 POWER = LIGHTGBM_PARAMETERS["tweedie_variance_power"]  # judged as the trees are fitted
-PRIOR_CUSTOMERS = (
-    100  # shares learned from so few count half: their error is then as large as what they gain
-)
+# Shares learned from so few count half: their error is then as large as what they gain.
+PRIOR_CUSTOMERS = 100
 LEAST_SHARE = 0.02  # less moves nobody's value, and need not be computed
-LEAST_SPEND = (
-    1e-3  # of the mean: the deviance of a prediction of 0 is infinite where somebody spent
-)
+# Of the mean: the deviance of a prediction of 0 is infinite where somebody spent.
+LEAST_SPEND = 1e-3
 
 
 def fit_shares(

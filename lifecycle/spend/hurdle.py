@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
 from lightgbm import Booster, Dataset, train
 
-from lifecycle.spend.trees import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix
+from lifecycle.spend.contributions import Contributions, shap_values
+from lifecycle.spend.model import Past
+from lifecycle.spend.trees import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix, inputs_of
 
-BOUGHT_FILE, SPEND_FILE = "hurdle-bought.txt", "hurdle-spend.txt"
+BOUGHT_FILE = "hurdle-bought.txt"
+SPEND_FILE = "hurdle-spend.txt"
 
 
 @dataclass(frozen=True)
@@ -19,56 +23,55 @@ class Hurdle:
     bought: Booster
     spend: Booster
 
+    @classmethod
+    def fit(cls, past: Past, *, seed: int) -> Self:
+        """Boosted trees on rows of several cutoffs, of which somebody must spend something.
 
-def fit_hurdle(examples: pl.DataFrame, *, seed: int) -> Hurdle:
-    """Boosted trees on features and attributes of rows at several cutoffs, of which somebody must spend something.
+        Amounts are gamma distributed around their mean, which keeps the total right however long
+        their tail is.
+        """
+        inputs = feature_matrix(past.train)
+        target = past.train["target"].to_numpy()
+        spent = target > 0
+        bought = _fit("binary", inputs, spent.astype(float), seed)
+        return cls(bought, _fit("gamma", inputs[spent], target[spent], seed))
 
-    Amounts are gamma distributed around their mean, which keeps the total right however long their
-    tail is.
-    """
-    inputs, target = feature_matrix(examples), examples["target"].to_numpy()
-    spent = target > 0
-    return Hurdle(
-        _fit("binary", inputs, spent.astype(float), seed),
-        _fit("gamma", inputs[spent], target[spent], seed),
-    )
+    def expected_spend(self, rows: pl.DataFrame) -> np.ndarray:
+        """Expected spend over the horizon, shape (n,)."""
+        inputs = feature_matrix(rows)
+        expected: np.ndarray = _predicted(self.bought, inputs) * _predicted(self.spend, inputs)
+        return expected
+
+    def no_purchase(self, rows: pl.DataFrame) -> np.ndarray:
+        """Probability of spending nothing within the horizon, shape (n,)."""
+        return 1.0 - _predicted(self.bought, feature_matrix(rows))
+
+    def contributions(self, rows: pl.DataFrame) -> Contributions:
+        """SHAP values of both kinds of trees; the slope of log p in a logistic model's score is 1 - p."""
+        inputs = feature_matrix(rows)
+        slope = self.no_purchase(rows)[:, None]
+        effects = slope * shap_values(self.bought, inputs) + shap_values(self.spend, inputs)
+        return Contributions(inputs_of(rows), inputs, effects)
+
+    def save(self, folder: Path) -> None:
+        """Write both kinds of trees as LightGBM's text."""
+        self.bought.save_model(folder / BOUGHT_FILE)
+        self.spend.save_model(folder / SPEND_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """What `save` wrote; None where it is not there."""
+        if not (folder / BOUGHT_FILE).exists():
+            return None
+        bought = Booster(model_file=folder / BOUGHT_FILE)
+        return cls(bought, Booster(model_file=folder / SPEND_FILE))
 
 
-def hurdle_value(hurdle: Hurdle, examples: pl.DataFrame) -> np.ndarray:
-    """Expected spend over the horizon, shape (n,)."""
-    inputs = feature_matrix(examples)
-    bought, spend = (
-        np.asarray(trees.predict(inputs, num_threads=1)) for trees in (hurdle.bought, hurdle.spend)
-    )
-    value: np.ndarray = bought * spend
-    return value
-
-
-def hurdle_churn(hurdle: Hurdle, examples: pl.DataFrame) -> np.ndarray:
-    """Probability of spending nothing within the horizon, shape (n,)."""
-    left: np.ndarray = 1.0 - np.asarray(
-        hurdle.bought.predict(feature_matrix(examples), num_threads=1)
-    )
-    return left
-
-
-def save_hurdle(hurdle: Hurdle, folder: Path) -> None:
-    """Write both kinds of trees as LightGBM's text."""
-    hurdle.bought.save_model(folder / BOUGHT_FILE)
-    hurdle.spend.save_model(folder / SPEND_FILE)
-
-
-def load_hurdle(folder: Path) -> Hurdle:
-    """What `save_hurdle` wrote."""
-    return Hurdle(Booster(model_file=folder / BOUGHT_FILE), Booster(model_file=folder / SPEND_FILE))
+def _predicted(trees: Booster, inputs: np.ndarray) -> np.ndarray:
+    return np.asarray(trees.predict(inputs, num_threads=1))
 
 
 def _fit(objective: str, inputs: np.ndarray, target: np.ndarray, seed: int) -> Booster:
-    parameters = {
-        name: value
-        for name, value in LIGHTGBM_PARAMETERS.items()
-        if name != "tweedie_variance_power"
-    }
-    return train(
-        parameters | {"objective": objective, "seed": seed}, Dataset(inputs, target), NUM_TREES
-    )
+    parameters = LIGHTGBM_PARAMETERS | {"objective": objective, "seed": seed}
+    del parameters["tweedie_variance_power"]
+    return train(parameters, Dataset(inputs, target), NUM_TREES)

@@ -16,27 +16,27 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from lightgbm import Booster, Dataset, train
+from lightgbm import Booster
 
 from lifecycle.btyd.effects import BTYD_INPUTS, btyd_effects
-from lifecycle.btyd.model import Btyd, btyd_active, btyd_order_value, btyd_value, fit_btyd
+from lifecycle.btyd.model import Btyd
 from lifecycle.names import BGNBD
 from lifecycle.spend.blend import blend
 from lifecycle.spend.contributions import Contributions, shap_values
-from lifecycle.spend.trees import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix, inputs_of
+from lifecycle.spend.stack_trees import (
+    BTYD_NUMBERS,
+    CORRECTING,
+    INFORMED,
+    btyd_spend_of,
+    fit_trees,
+    log_btyd,
+    stack_inputs,
+    supported_btyd,
+)
+from lifecycle.spend.trees import inputs_of
 
 STACK_FILE = "stack.json"
-BTYD_NUMBERS = ("btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active")
-CORRECTING, INFORMED, SLOW = "correcting", "informed", "slow"
-SETTINGS: dict[
-    str, tuple[int, dict[str, object]]
-] = {  # trees, and what differs from LIGHTGBM_PARAMETERS
-    CORRECTING: (NUM_TREES * 3 // 5, {}),
-    INFORMED: (NUM_TREES, {}),
-    SLOW: (600, {"learning_rate": 0.015, "num_leaves": 8, "feature_fraction": 0.3}),
-}
 TRUSTED_BUYERS = 500  # training customers who spent over the horizon: from as many, trees count as much as BG/NBD
-LEAST_SPEND = 1e-3  # of BG/NBD's expectation, whose logarithm the correcting trees start from
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,8 @@ class Stack:
     """The trees by name, BG/NBD at the cutoff that they are applied at, and what each is multiplied by."""
 
     trees: dict[str, Booster]
-    btyd: (
-        Btyd | None
-    )  # None: too few customers have bought again, and there are no correcting trees
+    # None: too few customers have bought again, and there are no correcting trees.
+    btyd: Btyd | None
     scales: dict[str, float]
     horizon_days: int
     btyd_share: float = 0.0  # of BG/NBD itself beside the trees
@@ -67,7 +66,8 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
 
     Somebody in `train` must spend something. From `known` come BG/NBD and the total.
     """
-    fitted, btyd = _fit_trees(train, horizon_days, seed), _supported(known)
+    fitted = fit_trees(train, horizon_days, seed)
+    btyd = supported_btyd(known)
     trees = {
         name: booster for name, booster in fitted.items() if btyd is not None or name != CORRECTING
     }
@@ -76,7 +76,7 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
     totals = {name: float(values.sum()) for name, values in _components(stack, inputs).items()}
     right = totals[INFORMED]
     if btyd is not None and CORRECTING in totals:
-        right = float(np.sqrt(totals[CORRECTING] * _btyd_spend(inputs).sum()))
+        right = float(np.sqrt(totals[CORRECTING] * btyd_spend_of(inputs).sum()))
     scales = {name: right / total if total > 0 else 1.0 for name, total in totals.items()}
     return replace(stack, scales=scales, btyd_share=0.0 if btyd is None else _btyd_share(train))
 
@@ -121,28 +121,14 @@ def shares_of(stack: Stack) -> dict[str, float]:
     return {name: share for name, share in shares.items() if share}
 
 
-def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np.ndarray:
-    """What trees read of customers, `inputs_of` and BTYD_NUMBERS, as float64 (n, k); what is not defined is NaN."""
-    if btyd is None:
-        expected = np.full((rows.height, len(BTYD_NUMBERS)), np.nan)
-    else:
-        spend, order_value = btyd_value(btyd, rows, horizon_days), btyd_order_value(btyd, rows)
-        expected = np.column_stack(
-            [spend, spend / order_value, order_value, btyd_active(btyd, rows)]
-        )
-    return np.hstack([feature_matrix(rows), expected])
-
-
 def stack_contributions(stack: Stack, rows: pl.DataFrame) -> Contributions:
     """What moved the stack: the effects on trees and BG/NBD, each by its share of the spend that these expect.
 
     Those of trees that correct BG/NBD are added to its own. Models that joined the stack are taken
     to move alike.
     """
-    names, inputs = (
-        (*inputs_of(rows), *BTYD_NUMBERS),
-        stack_inputs(rows, stack.btyd, stack.horizon_days),
-    )
+    names = (*inputs_of(rows), *BTYD_NUMBERS)
+    inputs = stack_inputs(rows, stack.btyd, stack.horizon_days)
     parts = _parts(stack, inputs)
     shares = {name: part / np.sum(list(parts.values()), axis=0) for name, part in parts.items()}
     effects = np.sum(
@@ -162,13 +148,13 @@ def save_stack(stack: Stack, folder: Path) -> None:
     """Write the trees as LightGBM's text and the scales as JSON; BG/NBD is saved with its like."""
     for name, booster in stack.trees.items():
         booster.save_model(folder / f"stack-{name}.txt")
-    content: dict[str, object] = {
+    content = {
         "scales": stack.scales,
         "btyd_share": stack.btyd_share,
         "horizon_days": stack.horizon_days,
+        "others": {name: asdict(share) for name, share in stack.others.items()},
+        "members": {name: asdict(share) for name, share in stack.members.items()},
     }
-    for key, joined in (("others", stack.others), ("members", stack.members)):
-        content |= {key: {name: asdict(model) for name, model in joined.items()}}
     (folder / STACK_FILE).write_text(json.dumps(content, indent=1))
 
 
@@ -177,58 +163,19 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
     content = json.loads((folder / STACK_FILE).read_text())
     trees = {name: Booster(model_file=folder / f"stack-{name}.txt") for name in content["scales"]}
     assert BGNBD in btyds or not content["btyd_share"], "BG/NBD has a share in the stack"
-    others, members = (
-        {name: MemberShare(**model) for name, model in content[key].items()}
-        for key in ("others", "members")
-    )
-    btyd, scales = btyds.get(BGNBD), content["scales"]
     return Stack(
-        trees, btyd, scales, content["horizon_days"], content["btyd_share"], others, members
+        trees=trees,
+        btyd=btyds.get(BGNBD),
+        scales=content["scales"],
+        horizon_days=content["horizon_days"],
+        btyd_share=content["btyd_share"],
+        others=_shares(content["others"]),
+        members=_shares(content["members"]),
     )
 
 
-def _fit_trees(rows: pl.DataFrame, horizon_days: int, seed: int) -> dict[str, Booster]:
-    """Trees on rows of several cutoffs, each with its own BG/NBD.
-
-    Where a cutoff does not support BG/NBD its rows are left to the trees that do without it.
-    """
-    parts = [(part, _supported(part)) for part in rows.partition_by("cutoff", maintain_order=True)]
-    inputs = np.vstack([stack_inputs(part, model, horizon_days) for part, model in parts])
-    target = np.concatenate([part["target"].to_numpy() for part, _ in parts])
-    start = _log_btyd(inputs)
-    known = np.isfinite(start)
-    fitted = {name: _fit(name, inputs, target, None, seed) for name in (INFORMED, SLOW)}
-    if known.any() and target[known].sum() > 0:
-        fitted[CORRECTING] = _fit(CORRECTING, inputs[known], target[known], start[known], seed)
-    return fitted
-
-
-def _supported(rows: pl.DataFrame) -> Btyd | None:
-    try:
-        return fit_btyd(rows, (BGNBD,))[BGNBD]
-    except ValueError:
-        return None
-
-
-def _btyd_spend(inputs: np.ndarray) -> np.ndarray:
-    """BG/NBD's expected spend among what trees read, shape (n,); NaN without one."""
-    spend: np.ndarray = inputs[:, BTYD_NUMBERS.index("btyd_spend") - len(BTYD_NUMBERS)]
-    return spend
-
-
-def _log_btyd(inputs: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(_btyd_spend(inputs), LEAST_SPEND))  # type: ignore[no-any-return]
-
-
-def _fit(
-    name: str, inputs: np.ndarray, target: np.ndarray, start: np.ndarray | None, seed: int
-) -> Booster:
-    num_trees, changes = SETTINGS[name]
-    return train(
-        LIGHTGBM_PARAMETERS | changes | {"seed": seed},
-        Dataset(inputs, target, init_score=start),
-        num_trees,
-    )
+def _shares(content: dict[str, dict[str, float]]) -> dict[str, MemberShare]:
+    return {name: MemberShare(**share) for name, share in content.items()}
 
 
 def _parts(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -236,7 +183,7 @@ def _parts(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:
     trees = _components(stack, inputs)
     share = (1.0 - stack.btyd_share) / len(trees)
     parts = {name: share * stack.scales[name] * values for name, values in trees.items()}
-    return parts | ({BGNBD: stack.btyd_share * _btyd_spend(inputs)} if stack.btyd_share else {})
+    return parts | ({BGNBD: stack.btyd_share * btyd_spend_of(inputs)} if stack.btyd_share else {})
 
 
 def _components(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -245,6 +192,6 @@ def _components(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:
     for name, booster in stack.trees.items():
         scores = np.asarray(booster.predict(inputs, raw_score=True, num_threads=1), dtype=float)
         if name == CORRECTING:
-            scores = scores + _log_btyd(inputs)
+            scores = scores + log_btyd(inputs)
         values[name] = np.exp(scores)
     return values

@@ -1,11 +1,17 @@
 """LightGBM's trees on features and attributes."""
 
-import lightgbm
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
 import numpy as np
 import polars as pl
+from lightgbm import Booster, Dataset, train
 
 from lifecycle.features.attributes import PREFIX
 from lifecycle.features.numbers import FEATURES
+from lifecycle.spend.contributions import Contributions, shap_values
+from lifecycle.spend.model import Past
 
 LIGHTGBM_FILE = "lightgbm.txt"
 LIGHTGBM_PARAMETERS = {
@@ -25,18 +31,39 @@ LIGHTGBM_PARAMETERS = {
 NUM_TREES = 250
 
 
-def fit_lightgbm(examples: pl.DataFrame, *, seed: int) -> lightgbm.Booster:
-    """Gradient-boosted trees with Tweedie loss on features and attributes; `examples` may hold several cutoffs.
+@dataclass(frozen=True)
+class LightGbm:
+    """Gradient-boosted trees with Tweedie loss on features and attributes."""
 
-    Somebody must spend something: the loss has no minimum otherwise.
-    """
-    data = lightgbm.Dataset(feature_matrix(examples), examples["target"].to_numpy())
-    return lightgbm.train(LIGHTGBM_PARAMETERS | {"seed": seed}, data, NUM_TREES)
+    trees: Booster
 
+    @classmethod
+    def fit(cls, past: Past, *, seed: int) -> Self:
+        """Trees on rows of several cutoffs; the loss has no minimum where nobody spends anything."""
+        data = Dataset(feature_matrix(past.train), past.train["target"].to_numpy())
+        return cls(train(LIGHTGBM_PARAMETERS | {"seed": seed}, data, NUM_TREES))
 
-def lightgbm_value(model: lightgbm.Booster, examples: pl.DataFrame) -> np.ndarray:
-    """Expected spend over the horizon, shape (n,)."""
-    return np.asarray(model.predict(feature_matrix(examples), num_threads=1), dtype=float)
+    def expected_spend(self, rows: pl.DataFrame) -> np.ndarray:
+        """Expected spend over the horizon, shape (n,)."""
+        return np.asarray(self.trees.predict(feature_matrix(rows), num_threads=1), dtype=float)
+
+    def no_purchase(self, rows: pl.DataFrame) -> None:
+        """Trees say how much is spent, not whether anything is."""
+
+    def contributions(self, rows: pl.DataFrame) -> Contributions:
+        """SHAP values of the trees, whose score is a logarithm."""
+        inputs = feature_matrix(rows)
+        return Contributions(inputs_of(rows), inputs, shap_values(self.trees, inputs))
+
+    def save(self, folder: Path) -> None:
+        """Write the trees as LightGBM's text."""
+        self.trees.save_model(folder / LIGHTGBM_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """What `save` wrote; None where it is not there."""
+        path = folder / LIGHTGBM_FILE
+        return cls(Booster(model_file=path)) if path.exists() else None
 
 
 def inputs_of(examples: pl.DataFrame) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ import math
 import torch
 from torch.nn import functional
 
-SMALLEST_SIGMA, LARGEST_SIGMA = 0.05, 3.0
+SMALLEST_SIGMA = 0.05
+LARGEST_SIGMA = 3.0
 LARGEST_EXPONENT = 30.0  # exp(30) is 1e13: beyond any customer, far from overflow
-SIGMA_SHIFT = math.log(
-    (1.0 - SMALLEST_SIGMA) / (LARGEST_SIGMA - 1.0)
-)  # a zero logit means sigma = 1
+# A zero logit means sigma = 1.
+SIGMA_SHIFT = math.log((1.0 - SMALLEST_SIGMA) / (LARGEST_SIGMA - 1.0))
 
 
 def ziln_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -63,7 +63,8 @@ def buyer_behaviour(
 
     Without a BTYD model spend is spread evenly and nobody leaves.
     """
-    size, even = examples.height, _even_shares(examples.height, settings, horizon_days)
+    size = examples.height
+    even = _even_shares(examples.height, settings, horizon_days)
     if btyd is None:
         return Behaviour(
             np.ones(size), np.ones_like(even), np.zeros(size), _order_value(examples, None), even
@@ -108,11 +109,13 @@ def customer_values(
     Costs are those of `lifecycle.value.costs`; service and marketing end as customers leave. Each
     customer's future is discounted at its own rate where `examples` has one.
     """
-    shares, rates = behaviour.shares, customer_rates(examples, costs)
+    shares = behaviour.shares
+    rates = customer_rates(examples, costs)
     margin_costs = rates["refunds"] + rates["goods"]  # per unit of spend
     revenue = total[:, None] * shares
     days = settings.period_days * behaviour.survival
-    service, marketing = rates["service"][:, None] * days, rates["marketing"][:, None] * days
+    service = rates["service"][:, None] * days
+    marketing = rates["marketing"][:, None] * days
     standing = service + marketing
     cost = margin_costs[:, None] * revenue + standing
     annual = discount_rates(examples, settings)

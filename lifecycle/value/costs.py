@@ -85,8 +85,10 @@ def customer_rates(examples: pl.DataFrame, rates: CostRates) -> dict[str, np.nda
 
     A share of spend may exceed 1 for goods: somebody who buys at a loss has a negative value.
     """
-    spend, days = examples["total_spend"].to_numpy(), examples["known_days"].fill_null(0).to_numpy()
-    shares, daily = (spend, max(rates.mean_spend, 1e-9)), (days, PRIOR_DAYS)
+    spend = examples["total_spend"].to_numpy()
+    days = examples["known_days"].fill_null(0).to_numpy()
+    shares = (spend, max(rates.mean_spend, 1e-9))
+    daily = (days, PRIOR_DAYS)
     own = {
         name: getattr(rates, name).of_customers(
             examples[column].to_numpy(), *(shares if name in SHARES else daily)

@@ -79,7 +79,8 @@ def predictive_ranks(
     covers too often.
     """
     offset, edges, ordered = _calibrated(known, known_actual)
-    bins, scores = np.searchsorted(edges, predicted, side="right"), actual / (predicted + offset)
+    bins = np.searchsorted(edges, predicted, side="right")
+    scores = actual / (predicted + offset)
     chance = np.random.default_rng(seed).uniform(size=len(predicted))
     result = np.empty(len(predicted))
     for number, of_bin in enumerate(ordered):
@@ -104,8 +105,10 @@ def _calibrated(
     predicted: np.ndarray, actual: np.ndarray
 ) -> tuple[float, list[float], list[np.ndarray]]:
     """Offset, edges between the bins, and the ascending scores of each."""
-    offset, edges = OFFSET_SHARE * float(np.mean(predicted)) or 1.0, _edges(predicted)
-    bins, scores = np.searchsorted(edges, predicted, side="right"), actual / (predicted + offset)
+    offset = OFFSET_SHARE * float(np.mean(predicted)) or 1.0
+    edges = _edges(predicted)
+    bins = np.searchsorted(edges, predicted, side="right")
+    scores = actual / (predicted + offset)
     return offset, edges, [np.sort(scores[bins == number]) for number in range(len(edges) + 1)]
 
 

@@ -32,15 +32,15 @@ def fit_prospects(rows: pl.DataFrame) -> ProspectRates | None:
     """Rates from prospects at past cutoffs, with the columns of the examples; None where the shop had none."""
     if rows.is_empty():
         return None
-    group, spend = _group(rows), rows["target"].to_numpy().astype(float)
+    group = _group(rows)
+    spend = rows["target"].to_numpy().astype(float)
     orders = rows["num_orders_ahead"].to_numpy()
     mean_spend = _shrunk_means(group, spend)
     return ProspectRates(
         conversion=_shrunk_means(group, orders > 0),
         spend=mean_spend,
-        order_value=max(
-            float(spend.sum()) / max(int(orders.sum()), 1), 0.01
-        ),  # finite orders where nobody paid
+        # Finite orders where nobody paid.
+        order_value=max(float(spend.sum()) / max(int(orders.sum()), 1), 0.01),
         intervals=fit_intervals(np.array(mean_spend)[group], spend),
     )
 

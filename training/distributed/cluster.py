@@ -75,7 +75,8 @@ def require_resources(num_workers: int, cpus_per_worker: float, device: str) -> 
     """ValueError where the cluster cannot hold the workers of a recipe, which would otherwise wait for ever."""
     resources = ray.cluster_resources()
     for name, each in (("CPU", cpus_per_worker), ("GPU", 1.0 if device == "gpu" else 0.0)):
-        needed, there = num_workers * each, resources.get(name, 0.0)
+        needed = num_workers * each
+        there = resources.get(name, 0.0)
         if needed > there:
             raise ValueError(
                 f"num_workers is {num_workers} with {each:g} {name} each = {needed:g}, "

@@ -75,7 +75,8 @@ class HiddenActor:
     def __init__(self, settings: DecoderSettings, depths: list[int | None]) -> None:
         from lifecycle.llama.predict import load_hidden_predictor
 
-        self.predictor, self.depths = load_hidden_predictor(settings), depths
+        self.predictor = load_hidden_predictor(settings)
+        self.depths = depths
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Adds a column `hidden_<position>` for each of the depths."""
@@ -112,7 +113,8 @@ def member_spend(
     `examples` has customer_id, cutoff and prompt. The time to start workers and to load the model
     does not count as speed: it is the same for a million customers.
     """
-    manifest, folder = read_member(member), member.absolute()
+    manifest = read_member(member)
+    folder = member.absolute()
     label = f"valued by {manifest['name']}"
     if is_sequence(manifest):
         blocks = _blocks_by_shard(data, examples)
@@ -151,8 +153,7 @@ def _blocks_by_shard(data: Path, examples: pl.DataFrame) -> list[pa.Table]:
     rows = examples.select("customer_id", "cutoff").with_columns(
         pl.Series("shard", paths).gather(shards), pl.int_range(examples.height).alias(ROW)
     )
-    return [
-        part.to_arrow()
-        for of_shard in rows.partition_by("shard")
-        for part in of_shard.iter_slices(256)
-    ]
+    blocks: list[pa.Table] = []
+    for of_shard in rows.partition_by("shard"):
+        blocks += [part.to_arrow() for part in of_shard.iter_slices(256)]
+    return blocks

@@ -10,8 +10,8 @@ import polars as pl
 from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import write_artifact
 from lifecycle.events.history import KEYS
-from lifecycle.folders import write_json
 from lifecycle.names import LLAMA, SEQUENCE_LLAMA, STACK, STACK_WITHOUT_LLAMA
+from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import shares_of
 from training.distributed.cluster import require_resources, start_ray
 from training.distributed.members import member_spend, member_states
@@ -22,32 +22,29 @@ from training.evaluate.customers.profit import judge_profit
 from training.evaluate.customers.prospects import judge_prospects
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
-from training.evaluate.value.champion import (
+from training.evaluate.value.champion import choose_champion, unsupported_models
+from training.evaluate.value.cheap import cheap_forecasts, fit_table
+from training.evaluate.value.churn import judge_churn
+from training.evaluate.value.forecasts import Forecast, Judged
+from training.evaluate.value.intervals import judge_intervals
+from training.evaluate.value.judging import (
     PREDICTIONS_SCHEMA,
-    choose_champion,
     differences,
     judge,
     predictions_frame,
-    unsupported_models,
 )
-from training.evaluate.value.cheap import Fitted, cheap_entries, fit_table
-from training.evaluate.value.churn import judge_churn
-from training.evaluate.value.entries import Entry
-from training.evaluate.value.intervals import judge_intervals
 from training.evaluate.value.refit import refitted
 from training.evaluate.value.stack import join_members, join_others
 from training.evaluate.value.untrained import untrained_comparison
 from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
 from training.prepare.dataset import LATEST
 from training.report.arena import write_report
+from training.results.arena import Results
+from training.results.customers import Customers, HiddenGroups
+from training.results.value import Differences
 
 logger = logging.getLogger(__name__)
 MAX_GROUPED = 20_000  # customers that hidden groups are sought among
-NO_VALUE: dict[str, object] = {
-    "cutoff": None, "horizon_days": None, "champion": None, "models": {}, "selection": None, "intervals": None,
-    "customers": None, "profit": None, "churn": None, "prospects": None, "fine_tuning": None, "champion_minus": {},
-    "llama_gain": None, "stack": None, "costs": None, "btyd_fits": {}, "refitted_at": None,
-}  # fmt: skip
 
 
 def run_arena(inputs: Inputs) -> None:
@@ -57,32 +54,21 @@ def run_arena(inputs: Inputs) -> None:
     no artifact.
     """
     if inputs.is_leave_one_out:
-        if inputs.config.refit:
-            logger.warning("refit is ignored: examples of leave_one_out say nothing of value")
-        recommendation = judge_recommenders(inputs)
-        metrics = (
-            NO_VALUE | {"num_customers": recommendation.num_customers} | recommendation.metrics
-        )
-        _write_results(inputs, metrics, pl.DataFrame(schema=PREDICTIONS_SCHEMA), recommendation)
-        logger.info(
-            "%s: metrics.json, rankings.parquet and report.html; no values, so no artifact",
-            inputs.config.output,
-        )
+        _judge_recommenders_alone(inputs)
         return
+    config = inputs.config
     if inputs.members:
         start_ray()
-        require_resources(inputs.config.num_workers, 1.0, "cpu")
-    config, sets = (
-        inputs.config,
-        read_example_sets(inputs.config.examples, inputs.encoded_customers),
-    )
-    unsupported, verdict = unsupported_models(sets, inputs.first_event_at), None
-    entries, fitted = _enter(inputs, sets, unsupported)
-    if LLAMA in entries and config.untrained_customers:
-        verdict = untrained_comparison(inputs, sets, entries[LLAMA].test)
-    judge(entries, sets, config.num_resamples, config.seed)
+        require_resources(config.num_workers, 1.0, "cpu")
+    sets = read_example_sets(config.examples, inputs.encoded_customers)
+    unsupported = unsupported_models(sets, inputs.first_event_at)
+    forecasts, models = _forecasts(inputs, sets, unsupported)
+    fine_tuning = None
+    if LLAMA in forecasts and config.untrained_customers:
+        fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
+    judged = judge(forecasts, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
-        entries,
+        forecasts,
         sets,
         config.score_budget_customers_per_second,
         config.num_resamples,
@@ -90,86 +76,112 @@ def run_arena(inputs: Inputs) -> None:
         unsupported,
     )
     logger.info("champion: %s", champion)
-    churn, leaving = judge_churn(entries, sets, config.num_resamples, config.seed)
+    churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
-    not_yet = pl.read_parquet(config.examples / "prospects.parquet", columns=KEYS)
-    choice = Choice(champion, entries[champion], churn, recommendation.chosen, prospects)
-    artifact = new_artifact(inputs, sets.test, choice, fitted)
-    served, refitted_at = _served(inputs, artifact, sets, fitted)
-    metrics = {
-        "cutoff": str(inputs.dataset["test_cutoff"]),
-        "horizon_days": sets.horizon_days,
-        "num_customers": sets.test.height,
-        "champion": champion,
-        "models": {name: entry.metrics for name, entry in entries.items()},
-        "champion_minus": {
-            name: differences(entries, champion, name) for name in entries if name != champion
-        },
-        "llama_gain": differences(entries, STACK, STACK_WITHOUT_LLAMA)
-        if STACK_WITHOUT_LLAMA in entries
-        else None,
-        "stack": None if fitted.stack is None else shares_of(fitted.stack),
-        **recommendation.metrics,
-        "selection": selection,
-        "intervals": judge_intervals(entries, sets, champion, config.seed),
-        "customers": outlook(
-            artifact, sets, entries[champion].test, config.data, config.members, not_yet
-        )
-        | {"groups": _groups(inputs, sets, entries[champion].test)},
-        "profit": judge_profit(artifact, sets, entries[champion].test, config.data),
-        "churn": leaving,
-        "prospects": met,
-        "fine_tuning": verdict,
-        "costs": cost_table(artifact.settings.costs),
-        "btyd_fits": fit_table(fitted.btyd_models),
-        "refitted_at": refitted_at,
-    }
-    _write_results(inputs, metrics, predictions_frame(entries, sets), recommendation, sets.test)
-    write_artifact(served, config.members, metrics)
+    choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects)
+    artifact = new_artifact(inputs, sets.test, choice, models)
+    served, refitted_at = _served(inputs, artifact, sets)
+    predicted = forecasts[champion].test
+    results = Results(
+        cutoff=str(inputs.dataset["test_cutoff"]),
+        horizon_days=sets.horizon_days,
+        num_customers=sets.test.height,
+        champion=champion,
+        models={name: one.metrics for name, one in judged.items()},
+        champion_minus=_champion_minus(judged, champion),
+        llama_gain=_llama_gain(judged),
+        stack=None if models.stack is None else shares_of(models.stack),
+        recommendation=recommendation.recommendation,
+        recommender=recommendation.recommender,
+        selection=selection,
+        intervals=judge_intervals(judged, sets, champion, config.seed),
+        customers=_customers(inputs, artifact, sets, predicted),
+        profit=judge_profit(artifact, sets, predicted, config.data),
+        churn=leaving,
+        prospects=met,
+        fine_tuning=fine_tuning,
+        costs=cost_table(artifact.settings.costs),
+        btyd_fits=fit_table(models.btyd),
+        refitted_at=refitted_at,
+    )
+    _write_results(inputs, results, predictions_frame(judged, sets), recommendation, sets.test)
+    write_artifact(served, config.members, results.content())
 
 
-def _enter(
+def _judge_recommenders_alone(inputs: Inputs) -> None:
+    if inputs.config.refit:
+        logger.warning("refit is ignored: examples of leave_one_out say nothing of value")
+    recommendation = judge_recommenders(inputs)
+    results = Results(
+        num_customers=recommendation.num_customers,
+        recommendation=recommendation.recommendation,
+        recommender=recommendation.recommender,
+    )
+    _write_results(inputs, results, pl.DataFrame(schema=PREDICTIONS_SCHEMA), recommendation)
+    written = "metrics.json, rankings.parquet and report.html"
+    logger.info("%s: %s; no values, so no artifact", inputs.config.output, written)
+
+
+def _forecasts(
     inputs: Inputs, sets: ExampleSets, unsupported: Mapping[str, str]
-) -> tuple[dict[str, Entry], Fitted]:
-    """All models, the encoders among them, and what joins the stack."""
+) -> tuple[dict[str, Forecast], SpendModels]:
+    """What all models expect, the encoders among them, and the models with what joined the stack."""
     config = inputs.config
-    entries, fitted = cheap_entries(sets, config.models, config.seed)
+    forecasts, models = cheap_forecasts(sets, config.models, config.seed)
     for name in inputs.members:
-        entries[name] = _llama_entry(inputs, name, sets)
-    if not entries:
+        forecasts[name] = _llama_forecast(inputs, name, sets)
+    if not forecasts:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
-    if fitted.stack is not None:
-        budget = config.score_budget_customers_per_second
-        entries, stack = join_others(entries, fitted.stack, sets, unsupported)
-        entries, stack = join_members(entries, stack, sets, budget, unsupported)
-        fitted = replace(fitted, stack=stack)
-        logger.info(
-            "the stack: %s",
-            ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items()),
-        )
-    return entries, fitted
+    if models.stack is None:
+        return forecasts, models
+    budget = config.score_budget_customers_per_second
+    forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
+    forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
+    logger.info("the stack: %s", shares)
+    return forecasts, replace(models, stack=stack)
 
 
-def _served(
-    inputs: Inputs, judged: Artifact, sets: ExampleSets, fitted: Fitted
-) -> tuple[Artifact, str | None]:
+def _champion_minus(judged: Mapping[str, Judged], champion: str) -> dict[str, Differences]:
+    others = [name for name in judged if name != champion]
+    return {name: differences(judged, champion, name) for name in others}
+
+
+def _llama_gain(judged: Mapping[str, Judged]) -> Differences | None:
+    """What the encoders add to the stack; None where none competes."""
+    if STACK_WITHOUT_LLAMA not in judged:
+        return None
+    return differences(judged, STACK, STACK_WITHOUT_LLAMA)
+
+
+def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets) -> tuple[Artifact, str | None]:
     """The artifact that serves, and the day until which its models know outcomes where they were fitted again."""
     if not inputs.config.refit:
         return judged, None
     champion = judged.settings.champion
     if champion in inputs.members:
-        logger.warning(
-            "refit is left out: %s serves, and LLaMA encoders are not trained again", champion
-        )
+        why = f"{champion} serves, and LLaMA encoders are not trained again"
+        logger.warning("refit is left out: %s", why)
         return judged, None
     latest = read_rows(inputs.config.examples, LATEST, inputs.encoded_customers)
     until = str(latest["cutoff"][0].date())
     logger.info("fitted again, to outcomes until %s", until)
-    return replace(judged, **vars(refitted(fitted, sets, latest, inputs.config.seed))), until
+    models = refitted(judged.models, sets, latest, inputs.config.seed)
+    return replace(judged, models=models), until
 
 
-def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> dict[str, object] | None:
+def _customers(
+    inputs: Inputs, artifact: Artifact, sets: ExampleSets, predicted: np.ndarray
+) -> Customers:
+    """What the artifact says of the test customers, and the groups among them."""
+    config = inputs.config
+    not_yet = pl.read_parquet(config.examples / "prospects.parquet", columns=KEYS)
+    seen = outlook(artifact, sets, predicted, config.data, config.members, not_yet)
+    return Customers.model_validate(seen | {"groups": _groups(inputs, sets, predicted)})
+
+
+def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> HiddenGroups | None:
     """Of a seeded sample of the test customers, whose groups go to groups.parquet; None without a sequence encoder."""
     if SEQUENCE_LLAMA not in inputs.members:
         return None
@@ -191,7 +203,7 @@ def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> dict[st
 
 def _write_results(
     inputs: Inputs,
-    metrics: dict[str, object],
+    results: Results,
     predictions: pl.DataFrame,
     recommendation: Recommendation,
     test: pl.DataFrame | None = None,
@@ -199,19 +211,20 @@ def _write_results(
     output = inputs.config.output
     predictions.write_parquet(output / "predictions.parquet")
     recommendation.rankings.write_parquet(output / "rankings.parquet")
-    write_json(output / "metrics.json", metrics)
-    write_report(output / "report.html", metrics, predictions, test)
+    results.write(output / "metrics.json")
+    write_report(output / "report.html", results, predictions, test)
 
 
-def _llama_entry(inputs: Inputs, name: str, sets: ExampleSets) -> Entry:
+def _llama_forecast(inputs: Inputs, name: str, sets: ExampleSets) -> Forecast:
     config = inputs.config
     rows = [part.select(*KEYS, "prompt") for part in (sets.selection, sets.test)]
     predicted, speed = member_spend(
         config.members[name], config.data, pl.concat(rows), config.num_workers
     )
-    backtest, earlier = None, config.backtest_members.get(name)
+    backtest = None
+    earlier = config.backtest_members.get(name)
     if earlier is not None and sets.backtest is not None:
         before = sets.backtest.test.select(*KEYS, "prompt")
         backtest, _ = member_spend(earlier, config.data, before, config.num_workers)
     split = sets.selection.height
-    return Entry(predicted[:split], predicted[split:], speed, backtest)
+    return Forecast(predicted[:split], predicted[split:], speed, backtest)

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact.contents import Artifact, Settings
-from lifecycle.btyd.model import spreading_btyd
 from lifecycle.decisions.segments import fit_thresholds
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import read_customers
@@ -16,13 +15,13 @@ from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.names import LLAMA
 from lifecycle.recommend.retrieval import Retriever, fit_retriever
+from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
-from lifecycle.value.costs import CostDefaults, CostRates, fit_cost_rates
+from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import purchase_shards
-from training.evaluate.value.cheap import Fitted
-from training.evaluate.value.entries import Entry
+from training.evaluate.value.forecasts import Judged
 
 logger = logging.getLogger(__name__)
 
@@ -32,22 +31,24 @@ class Choice:
     """What the arena decided."""
 
     champion: str
-    winner: Entry
+    winner: Judged
     churn: str | None
     recommender: str | None
     prospects: ProspectRates | None
 
 
-def new_artifact(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted) -> Artifact:
+def new_artifact(
+    inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels
+) -> Artifact:
     """What will be served, in memory; its folder is not written yet."""
-    settings = _settings(inputs, test, choice, fitted)
+    settings = _settings(inputs, test, choice, models)
     content: dict[str, object] = {
         "identity": inputs.identity,
         "champion": choice.champion,
         "recommender": choice.recommender,
         "horizon_days": inputs.horizon_days,
         "clv": inputs.config.clv.model_dump(),
-        "costs": cost_table(settings.costs),
+        "costs": {name: vars(rate) for name, rate in cost_table(settings.costs).items()},
         "currency": settings.currency,
         "segment_thresholds": vars(settings.thresholds),
         "prompt_version": PROMPT_VERSION,
@@ -61,13 +62,13 @@ def new_artifact(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fit
         settings=settings,
         items=inputs.items,
         retriever=None if inputs.items.is_empty() else _retriever_of_today(inputs),
-        **vars(fitted),
+        models=models,
     )
 
 
-def cost_table(costs: CostRates) -> dict[str, dict[str, float | bool]]:
+def cost_table(costs: CostRates) -> dict[str, CostRate]:
     """By cost: the shop's average rate, a share of spend or per customer and day, and whether the data told it."""
-    return {name: vars(getattr(costs, name)) for name in CostDefaults.model_fields}
+    return {name: getattr(costs, name) for name in CostDefaults.model_fields}
 
 
 def _retriever_of_today(inputs: Inputs) -> Retriever:
@@ -76,10 +77,10 @@ def _retriever_of_today(inputs: Inputs) -> Retriever:
     return fit_retriever(purchase_shards(inputs.config.data), inputs.items["item_id"], cutoff=end)
 
 
-def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted) -> Settings:
+def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels) -> Settings:
     """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
-    config, horizon = inputs.config, inputs.horizon_days
-    assert choice.winner.intervals is not None
+    config = inputs.config
+    horizon = inputs.horizon_days
     test = test.join(
         read_customers(config.data).select("customer_id", OWN_RATE),
         on="customer_id",
@@ -101,10 +102,10 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, fitted: Fitted
     for name in sorted(stated):
         if getattr(costs, name).is_learned:
             logger.warning("costs.%s is ignored: the data hold such costs", name)
-    behaviour = buyer_behaviour(
-        test, spreading_btyd(fitted.btyd_models, choice.champion), config.clv, horizon
+    behaviour = buyer_behaviour(test, models.spreading(choice.champion), config.clv, horizon)
+    values = customer_values(
+        test, choice.winner.forecast.test, {}, behaviour, costs, config.clv, horizon
     )
-    values = customer_values(test, choice.winner.test, {}, behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
     return Settings(
         champion=choice.champion,

@@ -81,10 +81,8 @@ class Inputs:
 
 def read_inputs(config: EvaluateConfig) -> Inputs:
     """Raises ValueError for folders that are incomplete, damaged, of another version or that do not belong together."""
-    data, examples = (
-        read_manifest(config.data, DATA_KIND),
-        read_manifest(config.examples, EXAMPLES_KIND),
-    )
+    data = read_manifest(config.data, DATA_KIND)
+    examples = read_manifest(config.examples, EXAMPLES_KIND)
     dataset = read_dataset(config.examples)
     _check_dataset(config, dataset, data)
     members = {name: _checked_member("members", name, config) for name in config.members}
@@ -100,7 +98,8 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     actions = read_actions(config.actions)
     table = [rule.model_dump(mode="json") for rule in actions]
     identity = fingerprint([recipe, table, data["identity"], examples["identity"], *trained])
-    items, attributes = read_items(config.data), _attributes(config, dataset)
+    items = read_items(config.data)
+    attributes = _attributes(config, dataset)
     return Inputs(
         config, data, examples, dataset, members, base_model, items, actions, attributes, identity
     )

@@ -21,27 +21,22 @@ class EvaluateConfig(Config):
     models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
     clv: ClvSettings = ClvSettings()
     stages: StageRules = StageRules()
-    actions: Path = (
-        Path(__file__).parents[1] / "configs" / "actions.csv"
-    )  # the table of next best actions
+    # The table of next best actions.
+    actions: Path = Path(__file__).parents[1] / "configs" / "actions.csv"
     costs: CostDefaults = CostDefaults()  # where the data hold no such cost
     rerank_customers: int = Field(200, ge=1)  # the seeded sample for costly rankers
     num_candidates: int = Field(30, ge=20)  # that LLaMA re-ranks
     exclude_seen: bool = False
-    refit: bool = (
-        False  # once judged, the cheap models are fitted again, to the test customers' outcomes too
-    )
+    # Once judged, the cheap models are fitted again, to the test customers' outcomes too.
+    refit: bool = False
     base_model: str | None = None  # that re-ranks; None: the member's
     attention: str = "eager"
-    untrained_customers: int = Field(
-        200, ge=0
-    )  # seeded sample for the untrained comparison; 0 leaves it out
-    probe_rows: int = Field(
-        1000, ge=20
-    )  # training rows of the linear probes on the untrained model
-    score_budget_customers_per_second: float | None = Field(
-        None, gt=0
-    )  # slower models cannot become champion
+    # Seeded sample for the untrained comparison; 0 leaves it out.
+    untrained_customers: int = Field(200, ge=0)
+    # Training rows of the linear probes on the untrained model.
+    probe_rows: int = Field(1000, ge=20)
+    # Slower models cannot become champion.
+    score_budget_customers_per_second: float | None = Field(None, gt=0)
     num_resamples: int = Field(300, ge=20)
     num_workers: int = Field(2, ge=1)
     seed: int = 0

@@ -66,12 +66,14 @@ def ingest(config: IngestConfig) -> None:
         if config.items is None:
             catalogue.items().write_parquet(folder / "items.parquet")
         report = quality.report(config.currency, pl.read_parquet(folder / "items.parquet"))
-        write_json(folder / QUALITY_FILE, report)
+        write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))
         if config.quality_html:
             write_quality_html(folder / "quality.html", report)
         content |= {
-            key: report[key]
-            for key in ("first_event_at", "last_event_at", "num_events", "num_customers")
+            "first_event_at": report.first_event_at,
+            "last_event_at": report.last_event_at,
+            "num_events": report.num_events,
+            "num_customers": report.num_customers,
         }
         content["usable_attributes"] = _usable_attributes(config)
     logger.info("%s: %d events of %d customers in %d shards",

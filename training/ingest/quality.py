@@ -9,6 +9,14 @@ import polars as pl
 from lifecycle.events.schema import REVENUE_KINDS, order_key
 from lifecycle.names import BTYD_MODELS
 from lifecycle.spend.support import LEARNERS, value_model_rules
+from training.results.quality import (
+    Duplicates,
+    ModelSupport,
+    Outliers,
+    QualityReport,
+    Refunds,
+    UnknownItems,
+)
 
 QUALITY_FILE = "quality.json"
 LOG_AMOUNTS = (-4, 10)  # decimal logarithms of the amounts told apart for the outlier fence
@@ -25,7 +33,7 @@ SHARD_NUMBERS = (
 
 
 class Quality:
-    """Counts that grow while rows stream by; `report` turns them into quality.json."""
+    """Counts that grow while rows stream by; `report` makes of them what quality.json says."""
 
     def __init__(self) -> None:
         self.sources: dict[str, Counter[str]] = {}
@@ -143,67 +151,66 @@ class Quality:
         )
         self.orders_per_customer.update(dict(zip(ORDER_GROUPS, groups.tolist(), strict=True)))
 
-    def report(self, currency: str, items: pl.DataFrame) -> dict[str, object]:
-        """The content of quality.json. Raises ValueError where nothing is left."""
+    def report(self, currency: str, items: pl.DataFrame) -> QualityReport:
+        """What quality.json says. Raises ValueError where nothing is left."""
         if self.first_event_at is None or self.last_event_at is None:
             raise ValueError(f"no usable event is left: {dict(self.dropped)}")
         days = (self.last_event_at - self.first_event_at).days + 1
-        return {
-            "num_rows_read": self.num_rows_read,
-            "num_events": self.num_events,
-            "num_customers": self.num_customers,
-            "num_items": items.height,
-            "currency": currency,
-            "first_event_at": self.first_event_at.isoformat(),
-            "last_event_at": self.last_event_at.isoformat(),
-            "days": days,
-            "rows_read": {path: counts["rows_read"] for path, counts in self.sources.items()},
-            "rows_kept": self.num_events,
-            "rows_dropped": dict(self.dropped),
-            "duplicates": {
-                "dropped_exact": self.dropped["exact_duplicate"],
-                "dropped_same_id": self.dropped["duplicate_event_id"],
-                "kept_equal": self.num_equal_events,
-            },
-            "refunds": {"total": self.kinds["refund"], "matched": self.num_refunds_matched},
-            "outliers": {
-                "total": self.num_outliers,
-                "fence": None if np.isinf(self.fence) else self.fence,
-            },
-            "events_by_kind": dict(self.kinds.most_common()),
-            "customers_by_orders": {
-                group: self.orders_per_customer[group] for group in ORDER_GROUPS
-            },
-            "missing_values": dict(self.missing),
-            "items_without_title": int(items["title"].is_null().sum()),
-            "items_with_conflicting_rows": self.num_conflicting_items,
-            "unknown_to_catalogue": {
-                "items": len(self.unknown_items),
-                "lines": self.unknown_items.total(),
-            },
-            "lines_by_month": dict(sorted(self.months.items())),
-            "revenue_by_month": {
-                month: round(value, 2) for month, value in sorted(self.revenue_by_month.items())
-            },
-            "models": self._verdicts(days, items),
-        }
+        revenue = sorted(self.revenue_by_month.items())
+        return QualityReport(
+            num_rows_read=self.num_rows_read,
+            num_events=self.num_events,
+            num_customers=self.num_customers,
+            num_items=items.height,
+            currency=currency,
+            first_event_at=self.first_event_at.isoformat(),
+            last_event_at=self.last_event_at.isoformat(),
+            days=days,
+            rows_read={path: counts["rows_read"] for path, counts in self.sources.items()},
+            rows_kept=self.num_events,
+            rows_dropped=dict(self.dropped),
+            duplicates=Duplicates(
+                dropped_exact=self.dropped["exact_duplicate"],
+                dropped_same_id=self.dropped["duplicate_event_id"],
+                kept_equal=self.num_equal_events,
+            ),
+            refunds=Refunds(total=self.kinds["refund"], matched=self.num_refunds_matched),
+            outliers=Outliers(
+                total=self.num_outliers,
+                fence=None if np.isinf(self.fence) else self.fence,
+            ),
+            events_by_kind=dict(self.kinds.most_common()),
+            customers_by_orders={group: self.orders_per_customer[group] for group in ORDER_GROUPS},
+            missing_values=dict(self.missing),
+            items_without_title=_untitled(items),
+            items_with_conflicting_rows=self.num_conflicting_items,
+            unknown_to_catalogue=UnknownItems(
+                items=len(self.unknown_items), lines=self.unknown_items.total()
+            ),
+            lines_by_month=dict(sorted(self.months.items())),
+            revenue_by_month={month: round(value, 2) for month, value in revenue},
+            models=self._verdicts(days, items),
+        )
 
-    def _verdicts(self, days: int, items: pl.DataFrame) -> dict[str, dict[str, object]]:
+    def _verdicts(self, days: int, items: pl.DataFrame) -> dict[str, ModelSupport]:
         """Which models these data can support, each with the rule and the number that decided."""
-        paid, titled = self.num_paid_lines, items.height - int(items["title"].is_null().sum())
+        paid = self.num_paid_lines
+        titled = items.height - _untitled(items)
+        costed = self.num_events - self.missing["cost"]
         rules = {
             "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
             **value_model_rules(self.num_customers, self.num_repeat_customers, days),
             "recommendation": (items.height >= 20, f"needs 20 items: {items.height}"),
             "text_llama_rerank": (titled >= 20, f"needs 20 items with a title: {titled}"),
-            "service_cost": (
-                self.num_events > self.missing["cost"],
-                f"needs events with a cost: {self.num_events - self.missing['cost']}",
-            ),
+            "service_cost": (costed > 0, f"needs events with a cost: {costed}"),
         }
         if not paid:
             rules |= dict.fromkeys((*BTYD_MODELS, *LEARNERS), rules["persistence"])
         return {
-            name: {"supported": bool(holds), "reason": reason}
+            name: ModelSupport(supported=bool(holds), reason=reason)
             for name, (holds, reason) in rules.items()
         }
+
+
+def _untitled(items: pl.DataFrame) -> int:
+    return int(items["title"].is_null().sum())

@@ -1,147 +1,172 @@
 """Plots of report.html on how well the value models predict."""
 
-from collections.abc import Mapping
 from itertools import cycle
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 
-from training.report.page import image, mapping, new_figure
+from training.report.page import Picture, new_figure, picture
+from training.results.value import Interval, ModelMetrics, Selection
 
-HISTORY = ("num_orders", [1.0, 4.0, 9.0, 19.0, 49.0], "number of orders before the cutoff")
-TENURE = ("tenure_days", [30.0, 91.0, 182.0, 365.0, 730.0], "days since the first order")
+ORDER_EDGES = (1.0, 4.0, 9.0, 19.0, 49.0)
+TENURE_EDGES = (30.0, 91.0, 182.0, 365.0, 730.0)  # days
+NUM_PARTS = 10  # of customers in the order of their prediction
+NUM_POINTS = 2000
 COLORS = ("#3867d6", "#eb3b5a", "#20bf6b", "#f7b731", "#8854d0", "#4b6584", "#0fb9b1", "#fa8231", "#a5b1c2", "#8b5a2b",
           "#e77fb3", "#2d3436")  # fmt: skip  # as many as there are models of value
 
 
-def gain_curve(predictions: pl.DataFrame, champion: str) -> str:
+def gain_curve(predictions: pl.DataFrame, champion: str) -> Picture:
     """Gain curves of all models, and how unequal spend is: Lorenz curves of actual and predicted spend."""
     figure = new_figure(height=4.0)
-    axes, lorenz = figure.subplots(1, 2)
+    gains, lorenz = figure.subplots(1, 2)
     names = predictions["model"].unique(maintain_order=True)
     for name, color in zip(names, cycle(COLORS), strict=False):
-        rows = predictions.filter(pl.col("model") == name)
-        actual, predicted = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
+        actual, predicted = _spend(predictions.filter(pl.col("model") == name))
         share = _cumulative_share(actual, predicted)
         width = 2.4 if name == champion else 1.2
-        axes.plot(np.linspace(0, 1, len(share)), share, label=name, color=color, linewidth=width)
-        if name == champion:
-            ideal = _cumulative_share(actual, actual)
-            for of, label in ((actual, "actual"), (predicted, f"by {champion}")):
-                lorenz.plot(np.linspace(0, 1, len(of) + 1), _cumulative_share(of, -of), label=label)
-    axes.plot(np.linspace(0, 1, len(ideal)), ideal, label="perfect", color="black", linestyle="--")
-    for place, order in ((axes, "highest prediction first"), (lorenz, "lowest spend first")):
-        place.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-        place.set_xlabel(f"share of customers, {order}")
-        place.legend(fontsize=7)
-    axes.set_ylabel("share of actual spend")
+        gains.plot(_steps(share), share, label=name, color=color, linewidth=width)
+    actual, predicted = _spend(predictions.filter(pl.col("model") == champion))
+    perfect = _cumulative_share(actual, actual)
+    gains.plot(_steps(perfect), perfect, label="perfect", color="black", linestyle="--")
+    for spend, label in ((actual, "actual"), (predicted, f"by {champion}")):
+        share = _cumulative_share(spend, -spend)
+        lorenz.plot(_steps(share), share, label=label)
+    for axes, order in ((gains, "highest prediction first"), (lorenz, "lowest spend first")):
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+        axes.set_xlabel(f"share of customers, {order}")
+        axes.legend(fontsize=7)
+    gains.set_ylabel("share of actual spend")
     lorenz.set_ylabel("share of spend")
-    return image(figure, "gain curves of all models, and Lorenz curves")
+    return picture(figure, "gain curves of all models, and Lorenz curves")
+
+
+def _spend(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Actual and predicted, each (n,)."""
+    return rows["actual"].to_numpy(), rows["predicted"].to_numpy()
 
 
 def _cumulative_share(actual: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Of `actual` (n,), by the highest score first, from 0 to 1, shape (n + 1,)."""
     ordered = actual[np.argsort(-score, kind="stable")]
     return np.concatenate([[0.0], np.cumsum(ordered) / max(ordered.sum(), 1e-9)])
 
 
-def calibration(rows: pl.DataFrame, name: str) -> str:
-    order = np.argsort(rows["predicted"].to_numpy(), kind="stable")
-    parts = np.array_split(order, min(10, len(order)))
-    predicted = [rows["predicted"].to_numpy()[part].mean() for part in parts]
-    actual = [rows["actual"].to_numpy()[part].mean() for part in parts]
+def _steps(share: np.ndarray) -> np.ndarray:
+    return np.linspace(0, 1, len(share))
+
+
+def calibration(rows: pl.DataFrame, name: str) -> Picture:
+    """Mean predicted and actual spend by decile of the prediction."""
+    actual, predicted = _spend(rows)
+    order = np.argsort(predicted, kind="stable")
+    parts = np.array_split(order, min(NUM_PARTS, len(order)))
+    expected = [predicted[part].mean() for part in parts]
+    came = [actual[part].mean() for part in parts]
     figure = new_figure()
     axes = figure.subplots()
     positions = np.arange(len(parts))
-    axes.bar(positions - 0.2, predicted, 0.4, label=f"predicted by {name}", color=COLORS[0])
-    axes.bar(positions + 0.2, actual, 0.4, label="actual", color=COLORS[3])
-    for position, expected, came in zip(positions, predicted, actual, strict=True):
-        ratio = f"{expected / came:.2f}" if came > 0 else ""
-        axes.annotate(
-            ratio,
-            (position, max(expected, came)),
-            (0, 2),
-            textcoords="offset points",
-            ha="center",
-            size=8,
-        )
-    axes.set_xticks(positions, [str(number + 1) for number in positions])
+    axes.bar(positions - 0.2, expected, 0.4, label=f"predicted by {name}", color=COLORS[0])
+    axes.bar(positions + 0.2, came, 0.4, label="actual", color=COLORS[3])
+    for position in range(len(parts)):
+        _label_ratio(axes, position, expected[position], came[position])
+    axes.set_xticks(positions, [str(position + 1) for position in positions])
     axes.set_xlabel("decile of the prediction, lowest first; above it predicted / actual")
     axes.set_ylabel("mean spend")
     axes.legend()
-    return image(figure, f"calibration of {name} by decile")
+    return picture(figure, f"calibration of {name} by decile")
 
 
-def scatter(rows: pl.DataFrame, name: str) -> str:
+def _label_ratio(axes: Axes, position: int, expected: float, came: float) -> None:
+    """Above the higher of two bars."""
+    ratio = f"{expected / came:.2f}" if came > 0 else ""
+    top = (position, max(expected, came))
+    axes.annotate(ratio, top, (0, 2), textcoords="offset points", ha="center", size=8)
+
+
+def scatter(rows: pl.DataFrame, name: str) -> Picture:
+    """Predicted against actual spend of a sample, on logarithmic scales."""
     figure = new_figure(5.0, 4.0)
     axes = figure.subplots()
-    shown = rows.sample(min(2000, rows.height), seed=0)
-    axes.scatter(
-        shown["predicted"].to_numpy() + 1,
-        shown["actual"].to_numpy() + 1,
-        s=6,
-        alpha=0.4,
-        color=COLORS[0],
-    )
-    top = float(max(rows["predicted"].max() or 0, rows["actual"].max() or 0)) + 1  # type: ignore[arg-type]
+    shown = rows.sample(min(NUM_POINTS, rows.height), seed=0)
+    actual, predicted = _spend(shown)
+    axes.scatter(predicted + 1, actual + 1, s=6, alpha=0.4, color=COLORS[0])
+    top = float(np.max(_spend(rows), initial=0.0)) + 1
     axes.plot([1, top], [1, top], color="grey", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(f"predicted by {name} + 1")
     axes.set_ylabel("actual + 1")
-    return image(figure, f"predicted by {name} against actual spend")
+    return picture(figure, f"predicted by {name} against actual spend")
 
 
-def error_by(
-    predictions: pl.DataFrame, test: pl.DataFrame, column: str, edges: list[float], unit: str
-) -> str:
-    """Mean absolute error of all models by groups of a column of the examples, up to each edge and above the last."""
+def error_by_orders(predictions: pl.DataFrame, test: pl.DataFrame) -> Picture:
+    """Mean absolute error of all models by how often customers had bought."""
+    group = _groups(test["num_orders"], ORDER_EDGES)
+    return _error_by(predictions, group, test, "number of orders before the cutoff")
+
+
+def error_by_tenure(predictions: pl.DataFrame, test: pl.DataFrame) -> Picture:
+    """Mean absolute error of all models by how long customers had been there."""
+    group = _groups(test["tenure_days"], TENURE_EDGES)
+    return _error_by(predictions, group, test, "days since the first order")
+
+
+def _groups(values: pl.Series, edges: tuple[float, ...]) -> pl.Series:
+    """Of each customer, up to which edge its value lies, or above the last; (n,), in the order of the edges."""
     labels = [*(f"up to {edge:g}" for edge in edges), f"over {edges[-1]:g}"]
-    group = np.array(labels)[np.searchsorted(edges, test[column].to_numpy())]
-    labels = [label for label in labels if label in group]
-    joined = predictions.join(
-        test.select("customer_id", pl.Series("group", group)), on="customer_id"
-    )
-    error = (pl.col("predicted") - pl.col("actual")).abs().mean().alias("error")
+    place = np.searchsorted(edges, values.to_numpy())
+    return pl.Series("group", np.array(labels)[place]).cast(pl.Enum(labels))
+
+
+def _error_by(
+    predictions: pl.DataFrame, group: pl.Series, test: pl.DataFrame, unit: str
+) -> Picture:
+    """Bars by group, one per model."""
+    joined = predictions.join(test.select("customer_id", group), on="customer_id")
+    labels = group.unique().sort().cast(pl.String).to_list()
+    names = predictions["model"].unique(maintain_order=True).to_list()
     figure = new_figure(height=3.6)
     axes = figure.subplots()
-    names = predictions["model"].unique(maintain_order=True).to_list()
     width = 0.8 / len(names)
     for index, (name, color) in enumerate(zip(names, cycle(COLORS), strict=False)):
-        errors = dict(
-            joined.filter(pl.col("model") == name).group_by("group").agg(error).iter_rows()
-        )
+        errors = _errors(joined.filter(pl.col("model") == name))
         heights = [errors.get(label, 0.0) for label in labels]
         axes.bar(np.arange(len(labels)) + index * width, heights, width, label=name, color=color)
     axes.set_xticks(np.arange(len(labels)) + 0.4 - width / 2, labels)
     axes.set_xlabel(unit)
     axes.set_ylabel("mean absolute error")
     axes.legend(fontsize=7)
-    return image(figure, f"mean absolute error by {unit}")
+    return picture(figure, f"mean absolute error by {unit}")
 
 
-def calibration_over_time(metrics: Mapping[str, object], champion: str) -> str:
+def _errors(rows: pl.DataFrame) -> dict[str, float]:
+    """Mean absolute error by group."""
+    error = (pl.col("predicted") - pl.col("actual")).abs().mean()
+    return dict(rows.group_by("group").agg(error).iter_rows())
+
+
+def calibration_over_time(selection: Selection, test: ModelMetrics, champion: str) -> Picture:
     """Predicted over actual spend of the champion at each window it was judged on, with 95 % intervals."""
-    selection, test = mapping(metrics["selection"]), mapping(mapping(metrics["models"])[champion])
-    windows = {
-        "backtest": mapping(selection["backtest"] or {}).get(champion),
-        "selection customers": mapping(selection["models"]).get(champion),
-        "test": {"bias": test["bias"], "bias_interval": mapping(test["ci"]).get("bias")},
-    }
+    before = (selection.backtest or {}).get(champion)
+    earlier = selection.models.get(champion)
     figure = new_figure(5.0, 2.6)
     axes = figure.subplots()
-    for place, (name, found) in enumerate(windows.items()):
-        values = mapping(found or {})
-        bias, interval = values.get("bias"), values.get("bias_interval")
-        if isinstance(bias, float) and isinstance(interval, list | tuple):
-            axes.errorbar(
-                place,
-                bias,
-                [[max(bias - interval[0], 0.0)], [max(interval[1] - bias, 0.0)]],
-                fmt="o",
-                color=COLORS[0],
-                label=name,
-            )
+    if before is not None:
+        _bias_bar(axes, 0, before.bias, before.bias_interval)
+    if earlier is not None:
+        _bias_bar(axes, 1, earlier.bias, earlier.bias_interval)
+    _bias_bar(axes, 2, test.bias, test.ci.get("bias"))
     axes.axhline(1.0, color="grey", linewidth=0.8)
-    axes.set_xticks(range(len(windows)), list(windows))
+    axes.set_xticks(range(3), ["backtest", "selection customers", "test"])
     axes.set_ylabel("predicted / actual spend")
-    return image(figure, f"predicted over actual spend of {champion} over time")
+    return picture(figure, f"predicted over actual spend of {champion} over time")
+
+
+def _bias_bar(axes: Axes, place: int, bias: float | None, interval: Interval | None) -> None:
+    if bias is None or interval is None:
+        return
+    low, high = interval
+    lengths = [[max(bias - low, 0.0)], [max(high - bias, 0.0)]]
+    axes.errorbar(place, bias, lengths, fmt="o", color=COLORS[0])

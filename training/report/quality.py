@@ -2,31 +2,47 @@
 
 from pathlib import Path
 
+from training.results.quality import QualityReport
 
-def write_quality_html(path: Path, report: dict[str, object]) -> None:
+
+def write_quality_html(path: Path, report: QualityReport) -> None:
     """quality.json for people: what was kept and why not, with plots."""
-    from training.report.page import bar_chart, table, write_page
+    from training.report.page import Cell, Section, bar_chart, facts, write_page
 
-    def mapping(key: str) -> dict[str, object]:
-        value = report[key]
-        assert isinstance(value, dict)
-        return value
-
-    verdicts = {
-        name: f"{'yes' if verdict['supported'] else 'no'}: {verdict['reason']}"
-        for name, verdict in mapping("models").items()
-        if isinstance(verdict, dict)
+    totals: dict[str, Cell] = {
+        "num_rows_read": report.num_rows_read,
+        "num_events": report.num_events,
+        "num_customers": report.num_customers,
+        "num_items": report.num_items,
+        "currency": report.currency,
+        "first_event_at": report.first_event_at,
+        "last_event_at": report.last_event_at,
+        "days": report.days,
     }
-    facts = {key: report[key] for key in ("num_rows_read", "num_events", "num_customers", "num_items", "currency",
-                                          "first_event_at", "last_event_at", "days")}  # fmt: skip
-    write_page(path, "Data quality", [
-        ("What came in", table(facts) + table(mapping("rows_read"))),
-        ("Rows left out, by reason", table(mapping("rows_dropped")) + table(mapping("duplicates"))),
-        ("Which models these data support", table(verdicts)),
-        ("Revenue by month", bar_chart(mapping("revenue_by_month"), str(report["currency"]))),
-        ("Customers by number of orders", bar_chart(mapping("customers_by_orders"), "customers")),
-        ("Events by kind", table(mapping("events_by_kind"))),
-        ("Refunds and outliers", table(mapping("refunds")) + table(mapping("outliers"))),
-        ("Missing values", table(mapping("missing_values"))),
-        ("Lines of items that the item table does not hold", table(mapping("unknown_to_catalogue"))),
-    ])  # fmt: skip
+    verdicts = {
+        name: f"{'yes' if model.supported else 'no'}: {model.reason}"
+        for name, model in report.models.items()
+    }
+    revenue = bar_chart(report.revenue_by_month, report.currency)
+    customers = bar_chart(report.customers_by_orders, "customers")
+    sections = [
+        Section("What came in", [facts(totals), facts(report.rows_read)]),
+        Section(
+            "Rows left out, by reason",
+            [facts(report.rows_dropped), facts(report.duplicates.model_dump())],
+        ),
+        Section("Which models these data support", [facts(verdicts)]),
+        Section("Revenue by month", [revenue]),
+        Section("Customers by number of orders", [customers]),
+        Section("Events by kind", [facts(report.events_by_kind)]),
+        Section(
+            "Refunds and outliers",
+            [facts(report.refunds.model_dump()), facts(report.outliers.model_dump())],
+        ),
+        Section("Missing values", [facts(report.missing_values)]),
+        Section(
+            "Lines of items that the item table does not hold",
+            [facts(report.unknown_to_catalogue.model_dump())],
+        ),
+    ]
+    write_page(path, "Data quality", sections)

@@ -22,8 +22,9 @@ from lifecycle.features.attributes import (
 )
 from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import MANIFEST
-from lifecycle.spend.hurdle import fit_hurdle, hurdle_value
+from lifecycle.spend.hurdle import Hurdle
 from lifecycle.spend.stack import fit_stack, stack_value
+from lifecycle.spend.trees import LightGbm
 from serving.api.requests import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
@@ -112,8 +113,10 @@ def test_trees_use_what_is_declared_usable_and_nothing_else(club: Path) -> None:
     errors = []
     for name, attributes in (("arena", ["club"]), ("blind", [])):
         artifact = load_artifact(club / name / "artifact")
-        assert artifact.attributes == attributes and artifact.lightgbm is not None
-        assert artifact.lightgbm.num_feature() == len(FEATURES) + len(attributes)
+        assert artifact.attributes == attributes
+        lightgbm = artifact.models.single["lightgbm"]
+        assert isinstance(lightgbm, LightGbm)
+        assert lightgbm.trees.num_feature() == len(FEATURES) + len(attributes)
         errors.append(
             json.loads((club / name / "metrics.json").read_text())["models"]["lightgbm"]["rmse"]
         )
@@ -131,7 +134,7 @@ def test_other_trees_read_attributes_too(club: Path, tiny_shop: TinyShop, fit: s
     for table in (known, None):
         sets = read_example_sets(tiny_shop.examples, table)
         if fit == "hurdle":
-            predicted = hurdle_value(fit_hurdle(sets.train, seed=0), sets.test)
+            predicted = Hurdle.fit(sets.for_selection, seed=0).expected_spend(sets.test)
         else:
             trees_alone = replace(fit_stack(sets.train, sets.test, 60, seed=0), btyd_share=0.0)
             predicted = stack_value(trees_alone, sets.test)

@@ -16,7 +16,7 @@ from lifecycle.btyd.model import btyd_numbers, btyd_value, spend_of_numbers
 from lifecycle.features.drivers import DRIVER_NAMES, DRIVERS, driver_of
 from lifecycle.features.numbers import FEATURES
 from lifecycle.spend.contributions import Contributions
-from lifecycle.spend.stack import BTYD_NUMBERS
+from lifecycle.spend.stack_trees import BTYD_NUMBERS
 from tests.builders import TinyShop
 
 
@@ -61,9 +61,9 @@ def test_contributions_move_the_prediction_as_they_say(
         len(found.names),
     )
     spend, effects = expected_spend(artifact, champion, examples, {}), found.effects.sum(axis=1)
-    if champion in artifact.btyd_models:
+    if champion in artifact.models.btyd:
         spend = np.maximum(
-            spend, least_spend(artifact.btyd_models[champion], artifact.settings.horizon_days)
+            spend, least_spend(artifact.models.btyd[champion], artifact.settings.horizon_days)
         )
     predicted = np.log(spend)
     if champion in ("hurdle", "stack_without_llama"):
@@ -74,7 +74,7 @@ def test_contributions_move_the_prediction_as_they_say(
 
 def test_contributions_to_btyd_are_shapley_values(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
     """Against their definition as means over the orders in which a typical customer's numbers can be replaced."""
-    model = load_artifact(tiny_artifact).btyd_models["bgnbd_gg"]
+    model = load_artifact(tiny_artifact).models.btyd["bgnbd_gg"]
     examples = pl.read_parquet(tiny_shop.examples / "test.parquet").head(5)
 
     def score(numbers: np.ndarray) -> np.ndarray:

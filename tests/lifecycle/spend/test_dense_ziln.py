@@ -1,5 +1,6 @@
 """Dense ZILN: it learns what tells customers apart, is the same after saving, and finite far from all it saw."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +8,14 @@ import polars as pl
 import pytest
 
 from lifecycle.features.numbers import FEATURES
-from lifecycle.features.standardisation import StandardisationRules, fit_standardisation
-from lifecycle.metrics.value import value_metrics
-from lifecycle.spend.dense_ziln import (
-    DenseZiln,
-    dense_ziln_value,
-    fit_dense_ziln,
-    load_dense_ziln,
-    save_dense_ziln,
+from lifecycle.features.standardisation import (
+    Standardisation,
+    StandardisationRules,
+    fit_standardisation,
 )
+from lifecycle.metrics.value import value_metrics
+from lifecycle.spend.dense_ziln import DenseZiln
+from tests.builders import past
 
 
 def customers(seed: int, num_customers: int = 6000) -> pl.DataFrame:
@@ -35,11 +35,18 @@ def customers(seed: int, num_customers: int = 6000) -> pl.DataFrame:
     )
 
 
+def fitted(rows: pl.DataFrame, scale: Standardisation) -> DenseZiln:
+    model = DenseZiln.fit(replace(past(rows), scale=scale), seed=0)
+    assert model is not None
+    return model
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> DenseZiln:
     rows, file = customers(0), tmp_path_factory.mktemp("ziln") / "train.parquet"
     rows.write_parquet(file)
-    return fit_dense_ziln(rows, fit_standardisation(file, FEATURES, StandardisationRules()), seed=0)
+    scale = fit_standardisation(file, FEATURES, StandardisationRules())
+    return fitted(rows, scale)
 
 
 def test_new_customers_are_ordered_nearly_as_by_the_truth_and_their_total_is_right(
@@ -48,9 +55,7 @@ def test_new_customers_are_ordered_nearly_as_by_the_truth_and_their_total_is_rig
     rows = customers(1)
     truth = 0.9 * np.exp(-rows["recency_days"].to_numpy() / 60) * rows["total_spend"].to_numpy()
     actual = rows["target"].to_numpy()
-    found, best = (
-        value_metrics(actual, values) for values in (dense_ziln_value(model, rows), truth)
-    )
+    found, best = (value_metrics(actual, values) for values in (model.expected_spend(rows), truth))
     assert found["gini"] is not None and best["gini"] is not None and found["bias"] is not None
     assert found["gini"] > best["gini"] - 0.02
     assert abs(found["bias"] - 1) < 0.1
@@ -60,20 +65,20 @@ def test_same_seed_gives_the_same_network_and_saving_keeps_it(
     model: DenseZiln, tmp_path: Path
 ) -> None:
     rows = customers(1, 100)
-    again = fit_dense_ziln(customers(0), model.scale, seed=0)
-    np.testing.assert_array_equal(dense_ziln_value(again, rows), dense_ziln_value(model, rows))
-    save_dense_ziln(model, tmp_path)
-    np.testing.assert_array_equal(
-        dense_ziln_value(load_dense_ziln(tmp_path), rows), dense_ziln_value(model, rows)
-    )
+    again = fitted(customers(0), model.scale)
+    np.testing.assert_array_equal(again.expected_spend(rows), model.expected_spend(rows))
+    model.save(tmp_path)
+    loaded = DenseZiln.load(tmp_path)
+    assert loaded is not None
+    np.testing.assert_array_equal(loaded.expected_spend(rows), model.expected_spend(rows))
 
 
 def test_customer_far_from_all_others_has_a_finite_value(model: DenseZiln) -> None:
     rows = customers(1, 1).with_columns(pl.lit(1e12).alias(name) for name in FEATURES)
-    assert np.isfinite(dense_ziln_value(model, rows)).all()
+    assert np.isfinite(model.expected_spend(rows)).all()
 
 
 def test_feature_that_never_varied_in_training_says_nothing(model: DenseZiln) -> None:
     rows = customers(1, 100)
     later = rows.with_columns(pl.lit(50.0).alias("year_ago_spend"))
-    np.testing.assert_array_equal(dense_ziln_value(model, later), dense_ziln_value(model, rows))
+    np.testing.assert_array_equal(model.expected_spend(later), model.expected_spend(rows))

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from lifecycle.features.numbers import FEATURES
-from lifecycle.spend.hurdle import fit_hurdle, hurdle_value, load_hurdle, save_hurdle
-from tests.builders import TinyShop
+from lifecycle.spend.hurdle import Hurdle
+from tests.builders import TinyShop, past
 
 
 def customers(num_customers: int = 4000) -> pl.DataFrame:
@@ -25,8 +25,8 @@ def customers(num_customers: int = 4000) -> pl.DataFrame:
 
 def test_value_is_the_probability_of_buying_times_the_mean_amount() -> None:
     rows = customers()
-    hurdle = fit_hurdle(rows, seed=0)
-    value = hurdle_value(hurdle, rows)
+    hurdle = Hurdle.fit(past(rows), seed=0)
+    value = hurdle.expected_spend(rows)
     for orders in (9.0, 1.0):
         kind = rows.filter(pl.col("num_orders") == orders)["target"].to_numpy()
         (expected,) = np.unique(np.round(value[rows["num_orders"].to_numpy() == orders], 6))
@@ -37,14 +37,14 @@ def test_saved_hurdle_predicts_the_same(tiny_shop: TinyShop, tmp_path: Path) -> 
     train, test = (
         pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "test")
     )
-    hurdle = fit_hurdle(train, seed=0)
-    save_hurdle(hurdle, tmp_path)
-    np.testing.assert_array_equal(
-        hurdle_value(load_hurdle(tmp_path), test), hurdle_value(hurdle, test)
-    )
+    hurdle = Hurdle.fit(past(train), seed=0)
+    hurdle.save(tmp_path)
+    loaded = Hurdle.load(tmp_path)
+    assert loaded is not None
+    np.testing.assert_array_equal(loaded.expected_spend(test), hurdle.expected_spend(test))
 
 
 def test_shop_where_everybody_comes_back_has_a_hurdle_that_all_pass() -> None:
     rows = customers().filter(pl.col("target") > 0)
-    value = hurdle_value(fit_hurdle(rows, seed=0), rows)
+    value = Hurdle.fit(past(rows), seed=0).expected_spend(rows)
     assert value.sum() == pytest.approx(rows["target"].sum(), rel=0.02)

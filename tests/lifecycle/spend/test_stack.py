@@ -13,20 +13,10 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.features.categories import NO_CATEGORIES
 from lifecycle.features.numbers import value_features
 from lifecycle.names import BGNBD
-from lifecycle.spend.stack import (
-    BTYD_NUMBERS,
-    CORRECTING,
-    INFORMED,
-    SLOW,
-    Stack,
-    fit_stack,
-    load_stack,
-    save_stack,
-    stack_inputs,
-    stack_value,
-)
-from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
-from tests.builders import TinyShop
+from lifecycle.spend.stack import Stack, fit_stack, load_stack, save_stack, stack_value
+from lifecycle.spend.stack_trees import BTYD_NUMBERS, CORRECTING, INFORMED, SLOW, stack_inputs
+from lifecycle.spend.trees import LightGbm
+from tests.builders import TinyShop, past
 
 START, HORIZON = datetime(2024, 1, 1, tzinfo=UTC), 90
 
@@ -136,6 +126,6 @@ def test_cohort_that_grows_old_is_not_taken_for_a_young_one() -> None:
         )
     train, test = pl.concat(parts[:2]), parts[2]
     actual = test["target"].sum()
-    alone = lightgbm_value(fit_lightgbm(train, seed=0), test).sum() / actual
+    alone = LightGbm.fit(past(train), seed=0).expected_spend(test).sum() / actual
     stack = stack_value(fit_stack(train, test, HORIZON, seed=0), test).sum() / actual
     assert abs(np.log(alone)) > 0.15 and abs(np.log(stack)) < 0.12

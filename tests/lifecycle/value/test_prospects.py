@@ -169,9 +169,9 @@ def test_rates_come_from_training_cutoffs_and_are_judged_at_the_test_cutoff(shop
     rates, found = judge_prospects(shop / "examples", TEST_CUTOFF)
     assert rates == fit_prospects(rows.filter(pl.col("cutoff") < TEST_CUTOFF))
     test = rows.filter(pl.col("cutoff") == TEST_CUTOFF)
-    assert found["num_customers"] == test.height > 50
-    assert found["spend"]["actual"] == pytest.approx(test["target"].sum())  # type: ignore[index]
-    assert found["spend"]["predicted"] == pytest.approx(prospect_spend(rates, test)[0].sum())  # type: ignore[index]
+    assert found.num_customers == test.height > 50
+    assert found.spend.actual == pytest.approx(test["target"].sum())
+    assert found.spend.predicted == pytest.approx(prospect_spend(rates, test)[0].sum())
     assert "had not bought before the cutoff" in (shop / "arena" / "report.html").read_text()
 
 

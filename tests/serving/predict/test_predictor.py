@@ -13,7 +13,7 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.names import ZILN
 from lifecycle.recommend.retrieval import propose
-from lifecycle.spend.dense_ziln import load_dense_ziln
+from lifecycle.spend.models import SpendModels
 from serving.api.responses import CustomerRecommendations, CustomerValue
 from serving.predict.predictor import Predictor
 from serving.predict.queries import JSON, CustomerQuery, RecommendOptions
@@ -47,8 +47,9 @@ def with_champion(predictor: Predictor, champion: str) -> Predictor:
     """The same artifact, had the arena chosen another champion."""
     other = object.__new__(Predictor)
     settings = replace(predictor.artifact.settings, champion=champion)
-    ziln = load_dense_ziln(predictor.artifact.folder) if champion == ZILN else None
-    other.artifact, other.members = replace(predictor.artifact, settings=settings, ziln=ziln), {}
+    models = SpendModels.load(predictor.artifact.folder, settings.horizon_days, champion)
+    other.artifact = replace(predictor.artifact, settings=settings, models=models)
+    other.members = {}
     other.item_ids = predictor.item_ids
     return other
 
@@ -249,7 +250,9 @@ def test_shop_whose_customers_never_come_back_is_still_valued(
 ) -> None:
     lone = with_champion(predictor, "persistence")
     lone.artifact = replace(
-        lone.artifact, btyd_models={}, settings=replace(lone.artifact.settings, churn=None)
+        lone.artifact,
+        models=replace(lone.artifact.models, btyd={}),
+        settings=replace(lone.artifact.settings, churn=None),
     )
     for answer in lone.value(queries[:20]):
         assert (answer["p_active"], answer["churn_probability"]) == (1.0, 0.0)

@@ -11,6 +11,7 @@ import pytest
 from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.quality import Quality
 from training.report.quality import write_quality_html
+from training.results.quality import QualityReport, Refunds
 
 ITEMS = pl.DataFrame({"item_id": ["A", "B"], "title": ["lamp", None]})
 VOID = ("meta", "img")
@@ -40,7 +41,7 @@ SHARDS = (
 )
 
 
-def report_of(*shards: pl.DataFrame) -> dict[str, object]:
+def report_of(*shards: pl.DataFrame) -> QualityReport:
     quality = Quality()
     quality.add_counts("lines.csv", {"rows_read": 9, "filter:postage": 2})
     quality.drop("missing_customer_id", 1)
@@ -53,11 +54,11 @@ def report_of(*shards: pl.DataFrame) -> dict[str, object]:
 
 def test_report_counts_customers_orders_days_and_refunds_over_shards() -> None:
     report = report_of(*SHARDS)
-    assert (report["num_events"], report["num_customers"], report["num_items"]) == (6, 3, 2)
-    assert report["first_event_at"] == "2024-01-01T00:00:00+00:00"
-    assert report["last_event_at"] == "2024-01-31T00:00:00+00:00"
-    assert report["days"] == 31
-    assert report["customers_by_orders"] == {
+    assert (report.num_events, report.num_customers, report.num_items) == (6, 3, 2)
+    assert report.first_event_at == "2024-01-01T00:00:00+00:00"
+    assert report.last_event_at == "2024-01-31T00:00:00+00:00"
+    assert report.days == 31
+    assert report.customers_by_orders == {
         "0": 1,
         "1": 1,
         "2": 1,
@@ -66,29 +67,27 @@ def test_report_counts_customers_orders_days_and_refunds_over_shards() -> None:
         "11-20": 0,
         "21+": 0,
     }
-    assert report["refunds"] == {"total": 1, "matched": 1}
-    assert report["revenue_by_month"] == {"2024-01": 10.0}
-    assert report["lines_by_month"] == {"2024-01": 4}
-    assert report["events_by_kind"] == {"purchase": 3, "renewal": 1, "refund": 1, "view": 1}
-    assert report["items_without_title"] == 1
+    assert report.refunds == Refunds(total=1, matched=1)
+    assert report.revenue_by_month == {"2024-01": 10.0}
+    assert report.lines_by_month == {"2024-01": 4}
+    assert report.events_by_kind == {"purchase": 3, "renewal": 1, "refund": 1, "view": 1}
+    assert report.items_without_title == 1
 
 
 def test_rows_read_are_kept_or_left_out_for_a_reason() -> None:
     report = report_of(*SHARDS)
-    assert report["rows_dropped"] == {"filter:postage": 2, "missing_customer_id": 1}
-    assert report["rows_kept"] == 6
-    assert report["num_rows_read"] == 6 + 2 + 1
+    assert report.rows_dropped == {"filter:postage": 2, "missing_customer_id": 1}
+    assert report.rows_kept == 6
+    assert report.num_rows_read == 6 + 2 + 1
 
 
 def test_verdicts_say_which_rule_decided() -> None:
-    models = report_of(*SHARDS)["models"]
-    assert isinstance(models, dict)
-    assert models["persistence"]["supported"]
-    assert models["bgnbd_gg"] == {
-        "supported": False,
-        "reason": "needs 50 customers with purchases on 2 days and 60 days of data: 1, 31",
-    }
-    assert not models["service_cost"]["supported"]
+    models = report_of(*SHARDS).models
+    assert models["persistence"].supported
+    assert not models["bgnbd_gg"].supported
+    wanted = "needs 50 customers with purchases on 2 days and 60 days of data: 1, 31"
+    assert models["bgnbd_gg"].reason == wanted
+    assert not models["service_cost"].supported
 
 
 def test_nothing_left_is_an_error() -> None:
@@ -118,7 +117,7 @@ def test_page_is_well_formed_escapes_data_and_its_plots_are_drawings(
 ) -> None:
     caplog.set_level("INFO")
     report = report_of(*SHARDS)
-    report["rows_read"] = {"<script>alert(1)</script>.csv": 9}
+    report = report.model_copy(update={"rows_read": {"<script>alert(1)</script>.csv": 9}})
     write_quality_html(tmp_path / "quality.html", report)
     page = (tmp_path / "quality.html").read_text(encoding="utf-8")
     tags = Tags()

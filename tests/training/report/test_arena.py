@@ -11,7 +11,8 @@ import polars as pl
 
 from tests.builders import TinyShop
 from training.report.arena import write_report
-from training.report.page import Estimate, grid, number
+from training.report.page import Estimate, Section, Table, number, write_page
+from training.results.arena import Results
 
 VOID = {"meta", "img", "br"}
 
@@ -78,7 +79,8 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
 
     def told(**changes: object) -> str:
-        write_report(tmp_path / "report.html", metrics | changes, predictions, test)
+        results = Results.model_validate(metrics | changes)
+        write_report(tmp_path / "report.html", results, predictions, test)
         return (tmp_path / "report.html").read_text()
 
     unclear = {"mae": [1.0, -1.0, 3.0], "gini": [0.01, -0.1, 0.1], "rmse": None}
@@ -110,12 +112,14 @@ def test_report_without_spend_or_defined_metrics(
     for entry in metrics["models"].values():
         entry |= {"gini": None, "bias": None}
         entry["ci"] |= {"gini": None, "bias": None}
-    metrics["recommendation"], metrics["recommender"] = {"next_basket": {}}, {"model": None}
+    metrics["recommendation"] = {"next_basket": {}}
+    metrics["recommender"]["model"] = None
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet").with_columns(
         actual=pl.lit(0.0)
     )
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
-    write_report(tmp_path / "report.html", metrics, predictions, test)
+    results = Results.model_validate(metrics)
+    write_report(tmp_path / "report.html", results, predictions, test)
     assert len(read(tmp_path / "report.html").plots) == 10
 
 
@@ -126,15 +130,19 @@ def test_numbers_have_the_digits_that_tell_something() -> None:
     assert shown == ["1,234,567", "2,063", "-334.8", "21.88", "0.041", "1.000", "0.00041", "0.000"]
 
 
-def test_cells_have_their_interval_and_verdict_and_the_chosen_row_stands_out() -> None:
-    made = grid(
-        ["model", "mae"], [["a", Estimate(-2.5, -4.0, -1.0, "better")], ["b", Estimate(3.0)]], "a"
-    )
+def test_cells_have_their_interval_and_verdict_and_the_chosen_row_stands_out(
+    tmp_path: Path,
+) -> None:
+    rows = [["a", Estimate(-2.5, -4.0, -1.0, "better")], ["b", Estimate(3.0)], ["c", None]]
+    table = Table(["model", "mae"], rows, "a")
+    write_page(tmp_path / "page.html", "title", [Section("heading", [table])])
+    made = (tmp_path / "page.html").read_text()
     assert (
         '<tr class="marked"><td>a</td><td class="number better">-2.500<small>-4.000 to -1.000, better</small></td>'
         in made
     )
     assert '<tr><td>b</td><td class="number">3.000</td></tr>' in made
+    assert '<tr><td>c</td><td class="number">–</td></tr>' in made
     assert '<th>model</th><th class="number">mae</th>' in made
 
 
@@ -147,7 +155,7 @@ def test_names_are_escaped(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: P
     chosen = predictions.filter(pl.col("model") == champion).with_columns(model=pl.lit(name))
     write_report(
         tmp_path / "report.html",
-        metrics,
+        Results.model_validate(metrics),
         chosen,
         pl.read_parquet(tiny_shop.examples / "test.parquet"),
     )

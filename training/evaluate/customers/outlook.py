@@ -55,7 +55,8 @@ def outlook(
         how="left",
         maintain_order="left",
     )
-    actual, values = target_of(test), values_for(artifact, test, predicted)
+    actual = target_of(test)
+    values = values_for(artifact, test, predicted)
     labels = labels_for(artifact, test, values)
     return {
         "segments": _segments(labels["segment"], values.clv, predicted, actual),
@@ -97,7 +98,8 @@ def _transitions(
     rows = pl.concat([sets.train, sets.selection]).filter(
         pl.col("cutoff") == pl.col("cutoff").max()
     )
-    new_then, new_now = _at(prospects, rows), _at(prospects, sets.test)
+    new_then = _at(prospects, rows)
+    new_now = _at(prospects, sets.test)
     before = stages_for(artifact, rows, values_for(artifact, rows, np.zeros(rows.height)).p_active)
     earlier = pl.DataFrame({"customer_id": rows["customer_id"], "before": before})
     earlier = earlier.extend(
@@ -106,7 +108,8 @@ def _transitions(
     now = pl.DataFrame({"customer_id": sets.test["customer_id"], "after": stage})
     now = now.extend(pl.DataFrame({"customer_id": new_now, "after": [NEW] * len(new_now)}))
     both = earlier.join(now, on="customer_id")
-    first, last = both["before"].to_numpy(), both["after"].to_numpy()
+    first = both["before"].to_numpy()
+    last = both["after"].to_numpy()
     days = (sets.test["cutoff"][0] - rows["cutoff"][0]).days if rows.height else 0
     return {
         "days": days,

@@ -12,7 +12,8 @@ from lifecycle.events.shards import read_shard, shard_paths
 from training.evaluate.inputs import Inputs
 
 COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id"]
-NEXT_BASKET, NEXT_ITEM = "next_basket", "next_item"
+NEXT_BASKET = "next_basket"
+NEXT_ITEM = "next_item"
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,8 @@ class RankingTask:
     data: Path
     cutoff: datetime
     baskets: dict[str, Basket]
-    held_out: pl.DataFrame | None = (
-        None  # customer_id, position: from there on a customer's purchases are unknown
-    )
+    # By customer_id a position: from there on a customer's purchases are unknown.
+    held_out: pl.DataFrame | None = None
 
     def shards(self) -> Iterable[pl.DataFrame]:
         """Purchases of items, shard by shard."""
@@ -127,8 +127,6 @@ def next_baskets(
 
 def _history(purchases: pl.DataFrame) -> pl.DataFrame:
     """customer_id, bought (distinct items) and orders (their number) of each customer."""
-    bought, orders = (
-        pl.col("item_id").unique().alias("bought"),
-        order_key().n_unique().alias("orders"),
-    )
+    bought = pl.col("item_id").unique().alias("bought")
+    orders = order_key().n_unique().alias("orders")
     return purchases.group_by("customer_id").agg(bought, orders)

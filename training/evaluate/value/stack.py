@@ -10,7 +10,7 @@ import polars as pl
 from lifecycle.names import HURDLE, MEMBERS, STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA, ZILN
 from lifecycle.spend.blend import blend, fit_shares
 from lifecycle.spend.stack import MemberShare, Stack
-from training.evaluate.value.entries import Entry
+from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets, target_of
 
 logger = logging.getLogger(__name__)
@@ -19,41 +19,44 @@ CLEAR = 1.645  # standard errors: one side of a 90 % interval
 
 
 def join_others(
-    entries: dict[str, Entry], stack: Stack, sets: ExampleSets, left_out: Collection[str] = ()
-) -> tuple[dict[str, Entry], Stack]:
+    forecasts: dict[str, Forecast], stack: Stack, sets: ExampleSets, left_out: Collection[str] = ()
+) -> tuple[dict[str, Forecast], Stack]:
     """Blend OTHERS into the stack, with the shares that the backtest gives them; without one they have none."""
-    others = {name: entries[name] for name in OTHERS if name in entries and name not in left_out}
+    others = {
+        name: forecasts[name] for name in OTHERS if name in forecasts and name not in left_out
+    }
     if not others or sets.backtest is None:
-        return entries, stack
-    joined, shares = _blended(entries[STACK], others, sets)
-    return entries | {STACK: joined}, replace(stack, others=_with_a_share(shares))
+        return forecasts, stack
+    joined, shares = _blended(forecasts[STACK], others, sets)
+    return forecasts | {STACK: joined}, replace(stack, others=_with_a_share(shares))
 
 
 def join_members(
-    entries: dict[str, Entry],
+    forecasts: dict[str, Forecast],
     stack: Stack,
     sets: ExampleSets,
     budget: float | None,
     left_out: Collection[str] = (),
-) -> tuple[dict[str, Entry], Stack]:
-    """Blend the encoders among the entries into the stack, but for those `left_out`.
+) -> tuple[dict[str, Forecast], Stack]:
+    """Blend the encoders among the forecasts into the stack, but for those `left_out`.
 
     `stack` becomes the blend and `stack_without_llama` what it was. Encoders with which it would
     score fewer customers per second than `budget` do not join; then `stack_over_budget` is the
     blend with all of them.
     """
-    members = {name: entries[name] for name in MEMBERS if name in entries and name not in left_out}
+    members = {
+        name: forecasts[name] for name in MEMBERS if name in forecasts and name not in left_out
+    }
     if not members:
-        return entries, stack
-    alone = entries[STACK]
+        return forecasts, stack
+    alone = forecasts[STACK]
     fast = _within(budget, alone, members)
     joined, shares = _blended(alone, fast, sets)
-    result = entries | {STACK: joined, STACK_WITHOUT_LLAMA: alone}
+    result = forecasts | {STACK: joined, STACK_WITHOUT_LLAMA: alone}
     if len(fast) < len(members):
-        over, speed = _blended(alone, members, sets)[0], _speed(alone, list(members.values()))
-        result[STACK_OVER_BUDGET] = replace(
-            over, customers_per_second=speed
-        )  # all count, so that it is never chosen
+        over, _ = _blended(alone, members, sets)
+        speed = _speed(alone, list(members.values()))  # all count, so that it is never chosen
+        result[STACK_OVER_BUDGET] = replace(over, customers_per_second=speed)
     return result, replace(stack, members=_with_a_share(shares))
 
 
@@ -61,7 +64,9 @@ def _with_a_share(shares: dict[str, MemberShare]) -> dict[str, MemberShare]:
     return {name: model for name, model in shares.items() if model.share}
 
 
-def _within(budget: float | None, alone: Entry, members: dict[str, Entry]) -> dict[str, Entry]:
+def _within(
+    budget: float | None, alone: Forecast, members: dict[str, Forecast]
+) -> dict[str, Forecast]:
     """The members left when the slowest are dropped until the stack scores as many customers a second as it must."""
     kept = sorted(members, key=lambda name: members[name].customers_per_second)
     while kept and budget and _speed(alone, [members[name] for name in kept]) < budget:
@@ -69,13 +74,13 @@ def _within(budget: float | None, alone: Entry, members: dict[str, Entry]) -> di
     return {name: members[name] for name in members if name in kept}
 
 
-def _speed(alone: Entry, members: list[Entry]) -> float:
-    return 1.0 / sum(1.0 / entry.customers_per_second for entry in [alone, *members])
+def _speed(alone: Forecast, members: list[Forecast]) -> float:
+    return 1.0 / sum(1.0 / one.customers_per_second for one in [alone, *members])
 
 
 def _blended(
-    alone: Entry, members: dict[str, Entry], sets: ExampleSets
-) -> tuple[Entry, dict[str, MemberShare]]:
+    alone: Forecast, members: dict[str, Forecast], sets: ExampleSets
+) -> tuple[Forecast, dict[str, MemberShare]]:
     """The stack with these members, and their shares.
 
     Shares are learned in the backtest, which shows how members age; those that were not there then
@@ -85,19 +90,13 @@ def _blended(
     an encoder costs a hundred times as much to serve.
     """
     scaled = {
-        name: entry.selection * scale_to(alone.selection, entry.selection)
-        for name, entry in members.items()
+        name: one.selection * scale_to(alone.selection, one.selection)
+        for name, one in members.items()
     }
-    before, there = (
-        alone.backtest,
-        {name: e.backtest for name, e in members.items() if e.backtest is not None},
-    )
-    backtest: np.ndarray | None
+    there = {name: one.backtest for name, one in members.items() if one.backtest is not None}
+    before = backtest = alone.backtest
     if sets.backtest is not None and before is not None and there:
-        if absent := [name for name in members if name not in there]:
-            logger.warning(
-                "no share for %s: backtest_members has others, but not these", ", ".join(absent)
-            )
+        _warn_of_absent(members, there)
         known = {name: values * scale_to(before, values) for name, values in there.items()}
         learned, backtest = _learned(before, known, sets.backtest.test)
         shares = dict.fromkeys(members, 0.0) | learned
@@ -106,33 +105,40 @@ def _blended(
         shares, selection = _learned(alone.selection, scaled, sets.selection)
         backtest = None if any(shares.values()) else before  # without shares it is what it was
     found = {
-        name: MemberShare(scale_to(alone.test, entry.test), shares[name])
-        for name, entry in members.items()
+        name: MemberShare(scale_to(alone.test, one.test), shares[name])
+        for name, one in members.items()
     }
-    test = blend(
-        alone.test,
-        {name: found[name].scale * entry.test for name, entry in members.items()},
-        shares,
-    )
-    used = [entry for name, entry in members.items() if shares[name]]
-    return Entry(selection, test, _speed(alone, used), backtest), found
+    on_test = {name: found[name].scale * one.test for name, one in members.items()}
+    used = [one for name, one in members.items() if shares[name]]
+    test = blend(alone.test, on_test, shares)
+    return Forecast(selection, test, _speed(alone, used), backtest), found
+
+
+def _warn_of_absent(members: Collection[str], there: Collection[str]) -> None:
+    if absent := [name for name in members if name not in there]:
+        told = ", ".join(absent)
+        logger.warning("no share for %s: backtest_members has others, but not these", told)
 
 
 def _learned(
     alone: np.ndarray, members: dict[str, np.ndarray], rows: pl.DataFrame
 ) -> tuple[dict[str, float], np.ndarray]:
     """The shares that the customers of `rows` give, and the blend of each by the shares that the other folds give."""
-    actual, fold = target_of(rows), rows["fold"].to_numpy()
+    actual = target_of(rows)
+    fold = rows["fold"].to_numpy()
     blended = alone.copy()
     for number in np.unique(fold):
-        own, others = fold == number, fold != number
-        shares = fit_shares(
-            alone[others], {name: s[others] for name, s in members.items()}, actual[others]
-        )
-        blended[own] = blend(alone[own], {name: s[own] for name, s in members.items()}, shares)
+        own = fold == number
+        shares = fit_shares(alone[~own], _of(members, ~own), actual[~own])
+        blended[own] = blend(alone[own], _of(members, own), shares)
     if not is_clearly_better(blended, alone, actual):
         return dict.fromkeys(members, 0.0), alone
     return fit_shares(alone, members, actual), blended
+
+
+def _of(members: dict[str, np.ndarray], here: np.ndarray) -> dict[str, np.ndarray]:
+    """What members expect of some of the customers."""
+    return {name: values[here] for name, values in members.items()}
 
 
 def is_clearly_better(ours: np.ndarray, theirs: np.ndarray, actual: np.ndarray) -> bool:

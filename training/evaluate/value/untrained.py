@@ -14,21 +14,21 @@ from training.distributed.map import map_rows
 from training.distributed.members import HiddenActor
 from training.evaluate.inputs import Inputs
 from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.value import Differences, FineTuning, SpendMetrics
 
-PROBE, PROBE_SAME_LAYERS, RIDGE = (
-    "untrained_probe",
-    "untrained_probe_same_layers",
-    "ridge_same_numbers",
-)
+PROBE = "untrained_probe"
+PROBE_SAME_LAYERS = "untrained_probe_same_layers"
+RIDGE = "ridge_same_numbers"
 
 
-def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -> dict[str, object]:
+def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -> FineTuning:
     """Compare `tuned`, the member's predictions for all test customers, on a seeded sample of them.
 
     The whole base model is probed and, where the member keeps only its first layers, these alone
     too: lower layers often serve a linear probe better than the last.
     """
-    config, settings = inputs.config, decoder_of(inputs.members[LLAMA])
+    config = inputs.config
+    settings = decoder_of(inputs.members[LLAMA])
     generator = np.random.default_rng(config.seed)
     sample = _draw(generator, sets.test.height, config.untrained_customers)
     probe = _draw(generator, sets.train.height, config.probe_rows)
@@ -60,7 +60,7 @@ def fine_tuning_verdict(
     hidden: Mapping[str, np.ndarray],
     scale: Standardisation,
     seed: int,
-) -> dict[str, object]:
+) -> FineTuning:
     """Metrics of each model on the sampled test customers, and the paired differences with 95 % intervals.
 
     `sample` are positions among the test rows, `probe_rows` among the training rows; `hidden` has,
@@ -68,41 +68,42 @@ def fine_tuning_verdict(
     of the sample. Ridge sees the numbers that the prompt shows, of all training rows, on the given
     scale.
     """
-    actual, ours = target_of(sets.test)[sample], tuned[sample]
+    actual = target_of(sets.test)[sample]
+    ours = tuned[sample]
     train_target = target_of(sets.train)[probe_rows]
     others = {}
     for name, states in hidden.items():
         known, new = np.split(states, [len(probe_rows)])
         others[name] = _linear_probe(known, train_target, new, seed)
     others[RIDGE] = ridge_value(sets.train, sets.test, scale)[sample]
-    return {
-        "num_customers": len(sample),
-        "num_probe_rows": len(probe_rows),
-        "models": {
-            name: value_metrics(actual, predicted)
-            for name, predicted in {LLAMA: ours, **others}.items()
-        },
-        "text_llama_minus": {
-            name: {
-                metric: paired_difference(actual, ours, other, metric, seed=seed)
-                for metric in ("rmse", "gini", "mae")
-            }
-            for name, other in others.items()
-        },
+    minus: dict[str, Differences] = {}
+    for name, other in others.items():
+        minus[name] = {
+            metric: paired_difference(actual, ours, other, metric, seed=seed)
+            for metric in ("rmse", "gini", "mae")
+        }
+    models = {
+        name: SpendMetrics.model_validate(value_metrics(actual, predicted))
+        for name, predicted in {LLAMA: ours, **others}.items()
     }
+    return FineTuning(
+        num_customers=len(sample),
+        num_probe_rows=len(probe_rows),
+        models=models,
+        text_llama_minus=minus,
+    )
 
 
 def _linear_probe(known: np.ndarray, target: np.ndarray, new: np.ndarray, seed: int) -> np.ndarray:
     """Ridge on standardised hidden states, its penalty chosen on a random half of the known rows; shape (n_new,)."""
-    center, spread = known.mean(axis=0), known.std(axis=0) + 1e-6
-    known, new = (known - center) / spread, (new - center) / spread
+    center = known.mean(axis=0)
+    spread = known.std(axis=0) + 1e-6
+    known = (known - center) / spread
+    new = (new - center) / spread
     fitted, held = np.array_split(np.random.default_rng(seed).permutation(len(target)), 2)
 
     def squared_error(alpha: float) -> float:
-        return float(
-            np.mean(
-                (ridge_on(known[fitted], target[fitted], known[held], alpha) - target[held]) ** 2
-            )
-        )
+        expected = ridge_on(known[fitted], target[fitted], known[held], alpha)
+        return float(np.mean((expected - target[held]) ** 2))
 
     return ridge_on(known, target, new, min(10.0 ** np.arange(5), key=squared_error))

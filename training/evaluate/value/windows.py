@@ -9,19 +9,10 @@ import numpy as np
 import polars as pl
 
 from lifecycle.features.standardisation import Standardisation
+from lifecycle.spend.model import Past
 from training.prepare.dataset import BACKTEST, read_dataset
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Window:
-    """Rows of earlier cutoffs to learn from, and all customers at a cutoff as they were known then."""
-
-    train: pl.DataFrame
-    known: pl.DataFrame
-    horizon_days: int
-    scale: Standardisation | None  # of FEATURES on the training rows, for the models that need one
 
 
 @dataclass(frozen=True)
@@ -33,22 +24,20 @@ class ExampleSets:
     test: pl.DataFrame
     horizon_days: int
     scale: Standardisation | None = None
-    backtest: "ExampleSets | None" = (
-        None  # the same for an earlier test cutoff, whose outcomes are known at this one
-    )
+    # The same for an earlier test cutoff, whose outcomes are known at this one.
+    backtest: "ExampleSets | None" = None
 
     @cached_property
-    def for_test(self) -> Window:
+    def for_test(self) -> Past:
         """The test customers, by all that was known before the test cutoff."""
-        return Window(
-            pl.concat([self.train, self.selection]), self.test, self.horizon_days, self.scale
-        )
+        rows = pl.concat([self.train, self.selection])
+        return Past(rows, self.test, self.horizon_days, self.scale)
 
     @cached_property
-    def for_selection(self) -> Window:
+    def for_selection(self) -> Past:
         """Everybody but the selection customers, at the same time."""
         latest = self.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
-        return Window(self.train, latest, self.horizon_days, self.scale)
+        return Past(self.train, latest, self.horizon_days, self.scale)
 
 
 def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> ExampleSets:
@@ -56,38 +45,33 @@ def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> 
 
     `customers` has customer_id and, as numbers, the attributes that trees read beside the features.
     """
-
-    train, test = read_rows(examples, "train", customers), read_rows(examples, "test", customers)
+    train = read_rows(examples, "train", customers)
+    test = read_rows(examples, "test", customers)
     windows = [part for part in ("selection", "val") if (examples / f"{part}.parquet").exists()]
     selection = pl.concat([read_rows(examples, part, customers) for part in windows])
     dataset = read_dataset(examples)
-    horizon_days, scale = (
-        int(str(dataset["horizon_days"])),
-        Standardisation.read(dataset["standardisation"]),
-    )
-    earlier = (
-        read_example_sets(examples / BACKTEST, customers)
-        if (examples / BACKTEST).exists()
-        else None
-    )
-    if earlier is not None and not all(
-        target_of(rows).sum() > 0 for rows in (earlier.train, earlier.test)
-    ):
-        logger.warning(
-            "no backtest: nobody spent anything in its training rows, or after its cutoff"
-        )
-        earlier = None
-    return ExampleSets(train, selection, test, horizon_days, scale, earlier)
+    horizon_days = int(str(dataset["horizon_days"]))
+    scale = Standardisation.read(dataset["standardisation"])
+    backtest = None
+    if (examples / BACKTEST).exists():
+        backtest = _with_spend(read_example_sets(examples / BACKTEST, customers))
+    return ExampleSets(train, selection, test, horizon_days, scale, backtest)
+
+
+def _with_spend(backtest: ExampleSets) -> ExampleSets | None:
+    """None, with a warning, where it could tell nothing."""
+    if target_of(backtest.train).sum() > 0 and target_of(backtest.test).sum() > 0:
+        return backtest
+    logger.warning("no backtest: nobody spent anything in its training rows, or after its cutoff")
+    return None
 
 
 def read_rows(examples: Path, part: str, customers: pl.DataFrame | None = None) -> pl.DataFrame:
     """The rows of one part of an examples folder, with the attributes that `customers` has."""
     rows = pl.read_parquet(examples / f"{part}.parquet")
-    return (
-        rows
-        if customers is None
-        else rows.join(customers, on="customer_id", how="left", maintain_order="left")
-    )
+    if customers is None:
+        return rows
+    return rows.join(customers, on="customer_id", how="left", maintain_order="left")
 
 
 def target_of(rows: pl.DataFrame) -> np.ndarray:

@@ -12,17 +12,13 @@ import pytest
 
 from lifecycle.metrics.value import value_metrics
 from lifecycle.names import BTYD_MODELS, VALUE_MODELS
-from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
-from tests.builders import TinyShop
+from lifecycle.spend.trees import LightGbm
+from tests.builders import TinyShop, past
 from training.evaluate.recipe import EvaluateConfig
-from training.evaluate.value.champion import (
-    choose_champion,
-    judge,
-    predictions_frame,
-    unsupported_models,
-)
-from training.evaluate.value.cheap import cheap_entries
-from training.evaluate.value.entries import Entry
+from training.evaluate.value.champion import choose_champion, unsupported_models
+from training.evaluate.value.cheap import cheap_forecasts
+from training.evaluate.value.forecasts import Forecast
+from training.evaluate.value.judging import judge, predictions_frame
 from training.evaluate.value.stack import is_clearly_better
 from training.evaluate.value.windows import ExampleSets, read_example_sets
 from training.prepare.dataset import BACKTEST
@@ -42,11 +38,11 @@ def sets_of(selection: np.ndarray, test: np.ndarray) -> ExampleSets:
     return ExampleSets(*frames, horizon_days=60)
 
 
-def entry(selection: np.ndarray, speed: float = 100.0, test: np.ndarray = ACTUAL) -> Entry:
-    return Entry(selection, test, speed)
+def entry(selection: np.ndarray, speed: float = 100.0, test: np.ndarray = ACTUAL) -> Forecast:
+    return Forecast(selection, test, speed)
 
 
-def champion_of(budget: float | None = None, **entries: Entry) -> str:
+def champion_of(budget: float | None = None, **entries: Forecast) -> str:
     return choose_champion(entries, sets_of(ACTUAL, ACTUAL), budget, 50, 0)[0]
 
 
@@ -65,8 +61,8 @@ def test_models_for_which_data_are_too_few_are_chosen_only_without_others() -> N
     champion, chosen = choose_champion(
         entries, sets, None, 50, 0, {"good": reason, "absent": reason}
     )
-    assert champion == "rough" and chosen["unsupported"] == {"good": reason}
-    assert set(chosen["models"]) == set(entries), "it is judged all the same"
+    assert champion == "rough" and chosen.unsupported == {"good": reason}
+    assert set(chosen.models) == set(entries), "it is judged all the same"
     assert choose_champion(entries, sets, None, 50, 0, dict.fromkeys(entries, reason))[0] == "good"
 
 
@@ -96,8 +92,8 @@ def test_bias_that_few_customers_cannot_tell_from_a_fair_one_does_not_exclude() 
         spent = random.gamma(0.3, 100.0, num_customers)
         good = 0.87 * spent * random.lognormal(0.0, 0.5, num_customers) / np.exp(0.125)
         entries = {
-            "good": Entry(good, good, 1.0),
-            "poor": Entry(np.full(num_customers, spent.mean()), good, 1.0),
+            "good": Forecast(good, good, 1.0),
+            "poor": Forecast(np.full(num_customers, spent.mean()), good, 1.0),
         }
         assert choose_champion(entries, sets_of(spent, spent), None, 100, 0)[0] == champion
 
@@ -112,13 +108,15 @@ def test_without_a_fair_model_the_fairest_wins() -> None:
 def test_bias_that_all_models_share_is_the_seasons() -> None:
     spent = np.random.default_rng(0).gamma(1.0, 50.0, 2000)
     noise = np.random.default_rng(1).normal(0.0, 10.0, 2000)
-    low = {f"low-{number}": Entry(0.8 * spent + number * noise, spent, 1.0) for number in (1, 2, 3)}
-    rough = Entry(np.random.default_rng(2).permutation(spent), spent, 1.0)
-    high = Entry(1.2 * spent, spent, 1.0)
+    low = {
+        f"low-{number}": Forecast(0.8 * spent + number * noise, spent, 1.0) for number in (1, 2, 3)
+    }
+    rough = Forecast(np.random.default_rng(2).permutation(spent), spent, 1.0)
+    high = Forecast(1.2 * spent, spent, 1.0)
     champion, chosen = choose_champion(
         low | {"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0
     )
-    assert champion == "low-1" and chosen["shared_bias"] == pytest.approx(0.8, rel=0.02)
+    assert champion == "low-1" and chosen.shared_bias == pytest.approx(0.8, rel=0.02)
     assert (
         choose_champion({"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)[0]
         == "rough"
@@ -127,15 +125,15 @@ def test_bias_that_all_models_share_is_the_seasons() -> None:
 
 def test_shared_bias_counts_the_stack_once() -> None:
     spent = np.random.default_rng(0).gamma(1.0, 50.0, 500)
-    stack = Entry(1.5 * spent, spent, 1.0)
+    stack = Forecast(1.5 * spent, spent, 1.0)
     entries = {
         "stack": stack,
         "stack_without_llama": stack,
         "stack_over_budget": stack,
-        "fair": Entry(spent, spent, 1.0),
+        "fair": Forecast(spent, spent, 1.0),
     }
     champion, chosen = choose_champion(entries, sets_of(spent, spent), None, 50, 0)
-    assert champion == "fair" and chosen["shared_bias"] == 1.0, "two models cannot tell a season"
+    assert champion == "fair" and chosen.shared_bias == 1.0, "two models cannot tell a season"
 
 
 def test_backtest_without_any_spend_is_left_aside(tiny_shop: TinyShop, tmp_path: Path) -> None:
@@ -146,7 +144,7 @@ def test_backtest_without_any_spend_is_left_aside(tiny_shop: TinyShop, tmp_path:
 
 
 def test_where_nobody_spent_anything_the_least_error_wins() -> None:
-    entries = {"first": Entry(ACTUAL + 1, ACTUAL, 1.0), "less": Entry(ACTUAL, ACTUAL, 1.0)}
+    entries = {"first": Forecast(ACTUAL + 1, ACTUAL, 1.0), "less": Forecast(ACTUAL, ACTUAL, 1.0)}
     assert choose_champion(entries, sets_of(np.zeros(5), ACTUAL), None, 50, 0)[0] == "less"
 
 
@@ -169,10 +167,8 @@ def test_the_stack_serves_unless_another_model_is_clearly_better(name: str) -> N
     sets, entries = sets_of(spent, spent), {"lucky": entry(lucky), name: entry(stack)}
     assert choose_champion(entries, sets, None, 50, 0)[0] == name
     champion, chosen = choose_champion(entries | {"better": entry(better)}, sets, None, 50, 0)
-    assert champion == "better" and "the stack, unless others' squared errors" in str(
-        chosen["rule"]
-    )
-    assert chosen["clearly_better"] == ["better"]
+    assert champion == "better" and "the stack, unless others' squared errors" in chosen.rule
+    assert chosen.clearly_better == ["better"]
     biased = {"lucky": entry(lucky), name: entry(1.3 * stack)}
     assert choose_champion(biased, sets, None, 50, 0)[0] == "lucky"
 
@@ -186,20 +182,20 @@ def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are
 ):
     earlier = np.concatenate([ACTUAL, ACTUAL])
     sets = replace(sets_of(ACTUAL, ACTUAL), backtest=sets_of(ACTUAL, earlier))
-    young = Entry(
+    young = Forecast(
         ACTUAL, ACTUAL, 1.0, backtest=earlier * 1.05
     )  # right on selection, less so as time passes
-    old, llama = Entry(ACTUAL + 1, ACTUAL, 1.0, backtest=earlier), Entry(ACTUAL, ACTUAL, 1.0)
+    old, llama = Forecast(ACTUAL + 1, ACTUAL, 1.0, backtest=earlier), Forecast(ACTUAL, ACTUAL, 1.0)
     champion, chosen = choose_champion(
         {"young": young, "old": old, "llama": llama}, sets, None, 50, 0
     )
-    assert champion == "old" and chosen["num_customers"] == len(earlier)
-    assert "in the backtest at 2024-01-01 over 60 days" in str(chosen["rule"])
-    assert set(chosen["backtest"]) == {"young", "old"} and set(chosen["models"]) == {
+    assert champion == "old" and chosen.num_customers == len(earlier)
+    assert "in the backtest at 2024-01-01 over 60 days" in chosen.rule
+    assert set(chosen.backtest or ()) == {"young", "old"} and set(chosen.models) == {
         "young",
         "old",
         "llama",
-    }  # type: ignore[call-overload]
+    }
     assert choose_champion({"llama": llama}, sets, None, 50, 0)[0] == "llama"
 
 
@@ -215,7 +211,7 @@ def test_backtest_knows_nothing_of_what_came_after(tiny_shop: TinyShop) -> None:
         *shuffled, sets.horizon_days, sets.scale, replace(sets.backtest, test=judged)
     )
     models = ("persistence", "bgnbd_gg", "lightgbm", "hurdle", "stack")
-    once, again = (cheap_entries(each, models, seed=0)[0] for each in (sets, changed))
+    once, again = (cheap_forecasts(each, models, seed=0)[0] for each in (sets, changed))
     for name in models:
         np.testing.assert_array_equal(once[name].backtest, again[name].backtest)
     assert not np.array_equal(once["lightgbm"].test, again["lightgbm"].test)
@@ -244,34 +240,30 @@ def test_selection_without_any_spend_still_has_a_champion() -> None:
 def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples)
     assert not set(sets.train["customer_id"]) & set(sets.selection["customer_id"])
-    entries, fitted = cheap_entries(sets, VALUE_MODELS, seed=0)
-    assert (
-        tuple(entries) == VALUE_MODELS
-        and tuple(fitted.btyd_models) == BTYD_MODELS
-        and fitted.lightgbm is not None
-    )
-    without = fit_lightgbm(sets.train, seed=0)
+    entries, fitted = cheap_forecasts(sets, VALUE_MODELS, seed=0)
+    assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyd) == BTYD_MODELS
+    without = LightGbm.fit(past(sets.train), seed=0)
     np.testing.assert_array_equal(
-        entries["lightgbm"].selection, lightgbm_value(without, sets.selection)
+        entries["lightgbm"].selection, without.expected_spend(sets.selection)
     )
     np.testing.assert_array_equal(
-        entries["lightgbm"].test, lightgbm_value(fitted.lightgbm, sets.test)
+        entries["lightgbm"].test, fitted.expected_spend("lightgbm", sets.test)
     )
 
 
 def test_stack_brings_the_bgnbd_that_it_starts_from(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples)
-    entries, fitted = cheap_entries(sets, ("pareto_nbd_gg", "stack"), seed=0)
+    entries, fitted = cheap_forecasts(sets, ("pareto_nbd_gg", "stack"), seed=0)
     assert list(entries) == ["pareto_nbd_gg", "stack"]
-    assert fitted.stack is not None and fitted.btyd_models["bgnbd_gg"] == fitted.stack.btyd
+    assert fitted.stack is not None and fitted.btyd["bgnbd_gg"] == fitted.stack.btyd
 
 
 def test_outcomes_of_the_test_window_change_no_prediction(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples)
     shuffled = sets.test.with_columns(pl.col("target").shuffle(seed=1), num_orders_ahead=pl.lit(0))
     changed = ExampleSets(sets.train, sets.selection, shuffled, 60, sets.scale)
-    for name, one in cheap_entries(sets, VALUE_MODELS, seed=0)[0].items():
-        other = cheap_entries(changed, (name,), seed=0)[0][name]
+    for name, one in cheap_forecasts(sets, VALUE_MODELS, seed=0)[0].items():
+        other = cheap_forecasts(changed, (name,), seed=0)[0][name]
         np.testing.assert_array_equal(one.test, other.test)
         np.testing.assert_array_equal(one.selection, other.selection)
 
@@ -291,9 +283,9 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
         rows.with_columns(pl.lit(value).alias(name) for name, value in changes.items())
         for rows in (sets.train, sets.selection, sets.test)
     ]
-    entries, fitted = cheap_entries(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
+    entries, fitted = cheap_forecasts(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
     assert list(entries) == ["persistence"]
-    assert (fitted.btyd_models, fitted.lightgbm) == ({}, None)
+    assert fitted.btyd == {} and list(fitted.single) == ["persistence"]
     assert (
         "left out: bgnbd_gg, mbgnbd_gg, pareto_nbd_gg" in caplog.text
         and "left out: lightgbm, hurdle, ziln, stack, since no training row spends" in caplog.text
@@ -305,16 +297,16 @@ def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() 
     spent = random.gamma(1.0, 20.0, 300)
     sets = sets_of(spent, spent)
     entries = {
-        "good": Entry(spent * 1.01, spent * 0.99, 10.0),
-        "flat": Entry(spent * 0 + 20, spent * 0 + 20, 10.0),
+        "good": Forecast(spent * 1.01, spent * 0.99, 10.0),
+        "flat": Forecast(spent * 0 + 20, spent * 0 + 20, 10.0),
     }
-    judge(entries, sets, num_resamples=20, seed=0)
+    judged = judge(entries, sets, num_resamples=20, seed=0)
     wanted = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
               "coverage_95", "customers_per_second", "ci"}  # fmt: skip
-    assert set(entries["good"].metrics) == wanted
-    assert entries["good"].metrics["bias"] == pytest.approx(0.99)
-    assert entries["flat"].metrics["spearman"] is None
-    frame = predictions_frame(entries, sets)
+    assert set(judged["good"].metrics.model_dump()) == wanted
+    assert judged["good"].metrics.bias == pytest.approx(0.99)
+    assert judged["flat"].metrics.spearman is None
+    frame = predictions_frame(judged, sets)
     assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
                              "actual_net"]  # fmt: skip
     assert frame.height == 600 and frame.select("customer_id", "model").is_unique().all()

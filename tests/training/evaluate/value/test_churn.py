@@ -13,9 +13,9 @@ from lifecycle.artifact.files import load_artifact
 from lifecycle.events.history import customers_at
 from lifecycle.events.shards import read_shard, shard_paths
 from tests.builders import TinyShop
-from training.evaluate.value.cheap import cheap_entries
+from training.evaluate.value.cheap import cheap_forecasts
 from training.evaluate.value.churn import judge_churn
-from training.evaluate.value.entries import Entry, Leaving
+from training.evaluate.value.forecasts import Forecast, Leaving
 from training.evaluate.value.windows import ExampleSets, read_example_sets
 
 NOBODY = np.zeros(4)
@@ -27,9 +27,13 @@ def sets_of(left: list[int], earlier: list[int] | None = None) -> ExampleSets:
     return ExampleSets(rows, rows, rows, 60, backtest=None if earlier is None else sets_of(earlier))
 
 
-def entry(selection: list[float], test: list[float], backtest: list[float] | None = None) -> Entry:
+def entry(
+    selection: list[float], test: list[float], backtest: list[float] | None = None
+) -> Forecast:
     before = None if backtest is None else np.array(backtest)
-    return Entry(NOBODY, NOBODY, 1.0, leaving=Leaving(np.array(selection), np.array(test), before))
+    return Forecast(
+        NOBODY, NOBODY, 1.0, leaving=Leaving(np.array(selection), np.array(test), before)
+    )
 
 
 def test_least_brier_score_before_the_test_cutoff_serves() -> None:
@@ -38,10 +42,10 @@ def test_least_brier_score_before_the_test_cutoff_serves() -> None:
     assert (
         chosen == "sure"
         and found is not None
-        and found["rule"] == "least Brier score on the selection customers"
+        and found.rule == "least Brier score on the selection customers"
     )
-    models = found["models"]
-    assert isinstance(models, dict) and models["sure"]["brier"] > models["vague"]["brier"]
+    models = found.models
+    assert models["sure"].brier > models["vague"].brier
 
 
 def test_backtest_chooses_where_there_is_one() -> None:
@@ -53,14 +57,12 @@ def test_backtest_chooses_where_there_is_one() -> None:
         {"young": young, "old": old}, sets_of([1, 0], earlier=[0, 1]), 20, 0
     )
     assert (
-        chosen == "old"
-        and found is not None
-        and found["rule"] == "least Brier score in the backtest"
+        chosen == "old" and found is not None and found.rule == "least Brier score in the backtest"
     )
 
 
 def test_models_that_say_nothing_of_churn_choose_nothing() -> None:
-    assert judge_churn({"stack": Entry(NOBODY, NOBODY, 1.0)}, sets_of([1, 0]), 20, 0) == (
+    assert judge_churn({"stack": Forecast(NOBODY, NOBODY, 1.0)}, sets_of([1, 0]), 20, 0) == (
         None,
         None,
     )
@@ -68,17 +70,17 @@ def test_models_that_say_nothing_of_churn_choose_nothing() -> None:
 
 def test_probabilities_of_a_real_shop_say_something(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples)
-    entries, _ = cheap_entries(sets, ("bgnbd_gg", "lightgbm", "hurdle"), seed=0)
+    entries, _ = cheap_forecasts(sets, ("bgnbd_gg", "lightgbm", "hurdle"), seed=0)
     assert {name for name, found in entries.items() if found.leaving is not None} == {
         "bgnbd_gg",
         "hurdle",
     }
     _, found = judge_churn(entries, sets, 20, 0)
     assert found is not None
-    models = found["models"]
-    assert isinstance(models, dict)
+    models = found.models
     for row in models.values():
-        assert row["auroc"] > 0.6 and row["ci"]["brier"][0] <= row["brier"] <= row["ci"]["brier"][1]
+        assert row.auroc is not None and row.auroc > 0.6
+        assert row.ci.brier[0] <= row.brier <= row.ci.brier[1]
 
 
 @pytest.mark.parametrize("model", ["hurdle", "bgnbd_gg"])
@@ -86,7 +88,7 @@ def test_what_was_judged_is_served(tiny_artifact: Path, tiny_shop: TinyShop, mod
     artifact = load_artifact(tiny_artifact)
     artifact = replace(artifact, settings=replace(artifact.settings, churn=model))
     sets = read_example_sets(tiny_shop.examples)
-    judged = cheap_entries(sets, ("bgnbd_gg", "hurdle"), seed=0)[0][model].leaving
+    judged = cheap_forecasts(sets, ("bgnbd_gg", "hurdle"), seed=0)[0][model].leaving
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
     cutoff = datetime(2024, 10, 30, tzinfo=UTC)
     customers = examples_for(artifact, events, customers_at(events, cutoff))
@@ -102,7 +104,8 @@ def test_what_was_judged_is_served(tiny_artifact: Path, tiny_shop: TinyShop, mod
 def test_without_btyd_who_will_buy_is_active(tiny_artifact: Path, tiny_shop: TinyShop) -> None:
     artifact = load_artifact(tiny_artifact)
     settings = replace(artifact.settings, champion="persistence", churn="hurdle")
-    artifact = replace(artifact, btyd_models={}, settings=settings)
+    models = replace(artifact.models, btyd={})
+    artifact = replace(artifact, models=models, settings=settings)
     customers = read_example_sets(tiny_shop.examples).test
     values = values_for(artifact, customers, expected_spend(artifact, "persistence", customers, {}))
     np.testing.assert_allclose(values.p_active, 1.0 - values.churn_probability)

@@ -13,13 +13,13 @@ from lifecycle.artifact.files import load_artifact
 from lifecycle.btyd.model import fit_btyd
 from lifecycle.events.history import KEYS
 from lifecycle.features.numbers import FEATURES
-from lifecycle.spend.hurdle import hurdle_value
+from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, stack_value
-from lifecycle.spend.trees import fit_lightgbm, lightgbm_value
-from tests.builders import TinyShop
+from lifecycle.spend.trees import LightGbm
+from tests.builders import TinyShop, past
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
-from training.evaluate.value.cheap import Fitted, cheap_entries
+from training.evaluate.value.cheap import cheap_forecasts
 from training.evaluate.value.refit import refitted
 from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
 from training.prepare.dataset import LATEST
@@ -34,9 +34,9 @@ def sets(tiny_shop: TinyShop) -> ExampleSets:
 
 
 @pytest.fixture(scope="module")
-def judged(sets: ExampleSets) -> Fitted:
+def judged(sets: ExampleSets) -> SpendModels:
     """The models as they are judged, the hurdle and an encoder in the stack with a share of a half each."""
-    _, fitted = cheap_entries(sets, MODELS, seed=0)
+    _, fitted = cheap_forecasts(sets, MODELS, seed=0)
     assert fitted.stack is not None
     return replace(
         fitted, stack=replace(fitted.stack, others={"hurdle": HALF}, members={"text_llama": HALF})
@@ -62,26 +62,26 @@ def test_latest_customers_are_those_known_where_outcomes_end(
 
 
 def test_models_learn_from_the_outcomes_of_the_test_customers(
-    sets: ExampleSets, latest: pl.DataFrame, judged: Fitted
+    sets: ExampleSets, latest: pl.DataFrame, judged: SpendModels
 ) -> None:
     again = refitted(judged, sets, latest, seed=0)
-    assert again.lightgbm is not None and again.stack is not None and again.ziln is None
+    assert again.stack is not None and set(again.single) == {"lightgbm", "hurdle"}
     all_rows = pl.concat([sets.train, sets.selection, sets.test])
-    expected = lightgbm_value(fit_lightgbm(all_rows, seed=0), latest)
-    np.testing.assert_array_equal(lightgbm_value(again.lightgbm, latest), expected)
+    expected = LightGbm.fit(past(all_rows), seed=0).expected_spend(latest)
+    np.testing.assert_array_equal(again.expected_spend("lightgbm", latest), expected)
     btyd = fit_btyd(latest, ("bgnbd_gg",))
-    assert again.btyd_models == btyd and again.stack.btyd == btyd["bgnbd_gg"]
+    assert again.btyd == btyd and again.stack.btyd == btyd["bgnbd_gg"]
 
 
 def test_shares_stay_and_models_are_brought_to_the_new_total(
-    sets: ExampleSets, latest: pl.DataFrame, judged: Fitted
+    sets: ExampleSets, latest: pl.DataFrame, judged: SpendModels
 ) -> None:
     again = refitted(judged, sets, latest, seed=0)
-    assert again.stack is not None and again.hurdle is not None and judged.stack is not None
+    assert again.stack is not None and judged.stack is not None
     other, member = again.stack.others["hurdle"], again.stack.members["text_llama"]
     assert other.share == member.share == 0.5
     before, after = replace(judged.stack, others={}), replace(again.stack, others={})
-    assert other.scale * hurdle_value(again.hurdle, latest).sum() == pytest.approx(
+    assert other.scale * again.expected_spend("hurdle", latest).sum() == pytest.approx(
         stack_value(after, latest).sum()
     )
     assert member.scale == pytest.approx(
@@ -95,10 +95,10 @@ def test_btyd_that_fits_first_to_the_later_customers_comes_with_the_stack(
     once = replace(
         sets, test=sets.test.with_columns(btyd_frequency=pl.lit(0.0), btyd_recency=pl.lit(0.0))
     )
-    _, fitted = cheap_entries(once, ("stack",), seed=0)
-    assert fitted.btyd_models == {} and fitted.stack is not None and fitted.stack.btyd is None
+    _, fitted = cheap_forecasts(once, ("stack",), seed=0)
+    assert fitted.btyd == {} and fitted.stack is not None and fitted.stack.btyd is None
     again = refitted(fitted, once, latest, seed=0)
-    assert again.stack is not None and again.stack.btyd == again.btyd_models["bgnbd_gg"]
+    assert again.stack is not None and again.stack.btyd == again.btyd["bgnbd_gg"]
 
 
 def test_what_was_judged_stays_and_what_serves_is_another(
@@ -120,5 +120,5 @@ def test_what_was_judged_stays_and_what_serves_is_another(
         and f"to outcomes until {ends[1]}" in (tmp_path / "again" / "report.html").read_text()
     )
     before, after = (load_artifact(tmp_path / name / "artifact") for name in ("as_judged", "again"))
-    assert before.btyd_models != after.btyd_models and before.settings == after.settings
+    assert before.models.btyd != after.models.btyd and before.settings == after.settings
     assert (before.manifest["refitted_at"], after.manifest["refitted_at"]) == (None, ends[1])

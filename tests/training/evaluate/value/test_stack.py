@@ -10,7 +10,7 @@ from lightgbm import Booster
 from lifecycle.names import STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA
 from lifecycle.spend.blend import fit_shares
 from lifecycle.spend.stack import Stack, shares_of
-from training.evaluate.value.entries import Entry
+from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.stack import join_members, join_others
 from training.evaluate.value.windows import ExampleSets, target_of
 
@@ -19,7 +19,7 @@ NO_TREES: dict[str, Booster] = {}
 STACK_ALONE = Stack(NO_TREES, None, {}, 60)
 
 
-def arena(text_speed: float = 10.0) -> tuple[dict[str, Entry], ExampleSets]:
+def arena(text_speed: float = 10.0) -> tuple[dict[str, Forecast], ExampleSets]:
     """A stack, two encoders with errors of their own, one of them too high by a half, and what was spent."""
     random = np.random.default_rng(0)
     mean = random.gamma(1.0, 50.0, (2, NUM_CUSTOMERS))
@@ -33,14 +33,14 @@ def arena(text_speed: float = 10.0) -> tuple[dict[str, Entry], ExampleSets]:
         for spent in (actual[0], actual[0], actual[1])
     ]  # fmt: skip
     entries = {
-        STACK: Entry(stack[0], stack[1], 1000.0),
-        "text_llama": Entry(1.5 * text[0], 1.5 * text[1], text_speed),
-        "sequence_llama": Entry(sequence[0], sequence[1], 100.0),
+        STACK: Forecast(stack[0], stack[1], 1000.0),
+        "text_llama": Forecast(1.5 * text[0], 1.5 * text[1], text_speed),
+        "sequence_llama": Forecast(sequence[0], sequence[1], 100.0),
     }
     return entries, ExampleSets(*frames, horizon_days=60)
 
 
-def error(entry: Entry, sets: ExampleSets) -> float:
+def error(entry: Forecast, sets: ExampleSets) -> float:
     return float(np.sqrt(np.mean((entry.test - sets.test["target"].to_numpy()) ** 2)))
 
 
@@ -109,7 +109,7 @@ def test_where_all_encoders_were_in_the_backtest_it_sets_the_shares() -> None:
     nobody_there = {STACK: stack, "text_llama": entries["text_llama"]}
     joined, found = join_members(nobody_there, STACK_ALONE, tested, None)
     assert set(found.members) == {"text_llama"} and joined[STACK].backtest is None
-    useless = {STACK: stack, "text_llama": Entry(stack.selection, stack.test, 10.0)}
+    useless = {STACK: stack, "text_llama": Forecast(stack.selection, stack.test, 10.0)}
     joined, found = join_members(useless, STACK_ALONE, tested, None)
     assert not found.members and joined[STACK].backtest is stack.backtest, (
         "what it was, it still is"
@@ -146,7 +146,7 @@ def test_blend_over_budget_is_too_slow_to_be_chosen_even_where_its_slow_encoder_
     entries, sets = arena()
     text = entries["text_llama"]
     shuffled = np.random.default_rng(1).permutation(text.selection)
-    useless = entries | {"text_llama": Entry(shuffled, text.test, text.customers_per_second)}
+    useless = entries | {"text_llama": Forecast(shuffled, text.test, text.customers_per_second)}
     joined, stack = join_members(useless, STACK_ALONE, sets, 50.0)
     assert set(stack.members) == {"sequence_llama"}
     assert joined[STACK_OVER_BUDGET].customers_per_second < 50
@@ -156,9 +156,12 @@ def test_encoder_that_makes_the_blend_not_clearly_better_has_no_share() -> None:
     entries, sets = arena()
     noise = np.random.default_rng(1).lognormal(0.0, 0.05, NUM_CUSTOMERS)
     stack = entries[STACK].selection
-    alike = {STACK: entries[STACK], "text_llama": Entry(stack * noise, entries[STACK].test, 10.0)}
+    alike = {
+        STACK: entries[STACK],
+        "text_llama": Forecast(stack * noise, entries[STACK].test, 10.0),
+    }
     exact = {
-        STACK: Entry(target_of(sets.selection), entries[STACK].test, 1000.0),
+        STACK: Forecast(target_of(sets.selection), entries[STACK].test, 1000.0),
         "text_llama": entries["text_llama"],
     }
     for each in (alike, exact):

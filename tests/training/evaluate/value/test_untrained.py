@@ -30,9 +30,9 @@ def test_verdict_tells_useful_models_from_useless_ones() -> None:
         ExampleSets(train, train, test, 60), sample, spent * generator.uniform(0.8, 1.2, NUM_TEST),
         np.arange(NUM_TRAIN), {PROBE: noise, PROBE_SAME_LAYERS: telling}, scale, seed=0,
     )  # fmt: skip
-    minus = verdict["text_llama_minus"]
-    assert isinstance(minus, dict) and list(minus) == [PROBE, PROBE_SAME_LAYERS, RIDGE]
+    minus = verdict.text_llama_minus
+    assert list(minus) == [PROBE, PROBE_SAME_LAYERS, RIDGE]
     for useless in (PROBE, RIDGE):
         assert minus[useless]["rmse"][2] < 0 < minus[useless]["gini"][1]
     assert minus[PROBE_SAME_LAYERS]["rmse"][1] > 0 > minus[PROBE_SAME_LAYERS]["gini"][2]
-    assert verdict["num_customers"] == NUM_SAMPLE and verdict["num_probe_rows"] == NUM_TRAIN
+    assert verdict.num_customers == NUM_SAMPLE and verdict.num_probe_rows == NUM_TRAIN

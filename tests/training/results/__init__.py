@@ -1,0 +1,1 @@
+"""Tests of training/results, a module per module."""

@@ -1,0 +1,109 @@
+"""Models compared on the customers of one window before the test cutoff."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lifecycle.metrics.value import bootstrap, value_metrics
+from lifecycle.names import STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA
+from training.evaluate.value.forecasts import Forecast
+from training.evaluate.value.stack import is_clearly_better
+from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.value import WindowMetrics
+
+BIAS_RANGE = (0.9, 1.1)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models on the same customers of one window before the test cutoff."""
+
+    where: str  # as the rule tells it
+    actual: np.ndarray
+    predicted: dict[str, np.ndarray]
+    rows: dict[str, WindowMetrics]
+
+    def shared_bias(self) -> float:
+        """The median bias of three models or more, the stack counted once.
+
+        1 where fewer cannot tell model and season.
+        """
+        again = {STACK_OVER_BUDGET}
+        if STACK in self.rows:
+            again.add(STACK_WITHOUT_LLAMA)
+        biases = [self._bias(name) for name in self.rows if name not in again]
+        known = [bias for bias in biases if bias]
+        return float(np.median(known)) if len(known) >= 3 else 1.0
+
+    def is_fair(self, name: str, shared: float) -> bool:
+        """Whether a model's bias, over that which all share, may lie in BIAS_RANGE."""
+        interval = self.rows[name].bias_interval
+        if interval is None:
+            return False
+        low, high = interval
+        return high >= shared * BIAS_RANGE[0] and low <= shared * BIAS_RANGE[1]
+
+    def candidates(self, names: list[str], shared: float) -> list[str]:
+        """Those of fair bias, else the fairest, else all."""
+        fair = [name for name in names if self.is_fair(name, shared)]
+        distances = {}
+        for name in names:
+            bias = self._bias(name)
+            if bias is not None:  # which it is where nobody spent anything
+                distances[name] = abs(bias / shared - 1.0)
+        fairest = sorted(distances, key=lambda name: distances[name])[:1]
+        return fair or fairest or names
+
+    def best(self, names: list[str]) -> tuple[str, list[str] | None]:
+        """Which is chosen, and which are clearly better than the stack among them; None without one."""
+        stack = next((name for name in (STACK, STACK_WITHOUT_LLAMA) if name in names), None)
+        better = None
+        if stack is not None:
+            theirs = self.predicted[stack]
+            better = [
+                name
+                for name in names
+                if is_clearly_better(self.predicted[name], theirs, self.actual)
+            ]
+            names = better or [stack]
+        return min(names, key=self._error), better
+
+    def _bias(self, name: str) -> float | None:
+        return self.rows[name].bias
+
+    def _error(self, name: str) -> tuple[float, float]:
+        return self.rows[name].rmse, self.rows[name].decile_mape or 0.0
+
+
+def on_selection(
+    forecasts: Mapping[str, Forecast], sets: ExampleSets, num_resamples: int, seed: int
+) -> Comparison:
+    """All models on the selection customers."""
+    predicted = {name: one.selection for name, one in forecasts.items()}
+    actual = target_of(sets.selection)
+    rows = _rows(predicted, actual, num_resamples, seed)
+    return Comparison("on the selection customers", actual, predicted, rows)
+
+
+def in_backtest(
+    forecasts: Mapping[str, Forecast], backtest: ExampleSets, num_resamples: int, seed: int
+) -> Comparison:
+    """The models that were there on the test customers of the backtest."""
+    predicted = {name: one.backtest for name, one in forecasts.items() if one.backtest is not None}
+    actual = target_of(backtest.test)
+    cutoff = backtest.test["cutoff"][0].date()
+    where = f"in the backtest at {cutoff} over {backtest.horizon_days} days"
+    return Comparison(where, actual, predicted, _rows(predicted, actual, num_resamples, seed))
+
+
+def _rows(
+    predicted: dict[str, np.ndarray], actual: np.ndarray, num_resamples: int, seed: int
+) -> dict[str, WindowMetrics]:
+    rows: dict[str, WindowMetrics] = {}
+    for name, values in predicted.items():
+        intervals = bootstrap(actual, values, num_resamples=num_resamples, seed=seed)
+        rows[name] = WindowMetrics.model_validate(
+            {**value_metrics(actual, values), "bias_interval": intervals["bias"]}
+        )
+    return rows

@@ -1,0 +1,38 @@
+"""What a model expects of the windows of customers, and how that was judged."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lifecycle.value.intervals import Intervals
+from training.results.value import ModelMetrics
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Probabilities of buying nothing within the horizon, shape (n,), of the customers of a Forecast."""
+
+    selection: np.ndarray
+    test: np.ndarray
+    backtest: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One model in the arena: expected spend of selection, test and backtest customers, and its speed."""
+
+    selection: np.ndarray
+    test: np.ndarray
+    customers_per_second: float
+    backtest: np.ndarray | None = None  # None: the model was not there
+    leaving: Leaving | None = None  # None: it says how much is spent, not whether anything is
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A forecast with its intervals, which the selection customers calibrate, and its metrics on the test."""
+
+    forecast: Forecast
+    intervals: Intervals
+    metrics: ModelMetrics
+    draws: dict[str, np.ndarray]  # of each metric on resampled test customers

@@ -1,0 +1,32 @@
+"""Whether the probabilities of buying nothing came true."""
+
+from training.report.models import with_interval
+from training.report.page import Cell, Paragraph, Picture, Section, Table, new_figure, picture
+from training.report.plots import COLORS
+from training.results.value import Churn, ChurnCalibration, ChurnMetrics
+
+
+def churn_section(found: Churn) -> Section:
+    """All models in a table, and the calibration of the one that serves."""
+    chosen = found.model
+    share = 100 * found.share_left
+    said = Paragraph(f"{share:.1f} % bought nothing. {chosen} serves: {found.rule}.")
+    rows = [[name, *_cells(model)] for name, model in found.models.items()]
+    models = Table(["model", "brier", "auroc", "brier_skill", "bias"], rows, chosen)
+    drawing = _calibration(found.models[chosen].calibration, chosen)
+    return Section("Churn: who will buy nothing", [said, models, drawing])
+
+
+def _cells(model: ChurnMetrics) -> list[Cell]:
+    brier = with_interval(model.brier, model.ci.brier)
+    return [brier, model.auroc, model.brier_skill, model.bias]
+
+
+def _calibration(found: ChurnCalibration, name: str) -> Picture:
+    figure = new_figure(5.0, 4.0)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axes.plot(found.predicted, found.actual, marker="o", color=COLORS[0])
+    axes.set_xlabel("probability of buying nothing, tenths of customers")
+    axes.set_ylabel("share of each tenth that bought nothing")
+    return picture(figure, f"calibration of churn by {name}")

@@ -1,0 +1,48 @@
+"""Whether the intervals of all models are right."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.report.page import Cell, Paragraph, Picture, Section, Table, new_figure, picture
+from training.report.plots import COLORS
+from training.results.value import IntervalResults, SegmentCoverage
+
+COLUMNS = ("coverage_80", "pit_coverage_80", "coverage_95", "pit_coverage_95", "interval_score_80",
+           "constant_interval_score_80", "interval_score_95", "constant_interval_score_95")  # fmt: skip
+
+
+def intervals_section(found: IntervalResults, champion: str) -> Section:
+    """Coverage and sharpness of all models, whether the champion's distribution is right, and its segments."""
+    said = Paragraph(
+        "pit_coverage is by the randomised probability integral transform: a closed interval around a customer who "
+        "will probably spend nothing covers too often. The interval score counts width and misses, less is better; "
+        "constant is that of intervals of one width for everybody."
+    )
+    rows = [
+        [name, *(getattr(model, column) for column in COLUMNS)]
+        for name, model in found.models.items()
+    ]
+    models = Table(["model", *COLUMNS], rows, champion)
+    segment_rows: list[list[Cell]] = [
+        [name, segment.num_customers, segment.coverage_80, segment.coverage_95]
+        for name, segment in found.segments.items()
+    ]
+    header = ["segment by predicted spend", *SegmentCoverage.model_fields]
+    segments = Table(header, segment_rows)
+    return Section("Intervals", [said, models, _ranks(found.pit_shares, champion), segments])
+
+
+def _ranks(shares: Sequence[float], champion: str) -> Picture:
+    """Level where the intervals are right."""
+    figure = new_figure(height=2.6)
+    axes = figure.subplots()
+    num_bars = len(shares)
+    centers = (np.arange(num_bars) + 0.5) / num_bars
+    axes.bar(centers, shares, 0.9 / num_bars, color=COLORS[0])
+    axes.axhline(1.0 / num_bars, color="grey", linewidth=0.8)
+    axes.set_xlabel(f"where actual spend lies in the distribution predicted by {champion}")
+    axes.set_ylabel("share of customers")
+    return picture(
+        figure, f"probability integral transform of {champion}, level where the intervals are right"
+    )

@@ -1,0 +1,66 @@
+"""metrics.json as a type: evaluate writes it; the report, the pipeline and benchmarks read it."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+from lifecycle.config import Config, describe
+from lifecycle.folders import write_json
+from lifecycle.value.costs import CostRate
+from training.results.customers import Customers, Profit, Prospects
+from training.results.recommend import RankMetrics, Recommender
+from training.results.value import (
+    BtydFit,
+    Churn,
+    Differences,
+    FineTuning,
+    IntervalResults,
+    ModelMetrics,
+    Selection,
+)
+
+
+class Results(Config):
+    """All that the arena found. The defaults are what examples of leave_one_out say of value: nothing."""
+
+    cutoff: str | None = None
+    horizon_days: int | None = None
+    num_customers: int
+    champion: str | None = None
+    models: dict[str, ModelMetrics] = {}
+    champion_minus: dict[str, Differences] = {}
+    llama_gain: Differences | None = None  # the stack with LLaMA encoders minus that without
+    stack: dict[str, float] | None = None  # the share of each model
+    recommendation: dict[str, dict[str, dict[str, RankMetrics]]]  # by task, group and model
+    recommender: Recommender
+    selection: Selection | None = None
+    intervals: IntervalResults | None = None
+    customers: Customers | None = None
+    profit: Profit | None = None
+    churn: Churn | None = None
+    prospects: Prospects | None = None
+    fine_tuning: FineTuning | None = None
+    costs: dict[str, CostRate] | None = None
+    btyd_fits: dict[str, BtydFit] = {}
+    refitted_at: str | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The file, checked. Raises ValueError naming it and every key that is wrong or missing."""
+        try:
+            results = cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise ValueError(f"{path}: {describe(error)}") from None
+        missing = [key for key in cls.model_fields if key not in results.model_fields_set]
+        if missing:
+            raise ValueError(f"{path}: missing key {', '.join(missing)}")
+        return results
+
+    def content(self) -> dict[str, object]:
+        """The JSON object, by the file's keys."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(path, self.content())

@@ -1,0 +1,67 @@
+"""quality.json as a type: ingest writes it, quality.html shows it."""
+
+from lifecycle.config import Config
+
+
+class Duplicates(Config):
+    """Rows that came twice: left out, or equal and kept."""
+
+    dropped_exact: int
+    dropped_same_id: int
+    kept_equal: int
+
+
+class Refunds(Config):
+    """Refunds, and those of which the purchase is known."""
+
+    total: int
+    matched: int
+
+
+class Outliers(Config):
+    """Lines above the fence, an amount; None without purchases."""
+
+    total: int
+    fence: float | None
+
+
+class UnknownItems(Config):
+    """Items that the given catalogue does not hold, and their lines."""
+
+    items: int
+    lines: int
+
+
+class ModelSupport(Config):
+    """Whether the data can support a model: the rule, and the number that decided."""
+
+    supported: bool
+    reason: str
+
+
+class QualityReport(Config):
+    """What ingest kept, dropped and found, and which models these data can support."""
+
+    num_rows_read: int
+    num_events: int
+    num_customers: int
+    num_items: int
+    currency: str
+    first_event_at: str
+    last_event_at: str
+    days: int
+    rows_read: dict[str, int]  # by source
+    rows_kept: int
+    rows_dropped: dict[str, int]  # by reason
+    duplicates: Duplicates
+    refunds: Refunds
+    outliers: Outliers
+    events_by_kind: dict[str, int]
+    customers_by_orders: dict[str, int]
+    missing_values: dict[str, int]  # by column
+    items_without_title: int
+    items_with_conflicting_rows: int
+    unknown_to_catalogue: UnknownItems
+    lines_by_month: dict[str, int]
+    revenue_by_month: dict[str, float]
+    models: dict[str, ModelSupport]

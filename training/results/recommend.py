@@ -1,0 +1,24 @@
+"""How rankers did, as metrics.json says it."""
+
+from pydantic import Field
+
+from lifecycle.config import Config
+
+
+class RankMetrics(Config):
+    """How well a ranker did on a group of customers; None where there are none."""
+
+    hr_at_10: float | None = Field(alias="hr@10")
+    ndcg_at_10: float | None = Field(alias="ndcg@10")
+    recall_at_20: float | None = Field(alias="recall@20")
+    ndcg_at_20: float | None = Field(alias="ndcg@20")
+    coverage: float | None
+    num_customers: int
+
+
+class Recommender(Config):
+    """Which cheap ranker is served, and what it was chosen by; None where the data name no items."""
+
+    model: str | None
+    rule: str
+    ndcg_at_20: dict[str, float] = Field(alias="ndcg@20")

@@ -1,0 +1,146 @@
+"""How models of value did, as metrics.json says it."""
+
+from lifecycle.btyd.beta_geometric import BetaGeometricNbd
+from lifecycle.btyd.gamma_gamma import GammaGamma
+from lifecycle.btyd.pareto_nbd import ParetoNbd
+from lifecycle.config import Config
+
+Interval = tuple[float, float]
+Difference = tuple[float, float, float]  # of two models, and the ends of its paired interval
+Differences = dict[str, Difference | None]  # by metric; None where it is undefined
+
+
+class SpendMetrics(Config):
+    """How well spend was predicted; None where a metric is undefined."""
+
+    mae: float
+    rmse: float
+    r2: float | None
+    spearman: float | None
+    gini: float | None
+    decile_mape: float | None
+    top_decile_share: float | None
+    bias: float | None
+
+
+class WindowMetrics(Config):
+    """How well spend was predicted in a window before the test cutoff."""
+
+    mae: float
+    rmse: float
+    r2: float | None
+    spearman: float | None
+    gini: float | None
+    decile_mape: float | None
+    top_decile_share: float | None
+    bias: float | None
+    bias_interval: Interval | None
+
+
+class ModelMetrics(Config):
+    """How well a model predicted the test customers' spend, and the 95 % interval of each metric."""
+
+    mae: float
+    rmse: float
+    r2: float | None
+    spearman: float | None
+    gini: float | None
+    decile_mape: float | None
+    top_decile_share: float | None
+    bias: float | None
+    coverage_80: float
+    coverage_95: float
+    customers_per_second: float
+    ci: dict[str, Interval | None]
+
+
+class Selection(Config):
+    """What the champion was chosen by."""
+
+    rule: str
+    clearly_better: list[str] | None  # than the stack; None without one
+    num_customers: int
+    shared_bias: float
+    unsupported: dict[str, str]  # models that could not be chosen, and why
+    any_fair: bool
+    models: dict[str, WindowMetrics]  # on the selection customers
+    backtest: dict[str, WindowMetrics] | None
+
+
+class IntervalMetrics(Config):
+    """How good a model's intervals are."""
+
+    coverage_80: float
+    pit_coverage_80: float
+    interval_score_80: float
+    constant_interval_score_80: float
+    coverage_95: float
+    pit_coverage_95: float
+    interval_score_95: float
+    constant_interval_score_95: float
+
+
+class SegmentCoverage(Config):
+    """Coverage of a segment by predicted spend."""
+
+    num_customers: int
+    coverage_80: float
+    coverage_95: float
+
+
+class IntervalResults(Config):
+    """Intervals of all models; ranks and segments of the champion."""
+
+    models: dict[str, IntervalMetrics]
+    pit_shares: list[float]
+    segments: dict[str, SegmentCoverage]
+
+
+class BrierInterval(Config):
+    """The 95 % interval of a Brier score."""
+
+    brier: Interval
+
+
+class ChurnCalibration(Config):
+    """Mean probability and share of customers who bought nothing, by bin of the probability."""
+
+    predicted: list[float]
+    actual: list[float]
+
+
+class ChurnMetrics(Config):
+    """How well a model told who would buy nothing; None where nobody left, or everybody."""
+
+    auroc: float | None
+    brier: float
+    brier_skill: float | None
+    bias: float | None
+    ci: BrierInterval
+    calibration: ChurnCalibration
+
+
+class Churn(Config):
+    """All models of churn, which of them serves, and the Brier scores it was chosen by."""
+
+    model: str
+    rule: str
+    share_left: float
+    models: dict[str, ChurnMetrics]
+    compared: dict[str, float | None]
+
+
+class FineTuning(Config):
+    """The text encoder beside linear probes of the untrained one and plain ridge, on a sample."""
+
+    num_customers: int
+    num_probe_rows: int
+    models: dict[str, SpendMetrics]
+    text_llama_minus: dict[str, Differences]
+
+
+class BtydFit(Config):
+    """Parameters of a buy-till-you-die model, and how its fits ended."""
+
+    purchases: BetaGeometricNbd | ParetoNbd
+    order_values: GammaGamma
