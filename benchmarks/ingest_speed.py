@@ -20,8 +20,7 @@ import polars as pl
 import yaml
 
 from benchmarks.harness.evidence import write_evidence
-from lifecycle.events.shards import DATA_KIND
-from lifecycle.folders import read_manifest
+from lifecycle.events.shards import read_data_manifest
 from training.ingest.recipe import IngestConfig
 from training.ingest.sources import source_files
 
@@ -66,7 +65,7 @@ def compare(folder: Path, runs: int) -> dict[str, object]:
         whole, inside, _ = _timed(
             ["-c", CHILD_SECONDS, str(RECIPE), f"output={output}", "quality_html=false"]
         )
-        num_shards = read_manifest(output, DATA_KIND)["num_shards"]
+        num_shards = read_data_manifest(output).num_shards
         plain_whole, plain_in, _ = _timed(
             ["-m", "benchmarks.peers.plain_ingest", str(folder / "plain"), str(num_shards)]
         )
@@ -123,7 +122,7 @@ def peak_memory(folder: Path, num_lines: int) -> dict[str, object]:
     )
     print(f"{num_lines} lines, {lines.stat().st_size / 2**20:.0f} MiB", flush=True)
     seconds, _, peak_rss_gib = _timed(["-c", CHILD_SECONDS, str(recipe)])
-    num_events = read_manifest(folder / "data", DATA_KIND)["num_events"]
+    num_events = read_data_manifest(folder / "data").num_events
     if num_events != num_lines:
         raise ValueError(f"{num_events} events of {num_lines} lines")
     return {

@@ -21,8 +21,7 @@ import yaml
 
 from benchmarks.btyd_speed import CDNOW, SEED, fit_cdnow, simulate
 from benchmarks.harness.evidence import write_evidence
-from lifecycle.events.shards import DATA_KIND
-from lifecycle.folders import read_manifest
+from lifecycle.events.shards import read_data_manifest
 from lifecycle.jobs import start_logging
 from lifecycle.names import STACK
 from lifecycle.paths import resolve_path
@@ -51,7 +50,7 @@ def main() -> None:
         artifact = artifact_of(
             ingested(orders.filter(pl.col("customer_id") < SAMPLE), folder / "sample"), folder
         )
-        num_events = int(str(read_manifest(shop, DATA_KIND)["num_events"]))
+        num_events = read_data_manifest(shop).num_events
         del orders
         seconds, peak = score(shop, artifact, folder)
         scored = pl.scan_parquet(folder / "scores" / "scores.parquet")

@@ -12,8 +12,8 @@ from ray.serve import Application
 from lifecycle.artifact.contents import check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config
-from lifecycle.events.shards import DATA_KIND
-from lifecycle.folders import MANIFEST, file_sha256, read_manifest
+from lifecycle.events.shards import read_data_manifest
+from lifecycle.folders import MANIFEST, file_sha256
 from serving.api.backend import ApiSettings
 from serving.api.errors import RETRY_AFTER_SECONDS
 from serving.api.requests import Limits
@@ -59,7 +59,7 @@ def build(arguments: ServeArguments) -> Application:
     artifact, events, keys = (
         path.absolute() for path in (arguments.artifact, arguments.events, arguments.keys)
     )
-    check_currency(load_artifact(artifact), read_manifest(events, DATA_KIND))
+    check_currency(load_artifact(artifact), read_data_manifest(events))
     EventStore(events)
     require_keys(keys)
     if not ray.is_initialized():

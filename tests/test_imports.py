@@ -19,10 +19,10 @@ ALLOWED = {  # what each package may import of the others
 }
 FLOORS = {  # each folder or file may import those on lower floors
     "lifecycle": (
-        ("config", "folders", "names", "paths", "metrics"),
-        ("jobs",),
-        ("events", "recommend"),
-        ("features",),
+        ("config", "names", "paths", "metrics"),
+        ("folders", "jobs"),
+        ("events",),
+        ("features", "recommend"),
         ("btyd", "decisions"),
         ("spend", "value"),
         ("llama",),

@@ -38,9 +38,9 @@ def audience(config: AudienceConfig) -> None:
 
     from lifecycle.events.shards import stable_hash
     from lifecycle.folders import read_manifest
-    from training.score.recipe import SCORES_KIND
+    from training.score.recipe import SCORES_KIND, ScoresManifest
 
-    read_manifest(config.scores, SCORES_KIND)
+    read_manifest(config.scores, SCORES_KIND, ScoresManifest)
     scores = pl.read_parquet(config.scores / "scores.parquet")
     flat = [name for name, dtype in scores.schema.items() if not dtype.is_nested()]
     for key, names in (("columns", config.columns), ("order_by", (config.order_by,))):

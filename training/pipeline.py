@@ -16,8 +16,8 @@ import polars as pl
 from pydantic import Field
 
 from lifecycle.config import Config
-from lifecycle.events.schema import REVENUE_KINDS
-from lifecycle.folders import read_manifest, write_json
+from lifecycle.events.schema import is_purchase
+from lifecycle.folders import write_json
 from lifecycle.jobs import run_job
 from training.results.arena import Results
 
@@ -117,6 +117,8 @@ def _row_counts(output: Path) -> dict[str, int]:
 
 def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
     """Start the service with a key of its own, send it real requests, stop it; returns each endpoint's answer."""
+    from lifecycle.artifact.contents import read_artifact_manifest
+
     folder = Path(tempfile.mkdtemp(prefix="evervalue-keys-"))
     keys = folder / "keys.json"
     create = [
@@ -141,7 +143,7 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
             {"customers": customers, "k": 5},
         ),
     }
-    if read_manifest(stage.artifact, "artifact")["recommender"] is None:
+    if read_artifact_manifest(stage.artifact).recommender is None:
         del requests["POST /v1/recommendations"]  # the data name no items
     with (
         _running_service(stage, keys, output / "serve.log") as url,
@@ -162,9 +164,7 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
 
 def first_customers(data: Path, count: int) -> list[str]:
     """The first customers by id that have bought something."""
-    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(
-        pl.col("kind").is_in(REVENUE_KINDS)
-    )
+    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(is_purchase())
     names: list[str] = (
         bought.select(pl.col("customer_id").unique().sort().head(count))
         .collect()["customer_id"]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from pydantic import JsonValue
 
-from lifecycle.folders import write_json
+from lifecycle.folders import Manifest, Stored, write_json
 from training.tasks.recipes.union import TrainConfig
 from tuning.recipe import TuneConfig
 from tuning.space import Range, Tree, recipe_with
@@ -31,6 +32,31 @@ class TrialResult:
     num_steps: int | None  # None where it failed before it began
     seconds: float
     error: str
+
+
+class BestTrial(Stored):
+    """The trial whose recipe is best.yaml."""
+
+    trial_id: str
+    values: dict[str, JsonValue]
+    metrics: dict[str, float]
+    steps: int
+
+
+class SearchResult(Stored):
+    """search.json: with it the search is over."""
+
+    best: BestTrial
+    trials: dict[str, int]  # by status
+    cut_by_minutes: bool
+
+
+class SearchManifest(Manifest):
+    """The manifest of a search: what search.json says."""
+
+    best: BestTrial
+    trials: dict[str, int]
+    cut_by_minutes: bool
 
 
 def write_results(config: TuneConfig, base: TrainConfig, trials: list[TrialResult]) -> None:

@@ -1,9 +1,8 @@
 """Job: search the hyperparameters of a training recipe with Ray Tune; the same command resumes a killed search."""
 
-import json
 import logging
 
-from lifecycle.folders import is_complete, write_manifest
+from lifecycle.folders import is_complete, read_stored, write_manifest
 from lifecycle.jobs import run_job
 from training.tasks.recipes.union import load_recipe
 from tuning.recipe import TuneConfig, check_trial, search_identity
@@ -25,7 +24,13 @@ def tune(config: TuneConfig) -> None:
         logger.info("%s is complete already", config.output)
         return
     _claim_output(config, identity)
-    from tuning.results import RESULT_FILE, remove_state, write_results
+    from tuning.results import (
+        RESULT_FILE,
+        SearchManifest,
+        SearchResult,
+        remove_state,
+        write_results,
+    )
 
     result = config.output / RESULT_FILE
     with tracked_search(config, trial, identity):
@@ -34,9 +39,9 @@ def tune(config: TuneConfig) -> None:
 
             write_results(config, base, run_search(config, base, num_checkpoints))
     remove_state(config.output)
-    write_manifest(
-        config.output, SEARCH_KIND, {"identity": identity, **json.loads(result.read_text())}
-    )
+    found = read_stored(result, SearchResult)
+    manifest = SearchManifest(identity=identity, **dict(found))
+    write_manifest(config.output, SEARCH_KIND, manifest)
 
 
 def _claim_output(config: TuneConfig, identity: str) -> None:

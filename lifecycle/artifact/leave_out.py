@@ -7,7 +7,7 @@ import polars as pl
 
 from lifecycle.artifact.answers import examples_for
 from lifecycle.artifact.contents import Artifact
-from lifecycle.events.schema import MAX_LEFT_OUT, REVENUE_KINDS, order_key
+from lifecycle.events.schema import MAX_LEFT_OUT, is_purchase, order_key
 from lifecycle.spend.contributions import Reason
 
 MAX_EVENTS = 10_000  # in a history, which is copied for each event that is left out
@@ -34,7 +34,7 @@ def event_effects(
     """
     own = events.join(customer.select("customer_id"), on="customer_id", how="semi")
     known = own.filter(pl.col("occurred_at") < customer["cutoff"][0])
-    is_order = pl.col("kind").is_in(REVENUE_KINDS)
+    is_order = is_purchase()
     part = pl.when(is_order).then(order_key()).otherwise("event_id")
     known = known.with_columns(
         pl.format("{}:{}", is_order, part).alias(PART)

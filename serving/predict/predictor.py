@@ -50,9 +50,9 @@ class Predictor:
 
     def describe(self) -> dict[str, JSON]:
         """What is served: models, cutoff, horizon, metrics, versions."""
-        described = {name: self.artifact.manifest[name] for name in DESCRIBED}
+        told = self.artifact.manifest.model_dump(mode="json")
         return {
-            **described,  # type: ignore[dict-item]
+            **{name: told[name] for name in DESCRIBED},
             "data_end": self.artifact.settings.data_end,
             "num_items": len(self.item_ids),
         }

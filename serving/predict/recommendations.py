@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact.contents import Artifact
-from lifecycle.events.schema import REVENUE_KINDS
+from lifecycle.events.schema import is_purchase
 from lifecycle.names import RETRIEVER
 from lifecycle.recommend.baselines import before
 from lifecycle.recommend.groups import customer_group
@@ -133,7 +133,7 @@ def _recommend_one(
 def _purchases(artifact: Artifact, customer: CustomerQuery, as_of: datetime) -> pl.DataFrame:
     """customer_id, order_id, item_id, occurred_at of the customer's purchases of catalogue items before `as_of`."""
     assert artifact.retriever is not None
-    purchases = customer.events.filter(pl.col("kind").is_in(REVENUE_KINDS))
+    purchases = customer.events.filter(is_purchase())
     known = with_positions(before(purchases, as_of), artifact.retriever.item_ids)
     return known.with_columns(pl.lit(customer.customer_id or "").alias("customer_id"))
 

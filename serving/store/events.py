@@ -1,16 +1,14 @@
 """Events of single customers out of an ingest folder, without loading it: one filtered scan per shard."""
 
 from collections import OrderedDict
-from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from lifecycle.events.shards import DATA_KIND, shard_numbers, shard_paths
+from lifecycle.events.shards import DATA_KIND, read_data_manifest, shard_numbers, shard_paths
 from lifecycle.features.attributes import PREFIX, read_customers
-from lifecycle.folders import read_manifest
 from serving.predict.queries import Attributes
 
 MAX_CACHED_ROWS = 500_000  # about 60 MB of events
@@ -29,7 +27,7 @@ class EventStore:
 
     def __init__(self, data: Path, max_cached_rows: int = MAX_CACHED_ROWS) -> None:
         """Raises ValueError where the folder is not complete or a shard is missing."""
-        self.data_end = datetime.fromisoformat(str(read_manifest(data, DATA_KIND)["last_event_at"]))
+        self.data_end = read_data_manifest(data).last_event_at
         self.shards = shard_paths(data)
         for path in self.shards:
             if not path.is_file():

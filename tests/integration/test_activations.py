@@ -82,7 +82,7 @@ def test_two_workers_with_stored_activations_equal_one_process_without(
     assert f"activations of 342 prompts after 1 layers are in {tmp_path / 'cache'}" in finish(two)
     assert len(complete_shares(tmp_path / "cache")) == 3
     members = [tmp_path / name / "run" / "member" for name in ("plain", "two")]
-    expected, found = (read_member(member)["metrics"] for member in members)
+    expected, found = (read_member(member).metrics for member in members)
     assert found == pytest.approx(expected, rel=1e-3)
     weights, found_weights = (load_file(member / "adapter_model.safetensors") for member in members)
     assert found_weights.keys() == weights.keys()

@@ -64,7 +64,7 @@ def arena(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFa
 
 def test_two_workers_leave_a_member_and_progress(member: Path) -> None:
     manifest = read_member(member)
-    assert (manifest["name"], manifest["encoder"]) == (SEQUENCE_LLAMA, "sequence")
+    assert (manifest.name, manifest.encoder) == (SEQUENCE_LLAMA, "sequence")
     lines = [
         json.loads(line) for line in (member.parent / "progress.jsonl").read_text().splitlines()
     ]

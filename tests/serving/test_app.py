@@ -16,7 +16,7 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from lifecycle.folders import write_manifest
+from lifecycle.folders import Manifest, write_manifest
 from serving.app import (
     ServeArguments,
     api_settings,
@@ -73,7 +73,7 @@ def test_damaged_artifact_is_refused_by_file_before_anything_starts(
     (artifact / "btyd.json").write_text("{}")
     with pytest.raises(ValueError, match="damaged: btyd.json"):
         build(ServeArguments.model_validate(arguments))
-    write_manifest(artifact, "member", {})
+    write_manifest(artifact, "member", Manifest(identity="one"))
     with pytest.raises(ValueError, match="'member', not 'artifact'"):
         build(ServeArguments.model_validate(arguments))
     (artifact / "manifest.json").unlink()

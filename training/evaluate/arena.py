@@ -84,7 +84,7 @@ def run_arena(inputs: Inputs) -> None:
     served, refitted_at = _served(inputs, artifact, sets)
     predicted = forecasts[champion].test
     results = Results(
-        cutoff=str(inputs.dataset["test_cutoff"]),
+        cutoff=str(inputs.time_split.test_cutoff),
         horizon_days=sets.horizon_days,
         num_customers=sets.test.height,
         champion=champion,

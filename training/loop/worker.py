@@ -12,7 +12,7 @@ import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor
 
-from lifecycle.folders import MANIFEST, new_folder
+from lifecycle.folders import MANIFEST, new_folder, write_manifest
 from lifecycle.jobs import start_logging
 from lifecycle.llama.member import MEMBER_KIND
 from training.loop.batch_order import BatchOrder
@@ -21,7 +21,7 @@ from training.loop.checkpoint import find_checkpoint, gathered_state, report_che
 from training.loop.checkpoint_files import trim_progress
 from training.loop.engine import join_group, leave_group, quiet_libraries, start_engine
 from training.recipe import PROGRESS_FILE
-from training.tasks.identity import member_content
+from training.tasks.identity import member_manifest
 from training.tasks.protocol import Task
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
@@ -194,9 +194,10 @@ class Run:
         else:
             metrics, weights = best.metrics, best.weights() if self.rank == 0 else {}
         if self.rank == 0 and not (folder / MANIFEST).exists():
-            content = member_content(self.config) | {"metrics": metrics}
-            with new_folder(folder, MEMBER_KIND, content) as temporary:
+            manifest = member_manifest(self.config, metrics)
+            with new_folder(folder) as temporary:
                 self.task.save(self.engine.module, weights, temporary)
+                write_manifest(temporary, MEMBER_KIND, manifest)
             logger.info("%s written", folder)
         if self.rank == 0 and best is not None:
             best.remove()

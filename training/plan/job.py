@@ -53,10 +53,9 @@ def run_length(config: ValueRecipe, peak_gib: float) -> Length:
         return Length(
             training_rows=rows, steps=steps, num_validations=validations, why_no_times=why_no_times
         )
-    of_parts = read_dataset(config.examples)["num_rows"]
-    assert isinstance(of_parts, dict)
+    num_rows = read_dataset(config.examples).num_rows
     logger.info("taking the recipe's first steps to see how long they take")
-    times = measure_steps(config, min(config.validation_rows, int(of_parts["val"])))
+    times = measure_steps(config, min(config.validation_rows, num_rows["val"]))
     seconds = steps * times.seconds_per_step + validations * times.seconds_per_validation
     return Length(
         training_rows=rows, steps=steps, num_validations=validations, times=times,

@@ -6,7 +6,7 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
-from training.score.recipe import SCORES_KIND, ScoreConfig
+from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
 logger = logging.getLogger(__name__)
 
@@ -19,26 +19,27 @@ def score(config: ScoreConfig) -> None:
     """
     from lifecycle.artifact.contents import check_currency
     from lifecycle.artifact.files import load_artifact
-    from lifecycle.events.shards import DATA_KIND
+    from lifecycle.events.shards import read_data_manifest
     from lifecycle.folders import (
         fingerprint,
         is_complete,
         new_folder,
         package_versions,
-        read_manifest,
+        write_manifest,
     )
     from training.score.scorer import MIN_PARTS, Batch, as_of_instant, merge_parts, score_parts
 
-    data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
+    data = read_data_manifest(config.data)
+    artifact = load_artifact(config.artifact)
     check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data)
-    weights = fingerprint(artifact.manifest["files"])  # the same recipe may have been trained again
+    weights = fingerprint(artifact.manifest.files)  # the same recipe may have been trained again
     remembered = _previous(config, weights)
-    cached = [] if remembered is None else [remembered["identity"], config.max_age_days]
+    cached = [] if remembered is None else [remembered.identity, config.max_age_days]
     identity = fingerprint(
         [
-            data["identity"],
-            artifact.manifest["identity"],
+            data.identity,
+            artifact.manifest.identity,
             as_of.isoformat(),
             config.explain,
             *cached,
@@ -65,28 +66,30 @@ def score(config: ScoreConfig) -> None:
         config.max_age_days,
     )
     score_parts(batch, config.num_workers)
-    content: dict[str, object] = {
-        "identity": identity,
-        "as_of": as_of.isoformat(),
-        "model": artifact.settings.champion,
-        "artifact_files": weights,
-    }
-    with new_folder(config.output, SCORES_KIND, content) as folder:
-        content["num_customers"] = merge_parts(batch, folder)
+    with new_folder(config.output) as folder:
+        num_customers = merge_parts(batch, folder)
+        manifest = ScoresManifest(
+            identity=identity,
+            as_of=as_of,
+            model=artifact.settings.champion,
+            artifact_files=weights,
+            num_customers=num_customers,
+        )
+        write_manifest(folder, SCORES_KIND, manifest)
     _remove_parts(config.output)
     if remembered is not None:
         _say_who_was_remembered(config.output, as_of)
-    logger.info("%s: %d customers", config.output / "scores.parquet", content["num_customers"])
+    logger.info("%s: %d customers", config.output / "scores.parquet", num_customers)
 
 
-def _previous(config: ScoreConfig, weights: str) -> dict[str, object] | None:
+def _previous(config: ScoreConfig, weights: str) -> ScoresManifest | None:
     """The manifest of the scores before; ValueError where another artifact made them."""
     from lifecycle.folders import read_manifest
 
     if config.previous is None:
         return None
-    manifest = read_manifest(config.previous, SCORES_KIND)
-    if manifest.get("artifact_files") != weights:
+    manifest = read_manifest(config.previous, SCORES_KIND, ScoresManifest)
+    if manifest.artifact_files != weights:
         raise ValueError(
             f"previous: the scores {config.previous} were not made by what {config.artifact} holds now"
         )

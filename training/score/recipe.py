@@ -7,8 +7,19 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from lifecycle.config import Config
+from lifecycle.events.shards import Instant
+from lifecycle.folders import Manifest
 
 SCORES_KIND = "scores"
+
+
+class ScoresManifest(Manifest):
+    """The manifest of a folder of scores."""
+
+    as_of: Instant
+    model: str  # the artifact's champion
+    artifact_files: str  # fingerprint of the artifact's files
+    num_customers: int
 
 
 class ScoreConfig(Config):

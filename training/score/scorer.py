@@ -30,9 +30,14 @@ from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import load_artifact
 from lifecycle.artifact.leave_out import event_effects
 from lifecycle.events.history import customers_at, prospects_at
-from lifecycle.events.shards import DATA_KIND, read_shard, shard_numbers, shard_paths
+from lifecycle.events.shards import (
+    DataManifest,
+    read_data_manifest,
+    read_shard,
+    shard_numbers,
+    shard_paths,
+)
 from lifecycle.features.attributes import read_customers
-from lifecycle.folders import read_manifest
 from lifecycle.jobs import Progress
 from lifecycle.spend.contributions import Reason
 from lifecycle.value.clv import CustomerValues
@@ -50,13 +55,13 @@ NUMBERS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost",
            "expected_orders", "expected_order_value", "p_active", "churn_probability")  # fmt: skip
 
 
-def as_of_instant(given: datetime | date | None, data: dict[str, object]) -> datetime:
+def as_of_instant(given: datetime | date | None, data: DataManifest) -> datetime:
     """The instant or midnight asked for in UTC, or the instant just after the last event of the data."""
     if isinstance(given, datetime):
         return given.astimezone(UTC)
     if given is not None:
         return datetime(given.year, given.month, given.day, tzinfo=UTC)
-    return datetime.fromisoformat(str(data["last_event_at"])) + timedelta(microseconds=1)
+    return data.last_event_at + timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,7 @@ def score_parts(batch: Batch, num_workers: int) -> None:
     missing = batch.missing()
     if not missing:
         return
-    num_events = int(str(read_manifest(batch.data, DATA_KIND)["num_events"]))
+    num_events = read_data_manifest(batch.data).num_events
     if num_workers == 1 or (num_events < FEW_EVENTS and not load_artifact(batch.artifact).members):
         scorer, progress = Scorer(batch), Progress("parts scored", len(missing), "parts")
         for shard, piece in missing:

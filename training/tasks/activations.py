@@ -20,7 +20,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from lifecycle.folders import fingerprint, is_complete, new_folder, verify
+from lifecycle.folders import (
+    Manifest,
+    fingerprint,
+    is_complete,
+    new_folder,
+    verify,
+    write_manifest,
+)
 from lifecycle.jobs import Progress
 from lifecycle.llama.decoder import architecture, attention_of
 from lifecycle.llama.member import DecoderSettings, base_model_identity
@@ -44,6 +51,16 @@ class CacheKey:
     prompts: str  # SHA-256 of their tokens
     base_model: str  # SHA-256 of its weights
     num_layers: int  # after which the states are taken
+    dtype: str
+    attention: str
+
+
+class ShareManifest(Manifest):
+    """The manifest of a share: the CacheKey, for people."""
+
+    prompts: str
+    base_model: str
+    num_layers: int
     dtype: str
     attention: str
 
@@ -119,8 +136,8 @@ def stored_states(
     }
     if missing:
         frozen = replace(config.decoder, num_layers=num_layers)
-        writer = ShareWriter(frozen, dtype, key, shows_progress=rank == 0)
-        writer.write_all(missing)
+        manifest = ShareManifest(identity=identity, **asdict(key))
+        ShareWriter(frozen, dtype, manifest, shows_progress=rank == 0).write_all(missing)
     if rank == 0:
         logger.info(
             "activations of %d prompts after %d layers are in %s",
@@ -141,7 +158,7 @@ def cache_key(
     numbers = np.array([len(lengths), *lengths, *chain.from_iterable(tokens)], dtype=np.int64)
     return CacheKey(
         prompts=hashlib.sha256(numbers.tobytes()).hexdigest(),
-        base_model=str(base_model_identity(str(decoder.base_model))["sha256"]),
+        base_model=base_model_identity(str(decoder.base_model)).sha256,
         num_layers=num_layers,
         dtype=str(dtype),
         attention=attention_of(decoder, dtype),
@@ -164,14 +181,13 @@ class ShareWriter:
         self,
         frozen: DecoderSettings,
         dtype: torch.dtype,
-        key: CacheKey,
+        manifest: ShareManifest,
         *,
         shows_progress: bool,
     ) -> None:
         self.frozen = frozen
         self.dtype = dtype
-        self.key = key
-        self.identity = fingerprint(asdict(key))
+        self.manifest = manifest
         self.shows_progress = shows_progress
         self.layers: LowerLayers | None = None
 
@@ -197,7 +213,7 @@ class ShareWriter:
                         progress.advance(num_prompts)
 
     def _is_complete(self, share: Path) -> bool:
-        return is_complete(share, ACTIVATIONS_KIND, self.identity)
+        return is_complete(share, ACTIVATIONS_KIND, self.manifest.identity)
 
     def _check_space(self, folder: Path, num_tokens: int) -> None:
         needed = num_tokens * architecture(self.frozen).hidden_size * self.dtype.itemsize
@@ -224,10 +240,10 @@ class ShareWriter:
     def _compute(self, share: Path, tokens: Tokens) -> None:
         self.layers = self.layers or LowerLayers(self.frozen, self.dtype)
         states, bounds = self.layers.states(tokens)
-        content = {"identity": self.identity, **asdict(self.key)}
         try:
-            with new_folder(share, ACTIVATIONS_KIND, content) as temporary:
+            with new_folder(share) as temporary:
                 save_file({"states": states, "bounds": bounds}, temporary / STATES_FILE)
+                write_manifest(temporary, ACTIVATIONS_KIND, self.manifest)
         except (OSError, SafetensorError) as error:
             if not self._is_complete(share):  # on shared storage another node's may show late
                 raise ValueError(f"activation_cache {share} cannot be written: {error}") from error

@@ -1,7 +1,6 @@
 """How many rows a task learns from, and how many layers stay as they are."""
 
 from training.prepare.dataset import read_dataset
-from training.prepare.splits import LEAVE_ONE_OUT
 from training.tasks.conversations import check_chat_template, split_conversations
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
@@ -19,14 +18,8 @@ def num_training_rows(config: TrainConfig) -> int:
             config.conversations, config.validation_conversations, config.seed
         )
         return len(train)
-    facts = read_dataset(config.examples)
-    if facts["split"] == LEAVE_ONE_OUT:
-        raise ValueError(
-            f"task value needs examples of split time; {config.examples} has split {LEAVE_ONE_OUT}"
-        )
-    num_rows = facts["num_rows"]
-    assert isinstance(num_rows, dict)
-    return int(num_rows["train" if config.encoder == "text" else "train_customers"])
+    num_rows = read_dataset(config.examples).num_rows
+    return num_rows["train" if isinstance(config, TextRecipe) else "train_customers"]
 
 
 def num_frozen_layers(config: TextRecipe) -> int:

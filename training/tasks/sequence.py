@@ -1,7 +1,6 @@
 """What the training loop does with histories: each epoch sees every customer once, at a cutoff drawn anew."""
 
 from collections.abc import Iterator
-from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
@@ -55,13 +54,12 @@ class SequenceTask:
             config.start_from is not None
         ):  # what it learned of titles holds in its own directions alone
             self.title_encoder = load_title_encoder(config.start_from)
-        self.horizon_days = int(str(facts["horizon_days"]))
-        cutoffs = facts["train_cutoffs"]
-        assert isinstance(cutoffs, list)
-        first, last = (date.fromisoformat(cutoffs[place]) for place in (0, -1))
+        self.horizon_days = facts.horizon_days
+        first = facts.train_cutoffs[0]
+        last = facts.train_cutoffs[-1]
         self.last_cutoff = day_number(last)
         self.first_cutoffs = np.maximum(first_cutoffs(stored), day_number(first))
-        self.customers = training_customers(stored, last, int(str(facts["seed"])))
+        self.customers = training_customers(stored, last, facts.seed)
         self.num_rows = len(self.customers)
         self.settings, last_day = config.sequence, self.last_cutoff * MICROSECONDS_PER_DAY
         if self.settings.history_days is None:

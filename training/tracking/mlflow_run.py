@@ -14,8 +14,8 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from lifecycle.folders import read_manifest, write_json
-from lifecycle.llama.member import MEMBER_KIND
+from lifecycle.folders import read_manifest
+from lifecycle.llama.member import MEMBER_KIND, MemberManifest
 from training.recipe import PROGRESS_FILE, TrackingSettings
 from training.tasks.identity import data_identity
 from training.tasks.recipes.union import TrainConfig
@@ -23,10 +23,11 @@ from training.tracking.state import (
     FINISHED,
     RUNNING,
     SQLITE,
-    STATE_FILE,
+    TrackedRun,
     absolute_uri,
     close_state,
     read_state,
+    write_state,
 )
 
 logger = logging.getLogger(__name__)
@@ -177,16 +178,17 @@ def open_run(
     It is found by a tag whose value the folder has before the run is made: a run that was made, but
     whose answer was lost, is not made again.
     """
-    client, state = connect(tracking), read_state(output, tracking, identity)
-    folder = state.get("folder") or uuid.uuid4().hex
-    state = {"uri": absolute_uri(tracking.uri), "identity": identity, "folder": folder}
-    write_json(output / STATE_FILE, state)
+    client = connect(tracking)
+    known = read_state(output, tracking, identity)
+    folder = uuid.uuid4().hex if known is None else known.folder
+    state = TrackedRun(uri=absolute_uri(tracking.uri), identity=identity, folder=folder)
+    write_state(output, state)
     experiment = experiment_id(client, tracking)
     found = client.search_runs([experiment], f"tags.folder = '{folder}'")
     tags = {"identity": identity, "folder": folder} | tags
     run = found[0] if found else client.create_run(experiment, tags=tags, run_name=str(output))
     client.update_run(run.info.run_id, RUNNING)
-    write_json(output / STATE_FILE, state | {"run_id": run.info.run_id})
+    write_state(output, state.model_copy(update={"run_id": run.info.run_id}))
     return RunEntry(client, run)
 
 
@@ -217,8 +219,8 @@ def register(entry: RunEntry, member: Path, model_name: str | None) -> None:
     client, run_id = entry.client, entry.info.run_id
     if client.search_model_versions(f"run_id='{run_id}'"):
         return
-    manifest = read_manifest(member, MEMBER_KIND)
-    name = model_name or f"evervalue-{manifest['name']}"
+    manifest = read_manifest(member, MEMBER_KIND, MemberManifest)
+    name = model_name or f"evervalue-{manifest.name}"
     client.log_artifacts(run_id, str(member), "member")
     try:
         client.create_registered_model(name)
@@ -230,10 +232,10 @@ def register(entry: RunEntry, member: Path, model_name: str | None) -> None:
     logger.info("MLflow has run %s, and its member as %s, version %s", run_id, name, version)
 
 
-def member_tags(manifest: Mapping[str, object]) -> dict[str, str]:
+def member_tags(manifest: MemberManifest) -> dict[str, str]:
     """What the registry shows of a member's manifest."""
-    tags = {name: str(manifest[name]) for name in SHOWN_OF_MANIFEST if name in manifest}
-    base_model = manifest.get("base_model")
-    return tags | (
-        {"base_model_sha256": str(base_model["sha256"])} if isinstance(base_model, dict) else {}
-    )
+    told = manifest.model_dump(mode="json", include=set(SHOWN_OF_MANIFEST), exclude_none=True)
+    tags = {name: str(value) for name, value in told.items()}
+    if manifest.base_model is not None:
+        tags["base_model_sha256"] = manifest.base_model.sha256
+    return tags

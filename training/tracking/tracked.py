@@ -46,6 +46,7 @@ def _training_entry(config: TrainConfig, tracking: TrackingSettings, identity: s
 def enter_finished(config: TrainConfig, identity: str) -> None:
     """Enter a finished run that MLflow does not have as a whole, as where driver or store were lost at its end."""
     if config.tracking is not None:
-        if read_state(config.output, config.tracking, identity).get("status") != FINISHED:
+        state = read_state(config.output, config.tracking, identity)
+        if state is None or state.status != FINISHED:
             with tracked(config, identity):
                 pass

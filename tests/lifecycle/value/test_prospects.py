@@ -1,7 +1,7 @@
 """Customers who have not bought yet: their rates, and that every stage counts them."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from lifecycle.artifact.contents import PROSPECT_MODEL
 from lifecycle.features.numbers import FEATURES
-from lifecycle.folders import verify
+from lifecycle.folders import read_manifest
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.prospects import (
     PRIOR_CUSTOMERS,
@@ -32,7 +32,7 @@ from training.prepare.dataset import read_dataset
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 from training.score.job import score
-from training.score.recipe import SCORES_KIND, ScoreConfig
+from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
 TEST_CUTOFF = datetime(2024, 10, 30, tzinfo=UTC)
 
@@ -141,7 +141,7 @@ def test_prospect_examples_are_those_with_events_and_no_purchase_before_each_cut
     events = pl.concat(
         [pl.read_parquet(path) for path in sorted((shop / "data" / "events").glob("*.parquet"))]
     )
-    days = [date.fromisoformat(str(day)) for day in [*facts["train_cutoffs"], facts["test_cutoff"]]]  # type: ignore[misc]
+    days = [*facts.train_cutoffs, facts.test_cutoff]
     assert rows["cutoff"].dt.date().unique().sort().to_list() == sorted(days)
     for day in days:
         cutoff = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -181,7 +181,8 @@ def test_scores_hold_everybody_and_new_ones_are_in_acquisition(shop: Path) -> No
         [pl.read_parquet(path) for path in sorted((shop / "data" / "events").glob("*.parquet"))]
     )
     assert sorted(scores["customer_id"]) == sorted({*events["customer_id"], "registered"})
-    assert verify(shop / "scores", SCORES_KIND)["num_customers"] == scores.height
+    manifest = read_manifest(shop / "scores", SCORES_KIND, ScoresManifest)
+    assert manifest.num_customers == scores.height
     bought = set(events.filter(pl.col("kind") == "purchase")["customer_id"])
     is_new = pl.Series([name not in bought for name in scores["customer_id"]])
     assert set(scores.filter(is_new)["stage"]) == {"acquisition"}

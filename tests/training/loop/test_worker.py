@@ -259,7 +259,7 @@ def test_member_has_the_weights_of_least_validation_loss(config: TrainConfig) ->
     resumed = Best(config.output, first_step=6)
     assert resumed.metrics == {"val_loss": 1.0, "val_rmse": 2.0}
     run.export(resumed)
-    assert read_member(config.output / "member")["metrics"] == {"val_loss": 1.0, "val_rmse": 2.0}
+    assert read_member(config.output / "member").metrics == {"val_loss": 1.0, "val_rmse": 2.0}
     last = trained_weights(run.engine)
     for name, weight in load_file(config.output / "member" / "head.safetensors").items():
         torch.testing.assert_close(weight, kept[f"head.{name}"])

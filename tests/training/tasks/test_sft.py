@@ -12,9 +12,9 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, LlamaConfig, MistralConfig
 
-from lifecycle.folders import verify
+from lifecycle.folders import MANIFEST
 from lifecycle.llama.language_model import TaughtLanguageModel, load_language_model
-from lifecycle.llama.member import MEMBER_KIND, read_member
+from lifecycle.llama.member import read_member
 from lifecycle.llama.predict import load_member
 from lifecycle.llama.shared_prefix import can_share
 from tests.builders import TinyShop, kept_process_state, turns, write_conversations
@@ -349,19 +349,17 @@ def test_member_loads_with_plain_peft(trained: TrainConfig, tiny_chat_model: Pat
 def test_member_says_what_it_was_made_from_and_not_where(
     trained: TrainConfig, tiny_chat_model: Path
 ) -> None:
-    manifest = verify(trained.output / "member", MEMBER_KIND)
-    assert manifest == read_member(trained.output / "member", "sft")
-    assert (manifest["task"], manifest["adapter"], manifest["name"]) == (
+    manifest = read_member(trained.output / "member", "sft")
+    assert (manifest.task, manifest.adapter, manifest.name) == (
         "sft",
         "sentiment",
         "text_llama_sentiment",
     )
-    assert manifest["base_model"]["path"] == str(tiny_chat_model)  # type: ignore[index]
-    assert str(trained.conversations) not in json.dumps(manifest) and str(
-        trained.output
-    ) not in json.dumps(manifest)
-    assert "love" not in json.dumps(manifest)
-    assert set(manifest["metrics"]) == {"val_loss", "val_perplexity"}  # type: ignore[call-overload]
+    assert manifest.base_model is not None and manifest.base_model.path == str(tiny_chat_model)
+    text = (trained.output / "member" / MANIFEST).read_text()
+    assert str(trained.conversations) not in text and str(trained.output) not in text
+    assert "love" not in text
+    assert set(manifest.metrics) == {"val_loss", "val_perplexity"}
     assert {path.suffix for path in (trained.output / "member").iterdir()} == {
         ".json",
         ".jinja",

@@ -18,9 +18,9 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from lifecycle.folders import read_manifest, verify
-from lifecycle.llama.member import MEMBER_KIND
+from lifecycle.llama.member import read_member
 from tests.builders import REPOSITORY, TinyShop, kept_process_state
+from training.prepare.dataset import examples_identity
 from training.recipe import TrackingSettings
 from training.run.job import train
 from training.tasks.identity import run_identity
@@ -160,7 +160,7 @@ def test_finished_run_has_recipe_tags_and_the_metrics_of_its_progress_file(
     assert (run.data.params["encoder"], run.data.params["num_layers"]) == ("text", "null")
     assert not [name for name in run.data.params if name.startswith("tracking")]
     assert (run.data.tags["encoder"], run.data.tags["task"]) == ("text", "value")
-    assert run.data.tags["dataset"] == read_manifest(tiny_shop.examples, "examples")["identity"]
+    assert run.data.tags["dataset"] == examples_identity(tiny_shop.examples)
     assert run.data.tags["identity"] == run_identity(trained)
     lines = [
         json.loads(line) for line in (trained.output / "progress.jsonl").read_text().splitlines()
@@ -185,14 +185,13 @@ def test_registered_member_can_be_taken_from_the_registry_undamaged(
     client, run = client_of(trained), only_run(trained)
     (version,) = client.search_model_versions("name='evervalue-text_llama'")
     member = Path(download_artifacts(artifact_uri=f"{version.source}", dst_path=str(tmp_path)))
-    manifest = verify(member, MEMBER_KIND)
-    assert manifest == read_manifest(trained.output / "member", MEMBER_KIND)
-    base_model = manifest["base_model"]
-    assert isinstance(base_model, dict)
+    manifest = read_member(member)
+    assert manifest == read_member(trained.output / "member")
+    assert manifest.base_model is not None
     assert (version.run_id, version.status) == (run.info.run_id, "READY")
-    assert version.tags["identity"] == run.data.tags["identity"] == manifest["identity"]
+    assert version.tags["identity"] == run.data.tags["identity"] == manifest.identity
     assert (version.tags["base_model_sha256"], version.tags["horizon_days"]) == (
-        base_model["sha256"],
+        manifest.base_model.sha256,
         "60",
     )
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
@@ -607,4 +606,4 @@ def test_server_gets_a_resumed_run_and_keeps_its_member(
         == f"mlflow-artifacts:/{run.info.experiment_id}/{run.info.run_id}/artifacts/member"
     )
     (kept,) = (tmp_path / "kept").rglob("member")
-    assert verify(kept, MEMBER_KIND)["identity"] == identity
+    assert read_member(kept).identity == identity

@@ -44,7 +44,7 @@ def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -
         name: np.array(table[f"hidden_{position}"].to_pylist())
         for position, name in enumerate(depths)
     }
-    scale = Standardisation.read(inputs.dataset["standardisation"])
+    scale = inputs.time_split.standardisation
     return fine_tuning_verdict(sets, sample, tuned, probe, hidden, scale, config.seed)
 
 
