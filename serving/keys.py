@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lifecycle.folders import whole_file
+
 SCOPES = (
     "score",
     "events",
@@ -177,12 +179,11 @@ def _version(path: Path) -> tuple[int, int, int] | None:
 
 
 def _write_keys(path: Path, keys: list[Key]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as file:
-        json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w") as file:
+            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
 
 
 @contextmanager

@@ -62,7 +62,9 @@ def start_engine(
     num_workers = torch.distributed.get_world_size()
     engine, optimizer, *_ = deepspeed.initialize(
         model=model,
-        model_parameters=groups,
+        model_parameters=[
+            {"params": group.parameters, "lr": group.learning_rate} for group in groups
+        ],
         config=zero_config(config, num_steps, num_workers, bf16=dtype == torch.bfloat16),
     )
     if isinstance(optimizer, FP16_UnfusedOptimizer):

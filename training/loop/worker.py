@@ -158,13 +158,27 @@ class Run:
         seconds = time.monotonic() - self.started_at
         eta = seconds / max(self.steps_done, 1) * (self.num_steps - step)
         speed = self.tokens_done / seconds
-        line = {"step": step, "loss": self.loss, "tokens_per_second": speed, "eta_seconds": eta, "seconds": seconds,
-                "checkpoint_seconds": self.checkpoint_seconds, **metrics}  # fmt: skip
+        line = {
+            "step": step,
+            "loss": self.loss,
+            "tokens_per_second": speed,
+            "eta_seconds": eta,
+            "seconds": seconds,
+            "checkpoint_seconds": self.checkpoint_seconds,
+            **metrics,
+        }
         with (self.config.output / PROGRESS_FILE).open("a") as file:
             file.write(json.dumps(line) + "\n")
         extra = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
-        logger.info("step %d/%d, loss %.4f, %.0f tokens/s, ETA %.0f s%s",
-                    step, self.num_steps, self.loss, speed, eta, extra)  # fmt: skip
+        logger.info(
+            "step %d/%d, loss %.4f, %.0f tokens/s, ETA %.0f s%s",
+            step,
+            self.num_steps,
+            self.loss,
+            speed,
+            eta,
+            extra,
+        )
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:

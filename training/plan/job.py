@@ -58,9 +58,12 @@ def run_length(config: ValueRecipe, peak_gib: float) -> Length:
     times = measure_steps(config, min(config.validation_rows, num_rows["val"]))
     seconds = steps * times.seconds_per_step + validations * times.seconds_per_validation
     return Length(
-        training_rows=rows, steps=steps, num_validations=validations, times=times,
+        training_rows=rows,
+        steps=steps,
+        num_validations=validations,
+        times=times,
         expected_seconds=times.seconds_to_start + seconds,
-    )  # fmt: skip
+    )
 
 
 def show_plan(config: TrainConfig) -> None:

@@ -87,10 +87,16 @@ def stage_memory(
         "end": worker.at_end(),
     }
     return StageMemory(
-        stage=stage, weights=worker.weights / GIB, gradients=worker.gradients / GIB, optimizer=worker.optimizer / GIB,
-        activations=sizes.activation_bytes / GIB, moments={name: value / GIB for name, value in moments.items()},
-        peak=max(moments.values()) / GIB, peak_at=max(moments, key=lambda name: moments[name]), host=worker.host / GIB,
-    )  # fmt: skip
+        stage=stage,
+        weights=worker.weights / GIB,
+        gradients=worker.gradients / GIB,
+        optimizer=worker.optimizer / GIB,
+        activations=sizes.activation_bytes / GIB,
+        moments={name: value / GIB for name, value in moments.items()},
+        peak=max(moments.values()) / GIB,
+        peak_at=max(moments, key=lambda name: moments[name]),
+        host=worker.host / GIB,
+    )
 
 
 def smallest_numbers(config: SharedRecipe, sizes: ModelSizes) -> dict[int, list[int | None]]:

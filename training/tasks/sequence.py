@@ -28,15 +28,16 @@ from training.prepare.sequences import (
     read_sequences,
     training_customers,
 )
+from training.tasks.protocol import ParameterGroup
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.text import target_scale, validation_sample
-from training.tasks.value_validation import means_of_sums, value_sums
+from training.tasks.value_validation import validation_metrics, value_sums
 
 EARLIEST = 0.01  # of first purchases: what a few misdated orders say of a shop's age does not count
 
 
 class SequenceTask:
-    """Histories of the training customers and of a seeded validation sample; see `training.task.Task`.
+    """Histories of the training customers and of a seeded validation sample; see `training.tasks.protocol.Task`.
 
     A cutoff is a UTC midnight from the first training cutoff to the last that the customer's first
     purchase lies before; its horizon ends at or before the test cutoff. Unless the recipe says how
@@ -76,14 +77,14 @@ class SequenceTask:
         self.num_validation_rows = len(self.val_targets)
         self.val_windows = self._windows_of(validation)
 
-    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[ParameterGroup]]:
         """See Task; weights start from scratch, or from a member, but for what titles say, and learn at one rate."""
         model = new_sequence_model(self.settings, self.vocabulary, self.title_encoder)
         if self.config.start_from is not None:
             take_over(model, self.vocabulary, self.config.start_from)
         model.head.start_from(torch.tensor(self.start_targets / self.scale, dtype=torch.float32))
         rate = self.config.optimizer.learning_rate
-        return model.to(dtype), [{"params": list(model.parameters()), "lr": rate}]
+        return model.to(dtype), [ParameterGroup(list(model.parameters()), rate)]
 
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """See Task."""
@@ -127,7 +128,7 @@ class SequenceTask:
 
     def metrics(self, sums: Tensor) -> dict[str, float]:
         """See Task."""
-        return means_of_sums(sums, self.scale)
+        return validation_metrics(sums, self.scale)
 
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""

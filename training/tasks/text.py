@@ -16,32 +16,36 @@ from lifecycle.llama.decoder import load_tokenizer, pad_tokens, token_batches
 from lifecycle.llama.text_model import TextValueModel, new_value_model, save_value_model
 from lifecycle.spend.ziln import ziln_loss
 from training.tasks.activations import ActivationCache, Split
+from training.tasks.protocol import ParameterGroup
 from training.tasks.recipes.text import TextRecipe
 from training.tasks.recipes.union import ValueRecipe
-from training.tasks.value_validation import means_of_sums, value_sums
+from training.tasks.value_validation import validation_metrics, value_sums
 
 CHECKED_AT_ONCE = 1000
 COLUMNS = ["customer_id", "prompt", "target"]
 
 
 class TextTask:
-    """Prompts of the training rows and of a seeded validation sample; see `training.task.Task`."""
+    """Prompts of the training rows and of a seeded validation sample; see `training.tasks.protocol.Task`."""
 
     def __init__(self, config: TextRecipe) -> None:
         train = pl.read_parquet(config.examples / "train.parquet", columns=COLUMNS)
         validation = validation_sample(config, COLUMNS)
-        self.config, self.tokenizer = config, load_tokenizer(config.base_model)
+        self.config = config
+        self.tokenizer = load_tokenizer(config.base_model)
         self.cache: ActivationCache | None = None
-        self.prompts, self.val_prompts = train["prompt"].to_list(), validation["prompt"].to_list()
+        self.prompts = train["prompt"].to_list()
+        self.val_prompts = validation["prompt"].to_list()
         rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
         mine = (self.prompts + self.val_prompts)[rank::num_workers]
         check_lengths(self.tokenizer, mine, config.max_tokens)
-        self.num_rows, self.scale = len(self.prompts), target_scale(train)
+        self.num_rows = len(self.prompts)
+        self.scale = target_scale(train)
         self.targets = train["target"].to_numpy() / self.scale
         self.val_targets = validation["target"].to_numpy() / self.scale
         self.num_validation_rows = len(self.val_targets)
 
-    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[ParameterGroup]]:
         """See Task; decoder and head learn at their own rates."""
         if self.config.activation_cache is not None:  # before the model takes its memory
             self.cache = ActivationCache(
@@ -58,22 +62,16 @@ class TextTask:
         if self.config.gradient_checkpointing:
             model.decoder.gradient_checkpointing_enable()  # type: ignore[operator]
         rates = self.config.optimizer
+        trained = [p for p in model.decoder.parameters() if p.requires_grad]
         return model, [
-            {
-                "params": [p for p in model.decoder.parameters() if p.requires_grad],
-                "lr": rates.learning_rate,
-            },
-            {"params": list(model.head.parameters()), "lr": rates.head_learning_rate},
+            ParameterGroup(trained, rates.learning_rate),
+            ParameterGroup(list(model.head.parameters()), rates.head_learning_rate),
         ]
 
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """See Task; in tokens."""
-        return np.array(
-            [
-                len(tokens)
-                for tokens in self.tokenizer([self.prompts[row] for row in rows])["input_ids"]
-            ]
-        )
+        tokens = self.tokenizer([self.prompts[row] for row in rows])["input_ids"]
+        return np.array([len(of_prompt) for of_prompt in tokens])
 
     def weights(self, rows: np.ndarray) -> np.ndarray:
         """See Task."""
@@ -103,7 +101,7 @@ class TextTask:
 
     def metrics(self, sums: Tensor) -> dict[str, float]:
         """See Task."""
-        return means_of_sums(sums, self.scale)
+        return validation_metrics(sums, self.scale)
 
     def _logits(
         self, engine: DeepSpeedEngine, ids: Tensor, mask: Tensor, split: Split, rows: Iterable[int]

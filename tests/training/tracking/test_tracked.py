@@ -449,7 +449,7 @@ def test_local_store_needs_no_network_and_tells_nobody(
         "real = socket.getaddrinfo\n"
         "socket.getaddrinfo = lambda *words, **others: calls.append(words) or real(*words, **others)\n"
         "socket.socket.connect = lambda self, address: calls.append(address)\n"
-        "from training.recipe import TrainConfig; from training.run.job import train\n"
+        "from training.tasks.recipes.union import load_recipe; from training.run.job import train\n"
         "train(load_recipe(Path('text.yaml')))\n"
         "from mlflow.telemetry.client import get_telemetry_client\n"
         "print(calls, get_telemetry_client())\n"
@@ -467,7 +467,7 @@ def test_without_tracking_mlflow_is_not_imported_and_nothing_is_written(
     script = (
         "import sys; from pathlib import Path\n"
         "from training.tasks.identity import run_identity\n"
-        "from training.recipe import TrainConfig\n"
+        "from training.tasks.recipes.union import load_recipe\n"
         "from training.run.job import train; from training.tracking.tracked import tracked\n"
         "config = load_recipe(Path('text.yaml'))\n"
         "train(config)\n"
