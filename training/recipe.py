@@ -109,7 +109,7 @@ class SharedRecipe(Config):
 
     @model_validator(mode="after")
     def _batch_divides(self) -> "SharedRecipe":
-        self.accumulation(max(self.num_workers, 1))
+        self.accumulation(self.num_processes)
         if self.min_workers is not None:
             self.accumulation(self.min_workers)
             if self.min_workers > self.num_workers:
@@ -117,6 +117,11 @@ class SharedRecipe(Config):
                     f"min_workers is {self.min_workers}, more than num_workers, which is {self.num_workers}"
                 )
         return self
+
+    @property
+    def num_processes(self) -> int:
+        """Workers; without any, the driver does their work."""
+        return max(self.num_workers, 1)
 
     def accumulation(self, num_workers: int) -> int:
         """Forward passes of each of so many workers per optimiser step; ValueError where they do not divide it."""

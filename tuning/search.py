@@ -37,7 +37,7 @@ def run_search(config: TuneConfig, base: TrainConfig, num_checkpoints: int) -> l
     }
     trial = recipe_with(base, config.overrides)
     start_ray()
-    num_processes = config.max_concurrent_trials * max(trial.num_workers, 1)
+    num_processes = config.max_concurrent_trials * trial.num_processes
     require_resources(num_processes, trial.cpus_per_worker, trial.device)
     results = build_tuner(config, trial, num_checkpoints).fit()
     return [

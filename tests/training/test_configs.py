@@ -79,8 +79,8 @@ def test_deepspeed_accepts_the_training_recipe(
     config = load_recipe(REPOSITORY / recipe)
     # DeepSpeed asks the process group how many workers there are; there is none here.
     monkeypatch.setattr(deepspeed.comm, "get_rank", lambda: 0)
-    monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: max(config.num_workers, 1))
-    num_workers = max(config.num_workers, 1)
+    monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: config.num_processes)
+    num_workers = config.num_processes
     settings = zero_config(config, 100, num_workers, bf16=config.dtype != "fp32")
     accepted = DeepSpeedConfig(settings)
     assert accepted.world_size == num_workers

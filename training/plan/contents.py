@@ -2,12 +2,9 @@
 
 from dataclasses import asdict, dataclass
 
-from training.plan.memory import (
-    ModelSizes,
-    StageMemory,
-    num_processes,
-)
+from training.plan.memory import StageMemory
 from training.plan.steps import StepTimes
+from training.plan.worker import ModelSizes
 from training.tasks.recipes.text import TextRecipe
 from training.tasks.recipes.union import ValueRecipe
 
@@ -43,11 +40,11 @@ class Plan:
             "base_model": config.base_model,
             "total_parameters": self.sizes.total_parameters,
             **asdict(self.sizes),
-            "num_workers": num_processes(config),
+            "num_workers": config.num_processes,
             "device": config.device,
             "zero_stage": config.zero.stage,
             "examples_per_step": config.global_batch,
-            "passes_per_step": config.accumulation(num_processes(config)),
+            "passes_per_step": config.accumulation(config.num_processes),
             "max_tokens_per_step": config.global_batch * num_tokens,
             "max_tokens_per_forward_pass": config.micro_batch * num_tokens,
             **asdict(self.length),

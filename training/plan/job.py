@@ -7,7 +7,6 @@ from lifecycle.folders import MANIFEST
 from training.plan.contents import Length, Plan
 from training.plan.memory import (
     STAGES,
-    num_processes,
     smallest_numbers,
     stage_memory,
 )
@@ -32,7 +31,7 @@ def make_plan(config: TrainConfig) -> Plan:
     from training.plan.meta_model import measure_model
 
     sizes = measure_model(config)
-    stages = [stage_memory(config, sizes, stage, num_processes(config)) for stage in STAGES]
+    stages = [stage_memory(config, sizes, stage, config.num_processes) for stage in STAGES]
     on_gpu = config.model_copy(update={"device": "gpu"})
     gpus = smallest_numbers(on_gpu, measure_model(on_gpu))
     return Plan(config, sizes, run_length(config, stages[config.zero.stage].peak), stages, gpus)

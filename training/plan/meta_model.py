@@ -15,7 +15,7 @@ from lifecycle.llama.sequence_model import SequenceModel
 from lifecycle.llama.text_model import TextValueModel
 from lifecycle.llama.titles import load_title_encoder, title_size
 from lifecycle.llama.value_head import ValueHead
-from training.plan.memory import ModelSizes
+from training.plan.worker import ModelSizes
 from training.prepare.sequences import FOLDER
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.text import TextRecipe

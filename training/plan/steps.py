@@ -14,7 +14,7 @@ import psutil
 
 from lifecycle.folders import MANIFEST
 from training.loop.deepspeed_op import prepare_deepspeed
-from training.plan.memory import GIB, num_processes
+from training.plan.memory import GIB
 from training.tasks.recipes.union import ValueRecipe
 
 MEASURED_SECONDS = 12.0
@@ -81,8 +81,8 @@ def measure_steps(config: ValueRecipe, num_validation_rows: int) -> StepTimes:
                 mistake.read_text() if mistake.exists() else f"measuring a step failed: {error}"
             ) from None
         times = json.loads((folder / TIMES_FILE).read_text())
-    passes = config.accumulation(num_processes(config))
-    rows_each = num_validation_rows / num_processes(config)
+    passes = config.accumulation(config.num_processes)
+    rows_each = num_validation_rows / config.num_processes
     measured_rows_each = min(num_validation_rows, changes["validation_rows"]) / num_workers
     return StepTimes(
         seconds_to_start=times["start"],
@@ -96,13 +96,13 @@ def measure_steps(config: ValueRecipe, num_validation_rows: int) -> StepTimes:
 
 def _measured_workers(config: ValueRecipe) -> int:
     """All where each has the cores that it asks for, else one."""
-    number = num_processes(config)
+    number = config.num_processes
     return number if number * config.cpus_per_worker <= (os.cpu_count() or 1) else 1
 
 
 def _measured_part(config: ValueRecipe, num_workers: int) -> dict[str, int]:
     """A step with as many passes per worker as in the recipe, up to a limit, and a short validation."""
-    passes = min(config.accumulation(num_processes(config)), MOST_PASSES)
+    passes = min(config.accumulation(config.num_processes), MOST_PASSES)
     at_once = config.micro_batch * num_workers
     return {
         "num_workers": num_workers,

@@ -7,9 +7,10 @@ import pytest
 
 from tests.builders import REPOSITORY
 from training.plan.job import make_plan, show_plan
-from training.plan.memory import GIB, ModelSizes, smallest_numbers, stage_memory
+from training.plan.memory import GIB, smallest_numbers, stage_memory
 from training.plan.meta_model import measure_model
 from training.plan.table import table
+from training.plan.worker import ModelSizes
 from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 
 LLAMA32_1B = {
