@@ -15,9 +15,10 @@ from benchmarks.harness.shop import CONFIGS, prepare_shop
 from lifecycle.jobs import start_logging
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
-from training.recipe import PROGRESS_FILE, TrainConfig
+from training.recipe import PROGRESS_FILE
 from training.results.arena import Results
 from training.run.job import train
+from training.tasks.recipes.union import load_recipe
 
 SHOWN = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "bias")
 NUM_PROBE_ROWS = 2000
@@ -29,7 +30,7 @@ def main() -> None:
     start_logging()
     with scratch_folder() as folder:
         places, data = prepare_shop("journey", folder)
-        training = TrainConfig.load(CONFIGS / "journey_text.yaml").model_copy(
+        training = load_recipe(CONFIGS / "journey_text.yaml").model_copy(
             update=places | {"output": folder / "text", "tracking": None}
         )
         started_at = time.monotonic()

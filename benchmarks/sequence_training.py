@@ -15,7 +15,7 @@ from benchmarks.harness.shop import CONFIGS, prepare_shop
 from benchmarks.harness.training_run import medians, train
 from lifecycle.jobs import start_logging
 from training.loop.batch_order import BatchOrder
-from training.recipe import TrainConfig
+from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.sequence import SequenceTask
 
 
@@ -33,7 +33,7 @@ def main() -> None:
             runs.append(measure(folder / f"sequence-{seed}", changes))
             print(f"run {seed + 1}: {runs[-1]}", flush=True)
         padding = padding_share(
-            TrainConfig.load(CONFIGS / "journey_sequence.yaml").model_copy(update=places)
+            SequenceRecipe.load(CONFIGS / "journey_sequence.yaml").model_copy(update=places)
         )
     numbers: dict[str, Json] = {**medians(runs), "padding_share": padding, "runs": runs}
     write_evidence("sequence_training", numbers, seeds=range(arguments.runs), data=data)
@@ -54,7 +54,7 @@ def measure(output: Path, changes: list[str]) -> dict[str, float]:
     }
 
 
-def padding_share(recipe: TrainConfig) -> float:
+def padding_share(recipe: SequenceRecipe) -> float:
     """Of the positions of every micro-batch of the run, each as long as its longest history."""
     task = SequenceTask(recipe)
     order = BatchOrder(recipe, task)

@@ -20,8 +20,8 @@ from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS
 from benchmarks.harness.training_run import medians
 from lifecycle.jobs import start_logging
-from training.loop.deepspeed_op import build_cpu_op, set_environment
-from training.recipe import TrainConfig
+from training.loop.deepspeed_op import prepare_deepspeed
+from training.tasks.recipes.union import load_recipe
 
 NUM_STEPS = 8  # of each kind in a run
 INSTRUCTIONS = """You read what customers of a shop write about the things they bought, and say how they feel. Answer
@@ -39,8 +39,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     start_logging()
-    set_environment("cpu")
-    build_cpu_op()
+    prepare_deepspeed("cpu")
     numbers: dict[str, Json] = {}
     with scratch_folder() as folder:
         for kind, message in (("short", None), ("long", INSTRUCTIONS)):
@@ -85,7 +84,7 @@ def measure(conversations: Path, output: Path, seed: int) -> dict[str, float]:
         f"seed={seed}",
         "tracking=null",
     ]
-    recipe = TrainConfig.load(CONFIGS / "sft_sentiment.yaml", [*changes, "max_tokens=512"])
+    recipe = load_recipe(CONFIGS / "sft_sentiment.yaml", [*changes, "max_tokens=512"])
     output.mkdir()
     run = start_run(recipe.model_dump(mode="json"))
     assert isinstance(run.task, SftTask)

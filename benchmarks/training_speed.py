@@ -23,8 +23,9 @@ from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS, prepare_shop
 from lifecycle.jobs import start_logging
 from lifecycle.llama.decoder import load_decoder, with_lora
-from training.recipe import PROGRESS_FILE, TrainConfig
+from training.recipe import PROGRESS_FILE
 from training.run.job import train
+from training.tasks.recipes.text import TextRecipe
 
 VALIDATION_ROWS = 256
 MATMUL_SIZE = 1024
@@ -38,8 +39,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=3840)
     arguments = parser.parse_args()
     start_logging()
-    recipe = TrainConfig.load(CONFIGS / "journey_text.yaml")
-    assert recipe.base_model is not None
+    recipe = TextRecipe.load(CONFIGS / "journey_text.yaml")
     ours = []
     plain = []
     with scratch_folder() as folder:
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def run_ours(
-    recipe: TrainConfig, places: dict[str, Path], output: Path, num_examples: int, seed: int
+    recipe: TextRecipe, places: dict[str, Path], output: Path, num_examples: int, seed: int
 ) -> dict[str, float]:
     """The shipped recipe for as many examples; speed before the only validation, which is at the end."""
     steps = num_examples // recipe.global_batch
@@ -95,7 +95,7 @@ def run_plain(examples: Path, base_model: str, num_examples: int, seed: int) -> 
     return result
 
 
-def flops_per_token(recipe: TrainConfig) -> float:
+def flops_per_token(recipe: TextRecipe) -> float:
     """Of one training step: 2 per weight of the decoder's layers forward, 2 back through them; adapters add 6 each."""
     decoder = load_decoder(recipe.decoder, torch.bfloat16)
     frozen = sum(one.numel() for name, one in decoder.named_parameters() if "layers" in name)

@@ -15,9 +15,9 @@ from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import prepare_shop
 from benchmarks.harness.training_run import train
 from lifecycle.jobs import start_logging
-from training.recipe import TrainConfig
+from training.recipe import SharedRecipe
 
-INTERVAL = TrainConfig.model_fields["checkpoint_every_steps"].default
+INTERVAL = SharedRecipe.model_fields["checkpoint_every_steps"].default
 
 
 def main() -> None:

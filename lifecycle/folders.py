@@ -78,13 +78,19 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write JSON to a temporary name and rename it, so that a reader never sees half a file."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, whose place it takes after the with-block: no reader sees half a file."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(
-        json.dumps(value, indent=1, sort_keys=False, allow_nan=False, default=str) + "\n"
-    )
+    yield temporary
     os.replace(temporary, path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON that a reader sees whole or not at all."""
+    text = json.dumps(value, indent=1, sort_keys=False, allow_nan=False, default=str)
+    with whole_file(path) as temporary:
+        temporary.write_text(text + "\n")
 
 
 def read_stored(path: Path, content: type[S]) -> S:

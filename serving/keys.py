@@ -15,6 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from lifecycle.folders import whole_file
+
 # score: value, recommendations and model; admin covers the other two.
 SCOPES = ("score", "events", "admin")
 KEY_BYTES = 32
@@ -179,12 +181,11 @@ def _version(path: Path) -> tuple[int, int, int] | None:
 
 
 def _write_keys(path: Path, keys: list[Key]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as file:
-        json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w") as file:
+            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
 
 
 def _lock(path: Path) -> FileLock:

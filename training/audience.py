@@ -1,12 +1,12 @@
 """Job: customers for a campaign, chosen from scores.parquet by an SQL condition, as CSV."""
 
 import logging
-import os
 from pathlib import Path
 
 from pydantic import Field
 
 from lifecycle.config import Config
+from lifecycle.folders import whole_file
 from lifecycle.jobs import run_job
 
 logger = logging.getLogger(__name__)
@@ -71,15 +71,14 @@ def audience(config: AudienceConfig) -> None:
             .alias(GROUP)
         )
     config.output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = config.output.with_name(f"{config.output.name}.incomplete")
-    found.write_csv(unfinished)
-    os.replace(unfinished, config.output)
+    with whole_file(config.output) as unfinished:
+        found.write_csv(unfinished)
     logger.info("%s: %d of %d customers", config.output, found.height, scores.height)
 
 
 def main() -> None:
     """Entry point of `python -m training.audience`."""
-    run_job(AudienceConfig, "training.audience", audience)
+    run_job(AudienceConfig.load, "training.audience", audience)
 
 
 if __name__ == "__main__":

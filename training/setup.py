@@ -72,7 +72,7 @@ def main() -> None:
         raise SystemExit(
             "training.setup: gcc is missing; DeepSpeed compiles a small op with it (Debian: apt install gcc)"
         )
-    run_job(SetupConfig, "training.setup", setup)
+    run_job(SetupConfig.load, "training.setup", setup)
 
 
 if __name__ == "__main__":

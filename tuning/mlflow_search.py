@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 from mlflow.entities import Run
 
-from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig
+from training.recipe import PROGRESS_FILE, TrackingSettings
+from training.tasks.recipes.union import TrainConfig, load_recipe
 from training.tracking.mlflow_run import SOURCE_TAG, RunEntry, open_run, recipe_of, tags_of
 from training.tracking.state import FAILED, FINISHED, KILLED, RUNNING, close_state
 from tuning.recipe import TuneConfig
@@ -79,7 +80,7 @@ class SearchEntry:
                 search.info.experiment_id, tags=tags, run_name=name
             )
             entry = RunEntry(search.client, run)
-            entry.log_recipe(recipe_of(TrainConfig.load(folder / "config.yaml")))
+            entry.log_recipe(recipe_of(load_recipe(folder / "config.yaml")))
             self.trials[name] = entry
         return self.trials[name]
 

@@ -49,9 +49,17 @@ class SearchProgress(Callback):  # type: ignore[misc]
         values.append(result[self.metric])
         best = min(values) if self.mode == "min" else max(values)
         number = trials.index(trial) + 1
-        logger.info("trial %d/%d (%s), step %d, %s %.4g, best %.4g, ETA %.0f s",
-                    number, self.num_trials, trial.trial_id, result["step"], self.metric, result[self.metric], best,
-                    self._eta_seconds(trials))  # fmt: skip
+        logger.info(
+            "trial %d/%d (%s), step %d, %s %.4g, best %.4g, ETA %.0f s",
+            number,
+            self.num_trials,
+            trial.trial_id,
+            result["step"],
+            self.metric,
+            result[self.metric],
+            best,
+            self._eta_seconds(trials),
+        )
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **_: object

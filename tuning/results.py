@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import JsonValue
 
 from lifecycle.folders import Manifest, Stored, write_json
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import TrainConfig
 from tuning.recipe import TuneConfig
 from tuning.space import Range, Tree, recipe_with
 
@@ -77,8 +77,15 @@ def write_results(config: TuneConfig, base: TrainConfig, trials: list[TrialResul
             len(trials),
             config.num_trials,
         )
-    logger.info("best of %s: %s with %s = %.4g after %d steps, %s",
-                counts, best.trial_id, config.metric, best.metrics[config.metric], best.step, best.values)  # fmt: skip
+    logger.info(
+        "best of %s: %s with %s = %.4g after %d steps, %s",
+        counts,
+        best.trial_id,
+        config.metric,
+        best.metrics[config.metric],
+        best.step,
+        best.values,
+    )
     content = {
         "best": {
             "trial_id": best.trial_id,

@@ -4,7 +4,7 @@ import logging
 
 from lifecycle.folders import is_complete, read_stored, write_manifest
 from lifecycle.jobs import run_job
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import load_recipe
 from tuning.recipe import TuneConfig, check_trial, search_identity
 from tuning.space import check_space, recipe_with
 from tuning.tracking import tracked_search
@@ -15,7 +15,7 @@ SEARCH_KIND = "search"
 
 def tune(config: TuneConfig) -> None:
     """Write trials.parquet, best.yaml and search.png; a complete output of the same search is left as it is."""
-    base = TrainConfig.load(config.base)
+    base = load_recipe(config.base)
     check_space(base, config.space, config.overrides)
     trial = recipe_with(base, config.overrides)
     num_checkpoints = check_trial(config, trial)
@@ -58,7 +58,7 @@ def _claim_output(config: TuneConfig, identity: str) -> None:
 
 def main() -> None:
     """Entry point of `python -m tuning.run`."""
-    run_job(TuneConfig, "tuning.run", tune)
+    run_job(TuneConfig.load, "tuning.run", tune)
 
 
 if __name__ == "__main__":

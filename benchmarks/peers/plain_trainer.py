@@ -23,7 +23,7 @@ from lifecycle.llama.lora import LoraSettings
 from lifecycle.llama.member import DecoderSettings
 from lifecycle.llama.text_model import new_value_model
 from lifecycle.spend.ziln import ziln_loss
-from training.recipe import TrainConfig
+from training.tasks.recipes.text import TextRecipe
 from training.tasks.text import COLUMNS, target_scale, validation_sample
 
 BATCH = 8
@@ -57,7 +57,7 @@ def run(
     examples: Path, base_model: str, num_examples: int, validation_rows: int, seed: int
 ) -> dict[str, float]:
     """Tokens per second, without padding, and validation loss."""
-    recipe = TrainConfig(
+    recipe = TextRecipe(
         data=examples,
         examples=examples,
         base_model=base_model,

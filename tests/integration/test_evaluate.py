@@ -55,8 +55,8 @@ def trained(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Trained:
     """Both are trained inside this process."""
-    from training.recipe import TrainConfig
     from training.run.trainer import fit
+    from training.tasks.recipes.union import parse_recipe
 
     members = []
     for examples in (tiny_shop.examples, tiny_shop.examples / BACKTEST):
@@ -66,7 +66,7 @@ def trained(
             "global_batch": 8, "micro_batch": 8, "max_steps": 10, "validation_rows": 16, "checkpoint_every_steps": 10,
             "num_workers": 0, "output": tmp_path_factory.mktemp("text"),
         }  # fmt: skip
-        recipe = TrainConfig.model_validate(config)
+        recipe = parse_recipe(config)
         fit(recipe)
         members.append(recipe.output / "member")
     return Trained(*members)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.recipe import TrainConfig
+from training.recipe import SharedRecipe
 from training.tasks.protocol import Task
 
 BUCKET_STEPS = 16  # steps whose examples are sorted by length together
@@ -14,21 +14,18 @@ class BatchOrder:
     Owns the window of steps that it sorted last.
     """
 
-    def __init__(self, config: TrainConfig, task: Task) -> None:
+    def __init__(self, config: SharedRecipe, task: Task) -> None:
         self.config, self.task, self.num_steps = config, task, config.num_steps(task.num_rows)
         self.sorted_window, self.sorted_batches = -1, (np.empty(0), np.empty(0))
 
     def step(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and their epochs of one optimiser step, each of shape (global_batch,), micro-batch after micro-batch.
 
-        Where examples differ in length they are sorted over BUCKET_STEPS steps, so that those of a
-        micro-batch are of similar length. A step has two runs of such micro-batches, drawn at
+        Examples are sorted by length over BUCKET_STEPS steps, so that those of a micro-batch are of
+        similar length. A step has two runs of such micro-batches, drawn at
         random: within a run all workers have as much to do in a forward pass, and steps of one
         length alone make training unsteady.
         """
-        size = self.config.global_batch
-        if not self.task.varies_in_length:
-            return self._stream(step * size, size)
         window, place = divmod(step, BUCKET_STEPS)
         if self.sorted_window != window:
             self.sorted_window, self.sorted_batches = window, self._sort(window)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from training.loop.checkpoint_files import first_part, newest_checkpoint, write_part
 from training.loop.gathered_state import gather_state, scatter_state
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import TrainConfig
 
 logger = logging.getLogger(__name__)
 GATHERED_FILE = "state.safetensors"
@@ -96,8 +96,13 @@ def load_universal(engine: DeepSpeedEngine, shards: Path, folder: Path) -> None:
             torch.distributed.get_world_size(),
         )
         shutil.rmtree(folder, ignore_errors=True)
-        command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(shards),
-                   "--output_folder", str(folder / TAG), "--inject_missing_state"]  # fmt: skip
+        command = [
+            sys.executable,
+            *("-m", "deepspeed.checkpoint.ds_to_universal"),
+            *("--input_folder", str(shards)),
+            *("--output_folder", str(folder / TAG)),
+            "--inject_missing_state",
+        ]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )

@@ -1,36 +1,31 @@
 """What every training worker runs: the model under DeepSpeed, batches, checkpoints, and the member at the end."""
 
-import io
 import json
 import logging
 import math
-import os
 import time
-import warnings
 from collections.abc import Callable
-from contextlib import redirect_stdout
 
-import deepspeed
 import numpy as np
 import torch
 import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
-from deepspeed.runtime.fp16.unfused_optimizer import FP16_UnfusedOptimizer
 from torch import Tensor
 
 from lifecycle.folders import MANIFEST, new_folder, write_manifest
 from lifecycle.jobs import start_logging
-from lifecycle.llama.decoder import fast_dtype
 from lifecycle.llama.member import MEMBER_KIND
 from training.loop.batch_order import BatchOrder
 from training.loop.best import Best, trained_weights
 from training.loop.checkpoint import find_checkpoint, gathered_state, report_checkpoint, restore
 from training.loop.checkpoint_files import trim_progress
-from training.loop.gathered_state import load_weights
-from training.loop.zero import zero_config
-from training.recipe import PROGRESS_FILE, TrainConfig
+from training.loop.engine import join_group, leave_group, quiet_libraries, start_engine
+from training.recipe import PROGRESS_FILE
 from training.tasks.identity import member_manifest
 from training.tasks.protocol import Task
+from training.tasks.recipes.sequence import SequenceRecipe
+from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 logger = logging.getLogger(__name__)
 LOG_EVERY_SECONDS = 5.0
@@ -50,20 +45,18 @@ def train_worker(settings: dict[str, object]) -> None:
 
     take_steps(run, report)
     run.export(best)
-    if (
-        run.config.num_workers == 0
-    ):  # Ray would leave torch's group and let DeepSpeed keep it for the next run
-        deepspeed.comm.destroy_process_group()
+    if run.config.num_workers == 0:
+        leave_group()
 
 
 def start_run(settings: dict[str, object]) -> "Run":
     """The run of a recipe on this worker, at its newest checkpoint if there is one."""
     start_logging()
     quiet_libraries()
-    config = TrainConfig.model_validate(settings)
+    config = parse_recipe(settings)
     torch.manual_seed(config.seed)
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
-    join_group(config)
+    join_group(config.device)
     task, checkpoint = _task(config), find_checkpoint(config.output)
     state = gathered_state(config, checkpoint)
     engine = start_engine(config, task, state)
@@ -75,23 +68,17 @@ def start_run(settings: dict[str, object]) -> "Run":
 
 def _task(config: TrainConfig) -> Task:
     """The recipe's task; each has libraries of its own, and a run should not wait for those of the others."""
-    if config.task == "sft":
+    if isinstance(config, SftRecipe):
         from training.tasks.sft import SftTask
 
         return SftTask(config)
-    if config.encoder == "sequence":
+    if isinstance(config, SequenceRecipe):
         from training.tasks.sequence import SequenceTask
 
         return SequenceTask(config)
     from training.tasks.text import TextTask
 
-    return TextTask(config, torch.distributed.get_rank(), torch.distributed.get_world_size())
-
-
-def quiet_libraries() -> None:
-    """Leave the terminal to our progress: no advice to DeepSpeed's own developers."""
-    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
+    return TextTask(config)
 
 
 def take_steps(run: "Run", report: Report) -> None:
@@ -110,46 +97,10 @@ def take_steps(run: "Run", report: Report) -> None:
             run.checkpoint_seconds += time.monotonic() - started_at
 
 
-def join_group(config: TrainConfig) -> None:
-    """Give DeepSpeed the process group that Ray Train made; without workers, a group of one."""
-    if not torch.distributed.is_initialized():
-        store = torch.distributed.HashStore()  # type: ignore[attr-defined]
-        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
-    if torch.distributed.get_world_size() == 1:
-        os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-    with redirect_stdout(io.StringIO()):  # it prints that its op is built
-        deepspeed.init_distributed(
-            "nccl" if config.device == "gpu" else "gloo", auto_mpi_discovery=False, verbose=False
-        )
-
-
 def log(message: str) -> None:
     """Log on rank 0 only."""
     if torch.distributed.get_rank() == 0:
         logger.info(message)
-
-
-def start_engine(
-    config: TrainConfig, task: Task, state: dict[str, Tensor] | None = None
-) -> DeepSpeedEngine:
-    """The task's model under DeepSpeed, with the weights of a checkpoint's gathered `state`."""
-    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": fast_dtype(config.device)}[
-        config.dtype
-    ]
-    model, groups = task.new_model(dtype)
-    if state is not None:
-        load_weights(model, state)
-    num_steps, num_workers = config.num_steps(task.num_rows), torch.distributed.get_world_size()
-    engine, optimizer, *_ = deepspeed.initialize(
-        model=model,
-        model_parameters=groups,
-        config=zero_config(config, num_steps, num_workers, bf16=dtype == torch.bfloat16),
-    )
-    if isinstance(
-        optimizer, FP16_UnfusedOptimizer
-    ):  # it has taken a step of zeros, which Adam would count
-        optimizer.optimizer.state.clear()
-    return engine
 
 
 class Run:
@@ -207,13 +158,27 @@ class Run:
         seconds = time.monotonic() - self.started_at
         eta = seconds / max(self.steps_done, 1) * (self.num_steps - step)
         speed = self.tokens_done / seconds
-        line = {"step": step, "loss": self.loss, "tokens_per_second": speed, "eta_seconds": eta, "seconds": seconds,
-                "checkpoint_seconds": self.checkpoint_seconds, **metrics}  # fmt: skip
+        line = {
+            "step": step,
+            "loss": self.loss,
+            "tokens_per_second": speed,
+            "eta_seconds": eta,
+            "seconds": seconds,
+            "checkpoint_seconds": self.checkpoint_seconds,
+            **metrics,
+        }
         with (self.config.output / PROGRESS_FILE).open("a") as file:
             file.write(json.dumps(line) + "\n")
         extra = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
-        logger.info("step %d/%d, loss %.4f, %.0f tokens/s, ETA %.0f s%s",
-                    step, self.num_steps, self.loss, speed, eta, extra)  # fmt: skip
+        logger.info(
+            "step %d/%d, loss %.4f, %.0f tokens/s, ETA %.0f s%s",
+            step,
+            self.num_steps,
+            self.loss,
+            speed,
+            eta,
+            extra,
+        )
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic_core import to_jsonable_python
+
 from lifecycle.features.sequence import SEQUENCE_VERSION, SequenceSettings
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import (
@@ -13,25 +15,38 @@ from lifecycle.llama.member import (
 )
 from lifecycle.names import LLAMA, SEQUENCE_LLAMA
 from training.prepare.dataset import examples_identity, read_dataset
-from training.recipe import FAILURE_LIMITS, PATHS, UNUSED, TrainConfig
+from training.recipe import PATHS
 from training.tasks.conversations import conversations_identity
+from training.tasks.recipes.sequence import SequenceRecipe
+from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.text import TextRecipe
+from training.tasks.recipes.union import TrainConfig, settings_of_other_encoder
+
+FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints", "min_workers"}
 
 
 def run_identity(config: TrainConfig) -> str:
     """Fingerprint of what decides the trained weights: the recipe, the data of the task and the base model.
 
     Where files lie does not decide them, nor how failures are met and where the run is tracked: a
-    run that gave up may go on with other limits, and a server may move.
+    run that gave up may go on with other limits, and a server may move. The settings of both
+    encoders belong to it: recipes of task value once had them all.
     """
-    recipe = config.model_dump(
-        mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task], "tracking"}
-    )
-    base_model = config.base_model and base_model_identity(config.base_model).sha256
-    start = [] if config.start_from is None else [_start_member(config, config.start_from).identity]
-    return fingerprint([recipe, data_identity(config), base_model, *start])
+    recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, "tracking"})
+    for name, field in settings_of_other_encoder(type(config)).items():
+        recipe[name] = to_jsonable_python(field.default)
+    base_model = _sha256(_base_model(config))
+    return fingerprint([recipe, data_identity(config), base_model, *_start_identity(config)])
 
 
-def _start_member(config: TrainConfig, folder: Path) -> MemberManifest:
+def _start_identity(config: TrainConfig) -> list[str]:
+    """What the member to start from is known by, if there is one."""
+    if not isinstance(config, SequenceRecipe) or config.start_from is None:
+        return []
+    return [_start_member(config, config.start_from).identity]
+
+
+def _start_member(config: SequenceRecipe, folder: Path) -> MemberManifest:
     """The manifest of the member to start from.
 
     ValueError where the recipe's encoder is another than it holds, or where it knows what came
@@ -48,11 +63,11 @@ def _start_member(config: TrainConfig, folder: Path) -> MemberManifest:
             raise ValueError(
                 f"start_from: {folder} has sequence.{name} {found}, the recipe {wanted}"
             )
-    if _sha256(manifest.titles_by) != _sha256(_titles_by(config)):
+    if _sha256(manifest.titles_by) != _sha256(_base_model(config)):
         raise ValueError(
             f"start_from: titles of {folder} are read by another base_model than the recipe's, or by none"
         )
-    dataset = read_dataset(config.examples_folder)
+    dataset = read_dataset(config.examples)
     learned = manifest.test_cutoff
     if manifest.data_identity == dataset.data_identity and learned is not None:
         if learned > dataset.test_cutoff:
@@ -63,7 +78,7 @@ def _start_member(config: TrainConfig, folder: Path) -> MemberManifest:
     return manifest
 
 
-def _titles_by(config: TrainConfig) -> BaseModelIdentity | None:
+def _base_model(config: TrainConfig) -> BaseModelIdentity | None:
     return None if config.base_model is None else base_model_identity(config.base_model)
 
 
@@ -73,26 +88,24 @@ def _sha256(base_model: BaseModelIdentity | None) -> str | None:
 
 def data_identity(config: TrainConfig) -> str:
     """What the examples or the conversations of a recipe are known by."""
-    if config.task == "value":
-        return examples_identity(config.examples_folder)
-    assert config.conversations is not None and config.base_model is not None
-    return conversations_identity(
-        config.conversations, config.validation_conversations, config.base_model
-    )
+    if isinstance(config, SftRecipe):
+        return conversations_identity(
+            config.conversations, config.validation_conversations, config.base_model
+        )
+    return examples_identity(config.examples)
 
 
 def member_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberManifest:
     """The manifest of the member that a recipe has trained."""
-    if config.task == "sft":
+    if isinstance(config, SftRecipe):
         return _language_manifest(config, metrics)
-    if config.encoder == "sequence":
+    if isinstance(config, SequenceRecipe):
         return _sequence_manifest(config, metrics)
     return _text_manifest(config, metrics)
 
 
-def _text_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberManifest:
-    assert config.base_model is not None
-    dataset = read_dataset(config.examples_folder)
+def _text_manifest(config: TextRecipe, metrics: dict[str, float]) -> MemberManifest:
+    dataset = read_dataset(config.examples)
     return MemberManifest(
         identity=run_identity(config),
         task=config.task,
@@ -111,15 +124,15 @@ def _text_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberMani
     )
 
 
-def _sequence_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberManifest:
-    dataset = read_dataset(config.examples_folder)
+def _sequence_manifest(config: SequenceRecipe, metrics: dict[str, float]) -> MemberManifest:
+    dataset = read_dataset(config.examples)
     return MemberManifest(
         identity=run_identity(config),
         task=config.task,
         encoder=config.encoder,
         name=SEQUENCE_LLAMA,
         sequence_version=SEQUENCE_VERSION,
-        titles_by=_titles_by(config),
+        titles_by=_base_model(config),
         horizon_days=dataset.horizon_days,
         dataset=data_identity(config),
         data_identity=dataset.data_identity,
@@ -129,9 +142,7 @@ def _sequence_manifest(config: TrainConfig, metrics: dict[str, float]) -> Member
     )
 
 
-def _language_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberManifest:
-    assert config.base_model is not None
-    unsaid = {*PATHS, *UNUSED[config.task], "tracking"}
+def _language_manifest(config: SftRecipe, metrics: dict[str, float]) -> MemberManifest:
     return MemberManifest(
         identity=run_identity(config),
         task=config.task,
@@ -139,9 +150,9 @@ def _language_manifest(config: TrainConfig, metrics: dict[str, float]) -> Member
         name=f"{LLAMA}_{config.adapter}",
         adapter=config.adapter,
         base_model=base_model_identity(config.base_model),
-        num_layers=config.num_layers,
+        num_layers=None,
         max_tokens=config.max_tokens,
         dataset=data_identity(config),
-        recipe=config.model_dump(mode="json", exclude=unsaid),
+        recipe=config.model_dump(mode="json", exclude={*PATHS, "tracking"}),
         metrics=metrics,
     )

@@ -16,8 +16,9 @@ from mlflow.tracking import MlflowClient
 
 from lifecycle.folders import read_manifest
 from lifecycle.llama.member import MEMBER_KIND, MemberManifest
-from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig
+from training.recipe import PROGRESS_FILE, TrackingSettings
 from training.tasks.identity import data_identity
+from training.tasks.recipes.union import TrainConfig
 from training.tracking.state import (
     FINISHED,
     RUNNING,

@@ -32,7 +32,7 @@ class TrackedRun(Stored):
     status: str | None = None  # the final one, once all of the folder is in MLflow
 
 
-def set_environment() -> None:
+def set_mlflow_environment() -> None:
     """What MLflow reads from the environment; call before importing it."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -17,15 +17,15 @@ from lifecycle.llama.predict import load_member
 from lifecycle.llama.text_model import load_value_model
 from tests.builders import TinyShop, kept_process_state
 from training.prepare.dataset import examples_identity
-from training.recipe import TrainConfig
 from training.run.job import train
+from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 
 
 @pytest.fixture(scope="module")
 def config(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainConfig:
-    return TrainConfig.model_validate(
+    return parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
             "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
@@ -66,7 +66,7 @@ def test_member_verifies_and_says_what_it_was_made_from(
         60,
     )
     assert manifest.dataset == examples_identity(tiny_shop.examples)
-    assert TrainConfig.load(trained.output / "config.yaml").global_batch == 16
+    assert load_recipe(trained.output / "config.yaml").global_batch == 16
 
 
 def test_progress_has_the_contracts_keys_and_the_validation_loss_falls(

@@ -20,14 +20,14 @@ from lifecycle.llama.predict import load_member
 from lifecycle.llama.sequence_model import WEIGHTS_FILE
 from lifecycle.llama.titles import load_title_encoder
 from tests.builders import TinyShop, kept_process_state
-from training.loop.deepspeed_op import build_cpu_op, set_environment
+from training.loop.deepspeed_op import prepare_deepspeed
 from training.prepare.dataset import read_dataset
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 from training.prepare.sequences import FOLDER, read_sequences
 from training.prepare.splits import is_validation_customer
-from training.recipe import TrainConfig
 from training.run.job import train
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 from training.tasks.sequence import SequenceTask
 
 
@@ -36,8 +36,7 @@ def deepspeed_environment() -> Iterator[None]:
     """What a worker's shim does before it imports the loop; one thread, as a worker has."""
     threads = torch.get_num_threads()
     with kept_process_state():
-        set_environment("cpu")
-        build_cpu_op()
+        prepare_deepspeed("cpu")
         yield
     torch.set_num_threads(threads)
 
@@ -45,7 +44,7 @@ def deepspeed_environment() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def config(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     """A small encoder for the tiny shop."""
-    return TrainConfig.model_validate(
+    return parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "encoder": "sequence", "dtype": "fp32",
             "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_events": 48},
@@ -290,7 +289,7 @@ def test_a_member_that_knows_the_outcomes_of_the_test_is_no_start(
 
 def test_text_encoder_without_a_base_model_is_refused() -> None:
     with pytest.raises(ValueError, match="encoder text needs base_model"):
-        TrainConfig.model_validate({"data": "d", "examples": "e", "output": "o"})
+        parse_recipe({"data": "d", "examples": "e", "output": "o"})
 
 
 def test_examples_without_values_are_refused(

@@ -20,10 +20,10 @@ from lifecycle.llama.shared_prefix import can_share
 from tests.builders import TinyShop, kept_process_state, turns, write_conversations
 from training.evaluate.inputs import read_inputs
 from training.evaluate.recipe import EvaluateConfig
-from training.loop.deepspeed_op import build_cpu_op, set_environment
-from training.recipe import TrainConfig
+from training.loop.deepspeed_op import prepare_deepspeed
 from training.run.job import train
 from training.tasks.assistant_tokens import EncodedConversation
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 from training.tasks.sft import SftTask, shared_tokens
 
 TAUGHT = {
@@ -45,8 +45,7 @@ def deepspeed_environment() -> Iterator[None]:
     """What a worker's shim does before it imports the loop; one thread, as a worker has."""
     threads = torch.get_num_threads()
     with kept_process_state():
-        set_environment("cpu")
-        build_cpu_op()
+        prepare_deepspeed("cpu")
         yield
     torch.set_num_threads(threads)
 
@@ -60,7 +59,7 @@ def recipe(base_model: Path, conversations: Path, output: Path, **changes: objec
         "micro_batch": 3, "epochs": 300, "checkpoint_every_steps": 100, "num_workers": 0, "tracking": None,
         "output": output,
     }  # fmt: skip
-    return TrainConfig.model_validate(tree | changes)
+    return parse_recipe(tree | changes)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +136,9 @@ def test_every_learned_token_of_a_step_counts_the_same_in_any_micro_batches(
     found = {}
     for micro_batch in (4, 2, 1):
         run = start_run(unlike.model_dump(mode="json") | {"micro_batch": micro_batch})
-        run.task.varies_in_length = False  # each step takes all four, in whatever micro-batches
+        # Each step takes all four, in whatever micro-batches.
+        run.order.sorted_window = 0
+        run.order.sorted_batches = np.tile(np.arange(4), (6, 1)), np.zeros((6, 4), dtype=int)
         found[micro_batch] = []
         for step in range(6):
             run.take_step(step)

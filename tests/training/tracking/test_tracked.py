@@ -21,9 +21,10 @@ from mlflow.tracking import MlflowClient
 from lifecycle.llama.member import read_member
 from tests.builders import REPOSITORY, TinyShop, kept_process_state
 from training.prepare.dataset import examples_identity
-from training.recipe import TrackingSettings, TrainConfig
+from training.recipe import TrackingSettings
 from training.run.job import train
 from training.tasks.identity import run_identity
+from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 from training.tracking import follower
 from training.tracking.mlflow_run import create_store
 from training.tracking.state import STATE_FILE
@@ -49,7 +50,7 @@ def config(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainConfig:
     folder = tmp_path_factory.mktemp("tracking")
-    return TrainConfig.model_validate(
+    return parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
             "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
@@ -422,7 +423,7 @@ def test_wrong_settings_are_refused_with_the_recipe(
 ) -> None:
     trained.save(tmp_path / "text.yaml")
     with pytest.raises(ValueError, match=message):
-        TrainConfig.load(tmp_path / "text.yaml", [f"tracking={json.dumps(settings)}"])
+        load_recipe(tmp_path / "text.yaml", [f"tracking={json.dumps(settings)}"])
 
 
 def run_script(script: str, folder: Path) -> str:
@@ -448,8 +449,8 @@ def test_local_store_needs_no_network_and_tells_nobody(
         "real = socket.getaddrinfo\n"
         "socket.getaddrinfo = lambda *words, **others: calls.append(words) or real(*words, **others)\n"
         "socket.socket.connect = lambda self, address: calls.append(address)\n"
-        "from training.recipe import TrainConfig; from training.run.job import train\n"
-        "train(TrainConfig.load(Path('text.yaml')))\n"
+        "from training.tasks.recipes.union import load_recipe; from training.run.job import train\n"
+        "train(load_recipe(Path('text.yaml')))\n"
         "from mlflow.telemetry.client import get_telemetry_client\n"
         "print(calls, get_telemetry_client())\n"
     )
@@ -466,9 +467,9 @@ def test_without_tracking_mlflow_is_not_imported_and_nothing_is_written(
     script = (
         "import sys; from pathlib import Path\n"
         "from training.tasks.identity import run_identity\n"
-        "from training.recipe import TrainConfig\n"
+        "from training.tasks.recipes.union import load_recipe\n"
         "from training.run.job import train; from training.tracking.tracked import tracked\n"
-        "config = TrainConfig.load(Path('text.yaml'))\n"
+        "config = load_recipe(Path('text.yaml'))\n"
         "train(config)\n"
         "with tracked(config, run_identity(config)): pass\n"
         "print('mlflow' in sys.modules)\n"
