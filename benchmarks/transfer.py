@@ -29,10 +29,11 @@ from training.prepare.recipe import PrepareConfig
 RECIPE = "journey_sequence.yaml"
 EPOCHS = {"journey": 16, "cdnow": 2}
 SMALL_EPOCHS = 40  # of some 300 customers
+# Who is in the small shop.
 SMALL = {
     "journey": "household_id % 8 = 0",
     "cdnow": "CAST(customer_id AS INT) % 80 = 0",
-}  # who is in the small shop
+}
 METRICS = ("mae", "rmse", "spearman", "gini", "bias")
 WAYS = ("scratch", "pretrained")
 Metrics = dict[str, float | None]

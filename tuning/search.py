@@ -19,9 +19,8 @@ from tuning.results import METRICS, TrialResult
 from tuning.space import Range, Tree, decoded, get_dotted, point_of, recipe_with
 
 logger = logging.getLogger(__name__)
-STATE_FOLDER = (
-    "ray"  # Ray Tune's own state, below the output folder while the search is not complete
-)
+# Ray Tune's own state, below the output folder while the search is not complete.
+STATE_FOLDER = "ray"
 LEAVE_SECONDS = 60  # for a stopped trial to leave its process to the next one; default 2
 SAVE_STATE_SECONDS = "2"  # default 10: what was decided since then is decided again after a kill
 
@@ -142,13 +141,12 @@ def folder_name(trial: Trial) -> str:
 
 def read_result(config: TuneConfig, result: tune.Result) -> TrialResult:
     """What became of one trial, from what it reported and the recipe it saved before it began."""
-    path, metrics = recipe_file(config, result), result.metrics or {}
+    path = recipe_file(config, result)
+    metrics = result.metrics or {}
     recipe = load_recipe(path) if path.exists() else None
     tree = recipe.model_dump(mode="json") if recipe else {}
-    step, num_steps = (
-        int(metrics.get("step", 0)),
-        recipe.num_steps(num_training_rows(recipe)) if recipe else None,
-    )
+    step = int(metrics.get("step", 0))
+    num_steps = recipe.num_steps(num_training_rows(recipe)) if recipe else None
     return TrialResult(
         trial_id=path.parent.name,
         status=status_of(

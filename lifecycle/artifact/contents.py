@@ -62,9 +62,8 @@ class Settings:
     """What the arena decided and measured, apart from the models themselves."""
 
     champion: str
-    churn: (
-        str | None
-    )  # the model that says who leaves; None: what spreads the champion's total over periods
+    # The model that says who leaves; None: what spreads the champion's total over periods.
+    churn: str | None
     recommender: str | None  # None: the shop's data name no items
     horizon_days: int
     currency: str

@@ -27,9 +27,8 @@ def event_effects(
     known = own.filter(pl.col("occurred_at") < customer["cutoff"][0])
     is_order = is_purchase()
     part = pl.when(is_order).then(order_key()).otherwise("event_id")
-    known = known.with_columns(
-        pl.format("{}:{}", is_order, part).alias(PART)
-    )  # ids of orders and events may be alike
+    # Ids of orders and events may be alike.
+    known = known.with_columns(pl.format("{}:{}", is_order, part).alias(PART))
     parts = known.group_by(PART).agg(
         pl.col("occurred_at").max(),
         pl.col("kind").first(),

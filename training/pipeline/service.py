@@ -104,8 +104,7 @@ def _running_service(stage: ServeStage, keys: Path, log: Path) -> Iterator[str]:
 
 def _is_healthy(url: str) -> bool:
     try:
-        return (
-            httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200
-        )  # a proxy is not asked
+        # A proxy is not asked.
+        return httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False

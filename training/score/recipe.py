@@ -35,7 +35,6 @@ class ScoreConfig(Config):
     max_age_days: int = Field(7, ge=0)  # of what encoders expected of all others
     # Also what moved each prediction most; true is features. Events take up to MAX_LEFT_OUT predictions a customer.
     explain: Literal["features", "events"] | bool = False
-    num_workers: int = Field(
-        2, ge=1
-    )  # of Ray; 1, or a small shop without an encoder: in this process
+    # Of Ray; 1, or a small shop without an encoder: in this process.
+    num_workers: int = Field(2, ge=1)
     output: Path
