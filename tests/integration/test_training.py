@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from tests.integration.runs import (
 from training.loop.checkpoint_files import SNAPSHOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
+
 NUM_CPUS = 8  # logical: four runs of two workers at once
 SHORT = ("max_steps=8", "checkpoint_every_steps=2")
 
@@ -226,61 +226,3 @@ def test_full_disk_ends_the_run_and_with_room_again_it_goes_on(
     [(step, _)] = resumed_steps(log)
     assert 40 <= step < LONG_STEPS
     assert metrics_of(output) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
-
-
-def test_more_workers_than_the_cluster_has_are_refused_before_anything_starts(
-    cluster: str, recipe: Path, tmp_path: Path
-) -> None:
-    log = finish(
-        start(recipe, cluster, "num_workers=9", "global_batch=36", f"output={tmp_path / 'text'}"),
-        status=1,
-    )
-    assert (
-        "num_workers is 9 with 1 CPU each = 9, but the Ray cluster has 8 CPU; lower num_workers"
-        in log
-    )
-    assert "Traceback" not in log
-    assert not (tmp_path / "text" / "ray").exists()
-
-
-def test_mistake_that_workers_find_ends_the_run_at_once_in_one_line(
-    cluster: str, recipe: Path, tmp_path: Path
-) -> None:
-    log = finish(start(recipe, cluster, "max_tokens=50", f"output={tmp_path}"), status=1)
-    assert re.search(
-        r"^training.run: max_tokens is 50, but a prompt has \d+ tokens$", log, re.MULTILINE
-    )
-    assert (
-        len(re.findall("Error in training function", log)) <= 2
-    )  # once per worker: nothing was tried again
-    assert not (tmp_path / "progress.jsonl").exists()
-
-
-def test_cluster_that_does_not_answer_is_named(recipe: Path, tmp_path: Path) -> None:
-    log = finish(start(recipe, "127.0.0.1:9", f"output={tmp_path / 'text'}"), status=1)
-    assert re.search(
-        r"^training.run: no Ray cluster lets us in at RAY_ADDRESS 127.0.0.1:9", log, re.MULTILINE
-    )
-    assert not (tmp_path / "text" / "member").exists()
-
-
-@contextmanager
-def cpus_taken(count: int) -> Iterator[None]:
-    """Somebody else's work that holds CPUs of the cluster."""
-    group = ray.util.placement_group([{"CPU": count}])
-    ray.get(group.ready())
-    yield
-    ray.util.remove_placement_group(group)
-
-
-def test_workers_that_cannot_start_end_in_an_error_not_in_a_hang(
-    cluster: str, recipe: Path, tmp_path: Path
-) -> None:
-    with cpus_taken(NUM_CPUS - 1):
-        process = start(
-            recipe, cluster, "start_timeout_seconds=10", "max_failures=0", f"output={tmp_path}"
-        )
-        log = finish(process, status=1)
-    assert re.search(
-        r"^training.run: the workers did not start: .* timed out after 10", log, re.MULTILINE
-    )
