@@ -21,14 +21,27 @@ name=$1
 shift 2
 [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*$ ]] || fail "NAME is '$name'; it may hold letters, digits, '.', '_' and '-'"
 address=${RAY_API_SERVER_ADDRESS:-${RAY_ADDRESS:-}}
-[ -n "$address" ] || fail "no cluster: set RAY_API_SERVER_ADDRESS=http://HEAD:8265 (on this machine: ray start --head)"
+[ -n "$address" ] || fail "no cluster: set RAY_API_SERVER_ADDRESS=http://HEAD:8265 (on this machine: cluster/start.sh)"
 
+# Without a token first: whoever is let in so could run anything there.
+if said=$(RAY_AUTH_MODE=disabled ray job list 2>&1); then
+  fail "the cluster at $address lets in anybody without a token; stop it (ray stop) and start it with cluster/start.sh"
+fi
+grep -q "Authentication required" <<<"$said" ||
+  fail "no Ray cluster answers at $address; start one with cluster/start.sh, or correct RAY_API_SERVER_ADDRESS"
+
+export RAY_AUTH_MODE=token
+token=${RAY_AUTH_TOKEN_PATH:-~/.ray/auth_token}
+[ -z "${RAY_AUTH_TOKEN:-}" ] || token=RAY_AUTH_TOKEN
 if ! jobs=$(ray job list 2>&1); then
-  echo "$jobs" | tail -n 3 >&2
-  fail "no Ray cluster answers at $address; is it running, and is its token in ~/.ray/auth_token or RAY_AUTH_TOKEN?"
+  case $jobs in
+    *"Authentication failed"*) fail "wrong token: that in $token is not that of the cluster at $address" ;;
+    *"find an authentication token"*) fail "no token: put that of the cluster at $address into $token" ;;
+  esac
+  fail "the cluster at $address does not list its jobs: $(grep . <<<"$jobs" | tail -n 1)"
 fi
 if grep -qF "submission_id='$name'" <<<"$jobs"; then
   fail "the cluster has a job '$name' already; take another NAME, or: ray job logs --follow $name | ray job stop $name"
 fi
 exec ray job submit --submission-id "$name" --working-dir . --runtime-env cluster/runtime_env.yaml \
-  --entrypoint-num-cpus 1 -- "$@"
+  --entrypoint-num-cpus 0 -- "$@"

@@ -53,7 +53,10 @@ class Progress:
     """Logs how much of a known amount of work is done, how fast, and how long the rest will take."""
 
     def __init__(self, label: str, total: int, unit: str, every_seconds: float = 5.0) -> None:
-        self.label, self.total, self.unit, self.every_seconds = label, total, unit, every_seconds
+        self.label = label
+        self.total = total
+        self.unit = unit
+        self.every_seconds = every_seconds
         self.done = 0
         self.started_at = self.logged_at = time.monotonic()
 

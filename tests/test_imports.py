@@ -30,9 +30,9 @@ FLOORS = {  # each folder or file may import those on lower floors
     ),
     "training": (
         ("recipe", "results", "distributed", "prepare"),
-        ("tasks", "report", "score", "pipeline"),
+        ("tasks", "report", "score"),
         ("loop", "tracking", "ingest", "evaluate", "audience"),
-        ("run", "plan", "setup"),
+        ("run", "plan", "setup", "pipeline"),
     ),
     "serving": (("keys", "predict", "client"), ("store",), ("api",), ("deployments",), ("app",)),
 }

@@ -21,9 +21,8 @@ class AudienceConfig(Config):
     columns: tuple[str, ...] = ("customer_id", "clv", "segment", "stage", "next_best_action")
     order_by: str = "clv"  # highest first
     limit: int | None = Field(None, ge=1)
-    holdout: float = Field(
-        0.0, ge=0, lt=1
-    )  # share that is left alone, so that what the campaign brings can be measured
+    # Share that is left alone, so that what the campaign brings can be measured.
+    holdout: float = Field(0.0, ge=0, lt=1)
     salt: str = "campaign"  # another one holds out others
     output: Path  # a CSV file
 

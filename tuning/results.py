@@ -160,10 +160,8 @@ def plot_search(
     figure = Figure(figsize=(4 * (1 + len(config.space)), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + len(config.space), squeeze=False, sharey=True)[0]
     for trial in sorted(trials, key=lambda trial: trial is best):  # the best is drawn last, on top
-        color, marker = (
-            ("tab:red" if trial is best else "0.6"),
-            ("o" if trial.status == "completed" else "x"),
-        )
+        color = "tab:red" if trial is best else "0.6"
+        marker = "o" if trial.status == "completed" else "x"
         steps = checkpoint_values(config, trial)
         axes[0].plot(
             [step for step, _ in steps], [value for _, value in steps], color=color, marker=marker

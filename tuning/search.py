@@ -19,9 +19,8 @@ from tuning.results import METRICS, TrialResult
 from tuning.space import Range, Tree, decoded, get_dotted, point_of, recipe_with
 
 logger = logging.getLogger(__name__)
-STATE_FOLDER = (
-    "ray"  # Ray Tune's own state, below the output folder while the search is not complete
-)
+# Ray Tune's own state, below the output folder while the search is not complete.
+STATE_FOLDER = "ray"
 LEAVE_SECONDS = 60  # for a stopped trial to leave its process to the next one; default 2
 SAVE_STATE_SECONDS = "2"  # default 10: what was decided since then is decided again after a kill
 
@@ -34,11 +33,13 @@ def run_search(config: TuneConfig, base: TrainConfig, num_checkpoints: int) -> l
     os.environ |= {
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "TUNE_GLOBAL_CHECKPOINT_S": SAVE_STATE_SECONDS,
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # as tracebacks; SearchProgress tells of them in a line
     }
     trial = recipe_with(base, config.overrides)
     start_ray()
     num_processes = config.max_concurrent_trials * trial.num_processes
-    require_resources(num_processes, trial.cpus_per_worker, trial.device)
+    key = "max_concurrent_trials" + " x num_workers" * (trial.num_workers > 1)
+    require_resources(num_processes, trial.cpus_per_worker, trial.device, key)
     results = build_tuner(config, trial, num_checkpoints).fit()
     return [
         read_result(config, result)
@@ -107,7 +108,7 @@ def domain(values: Range) -> Domain:
 def resources(trial: TrainConfig) -> tune.PlacementGroupFactory:
     """What Ray Tune sets aside for a trial. Workers of a trial are set aside by Ray Train, which starts them."""
     if trial.num_workers:
-        return tune.PlacementGroupFactory([{"CPU": 0.01}])
+        return tune.PlacementGroupFactory([{"memory": 1}])  # a byte: no CPU that its workers need
     return tune.PlacementGroupFactory(
         [{"CPU": trial.cpus_per_worker, "GPU": 1.0 if trial.device == "gpu" else 0.0}]
     )
@@ -140,13 +141,12 @@ def folder_name(trial: Trial) -> str:
 
 def read_result(config: TuneConfig, result: tune.Result) -> TrialResult:
     """What became of one trial, from what it reported and the recipe it saved before it began."""
-    path, metrics = recipe_file(config, result), result.metrics or {}
+    path = recipe_file(config, result)
+    metrics = result.metrics or {}
     recipe = load_recipe(path) if path.exists() else None
     tree = recipe.model_dump(mode="json") if recipe else {}
-    step, num_steps = (
-        int(metrics.get("step", 0)),
-        recipe.num_steps(num_training_rows(recipe)) if recipe else None,
-    )
+    step = int(metrics.get("step", 0))
+    num_steps = recipe.num_steps(num_training_rows(recipe)) if recipe else None
     return TrialResult(
         trial_id=path.parent.name,
         status=status_of(

@@ -151,7 +151,8 @@ def decoded(space: dict[str, Range], sample: Tree) -> Tree:
 
 def point_of(space: dict[str, Range], recipe: TrainConfig) -> Tree | None:
     """The recipe's own values as a point for the searcher; None where the space does not hold them."""
-    tree, point = recipe.model_dump(mode="json"), dict[str, object]()
+    tree = recipe.model_dump(mode="json")
+    point = dict[str, object]()
     for dotted, values in space.items():
         value = get_dotted(tree, dotted)
         if not values.holds(value):

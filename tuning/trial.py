@@ -1,6 +1,5 @@
 """One trial of a search, inside its own process: a short training that reports and leaves no member."""
 
-import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from ray import tune
 
 from training.loop.deepspeed_op import prepare_deepspeed
+from training.run.failures import mistakes_in_one_line
 from training.tasks.recipes.union import TrainConfig
 from tuning.space import Tree
 
@@ -39,11 +39,10 @@ def train_on_workers(recipe: TrainConfig) -> None:
     """A Ray Train run below this process; its workers report through Ray Train's own callback for Tune."""
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    from training.run.trainer import build_trainer
+    from training.run.trainer import run_trainer
 
-    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(recipe.start_timeout_seconds)
     claim_trial(recipe)
-    build_trainer(recipe, trial_on_worker, [TuneReportCallback()]).fit()
+    run_trainer(recipe, trial_on_worker, [TuneReportCallback()])
 
 
 def trial_on_worker(settings: Tree) -> None:
@@ -52,8 +51,9 @@ def trial_on_worker(settings: Tree) -> None:
     from training.loop.checkpoint import report_checkpoint
     from training.loop.worker import start_run, take_steps
 
-    run = start_run(settings)
-    take_steps(run, partial(report_checkpoint, run.config))
+    with mistakes_in_one_line(str(settings["output"])):
+        run = start_run(settings)
+        take_steps(run, partial(report_checkpoint, run.config))
 
 
 def claim_trial(recipe: TrainConfig) -> None:

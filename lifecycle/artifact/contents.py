@@ -20,7 +20,7 @@ from lifecycle.llama.member import BaseModelIdentity
 from lifecycle.names import MEMBERS, STACK
 from lifecycle.recommend.retrieval import Retriever
 from lifecycle.spend.models import SpendModels
-from lifecycle.value.costs import CostRates
+from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates
@@ -38,7 +38,7 @@ class ArtifactManifest(Manifest):
     recommender: str | None
     horizon_days: int
     clv: ClvSettings
-    costs: dict[str, dict[str, float | bool]]  # as metrics.json has them
+    costs: dict[str, CostRate]  # as metrics.json has them
     currency: str
     segment_thresholds: SegmentThresholds
     prompt_version: str
@@ -62,9 +62,8 @@ class Settings:
     """What the arena decided and measured, apart from the models themselves."""
 
     champion: str
-    churn: (
-        str | None
-    )  # the model that says who leaves; None: what spreads the champion's total over periods
+    # The model that says who leaves; None: what spreads the champion's total over periods.
+    churn: str | None
     recommender: str | None  # None: the shop's data name no items
     horizon_days: int
     currency: str

@@ -112,7 +112,8 @@ class Window:
 
 def window_of(known: Histories, customer: int, cutoff: int, settings: SequenceSettings) -> Window:
     """The latest events of a customer before a cutoff, as many as are read: at least one, where there is one."""
-    first, last = int(known.starts[customer]), int(known.starts[customer + 1])
+    first = int(known.starts[customer])
+    last = int(known.starts[customer + 1])
     end = first + int(np.searchsorted(known.at[first:last], cutoff, side="left"))
     if settings.history_days is not None:
         oldest = cutoff - settings.history_days * MICROSECONDS_PER_DAY

@@ -36,7 +36,7 @@ class BaseModelIdentity(Stored):
     """Base weights that a member was trained on; they are not copied into it."""
 
     path: str
-    revision: str | None
+    revision: str | None = None
     sha256: str
 
 
@@ -114,9 +114,13 @@ def read_member(folder: Path, task: str = "value") -> MemberManifest:
 
 def _check_version(folder: Path, manifest: MemberManifest) -> None:
     if is_sequence(manifest):
-        kind, version, current = "sequence", manifest.sequence_version, SEQUENCE_VERSION
+        kind = "sequence"
+        version = manifest.sequence_version
+        current = SEQUENCE_VERSION
     else:
-        kind, version, current = "prompt", manifest.prompt_version, PROMPT_VERSION
+        kind = "prompt"
+        version = manifest.prompt_version
+        current = PROMPT_VERSION
     if version != current:
         raise ValueError(
             f"member {folder} was trained on {kind} version {version!r}; this version writes {current!r}: "

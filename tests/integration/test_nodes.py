@@ -1,5 +1,6 @@
 """Training on a cluster of two nodes, each a raylet of its own, of which one is lost on the way."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,3 +86,14 @@ def test_run_waits_for_a_node_in_place_of_the_lost_one(
     log = finish(process)
     [(step, num_workers)] = resumed_steps(log)
     assert 0 < step < LONG_STEPS and num_workers == 2
+
+
+def test_workers_that_cannot_start_end_in_an_error_not_in_a_hang(
+    cluster: Cluster, recipe: Path, tmp_path: Path
+) -> None:
+    """Two CPUs are free, but not on one node."""
+    limits = "start_timeout_seconds=10", "max_failures=0", "num_workers=1", "cpus_per_worker=2"
+    log = finish(start(recipe, cluster.address, *limits, f"output={tmp_path}"), status=1)
+    assert re.search(
+        r"^training.run: the workers did not start: .* timed out after 10", log, re.MULTILINE
+    )

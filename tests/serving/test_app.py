@@ -21,8 +21,9 @@ from serving.app import (
     ServeArguments,
     api_settings,
     build,
-    gateway_options,
+    gateway_deployment,
     haproxy_ports,
+    new_application,
     require_free_port,
 )
 from serving.keys import create_key
@@ -72,23 +73,31 @@ def test_damaged_artifact_is_refused_by_file_before_anything_starts(
     artifact = Path(str(arguments["artifact"]))
     (artifact / "btyd.json").write_text("{}")
     with pytest.raises(ValueError, match="damaged: btyd.json"):
-        build(ServeArguments.model_validate(arguments))
+        new_application(ServeArguments.model_validate(arguments))
     write_manifest(artifact, "member", Manifest(identity="one"))
     with pytest.raises(ValueError, match="'member', not 'artifact'"):
-        build(ServeArguments.model_validate(arguments))
+        new_application(ServeArguments.model_validate(arguments))
     (artifact / "manifest.json").unlink()
     with pytest.raises(ValueError, match="incomplete"):
-        build(ServeArguments.model_validate(arguments))
+        new_application(ServeArguments.model_validate(arguments))
     assert not ray.is_initialized()
+
+
+def test_serve_run_ends_in_one_line_where_it_could_not_answer(
+    arguments: dict[str, object], tmp_path: Path
+) -> None:
+    wrong = ServeArguments.model_validate(arguments | {"artifact": tmp_path / "nowhere"})
+    with pytest.raises(SystemExit, match=r"^serving.app: .*nowhere does not exist"):
+        build(wrong)
 
 
 def test_missing_events_and_keys_are_refused_before_anything_starts(
     arguments: dict[str, object], tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="nowhere does not exist"):
-        build(ServeArguments.model_validate(arguments | {"events": tmp_path / "nowhere"}))
+        new_application(ServeArguments.model_validate(arguments | {"events": tmp_path / "nowhere"}))
     with pytest.raises(ValueError, match="holds no API key"):
-        build(ServeArguments.model_validate(arguments | {"keys": tmp_path / "none.json"}))
+        new_application(ServeArguments.model_validate(arguments | {"keys": tmp_path / "none.json"}))
     assert not ray.is_initialized()
 
 
@@ -98,7 +107,7 @@ def test_port_in_use_is_refused_before_anything_starts(arguments: dict[str, obje
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ValueError, match=f"port {port} of 127.0.0.1 cannot be used"):
-            build(ServeArguments.model_validate(arguments | {"port": port}))
+            new_application(ServeArguments.model_validate(arguments | {"port": port}))
     assert not ray.is_initialized()
     require_free_port("127.0.0.1", port)
 
@@ -114,9 +123,10 @@ def test_haproxy_brings_two_more_ports(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_we_refuse_before_serve_does() -> None:
     arguments = ServeArguments(artifact=Path("a"), events=Path("b"), max_in_flight=7)
     assert api_settings(arguments).max_in_flight == 7
-    options = gateway_options(arguments)
-    assert options["max_ongoing_requests"] == options["max_queued_requests"] == 28
-    assert options["backpressure_config"] == {"status_code": 429, "retry_after_s": 1}
+    gateway = gateway_deployment(arguments)
+    assert gateway.max_ongoing_requests == gateway.max_queued_requests == 28
+    refusal = gateway.backpressure_config
+    assert (refusal.status_code, refusal.retry_after_s) == (429, 1)
 
 
 def test_serve_yaml_has_no_key_that_serve_would_drop() -> None:

@@ -15,8 +15,11 @@ class BatchOrder:
     """
 
     def __init__(self, config: SharedRecipe, task: Task) -> None:
-        self.config, self.task, self.num_steps = config, task, config.num_steps(task.num_rows)
-        self.sorted_window, self.sorted_batches = -1, (np.empty(0), np.empty(0))
+        self.config = config
+        self.task = task
+        self.num_steps = config.num_steps(task.num_rows)
+        self.sorted_window = -1
+        self.sorted_batches = (np.empty(0), np.empty(0))
 
     def step(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and their epochs of one optimiser step, each of shape (global_batch,), micro-batch after micro-batch.
@@ -28,13 +31,15 @@ class BatchOrder:
         """
         window, place = divmod(step, BUCKET_STEPS)
         if self.sorted_window != window:
-            self.sorted_window, self.sorted_batches = window, self._sort(window)
+            self.sorted_window = window
+            self.sorted_batches = self._sort(window)
         rows, epochs = self.sorted_batches
         return rows[place], epochs[place]
 
     def _sort(self, window: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and epochs of BUCKET_STEPS steps, fewer at the end of the run, each of shape (steps, global_batch)."""
-        size, first = self.config.global_batch, window * BUCKET_STEPS
+        size = self.config.global_batch
+        first = window * BUCKET_STEPS
         num_steps = min(BUCKET_STEPS, self.num_steps - first)
         rows, epochs = self._stream(first * size, num_steps * size)
         num_micro_batches = size // self.config.micro_batch

@@ -57,7 +57,8 @@ def start_run(settings: dict[str, object]) -> "Run":
     torch.manual_seed(config.seed)
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
     join_group(config.device)
-    task, checkpoint = _task(config), find_checkpoint(config.output)
+    task = _task(config)
+    checkpoint = find_checkpoint(config.output)
     state = gathered_state(config, checkpoint)
     engine = start_engine(config, task, state)
     step = restore(config, engine, checkpoint, state) if checkpoint else 0
@@ -109,15 +110,18 @@ class Run:
     def __init__(
         self, config: TrainConfig, engine: DeepSpeedEngine, task: Task, first_step: int
     ) -> None:
-        self.config, self.engine, self.task, self.first_step = config, engine, task, first_step
-        self.rank, self.num_workers = (
-            torch.distributed.get_rank(),
-            torch.distributed.get_world_size(),
-        )
+        self.config = config
+        self.engine = engine
+        self.task = task
+        self.first_step = first_step
+        self.rank = torch.distributed.get_rank()
+        self.num_workers = torch.distributed.get_world_size()
         self.num_steps = config.num_steps(task.num_rows)
-        self.tokens_done, self.steps_done = 0, 0
+        self.tokens_done = 0
+        self.steps_done = 0
         self.started_at = self.logged_at = time.monotonic()
-        self.checkpoint_seconds, self.loss = 0.0, math.nan
+        self.checkpoint_seconds = 0.0
+        self.loss = math.nan
         self.order = BatchOrder(config, task)
 
     def take_step(self, step: int) -> None:
@@ -127,7 +131,8 @@ class Run:
         over examples.
         """
         rows, epochs = self.order.step(step)
-        weights, width = self.task.weights(rows), self.config.micro_batch
+        weights = self.task.weights(rows)
+        width = self.config.micro_batch
         parts = [
             part.reshape(-1, width)[self.rank :: self.num_workers]
             for part in (rows, epochs, weights)
@@ -184,7 +189,8 @@ class Run:
     def validate(self) -> dict[str, float]:
         """The task's metrics on its validation rows, which the workers share."""
         self.engine.eval()
-        sums, num_rows = torch.zeros(1), self.task.num_validation_rows
+        sums = torch.zeros(1)
+        num_rows = self.task.num_validation_rows
         mine = list(range(self.rank, num_rows, self.num_workers))
         # Under ZeRO-3 every forward pass is collective: all workers make as many.
         share = math.ceil(num_rows / self.num_workers)
@@ -204,9 +210,11 @@ class Run:
         """Write the member from rank 0: the best weights, if some were kept, or the last ones."""
         folder = self.config.output / "member"
         if best is None or best.metrics is None:
-            metrics, weights = self.validate(), trained_weights(self.engine)
+            metrics = self.validate()
+            weights = trained_weights(self.engine)
         else:
-            metrics, weights = best.metrics, best.weights() if self.rank == 0 else {}
+            metrics = best.metrics
+            weights = best.weights() if self.rank == 0 else {}
         if self.rank == 0 and not (folder / MANIFEST).exists():
             manifest = member_manifest(self.config, metrics)
             with new_folder(folder) as temporary:

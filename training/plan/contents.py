@@ -34,7 +34,8 @@ class Plan:
 
     def as_json(self) -> dict[str, object]:
         """The numbers, with the keys of the recipe that matter."""
-        config, num_tokens = self.config, longest_input(self.config)
+        config = self.config
+        num_tokens = longest_input(self.config)
         return {
             "encoder": config.encoder,
             "base_model": config.base_model,

@@ -50,7 +50,8 @@ def _text_sizes(config: TextRecipe, dtype: torch.dtype) -> ModelSizes:
     with torch.device("meta"):
         attention = "eager" if attention_of(config.decoder, dtype) == "eager" else FUSED_ATTENTION
         decoder = AutoModel.from_config(shape, dtype=dtype, attn_implementation=attention)
-        num_decoder, head = _count(decoder), ValueHead(shape.hidden_size)
+        num_decoder = _count(decoder)
+        head = ValueHead(shape.hidden_size)
         model = TextValueModel(
             decoder if config.lora is None else with_lora(decoder, config.lora), head
         ).train()

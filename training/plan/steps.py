@@ -22,7 +22,8 @@ MOST_STEPS = 100
 MOST_PASSES = 4  # forward passes of a measured step, per worker; longer steps are scaled from these
 VALIDATED_PASSES = 8  # of validation, per worker
 LIBRARIES_GIB = 0.9  # that a worker of Ray Train takes for Python and its libraries alone
-MISTAKE_FILE, TIMES_FILE = "mistake.txt", "times.json"
+MISTAKE_FILE = "mistake.txt"
+TIMES_FILE = "times.json"
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,8 @@ def _take_times(
 
     make_group(FileStore(str(folder / "group"), num_workers), rank, num_workers)
     run = start_run(settings)
-    logging.getLogger("training.loop").setLevel(
-        logging.WARNING
-    )  # its progress is that of a training run
+    # Its progress is that of a training run.
+    logging.getLogger("training.loop").setLevel(logging.WARNING)
     started = time.time() - started_at
     run.take_step(0)
     seconds: list[float] = []

@@ -24,7 +24,8 @@ def table(plan: Plan) -> str:
 
 
 def _model_lines(plan: Plan) -> list[str]:
-    config, sizes = plan.config, plan.sizes
+    config = plan.config
+    sizes = plan.sizes
     what = (
         f"at most {longest_input(config):,} {'tokens' if config.encoder == 'text' else 'positions'}"
     )

@@ -3,9 +3,12 @@
 import errno
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ray.train import ControllerError, TrainingFailedError, UserCallback, WorkerGroupError
+from safetensors import SafetensorError
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,25 @@ class StopAtMistakes(UserCallback):  # type: ignore[misc]
                 raise ControllerError(error)
         for rank, error in worker_exceptions.items():
             logger.warning("worker %d failed: %s", rank, _last_line(error))
+
+
+@contextmanager
+def mistakes_in_one_line(output: str) -> Iterator[None]:
+    """In a worker: a mistake, and a full disk, leave it as a ValueError without Ray Train's traceback.
+
+    Ray Train would print one for each worker; the driver says in one line what it was.
+    """
+    try:
+        yield
+        return
+    except ValueError as error:
+        line = str(error)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if not is_disk_full(error):
+            raise
+        line = disk_full_line(output)
+    logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+    raise ValueError(line)
 
 
 def is_disk_full(error: BaseException) -> bool:

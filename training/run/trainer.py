@@ -16,12 +16,17 @@ from ray.train import (
     UserCallback,
 )
 from ray.train.torch import TorchConfig, TorchTrainer
-from safetensors import SafetensorError
 
-from training.distributed.cluster import require_resources, start_ray
+from training.distributed.cluster import require_nodes, require_resources, start_ray
 from training.loop.checkpoint_files import RAY_FOLDER, tidy_checkpoints
 from training.recipe import SharedRecipe
-from training.run.failures import StopAtMistakes, disk_full_line, failure_line, is_disk_full
+from training.run.failures import (
+    StopAtMistakes,
+    disk_full_line,
+    failure_line,
+    is_disk_full,
+    mistakes_in_one_line,
+)
 
 logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_WARNINGS = 30.0
@@ -30,8 +35,7 @@ SECONDS_BETWEEN_WARNINGS = 30.0
 def train_on_worker(settings: dict[str, object]) -> None:
     """Runs in each worker: sets what DeepSpeed reads from the environment, then imports it.
 
-    Raises ValueError without its traceback, which Ray would print once per worker; a full disk is
-    one too, since new workers would only find it full again.
+    Raises ValueError for a full disk too, since new workers would only find it full again.
     """
     from training.loop.deepspeed_op import prepare_deepspeed
 
@@ -40,14 +44,8 @@ def train_on_worker(settings: dict[str, object]) -> None:
     prepare_deepspeed(str(settings["device"]))
     from training.loop.worker import train_worker
 
-    try:
+    with mistakes_in_one_line(str(settings["output"])):
         train_worker(settings)
-    except ValueError as error:
-        raise error.with_traceback(None) from None
-    except (OSError, RuntimeError, SafetensorError) as error:
-        if is_disk_full(error):
-            raise ValueError(disk_full_line(str(settings["output"]))) from None
-        raise
 
 
 def fit(config: SharedRecipe) -> None:
@@ -60,10 +58,6 @@ def fit(config: SharedRecipe) -> None:
     or its inputs, where the disk is full, and where workers were lost or did not start more than
     `max_failures` times.
     """
-    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
-    os.environ.setdefault(
-        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0"
-    )  # a process more to start, whose word nobody reads
     tidy_checkpoints(config.output)
     if config.num_workers:
         start_ray()
@@ -74,10 +68,7 @@ def fit(config: SharedRecipe) -> None:
     if config.num_workers:
         threading.Thread(target=_tell_of_missing_nodes, args=(config, done), daemon=True).start()
     try:
-        build_trainer(config, train_on_worker).fit()
-    except TrainingFailedError as error:
-        line = disk_full_line(config.output) if is_disk_full(error) else failure_line(error)
-        raise ValueError(line) from error
+        run_trainer(config, train_on_worker)
     finally:
         done.set()
 
@@ -86,19 +77,35 @@ def _tell_of_missing_nodes(config: SharedRecipe, done: threading.Event) -> None:
     """Log, while a run waits for nodes in place of lost ones, that it does; Ray Train says nothing."""
     while not done.wait(SECONDS_BETWEEN_WARNINGS):
         try:
-            require_resources(
+            require_nodes(
                 config.min_workers or config.num_workers, config.cpus_per_worker, config.device
             )
         except ValueError as error:
             logger.warning("waiting for nodes: %s", error)
 
 
-def build_trainer(
+def run_trainer(
     config: SharedRecipe,
     worker: Callable[[dict[str, object]], None],
     callbacks: Sequence[UserCallback] = (),
+) -> None:
+    """Run the trainer of a recipe to its end; ValueError in one line where it fails."""
+    try:
+        build_trainer(config, worker, callbacks).fit()
+    except TrainingFailedError as error:
+        line = disk_full_line(config.output) if is_disk_full(error) else failure_line(error)
+        raise ValueError(line) from None
+
+
+def build_trainer(
+    config: SharedRecipe,
+    worker: Callable[[dict[str, object]], None],
+    callbacks: Sequence[UserCallback],
 ) -> TorchTrainer:
     """The trainer of a recipe, whose workers run `worker`; a run of the same output folder goes on where it was."""
+    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
+    # A process more to start, whose word nobody reads.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     num_workers = (
         config.num_workers
         if config.min_workers is None

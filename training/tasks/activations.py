@@ -77,7 +77,8 @@ class StoredStates:
         return states
 
     def _of(self, row: int) -> Tensor:
-        share, place = self.shares[row // SHARE_PROMPTS], row % SHARE_PROMPTS
+        share = self.shares[row // SHARE_PROMPTS]
+        place = row % SHARE_PROMPTS
         first, end = share["bounds"][place : place + 2].tolist()
         return share["states"][first:end]
 
@@ -120,7 +121,8 @@ def stored_states(
     run and of others; they meet on the disk alone, and a killed one leaves its share to the rest.
     Raises ValueError where the disk is too small, or a share is not what was written.
     """
-    rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    rank = torch.distributed.get_rank()
+    num_workers = torch.distributed.get_world_size()
     num_layers = num_frozen_layers(config)
     key = cache_key(config.decoder, num_layers, tokens, dtype)
     identity = fingerprint(asdict(key))

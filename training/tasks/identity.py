@@ -58,7 +58,8 @@ def _start_member(config: SequenceRecipe, folder: Path) -> MemberManifest:
         raise ValueError(f"start_from: {folder} holds a {manifest.name}, not a sequence encoder")
     settings = SequenceSettings.model_validate(manifest.recipe["sequence"])
     for name in ("hidden_size", "num_layers", "num_heads"):
-        wanted, found = getattr(config.sequence, name), getattr(settings, name)
+        wanted = getattr(config.sequence, name)
+        found = getattr(settings, name)
         if wanted != found:
             raise ValueError(
                 f"start_from: {folder} has sequence.{name} {found}, the recipe {wanted}"

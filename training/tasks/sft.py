@@ -31,7 +31,8 @@ class SftTask:
     """
 
     def __init__(self, config: SftRecipe) -> None:
-        self.config, self.tokenizer = config, load_tokenizer(config.base_model)
+        self.config = config
+        self.tokenizer = load_tokenizer(config.base_model)
         train, held_out = split_conversations(
             config.conversations, config.validation_conversations, config.seed
         )
@@ -39,7 +40,8 @@ class SftTask:
         encoded = encode_conversations(self.tokenizer, held_out, config.max_tokens)
         order = np.random.default_rng(config.seed).permutation(len(encoded))
         self.validation = [encoded[place] for place in order[: config.validation_rows]]
-        self.num_rows, self.num_validation_rows = len(self.conversations), len(self.validation)
+        self.num_rows = len(self.conversations)
+        self.num_validation_rows = len(self.validation)
         self.shared = 0
 
     def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[ParameterGroup]]:

@@ -36,7 +36,8 @@ class TextTask:
         self.cache: ActivationCache | None = None
         self.prompts = train["prompt"].to_list()
         self.val_prompts = validation["prompt"].to_list()
-        rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        rank = torch.distributed.get_rank()
+        num_workers = torch.distributed.get_world_size()
         mine = (self.prompts + self.val_prompts)[rank::num_workers]
         check_lengths(self.tokenizer, mine, config.max_tokens)
         self.num_rows = len(self.prompts)

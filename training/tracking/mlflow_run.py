@@ -48,7 +48,8 @@ class RunEntry:
     """One run of MLflow, and how far a progress file has been copied into it."""
 
     def __init__(self, client: MlflowClient, run: Run) -> None:
-        self.client, self.info = client, run.info
+        self.client = client
+        self.info = run.info
         self.bytes_read = 0
         self.last_steps = {
             name: max(metric.step for metric in client.get_metric_history(run.info.run_id, name))
@@ -69,9 +70,8 @@ class RunEntry:
             return
         with path.open("rb") as file:
             file.seek(max(self.bytes_read - 1, 0))
-            is_same = (
-                self.bytes_read == 0 or file.read(1) == b"\n"
-            )  # a resumed run shortens its file, and lengthens it
+            # A resumed run shortens its file, and lengthens it.
+            is_same = self.bytes_read == 0 or file.read(1) == b"\n"
             start = self.bytes_read if is_same else file.seek(0)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -80,7 +80,9 @@ class RunEntry:
 
     def log_lines(self, lines: list[dict[str, float]]) -> None:
         """Log metrics with their steps, which only grow: what a resumed run repeats is passed over."""
-        steps, metrics, now = dict(self.last_steps), list[Metric](), int(time.time() * 1000)
+        steps = dict(self.last_steps)
+        metrics = list[Metric]()
+        now = int(time.time() * 1000)
         for line in lines:
             step = int(line["step"])
             for name in line.keys() - NOT_METRICS:
@@ -102,15 +104,16 @@ class TrainingEntry:
     """The folder of a training run as a run of MLflow."""
 
     def __init__(self, config: TrainConfig, tracking: TrackingSettings, identity: str) -> None:
-        self.config, self.tracking, self.identity = config, tracking, identity
+        self.config = config
+        self.tracking = tracking
+        self.identity = identity
         self.entry: RunEntry | None = None
 
     def enter(self, status: str) -> None:
         """Copy what is new; with a final status also the files, and the member of a finished run."""
-        entry, self.entry = (
-            self.entry or self._open(),
-            None,
-        )  # after a failure MLflow is asked again what it has
+        # After a failure MLflow is asked again what it has.
+        entry = self.entry or self._open()
+        self.entry = None
         output = self.config.output
         entry.copy_progress(output / PROGRESS_FILE)
         self.entry = entry
@@ -216,7 +219,8 @@ def flattened(tree: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 def register(entry: RunEntry, member: Path, model_name: str | None) -> None:
     """Upload a member and make it a version in the model registry, unless its run has one already."""
-    client, run_id = entry.client, entry.info.run_id
+    client = entry.client
+    run_id = entry.info.run_id
     if client.search_model_versions(f"run_id='{run_id}'"):
         return
     manifest = read_manifest(member, MEMBER_KIND, MemberManifest)

@@ -8,12 +8,11 @@ from training.recipe import TrackingSettings
 
 STATE_FILE = "tracking.json"
 SQLITE = "sqlite:///"
-RUNNING, FINISHED, FAILED, KILLED = (
-    "RUNNING",
-    "FINISHED",
-    "FAILED",
-    "KILLED",
-)  # statuses of a run, in MLflow's words
+# Statuses of a run, in MLflow's words.
+RUNNING = "RUNNING"
+FINISHED = "FINISHED"
+FAILED = "FAILED"
+KILLED = "KILLED"
 ENVIRONMENT = {  # read when MLflow is imported; the environment that is there goes before
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",

@@ -25,7 +25,7 @@ from lifecycle.folders import MANIFEST
 from lifecycle.spend.hurdle import Hurdle
 from lifecycle.spend.stack import fit_stack, stack_value
 from lifecycle.spend.trees import LightGbm
-from serving.api.requests import Customer
+from serving.api.histories import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
 from serving.store.events import EventStore

@@ -18,7 +18,7 @@ from lifecycle.value.prospects import (
     prospect_conversion,
     prospect_spend,
 )
-from serving.api.requests import Customer
+from serving.api.histories import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
 from serving.store.events import EventStore

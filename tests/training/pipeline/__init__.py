@@ -1,0 +1,1 @@
+"""Tests of training/pipeline, a module per module."""
