@@ -16,7 +16,8 @@ from lifecycle.features.sequence import (
     window_of,
 )
 from lifecycle.features.vocabulary import Vocabulary
-from lifecycle.llama.sequence_model import SequenceModel, load_sequence_model, tensors
+from lifecycle.llama.sequence_files import load_sequence_model
+from lifecycle.llama.sequence_model import SequenceModel, tensors
 from lifecycle.spend.ziln import expectation
 
 BATCH_ROWS = 64

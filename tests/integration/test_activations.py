@@ -22,7 +22,7 @@ from lifecycle.llama.member import read_member
 from tests.builders import REPOSITORY, TinyShop
 from training.tasks.recipes.union import parse_recipe
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 DEADLINE_SECONDS = 120
 
 

@@ -258,6 +258,7 @@ def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(
     np.testing.assert_allclose(np.array(within)[known], wanted, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_encoders_read_only_customers_with_new_events(
     arena: Path, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
@@ -292,6 +293,7 @@ def test_encoders_read_only_customers_with_new_events(
     assert moved.len() and not set(moved) & active
 
 
+@pytest.mark.thorough
 def test_killed_worker_of_batch_scoring_is_replaced_and_nobody_is_lost(
     arena: Path, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:

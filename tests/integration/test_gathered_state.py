@@ -15,7 +15,7 @@ from tests.builders import value_recipe
 from training.loop.deepspeed_op import prepare_deepspeed
 from training.loop.zero import zero_config
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 STAGES, DTYPES = (0, 1, 2, 3), (torch.float32, torch.bfloat16)
 SAVED_AT, STEPS = 4, 8
 Curves = dict[tuple[int, torch.dtype], list[float]]

@@ -21,7 +21,7 @@ from tests.integration.runs import (
     write_recipe,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.thorough]
 FULL = ("lora=null", "zero.stage=3")
 
 

@@ -17,7 +17,7 @@ from training.plan.memory import GIB, stage_memory
 from training.plan.meta_model import measure_model
 from training.tasks.recipes.union import parse_recipe
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 LONGEST_PROMPT = (
     70  # tokens of the tiny shop's prompts, so that the passes are as long as the plan takes them
 )

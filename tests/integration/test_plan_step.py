@@ -38,6 +38,7 @@ def run(job: str, recipe: Path, *overrides: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.thorough
 def test_duration_is_foretold_within_a_factor_of_two(recipe: Path, tmp_path: Path) -> None:
     done = run("plan", recipe)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -54,6 +55,7 @@ def test_duration_is_foretold_within_a_factor_of_two(recipe: Path, tmp_path: Pat
     assert took / 2 < plan["expected_seconds"] < took * 2
 
 
+@pytest.mark.thorough
 def test_two_workers_are_measured_together(recipe: Path) -> None:
     done = run("plan", recipe, "num_workers=2", "encoder=sequence", "zero.stage=3")
     assert done.returncode == 0, done.stderr[-3000:]

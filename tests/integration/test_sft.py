@@ -18,7 +18,7 @@ from lifecycle.llama.member import read_member
 from tests.builders import turns, write_conversations
 from tests.integration.runs import finish, start, wait_for_step, worker_processes
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.thorough]
 TAUGHT = {
     "I love it": "positive",
     "It broke at once": "negative",

@@ -144,6 +144,7 @@ def killed(cluster: str, recipe: Path, tmp_path_factory: pytest.TempPathFactory)
     return Killed(output, left, overrides)
 
 
+@pytest.mark.thorough
 def test_killed_driver_resumes_with_the_same_command(
     cluster: str, recipe: Path, alone: dict[str, Path], killed: Killed
 ) -> None:
@@ -175,6 +176,7 @@ def check_one_mlflow_run(output: Path) -> None:
     assert version.tags["identity"] == read_member(output / "member").identity
 
 
+@pytest.mark.thorough
 def test_truncated_checkpoint_and_half_written_list_are_passed_over(
     cluster: str, recipe: Path, alone: dict[str, Path], killed: Killed
 ) -> None:
@@ -206,6 +208,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.mark.thorough
 def test_full_disk_ends_the_run_and_with_room_again_it_goes_on(
     cluster: str, recipe: Path, alone: dict[str, Path], small_disk: Path
 ) -> None:

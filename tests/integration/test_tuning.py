@@ -138,6 +138,7 @@ def test_killed_search_resumes_and_its_best_recipe_trains(
     assert (tmp_path / "trained" / "member" / "manifest.json").is_file()
 
 
+@pytest.mark.thorough
 def test_search_covers_the_sequence_encoder(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path
 ) -> None:

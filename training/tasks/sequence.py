@@ -12,12 +12,8 @@ from torch import Tensor, nn
 
 from lifecycle.features.sequence import MICROSECONDS_PER_DAY, Window, sequence_batch, window_of
 from lifecycle.features.vocabulary import Vocabulary
-from lifecycle.llama.sequence_model import (
-    new_sequence_model,
-    save_sequence_model,
-    take_over,
-    tensors,
-)
+from lifecycle.llama.sequence_files import save_sequence_model, take_over
+from lifecycle.llama.sequence_model import new_sequence_model, tensors
 from lifecycle.llama.titles import TitleEncoder, fit_title_encoder, load_title_encoder
 from lifecycle.spend.ziln import ziln_loss
 from training.prepare.dataset import read_dataset

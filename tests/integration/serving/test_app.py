@@ -60,6 +60,7 @@ def test_damaged_artifact_ends_with_the_name_of_its_file(
     assert "Started a local Ray instance" not in ended.stdout + ended.stderr
 
 
+@pytest.mark.thorough
 def test_serve_yaml_runs_as_it_stands_but_for_paths_and_port(
     tiny_shop: TinyShop, tiny_artifact: Path, customer_ids: list[str], tmp_path: Path
 ) -> None:

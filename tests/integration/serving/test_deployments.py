@@ -75,6 +75,7 @@ def test_histories_that_no_small_message_holds_are_answered(client: Client) -> N
     assert answer["expected_orders"] > 0
 
 
+@pytest.mark.thorough
 def test_full_queue_is_refused_with_the_time_to_come_back(
     client: Client, customer_ids: list[str]
 ) -> None:
@@ -94,6 +95,7 @@ def test_full_queue_is_refused_with_the_time_to_come_back(
     assert ask(customer_ids[0]) is None
 
 
+@pytest.mark.thorough
 def test_killed_replica_comes_back_and_nobody_sees_a_500(
     service: Service, client: Client, customer_ids: list[str]
 ) -> None:

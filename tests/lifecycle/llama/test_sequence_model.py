@@ -26,14 +26,8 @@ from lifecycle.features.vocabulary import (
     VocabularyRules,
     fit_vocabulary,
 )
-from lifecycle.llama.sequence_model import (
-    SequenceModel,
-    load_sequence_model,
-    new_sequence_model,
-    save_sequence_model,
-    take_over,
-    tensors,
-)
+from lifecycle.llama.sequence_files import load_sequence_model, save_sequence_model, take_over
+from lifecycle.llama.sequence_model import SequenceModel, new_sequence_model, tensors
 from lifecycle.llama.sequence_predict import load_sequence_predictor
 from lifecycle.llama.titles import fit_title_encoder
 from lifecycle.spend.ziln import ziln_loss

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from lifecycle.events.shards import read_items
 from lifecycle.llama.member import read_member
 from lifecycle.llama.predict import load_member
-from lifecycle.llama.sequence_model import WEIGHTS_FILE
+from lifecycle.llama.sequence_files import WEIGHTS_FILE
 from lifecycle.llama.titles import load_title_encoder
 from tests.builders import TinyShop
 from training.prepare.job import prepare
