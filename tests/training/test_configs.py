@@ -12,7 +12,7 @@ from training.evaluate.recipe import EvaluateConfig
 from training.ingest.recipe import IngestConfig
 from training.loop.deepspeed_op import set_deepspeed_environment
 from training.loop.zero import zero_config
-from training.pipeline import PipelineConfig
+from training.pipeline.recipe import PipelineConfig
 from training.prepare.recipe import PrepareConfig
 from training.score.recipe import ScoreConfig
 from training.setup import SetupConfig
