@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from lifecycle.folders import file_sha256, write_manifest
+from lifecycle.folders import Manifest, file_sha256, write_manifest
 from serving.deployments import ArtifactSource, Reply, answer_requests, num_customers, recommend
 from serving.predict.predictor import Predictor
 from serving.predict.problems import Problem
@@ -63,9 +63,9 @@ def test_large_request_fits_a_batch_alone_but_not_beside_others() -> None:
 
 
 def test_replica_refuses_an_artifact_that_was_exchanged(tmp_path: Path) -> None:
-    write_manifest(tmp_path, "artifact", {"identity": "one"})
+    write_manifest(tmp_path, "artifact", Manifest(identity="one"))
     source = ArtifactSource(str(tmp_path), file_sha256(tmp_path / "manifest.json"))
     assert source.path() == tmp_path
-    write_manifest(tmp_path, "artifact", {"identity": "two"})
+    write_manifest(tmp_path, "artifact", Manifest(identity="two"))
     with pytest.raises(ValueError, match="has changed since the service was built"):
         source.path()

@@ -12,7 +12,7 @@ import pytest
 
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import read_shard, shard_paths
-from lifecycle.folders import MANIFEST, verify
+from lifecycle.folders import MANIFEST, read_manifest, verify
 from serving.api.histories import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
@@ -23,7 +23,7 @@ from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 from training.score.job import score
 from training.score.parts import ScoreParts, merge_parts
-from training.score.recipe import SCORES_KIND, ScoreConfig
+from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 from training.score.scorer import Scorer, score_parts
 
 COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
@@ -170,10 +170,9 @@ def test_scoring_again_changes_nothing(
         "manifest.json",
         "scores.parquet",
     }
-    manifest = verify(tmp_path / "scores", SCORES_KIND)
-    assert (
-        manifest["num_customers"] == pl.read_parquet(tmp_path / "scores" / "scores.parquet").height
-    )
+    verify(tmp_path / "scores", SCORES_KIND)
+    manifest = read_manifest(tmp_path / "scores", SCORES_KIND, ScoresManifest)
+    assert manifest.num_customers == pl.read_parquet(tmp_path / "scores" / "scores.parquet").height
     with pytest.raises(ValueError, match="other inputs"):
         score(config.model_copy(update={"as_of": datetime(2024, 8, 1, tzinfo=UTC)}))
 
