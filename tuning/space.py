@@ -15,9 +15,17 @@ WholeBounds = tuple[int, int]
 MAX_COMBINATIONS = 1000
 # What decides where a trial writes, or which rows its metric is measured on, must be the same in all trials.
 FIXED_KEYS = (
-    "output", "data", "examples", "conversations", "validation_conversations", "task", "adapter", "validation_rows",
-    "seed", "tracking",
-)  # fmt: skip
+    "output",
+    "data",
+    "examples",
+    "conversations",
+    "validation_conversations",
+    "task",
+    "adapter",
+    "validation_rows",
+    "seed",
+    "tracking",
+)
 
 
 class Range(Config):

@@ -15,7 +15,8 @@ from tests.integration.runs import (
     write_recipe,
 )
 
-NUM_CPUS = 8  # logical: four runs of two workers at once
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
+NUM_CPUS = 8  # logical
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +33,6 @@ def recipe(
 ) -> Path:
     """A training recipe of the tiny shop; every run gives its own output."""
     return write_recipe(tmp_path_factory.mktemp("recipe") / "text.yaml", tiny_shop, tiny_base_model)
-
-
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 def test_more_workers_than_the_cluster_has_are_refused_before_anything_starts(

@@ -13,6 +13,7 @@ from lifecycle.folders import (
     new_folder,
     read_manifest,
     verify,
+    whole_file,
     write_json,
     write_manifest,
 )
@@ -170,3 +171,16 @@ def test_file_sha256_of_known_bytes(tmp_path: Path) -> None:
         file_sha256(tmp_path / "abc")
         == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+def test_file_whose_writing_fails_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    path.write_text("before")
+    with pytest.raises(OSError, match="full"), whole_file(path) as unfinished:
+        unfinished.write_text("half")
+        raise OSError("the disk is full")
+    assert path.read_text() == "before"
+    with whole_file(path) as unfinished:
+        unfinished.write_text("after")
+    assert path.read_text() == "after"
+    assert list(tmp_path.iterdir()) == [path]

@@ -114,9 +114,8 @@ def load_universal(engine: DeepSpeedEngine, shards: Path, folder: Path) -> None:
     engine._config.load_universal_checkpoint = False
     # All groups got the first one's learning rate.
     engine.lr_scheduler.step(engine.lr_scheduler.last_batch_iteration)
-    for state in (
-        engine.optimizer.optimizer.state.values()
-    ):  # and under stage 3 one tensor to count their steps in
+    # And under stage 3 one tensor to count their steps in.
+    for state in engine.optimizer.optimizer.state.values():
         if torch.is_tensor(state.get("step")):
             state["step"] = state["step"].clone()
     torch.distributed.barrier()

@@ -1,6 +1,5 @@
 """The parts that customers are scored in: shards of the events, or pieces of them where there are few shards."""
 
-import os
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Literal
 import polars as pl
 
 from lifecycle.events.shards import shard_numbers, shard_paths
+from lifecycle.folders import whole_file
 from training.score.member_cache import MEMBERS_FILE, MemberCache, empty_cache
 from training.score.recipe import SCORES_FILE
 
@@ -70,9 +70,8 @@ class ScoreParts:
 
 def write_whole(rows: pl.DataFrame, file: Path) -> None:
     """The file appears whole or not at all."""
-    unfinished = file.with_suffix(".incomplete")
-    rows.write_parquet(unfinished)
-    os.replace(unfinished, file)
+    with whole_file(file) as unfinished:
+        rows.write_parquet(unfinished)
 
 
 def merge_parts(parts: ScoreParts, folder: Path) -> int:

@@ -1,0 +1,52 @@
+"""What a run is known by: runs that were made when one class held the keys of all tasks keep their identity."""
+
+from pathlib import Path
+
+import pytest
+
+from lifecycle.folders import fingerprint
+from lifecycle.llama.member import base_model_identity
+from tests.builders import TinyShop
+from training.prepare.dataset import examples_identity
+from training.tasks.identity import run_identity
+from training.tasks.recipes.union import parse_recipe
+
+# What decided the weights of every run of task value then, at its defaults.
+FORMER_RECIPE = {
+    "task": "value", "encoder": "text", "num_layers": None,
+    "lora": {"rank": 16, "alpha": 32.0, "dropout": 0.0, "targets": ["q_proj", "v_proj"], "num_layers": None},
+    "max_tokens": 160, "dtype": "auto", "attention": "auto", "gradient_checkpointing": False,
+    "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 4, "dropout": 0.0, "max_events": 256,
+                 "history_days": None},
+    "next_event_weight": 0.1, "next_item_positions": 256,
+    "optimizer": {"learning_rate": 5e-4, "head_learning_rate": 3e-4, "weight_decay": 0.01, "betas": [0.9, 0.98],
+                  "warmup_share": 0.06, "final_share": 0.02, "clip_norm": 1.0},
+    "zero": {"stage": 2, "offload_optimizer": False, "offload_parameters": False},
+    "global_batch": 32, "micro_batch": 8, "epochs": 1.0, "max_steps": None, "validation_rows": 128,
+    "checkpoint_every_steps": 25, "export": "best", "num_workers": 2, "cpus_per_worker": 1.0, "device": "cpu",
+    "seed": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"num_layers": 1, "max_tokens": 99},
+        {"encoder": "sequence"},
+        {"encoder": "sequence", "next_event_weight": 0.2},
+    ],
+)
+def test_runs_of_task_value_are_known_by_the_settings_of_both_encoders(
+    changes: dict[str, object], tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    places = {
+        "data": str(tiny_shop.data),
+        "examples": str(tiny_shop.examples),
+        "base_model": str(tiny_base_model),
+        "output": "o",
+    }
+    data = examples_identity(tiny_shop.examples)
+    sha256 = base_model_identity(str(tiny_base_model)).sha256
+    expected = fingerprint([FORMER_RECIPE | changes, data, sha256])
+    assert run_identity(parse_recipe(places | changes)) == expected
