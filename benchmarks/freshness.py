@@ -8,23 +8,20 @@ geometric means, over those shops, of fresh over old.
 """
 
 import argparse
-import tempfile
-from pathlib import Path
 
-import numpy as np
-
-from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.metrics import Metrics, geometric_mean, metrics_by_model
+from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import prepare_shop
-from benchmarks.wholesaler import FIRST_SEED, prepare_wholesaler
+from benchmarks.harness.wholesaler_shop import FIRST_SEED, prepare_wholesaler
 from lifecycle.jobs import start_logging
-from lifecycle.metrics.value import value_metrics
 from lifecycle.spend.model import Past
 from lifecycle.spend.models import SpendModels
 from training.evaluate.value.windows import ExampleSets, read_example_sets, target_of
 
-METRICS = ("mae", "rmse", "gini", "decile_mape", "bias")
 MODELS = ("lightgbm", "stack")
-Metrics = dict[str, float]
+RATIOS = ("rmse", "mae")
+OldAndFresh = dict[str, Metrics]
 
 
 def main() -> None:
@@ -33,50 +30,44 @@ def main() -> None:
     parser.add_argument("--shops", type=int, default=4)
     seeds = range(FIRST_SEED, FIRST_SEED + parser.parse_args().shops)
     start_logging()
-    numbers: dict[str, object] = {}
-    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-        places, data = prepare_shop("journey", Path(name))
-        for model, found in compared(read_example_sets(places["examples"])).items():
-            numbers[f"journey_{model}"] = found
-            numbers |= {
-                f"journey_{model}_{metric}": ratio(found, metric) for metric in ("rmse", "mae")
-            }
+    numbers: dict[str, Json] = {}
+    with scratch_folder() as folder:
+        places, data = prepare_shop("journey", folder)
+        journey = compared(read_example_sets(places["examples"]))
+    for model, found in journey.items():
+        numbers[f"journey_{model}"] = found
+        for metric in RATIOS:
+            numbers[f"journey_{model}_{metric}"] = ratio(found, metric)
     shops = []
     for seed in seeds:
-        with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-            shops.append(
-                compared(read_example_sets(prepare_wholesaler(Path(name), seed)["examples"]))
-            )
+        with scratch_folder() as folder:
+            places = prepare_wholesaler(folder, seed)
+            shops.append(compared(read_example_sets(places["examples"])))
         print(seed, shops[-1], flush=True)
     for model in MODELS:
-        for metric in ("rmse", "mae"):
-            ratios = [ratio(shop[model], metric) for shop in shops]
-            numbers[f"wholesalers_{model}_{metric}"] = float(np.exp(np.mean(np.log(ratios))))
-    write_evidence("freshness", numbers | {"wholesalers": shops}, seeds=seeds, data=data)
+        for metric in RATIOS:
+            mean = geometric_mean(ratio(shop[model], metric) for shop in shops)
+            numbers[f"wholesalers_{model}_{metric}"] = mean
+    numbers["wholesalers"] = shops
+    write_evidence("freshness", numbers, seeds=seeds, data=data)
 
 
-def compared(sets: ExampleSets) -> dict[str, dict[str, Metrics]]:
+def compared(sets: ExampleSets) -> dict[str, OldAndFresh]:
     """By model the metrics of its old and its fresh fit on the test customers."""
     assert sets.backtest is not None and sets.backtest.horizon_days == sets.horizon_days
-    fits = {"old": sets.backtest.for_test, "fresh": sets.for_test}
-    found = {name: judged(window, sets) for name, window in fits.items()}
-    return {model: {name: models[model] for name, models in found.items()} for model in MODELS}
+    old = judged(sets.backtest.for_test, sets)
+    fresh = judged(sets.for_test, sets)
+    return {model: {"old": old[model], "fresh": fresh[model]} for model in MODELS}
 
 
 def judged(past: Past, sets: ExampleSets) -> dict[str, Metrics]:
     """Metrics by model, fitted to a past, of the test customers."""
     models = SpendModels.fit(past, MODELS, seed=0)
     predicted = {name: models.expected_spend(name, sets.test) for name in MODELS}
-    found = {
-        model: value_metrics(target_of(sets.test), values) for model, values in predicted.items()
-    }
-    return {
-        model: {metric: float(row[metric] or 0.0) for metric in METRICS}
-        for model, row in found.items()
-    }
+    return metrics_by_model(target_of(sets.test), predicted)
 
 
-def ratio(found: dict[str, Metrics], metric: str) -> float:
+def ratio(found: OldAndFresh, metric: str) -> float:
     """Of the fresh fit over the old one."""
     return found["fresh"][metric] / found["old"][metric]
 

@@ -11,8 +11,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,8 @@ import polars as pl
 import yaml
 
 from benchmarks.harness.evidence import write_evidence
-from lifecycle.events.shards import DATA_KIND
-from lifecycle.folders import read_manifest
+from benchmarks.harness.scratch import scratch_folder
+from lifecycle.events.shards import read_data_manifest
 from training.ingest.recipe import IngestConfig
 from training.ingest.sources import source_files
 
@@ -40,61 +40,97 @@ print(time.perf_counter() - started_at)
 """
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A Python process: wall seconds, those it prints of its work without imports, and its peak RSS."""
+
+    seconds: float
+    seconds_inside: float
+    peak_rss_gib: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Both sides on The Complete Journey, and the ratios of their medians."""
+
+    ratio_to_polars: float
+    ratio_to_polars_in_process: float
+    seconds: list[float]
+    seconds_polars: list[float]
+    seconds_in_process: list[float]
+    seconds_polars_in_process: list[float]
+    num_shards: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of a process that ingests a large CSV."""
+
+    peak_rss_gib_10m: float
+    lines_10m: int
+    mib_10m: float
+    seconds_10m: float
+
+
 def main() -> None:
     """Measure, print, write the evidence."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--lines", type=int, default=10_000_000)
     arguments = parser.parse_args()
+    with scratch_folder() as folder:
+        speed = compare(folder, arguments.runs)
+        memory = peak_memory(folder, arguments.lines)
+    numbers = asdict(speed) | asdict(memory)
+    write_evidence("ingest_speed", numbers, seeds=[SEED], data=recipe_files())
+
+
+def recipe_files() -> list[Path]:
+    """All files that the recipe reads."""
     config = IngestConfig.load(RECIPE)
-    tables = [*config.sources, *(source.lookup for source in config.sources if source.lookup)]
-    tables += [table for table in (config.items, config.customers) if table]
-    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as folder:
-        numbers = {
-            **compare(Path(folder), arguments.runs),
-            **peak_memory(Path(folder), arguments.lines),
-        }
-    data = [file for table in tables for file in source_files(table)]
-    write_evidence("ingest_speed", numbers, seeds=[SEED], data=data)
+    lookups = [source.lookup for source in config.sources]
+    files: list[Path] = []
+    for table in (*config.sources, *lookups, config.items, config.customers):
+        if table is not None:
+            files += source_files(table)
+    return files
 
 
-def compare(folder: Path, runs: int) -> dict[str, object]:
-    """Seconds of both sides, alternating, and the ratios of their medians."""
-    ours, plain, ours_inside, plain_inside = (list[float]() for _ in range(4))
+def compare(folder: Path, runs: int) -> Speed:
+    """Both sides in turn."""
+    output = folder / "journey"
+    ours: list[Timed] = []
+    plain: list[Timed] = []
     for run in range(runs + 1):
-        output = folder / "journey"
-        whole, inside, _ = _timed(
-            ["-c", CHILD_SECONDS, str(RECIPE), f"output={output}", "quality_html=false"]
-        )
-        num_shards = read_manifest(output, DATA_KIND)["num_shards"]
-        plain_whole, plain_in, _ = _timed(
-            ["-m", "benchmarks.peers.plain_ingest", str(folder / "plain"), str(num_shards)]
-        )
+        command = ["-c", CHILD_SECONDS, str(RECIPE), f"output={output}", "quality_html=false"]
+        one = timed(command)
+        num_shards = read_data_manifest(output).num_shards
+        module = "benchmarks.peers.plain_ingest"
+        other = timed(["-m", module, str(folder / "plain"), str(num_shards)])
         shutil.rmtree(output)
         shutil.rmtree(folder / "plain")
         if run == 0:
             continue  # files come into the page cache, modules are compiled
-        for values, value in zip(
-            (ours, ours_inside, plain, plain_inside),
-            (whole, inside, plain_whole, plain_in),
-            strict=True,
-        ):
-            values.append(value)
-        print(f"run {run}: ours {whole:.2f} s, plain {plain_whole:.2f} s", flush=True)
-    return {
-        "ratio_to_polars": statistics.median(ours) / statistics.median(plain),
-        "ratio_to_polars_in_process": statistics.median(ours_inside)
-        / statistics.median(plain_inside),
-        "seconds": ours,
-        "seconds_polars": plain,
-        "seconds_in_process": ours_inside,
-        "seconds_polars_in_process": plain_inside,
-        "num_shards": num_shards,
-    }
+        ours.append(one)
+        plain.append(other)
+        print(f"run {run}: ours {one.seconds:.2f} s, plain {other.seconds:.2f} s", flush=True)
+    seconds = [one.seconds for one in ours]
+    seconds_polars = [one.seconds for one in plain]
+    inside = [one.seconds_inside for one in ours]
+    inside_polars = [one.seconds_inside for one in plain]
+    return Speed(
+        ratio_to_polars=statistics.median(seconds) / statistics.median(seconds_polars),
+        ratio_to_polars_in_process=statistics.median(inside) / statistics.median(inside_polars),
+        seconds=seconds,
+        seconds_polars=seconds_polars,
+        seconds_in_process=inside,
+        seconds_polars_in_process=inside_polars,
+        num_shards=num_shards,
+    )
 
 
-def _timed(arguments: list[str]) -> tuple[float, float, float]:
-    """Wall seconds of a Python process, the seconds it prints of its work without imports, and its peak RSS in GiB."""
+def timed(arguments: list[str]) -> Timed:
+    """Run Python with these arguments."""
     started_at = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -104,10 +140,11 @@ def _timed(arguments: list[str]) -> tuple[float, float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise ValueError(f"{arguments} ended with status {process.returncode}")
-    return seconds, float(printed.split()[-1]), usage.ru_maxrss / 2**20  # Linux counts in KiB
+    inside = float(printed.split()[-1])
+    return Timed(seconds, inside, usage.ru_maxrss / 2**20)  # Linux counts in KiB
 
 
-def peak_memory(folder: Path, num_lines: int) -> dict[str, object]:
+def peak_memory(folder: Path, num_lines: int) -> Memory:
     """The largest resident set of a process that ingests a CSV of `num_lines` lines."""
     lines = folder / "lines.csv"
     write_lines(lines, num_lines)
@@ -122,16 +159,16 @@ def peak_memory(folder: Path, num_lines: int) -> dict[str, object]:
         yaml.safe_dump({"sources": [source], "output": str(folder / "data"), "quality_html": False})
     )
     print(f"{num_lines} lines, {lines.stat().st_size / 2**20:.0f} MiB", flush=True)
-    seconds, _, peak_rss_gib = _timed(["-c", CHILD_SECONDS, str(recipe)])
-    num_events = read_manifest(folder / "data", DATA_KIND)["num_events"]
+    run = timed(["-c", CHILD_SECONDS, str(recipe)])
+    num_events = read_data_manifest(folder / "data").num_events
     if num_events != num_lines:
         raise ValueError(f"{num_events} events of {num_lines} lines")
-    return {
-        "peak_rss_gib_10m": peak_rss_gib,
-        "lines_10m": num_lines,
-        "mib_10m": lines.stat().st_size / 2**20,
-        "seconds_10m": seconds,
-    }
+    return Memory(
+        peak_rss_gib_10m=run.peak_rss_gib,
+        lines_10m=num_lines,
+        mib_10m=lines.stat().st_size / 2**20,
+        seconds_10m=run.seconds,
+    )
 
 
 def write_lines(path: Path, num_lines: int) -> None:

@@ -10,7 +10,6 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -19,10 +18,10 @@ import polars as pl
 import psutil
 import yaml
 
-from benchmarks.btyd_speed import CDNOW, SEED, fit_cdnow, simulate
-from benchmarks.harness.evidence import write_evidence
-from lifecycle.events.shards import DATA_KIND
-from lifecycle.folders import read_manifest
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.scratch import scratch_folder
+from benchmarks.harness.simulated_orders import CDNOW, SEED, fit_cdnow, simulate
+from lifecycle.events.shards import read_data_manifest
 from lifecycle.jobs import start_logging
 from lifecycle.names import STACK
 from lifecycle.paths import resolve_path
@@ -45,24 +44,19 @@ def main() -> None:
     start_logging()
     source = resolve_path(CDNOW)
     orders = simulate(*fit_cdnow(source), num_customers)
-    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         shop = ingested(orders, folder / "all")
-        artifact = artifact_of(
-            ingested(orders.filter(pl.col("customer_id") < SAMPLE), folder / "sample"), folder
-        )
-        num_events = int(str(read_manifest(shop, DATA_KIND)["num_events"]))
+        sample = ingested(orders.filter(pl.col("customer_id") < SAMPLE), folder / "sample")
+        artifact = artifact_of(sample, folder)
+        num_events = read_data_manifest(shop).num_events
         del orders
         seconds, peak = score(shop, artifact, folder)
         scored = pl.scan_parquet(folder / "scores" / "scores.parquet")
-        distinct = (
-            scored.select(pl.len(), pl.col("customer_id").n_unique().alias("distinct"))
-            .collect()
-            .row(0)
-        )
+        num_distinct = pl.col("customer_id").n_unique().alias("distinct")
+        distinct = scored.select(pl.len(), num_distinct).collect().row(0)
     if distinct != (num_customers, num_customers):
         raise ValueError(f"scores.parquet has {distinct} rows and customers, not {num_customers}")
-    numbers: dict[str, object] = {
+    numbers: dict[str, Json] = {
         "customers": num_customers,
         "events": num_events,
         "seconds": seconds,
@@ -125,7 +119,8 @@ class Watch(threading.Thread):
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self.process, self.peak = psutil.Process(pid), 0
+        self.process = psutil.Process(pid)
+        self.peak = 0
 
     def run(self) -> None:
         """Sum up proportional set sizes, twice a second."""

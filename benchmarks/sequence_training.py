@@ -7,16 +7,15 @@ that hold no event.
 """
 
 import argparse
-import statistics
-import tempfile
 from pathlib import Path
 
-from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS, prepare_shop
-from benchmarks.harness.training_run import train
+from benchmarks.harness.training_run import medians, train
 from lifecycle.jobs import start_logging
 from training.loop.batch_order import BatchOrder
-from training.recipe import TrainConfig
+from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.sequence import SequenceTask
 
 
@@ -27,51 +26,44 @@ def main() -> None:
     arguments = parser.parse_args()
     start_logging()
     runs = []
-    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         places, data = prepare_shop("journey", folder)
         for seed in range(arguments.runs):
             changes = [*(f"{key}={value}" for key, value in places.items()), f"seed={seed}"]
             runs.append(measure(folder / f"sequence-{seed}", changes))
             print(f"run {seed + 1}: {runs[-1]}", flush=True)
         padding = padding_share(
-            TrainConfig.load(CONFIGS / "journey_sequence.yaml").model_copy(update=places)
+            SequenceRecipe.load(CONFIGS / "journey_sequence.yaml").model_copy(update=places)
         )
-    numbers: dict[str, object] = {
-        key: statistics.median(run[key] for run in runs) for key in runs[0]
-    }
-    write_evidence("sequence_training", numbers | {"padding_share": padding, "runs": runs},
-                   seeds=range(arguments.runs), data=data)  # fmt: skip
+    numbers: dict[str, Json] = {**medians(runs), "padding_share": padding, "runs": runs}
+    write_evidence("sequence_training", numbers, seeds=range(arguments.runs), data=data)
 
 
 def measure(output: Path, changes: list[str]) -> dict[str, float]:
     """When the run was best, how good it was and how fast."""
     run = train("journey_sequence.yaml", output, changes)
-    first, end = run.progress[0], run.progress[-1]
-    best = min(
-        (line for line in run.progress if "val_loss" in line), key=lambda line: line["val_loss"]
-    )
+    validations = [line for line in run.progress if "val_loss" in line]
+    best = min(validations, key=lambda line: line["val_loss"])
+    after_first_step = best["seconds"] - run.progress[0]["seconds"]
     return {
-        "seconds_to_best_validation": run.seconds_to_first_step
-        + best["seconds"]
-        - first["seconds"],
+        "seconds_to_best_validation": run.seconds_to_first_step + after_first_step,
         "seconds_to_member": run.seconds_to_member,
         "best_val_loss": best["val_loss"],
         "val_rmse": best["val_rmse"],
-        "events_per_second": end["tokens_per_second"],
+        "events_per_second": run.progress[-1]["tokens_per_second"],
     }
 
 
-def padding_share(recipe: TrainConfig) -> float:
+def padding_share(recipe: SequenceRecipe) -> float:
     """Of the positions of every micro-batch of the run, each as long as its longest history."""
     task = SequenceTask(recipe)
-    order, real, computed = BatchOrder(recipe, task), 0, 0
+    order = BatchOrder(recipe, task)
+    real = 0
+    computed = 0
     for step in range(recipe.num_steps(task.num_rows)):
         lengths = task.lengths(*order.step(step)).reshape(-1, recipe.micro_batch)
-        real, computed = (
-            real + int(lengths.sum()),
-            computed + int(lengths.max(axis=1).sum()) * recipe.micro_batch,
-        )
+        real += int(lengths.sum())
+        computed += int(lengths.max(axis=1).sum()) * recipe.micro_batch
     return 1 - real / computed
 
 

@@ -9,19 +9,19 @@ shop's instructions of some hundred tokens (`long`).
 
 import argparse
 import json
-import statistics
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS
+from benchmarks.harness.training_run import medians
 from lifecycle.jobs import start_logging
-from training.loop.deepspeed_op import build_cpu_op, set_environment
-from training.recipe import TrainConfig
+from training.loop.deepspeed_op import prepare_deepspeed
+from training.tasks.recipes.union import load_recipe
 
 NUM_STEPS = 8  # of each kind in a run
 INSTRUCTIONS = """You read what customers of a shop write about the things they bought, and say how they feel. Answer
@@ -39,22 +39,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     start_logging()
-    set_environment("cpu")
-    build_cpu_op()
-    numbers: dict[str, object] = {}
-    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
+    prepare_deepspeed("cpu")
+    numbers: dict[str, Json] = {}
+    with scratch_folder() as folder:
         for kind, message in (("short", None), ("long", INSTRUCTIONS)):
-            conversations = Path(name) / f"{kind}.jsonl"
+            conversations = folder / f"{kind}.jsonl"
             write_conversations(conversations, arguments.sentences, message)
             runs = [
-                measure(conversations, Path(name) / f"{kind}-{seed}", seed)
+                measure(conversations, folder / f"{kind}-{seed}", seed)
                 for seed in range(arguments.runs)
             ]
-            medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-            numbers |= {f"{kind}_{key}": value for key, value in medians.items()} | {
-                f"{kind}_runs": runs
-            }
-            print(f"{kind}: {medians}", flush=True)
+            usual = medians(runs)
+            numbers |= {f"{kind}_{key}": value for key, value in usual.items()}
+            numbers[f"{kind}_runs"] = runs
+            print(f"{kind}: {usual}", flush=True)
     write_evidence(
         "shared_prefix", numbers, seeds=range(arguments.runs), data=[arguments.sentences]
     )
@@ -63,10 +61,9 @@ def main() -> None:
 def write_conversations(path: Path, sentences: Path, message: str | None) -> None:
     """One conversation per sentence, its label as the answer."""
     system = [] if message is None else [{"role": "system", "content": message}]
+    rows = pl.read_parquet(sentences, columns=["sentence", "label"])
     with path.open("w") as file:
-        for sentence, label in pl.read_parquet(
-            sentences, columns=["sentence", "label"]
-        ).iter_rows():
+        for sentence, label in rows.iter_rows():
             answer = "positive" if label == 1 else "negative"
             turns = [
                 {"role": "user", "content": sentence},
@@ -87,28 +84,30 @@ def measure(conversations: Path, output: Path, seed: int) -> dict[str, float]:
         f"seed={seed}",
         "tracking=null",
     ]
-    recipe = TrainConfig.load(CONFIGS / "sft_sentiment.yaml", [*changes, "max_tokens=512"])
+    recipe = load_recipe(CONFIGS / "sft_sentiment.yaml", [*changes, "max_tokens=512"])
     output.mkdir()
     run = start_run(recipe.model_dump(mode="json"))
     assert isinstance(run.task, SftTask)
-    shared, speeds = run.task.shared, {True: [0.0, 0.0], False: [0.0, 0.0]}
+    shared = run.task.shared
+    tokens = {True: 0.0, False: 0.0}
+    seconds = {True: 0.0, False: 0.0}
     for step in range(2 * NUM_STEPS + 2):
         shares = step % 2 == 0
         run.task.shared = shared if shares else 0
-        tokens, started_at = run.tokens_done, time.perf_counter()
+        tokens_before = run.tokens_done
+        started_at = time.perf_counter()
         run.take_step(step)
         if step >= 2:  # what happens once only is not speed
-            speeds[shares] = list(
-                np.add(speeds[shares], [run.tokens_done - tokens, time.perf_counter() - started_at])
-            )
-    per_second = {shares: tokens / seconds for shares, (tokens, seconds) in speeds.items()}
+            tokens[shares] += run.tokens_done - tokens_before
+            seconds[shares] += time.perf_counter() - started_at
+    with_sharing = tokens[True] / seconds[True]
+    without = tokens[False] / seconds[False]
+    lengths = [len(conversation.ids) for conversation in run.task.conversations]
     return {
-        "ratio": per_second[True] / per_second[False],
+        "ratio": with_sharing / without,
         "shared_tokens": float(shared),
-        "mean_tokens": float(
-            np.mean([len(conversation.ids) for conversation in run.task.conversations])
-        ),
-        "tokens_per_second": per_second[True],
+        "mean_tokens": float(np.mean(lengths)),
+        "tokens_per_second": with_sharing,
     }
 
 

@@ -8,17 +8,16 @@ RMSE over BG/NBD's.
 """
 
 import argparse
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.metrics import Metrics, mean_metrics, metrics_by_model
+from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import prepare_shop
 from lifecycle.jobs import start_logging
-from lifecycle.metrics.value import value_metrics
 from lifecycle.names import BGNBD, HURDLE, LIGHTGBM, PERSISTENCE, STACK, ZILN
 from lifecycle.spend.model import Past
 from lifecycle.spend.models import SpendModels
@@ -26,7 +25,6 @@ from training.evaluate.value.windows import read_example_sets, target_of
 
 SIZES = (100, 200, 400, 800, 1600)
 MODELS = (PERSISTENCE, BGNBD, LIGHTGBM, HURDLE, ZILN, STACK)
-METRICS = ("mae", "rmse", "gini", "decile_mape", "bias")
 
 
 def main() -> None:
@@ -35,52 +33,37 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=8)
     draws = parser.parse_args().draws
     start_logging()
-    numbers: dict[str, object] = {}
+    numbers: dict[str, Json] = {}
     data: list[Path] = []
     for shop in ("journey", "cdnow"):
-        with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-            places, files = prepare_shop(shop, Path(name))
+        with scratch_folder() as folder:
+            places, files = prepare_shop(shop, folder)
             data += files
             sets = read_example_sets(places["examples"])
         assert sets.backtest is not None
         for size in SIZES:
             found = [judged(sets.backtest.for_test, size, seed) for seed in range(draws)]
-            means = {
-                model: {
-                    metric: float(np.mean([one[model][metric] for one in found]))
-                    for metric in METRICS
-                }
-                for model in found[0]
-            }
+            means = {}
+            for model in MODELS:
+                means[model] = mean_metrics(draw[model] for draw in found)
             numbers[f"{shop}_{size}"] = means
-            for model in set(means) - {BGNBD}:
-                numbers[f"{shop}_{size}_{model}_over_bgnbd"] = (
-                    means[model]["rmse"] / means[BGNBD]["rmse"]
-                )
-            print(
-                shop,
-                size,
-                {model: round(row["rmse"], 1) for model, row in means.items()},
-                flush=True,
-            )
+            rmse = {model: row["rmse"] for model, row in means.items()}
+            for model in rmse.keys() - {BGNBD}:
+                numbers[f"{shop}_{size}_{model}_over_bgnbd"] = rmse[model] / rmse[BGNBD]
+            told = {model: round(value, 1) for model, value in rmse.items()}
+            print(shop, size, told, flush=True)
     write_evidence("small_data", numbers, seeds=range(draws), data=data)
 
 
-def judged(past: Past, size: int, seed: int) -> dict[str, dict[str, float]]:
+def judged(past: Past, size: int, seed: int) -> dict[str, Metrics]:
     """Metrics by model, learned from `size` of the customers known, of all others."""
-    drawn = pl.col("customer_id").is_in(
-        past.known["customer_id"].sort().sample(size, seed=seed).implode()
-    )
-    few = replace(past, train=past.train.filter(drawn), known=past.known.filter(drawn))
-    others = past.known.filter(~drawn)
+    chosen = past.known["customer_id"].sort().sample(size, seed=seed)
+    is_drawn = pl.col("customer_id").is_in(chosen.implode())
+    few = replace(past, train=past.train.filter(is_drawn), known=past.known.filter(is_drawn))
+    others = past.known.filter(~is_drawn)
     models = SpendModels.fit(few, MODELS, seed=0)
     predicted = {name: models.expected_spend(name, others) for name in MODELS}
-    actual = target_of(others)
-    found = {model: value_metrics(actual, values) for model, values in predicted.items()}
-    return {
-        model: {metric: float(row[metric] or 0.0) for metric in METRICS}
-        for model, row in found.items()
-    }
+    return metrics_by_model(target_of(others), predicted)
 
 
 if __name__ == "__main__":

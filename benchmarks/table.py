@@ -7,6 +7,7 @@ missed target.
 
 import json
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from benchmarks.harness.evidence import RESULTS
@@ -27,6 +28,7 @@ class Line:
     high: float | str | None = None
 
 
+SHOPS = {"journey": "The Complete Journey", "cdnow": "CDNOW"}
 COVERAGE = (
     ("80 % intervals' coverage", "coverage_80", 0.78, None),
     ("95 % intervals' coverage", "coverage_95", 0.93, None),
@@ -97,8 +99,7 @@ LINES = [
     ),
     *(
         Line(f"{name}, {label}", f"value_accuracy-{shop}", key, high=high)
-        for shop, label in (("journey", "The Complete Journey"), ("cdnow", "CDNOW"))
-        for name, key, high in OF_SHOPS
+        for (shop, label), (name, key, high) in product(SHOPS.items(), OF_SHOPS)
     ),
 ]  # fmt: skip
 
@@ -130,16 +131,12 @@ def row(line: Line) -> str:
     value = _number(result, line.key)
     if value is None:
         return f"| {line.what} | undefined | | |"
-    low, high = (
-        _number(result, bound) if isinstance(bound, str) else bound
-        for bound in (line.low, line.high)
-    )
+    low = _bound(result, line.low)
+    high = _bound(result, line.high)
     met = (low is None or value >= low) and (high is None or value <= high)
-    target = " and ".join(
-        f"{word} {shown(bound)}"
-        for word, bound in (("at least", low), ("at most", high))
-        if bound is not None
-    )
+    bounds = {"at least": low, "at most": high}
+    targets = [f"{word} {shown(bound)}" for word, bound in bounds.items() if bound is not None]
+    target = " and ".join(targets)
     return f"| {line.what} | {shown(value)} | {target} | {verdict(target, met=met)} |"
 
 
@@ -148,6 +145,10 @@ def shown(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _bound(result: object, bound: float | str | None) -> float | None:
+    return _number(result, bound) if isinstance(bound, str) else bound
 
 
 def _number(result: object, key: str) -> float | None:

@@ -2,7 +2,7 @@
 
 Both sides train on The Complete Journey's prompts on the same two cores, in turn, each in processes
 of its own: ours by the shipped recipe under Ray Train and DeepSpeed, the other by
-`benchmarks.plain_trainer`. Speeds count real tokens, not padding, and no start-up. `matmul_share`
+`benchmarks.peers.plain_trainer`. Speeds count real tokens, not padding, and no start-up. `matmul_share`
 is the arithmetic of our steps over what two cores reach in bf16 products.
 """
 
@@ -13,21 +13,23 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import torch
 
-from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS, prepare_shop
 from lifecycle.jobs import start_logging
 from lifecycle.llama.decoder import load_decoder, with_lora
-from training.recipe import PROGRESS_FILE, TrainConfig
+from training.recipe import PROGRESS_FILE
 from training.run.job import train
+from training.tasks.recipes.text import TextRecipe
 
 VALIDATION_ROWS = 256
-MATMUL_SIZE, MATMUL_SECONDS = 1024, 3.0
+MATMUL_SIZE = 1024
+MATMUL_SECONDS = 3.0
 
 
 def main() -> None:
@@ -37,11 +39,10 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=3840)
     arguments = parser.parse_args()
     start_logging()
-    recipe = TrainConfig.load(CONFIGS / "journey_text.yaml")
-    assert recipe.base_model is not None
-    ours, plain = [], []
-    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-        folder = Path(name)
+    recipe = TextRecipe.load(CONFIGS / "journey_text.yaml")
+    ours = []
+    plain = []
+    with scratch_folder() as folder:
         places, data = prepare_shop("journey", folder)
         for seed in range(arguments.runs):
             ours.append(run_ours(recipe, places, folder / f"ours-{seed}", arguments.examples, seed))
@@ -49,7 +50,7 @@ def main() -> None:
             print(f"run {seed + 1}: ours {ours[-1]}, plain {plain[-1]}", flush=True)
     speeds = [one["tokens_per_second"] for one in ours]
     peak = matmul_peak()
-    numbers: dict[str, object] = {
+    numbers: dict[str, Json] = {
         "ratio_to_plain_trainer": statistics.median(
             one["tokens_per_second"] / other["tokens_per_second"]
             for one, other in zip(ours, plain, strict=True)
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def run_ours(
-    recipe: TrainConfig, places: dict[str, Path], output: Path, num_examples: int, seed: int
+    recipe: TextRecipe, places: dict[str, Path], output: Path, num_examples: int, seed: int
 ) -> dict[str, float]:
     """The shipped recipe for as many examples; speed before the only validation, which is at the end."""
     steps = num_examples // recipe.global_batch
@@ -94,16 +95,13 @@ def run_plain(examples: Path, base_model: str, num_examples: int, seed: int) -> 
     return result
 
 
-def flops_per_token(recipe: TrainConfig) -> float:
+def flops_per_token(recipe: TextRecipe) -> float:
     """Of one training step: 2 per weight of the decoder's layers forward, 2 back through them; adapters add 6 each."""
     decoder = load_decoder(recipe.decoder, torch.bfloat16)
-    frozen = sum(
-        parameter.numel() for name, parameter in decoder.named_parameters() if "layers" in name
-    )
+    frozen = sum(one.numel() for name, one in decoder.named_parameters() if "layers" in name)
     assert recipe.lora is not None
-    adapters = sum(
-        p.numel() for p in with_lora(decoder, recipe.lora).parameters() if p.requires_grad
-    )
+    adapted = with_lora(decoder, recipe.lora)
+    adapters = sum(one.numel() for one in adapted.parameters() if one.requires_grad)
     return float(4 * frozen + 6 * adapters)
 
 
@@ -116,8 +114,10 @@ def matmul_peak() -> float:
 
 def _matmul_speed(_: int) -> float:
     torch.set_num_threads(1)
-    left, right = (torch.randn(MATMUL_SIZE, MATMUL_SIZE, dtype=torch.bfloat16) for _ in range(2))
-    count, started_at = 0, time.perf_counter()
+    left = torch.randn(MATMUL_SIZE, MATMUL_SIZE, dtype=torch.bfloat16)
+    right = torch.randn(MATMUL_SIZE, MATMUL_SIZE, dtype=torch.bfloat16)
+    count = 0
+    started_at = time.perf_counter()
     while (seconds := time.perf_counter() - started_at) < MATMUL_SECONDS:
         left @ right
         count += 1

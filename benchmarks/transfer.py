@@ -8,13 +8,14 @@ pretrained minus scratch, with 90 % intervals of the paired bootstrap.
 
 import argparse
 import json
-import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS, prepare_shop
 from benchmarks.harness.training_run import train
 from lifecycle.jobs import start_logging
@@ -25,13 +26,28 @@ from training.ingest.recipe import IngestConfig
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 
-RECIPE, EPOCHS = "journey_sequence.yaml", {"journey": 16, "cdnow": 2}
+RECIPE = "journey_sequence.yaml"
+EPOCHS = {"journey": 16, "cdnow": 2}
 SMALL_EPOCHS = 40  # of some 300 customers
+# Who is in the small shop.
 SMALL = {
     "journey": "household_id % 8 = 0",
     "cdnow": "CAST(customer_id AS INT) % 80 = 0",
-}  # who is in the small shop
+}
 METRICS = ("mae", "rmse", "spearman", "gini", "bias")
+WAYS = ("scratch", "pretrained")
+Metrics = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Metrics of the mean of what the runs predict, and of single runs, by way."""
+
+    scratch: Metrics
+    pretrained: Metrics
+    rmse_of_runs: dict[str, list[float | None]]
+    val_losses: dict[str, list[float]]
+    pretrained_minus_scratch: dict[str, tuple[float, float, float] | None]
 
 
 def main() -> None:
@@ -40,10 +56,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     runs = parser.parse_args().runs
     start_logging()
-    numbers: dict[str, object] = {}
+    numbers: dict[str, Json] = {}
     data: list[Path] = []
-    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         for shop, epochs in EPOCHS.items():
             places, files = prepare_shop(shop, folder / shop)
             data += files
@@ -51,7 +66,8 @@ def main() -> None:
             numbers[f"small_{shop}_customers"] = small_shop(shop, folder / f"small-{shop}")
         for source, target in (("journey", "cdnow"), ("cdnow", "journey")):
             other = folder / f"member-{source}" / "member"
-            numbers[f"{source}_to_{target}"] = compared(folder / f"small-{target}", other, runs)
+            found = compared(folder / f"small-{target}", other, runs)
+            numbers[f"{source}_to_{target}"] = asdict(found)
     write_evidence("transfer", numbers, seeds=range(runs), data=data)
 
 
@@ -83,44 +99,47 @@ def encoder(
     return output / "member"
 
 
-def compared(small: Path, other: Path, runs: int) -> dict[str, object]:
-    """Metrics of both ways on the test customers of a small shop, and their differences."""
+def compared(small: Path, other: Path, runs: int) -> Transfer:
+    """Both ways on the test customers of a small shop."""
     places = {"data": small / "data", "examples": small / "examples"}
     test = pl.read_parquet(places["examples"] / "test.parquet")
-    predicted: dict[str, list[np.ndarray]] = {"scratch": [], "pretrained": []}
-    losses: dict[str, list[float]] = {"scratch": [], "pretrained": []}
+    rows = test.select("customer_id", "cutoff", "prompt")
+    predicted: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
+    losses: dict[str, list[float]] = {way: [] for way in WAYS}
     for seed in range(runs):
         for way, start in (("scratch", None), ("pretrained", other)):
             member = encoder(small / f"{way}-{seed}", places, SMALL_EPOCHS, seed, start)
-            spend, _ = member_spend(
-                member, places["data"], test.select("customer_id", "cutoff", "prompt"), 2
-            )
+            spend, _ = member_spend(member, places["data"], rows, 2)
             predicted[way].append(spend)
-            losses[way].append(
-                json.loads((member / "manifest.json").read_text())["metrics"]["val_loss"]
-            )
-    actual, mean = (
-        test["target"].to_numpy(),
-        {way: np.mean(of, axis=0) for way, of in predicted.items()},
+            losses[way].append(val_loss(member))
+    actual = test["target"].to_numpy()
+    scratch = np.mean(predicted["scratch"], axis=0)
+    pretrained = np.mean(predicted["pretrained"], axis=0)
+    return Transfer(
+        scratch=_metrics(actual, scratch),
+        pretrained=_metrics(actual, pretrained),
+        rmse_of_runs={way: _rmse(actual, of_runs) for way, of_runs in predicted.items()},
+        val_losses=losses,
+        pretrained_minus_scratch={
+            name: paired_difference(actual, pretrained, scratch, name, seed=0, level=0.9)
+            for name in METRICS
+        },
     )
-    differences = {
-        name: paired_difference(
-            actual, mean["pretrained"], mean["scratch"], name, seed=0, level=0.9
-        )
-        for name in METRICS
-    }
-    of_runs = {
-        way: [value_metrics(actual, one)["rmse"] for one in of] for way, of in predicted.items()
-    }
-    metrics = {
-        way: {name: value_metrics(actual, of)[name] for name in METRICS} for way, of in mean.items()
-    }
-    return {
-        **metrics,
-        "rmse_of_runs": of_runs,
-        "val_losses": losses,
-        "pretrained_minus_scratch": differences,
-    }
+
+
+def val_loss(member: Path) -> float:
+    """Of a member, by its manifest."""
+    found: float = json.loads((member / "manifest.json").read_text())["metrics"]["val_loss"]
+    return found
+
+
+def _metrics(actual: np.ndarray, predicted: np.ndarray) -> Metrics:
+    found = value_metrics(actual, predicted)
+    return {name: found[name] for name in METRICS}
+
+
+def _rmse(actual: np.ndarray, of_runs: list[np.ndarray]) -> list[float | None]:
+    return [value_metrics(actual, predicted)["rmse"] for predicted in of_runs]
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ spend on checkpoints at the default interval.
 
 import argparse
 import statistics
-import tempfile
 from pathlib import Path
 
-from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import prepare_shop
 from benchmarks.harness.training_run import train
 from lifecycle.jobs import start_logging
-from training.recipe import TrainConfig
+from training.recipe import SharedRecipe
 
-INTERVAL = TrainConfig.model_fields["checkpoint_every_steps"].default
+INTERVAL = SharedRecipe.model_fields["checkpoint_every_steps"].default
 
 
 def main() -> None:
@@ -27,9 +27,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2 * INTERVAL)
     arguments = parser.parse_args()
     start_logging()
-    workers, alone = [], []
-    with tempfile.TemporaryDirectory(prefix="evervalue-benchmark-") as name:
-        folder = Path(name)
+    workers = []
+    alone = []
+    with scratch_folder() as folder:
         places, data = prepare_shop("journey", folder)
         for seed in range(arguments.runs):
             common = [f"{key}={value}" for key, value in places.items()]
@@ -39,13 +39,10 @@ def main() -> None:
                 f"seed={seed}",
             ]
             workers.append(measure(folder / f"workers-{seed}", 1, [*common, "num_workers=2"]))
-            alone.append(
-                measure(
-                    folder / f"alone-{seed}", 2, [*common, "num_workers=0", "cpus_per_worker=2"]
-                )
-            )
+            changes = [*common, "num_workers=0", "cpus_per_worker=2"]
+            alone.append(measure(folder / f"alone-{seed}", 2, changes))
             print(f"run {seed + 1}: two workers {workers[-1]}, one process {alone[-1]}", flush=True)
-    numbers: dict[str, object] = {
+    numbers: dict[str, Json] = {
         "two_workers_over_one_process": statistics.median(
             ours["tokens_per_second"] / other["tokens_per_second"]
             for ours, other in zip(workers, alone, strict=True)
@@ -63,10 +60,8 @@ def main() -> None:
 def measure(output: Path, num_threads: int, changes: list[str]) -> dict[str, float]:
     """Speed until the first validation, start-up, and what checkpoints cost."""
     run = train("journey_text.yaml", output, changes, num_threads)
-    before_validation, end = (
-        [line for line in run.progress if line["step"] <= INTERVAL],
-        run.progress[-1],
-    )
+    before_validation = [line for line in run.progress if line["step"] <= INTERVAL]
+    end = run.progress[-1]
     return {
         "tokens_per_second": before_validation[-1]["tokens_per_second"],
         "startup_seconds": run.seconds_to_first_step,

@@ -1,7 +1,7 @@
 """One frozen configuration object per job: YAML file, then `key.sub=value` from the command line."""
 
 import sys
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 C = TypeVar("C", bound="Config")
+# Reads a YAML file and applies overrides, such as the `load` of a Config.
+Load = Callable[[Path, list[str]], C]
 USAGE = "usage: python -m {job} --config FILE [key.sub=value ...]"
 
 
@@ -28,13 +30,19 @@ class Config(BaseModel):
         Raises ValueError naming the dotted key, the value and the rule for anything that does not
         fit.
         """
-        tree = read_yaml(path)
-        for override in overrides or []:
-            apply_override(tree, override)
+        tree = read_recipe(path, overrides or [])
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
             raise ValueError(f"{path}: {describe(error)}") from None
+
+
+def read_recipe(path: Path, overrides: list[str]) -> dict[str, object]:
+    """The mapping in a YAML file with `key.sub=value` overrides applied; nothing in it is checked yet."""
+    tree = read_yaml(path)
+    for override in overrides:
+        apply_override(tree, override)
+    return tree
 
 
 def read_yaml(path: Path) -> dict[str, object]:
@@ -128,8 +136,8 @@ def describe(error: ValidationError) -> str:
     return "\n  ".join(lines)
 
 
-def from_command_line(config_class: type[C], job: str, arguments: list[str] | None = None) -> C:
-    """The configuration of `python -m <job> --config FILE [key.sub=value ...]`.
+def from_command_line(load: Load[C], job: str, arguments: list[str] | None = None) -> C:
+    """The configuration of `python -m <job> --config FILE [key.sub=value ...]`, which `load` reads.
 
     Exits with status 2 and a message on standard error where it is not valid.
     """
@@ -138,7 +146,7 @@ def from_command_line(config_class: type[C], job: str, arguments: list[str] | No
         print(USAGE.format(job=job), file=sys.stderr)
         raise SystemExit(2)
     try:
-        return config_class.load(Path(words[1]), words[2:])
+        return load(Path(words[1]), words[2:])
     except ValueError as error:
         print(f"{job}: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lifecycle.config import describe
 
 MANIFEST = "manifest.json"
 # 1 for the other kinds; raised when a kind's files change meaning.
@@ -26,6 +31,31 @@ PACKAGES = (
     "lightgbm",
     "numpy",
 )
+
+
+class Stored(BaseModel):
+    """What a file says that one stage writes and another reads.
+
+    Keys that its class does not name are ignored, unlike those of a recipe: they tell people where
+    a folder comes from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Manifest(Stored):
+    """What the manifest of every kind of folder says; kinds of which more is read have a class of their own."""
+
+    identity: str
+
+
+class FileList(Stored):
+    """The files of a complete folder with their SHA-256, by name."""
+
+    files: dict[str, str]
+
+
+S = TypeVar("S", bound=Stored)
 
 
 def file_sha256(path: Path) -> str:
@@ -48,37 +78,65 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write JSON to a temporary name and rename it, so that a reader never sees half a file."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, whose place it takes after the with-block: no reader sees half a file."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(
-        json.dumps(value, indent=1, sort_keys=False, allow_nan=False, default=str) + "\n"
-    )
+    yield temporary
     os.replace(temporary, path)
 
 
-def write_manifest(folder: Path, kind: str, content: dict[str, object]) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Write JSON that a reader sees whole or not at all."""
+    text = json.dumps(value, indent=1, sort_keys=False, allow_nan=False, default=str)
+    with whole_file(path) as temporary:
+        temporary.write_text(text + "\n")
+
+
+def read_stored(path: Path, content: type[S]) -> S:
+    """The content of a JSON file; ValueError names the file, the key and the rule that it breaks."""
+    return _checked(path, _read_json(path), content)
+
+
+def _read_json(path: Path) -> object:
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        raise ValueError(f"{path} is damaged: it is not JSON") from None
+
+
+def _checked(path: Path, told: object, content: type[S]) -> S:
+    try:
+        return content.model_validate(told)
+    except ValidationError as error:
+        raise ValueError(f"{path} is damaged: {describe(error)}") from None
+
+
+def write_manifest(folder: Path, kind: str, content: Manifest) -> None:
     """Describe `folder` and every file in it. Call it last: a folder with a manifest is complete."""
     files = {str(path.relative_to(folder)): file_sha256(path) for path in _payload(folder)}
-    manifest = {"format_version": FORMAT_VERSIONS.get(kind, 1), "kind": kind, **content}
-    write_json(folder / MANIFEST, manifest | {"packages": package_versions(), "files": files})
+    manifest = {
+        "format_version": FORMAT_VERSIONS.get(kind, 1),
+        "kind": kind,
+        **content.model_dump(mode="json", include=content.model_fields_set),
+        "packages": package_versions(),
+        "files": files,
+    }
+    write_json(folder / MANIFEST, manifest)
 
 
-def read_manifest(folder: Path, kind: str) -> dict[str, object]:
+def read_manifest(folder: Path, kind: str, content: type[S]) -> S:
     """The manifest of a complete folder of the given kind; its files are not read.
 
     Raises ValueError where the folder is missing, incomplete, of another kind or of an unknown
-    format.
+    format, and where a key is missing or wrong.
     """
     path = folder / MANIFEST
     if not folder.is_dir():
         raise ValueError(f"{kind} folder {folder} does not exist")
     if not path.is_file():
         raise ValueError(f"{kind} folder {folder} is incomplete: it has no {MANIFEST}")
-    try:
-        manifest = json.loads(path.read_text())
-    except ValueError:
-        raise ValueError(f"{path} is damaged: it is not JSON") from None
+    manifest = _read_json(path)
     if not isinstance(manifest, dict) or manifest.get("kind") != kind:
         found = manifest.get("kind") if isinstance(manifest, dict) else manifest
         raise ValueError(f"{folder} holds {found!r}, not {kind!r}")
@@ -88,15 +146,12 @@ def read_manifest(folder: Path, kind: str) -> dict[str, object]:
         raise ValueError(
             f"{path} has format version {found}; this is {version}: delete {folder} and make it again"
         )
-    return manifest
+    return _checked(path, manifest, content)
 
 
-def verify(folder: Path, kind: str) -> dict[str, object]:
-    """The manifest of a folder whose files all match their SHA-256; ValueError names the one that does not."""
-    manifest = read_manifest(folder, kind)
-    files = manifest.get("files")
-    if not isinstance(files, dict):
-        raise ValueError(f"{folder / MANIFEST} is damaged: it lists no files")
+def verify(folder: Path, kind: str) -> None:
+    """ValueError names the file of a folder that its manifest does not describe, or that is missing."""
+    files = read_manifest(folder, kind, FileList).files
     for name, sha256 in files.items():
         path = folder / name
         if not path.is_file():
@@ -110,16 +165,14 @@ def verify(folder: Path, kind: str) -> dict[str, object]:
         raise ValueError(
             f"{kind} folder {folder} holds files its manifest does not know: {sorted(unknown)}"
         )
-    return manifest
 
 
 @contextmanager
-def new_folder(folder: Path, kind: str, content: dict[str, object]) -> Iterator[Path]:
-    """A temporary folder beside `folder`; on success it gets its manifest and takes the place of `folder`.
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, whose place it takes after the with-block, which writes its manifest last.
 
-    `content` may be filled in the with-block. Nothing that exists is replaced: what a job leaves
-    unfinished lies in the temporary folder. Raises ValueError where `folder` is complete already,
-    or holds something else.
+    Nothing that exists is replaced: what a job leaves unfinished lies in the temporary folder.
+    Raises ValueError where `folder` is complete already, or holds something else.
     """
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} is complete already; delete it or choose another output")
@@ -132,7 +185,7 @@ def new_folder(folder: Path, kind: str, content: dict[str, object]) -> Iterator[
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        write_manifest(temporary, kind, content)
+        assert (temporary / MANIFEST).exists(), f"{folder} was left without a manifest"
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -143,7 +196,7 @@ def is_complete(folder: Path, kind: str, identity: str) -> bool:
     """Whether `folder` was already made from the same inputs; ValueError if it is complete but from others."""
     if not (folder / MANIFEST).exists():
         return False
-    if read_manifest(folder, kind).get("identity") != identity:
+    if read_manifest(folder, kind, Manifest).identity != identity:
         raise ValueError(
             f"{folder} is complete and was made from another config or other inputs; delete it or choose another output"
         )

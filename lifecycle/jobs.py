@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from lifecycle.config import Config, from_command_line
+from lifecycle.config import Config, Load, from_command_line
 
 C = TypeVar("C", bound=Config)
 logger = logging.getLogger(__name__)
@@ -22,9 +22,9 @@ PACKAGES = (
 )
 
 
-def run_job(config_class: type[C], job: str, work: Callable[[C], None]) -> None:
+def run_job(load: Load[C], job: str, work: Callable[[C], None]) -> None:
     """Load the configuration, do the work; a ValueError or OSError ends the process with its message and status 1."""
-    config = from_command_line(config_class, job)
+    config = from_command_line(load, job)
     start_logging()
     logging.getLogger("__main__").name = job  # its lines say which job they come from
     started_at = time.monotonic()
@@ -53,7 +53,10 @@ class Progress:
     """Logs how much of a known amount of work is done, how fast, and how long the rest will take."""
 
     def __init__(self, label: str, total: int, unit: str, every_seconds: float = 5.0) -> None:
-        self.label, self.total, self.unit, self.every_seconds = label, total, unit, every_seconds
+        self.label = label
+        self.total = total
+        self.unit = unit
+        self.every_seconds = every_seconds
         self.done = 0
         self.started_at = self.logged_at = time.monotonic()
 

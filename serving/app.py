@@ -7,17 +7,17 @@ from pathlib import Path
 import ray
 from pydantic import Field
 from ray import serve
-from ray.serve import Application
+from ray.serve import Application, Deployment
 from ray.serve.exceptions import RayServeException
 
 from lifecycle.artifact.contents import check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config
-from lifecycle.events.shards import DATA_KIND
-from lifecycle.folders import MANIFEST, file_sha256, read_manifest
-from serving.api.backend import ApiSettings
+from lifecycle.events.shards import read_data_manifest
+from lifecycle.folders import MANIFEST, file_sha256
+from serving.api.admission import ApiSettings
 from serving.api.errors import RETRY_AFTER_SECONDS
-from serving.api.requests import Limits
+from serving.api.fields import Limits
 from serving.deployments import ArtifactSource, Gateway, Recommender, ValueModel
 from serving.keys import default_path, require_keys
 from serving.store.events import EventStore
@@ -41,15 +41,13 @@ class ServeArguments(Config):
     max_customers: int = Field(default=256, ge=1)  # of one request
     max_events: int = Field(default=10_000, ge=1)  # of one customer of a request
     max_body_bytes: int = Field(default=8 * 2**20, ge=1)
-    max_in_flight: int = Field(
-        default=64, ge=1
-    )  # requests admitted by each gateway; the next one gets 429
+    # Requests admitted by each gateway; the next one gets 429.
+    max_in_flight: int = Field(default=64, ge=1)
     timeout_seconds: float = Field(default=30.0, gt=0)
     max_batch_customers: int = Field(default=64, ge=1)
     batch_wait_seconds: float = Field(default=0.005, ge=0)
-    max_ongoing_requests: int = Field(
-        default=32, ge=1
-    )  # sent to each replica of a model; the rest wait in the gateway
+    # Sent to each replica of a model; the rest wait in the gateway.
+    max_ongoing_requests: int = Field(default=32, ge=1)
     replicas: int = Field(default=1, ge=1)  # of each model; serve.yaml autoscales them instead
     replica_cpus: float = Field(default=0.5, gt=0)
     gateway_cpus: float = Field(default=0.25, gt=0)
@@ -71,29 +69,22 @@ def build(arguments: ServeArguments) -> Application:
 
 def new_application(arguments: ServeArguments) -> Application:
     """The Serve application. ValueError, before anything starts, where it could not answer."""
-    artifact, events, keys = (
-        path.absolute() for path in (arguments.artifact, arguments.events, arguments.keys)
-    )
-    check_currency(load_artifact(artifact), read_manifest(events, DATA_KIND))
+    artifact = arguments.artifact.absolute()
+    events = arguments.events.absolute()
+    keys = arguments.keys.absolute()
+    check_currency(load_artifact(artifact), read_data_manifest(events))
     EventStore(events)
     require_keys(keys)
     if not ray.is_initialized():
         start_serve(arguments.host, arguments.port)
     source = ArtifactSource(str(artifact), file_sha256(artifact / MANIFEST))
-    models = {
-        "num_replicas": arguments.replicas,
-        "max_ongoing_requests": arguments.max_ongoing_requests,
-        "max_queued_requests": arguments.max_in_flight,  # at each gateway, which admits no more than that
-        "ray_actor_options": {"num_cpus": arguments.replica_cpus, "runtime_env": LARGE_MESSAGES},
-    }
-    value = serve.deployment(**models)(ValueModel)
-    recommender = serve.deployment(**models)(Recommender)
-    gateway = serve.deployment(**gateway_options(arguments))(serve.ingress()(Gateway))
-    return gateway.bind(
+    value_model = model_deployment(ValueModel, arguments)
+    recommender = model_deployment(Recommender, arguments)
+    return gateway_deployment(arguments).bind(
         api_settings(arguments),
         str(keys),
         str(events),
-        value.bind(source, arguments.max_batch_customers, arguments.batch_wait_seconds),
+        value_model.bind(source, arguments.max_batch_customers, arguments.batch_wait_seconds),
         recommender.bind(source),
     )
 
@@ -108,15 +99,27 @@ def api_settings(arguments: ServeArguments) -> ApiSettings:
     )
 
 
-def gateway_options(arguments: ServeArguments) -> dict[str, object]:
-    """Serve's own limits of the gateway lie above ours, so that it is we who refuse, and quickly."""
+def model_deployment(model: type, arguments: ServeArguments) -> Deployment:
+    """A model as Serve runs it. Each gateway queues for it at most the requests that it admits."""
+    return serve.deployment(
+        model,
+        num_replicas=arguments.replicas,
+        max_ongoing_requests=arguments.max_ongoing_requests,
+        max_queued_requests=arguments.max_in_flight,
+        ray_actor_options={"num_cpus": arguments.replica_cpus, "runtime_env": LARGE_MESSAGES},
+    )
+
+
+def gateway_deployment(arguments: ServeArguments) -> Deployment:
+    """The gateway. Serve's own limits lie above ours, so that it is we who refuse, and quickly."""
     room = 4 * arguments.max_in_flight
-    return {
-        "max_ongoing_requests": room,
-        "max_queued_requests": room,
-        "backpressure_config": {"status_code": 429, "retry_after_s": RETRY_AFTER_SECONDS},
-        "ray_actor_options": {"num_cpus": arguments.gateway_cpus, "runtime_env": LARGE_MESSAGES},
-    }
+    return serve.deployment(
+        serve.ingress()(Gateway),
+        max_ongoing_requests=room,
+        max_queued_requests=room,
+        backpressure_config={"status_code": 429, "retry_after_s": RETRY_AFTER_SECONDS},
+        ray_actor_options={"num_cpus": arguments.gateway_cpus, "runtime_env": LARGE_MESSAGES},
+    )
 
 
 def start_serve(host: str, port: int) -> None:

@@ -5,16 +5,20 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+from pydantic import JsonValue
 
-Customer = Mapping[str, object]  # customer_id or events, and perhaps attributes and as_of
+Answer = dict[str, JsonValue]
+CustomerFields = Mapping[str, JsonValue]  # customer_id or events, and perhaps attributes and as_of
 
 
 class ServiceError(Exception):
     """The service refused a request: `status`, what it said, and after how many seconds to try again (429, 503)."""
 
-    def __init__(self, status: int, detail: object, retry_after_seconds: float | None) -> None:
+    def __init__(self, status: int, detail: JsonValue, retry_after_seconds: float | None) -> None:
         super().__init__(f"{status}: {detail}")
-        self.status, self.detail, self.retry_after_seconds = status, detail, retry_after_seconds
+        self.status = status
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Client:
@@ -30,21 +34,20 @@ class Client:
             trust_env=False,
         )
 
-    def value(self, customers: Sequence[Customer]) -> list[dict[str, object]]:
+    def value(self, customers: Sequence[CustomerFields]) -> list[Answer]:
         """Lifetime value of each customer."""
-        return self._customers("/v1/value", {"customers": list(customers)})
+        return self._ask("/v1/value", customers, {})
 
     def recommendations(
-        self, customers: Sequence[Customer], k: int = 10, **options: object
-    ) -> list[dict[str, object]]:
+        self, customers: Sequence[CustomerFields], k: int = 10, **options: JsonValue
+    ) -> list[Answer]:
         """At most `k` items for each customer; `options` are further keys of the request, such as category."""
-        return self._customers(
-            "/v1/recommendations", {"customers": list(customers), "k": k, **options}
-        )
+        return self._ask("/v1/recommendations", customers, {"k": k, **options})
 
-    def model(self) -> dict[str, object]:
+    def model(self) -> Answer:
         """What answers."""
-        return self._json(self.http.get("/v1/model"))
+        description: Answer = _checked(self.http.get("/v1/model")).json()
+        return description
 
     def close(self) -> None:
         """Close the connections."""
@@ -61,20 +64,22 @@ class Client:
     ) -> None:
         self.close()
 
-    def _customers(self, path: str, body: dict[str, object]) -> list[dict[str, object]]:
-        answers = self._json(self.http.post(path, json=body))["customers"]
-        assert isinstance(answers, list)
+    def _ask(
+        self, path: str, customers: Sequence[CustomerFields], options: Mapping[str, JsonValue]
+    ) -> list[Answer]:
+        body = {"customers": list(customers), **options}
+        answers: list[Answer] = _checked(self.http.post(path, json=body)).json()["customers"]
         return answers
 
-    def _json(self, response: httpx.Response) -> dict[str, object]:
-        if response.is_success:
-            content: dict[str, object] = response.json()
-            return content
-        try:
-            detail = response.json().get("detail")
-        except ValueError:
-            detail = response.text[:200]
-        retry_after = response.headers.get("Retry-After")
-        raise ServiceError(
-            response.status_code, detail, float(retry_after) if retry_after else None
-        )
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    """The response of a request that was answered; ServiceError for any other."""
+    if response.is_success:
+        return response
+    try:
+        detail = response.json().get("detail")
+    except ValueError:
+        detail = response.text[:200]
+    retry_after = response.headers.get("Retry-After")
+    seconds = float(retry_after) if retry_after else None
+    raise ServiceError(response.status_code, detail, seconds)

@@ -1,10 +1,11 @@
 """What runs in Serve: two deployments that compute, each with its own predictor, and the gateway in front of them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from ray import serve
@@ -14,28 +15,30 @@ from ray.serve.handle import DeploymentHandle
 
 from lifecycle.events.schema import MAX_LEFT_OUT
 from lifecycle.folders import MANIFEST, file_sha256
+from serving.api.admission import ApiSettings
 from serving.api.application import create_api
-from serving.api.backend import Answer, ApiSettings
 from serving.api.errors import Busy, Unavailable
-from serving.api.requests import InvalidRequest
 from serving.keys import KeyRing
-from serving.predict.queries import CustomerQuery, RecommendOptions
+from serving.predict.problems import InvalidRequest, Problem
+from serving.predict.queries import Answer, CustomerQuery, RecommendOptions
 from serving.store.events import EventStore
 
 if TYPE_CHECKING:  # scipy and LightGBM come with it; the gateway needs neither
     from serving.predict.predictor import Predictor
 
-T = TypeVar("T")
 NUM_ATTEMPTS = 3  # predictions change nothing, so a call that died with its replica is made again
+BATCH_WEIGHTS = {"features": 1, "events": 1 + MAX_LEFT_OUT}  # of a customer, by what explains it
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Answers in the order of the customers, or problems as (field, message). Errors travel as
-    values: Serve logs what a replica raises, and a message may quote a customer."""
+class Reply:
+    """Answers in the order of the customers, or why there are none.
 
-    answers: list[Answer]
-    problems: list[tuple[str, str]]
+    Problems travel as values: Serve logs what a replica raises, and a message may quote a customer.
+    """
+
+    answers: Sequence[Answer]
+    problems: Sequence[Problem] = ()
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,9 @@ def num_customers(requests: list[list[CustomerQuery]]) -> int:
 
     A request alone counts as one: however large, it is answered in one batch of its own.
     """
-    weights = {"features": 1, "events": 1 + MAX_LEFT_OUT}
-    return (
-        1
-        if len(requests) == 1
-        else sum(weights[one.explain] for customers in requests for one in customers)
-    )
+    if len(requests) == 1:
+        return 1
+    return sum(BATCH_WEIGHTS[customer.explain] for customer in chain.from_iterable(requests))
 
 
 class ValueModel:
@@ -81,13 +81,13 @@ class ValueModel:
         self.answer.set_batch_wait_timeout_s(batch_wait_seconds)
 
     @serve.batch(batch_size_fn=num_customers)  # type: ignore[untyped-decorator]
-    async def answer(self, requests: list[list[CustomerQuery]]) -> list[Outcome]:
-        """One outcome per request. The computation runs in a thread, so that health checks are answered meanwhile."""
-        return await asyncio.to_thread(answer_requests, self.predictor.value, requests)
+    async def answer(self, requests: list[list[CustomerQuery]]) -> list[Reply]:
+        """One reply per request. The computation runs in a thread, so that health checks are answered meanwhile."""
+        return await asyncio.to_thread(answer_requests, self.predictor, requests)
 
-    async def describe(self) -> Answer:
+    async def describe(self) -> Reply:
         """What the artifact holds."""
-        return self.predictor.describe()
+        return Reply([self.predictor.describe()])
 
 
 class Recommender:
@@ -99,44 +99,37 @@ class Recommender:
         self.predictor = Predictor(source.path())
         self.turn = asyncio.Semaphore(1)
 
-    async def answer(self, customers: list[CustomerQuery], options: RecommendOptions) -> Outcome:
-        """Recommendations for each customer, or which candidates the catalogue does not know."""
+    async def answer(self, customers: list[CustomerQuery], options: RecommendOptions) -> Reply:
+        """Recommendations for each customer, or which options the artifact cannot serve."""
         async with self.turn:
-            return await asyncio.to_thread(self._answer, customers, options)
+            return await asyncio.to_thread(recommend, self.predictor, customers, options)
 
-    async def describe(self) -> Answer:
+    async def describe(self) -> Reply:
         """What the artifact holds."""
-        return self.predictor.describe()
-
-    def _answer(self, customers: list[CustomerQuery], options: RecommendOptions) -> Outcome:
-        problems = option_problems(self.predictor, options)
-        if problems:
-            return Outcome([], problems)
-        return answer_requests(
-            lambda queries: self.predictor.recommend(queries, options), [customers]
-        )[0]
+        return Reply([self.predictor.describe()])
 
 
 class ServeBackend:
     """Calls the two deployments by handle."""
 
-    def __init__(self, value: DeploymentHandle, recommender: DeploymentHandle) -> None:
-        self.value_model, self.recommender = value, recommender
+    def __init__(self, value_model: DeploymentHandle, recommender: DeploymentHandle) -> None:
+        self.value_model = value_model
+        self.recommender = recommender
 
     async def value(self, customers: list[CustomerQuery]) -> list[Answer]:
         """See Backend."""
-        return _answers(await _call(self.value_model.answer, customers))
+        return await _call(self.value_model.answer, customers)
 
     async def recommend(
         self, customers: list[CustomerQuery], options: RecommendOptions
     ) -> list[Answer]:
         """See Backend."""
-        return _answers(await _call(self.recommender.answer, customers, options))
+        return await _call(self.recommender.answer, customers, options)
 
     async def describe(self) -> Answer:
         """See Backend; answers once both deployments have loaded the artifact."""
         await _call(self.recommender.describe)
-        description: Answer = await _call(self.value_model.describe)
+        [description] = await _call(self.value_model.describe)
         return description
 
 
@@ -160,76 +153,39 @@ class Gateway:
         return create_api(self.settings, self.keys, self.store, self.backend)
 
 
-def option_problems(predictor: "Predictor", options: RecommendOptions) -> list[tuple[str, str]]:
-    """What of a request's options this artifact cannot serve, as (field, message)."""
-    for field, items in (("candidates", options.candidates or ()), ("exclude", options.exclude)):
-        unknown = set(predictor.unknown_items(items))
-        if unknown:
-            message = "is not an item of the catalogue"
-            return [
-                (f"{field}.{position}", message)
-                for position, item in enumerate(items)
-                if item in unknown
-            ]
+def answer_requests(predictor: "Predictor", requests: list[list[CustomerQuery]]) -> list[Reply]:
+    """Value all requests at once and hand each its part; a bad customer spoils its own request alone."""
+    problems = [predictor.problems(customers) for customers in requests]
+    sound = [customers for customers, found in zip(requests, problems, strict=True) if not found]
+    answers = iter(predictor.value(list(chain.from_iterable(sound))))
+    return [
+        Reply([], found) if found else Reply(list(islice(answers, len(customers))))
+        for customers, found in zip(requests, problems, strict=True)
+    ]
+
+
+def recommend(
+    predictor: "Predictor", customers: list[CustomerQuery], options: RecommendOptions
+) -> Reply:
+    """Recommendations, or what of the options this artifact cannot serve."""
     try:
-        predictor.recommend([], options)
-    except ValueError as error:
-        field, _, message = str(error).partition(": ")
-        return [(field, message)]
-    return []
+        return Reply(predictor.recommend(customers, options))
+    except InvalidRequest as error:
+        return Reply([], error.problems)
 
 
-def answer_requests(
-    compute: Callable[[Sequence[CustomerQuery]], list[Answer]], requests: list[list[CustomerQuery]]
-) -> list[Outcome]:
-    """Compute all requests at once and hand each its part; a bad customer spoils its own request alone."""
-    results = answer_each(compute, [query for customers in requests for query in customers])
-    outcomes, position = [], 0
-    for customers in requests:
-        own = results[position : position + len(customers)]
-        position += len(customers)
-        problems = [
-            (f"customers.{number}", result)
-            for number, result in enumerate(own)
-            if isinstance(result, str)
-        ]
-        outcomes.append(
-            Outcome(
-                [] if problems else [answer for answer in own if not isinstance(answer, str)],
-                problems,
-            )
-        )
-    return outcomes
-
-
-def answer_each(
-    compute: Callable[[Sequence[CustomerQuery]], list[Answer]], queries: list[CustomerQuery]
-) -> list[Answer | str]:
-    """The answer for each customer, or the message of the ValueError it causes, found by halving."""
-    try:
-        return list(compute(queries))
-    except ValueError as error:
-        if len(queries) == 1:
-            return [str(error).removeprefix("customers.0: ")]
-    middle = len(queries) // 2
-    return answer_each(compute, queries[:middle]) + answer_each(compute, queries[middle:])
-
-
-async def _call(method: DeploymentHandle, *arguments: object) -> T:
+async def _call(method: DeploymentHandle, *arguments: object) -> list[Answer]:
+    """The answers of a replica; InvalidRequest where it has problems instead, Busy, and Unavailable."""
     for _ in range(NUM_ATTEMPTS):
         try:
-            result: T = await method.remote(*arguments)
-            return result
+            reply: Reply = await method.remote(*arguments)
         except RayActorError:
             continue
         except BackPressureError:
             raise Busy from None
         except DeploymentUnavailableError:
             break
+        if reply.problems:
+            raise InvalidRequest(reply.problems)
+        return list(reply.answers)
     raise Unavailable
-
-
-def _answers(outcome: Outcome) -> list[Answer]:
-    if outcome.problems:
-        raise InvalidRequest(outcome.problems)
-    return outcome.answers

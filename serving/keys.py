@@ -1,7 +1,6 @@
 """API keys: `python -m serving.keys create --scope score`, `list`, `revoke ID`. The file holds hashes, never keys."""
 
 import argparse
-import fcntl
 import hashlib
 import hmac
 import json
@@ -10,17 +9,16 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-SCOPES = (
-    "score",
-    "events",
-    "admin",
-)  # score: value, recommendations and model; admin covers the other two
+from filelock import FileLock
+
+from lifecycle.folders import whole_file
+
+# score: value, recommendations and model; admin covers the other two.
+SCOPES = ("score", "events", "admin")
 KEY_BYTES = 32
 logger = logging.getLogger(__name__)
 
@@ -75,7 +73,8 @@ def hash_secret(secret: str) -> str:
 
 def find_key(keys: list[Key], secret: str) -> Key | None:
     """The key of this secret; takes the same time whether and wherever it is found."""
-    sha256, found = hash_secret(secret), None
+    sha256 = hash_secret(secret)
+    found = None
     for key in keys:
         if hmac.compare_digest(key.sha256, sha256):
             found = key
@@ -117,14 +116,14 @@ def create_key(path: Path, scope: str, created_at: datetime) -> tuple[Key, str]:
     key = Key(
         secrets.token_hex(4), scope, hash_secret(secret), created_at.isoformat(timespec="seconds")
     )
-    with _locked(path):
+    with _lock(path):
         _write_keys(path, [*read_keys(path), key])
     return key, secret
 
 
 def revoke_key(path: Path, key_id: str) -> None:
     """Remove a key from the file; ValueError where it holds none of this id."""
-    with _locked(path):
+    with _lock(path):
         keys = read_keys(path)
         kept = [key for key in keys if key.id != key_id]
         if len(kept) == len(keys):
@@ -133,15 +132,12 @@ def revoke_key(path: Path, key_id: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command line. The secret is all that goes to standard output of `create`."""
+    """The command line; 1 is its status where a command cannot be done."""
     options = _parser().parse_args(arguments)
     path = options.path or default_path()
     try:
         if options.command == "create":
-            key, secret = create_key(path, options.scope, datetime.now(UTC))
-            print(secret)
-            print(f"key {key.id} with scope {key.scope}, kept as a hash in {path}; it is not shown again",
-                  file=sys.stderr)  # fmt: skip
+            _create(path, options.scope)
         elif options.command == "revoke":
             revoke_key(path, options.id)
             print(f"revoked {options.id}")
@@ -151,6 +147,14 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         print(f"serving.keys: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _create(path: Path, scope: str) -> None:
+    """The secret is all that goes to standard output."""
+    key, secret = create_key(path, scope, datetime.now(UTC))
+    print(secret)
+    told = f"key {key.id} with scope {key.scope}, kept as a hash in {path}; it is not shown again"
+    print(told, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,21 +181,17 @@ def _version(path: Path) -> tuple[int, int, int] | None:
 
 
 def _write_keys(path: Path, keys: list[Key]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as file:
-        json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w") as file:
+            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One writer at a time; the lock goes with the process."""
+def _lock(path: Path) -> FileLock:
+    """Lets one process or thread write at a time; goes with the process."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(path.with_name(path.name + ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return FileLock(path.with_name(path.name + ".lock"))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import MANIFEST
 from lifecycle.llama.member import DecoderSettings
 from lifecycle.spend.model import Past
-from training.recipe import TrainConfig
 from training.tasks.conversations import Message
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 REPOSITORY = Path(__file__).parents[1]
 NUM_CUSTOMERS = 300
@@ -130,7 +130,7 @@ def decoder(base_model: Path, num_layers: int | None = None) -> DecoderSettings:
 def value_recipe(**changes: object) -> TrainConfig:
     """A recipe whose files need not exist."""
     fields = {"data": "d", "examples": "e", "base_model": "b", "output": "o", "num_workers": 2}
-    return TrainConfig.model_validate(fields | changes)
+    return parse_recipe(fields | changes)
 
 
 def turns(*contents: str) -> list[Message]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lifecycle.folders import write_manifest
+from lifecycle.folders import Manifest, write_manifest
 from lifecycle.names import BTYD_MODELS
 from lifecycle.value.formula import ClvSettings
 from tests.builders import (
@@ -46,7 +46,7 @@ def tiny_base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token_id=0, bos_token_id=1, eos_token_id=2, tie_word_embeddings=True,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
-    write_manifest(folder, "base_model", {"identity": "tiny-llama"})
+    write_manifest(folder, "base_model", Manifest(identity="tiny-llama"))
     return folder
 
 

@@ -1,12 +1,12 @@
 """Job: customers for a campaign, chosen from scores.parquet by an SQL condition, as CSV."""
 
 import logging
-import os
 from pathlib import Path
 
 from pydantic import Field
 
 from lifecycle.config import Config
+from lifecycle.folders import whole_file
 from lifecycle.jobs import run_job
 
 logger = logging.getLogger(__name__)
@@ -21,9 +21,8 @@ class AudienceConfig(Config):
     columns: tuple[str, ...] = ("customer_id", "clv", "segment", "stage", "next_best_action")
     order_by: str = "clv"  # highest first
     limit: int | None = Field(None, ge=1)
-    holdout: float = Field(
-        0.0, ge=0, lt=1
-    )  # share that is left alone, so that what the campaign brings can be measured
+    # Share that is left alone, so that what the campaign brings can be measured.
+    holdout: float = Field(0.0, ge=0, lt=1)
     salt: str = "campaign"  # another one holds out others
     output: Path  # a CSV file
 
@@ -38,9 +37,9 @@ def audience(config: AudienceConfig) -> None:
 
     from lifecycle.events.shards import stable_hash
     from lifecycle.folders import read_manifest
-    from training.score.recipe import SCORES_KIND
+    from training.score.recipe import SCORES_KIND, ScoresManifest
 
-    read_manifest(config.scores, SCORES_KIND)
+    read_manifest(config.scores, SCORES_KIND, ScoresManifest)
     scores = pl.read_parquet(config.scores / "scores.parquet")
     flat = [name for name, dtype in scores.schema.items() if not dtype.is_nested()]
     for key, names in (("columns", config.columns), ("order_by", (config.order_by,))):
@@ -71,15 +70,14 @@ def audience(config: AudienceConfig) -> None:
             .alias(GROUP)
         )
     config.output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = config.output.with_name(f"{config.output.name}.incomplete")
-    found.write_csv(unfinished)
-    os.replace(unfinished, config.output)
+    with whole_file(config.output) as unfinished:
+        found.write_csv(unfinished)
     logger.info("%s: %d of %d customers", config.output, found.height, scores.height)
 
 
 def main() -> None:
     """Entry point of `python -m training.audience`."""
-    run_job(AudienceConfig, "training.audience", audience)
+    run_job(AudienceConfig.load, "training.audience", audience)
 
 
 if __name__ == "__main__":

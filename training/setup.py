@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from lifecycle.config import Config
-from lifecycle.folders import fingerprint, is_complete, new_folder
+from lifecycle.folders import Manifest, fingerprint, is_complete, new_folder, write_manifest
 from lifecycle.jobs import run_job
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,12 @@ class SetupConfig(Config):
     build_deepspeed_op: bool = True
 
 
+class BaseModelManifest(Manifest):
+    """The manifest of a base model's folder."""
+
+    source: str  # name of the GGUF file
+
+
 def setup(config: SetupConfig) -> None:
     """Convert the model unless that is done, and build the op into TORCH_EXTENSIONS_DIR."""
     from lifecycle.paths import resolve_path
@@ -29,10 +35,10 @@ def setup(config: SetupConfig) -> None:
     if is_complete(config.base_model, BASE_MODEL_KIND, identity):
         logger.info("%s is complete already", config.base_model)
     else:
-        with new_folder(
-            config.base_model, BASE_MODEL_KIND, {"identity": identity, "source": gguf.name}
-        ) as folder:
+        manifest = BaseModelManifest(identity=identity, source=gguf.name)
+        with new_folder(config.base_model) as folder:
             convert_gguf(gguf, folder)
+            write_manifest(folder, BASE_MODEL_KIND, manifest)
     if config.build_deepspeed_op:
         from training.loop.deepspeed_op import build_cpu_op
 
@@ -66,7 +72,7 @@ def main() -> None:
         raise SystemExit(
             "training.setup: gcc is missing; DeepSpeed compiles a small op with it (Debian: apt install gcc)"
         )
-    run_job(SetupConfig, "training.setup", setup)
+    run_job(SetupConfig.load, "training.setup", setup)
 
 
 if __name__ == "__main__":

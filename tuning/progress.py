@@ -15,12 +15,10 @@ class SearchProgress(Callback):  # type: ignore[misc]
     def __init__(
         self, metric: str, mode: str, num_trials: int, checkpoints: int, minutes: float
     ) -> None:
-        self.metric, self.mode, self.num_trials, self.checkpoints = (
-            metric,
-            mode,
-            num_trials,
-            checkpoints,
-        )
+        self.metric = metric
+        self.mode = mode
+        self.num_trials = num_trials
+        self.checkpoints = checkpoints
         self.minutes = minutes
         self.started_at: float | None = None
         self.done_before = 0.0
@@ -32,7 +30,8 @@ class SearchProgress(Callback):  # type: ignore[misc]
     def on_step_begin(self, iteration: int, trials: list[Trial], **_: object) -> None:
         """Remember when and from where this process started."""
         if self.started_at is None:
-            self.started_at, self.done_before = time.monotonic(), self._done(trials)
+            self.started_at = time.monotonic()
+            self.done_before = self._done(trials)
 
     def on_trial_result(
         self,
@@ -49,9 +48,17 @@ class SearchProgress(Callback):  # type: ignore[misc]
         values.append(result[self.metric])
         best = min(values) if self.mode == "min" else max(values)
         number = trials.index(trial) + 1
-        logger.info("trial %d/%d (%s), step %d, %s %.4g, best %.4g, ETA %.0f s",
-                    number, self.num_trials, trial.trial_id, result["step"], self.metric, result[self.metric], best,
-                    self._eta_seconds(trials))  # fmt: skip
+        logger.info(
+            "trial %d/%d (%s), step %d, %s %.4g, best %.4g, ETA %.0f s",
+            number,
+            self.num_trials,
+            trial.trial_id,
+            result["step"],
+            self.metric,
+            result[self.metric],
+            best,
+            self._eta_seconds(trials),
+        )
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **_: object
@@ -68,7 +75,8 @@ class SearchProgress(Callback):  # type: ignore[misc]
         self._log_end(trials, trial, ": ".join(["failed", *reason]))
 
     def _log_end(self, trials: list[Trial], trial: Trial, how: str) -> None:
-        number, eta = trials.index(trial) + 1, self._eta_seconds(trials)
+        number = trials.index(trial) + 1
+        eta = self._eta_seconds(trials)
         logger.info(
             "trial %d/%d (%s) %s, ETA %.0f s", number, self.num_trials, trial.trial_id, how, eta
         )
@@ -85,7 +93,8 @@ class SearchProgress(Callback):  # type: ignore[misc]
 
     def _eta_seconds(self, trials: list[Trial]) -> float:
         assert self.started_at is not None
-        elapsed, done = time.monotonic() - self.started_at, self._done(trials)
+        elapsed = time.monotonic() - self.started_at
+        done = self._done(trials)
         by_work = (
             elapsed / max(done - self.done_before, 1 / self.checkpoints) * (self.num_trials - done)
         )

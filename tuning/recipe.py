@@ -9,9 +9,9 @@ from pydantic import Field
 from lifecycle.config import Config
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import base_model_identity
-from training.recipe import TrainConfig
 from training.tasks.identity import run_identity
-from training.tasks.rows import num_frozen_layers, num_training_rows
+from training.tasks.recipes.union import TrainConfig
+from training.tasks.rows import check_activation_cache, num_training_rows
 from tuning.space import Range, Tree
 
 
@@ -48,8 +48,7 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
     if trial.task == "sft" and config.metric != "val_loss":
         raise ValueError(f"metric is {config.metric}, but trials of task sft report val_loss")
     run_identity(trial)  # it looks at the member to start from
-    if trial.activation_cache is not None:
-        num_frozen_layers(trial)
+    check_activation_cache(trial)
     num_steps = trial.num_steps(num_training_rows(trial))
     num_checkpoints = math.ceil(num_steps / trial.checkpoint_every_steps)
     if config.asha.grace_checkpoints > num_checkpoints:

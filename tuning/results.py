@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from pydantic import JsonValue
 
-from lifecycle.folders import write_json
-from training.recipe import TrainConfig
+from lifecycle.folders import Manifest, Stored, write_json
+from training.tasks.recipes.union import TrainConfig
 from tuning.recipe import TuneConfig
 from tuning.space import Range, Tree, recipe_with
 
@@ -33,6 +34,31 @@ class TrialResult:
     error: str
 
 
+class BestTrial(Stored):
+    """The trial whose recipe is best.yaml."""
+
+    trial_id: str
+    values: dict[str, JsonValue]
+    metrics: dict[str, float]
+    steps: int
+
+
+class SearchResult(Stored):
+    """search.json: with it the search is over."""
+
+    best: BestTrial
+    trials: dict[str, int]  # by status
+    cut_by_minutes: bool
+
+
+class SearchManifest(Manifest):
+    """The manifest of a search: what search.json says."""
+
+    best: BestTrial
+    trials: dict[str, int]
+    cut_by_minutes: bool
+
+
 def write_results(config: TuneConfig, base: TrainConfig, trials: list[TrialResult]) -> None:
     """Write trials.parquet, best.yaml, search.png, and search.json last: with it the search is over."""
     best = best_trial(config, trials)
@@ -51,8 +77,15 @@ def write_results(config: TuneConfig, base: TrainConfig, trials: list[TrialResul
             len(trials),
             config.num_trials,
         )
-    logger.info("best of %s: %s with %s = %.4g after %d steps, %s",
-                counts, best.trial_id, config.metric, best.metrics[config.metric], best.step, best.values)  # fmt: skip
+    logger.info(
+        "best of %s: %s with %s = %.4g after %d steps, %s",
+        counts,
+        best.trial_id,
+        config.metric,
+        best.metrics[config.metric],
+        best.step,
+        best.values,
+    )
     content = {
         "best": {
             "trial_id": best.trial_id,
@@ -127,10 +160,8 @@ def plot_search(
     figure = Figure(figsize=(4 * (1 + len(config.space)), 3.6), layout="constrained")
     axes = figure.subplots(1, 1 + len(config.space), squeeze=False, sharey=True)[0]
     for trial in sorted(trials, key=lambda trial: trial is best):  # the best is drawn last, on top
-        color, marker = (
-            ("tab:red" if trial is best else "0.6"),
-            ("o" if trial.status == "completed" else "x"),
-        )
+        color = "tab:red" if trial is best else "0.6"
+        marker = "o" if trial.status == "completed" else "x"
         steps = checkpoint_values(config, trial)
         axes[0].plot(
             [step for step, _ in steps], [value for _, value in steps], color=color, marker=marker

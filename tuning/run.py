@@ -1,11 +1,10 @@
 """Job: search the hyperparameters of a training recipe with Ray Tune; the same command resumes a killed search."""
 
-import json
 import logging
 
-from lifecycle.folders import is_complete, write_manifest
+from lifecycle.folders import is_complete, read_stored, write_manifest
 from lifecycle.jobs import run_job
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import load_recipe
 from tuning.recipe import TuneConfig, check_trial, search_identity
 from tuning.space import check_space, recipe_with
 from tuning.tracking import tracked_search
@@ -16,7 +15,7 @@ SEARCH_KIND = "search"
 
 def tune(config: TuneConfig) -> None:
     """Write trials.parquet, best.yaml and search.png; a complete output of the same search is left as it is."""
-    base = TrainConfig.load(config.base)
+    base = load_recipe(config.base)
     check_space(base, config.space, config.overrides)
     trial = recipe_with(base, config.overrides)
     num_checkpoints = check_trial(config, trial)
@@ -25,7 +24,13 @@ def tune(config: TuneConfig) -> None:
         logger.info("%s is complete already", config.output)
         return
     _claim_output(config, identity)
-    from tuning.results import RESULT_FILE, remove_state, write_results
+    from tuning.results import (
+        RESULT_FILE,
+        SearchManifest,
+        SearchResult,
+        remove_state,
+        write_results,
+    )
 
     result = config.output / RESULT_FILE
     with tracked_search(config, trial, identity):
@@ -34,9 +39,9 @@ def tune(config: TuneConfig) -> None:
 
             write_results(config, base, run_search(config, base, num_checkpoints))
     remove_state(config.output)
-    write_manifest(
-        config.output, SEARCH_KIND, {"identity": identity, **json.loads(result.read_text())}
-    )
+    found = read_stored(result, SearchResult)
+    manifest = SearchManifest(identity=identity, **dict(found))
+    write_manifest(config.output, SEARCH_KIND, manifest)
 
 
 def _claim_output(config: TuneConfig, identity: str) -> None:
@@ -53,7 +58,7 @@ def _claim_output(config: TuneConfig, identity: str) -> None:
 
 def main() -> None:
     """Entry point of `python -m tuning.run`."""
-    run_job(TuneConfig, "tuning.run", tune)
+    run_job(TuneConfig.load, "tuning.run", tune)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Domain
 
 from training.distributed.cluster import require_resources, start_ray
-from training.recipe import PATHS, TrainConfig
+from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 from training.tasks.rows import num_training_rows
 from tuning.progress import SearchProgress
 from tuning.recipe import TuneConfig
@@ -19,9 +19,8 @@ from tuning.results import METRICS, TrialResult
 from tuning.space import Range, Tree, decoded, get_dotted, point_of, recipe_with
 
 logger = logging.getLogger(__name__)
-STATE_FOLDER = (
-    "ray"  # Ray Tune's own state, below the output folder while the search is not complete
-)
+# Ray Tune's own state, below the output folder while the search is not complete.
+STATE_FOLDER = "ray"
 LEAVE_SECONDS = 60  # for a stopped trial to leave its process to the next one; default 2
 SAVE_STATE_SECONDS = "2"  # default 10: what was decided since then is decided again after a kill
 
@@ -38,7 +37,7 @@ def run_search(config: TuneConfig, base: TrainConfig, num_checkpoints: int) -> l
     }
     trial = recipe_with(base, config.overrides)
     start_ray()
-    num_processes = config.max_concurrent_trials * max(trial.num_workers, 1)
+    num_processes = config.max_concurrent_trials * trial.num_processes
     key = "max_concurrent_trials" + " x num_workers" * (trial.num_workers > 1)
     require_resources(num_processes, trial.cpus_per_worker, trial.device, key)
     results = build_tuner(config, trial, num_checkpoints).fit()
@@ -117,11 +116,7 @@ def resources(trial: TrainConfig) -> tune.PlacementGroupFactory:
 
 def trial_settings(config: TuneConfig, trial: TrainConfig) -> Tree:
     """The recipe of all trials with absolute paths; `output` is the folder of the trials' folders."""
-    settings: Tree = trial.model_dump(mode="json") | {"output": str(config.output / "trials")}
-    for name in PATHS:
-        if settings[name] is not None:
-            settings[name] = str(Path(str(settings[name])).absolute())
-    return settings
+    return trial.model_copy(update={"output": config.output / "trials"}).settings()
 
 
 def train_point(sample: Tree, recipe: Tree, space: dict[str, Tree]) -> None:
@@ -130,7 +125,7 @@ def train_point(sample: Tree, recipe: Tree, space: dict[str, Tree]) -> None:
 
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(LEAVE_SECONDS)
     ranges = {dotted: Range.model_validate(values) for dotted, values in space.items()}
-    trial = recipe_with(TrainConfig.model_validate(recipe), decoded(ranges, sample))
+    trial = recipe_with(parse_recipe(recipe), decoded(ranges, sample))
     run_trial(trial.model_copy(update={"output": trial.output / tune.get_context().get_trial_id()}))
 
 
@@ -146,13 +141,12 @@ def folder_name(trial: Trial) -> str:
 
 def read_result(config: TuneConfig, result: tune.Result) -> TrialResult:
     """What became of one trial, from what it reported and the recipe it saved before it began."""
-    path, metrics = recipe_file(config, result), result.metrics or {}
-    recipe = TrainConfig.load(path) if path.exists() else None
+    path = recipe_file(config, result)
+    metrics = result.metrics or {}
+    recipe = load_recipe(path) if path.exists() else None
     tree = recipe.model_dump(mode="json") if recipe else {}
-    step, num_steps = (
-        int(metrics.get("step", 0)),
-        recipe.num_steps(num_training_rows(recipe)) if recipe else None,
-    )
+    step = int(metrics.get("step", 0))
+    num_steps = recipe.num_steps(num_training_rows(recipe)) if recipe else None
     return TrialResult(
         trial_id=path.parent.name,
         status=status_of(

@@ -5,10 +5,10 @@ import math
 from collections.abc import Iterator
 from copy import deepcopy
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
-from lifecycle.config import Config, describe
-from training.recipe import TrainConfig
+from lifecycle.config import Config
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 Bounds = tuple[float, float]
 WholeBounds = tuple[int, int]
@@ -107,10 +107,10 @@ def recipe_with(base: TrainConfig, values: Tree) -> TrainConfig:
     """The recipe with dotted keys set; ValueError naming the keys that it does not know or does not accept."""
     tree = with_values(base.model_dump(mode="json"), values)
     try:
-        return TrainConfig.model_validate(tree)
-    except ValidationError as error:
+        return parse_recipe(tree)
+    except ValueError as error:
         given = ", ".join(f"{key}={value!r}" for key, value in values.items())
-        raise ValueError(f"{describe(error)}\n  (with {given})") from None
+        raise ValueError(f"{error}\n  (with {given})") from None
 
 
 def check_space(base: TrainConfig, space: dict[str, Range], overrides: Tree) -> None:
@@ -151,7 +151,8 @@ def decoded(space: dict[str, Range], sample: Tree) -> Tree:
 
 def point_of(space: dict[str, Range], recipe: TrainConfig) -> Tree | None:
     """The recipe's own values as a point for the searcher; None where the space does not hold them."""
-    tree, point = recipe.model_dump(mode="json"), dict[str, object]()
+    tree = recipe.model_dump(mode="json")
+    point = dict[str, object]()
     for dotted, values in space.items():
         value = get_dotted(tree, dotted)
         if not values.holds(value):

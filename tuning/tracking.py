@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import TrainConfig
 from training.tracking.follower import followed
-from training.tracking.state import set_environment
+from training.tracking.state import set_mlflow_environment
 from tuning.recipe import TuneConfig
 
 
@@ -15,7 +15,7 @@ def tracked_search(config: TuneConfig, trial: TrainConfig, identity: str) -> Ite
     if trial.tracking is None:
         yield
         return
-    set_environment()
+    set_mlflow_environment()
     from tuning.mlflow_search import SearchEntry
 
     with followed(trial.tracking.uri, SearchEntry(config, trial, trial.tracking, identity).enter):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ray import tune
 
-from training.loop.deepspeed_op import build_cpu_op, set_environment
-from training.recipe import TrainConfig
+from training.loop.deepspeed_op import prepare_deepspeed
 from training.run.failures import mistakes_in_one_line
+from training.tasks.recipes.union import TrainConfig
 from tuning.space import Tree
 
 
@@ -26,9 +26,7 @@ def run_trial(recipe: TrainConfig) -> None:
 
 def train_here(recipe: TrainConfig) -> None:
     """The training loop in this process."""
-    set_environment(recipe.device)
-    if recipe.device == "cpu":
-        build_cpu_op()
+    prepare_deepspeed(recipe.device)
     from training.loop.worker import start_run, take_steps
 
     shutil.rmtree(recipe.output, ignore_errors=True)
@@ -49,10 +47,7 @@ def train_on_workers(recipe: TrainConfig) -> None:
 
 def trial_on_worker(settings: Tree) -> None:
     """What a Ray Train worker of a trial runs: the loop with its checkpoints, without the member at the end."""
-    device = str(settings["device"])
-    set_environment(device)
-    if device == "cpu":
-        build_cpu_op()
+    prepare_deepspeed(str(settings["device"]))
     from training.loop.checkpoint import report_checkpoint
     from training.loop.worker import start_run, take_steps
 

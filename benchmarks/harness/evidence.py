@@ -5,16 +5,28 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lifecycle.folders import file_sha256, package_versions, write_json
 
 RESULTS = Path(__file__).parents[1] / "results"
+Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What numbers were measured on."""
+
+    processor: str
+    cores: int | None
+    memory_gib: float
+    system: str
 
 
 def write_evidence(
-    name: str, numbers: dict[str, object], *, seeds: Iterable[int], data: Iterable[Path]
+    name: str, numbers: Mapping[str, Json], *, seeds: Iterable[int], data: Iterable[Path]
 ) -> None:
     """Write `results/<name>.json` and print it as one line; call it last, from `python -m benchmarks.<name>`."""
     evidence = {
@@ -22,7 +34,7 @@ def write_evidence(
         "commit": commit(),
         "command": " ".join([f"python -m {_module_name()}", *sys.argv[1:]]),
         "seeds": list(seeds),
-        "machine": machine(),
+        "machine": asdict(machine()),
         "data_sha256": {file.name: file_sha256(file) for file in data},
         "versions": {"python": platform.python_version(), **package_versions()},
     }
@@ -41,18 +53,18 @@ def commit() -> str:
     return head + ("+changes" if changed else "")
 
 
-def machine() -> dict[str, object]:
-    """Processor, cores and memory."""
+def machine() -> Machine:
+    """This one."""
     names = [
         line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")
     ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "processor": names[0] if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory, 1),
-        "system": platform.platform(),
-    }
+    return Machine(
+        processor=names[0] if names else platform.machine(),
+        cores=os.cpu_count(),
+        memory_gib=round(memory, 1),
+        system=platform.platform(),
+    )
 
 
 def _cpu_lines() -> list[str]:

@@ -18,4 +18,7 @@ def prepare_shop(shop: str, folder: Path) -> tuple[dict[str, Path], list[Path]]:
     ingest(recipe.model_copy(update={"output": places["data"], "quality_html": False}))
     examples = PrepareConfig.load(CONFIGS / f"{shop}_prepare.yaml")
     prepare(examples.model_copy(update={"data": places["data"], "output": places["examples"]}))
-    return places, [file for source in recipe.sources for file in source_files(source)]
+    files: list[Path] = []
+    for source in recipe.sources:
+        files += source_files(source)
+    return places, files

@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -42,3 +43,11 @@ def train(recipe: str, output: Path, changes: list[str], num_threads: int = 1) -
         raise SystemExit(f"{' '.join(command)} failed")
     lines = [json.loads(line) for line in progress.read_text().splitlines()]
     return TrainingRun(first_step_at - started_at, time.monotonic() - started_at, lines)
+
+
+def medians(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Of each number over several runs."""
+    found = {}
+    for key in runs[0]:
+        found[key] = statistics.median(run[key] for run in runs)
+    return found

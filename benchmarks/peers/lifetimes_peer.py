@@ -1,6 +1,6 @@
 """The yardstick of btyd_speed: the package lifetimes, in an environment of its own that knows nothing of this project.
 
-`python benchmarks/lifetimes_peer.py fit|summary DATA.npz OUTPUT.npz` prints seconds and parameters
+`python benchmarks/peers/lifetimes_peer.py fit|summary DATA.npz OUTPUT.npz` prints seconds and parameters
 as JSON.
 """
 
@@ -13,14 +13,18 @@ import pandas as pd
 from lifetimes import BetaGeoFitter, GammaGammaFitter
 from lifetimes.utils import summary_data_from_transaction_data
 
+Answer = dict[str, float | dict[str, float]]
 
-def fit(data: dict[str, np.ndarray], output: str) -> dict[str, object]:
+
+def fit(data: dict[str, np.ndarray], output: str) -> Answer:
     """BG/NBD, Gamma-Gamma, and the value of twelve months of 30 days for every customer."""
-    frequency, recency, age, value = (
-        data[name] for name in ("frequency", "recency", "age", "value")
-    )
+    frequency = data["frequency"]
+    recency = data["recency"]
+    age = data["age"]
+    value = data["value"]
     repeat = frequency > 0
-    started_at, processor_at = time.perf_counter(), time.process_time()
+    started_at = time.perf_counter()
+    processor_at = time.process_time()
     purchases = BetaGeoFitter(penalizer_coef=0.0).fit(frequency, recency, age)
     purchases_at = time.perf_counter()
     values = GammaGammaFitter(penalizer_coef=0.0).fit(frequency[repeat], value[repeat])
@@ -47,18 +51,19 @@ def fit(data: dict[str, np.ndarray], output: str) -> dict[str, object]:
     }
 
 
-def summary(data: dict[str, np.ndarray], output: str) -> dict[str, object]:
+def summary(data: dict[str, np.ndarray], output: str) -> Answer:
     """Frequency, recency, age and value of every customer, of numbers as ids (the faster case here) and of text."""
     orders = pd.DataFrame(
         {"customer": data["customer"], "at": data["at"], "amount": data["amount"]}
     )
-    seconds = {}
+    seconds: dict[str, float] = {}
     for kind in ("text", "number"):
         ids = orders["customer"]
         table = orders.assign(
             customer=ids if kind == "number" else "c" + ids.astype(str).str.zfill(7)
         )
-        started_at, processor_at = time.perf_counter(), time.process_time()
+        started_at = time.perf_counter()
+        processor_at = time.process_time()
         rows = summary_data_from_transaction_data(
             table, "customer", "at", "amount", observation_period_end=data["cutoff"].item()
         )

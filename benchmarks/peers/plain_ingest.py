@@ -1,6 +1,6 @@
 """The yardstick of ingest_speed: a plain polars script for The Complete Journey that checks and reports nothing.
 
-`python -m benchmarks.plain_ingest OUTPUT NUM_SHARDS` reads the files that the recipe names, casts
+`python -m benchmarks.peers.plain_ingest OUTPUT NUM_SHARDS` reads the files that the recipe names, casts
 the ids, sorts by customer and time and writes as many Parquet shards.
 """
 
@@ -49,13 +49,7 @@ def plain_ingest(output: Path, num_shards: int) -> None:
         pl.col("redemption_date").alias("occurred_at"),
         pl.col("campaign_id").alias("impression_id"),
     )
-    tables = [
-        table.with_columns(
-            pl.col("occurred_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
-            *(pl.col(name).cast(pl.String) for name in IDS if name in table.columns),
-        )
-        for table in (purchases, campaigns, redemptions)
-    ]
+    tables = [_as_events(table) for table in (purchases, campaigns, redemptions)]
     events = pl.concat(tables, how="diagonal").sort("customer_id", "occurred_at")
     shards = events.with_columns(shard=pl.col("customer_id").hash() % num_shards).partition_by(
         "shard"
@@ -65,6 +59,12 @@ def plain_ingest(output: Path, num_shards: int) -> None:
     for name, key in (("products", "product_id"), ("demographics", "household_id")):
         table = pl.read_parquet(data / f"{name}.parquet")
         table.with_columns(pl.col(key).cast(pl.String)).write_parquet(output / f"{name}.parquet")
+
+
+def _as_events(table: pl.DataFrame) -> pl.DataFrame:
+    ids = [pl.col(name).cast(pl.String) for name in IDS if name in table.columns]
+    occurred_at = pl.col("occurred_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    return table.with_columns(occurred_at, *ids)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The yardstick of training_speed: a plain transformers Trainer with peft, as most people would write it.
 
-`python -m benchmarks.plain_trainer EXAMPLES BASE_MODEL NUM_EXAMPLES VALIDATION_ROWS SEED` trains
+`python -m benchmarks.peers.plain_trainer EXAMPLES BASE_MODEL NUM_EXAMPLES VALIDATION_ROWS SEED` trains
 the whole base model in float32 with LoRA on every linear projection, batches of 8 padded to their
 longest prompt, at the Trainer's defaults but for a learning rate usual for LoRA, and prints real
 tokens per second and the validation loss as JSON.
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TypedDict
 
 import polars as pl
 import torch
@@ -22,11 +23,20 @@ from lifecycle.llama.lora import LoraSettings
 from lifecycle.llama.member import DecoderSettings
 from lifecycle.llama.text_model import new_value_model
 from lifecycle.spend.ziln import ziln_loss
-from training.recipe import TrainConfig
+from training.tasks.recipes.text import TextRecipe
 from training.tasks.text import COLUMNS, target_scale, validation_sample
 
-BATCH, LEARNING_RATE, MAX_TOKENS = 8, 5e-4, 320
+BATCH = 8
+LEARNING_RATE = 5e-4
+MAX_TOKENS = 320
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Example(TypedDict):
+    """A prompt and what its customer will spend, over the scale."""
+
+    tokens: list[int]
+    target: float
 
 
 class PlainTrainer(Trainer):  # type: ignore[misc]
@@ -47,7 +57,7 @@ def run(
     examples: Path, base_model: str, num_examples: int, validation_rows: int, seed: int
 ) -> dict[str, float]:
     """Tokens per second, without padding, and validation loss."""
-    recipe = TrainConfig(
+    recipe = TextRecipe(
         data=examples,
         examples=examples,
         base_model=base_model,
@@ -55,20 +65,18 @@ def run(
         seed=seed,
         output=examples,
     )
-    train, tokenizer = (
-        pl.read_parquet(examples / "train.parquet", columns=COLUMNS),
-        load_tokenizer(base_model),
-    )
+    train = pl.read_parquet(examples / "train.parquet", columns=COLUMNS)
+    tokenizer = load_tokenizer(base_model)
     scale = target_scale(train)
     rows = train.sample(num_examples, seed=seed, shuffle=True)
     tokens = tokenizer(rows["prompt"].to_list())["input_ids"]
-    data = [
+    data: list[Example] = [
         {"tokens": row, "target": target / scale}
         for row, target in zip(tokens, rows["target"], strict=True)
     ]
 
-    def collate(batch: list[dict[str, object]]) -> dict[str, Tensor]:
-        ids, mask = pad_tokens([example["tokens"] for example in batch], tokenizer.pad_token_id)  # type: ignore[misc]
+    def collate(batch: list[Example]) -> dict[str, Tensor]:
+        ids, mask = pad_tokens([example["tokens"] for example in batch], tokenizer.pad_token_id)
         target = torch.tensor([example["target"] for example in batch], dtype=torch.float32)
         return {"input_ids": ids, "attention_mask": mask, "target": target}
 
@@ -78,9 +86,16 @@ def run(
     model.head.start_from(torch.tensor(train["target"].to_numpy() / scale, dtype=torch.float32))
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, per_device_train_batch_size=BATCH, num_train_epochs=1, learning_rate=LEARNING_RATE, use_cpu=True,
-            report_to=[], save_strategy="no", remove_unused_columns=False, seed=seed,
-        )  # fmt: skip
+            folder,
+            per_device_train_batch_size=BATCH,
+            num_train_epochs=1,
+            learning_rate=LEARNING_RATE,
+            use_cpu=True,
+            report_to=[],
+            save_strategy="no",
+            remove_unused_columns=False,
+            seed=seed,
+        )
         trainer = PlainTrainer(
             model=model, args=arguments, train_dataset=data, data_collator=collate
         )

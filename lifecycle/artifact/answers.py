@@ -30,9 +30,8 @@ def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame
     settings = artifact.settings
     features = value_features(events, cutoffs, settings.horizon_days, artifact.placed_items)
     given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
-    features = features.with_columns(
-        *given, *encode(settings.attributes, cutoffs)
-    )  # in the cutoffs' order
+    # In the cutoffs' order.
+    features = features.with_columns(*given, *encode(settings.attributes, cutoffs))
     if LLAMA not in artifact.members:
         return features
     return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])

@@ -6,18 +6,21 @@ from functools import cached_property
 from pathlib import Path
 
 import polars as pl
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from lifecycle.btyd.model import Btyd
 from lifecycle.decisions.actions import ActionRule
 from lifecycle.decisions.segments import SegmentThresholds
 from lifecycle.decisions.stages import StageRules
+from lifecycle.events.shards import DataManifest
 from lifecycle.features.attributes import AttributeCode
 from lifecycle.features.categories import placed_items
+from lifecycle.folders import Manifest, read_manifest
+from lifecycle.llama.member import BaseModelIdentity
 from lifecycle.names import MEMBERS, STACK
 from lifecycle.recommend.retrieval import Retriever
 from lifecycle.spend.models import SpendModels
-from lifecycle.value.costs import CostRates
+from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates
@@ -28,14 +31,39 @@ RETRIEVER_FOLDER = "retriever"
 PROSPECT_MODEL = "prospect_rates"  # answers for customers who have not bought yet
 
 
+class ArtifactManifest(Manifest):
+    """The manifest of an artifact: what it was made from and how good it is. Serving computes with Settings."""
+
+    champion: str
+    recommender: str | None
+    horizon_days: int
+    clv: ClvSettings
+    costs: dict[str, CostRate]  # as metrics.json has them
+    currency: str
+    segment_thresholds: SegmentThresholds
+    prompt_version: str
+    features: tuple[str, ...]
+    dataset: str  # identity of the examples
+    base_model: BaseModelIdentity | None  # of the text LLaMA
+    metrics: dict[str, JsonValue] = {}  # by model, as metrics.json has them
+    refitted_at: str | None = None
+    format_version: int = 0  # this one and those below are known when the manifest is written
+    packages: dict[str, str] = {}
+    files: dict[str, str] = {}
+
+
+def read_artifact_manifest(artifact: Path) -> ArtifactManifest:
+    """The manifest of a complete artifact; its files are not read."""
+    return read_manifest(artifact, ARTIFACT_KIND, ArtifactManifest)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the arena decided and measured, apart from the models themselves."""
 
     champion: str
-    churn: (
-        str | None
-    )  # the model that says who leaves; None: what spreads the champion's total over periods
+    # The model that says who leaves; None: what spreads the champion's total over periods.
+    churn: str | None
     recommender: str | None  # None: the shop's data name no items
     horizon_days: int
     currency: str
@@ -67,7 +95,7 @@ class Artifact:
     """A verified artifact in memory; LLaMA weights are loaded by whoever needs them."""
 
     folder: Path
-    manifest: dict[str, object]
+    manifest: ArtifactManifest
     settings: Settings
     items: pl.DataFrame
     retriever: Retriever | None  # None: no items to recommend
@@ -103,11 +131,10 @@ class Artifact:
         return datetime.fromisoformat(self.settings.data_end)
 
 
-def check_currency(artifact: Artifact, data: dict[str, object]) -> None:
+def check_currency(artifact: Artifact, data: DataManifest) -> None:
     """ValueError where the ingest folder with this manifest counts in another currency than the artifact."""
-    if data["currency"] != artifact.settings.currency:
-        given = data["currency"]
-        made = artifact.settings.currency
+    made = artifact.settings.currency
+    if data.currency != made:
         raise ValueError(
-            f"the data are in {given}, but artifact {artifact.folder} was made in {made}"
+            f"the data are in {data.currency}, but artifact {artifact.folder} was made in {made}"
         )

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.artifact.contents import ARTIFACT_KIND, RETRIEVER_FOLDER, Artifact, Settings
+from lifecycle.artifact.contents import (
+    ARTIFACT_KIND,
+    RETRIEVER_FOLDER,
+    Artifact,
+    Settings,
+    read_artifact_manifest,
+)
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
-from lifecycle.folders import new_folder, verify, write_json
+from lifecycle.folders import new_folder, verify, write_json, write_manifest
 from lifecycle.llama.member import read_member
 from lifecycle.recommend.retrieval import load_retriever, save_retriever
 from lifecycle.spend.models import SpendModels
@@ -19,12 +25,13 @@ logger = logging.getLogger(__name__)
 
 def load_artifact(folder: Path) -> Artifact:
     """Verify every file and read the models. ValueError names the folder or file that is incomplete or damaged."""
-    manifest = verify(folder, ARTIFACT_KIND)
-    if manifest.get("prompt_version") != PROMPT_VERSION:
+    verify(folder, ARTIFACT_KIND)
+    manifest = read_artifact_manifest(folder)
+    if manifest.prompt_version != PROMPT_VERSION:
         raise ValueError(
-            f"artifact {folder} has prompt version {manifest.get('prompt_version')!r}, not {PROMPT_VERSION!r}"
+            f"artifact {folder} has prompt version {manifest.prompt_version!r}, not {PROMPT_VERSION!r}"
         )
-    if manifest.get("features") != list(FEATURES):
+    if manifest.features != FEATURES:
         raise ValueError(
             f"artifact {folder} was made for other features than this version computes; evaluate again"
         )
@@ -47,12 +54,10 @@ def write_artifact(
     artifact: Artifact, members: dict[str, Path], metrics: dict[str, object]
 ) -> None:
     """Write an artifact and load it once, so that one that cannot be served is never left behind silently."""
-    content = artifact.manifest | {
-        "metrics": metrics["models"],
-        "refitted_at": metrics["refitted_at"],
-    }
+    told = {"metrics": metrics["models"], "refitted_at": metrics["refitted_at"]}
+    manifest = artifact.manifest.model_copy(update=told)
     kept = {name: found for name, found in metrics.items() if name != "customers"}  # it shows some
-    with new_folder(artifact.folder, ARTIFACT_KIND, content) as folder:
+    with new_folder(artifact.folder) as folder:
         artifact.settings.save(folder)
         artifact.items.write_parquet(folder / "items.parquet")
         write_json(folder / "metrics.json", kept)
@@ -62,5 +67,6 @@ def write_artifact(
         artifact.models.save(folder)
         for name, member in members.items():
             shutil.copytree(member, folder / "members" / name)
+        write_manifest(folder, ARTIFACT_KIND, manifest)
     load_artifact(artifact.folder)
     logger.info("%s written", artifact.folder)

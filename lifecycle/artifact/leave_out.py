@@ -1,28 +1,19 @@
 """Which events moved a prediction: what the champion would say without each of them (leave one out)."""
 
-from collections.abc import Callable
-
 import numpy as np
 import polars as pl
 
 from lifecycle.artifact.answers import examples_for
-from lifecycle.artifact.contents import Artifact
-from lifecycle.events.schema import MAX_LEFT_OUT, REVENUE_KINDS, order_key
+from lifecycle.artifact.champion import Champion
+from lifecycle.events.schema import MAX_LEFT_OUT, is_purchase, order_key
 from lifecycle.spend.contributions import Reason
 
 MAX_EVENTS = 10_000  # in a history, which is copied for each event that is left out
 PART = "__part"
-SpendOf = Callable[
-    [pl.DataFrame, pl.DataFrame], np.ndarray
-]  # examples and their customers' events to spend (n,)
 
 
 def event_effects(
-    artifact: Artifact,
-    spend_of: SpendOf,
-    events: pl.DataFrame,
-    customer: pl.DataFrame,
-    total: float,
+    champion: Champion, events: pl.DataFrame, customer: pl.DataFrame, total: float
 ) -> list[Reason]:
     """The orders and other events of one customer by how much they moved its expected spend `total`, most first.
 
@@ -34,11 +25,10 @@ def event_effects(
     """
     own = events.join(customer.select("customer_id"), on="customer_id", how="semi")
     known = own.filter(pl.col("occurred_at") < customer["cutoff"][0])
-    is_order = pl.col("kind").is_in(REVENUE_KINDS)
+    is_order = is_purchase()
     part = pl.when(is_order).then(order_key()).otherwise("event_id")
-    known = known.with_columns(
-        pl.format("{}:{}", is_order, part).alias(PART)
-    )  # ids of orders and events may be alike
+    # Ids of orders and events may be alike.
+    known = known.with_columns(pl.format("{}:{}", is_order, part).alias(PART))
     parts = known.group_by(PART).agg(
         pl.col("occurred_at").max(),
         pl.col("kind").first(),
@@ -62,7 +52,7 @@ def event_effects(
     ]
     without = pl.concat(others)
     cutoffs = pl.concat([customer] * parts.height).with_columns(pl.Series("customer_id", names))
-    spend = spend_of(examples_for(artifact, without, cutoffs), without)
+    spend = champion.spend(examples_for(champion.artifact, without, cutoffs), without)
     found: list[Reason] = []
     for row, without_it in zip(parts.iter_rows(named=True), spend, strict=True):
         effect = (

@@ -4,15 +4,13 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from lifecycle.events.schema import REVENUE_KINDS, order_key
+from lifecycle.events.schema import is_purchase, order_key
 
 KEYS = ["customer_id", "cutoff"]
-DAYS_PER_SECOND = (
-    1 / 86_400
-)  # a division by a number rounds otherwise in a table of one row than in a long one
-CANCELLED_WITHIN = timedelta(
-    hours=1
-)  # nothing was sent yet: mistyped or withdrawn; what comes back later is a return
+# A division by a number rounds otherwise in a table of one row than in a long one.
+DAYS_PER_SECOND = 1 / 86_400
+# Nothing was sent yet: mistyped or withdrawn; what comes back later is a return.
+CANCELLED_WITHIN = timedelta(hours=1)
 
 
 def known_at(rows: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
@@ -35,17 +33,15 @@ def with_cancellations(events: pl.DataFrame) -> pl.DataFrame:
     each.
     """
     what = ["customer_id", "item_id", "quantity", "amount"]
+    is_refund = pl.col("kind") == "refund"
+    copy = pl.int_range(pl.len()).over(*what, "occurred_at").alias("copy")
     rows = (
         events.with_row_index("row")
-        .filter(pl.col("kind").is_in([*REVENUE_KINDS, "refund"]))
+        .filter(is_purchase() | is_refund)
         .with_columns(
             pl.col("item_id").fill_null(""), pl.col("quantity", "amount").abs().fill_null(0.0)
         )
         .sort("occurred_at", maintain_order=True)
-    )
-    is_refund, copy = (
-        pl.col("kind") == "refund",
-        pl.int_range(pl.len()).over(*what, "occurred_at").alias("copy"),
     )
     refunds = rows.filter(is_refund).select("row", "occurred_at", *what, copy)
     lines = rows.filter(~is_refund).join(refunds, on=what, how="semi", maintain_order="left")
@@ -60,15 +56,11 @@ def with_cancellations(events: pl.DataFrame) -> pl.DataFrame:
         .drop_nulls("line")
         .unique("line", keep="first", maintain_order=True)
     )
-    times = [
-        cancelling.select(pl.col(name).alias("row"), cancelled_at="occurred_at")
-        for name in ("row", "line")
-    ]
-    return (
-        events.with_row_index("row")
-        .join(pl.concat(times), on="row", how="left", maintain_order="left")
-        .drop("row")
-    )
+    at_refunds = cancelling.select("row", cancelled_at="occurred_at")
+    at_lines = cancelling.select(row="line", cancelled_at="occurred_at")
+    times = pl.concat([at_refunds, at_lines])
+    rows = events.with_row_index("row")
+    return rows.join(times, on="row", how="left", maintain_order="left").drop("row")
 
 
 def is_cancelled() -> pl.Expr:
@@ -83,26 +75,23 @@ def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     lines), gross (with them), discount (without them), num_lines. An order is the lines of one
     order_id, or of one UTC day where there is none. `events` come from `with_cancellations`.
     """
-    lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
+    lines = events.filter(is_purchase())
     moments = lines.group_by(
         "customer_id", order_key().alias("order"), "occurred_at", "cancelled_at"
     ).agg(pl.col("amount").sum(), pl.col("discount").sum(), pl.len().alias("num_lines"))
-    sums = pl.col("amount", "gross", "discount", "num_lines").sum()
-    orders = (
-        known_at(moments, cutoffs)
-        .with_columns(
-            pl.when(~is_cancelled()).then(pl.col("amount", "discount")).otherwise(0.0),
-            gross="amount",
-        )
-        .group_by(*KEYS, "order")
-        .agg(pl.col("occurred_at").min(), pl.col("age_days").max(), sums)
+    counted = pl.when(~is_cancelled()).then(pl.col("amount", "discount")).otherwise(0.0)
+    known = known_at(moments, cutoffs).with_columns(counted, gross="amount")
+    orders = known.group_by(*KEYS, "order").agg(
+        pl.col("occurred_at").min(),
+        pl.col("age_days").max(),
+        pl.col("amount", "gross", "discount", "num_lines").sum(),
     )
     return orders.sort(*KEYS, "occurred_at", "order")
 
 
 def customers_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """customer_id and cutoff of every customer with a purchase before the cutoff, by id."""
-    return _ids_at(events.filter(pl.col("kind").is_in(REVENUE_KINDS)), cutoff)
+    return _ids_at(events.filter(is_purchase()), cutoff)
 
 
 def prospects_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
@@ -113,14 +102,9 @@ def prospects_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
 
 
 def _ids_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    cutoff_column = pl.lit(cutoff).cast(pl.Datetime("us", "UTC")).alias("cutoff")
-    known = events.filter(pl.col("occurred_at") < cutoff)
-    return (
-        known.select("customer_id")
-        .unique()
-        .sort("customer_id")
-        .select("customer_id", cutoff_column)
-    )
+    ids = events.filter(pl.col("occurred_at") < cutoff).select("customer_id").unique()
+    cutoffs = pl.lit(cutoff).cast(pl.Datetime("us", "UTC")).alias("cutoff")
+    return ids.sort("customer_id").select("customer_id", cutoffs)
 
 
 def outcomes(events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int) -> pl.DataFrame:
@@ -130,13 +114,11 @@ def outcomes(events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int) -> 
         (pl.col("occurred_at") >= pl.col("cutoff"))
         & (pl.col("occurred_at") < pl.col("cutoff") + pl.duration(days=horizon_days))
     )
-    is_revenue = pl.col("kind").is_in(REVENUE_KINDS)
+    amount = pl.col("amount")
+    is_net = is_purchase() | (pl.col("kind") == "refund")
     sums = ahead.group_by(KEYS).agg(
-        pl.col("amount").filter(is_revenue).sum().alias("target"),
-        pl.col("amount")
-        .filter(is_revenue | (pl.col("kind") == "refund"))
-        .sum()
-        .alias("actual_net"),
-        order_key().filter(is_revenue).n_unique().cast(pl.Int64).alias("num_orders_ahead"),
+        amount.filter(is_purchase()).sum().alias("target"),
+        amount.filter(is_net).sum().alias("actual_net"),
+        order_key().filter(is_purchase()).n_unique().cast(pl.Int64).alias("num_orders_ahead"),
     )
     return cutoffs.select(KEYS).join(sums, on=KEYS, how="left", maintain_order="left").fill_null(0)

@@ -21,7 +21,8 @@ def summarise(orders: pl.DataFrame) -> pl.DataFrame:
     # Where all share one cutoff, as a rule, it is no key: hashing it too would take half as long again.
     keys = ["customer_id"] if cutoff.min() == cutoff.max() else ["customer_id", "cutoff"]
     shared = {"cutoff": pl.lit(cutoff.min(), dtype=cutoff.dtype)} if len(keys) == 1 else {}
-    total, first_day = pl.col("amount").sum(), pl.col("day").min()
+    total = pl.col("amount").sum()
+    first_day = pl.col("day").min()
     return (
         orders.lazy()
         .group_by(*keys, _day("occurred_at").alias("day"))

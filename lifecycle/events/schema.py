@@ -24,16 +24,19 @@ EVENT_SCHEMA = pl.Schema(
         "impression_id": pl.String(),
     }
 )
-FIRST_YEAR, LAST_YEAR = (
-    1900,
-    2199,
-)  # of events; dates outside are slips that would move every cutoff
+FIRST_YEAR = 1900  # of events; dates outside are slips that would move every cutoff
+LAST_YEAR = 2199
 OWN_RATE = "annual_discount_rate"  # the customer attribute by which its future is discounted, in place of the shop's
-MIN_RATE, MAX_RATE = -0.9, 10.0  # of such a rate: beyond, powers over decades overflow
-MAX_LEFT_OUT = (
-    20  # newest orders and other events that explanations leave out in turn; older ones move little
-)
+MIN_RATE = -0.9  # of such a rate: beyond, powers over decades overflow
+MAX_RATE = 10.0
+# Newest orders and other events that explanations leave out in turn; older ones move little.
+MAX_LEFT_OUT = 20
 ITEM_COLUMNS = ("item_id", "title", "category", "price", "description")
+
+
+def is_purchase() -> pl.Expr:
+    """Whether a line brings revenue: a purchase or a renewal."""
+    return pl.col("kind").is_in(REVENUE_KINDS)
 
 
 def order_key() -> pl.Expr:

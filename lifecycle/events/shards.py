@@ -1,14 +1,39 @@
 """The ingest folder: events sharded by a stable hash of customer_id, and the items."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import mmh3
 import numpy as np
 import polars as pl
+from pydantic import AfterValidator, AwareDatetime, PlainSerializer
 
-from lifecycle.folders import read_manifest
+from lifecycle.folders import Manifest, read_manifest
 
 DATA_KIND = "data"
+Instant = Annotated[
+    AwareDatetime,
+    AfterValidator(lambda at: at.astimezone(UTC)),
+    PlainSerializer(datetime.isoformat),
+]
+
+
+class DataManifest(Manifest):
+    """The manifest of an ingest folder."""
+
+    num_shards: int
+    currency: str
+    first_event_at: Instant
+    last_event_at: Instant
+    num_events: int
+    num_customers: int
+    usable_attributes: tuple[str, ...]  # of customers, declared usable for prediction
+
+
+def read_data_manifest(data: Path) -> DataManifest:
+    """The manifest of a complete ingest folder; its files are not read."""
+    return read_manifest(data, DATA_KIND, DataManifest)
 
 
 def stable_hash(ids: pl.Series, salt: str) -> np.ndarray:
@@ -37,9 +62,7 @@ def shard_path(data: Path, shard: int) -> Path:
 
 def shard_paths(data: Path) -> list[Path]:
     """All event shards of a complete ingest folder, in order."""
-    num_shards = read_manifest(data, DATA_KIND)["num_shards"]
-    assert isinstance(num_shards, int)
-    return [shard_path(data, shard) for shard in range(num_shards)]
+    return [shard_path(data, shard) for shard in range(read_data_manifest(data).num_shards)]
 
 
 def read_shard(path: Path, columns: list[str] | None = None) -> pl.DataFrame:

@@ -13,12 +13,9 @@ import polars as pl
 
 from lifecycle.config import Config
 from lifecycle.events.schema import OWN_RATE
-from lifecycle.events.shards import DATA_KIND
-from lifecycle.folders import read_manifest
+from lifecycle.events.shards import read_data_manifest
 
-PREFIX = (
-    "attribute_"  # of the columns that hold attributes, whose names a shop may choose as it likes
-)
+PREFIX = "attribute_"  # of columns that hold attributes: a shop may name them as it likes
 MAX_CATEGORIES = 30
 
 
@@ -31,8 +28,7 @@ class AttributeCode(Config):
 
 def usable_attributes(data: Path) -> list[str]:
     """The attributes that an ingest folder declares usable for prediction."""
-    declared = read_manifest(data, DATA_KIND)["usable_attributes"]
-    assert isinstance(declared, list)
+    declared = read_data_manifest(data).usable_attributes
     return [name for name in declared if name not in ("customer_id", OWN_RATE)]
 
 
@@ -41,16 +37,14 @@ def read_customers(data: Path) -> pl.DataFrame:
 
     No rows where the shop gave none.
     """
-    table, wanted = (
-        data / "customers.parquet",
-        {name: PREFIX + name for name in usable_attributes(data)},
-    )
+    table = data / "customers.parquet"
+    usable = usable_attributes(data)
     if not table.exists():
         return pl.DataFrame(schema={"customer_id": pl.String, OWN_RATE: pl.Float64})
     rows = pl.scan_parquet(table)
     known = rows.collect_schema()
     rate = pl.col(OWN_RATE) if OWN_RATE in known else pl.lit(None, dtype=pl.Float64).alias(OWN_RATE)
-    attributes = (pl.col(name).alias(column) for name, column in wanted.items() if name in known)
+    attributes = [pl.col(name).alias(PREFIX + name) for name in usable if name in known]
     return rows.select("customer_id", rate, *attributes).sort("customer_id").collect()
 
 
@@ -66,9 +60,8 @@ def fit_attributes(customers: pl.DataFrame) -> tuple[AttributeCode, ...]:
             codes.append(AttributeCode(name=name, categories=None))
         else:
             counts = known.cast(pl.String).alias("value").value_counts(name="times")
-            frequent = counts.sort("times", "value", descending=[True, False]).head(MAX_CATEGORIES)[
-                "value"
-            ]
+            ordered = counts.sort("times", "value", descending=[True, False])
+            frequent = ordered.head(MAX_CATEGORIES)["value"]
             codes.append(AttributeCode(name=name, categories=tuple(sorted(frequent))))
     return tuple(codes)
 
@@ -106,12 +99,10 @@ def given(code: AttributeCode, value: str | float | int | bool | None) -> str | 
     if value is None:
         return None
     if code.categories is not None:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        alike = (
-            category
-            for category in code.categories
-            if isinstance(value, bool) and category.lower() == text
-        )
+        if not isinstance(value, bool):
+            return str(value)
+        text = str(value).lower()
+        alike = (category for category in code.categories if category.lower() == text)
         return next(alike, text)
     try:
         number = float(value)

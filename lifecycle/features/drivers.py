@@ -1,5 +1,7 @@
 """What features tell about customers, in the words of those who act on it."""
 
+from itertools import product
+
 from lifecycle.features.attributes import PREFIX
 from lifecycle.features.numbers import CONTACT_KINDS
 
@@ -18,7 +20,7 @@ DRIVERS = {  # by how the names of their features begin; the first that fits
     "contacts": tuple(f"{kind}_" for kind in CONTACT_KINDS),
     "attributes": (PREFIX,),
 }  # fmt: skip
-DRIVER_NAMES = tuple(f"{name}_{way}" for name in DRIVERS for way in ("up", "down"))
+DRIVER_NAMES = tuple(f"{name}_{way}" for name, way in product(DRIVERS, ("up", "down")))
 
 
 def driver_of(feature: str) -> str:

@@ -4,28 +4,22 @@ import polars as pl
 
 from lifecycle.events.history import KEYS, is_cancelled, known_at, orders_at, with_cancellations
 from lifecycle.events.order_days import summarise
-from lifecycle.events.schema import KINDS, REVENUE_KINDS
+from lifecycle.events.schema import KINDS, REVENUE_KINDS, is_purchase
 from lifecycle.features.categories import NUM_CATEGORIES
 
 WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
 BUCKET_DAYS = 28  # spend of each of the last NUM_BUCKETS four-week periods
 NUM_BUCKETS = 6
-PARTS = (
-    10_000  # of a unit of currency or quantity, to which lines are rounded before they are summed
-)
+# Of a unit of currency or quantity, to which lines are rounded before they are summed.
+PARTS = 10_000
 CATEGORY_SHARE = "category_share_"  # of spend, of each of the leading categories
 NUM_LAST_ORDERS = 5
 CONTACT_KINDS = tuple(kind for kind in KINDS if kind not in REVENUE_KINDS)
 RECENT_DAYS = 91  # of contacts, prices and discounts
 YEAR_DAYS = 364  # whole weeks, so that the same days of the week are compared
 MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search")
-COUNTS = (
-    "orders_",
-    "spend_",
-    "num_",
-    "total_",
-    *(f"{kind}_" for kind in CONTACT_KINDS),
-)  # 0 where nothing happened
+# 0 where nothing happened.
+COUNTS = ("orders_", "spend_", "num_", "total_", *(f"{kind}_" for kind in CONTACT_KINDS))
 BTYD_SUMMARY = ("btyd_frequency", "btyd_recency", "btyd_age")  # repeat order days, days, days
 FEATURES = (
     *BTYD_SUMMARY, "spend_last_horizon", "orders_last_horizon",
@@ -56,21 +50,19 @@ def value_features(
     spend_last_horizon; their orders do.
     """
     events = with_cancellations(events)
-    known = orders_at(events, cutoffs)
+    orders = orders_at(events, cutoffs)
+    in_category = events.join(categories, on="item_id")
+    first = events.group_by("customer_id").agg(pl.min("occurred_at"))
     parts = [
-        known.group_by(KEYS).agg(_order_features(horizon_days)),
-        _btyd_summary(known),
-        _gap_features(known),
+        orders.group_by(KEYS).agg(_order_features(horizon_days)),
+        _btyd_summary(orders),
+        _gap_features(orders),
         _line_features(events, cutoffs, categories),
         _num_distinct(events, cutoffs, "item_id", "num_distinct_items"),
-        _num_distinct(
-            events.join(categories, on="item_id"), cutoffs, "category", "num_distinct_categories"
-        ),
+        _num_distinct(in_category, cutoffs, "category", "num_distinct_categories"),
         _contact_features(events, cutoffs),
         _cost_features(events, cutoffs),
-        known_at(events.group_by("customer_id").agg(pl.min("occurred_at")), cutoffs).select(
-            *KEYS, known_days="age_days"
-        ),
+        known_at(first, cutoffs).select(*KEYS, known_days="age_days"),
     ]
     result = cutoffs.select(KEYS)
     for part in parts:
@@ -84,11 +76,10 @@ def value_features(
 
 
 def _order_features(horizon_days: int) -> list[pl.Expr]:
-    age, amount = pl.col("age_days"), pl.col("amount")
-    newest_first = amount.reverse()
-    year_ago = (age > YEAR_DAYS - horizon_days) & (
-        age <= YEAR_DAYS
-    )  # the days of the horizon, a year earlier
+    age = pl.col("age_days")
+    amount = pl.col("amount")
+    # The days of the horizon, a year earlier.
+    year_ago = (age > YEAR_DAYS - horizon_days) & (age <= YEAR_DAYS)
     was_there = pl.when(age.max() >= YEAR_DAYS)
     return [
         age.min().alias("recency_days"),
@@ -108,26 +99,28 @@ def _order_features(horizon_days: int) -> list[pl.Expr]:
         was_there.then(year_ago.sum()).alias("year_ago_orders"),
         *((age <= days).sum().alias(f"orders_{days}d") for days in WINDOWS_DAYS),
         *(amount.filter(age <= days).sum().alias(f"spend_{days}d") for days in WINDOWS_DAYS),
-        *(
-            amount.filter((age > BUCKET_DAYS * k) & (age <= BUCKET_DAYS * (k + 1)))
-            .sum()
-            .alias(f"spend_bucket_{k}")
-            for k in range(NUM_BUCKETS)
-        ),
-        *(
-            newest_first.get(k, null_on_oob=True).alias(f"last_order_{k}_value")
-            for k in range(NUM_LAST_ORDERS)
-        ),
+        *(_bucket_spend(number) for number in range(NUM_BUCKETS)),
+        *(_last_order_value(number) for number in range(NUM_LAST_ORDERS)),
     ]
+
+
+def _bucket_spend(number: int) -> pl.Expr:
+    """Spend of a period of BUCKET_DAYS; 0 is the newest."""
+    end = BUCKET_DAYS * number
+    age = pl.col("age_days")
+    is_inside = (age > end) & (age <= end + BUCKET_DAYS)
+    return pl.col("amount").filter(is_inside).sum().alias(f"spend_bucket_{number}")
+
+
+def _last_order_value(number: int) -> pl.Expr:
+    newest_first = pl.col("amount").reverse()
+    return newest_first.get(number, null_on_oob=True).alias(f"last_order_{number}_value")
 
 
 def _gap_features(known: pl.DataFrame) -> pl.DataFrame:
     """Mean and standard deviation of the days between a customer's successive order days."""
-    days = (
-        known.select(*KEYS, pl.col("occurred_at").dt.date().alias("day"))
-        .unique()
-        .sort(*KEYS, "day")
-    )
+    day = pl.col("occurred_at").dt.date().alias("day")
+    days = known.select(*KEYS, day).unique().sort(*KEYS, "day")
     gaps = days.with_columns(pl.col("day").diff().over(KEYS).dt.total_days().alias("gap"))
     return gaps.group_by(KEYS).agg(
         pl.col("gap").mean().alias("mean_gap_days"), pl.col("gap").std().alias("std_gap_days")
@@ -142,55 +135,65 @@ def _line_features(
     Sums are of whole PARTS, the same in any order: those of floats differ by what else is in a
     table.
     """
-    lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
-    columns = (
-        (pl.col("amount", "discount", "quantity") * PARTS).round().cast(pl.Int64, strict=False)
+    last_place = categories["place"].max()
+    places = range(0 if last_place is None else int(last_place) + 1)  # type: ignore[arg-type]
+    moments = _moments(events.filter(is_purchase()), categories, places)
+    known = known_at(moments, cutoffs).filter(~is_cancelled())
+    is_recent = pl.col("age_days") <= RECENT_DAYS
+    amount = pl.col("amount")
+    counted = pl.col("counted_amount")
+    quantity = pl.col("quantity")
+    discount = pl.col("discount")
+    return known.group_by(KEYS).agg(
+        (quantity.sum() * (1 / PARTS)).alias("total_quantity"),
+        _ratio(counted, quantity).alias("mean_unit_price"),
+        _ratio(counted.filter(is_recent), quantity.filter(is_recent)).alias(
+            f"mean_unit_price_{RECENT_DAYS}d"
+        ),
+        _ratio(pl.col("discounted"), pl.col("lines")).alias("discounted_lines"),
+        _ratio(discount, amount + discount).alias("discount_rate"),
+        _ratio(discount.filter(is_recent), (amount + discount).filter(is_recent)).alias(
+            f"discount_rate_{RECENT_DAYS}d"
+        ),
+        *(_category_share(place, places) for place in range(NUM_CATEGORIES)),
     )
-    placed = lines.with_columns(columns).join(categories, on="item_id", how="left")
-    places = range(int(categories["place"].max() or 0) + 1 if categories["place"].count() else 0)  # type: ignore[arg-type]
-    amount, counted = pl.col("amount"), pl.col("quantity") > 0
-    moments = placed.group_by("customer_id", "occurred_at", "cancelled_at").agg(
+
+
+def _moments(lines: pl.DataFrame, categories: pl.DataFrame, places: range) -> pl.DataFrame:
+    """Sums over the lines of each customer and instant, in PARTS; in_0 is spend in the first leading category."""
+    sums = pl.col("amount", "discount", "quantity") * PARTS
+    placed = lines.with_columns(sums.round().cast(pl.Int64, strict=False)).join(
+        categories, on="item_id", how="left"
+    )
+    amount = pl.col("amount")
+    is_counted = pl.col("quantity") > 0
+    return placed.group_by("customer_id", "occurred_at", "cancelled_at").agg(
         pl.len().alias("lines"),
         (pl.col("discount") > 0).sum().alias("discounted"),
         pl.col("discount").sum(),
         amount.sum(),
-        amount.filter(counted).sum().alias("counted_amount"),
-        pl.col("quantity").filter(counted).sum(),
+        amount.filter(is_counted).sum().alias("counted_amount"),
+        pl.col("quantity").filter(is_counted).sum(),
         *(amount.filter(pl.col("place") == place).sum().alias(f"in_{place}") for place in places),
     )
-    known, recent = (
-        known_at(moments, cutoffs).filter(~is_cancelled()),
-        pl.col("age_days") <= RECENT_DAYS,
-    )
 
-    def ratio(part: str, whole: pl.Expr, only: pl.Expr | None = None) -> pl.Expr:
-        above, below = (
-            column if only is None else column.filter(only) for column in (pl.col(part), whole)
-        )
-        return pl.when(below.sum() > 0).then(above.sum() / below.sum())
 
-    quantity, full_price = pl.col("quantity"), amount + pl.col("discount")
-    return known.group_by(KEYS).agg(
-        (quantity.sum() * (1 / PARTS)).alias("total_quantity"),
-        ratio("counted_amount", quantity).alias("mean_unit_price"),
-        ratio("counted_amount", quantity, recent).alias(f"mean_unit_price_{RECENT_DAYS}d"),
-        ratio("discounted", pl.col("lines")).alias("discounted_lines"),
-        ratio("discount", full_price).alias("discount_rate"),
-        ratio("discount", full_price, recent).alias(f"discount_rate_{RECENT_DAYS}d"),
-        *(
-            (ratio(f"in_{place}", amount) if place in places else pl.lit(None)).alias(
-                f"{CATEGORY_SHARE}{place}"
-            )
-            for place in range(NUM_CATEGORIES)
-        ),
-    )
+def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """The ratio of two sums, null where the second is not positive."""
+    return pl.when(whole.sum() > 0).then(part.sum() / whole.sum())
+
+
+def _category_share(place: int, places: range) -> pl.Expr:
+    """The share of spend in a leading category; null where no item is in it."""
+    share = _ratio(pl.col(f"in_{place}"), pl.col("amount")) if place in places else pl.lit(None)
+    return share.alias(f"{CATEGORY_SHARE}{place}")
 
 
 def _num_distinct(
     events: pl.DataFrame, cutoffs: pl.DataFrame, column: str, name: str
 ) -> pl.DataFrame:
     """How many different values of a column the customer had bought; the first purchase of each decides."""
-    bought = events.filter(pl.col("kind").is_in(REVENUE_KINDS) & pl.col(column).is_not_null())
+    bought = events.filter(is_purchase() & pl.col(column).is_not_null())
     first = bought.group_by("customer_id", column).agg(pl.col("occurred_at").min())
     return known_at(first, cutoffs).group_by(KEYS).agg(pl.len().alias(name))
 
@@ -198,10 +201,12 @@ def _num_distinct(
 def _contact_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     """Events other than purchases in the last RECENT_DAYS, by kind."""
     known = known_at(events.filter(pl.col("kind").is_in(CONTACT_KINDS)), cutoffs)
-    recent, kind = pl.col("age_days") <= RECENT_DAYS, pl.col("kind")
-    return known.group_by(KEYS).agg(
-        *((recent & (kind == name)).sum().alias(f"{name}_{RECENT_DAYS}d") for name in CONTACT_KINDS)
-    )
+    is_recent = pl.col("age_days") <= RECENT_DAYS
+    counts = []
+    for kind in CONTACT_KINDS:
+        is_counted = is_recent & (pl.col("kind") == kind)
+        counts.append(is_counted.sum().alias(f"{kind}_{RECENT_DAYS}d"))
+    return known.group_by(KEYS).agg(counts)
 
 
 def _cost_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
@@ -214,15 +219,14 @@ def cost_sums() -> list[pl.Expr]:
 
     Service is all that is not one of the others.
     """
-    is_goods, is_marketing = (
-        pl.col("kind").is_in(REVENUE_KINDS),
-        pl.col("kind").is_in(MARKETING_KINDS),
-    )
+    cost = pl.col("cost")
+    is_marketing = pl.col("kind").is_in(MARKETING_KINDS)
+    is_service = ~is_purchase() & ~is_marketing
     return [
         (-pl.col("amount").filter(pl.col("kind") == "refund").sum()).alias("total_refunded"),
-        pl.col("cost").filter(is_goods).sum().alias("total_goods_cost"),
-        pl.col("cost").filter(~is_goods & ~is_marketing).sum().alias("total_service_cost"),
-        pl.col("cost").filter(is_marketing).sum().alias("total_marketing_cost"),
+        cost.filter(is_purchase()).sum().alias("total_goods_cost"),
+        cost.filter(is_service).sum().alias("total_service_cost"),
+        cost.filter(is_marketing).sum().alias("total_marketing_cost"),
     ]
 
 

@@ -5,19 +5,19 @@ import math
 import polars as pl
 
 from lifecycle.events.history import KEYS, known_at
-from lifecycle.events.schema import REVENUE_KINDS
+from lifecycle.events.schema import is_purchase
 
 PROMPT_VERSION = "value-2"
 NUM_CATEGORIES = 2
-CATEGORY_LETTERS = (
-    24  # of each name: titles stand in for missing categories, and some are paragraphs
-)
+# Of each name: titles stand in for missing categories, and some are paragraphs.
+CATEGORY_LETTERS = 24
 CATEGORY_WINDOW_DAYS = 182
 DAYS = ("tenure_days", "recency_days")
 ORDERS = ("orders_28d", "orders_91d", "num_orders")
 SPEND = ("spend_28d", "spend_91d", "spend_182d", "total_spend")
 PROMPT_NUMBERS = (*DAYS, *ORDERS, *SPEND)
-FINE, COARSE = (10, 3), (5, 2)  # levels per doubling, digits
+FINE = (10, 3)  # levels per doubling, digits
+COARSE = (5, 2)
 
 
 def value_prompts(
@@ -46,11 +46,8 @@ def _levels(names: tuple[str, ...], scale: tuple[int, int]) -> pl.Expr:
 
 
 def _level(name: str, levels: int, digits: int) -> pl.Expr:
-    level = (
-        (levels * pl.col(name).fill_null(0).clip(0).log1p() / math.log(2))
-        .round()
-        .clip(upper_bound=10**digits - 1)
-    )
+    doublings = levels * pl.col(name).fill_null(0).clip(0).log1p() / math.log(2)
+    level = doublings.round().clip(upper_bound=10**digits - 1)
     return level.cast(pl.Int64).cast(pl.String).str.zfill(digits)
 
 
@@ -60,20 +57,14 @@ def _favourite_categories(
     """The categories the customer bought on most days lately; an item without one counts by its title."""
     name = pl.coalesce("category", "title").str.to_lowercase().str.slice(0, CATEGORY_LETTERS)
     named = items.select("item_id", name.alias("name")).drop_nulls()
-    lines = events.filter(pl.col("kind").is_in(REVENUE_KINDS)).select(
-        "customer_id", "occurred_at", "item_id"
-    )
-    days = lines.join(named, on="item_id").group_by(
-        "customer_id", "name", pl.col("occurred_at").dt.date().alias("day")
-    )
-    counts = (
-        known_at(days.agg(pl.col("occurred_at").min()), cutoffs)
-        .filter(pl.col("age_days") <= CATEGORY_WINDOW_DAYS)
-        .group_by(*KEYS, "name")
-        .len()
-        .sort(*KEYS, "len", "name", descending=[False, False, True, False])
-    )
-    top = counts.group_by(KEYS, maintain_order=True).head(NUM_CATEGORIES)
+    lines = events.filter(is_purchase()).select("customer_id", "occurred_at", "item_id")
+    day = pl.col("occurred_at").dt.date().alias("day")
+    days = lines.join(named, on="item_id").group_by("customer_id", "name", day)
+    known = known_at(days.agg(pl.col("occurred_at").min()), cutoffs)
+    recent = known.filter(pl.col("age_days") <= CATEGORY_WINDOW_DAYS)
+    counts = recent.group_by(*KEYS, "name").len()
+    ordered = counts.sort(*KEYS, "len", "name", descending=[False, False, True, False])
+    top = ordered.group_by(KEYS, maintain_order=True).head(NUM_CATEGORIES)
     return top.group_by(KEYS, maintain_order=True).agg(
         pl.col("name").str.join(", ").alias("categories")
     )

@@ -25,7 +25,16 @@ QUERY_KIND = len(KINDS)
 WEEK_DAYS = 7.0
 AGE_PERIODS_DAYS = (28.0, 91.0, 182.0, 364.0)
 HALF_LIVES_DAYS = (14.0, 56.0, 182.0)  # of the running sums of money
-NUM_FEATURES = 5 + 2 * (1 + len(AGE_PERIODS_DAYS)) + len(HALF_LIVES_DAYS)
+# Columns of the features; those of waves have the sines first, the cosines after them.
+AMOUNT = 0
+GAP = 1
+AGE = 2
+TENURE = 3  # of the query alone, as is the next
+HORIZON = 4
+FIRST_WAVE = 5
+NUM_WAVES = 1 + len(AGE_PERIODS_DAYS)  # of the day of the week, and of the age with each period
+FIRST_SUM = FIRST_WAVE + 2 * NUM_WAVES
+NUM_FEATURES = FIRST_SUM + len(HALF_LIVES_DAYS)
 MICROSECONDS_PER_DAY = 86_400_000_000
 LOG_SCALE = 5.0
 
@@ -38,9 +47,8 @@ class SequenceSettings(Config):
     num_heads: int = Field(4, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)  # of the inputs
     max_events: int = Field(256, ge=1)  # of a customer, the latest
-    history_days: int | None = Field(
-        None, ge=1
-    )  # before the cutoff that are read; None: the training task decides
+    # Before the cutoff that are read; None: the training task decides.
+    history_days: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "SequenceSettings":
@@ -104,14 +112,14 @@ class Window:
 
 def window_of(known: Histories, customer: int, cutoff: int, settings: SequenceSettings) -> Window:
     """The latest events of a customer before a cutoff, as many as are read: at least one, where there is one."""
-    first, last = int(known.starts[customer]), int(known.starts[customer + 1])
+    first = int(known.starts[customer])
+    last = int(known.starts[customer + 1])
     end = first + int(np.searchsorted(known.at[first:last], cutoff, side="left"))
     if settings.history_days is not None:
         oldest = cutoff - settings.history_days * MICROSECONDS_PER_DAY
-        first = min(
-            first + int(np.searchsorted(known.at[first:end], oldest, side="left")),
-            max(first, end - 1),
-        )
+        remembered = first + int(np.searchsorted(known.at[first:end], oldest, side="left"))
+        latest = max(first, end - 1)
+        first = min(remembered, latest)
     return Window(first, max(first, end - settings.max_events), end, cutoff)
 
 
@@ -145,29 +153,50 @@ def sequence_batch(
 def _fill(
     batch: SequenceBatch, row: int, known: Histories, window: Window, horizon_days: float
 ) -> None:
-    events, count = slice(window.start, window.end), window.end - window.start
-    batch.item[row, :count], batch.category[row, :count] = (
-        known.item[events],
-        known.category[events],
-    )
+    """Write a window into a row: its events, then the query."""
+    events = slice(window.start, window.end)
+    count = window.end - window.start
+    batch.item[row, :count] = known.item[events]
+    batch.category[row, :count] = known.category[events]
     batch.title[row, :count] = known.title[events]
-    batch.kind[row, :count], batch.kind[row, count] = known.kind[events], QUERY_KIND
-    at = np.append(known.at[events], window.cutoff) / MICROSECONDS_PER_DAY
-    first = known.at[window.first] / MICROSECONDS_PER_DAY if window.end > window.first else at[-1]
-    before = (
-        known.at[window.start - 1] / MICROSECONDS_PER_DAY if window.start > window.first else at[0]
-    )
-    age, amount, features = at[-1] - at, known.amount[events], batch.features[row, : count + 1]
-    features[:count, 0] = np.sign(amount) * np.log1p(np.abs(amount)) / LOG_SCALE
-    features[:, 1] = np.log1p(np.diff(at, prepend=before)) / LOG_SCALE
-    features[:, 2] = np.log1p(age) / LOG_SCALE
-    features[count, 3] = math.log1p(at[-1] - first) / LOG_SCALE
-    features[count, 4] = math.log1p(horizon_days) / LOG_SCALE
-    angles = (
-        2.0 * math.pi * np.column_stack([at / WEEK_DAYS, age[:, None] / np.array(AGE_PERIODS_DAYS)])
-    )
-    features[:, 5 : 5 + 2 * angles.shape[1]] = np.hstack([np.sin(angles), np.cos(angles)])
-    features[:, -len(HALF_LIVES_DAYS) :] = _running_sums(known, window)[-count - 1 :] / LOG_SCALE
+    batch.kind[row, :count] = known.kind[events]
+    batch.kind[row, count] = QUERY_KIND
+    _fill_features(batch.features[row, : count + 1], known, window, horizon_days)
+
+
+def _fill_features(
+    features: np.ndarray, known: Histories, window: Window, horizon_days: float
+) -> None:
+    """Write the features of a window's events and query, shape (events + 1, NUM_FEATURES), over zeros."""
+    events = slice(window.start, window.end)
+    days = np.append(known.at[events], window.cutoff) / MICROSECONDS_PER_DAY
+    cutoff = days[-1]
+    age = cutoff - days
+    amount = known.amount[events]
+    features[:-1, AMOUNT] = np.sign(amount) * np.log1p(np.abs(amount)) / LOG_SCALE
+    gaps = np.diff(days, prepend=_day_before(known, window, days[0]))
+    features[:, GAP] = np.log1p(gaps) / LOG_SCALE
+    features[:, AGE] = np.log1p(age) / LOG_SCALE
+    features[-1, TENURE] = math.log1p(cutoff - _first_day(known, window, cutoff)) / LOG_SCALE
+    features[-1, HORIZON] = math.log1p(horizon_days) / LOG_SCALE
+    turns = np.column_stack([days / WEEK_DAYS, age[:, None] / np.array(AGE_PERIODS_DAYS)])
+    angles = 2.0 * math.pi * turns
+    features[:, FIRST_WAVE:FIRST_SUM] = np.hstack([np.sin(angles), np.cos(angles)])
+    features[:, FIRST_SUM:] = _running_sums(known, window)[-len(days) :] / LOG_SCALE
+
+
+def _day_before(known: Histories, window: Window, otherwise: float) -> float:
+    """When the last event before those that are read was, if one is remembered."""
+    if window.start == window.first:
+        return otherwise
+    return float(known.at[window.start - 1] / MICROSECONDS_PER_DAY)
+
+
+def _first_day(known: Histories, window: Window, otherwise: float) -> float:
+    """When the first event that is remembered was, if there is one."""
+    if window.end == window.first:
+        return otherwise
+    return float(known.at[window.first] / MICROSECONDS_PER_DAY)
 
 
 def _running_sums(known: Histories, window: Window) -> np.ndarray:

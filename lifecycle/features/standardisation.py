@@ -21,13 +21,12 @@ class StandardisationRules(Config):
 
     transform: Literal["log1p", "none"] = "log1p"  # log(1 + x); negative numbers count as 0
     missing: Literal["zero", "median"] = "zero"
-    scale: Literal["standard", "robust", "none"] = (
-        "standard"  # by mean and deviation, or median and quartiles
-    )
+    # By mean and deviation, or median and quartiles.
+    scale: Literal["standard", "robust", "none"] = "standard"
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnScale:
     """What one column is filled, centred and divided with, after its transformation."""
 
     fill: float
@@ -40,7 +39,7 @@ class Standardisation:
     """Rules, and what they came to on the training rows."""
 
     rules: StandardisationRules
-    columns: dict[str, Column]
+    columns: dict[str, ColumnScale]
 
     def apply(self, rows: pl.DataFrame, names: Sequence[str]) -> np.ndarray:
         """The named columns on one scale, float64 of shape (n, len(names)), without missing values."""
@@ -48,9 +47,8 @@ class Standardisation:
 
     def _expression(self, name: str) -> pl.Expr:
         column = self.columns[name]
-        return (
-            _transformed(name, self.rules).fill_null(column.fill) - column.center
-        ) / column.spread
+        filled = _transformed(name, self.rules).fill_null(column.fill)
+        return (filled - column.center) / column.spread
 
     def describe(self) -> dict[str, object]:
         """As JSON; `read` makes the same object of it."""
@@ -63,7 +61,7 @@ class Standardisation:
     def read(cls, content: object) -> Self:
         """What `describe` gave."""
         assert isinstance(content, dict)
-        columns = {name: Column(**numbers) for name, numbers in content["columns"].items()}
+        columns = {name: ColumnScale(**numbers) for name, numbers in content["columns"].items()}
         return cls(StandardisationRules.model_validate(content["rules"]), columns)
 
 
@@ -78,7 +76,7 @@ def fit_standardisation(
         fill = 0.0 if rules.missing == "zero" else _number(values.median())
         center, spread = _center_and_spread(values.fill_null(fill), rules)
         is_constant = spread <= ROUNDING * max(abs(center), 1.0)
-        columns[name] = Column(fill, center, 1.0 if is_constant else spread)
+        columns[name] = ColumnScale(fill, center, 1.0 if is_constant else spread)
     return Standardisation(rules, columns)
 
 
@@ -92,8 +90,9 @@ def _center_and_spread(values: pl.Series, rules: StandardisationRules) -> tuple[
         return 0.0, 1.0
     if rules.scale == "standard":
         return _number(values.mean()), _number(values.std(ddof=0))
-    low, high = values.quantile(0.25, "linear"), values.quantile(0.75, "linear")
-    return _number(values.median()), _number(high) - _number(low)
+    low = _number(values.quantile(0.25, "linear"))
+    high = _number(values.quantile(0.75, "linear"))
+    return _number(values.median()), high - low
 
 
 def _number(value: object) -> float:

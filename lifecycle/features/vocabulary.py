@@ -8,7 +8,9 @@ from pydantic import Field
 
 from lifecycle.config import Config
 
-NONE, UNKNOWN, FIRST_KNOWN = 0, 1, 2  # positions of items and categories; titles have no unknown
+NONE = 0  # positions of items and categories; titles have no unknown
+UNKNOWN = 1
+FIRST_KNOWN = 2
 FIRST_TITLE = 1
 VOCABULARY_FILE = "vocabulary.parquet"
 
@@ -44,27 +46,20 @@ class Vocabulary:
     @property
     def title_of_item(self) -> list[int]:
         """The title's position for each position of an item."""
-        of_items = dict(
-            self.table.filter(pl.col("item") >= FIRST_KNOWN).select("item", "title").iter_rows()
-        )
+        known = self.table.filter(pl.col("item") >= FIRST_KNOWN)
+        of_items = dict(known.select("item", "title").iter_rows())
         return [of_items.get(item, NONE) for item in range(self.num_items)]
 
     def with_catalogue(self, items: pl.DataFrame) -> "Vocabulary":
         """The same with a catalogue's new items, which have no embedding of their own; nothing known moves."""
         new = items.join(self.table, on="item_id", how="anti")
-        categories = _names(self.table, "category", "category_name").filter(
-            pl.col("category") >= FIRST_KNOWN
-        )
+        named = _names(self.table, "category", "category_name")
+        categories = named.filter(pl.col("category") >= FIRST_KNOWN)
         known = _names(self.table, "title", "title_text")
-        unseen = (
-            new.select(title_text="title")
-            .drop_nulls()
-            .unique()
-            .join(known, on="title_text", how="anti")
-        )
-        titles = pl.concat(
-            [known, _numbered(unseen, "title", FIRST_TITLE + known.height)], how="diagonal"
-        )
+        given = new.select(title_text="title").drop_nulls().unique()
+        unseen = given.join(known, on="title_text", how="anti")
+        added = _numbered(unseen, "title", FIRST_TITLE + known.height)
+        titles = pl.concat([known, added], how="diagonal")
         return Vocabulary(pl.concat([self.table, _placed(new, NO_ITEMS, categories, titles)]))
 
     def save(self, folder: Path) -> None:
@@ -89,9 +84,9 @@ def fit_vocabulary(
     """
     known = num_customers.filter(pl.col("customers") >= rules.min_customers)
     chosen = known.sort("customers", "item_id", descending=[True, False]).head(rules.max_items)
-    everything = items.select("item_id", "category", "title").join(
-        num_customers.select("item_id"), on="item_id", how="full", coalesce=True
-    )
+    catalogue = items.select("item_id", "category", "title")
+    dealt_with = num_customers.select("item_id")
+    everything = catalogue.join(dealt_with, on="item_id", how="full", coalesce=True)
     met = items.join(num_customers, on="item_id", how="semi")
     names = met.select(category_name=pl.col("category").str.to_lowercase()).drop_nulls().unique()
     titles = items.select(title_text="title").drop_nulls().unique()

@@ -2,11 +2,21 @@
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.features.sequence import SEQUENCE_VERSION
-from lifecycle.folders import MANIFEST, file_sha256, verify
+from lifecycle.folders import (
+    MANIFEST,
+    Manifest,
+    Stored,
+    file_sha256,
+    read_manifest,
+    verify,
+)
 
 MEMBER_KIND = "member"
 
@@ -22,7 +32,36 @@ class DecoderSettings:
     device: str = "cpu"
 
 
-def base_model_identity(base_model: str) -> dict[str, str | None]:
+class BaseModelIdentity(Stored):
+    """Base weights that a member was trained on; they are not copied into it."""
+
+    path: str
+    revision: str | None = None
+    sha256: str
+
+
+class MemberManifest(Manifest):
+    """The manifest of a member: an encoder of prompts, one of events, or an adapter of a language model (task sft)."""
+
+    task: str
+    encoder: str
+    name: str
+    adapter: str | None = None  # of sft
+    base_model: BaseModelIdentity | None = None  # None: it reads events
+    num_layers: int | None = None  # of the base model, from the first; None: all
+    max_tokens: int | None = None  # of a prompt
+    prompt_version: str | None = None
+    sequence_version: str | None = None  # of what reads events
+    titles_by: BaseModelIdentity | None = None  # what reads titles in it
+    horizon_days: int | None = None  # of what predicts value, like the next three
+    dataset: str  # identity of the examples or conversations
+    data_identity: str | None = None  # of the ingest folder
+    test_cutoff: date | None = None
+    recipe: dict[str, JsonValue]
+    metrics: dict[str, float]
+
+
+def base_model_identity(base_model: str) -> BaseModelIdentity:
     """Where the base weights lie, their revision and the SHA-256 of their safetensors; they are not copied.
 
     The revision is the commit of a Hugging Face snapshot, or the identity in the folder's manifest,
@@ -37,7 +76,7 @@ def base_model_identity(base_model: str) -> dict[str, str | None]:
             f"base_model {base_model!r} is not a folder with config.json and *.safetensors"
         )
     hashes = [file_sha256(file) for file in files]
-    return {"path": base_model, "revision": _revision(folder), "sha256": "+".join(hashes)}
+    return BaseModelIdentity(path=base_model, revision=_revision(folder), sha256="+".join(hashes))
 
 
 def _revision(folder: Path) -> str | None:
@@ -47,36 +86,41 @@ def _revision(folder: Path) -> str | None:
     return str(json.loads(manifest.read_text()).get("identity")) if manifest.is_file() else None
 
 
-def read_member(folder: Path, task: str = "value") -> dict[str, object]:
+def read_member(folder: Path, task: str = "value") -> MemberManifest:
     """The manifest of an undamaged member that this version can use.
 
     Raises ValueError for a damaged folder, another task or prompt version, or a base model that has
     changed since.
     """
-    manifest = verify(folder, MEMBER_KIND)
-    if manifest.get("task") != task:
+    verify(folder, MEMBER_KIND)
+    manifest = read_manifest(folder, MEMBER_KIND, MemberManifest)
+    if manifest.task != task:
         raise ValueError(
-            f"member {folder} was trained for task {manifest.get('task')}; task {task} is needed here"
+            f"member {folder} was trained for task {manifest.task}; task {task} is needed here"
         )
     if task == "value":
         _check_version(folder, manifest)
     if is_sequence(manifest):
         return manifest
-    base = manifest.get("base_model")
-    assert isinstance(base, dict)
-    found = base_model_identity(str(base["path"]))
-    if found["sha256"] != base["sha256"]:
+    base = manifest.base_model
+    if base is None:
+        raise ValueError(f"member {folder} reads text, but its manifest has no base_model")
+    if base_model_identity(base.path).sha256 != base.sha256:
         raise ValueError(
-            f"member {folder}: base model {base['path']} is not the one it was trained on"
+            f"member {folder}: base model {base.path} is not the one it was trained on"
         )
     return manifest
 
 
-def _check_version(folder: Path, manifest: dict[str, object]) -> None:
-    kind, current = (
-        ("sequence", SEQUENCE_VERSION) if is_sequence(manifest) else ("prompt", PROMPT_VERSION)
-    )
-    version = manifest.get(f"{kind}_version")
+def _check_version(folder: Path, manifest: MemberManifest) -> None:
+    if is_sequence(manifest):
+        kind = "sequence"
+        version = manifest.sequence_version
+        current = SEQUENCE_VERSION
+    else:
+        kind = "prompt"
+        version = manifest.prompt_version
+        current = PROMPT_VERSION
     if version != current:
         raise ValueError(
             f"member {folder} was trained on {kind} version {version!r}; this version writes {current!r}: "
@@ -84,19 +128,16 @@ def _check_version(folder: Path, manifest: dict[str, object]) -> None:
         )
 
 
-def is_sequence(member: dict[str, object]) -> bool:
+def is_sequence(member: MemberManifest) -> bool:
     """Whether the member with this manifest reads events rather than prompts."""
-    return member["encoder"] == "sequence"
+    return member.encoder == "sequence"
 
 
-def decoder_of(member: dict[str, object]) -> DecoderSettings:
+def decoder_of(member: MemberManifest) -> DecoderSettings:
     """The decoder that a member was trained with, its base model by absolute path; `member` is the manifest.
 
     How attention is computed follows the CPU that it will run on, not the device it was trained on.
     """
-    base = member["base_model"]
-    num_layers = member["num_layers"]
-    assert isinstance(base, dict)
-    assert isinstance(num_layers, int | None)
-    path = Path(str(base["path"])).absolute()
-    return DecoderSettings(path, num_layers, "auto", int(str(member["max_tokens"])))
+    assert member.base_model is not None and member.max_tokens is not None
+    path = Path(member.base_model.path).absolute()
+    return DecoderSettings(path, member.num_layers, "auto", member.max_tokens)

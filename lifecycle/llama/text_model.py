@@ -40,15 +40,6 @@ def new_value_model(
     return TextValueModel(decoder if lora is None else with_lora(decoder, lora), head).train()
 
 
-def trained_state(model: TextValueModel) -> dict[str, Tensor]:
-    """The weights that training changes, by name."""
-    return {
-        name: parameter.detach()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
-
-
 def save_value_model(
     model: TextValueModel, state: dict[str, Tensor], scale: float, folder: Path
 ) -> None:

@@ -1,8 +1,8 @@
 """Rankings that need no model: popular items, and the items a customer buys most often.
 
 Purchases are frames with columns customer_id, order_id (may be null), item_id and occurred_at; rows
-without an item and rows at or after the cutoff are ignored. A null order_id means one order per UTC
-day. A popularity is a frame item_id, score, best first. Rankings are frames customer_id, rank (1 =
+without an item and rows at or after the cutoff are ignored. Orders are told apart by `order_key`.
+A popularity is a frame item_id, score, best first. Rankings are frames customer_id, rank (1 =
 best), item_id, score, where the score never rises with the rank, for the customers asked for (each
 once) and in their order. One shard of customers at a time.
 """
@@ -11,14 +11,16 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from lifecycle.events.schema import order_key
+
 POPULARITY_WINDOW_DAYS = 91
-ORDER = pl.coalesce("order_id", pl.col("occurred_at").dt.strftime("day %Y-%m-%d")).alias("order_id")
 
 
 def before(purchases: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """The purchases of an item before the cutoff (exclusive, UTC), each with an order_id."""
     in_time = (pl.col("occurred_at") < cutoff) & pl.col("item_id").is_not_null()
-    return purchases.filter(in_time).select("customer_id", ORDER, "item_id", "occurred_at")
+    order_id = order_key().alias("order_id")
+    return purchases.filter(in_time).select("customer_id", order_id, "item_id", "occurred_at")
 
 
 def item_popularity(
@@ -31,12 +33,9 @@ def item_popularity(
     if window_days < 1:
         raise ValueError(f"window_days is {window_days}; a popularity window has at least 1 day")
     day = pl.col("occurred_at").dt.date().alias("day")
-    in_window = (
-        (pl.col("occurred_at") >= cutoff - timedelta(days=window_days))
-        .cast(pl.Float64)
-        .alias("score")
-    )
-    days = before(purchases, cutoff).select("customer_id", "item_id", day, in_window).unique()
+    is_in_window = pl.col("occurred_at") >= cutoff - timedelta(days=window_days)
+    score = is_in_window.cast(pl.Float64).alias("score")
+    days = before(purchases, cutoff).select("customer_id", "item_id", day, score).unique()
     return merge_popularity([days.select("item_id", "score")])
 
 
@@ -79,11 +78,12 @@ def personal_frequency(
     padding = popular_unseen(fraction, customer_ids, own, k).with_columns(pl.col("rank") + k)
     if exclude_seen:
         return first_k(padding, customer_ids, k)
-    orders = pl.col("order_id").n_unique().cast(pl.Float64).alias("score")
     counts = own.group_by("customer_id", "item_id").agg(
-        orders, pl.col("occurred_at").max().alias("last_at")
+        pl.col("order_id").n_unique().cast(pl.Float64).alias("score"),
+        pl.col("occurred_at").max().alias("last_at"),
     )
-    return first_k(pl.concat([top_k(counts, k, ["score", "last_at"]), padding]), customer_ids, k)
+    most_frequent = top_k(counts, k, ["score", "last_at"])
+    return first_k(pl.concat([most_frequent, padding]), customer_ids, k)
 
 
 def popular_unseen(
@@ -91,16 +91,12 @@ def popular_unseen(
 ) -> pl.DataFrame:
     """For each customer the k best popular items outside `seen` (customer_id, item_id), as an unsorted ranking."""
     pairs = seen.select("customer_id", "item_id").unique()
-    reach = customer_ids.to_frame("customer_id").join(
-        pairs.group_by("customer_id").len("num_seen"), on="customer_id", how="left"
-    )
+    num_seen = pairs.group_by("customer_id").len("num_seen")
+    reach = customer_ids.to_frame("customer_id").join(num_seen, on="customer_id", how="left")
     # k items outside the num_seen bought ones always lie among the first k + num_seen.
-    positions = pl.int_ranges(
-        0, pl.min_horizontal(pl.col("num_seen").fill_null(0) + k, popular.height)
-    )
-    rows = reach.select("customer_id", positions.alias("position")).explode(
-        "position", empty_as_null=False
-    )
+    end = pl.min_horizontal(pl.col("num_seen").fill_null(0) + k, popular.height)
+    ranges = reach.select("customer_id", pl.int_ranges(0, end).alias("position"))
+    rows = ranges.explode("position", empty_as_null=False)
     offered = rows.with_columns(
         popular["item_id"].gather(rows["position"]), popular["score"].gather(rows["position"])
     )
@@ -113,10 +109,8 @@ def top_k(scored: pl.DataFrame, k: int, best_first: list[str]) -> pl.DataFrame:
     order = ["customer_id", *best_first, "item_id"]
     descending = [False, *(True for _ in best_first), False]
     rank = pl.int_range(1, pl.len() + 1).over("customer_id").alias("rank")
-    ranked = (
-        scored.sort(order, descending=descending).with_columns(rank).filter(pl.col("rank") <= k)
-    )
-    return ranked.select("customer_id", "rank", "item_id", "score")
+    ranked = scored.sort(order, descending=descending).with_columns(rank)
+    return ranked.filter(pl.col("rank") <= k).select("customer_id", "rank", "item_id", "score")
 
 
 def first_k(ranked: pl.DataFrame, customer_ids: pl.Series, k: int) -> pl.DataFrame:

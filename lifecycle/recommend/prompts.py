@@ -2,12 +2,10 @@
 
 import unicodedata
 
-RERANK_PROMPT_VERSION = (
-    1  # raise it with any change below: priors and fine-tuned weights belong to one version
-)
-MAX_ITEM_CHARACTERS = (
-    120  # bounds the tokens of one item; some marketplace titles run to 500 characters
-)
+# Raise it with any change below: priors and fine-tuned weights belong to one version.
+RERANK_PROMPT_VERSION = 1
+# Bounds the tokens of one item; some marketplace titles run to 500 characters.
+MAX_ITEM_CHARACTERS = 120
 UNTITLED = "untitled item"
 CUE = "Next they buy:"
 NEUTRAL_PROMPT = f"A customer of a shop buys something.\n{CUE}"
@@ -24,11 +22,15 @@ def item_text(title: str | None, category: str | None) -> str:
 
 def clean_line(text: str) -> str:
     """Text on one line: control characters and runs of white space become one space, lone surrogates vanish."""
-    kinds = ((character, unicodedata.category(character)) for character in text)
-    printable = "".join(
-        " " if kind == "Cc" else character for character, kind in kinds if kind != "Cs"
-    )
+    printable = "".join(_printable(character) for character in text)
     return " ".join(printable.split())[:MAX_ITEM_CHARACTERS].rstrip()
+
+
+def _printable(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind == "Cs":
+        return ""
+    return " " if kind == "Cc" else character
 
 
 def shopping_prompt(recent_titles: list[str], *, max_titles: int = 12) -> str:

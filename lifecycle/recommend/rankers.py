@@ -28,8 +28,15 @@ def rank_items(
     whole catalogue.
     """
     if name == RETRIEVER:
-        return propose(retriever, purchases, customer_ids, cutoff=cutoff, num_candidates=k, exclude_seen=exclude_seen,
-                       popular=offered)  # fmt: skip
+        return propose(
+            retriever,
+            purchases,
+            customer_ids,
+            cutoff=cutoff,
+            num_candidates=k,
+            exclude_seen=exclude_seen,
+            popular=offered,
+        )
     popular = retriever.popular if offered is None else offered
     return BASELINES[name](
         purchases, popular, customer_ids, cutoff=cutoff, k=k, exclude_seen=exclude_seen

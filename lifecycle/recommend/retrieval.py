@@ -18,14 +18,15 @@ from scipy import sparse
 
 from lifecycle.folders import write_json
 from lifecycle.recommend.baselines import before, item_popularity, merge_popularity, popular_unseen
+from lifecycle.recommend.neighbours import nearest_neighbours, recent_items, similarity_matrix
 
 # Chosen on The Complete Journey at 2017-07-01 (best recall of 50 candidates) and on the validation items of Amazon
 # Beauty; half-life and number of recent items at 2017-05-07 and 2017-07-02 (best recall@20 at both). The paper's
 # constant of 60 is as good, but fills the list of a rich customer with own items alone.
 FUSION_CONSTANT = 10.0
-OWN_WEIGHT, TOGETHER_WEIGHT, POPULAR_WEIGHT = 2.0, 1.0, 0.25
-SHRINKAGE = 30.0  # added to the cosine's denominator: a pair bought by two customers is no evidence
-BLOCK_ITEMS = 8192  # rows of the item-item product held at once
+OWN_WEIGHT = 2.0
+TOGETHER_WEIGHT = 1.0
+POPULAR_WEIGHT = 0.25
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,8 @@ class Retriever:
 
     item_ids: pl.Series  # (n,) sorted
     popular: pl.DataFrame  # item_id, score, best first; items nobody bought have 0
-    similarity: (
-        sparse.csr_array
-    )  # (n, n) float64, row: the nearest neighbours of an item and their similarity
+    # (n, n) float64, row: the nearest neighbours of an item and their similarity.
+    similarity: sparse.csr_array
     half_life_days: float  # the age at which an order counts half in a customer's own frequency
     num_recent: int  # a customer's last distinct items, whose neighbours are proposed
 
@@ -66,27 +66,30 @@ def fit_retriever(
     baskets = [sparse.csr_array((0, len(item_ids)))]
     for purchases in shards:
         popularities.append(item_popularity(purchases, cutoff=cutoff))
-        known = with_positions(before(purchases, cutoff), item_ids)
-        last = known.group_by("customer_id", "item").agg(
-            pl.col("occurred_at").max().alias("last_at")
-        )
-        customer = (pl.col("customer_id").rank("dense") - 1).alias("customer")
-        num_customers = last["customer_id"].n_unique()
-        baskets.append(
-            recent_items(last.with_columns(customer), num_recent, (num_customers, len(item_ids)))
-        )
-    counted = (
-        item_ids.to_frame("item_id")
-        .join(merge_popularity(popularities), on="item_id", how="left")
-        .fill_null(0.0)
+        baskets.append(_baskets(before(purchases, cutoff), item_ids, num_recent))
+    popular = item_ids.to_frame("item_id").join(
+        merge_popularity(popularities), on="item_id", how="left"
     )
     return Retriever(
         item_ids=item_ids,
-        popular=counted.sort("score", "item_id", descending=[True, False]),
+        popular=popular.fill_null(0.0).sort("score", "item_id", descending=[True, False]),
         similarity=nearest_neighbours(sparse.vstack(baskets).tocsr(), num_neighbours),
         half_life_days=half_life_days,
         num_recent=num_recent,
     )
+
+
+def _baskets(known: pl.DataFrame, item_ids: pl.Series, num_recent: int) -> sparse.csr_array:
+    """The last items of each customer of a shard, a 0/1 matrix (customers, items)."""
+    last = (
+        with_positions(known, item_ids)
+        .group_by("customer_id", "item")
+        .agg(pl.col("occurred_at").max().alias("last_at"))
+    )
+    customer = (pl.col("customer_id").rank("dense") - 1).alias("customer")
+    num_customers = last["customer_id"].n_unique()
+    shape = (num_customers, len(item_ids))
+    return recent_items(last.with_columns(customer), num_recent, shape)
 
 
 def propose(
@@ -110,28 +113,23 @@ def propose(
             f"num_candidates is {num_candidates}; a retriever proposes at least 1 item"
         )
     customers = customer_ids.to_frame("customer_id").with_row_index("customer")
-    known = with_positions(
-        before(purchases, cutoff).join(customers, on="customer_id"), retriever.item_ids
-    )
+    bought = before(purchases, cutoff).join(customers, on="customer_id")
+    known = with_positions(bought, retriever.item_ids)
     own = decayed_orders(known, cutoff, retriever.half_life_days)
     together = bought_with(retriever, own, customers.height)
     if popular is not None:
         offered = with_positions(popular, retriever.item_ids).select("item")
-        own, together = (
-            own.join(offered, on="item", how="semi"),
-            together.join(offered, on="item", how="semi"),
-        )
+        own = own.join(offered, on="item", how="semi")
+        together = together.join(offered, on="item", how="semi")
     seen = known if exclude_seen else known.clear()
-    popular = popular_unseen(
-        retriever.popular if popular is None else popular, customer_ids, seen, num_candidates
-    )
-    popular = with_positions(popular.join(customers, on="customer_id"), retriever.item_ids)
+    popular = retriever.popular if popular is None else popular
+    padding = popular_unseen(popular, customer_ids, seen, num_candidates)
+    padding = with_positions(padding.join(customers, on="customer_id"), retriever.item_ids)
     if exclude_seen:
         together = together.join(own, on=["customer", "item"], how="anti")
         own = own.clear()
-    merged = fuse(
-        [(own, OWN_WEIGHT), (together, TOGETHER_WEIGHT), (popular, POPULAR_WEIGHT)], num_candidates
-    )
+    lists = [(own, OWN_WEIGHT), (together, TOGETHER_WEIGHT), (padding, POPULAR_WEIGHT)]
+    merged = fuse(lists, num_candidates)
     names = retriever.item_ids.gather(merged["item"]).alias("item_id")
     named = merged.with_columns(names).join(customers, on="customer").sort("customer", "rank")
     return named.select("customer_id", "rank", "item_id", "score")
@@ -140,11 +138,8 @@ def propose(
 def with_positions(rows: pl.DataFrame, item_ids: pl.Series) -> pl.DataFrame:
     """The rows whose item_id is one of the sorted `item_ids`, with its position there as `item`: UInt32."""
     # A binary search: a join would hash the whole catalogue for the few rows of one customer.
-    found = (
-        item_ids.search_sorted(rows["item_id"], side="left")
-        .clip(0, len(item_ids) - 1)
-        .cast(pl.UInt32)
-    )
+    found = item_ids.search_sorted(rows["item_id"], side="left")
+    found = found.clip(0, len(item_ids) - 1).cast(pl.UInt32)
     return rows.with_columns(found.alias("item")).filter(item_ids.gather(found) == rows["item_id"])
 
 
@@ -154,10 +149,9 @@ def decayed_orders(known: pl.DataFrame, cutoff: datetime, half_life_days: float)
     age_days = (pl.lit(cutoff) - pl.col("occurred_at")).dt.total_seconds(fractional=True) / 86_400
     score = (2.0 ** (-age_days / half_life_days)).sum().alias("score")
     # Sorted: items of the same orders get equal sums to the last bit, whatever the order of the rows.
-    ordered = orders.sort("occurred_at", "order_id").group_by(
-        "customer", "item", maintain_order=True
-    )
-    return ordered.agg(score, pl.col("occurred_at").max().alias("last_at"))
+    ordered = orders.sort("occurred_at", "order_id")
+    by_item = ordered.group_by("customer", "item", maintain_order=True)
+    return by_item.agg(score, pl.col("occurred_at").max().alias("last_at"))
 
 
 def bought_with(retriever: Retriever, own: pl.DataFrame, num_customers: int) -> pl.DataFrame:
@@ -172,61 +166,17 @@ def bought_with(retriever: Retriever, own: pl.DataFrame, num_customers: int) -> 
     return pl.DataFrame(columns)
 
 
-def recent_items(last: pl.DataFrame, num_recent: int, shape: tuple[int, int]) -> sparse.csr_array:
-    """A 0/1 matrix (customers, items) of each customer's last distinct items, from customer, item, last_at.
-
-    Ties in time go to the first in the catalogue.
-    """
-    newest = last.sort("customer", "last_at", "item", descending=[False, True, False])
-    pairs = newest.group_by("customer", maintain_order=True).agg(pl.col("item").head(num_recent))
-    pairs = pairs.explode("item", empty_as_null=False)
-    positions = (pairs["customer"].to_numpy(), pairs["item"].to_numpy())
-    return sparse.csr_array((np.ones(pairs.height), positions), shape=shape)
-
-
-def nearest_neighbours(baskets: sparse.csr_array, num_neighbours: int) -> sparse.csr_array:
-    """Each item's most similar other items: co-occurrences / (sqrt(n_i n_j) + SHRINKAGE), shape (items, items).
-
-    `baskets` is a 0/1 matrix (baskets, items). Ties go to the first in the catalogue.
-    """
-    num_items = baskets.shape[1]
-    root = np.sqrt(baskets.sum(axis=0))
-    by_item = baskets.T.tocsr()
-    blocks = [pl.DataFrame(schema={"item": pl.Int64, "other": pl.Int64, "score": pl.Float64})]
-    for start in range(0, num_items, BLOCK_ITEMS):
-        counts = (by_item[start : start + BLOCK_ITEMS] @ baskets).tocoo()
-        item, other = counts.row.astype(np.int64) + start, counts.col.astype(np.int64)
-        score = counts.data / (root[item] * root[other] + SHRINKAGE)
-        pairs = pl.DataFrame({"item": item, "other": other, "score": score}).filter(
-            pl.col("item") != pl.col("other")
-        )
-        nearest = pairs.sort("item", "score", "other", descending=[False, True, False])
-        blocks.append(nearest.group_by("item", maintain_order=True).head(num_neighbours))
-    return similarity_matrix(pl.concat(blocks), num_items)
-
-
-def similarity_matrix(pairs: pl.DataFrame, num_items: int) -> sparse.csr_array:
-    """The matrix (items, items) of a frame item, other, score of positions."""
-    positions = (pairs["item"].to_numpy(), pairs["other"].to_numpy())
-    return sparse.csr_array((pairs["score"].to_numpy(), positions), shape=(num_items, num_items))
-
-
 def fuse(lists: list[tuple[pl.DataFrame, float]], num_candidates: int) -> pl.DataFrame:
     """customer, item, score, rank: the weighted reciprocal rank fusion of frames customer, item, score.
 
     Ties, in a list and in the result, go to the first in the catalogue.
     """
-    parts = [
-        with_ranks(frame).select(
-            "customer", "item", score=weight / (FUSION_CONSTANT + pl.col("rank"))
-        )
-        for frame, weight in lists
-    ]
-    total = (
-        pl.concat(parts)
-        .group_by("customer", "item", maintain_order=True)
-        .agg(pl.col("score").sum())
-    )
+    parts = []
+    for frame, weight in lists:
+        score = weight / (FUSION_CONSTANT + pl.col("rank"))
+        parts.append(with_ranks(frame).select("customer", "item", score=score))
+    by_item = pl.concat(parts).group_by("customer", "item", maintain_order=True)
+    total = by_item.agg(pl.col("score").sum())
     return with_ranks(total).filter(pl.col("rank") <= num_candidates)
 
 

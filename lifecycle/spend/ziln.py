@@ -37,11 +37,6 @@ def ziln_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return cross_entropy + (positive * lognormal).mean()
 
 
-def purchase_probability(logits: torch.Tensor) -> torch.Tensor:
-    """Probability, shape (n,), of spending anything."""
-    return torch.sigmoid(logits[..., 0].float())
-
-
 def expectation(logits: torch.Tensor) -> torch.Tensor:
     """Expected spend, shape (n,): probability times exp(mu + sigma^2 / 2), the exponent kept within 30."""
     buys, mu, sigma = _parameters(logits)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from serving.api.backend import ApiSettings, Backend, State
+from serving.api.admission import Admission, ApiSettings
+from serving.api.backend import Backend
 from serving.api.errors import Busy, Unavailable, add_errors
 from serving.api.openapi import document
 from serving.api.pages import add_pages
@@ -24,11 +25,11 @@ def create_api(
     settings: ApiSettings, keys: KeyRing, store: EventStore, backend: Backend
 ) -> FastAPI:
     """The whole API as an ASGI application."""
-    state = State(settings.max_in_flight)
+    admission = Admission(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(_wait_for_models(state, backend))
+        loading = asyncio.create_task(_wait_for_models(admission, backend))
         yield
         loading.cancel()
 
@@ -39,17 +40,17 @@ def create_api(
         lifespan=lifespan,
         redoc_url=None,
     )
-    add_pages(api, state)
-    add_scoring(api, settings, keys, store, backend, state)
+    add_pages(api, admission)
+    add_scoring(api, keys, admission, store, backend)
     add_errors(api)
     document(api)
     return api
 
 
-async def _wait_for_models(state: State, backend: Backend) -> None:
-    while state.description is None:
+async def _wait_for_models(admission: Admission, backend: Backend) -> None:
+    while admission.description is None:
         with suppress(Busy, Unavailable):
-            state.description = await backend.describe()
+            admission.description = await backend.describe()
             logger.info("ready")
             return
         await asyncio.sleep(STARTING_RETRY_SECONDS)

@@ -1,14 +1,16 @@
-"""Every error a caller can cause, as JSON."""
+"""Every error a caller can cause, as JSON with `detail`; nothing of the request is repeated but ids and fields."""
+
+from dataclasses import asdict
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
-from serving.api.requests import (
-    InvalidRequest,
-)
+from serving.predict.problems import InvalidRequest
 from serving.store.events import UnknownCustomers
 
 RETRY_AFTER_SECONDS = 1
+RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+MAX_NAMED_CUSTOMERS = 10
 
 
 class Busy(Exception):
@@ -20,30 +22,30 @@ class Unavailable(Exception):
 
 
 def add_errors(api: FastAPI) -> None:
-    """Every error a caller can cause as JSON with `detail`; nothing of the request is repeated but ids and fields."""
-
-    @api.exception_handler(InvalidRequest)
-    async def invalid(_: Request, error: InvalidRequest) -> Response:
-        detail = [{"field": name, "message": message} for name, message in error.problems]
-        return JSONResponse({"detail": detail}, 422)
-
-    @api.exception_handler(UnknownCustomers)
-    async def unknown(_: Request, error: UnknownCustomers) -> Response:
-        names = ", ".join(repr(customer) for customer in error.customer_ids[:10])
-        return JSONResponse({"detail": f"the event store does not know customer {names}"}, 404)
-
-    @api.exception_handler(Busy)
-    async def busy(_: Request, error: Busy) -> Response:
-        return retry_response(429, "the queue of the models is full")
-
-    @api.exception_handler(Unavailable)
-    async def unavailable(_: Request, error: Unavailable) -> Response:
-        return retry_response(503, "no model can answer at the moment")
+    """Let the API answer what its parts raise."""
+    api.exception_handler(InvalidRequest)(_invalid)
+    api.exception_handler(UnknownCustomers)(_unknown)
+    api.exception_handler(Busy)(_busy)
+    api.exception_handler(Unavailable)(_unavailable)
 
 
 def retry_later(status: int, message: str) -> HTTPException:
-    return HTTPException(status, message, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    """To raise where it is worth asking again soon."""
+    return HTTPException(status, message, RETRY_AFTER)
 
 
-def retry_response(status: int, message: str) -> Response:
-    return JSONResponse({"detail": message}, status, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+async def _invalid(_: Request, error: InvalidRequest) -> Response:
+    return JSONResponse({"detail": [asdict(problem) for problem in error.problems]}, 422)
+
+
+async def _unknown(_: Request, error: UnknownCustomers) -> Response:
+    names = ", ".join(map(repr, error.customer_ids[:MAX_NAMED_CUSTOMERS]))
+    return JSONResponse({"detail": f"the event store does not know customer {names}"}, 404)
+
+
+async def _busy(_: Request, error: Busy) -> Response:
+    return JSONResponse({"detail": "the queue of the models is full"}, 429, RETRY_AFTER)
+
+
+async def _unavailable(_: Request, error: Unavailable) -> Response:
+    return JSONResponse({"detail": "no model can answer at the moment"}, 503, RETRY_AFTER)

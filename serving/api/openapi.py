@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import models_json_schema
 
 from serving.api.requests import RecommendationRequest, ValueRequest
@@ -10,24 +10,30 @@ from serving.api.responses import ErrorResponse
 
 COMPONENTS = "#/components/schemas/{model}"
 REASONS = {
-    401: "no valid key", 403: "the key has another scope", 404: "unknown customer", 413: "body too large",
-    422: "bad input; every problem names its field", 429: "too many requests; see Retry-After", 503: "starting or busy",
-}  # fmt: skip
+    401: "no valid key",
+    403: "the key has another scope",
+    404: "unknown customer",
+    413: "body too large",
+    422: "bad input; every problem names its field",
+    429: "too many requests; see Retry-After",
+    503: "starting or busy",
+}
+Responses = dict[int | str, dict[str, type[BaseModel] | str]]  # by status: model, description
 
 
-def body_of(model: type[BaseModel]) -> dict[str, object]:
+def body_of(model: type[BaseModel]) -> dict[str, JsonValue]:
     """The requestBody of an operation."""
-    schema = {"$ref": COMPONENTS.format(model=model.__name__)}
+    schema: dict[str, JsonValue] = {"$ref": COMPONENTS.format(model=model.__name__)}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def responses_of(model: type[BaseModel], *errors: int) -> dict[int | str, dict[str, object]]:
+def responses_of(model: type[BaseModel], *errors: int) -> Responses:
     """The responses of an operation: its answer and the errors it may give."""
-    answer: dict[int | str, dict[str, object]] = {200: {"model": model}}
+    answer: Responses = {200: {"model": model}}
     return answer | errors_of(*errors)
 
 
-def errors_of(*statuses: int) -> dict[int | str, dict[str, object]]:
+def errors_of(*statuses: int) -> Responses:
     """The error responses of an operation."""
     return {status: {"model": ErrorResponse, "description": REASONS[status]} for status in statuses}
 

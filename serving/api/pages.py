@@ -1,44 +1,43 @@
 """`/` and `/healthz`: what runs here and where to read on. They hold no data and need no key."""
 
+from dataclasses import dataclass
+
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from serving.api.backend import State
-from serving.api.errors import retry_later
+from serving.api.admission import Admission
 from serving.api.openapi import errors_of
 
-HOME = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Evervalue</title>
-<style>body {{ font: 16px/1.5 system-ui, sans-serif; margin: 4rem auto; max-width: 40rem; padding: 0 1rem }}</style>
-</head><body>
-<h1>Evervalue</h1>
-<p>Customer value and recommendations. Status: <strong>{status}</strong>.</p>
-<ul>
-<li><a href="docs">API documentation</a></li>
-<li><code>POST /v1/value</code>: lifetime value, its interval, segment, stage and next best action</li>
-<li><code>POST /v1/recommendations</code>: items of the catalogue with a score and a reason</li>
-<li><code>GET /v1/model</code>: which models answer</li>
-</ul>
-<p>Calls under <code>/v1</code> need a key: <code>Authorization: Bearer KEY</code>.</p>
-</body></html>
-"""
 
+@dataclass(frozen=True)
+class Pages:
+    """The endpoints of this file; `template` is that of `/`."""
 
-def home_page(status: str) -> str:
-    """HTML that says whether the service is ready."""
-    return HOME.format(status=status)
+    admission: Admission
+    template: Template
 
+    async def home(self) -> str:
+        is_ready = self.admission.description is not None
+        status = "ready" if is_ready else "starting: the models are loading"
+        return self.template.render(status=status)
 
-def add_pages(api: FastAPI, state: State) -> None:
-    """`/` and `/healthz`: they hold no data and need no key."""
-
-    @api.get("/", response_class=HTMLResponse, include_in_schema=False)
-    async def home() -> str:
-        status = "ready" if state.description is not None else "starting: the models are loading"
-        return home_page(status)
-
-    @api.get("/healthz", responses=errors_of(503), summary="Whether requests can be answered")
-    async def health() -> dict[str, str]:
-        if state.description is None:
-            raise retry_later(503, "the models are loading")
+    async def health(self) -> dict[str, str]:
+        self.admission.loaded()
         return {"status": "ok"}
+
+
+def add_pages(api: FastAPI, admission: Admission) -> None:
+    """Let the API answer `/` and `/healthz`."""
+    templates = Environment(
+        loader=PackageLoader("serving.api"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    pages = Pages(admission, templates.get_template("home.html"))
+    api.get("/", response_class=HTMLResponse, include_in_schema=False)(pages.home)
+    healthz = api.get(
+        "/healthz", responses=errors_of(503), summary="Whether requests can be answered"
+    )
+    healthz(pages.health)

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from serving.predict.problems import Problem
+
 
 class Period(BaseModel):
     """Expected money of one period of a customer's future."""
@@ -84,13 +86,6 @@ class RecommendationResponse(BaseModel):
     """Answers in the order of the customers asked about."""
 
     customers: list[CustomerRecommendations]
-
-
-class Problem(BaseModel):
-    """One field of a request that cannot be used."""
-
-    field: str
-    message: str
 
 
 class ErrorResponse(BaseModel):

@@ -1,87 +1,86 @@
 """The endpoints of scope `score`: values, recommendations, and what answers."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from serving.api.access import require_scope
-from serving.api.backend import Answer, ApiSettings, Backend, State
-from serving.api.errors import retry_later
+from serving.api.admission import Admission
+from serving.api.backend import Backend
+from serving.api.histories import Customer, event_frame
 from serving.api.openapi import body_of, errors_of, responses_of
-from serving.api.requests import (
-    Customer,
-    InvalidRequest,
-    R,
-    RecommendationRequest,
-    ValueRequest,
-    event_frame,
-    parse,
-)
+from serving.api.requests import R, RecommendationRequest, ValueRequest, parse
 from serving.api.responses import RecommendationResponse, ValueResponse
 from serving.keys import KeyRing
-from serving.predict.queries import CustomerQuery, RecommendOptions
+from serving.predict.problems import InvalidRequest, Problem
+from serving.predict.queries import Answer, Attributes, CustomerQuery, RecommendOptions
 from serving.store.events import EventStore
+
+FAILURES = (401, 403, 404, 413, 422, 429, 503)  # statuses of a request that is not answered
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The endpoints of this file: each admits a request, reads and checks it, looks its customers up, and asks."""
+
+    admission: Admission
+    store: EventStore
+    backend: Backend
+
+    async def value(self, request: Request) -> Response:
+        async with self.admission.answering():
+            parsed = await self._parsed(ValueRequest, request)
+            found = await asyncio.to_thread(queries_of, self.store, parsed.customers)
+            customers = [replace(customer, explain=parsed.explain) for customer in found]
+            return _response(customers, await self.backend.value(customers))
+
+    async def recommendations(self, request: Request) -> Response:
+        async with self.admission.answering():
+            parsed = await self._parsed(RecommendationRequest, request)
+            customers = await asyncio.to_thread(queries_of, self.store, parsed.customers)
+            answers = await self.backend.recommend(customers, options_of(parsed))
+            return _response(customers, answers)
+
+    async def model(self) -> Response:
+        return JSONResponse(self.admission.loaded())
+
+    async def _parsed(self, model: type[R], request: Request) -> R:
+        settings = self.admission.settings
+        body = await _read_body(request, settings.max_body_bytes)
+        return parse(model, body, settings.limits)
 
 
 def add_scoring(
-    api: FastAPI,
-    settings: ApiSettings,
-    keys: KeyRing,
-    store: EventStore,
-    backend: Backend,
-    state: State,
+    api: FastAPI, keys: KeyRing, admission: Admission, store: EventStore, backend: Backend
 ) -> None:
-    """The endpoints of scope `score`."""
+    """Let the API answer these paths for callers whose key has the scope."""
+    scoring = Scoring(admission, store, backend)
     guard = [Depends(require_scope(keys, "score"))]
-    failures = (401, 403, 404, 413, 422, 429, 503)
-
-    async def scored(
-        request: Request, model: type[R], compute: Callable[..., Awaitable[list[Answer]]]
-    ) -> Response:
-        """Admit, read, check and look up; then `compute` gets the customers and the parsed request."""
-        async with _time_limit(settings.timeout_seconds):
-            with state.admitted():
-                parsed = parse(
-                    model, await _read_body(request, settings.max_body_bytes), settings.limits
-                )
-                queries = await asyncio.to_thread(queries_of, store, parsed.customers)
-                return _response(queries, await compute(queries, parsed))
-
-    @api.post("/v1/value", dependencies=guard, responses=responses_of(ValueResponse, *failures),
-              openapi_extra=body_of(ValueRequest), summary="Lifetime value of customers")  # fmt: skip
-    async def value(request: Request) -> Response:
-        return await scored(
-            request,
-            ValueRequest,
-            lambda customers, parsed: backend.value(
-                [replace(one, explain=parsed.explain) for one in customers]
-            ),
-        )
-
-    @api.post("/v1/recommendations", dependencies=guard, responses=responses_of(RecommendationResponse, *failures),
-              openapi_extra=body_of(RecommendationRequest), summary="Items for customers")  # fmt: skip
-    async def recommendations(request: Request) -> Response:
-        return await scored(
-            request,
-            RecommendationRequest,
-            lambda customers, parsed: backend.recommend(customers, options_of(parsed)),
-        )
-
-    @api.get(
+    value = api.post(
+        "/v1/value",
+        dependencies=guard,
+        responses=responses_of(ValueResponse, *FAILURES),
+        openapi_extra=body_of(ValueRequest),
+        summary="Lifetime value of customers",
+    )
+    value(scoring.value)
+    recommendations = api.post(
+        "/v1/recommendations",
+        dependencies=guard,
+        responses=responses_of(RecommendationResponse, *FAILURES),
+        openapi_extra=body_of(RecommendationRequest),
+        summary="Items for customers",
+    )
+    recommendations(scoring.recommendations)
+    model = api.get(
         "/v1/model",
         dependencies=guard,
         responses=errors_of(401, 403, 503),
         summary="What answers, and how well",
     )
-    async def model() -> Response:
-        if state.description is None:
-            raise retry_later(503, "the models are loading")
-        return JSONResponse(state.description)
+    model(scoring.model)
 
 
 def queries_of(store: EventStore, customers: list[Customer]) -> list[CustomerQuery]:
@@ -89,18 +88,15 @@ def queries_of(store: EventStore, customers: list[Customer]) -> list[CustomerQue
     known = [customer.customer_id for customer in customers if customer.events is None]
     stored = store.events_of([customer_id for customer_id in known if customer_id is not None])
     described = store.attributes_of([customer.customer_id or "" for customer in customers])
-    return [
-        CustomerQuery(
-            customer_id=customer.customer_id,
-            events=stored[customer.customer_id or ""]
-            if customer.events is None
-            else event_frame(customer),
-            attributes=described.get(customer.customer_id or "", {}) | customer.attributes,
-            as_of=customer.as_of,
-            data_end=store.data_end,
+    queries = []
+    for customer in customers:
+        customer_id = customer.customer_id or ""
+        events = stored[customer_id] if customer.events is None else event_frame(customer)
+        attributes: Attributes = described.get(customer_id, {}) | customer.attributes
+        queries.append(
+            CustomerQuery(customer.customer_id, events, attributes, customer.as_of, store.data_end)
         )
-        for customer in customers
-    ]
+    return queries
 
 
 def options_of(request: RecommendationRequest) -> RecommendOptions:
@@ -122,7 +118,7 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
     """The body of a JSON request; 413 as soon as it is known to be too large."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
-        raise InvalidRequest([("Content-Type", "must be application/json")])
+        raise InvalidRequest([Problem("Content-Type", "must be application/json")])
     too_large = HTTPException(413, f"the body exceeds {max_bytes} bytes")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
@@ -135,20 +131,6 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _response(queries: list[CustomerQuery], answers: list[Answer]) -> Response:
-    assert len(answers) == len(queries)
-    content = json.dumps(
-        {"customers": answers}, allow_nan=False, ensure_ascii=False, separators=(",", ":")
-    )
-    return Response(
-        content.encode(), media_type="application/json", headers={"Cache-Control": "no-store"}
-    )
-
-
-@asynccontextmanager
-async def _time_limit(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise retry_later(503, f"no answer within {seconds:g} s") from None
+def _response(customers: list[CustomerQuery], answers: list[Answer]) -> Response:
+    assert len(answers) == len(customers)
+    return JSONResponse({"customers": answers}, headers={"Cache-Control": "no-store"})

@@ -2,85 +2,108 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
+from pydantic import JsonValue, TypeAdapter
 
-from lifecycle.artifact.answers import (
-    examples_for,
-    expected_spend,
-    labels_for,
-    prospect_reasons,
-    prospect_values_for,
-    reasons_for,
-    values_for,
+from lifecycle.artifact.answers import examples_for, prospect_reasons, reasons_for
+from lifecycle.artifact.assessment import (
+    IS_BUYER,
+    Assessment,
+    assess_buyers,
+    assess_prospects,
+    bounds_of,
+    numbers_of,
 )
-from lifecycle.artifact.contents import PROSPECT_MODEL, Artifact
+from lifecycle.artifact.champion import load_champion
+from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import load_artifact
 from lifecycle.artifact.leave_out import event_effects
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import PREFIX, given
 from lifecycle.spend.contributions import Reason
 from lifecycle.value.clv import CustomerValues
-from serving.predict.queries import JSON, CustomerQuery, RecommendOptions, cutoff_of
+from serving.predict.problems import InvalidRequest, Problem
+from serving.predict.queries import (
+    Answer,
+    CustomerQuery,
+    RecommendOptions,
+    cutoff_of,
+    unknown_at_cutoff,
+)
 from serving.predict.recommendations import recommend
 
-if TYPE_CHECKING:
-    from lifecycle.llama.predict import MemberPredictor
-
-__all__ = ["JSON", "CustomerQuery", "Predictor", "RecommendOptions"]
-NUMBERS = ("clv", "revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting",
-           "annual_discount_rate", "expected_orders", "expected_order_value", "p_active",
-           "churn_probability")  # fmt: skip
-DESCRIBED = ("champion", "recommender", "horizon_days", "clv", "currency", "segment_thresholds", "prompt_version",
-             "format_version", "base_model", "metrics", "packages", "identity", "costs", "refitted_at")  # fmt: skip
+DESCRIBED = (
+    "champion",
+    "recommender",
+    "horizon_days",
+    "clv",
+    "currency",
+    "segment_thresholds",
+    "prompt_version",
+    "format_version",
+    "base_model",
+    "metrics",
+    "packages",
+    "identity",
+    "costs",
+    "refitted_at",
+)
 
 
 class Predictor:
     """A loaded artifact that answers queries; a batch gives the same answers as its customers one by one."""
 
     def __init__(self, folder: Path) -> None:
-        self.artifact: Artifact = load_artifact(folder)
-        self.members = {
-            name: _load(member, self.artifact.items)
-            for name, member in self.artifact.members.items()
-        }
-        self.item_ids = set(self.artifact.items["item_id"])
+        artifact = load_artifact(folder)
+        self.champion = load_champion(artifact, artifact.members)
 
-    def describe(self) -> dict[str, JSON]:
+    @property
+    def artifact(self) -> Artifact:
+        """What answers."""
+        return self.champion.artifact
+
+    def describe(self) -> Answer:
         """What is served: models, cutoff, horizon, metrics, versions."""
-        described = {name: self.artifact.manifest[name] for name in DESCRIBED}
-        return {
-            **described,  # type: ignore[dict-item]
-            "data_end": self.artifact.settings.data_end,
-            "num_items": len(self.item_ids),
-        }
+        told = self.artifact.manifest.model_dump(mode="json")
+        described = {name: told[name] for name in DESCRIBED}
+        described["data_end"] = self.artifact.settings.data_end
+        described["num_items"] = self.artifact.items["item_id"].n_unique()
+        return TypeAdapter(Answer).validate_python(described)
 
-    def unknown_items(self, item_ids: Sequence[str]) -> list[str]:
-        """Those of the items that the catalogue does not hold."""
-        return [item for item in item_ids if item not in self.item_ids]
+    def problems(self, customers: Sequence[CustomerQuery]) -> list[Problem]:
+        """Which customers cannot be valued."""
+        return unknown_at_cutoff(customers, self.artifact.data_end)
 
-    def value(self, customers: Sequence[CustomerQuery]) -> list[dict[str, JSON]]:
-        """The answer of /v1/value for each customer, in order. ValueError for one without events before `as_of`."""
+    def value(self, customers: Sequence[CustomerQuery]) -> list[Answer]:
+        """The answer of /v1/value for each customer, in order.
+
+        InvalidRequest names the customers without events before `as_of`.
+        """
+        problems = self.problems(customers)
+        if problems:
+            raise InvalidRequest(problems)
         if not customers:
             return []
         events, cutoffs = self._with_cutoffs(customers)
-        _check_known(events, cutoffs)
         examples = examples_for(self.artifact, events, cutoffs).with_row_index("row")
-        has_bought = pl.col("num_orders") > 0
-        answers = self._buyers(examples.filter(has_bought), events, customers, cutoffs)
-        answers |= self._prospects(examples.filter(~has_bought))
-        shared: dict[str, JSON] = {"currency": self.artifact.settings.currency}
+        answers = self._buyers(examples.filter(IS_BUYER), events, customers, cutoffs)
+        answers |= self._prospects(examples.filter(~IS_BUYER))
         return [
             {
                 "customer_id": customer.customer_id,
                 **answers[row],
-                **shared,
+                "currency": self.artifact.settings.currency,
                 "as_of": cutoffs["cutoff"][row].isoformat(),
             }
             for row, customer in enumerate(customers)
         ]
+
+    def recommend(
+        self, customers: Sequence[CustomerQuery], options: RecommendOptions
+    ) -> list[Answer]:
+        """The answer of /v1/recommendations for each customer, in order; see serving.predict.recommendations."""
+        return recommend(self.artifact, customers, options)
 
     def _buyers(
         self,
@@ -88,124 +111,80 @@ class Predictor:
         events: pl.DataFrame,
         customers: Sequence[CustomerQuery],
         cutoffs: pl.DataFrame,
-    ) -> dict[int, dict[str, JSON]]:
+    ) -> dict[int, Answer]:
         """By row, the part of the answer that the champion gives for customers who have bought."""
         if examples.is_empty():
             return {}
-        total = self._total(examples, events)
+        total = self.champion.spend(examples, events)
         by_events = pl.Series([customers[row].explain == "events" for row in examples["row"]])
         by_features = iter(reasons_for(self.artifact, examples.filter(~by_events)))
         explanations = [
-            event_effects(
-                self.artifact, self._total, events, cutoffs.slice(row, 1), total[position]
-            )
-            if customers[row].explain == "events"
+            event_effects(self.champion, events, cutoffs.slice(row, 1), total[position])
+            if by_events[position]
             else next(by_features)
             for position, row in enumerate(examples["row"])
         ]
-        return self._answers(
-            examples,
-            values_for(self.artifact, examples, total),
-            self.artifact.settings.champion,
-            explanations,
-        )
+        return _answers(examples, assess_buyers(self.artifact, examples, total), explanations)
 
-    def _prospects(self, examples: pl.DataFrame) -> dict[int, dict[str, JSON]]:
+    def _prospects(self, examples: pl.DataFrame) -> dict[int, Answer]:
         """The same for those who have not."""
         if examples.is_empty():
             return {}
-        values = prospect_values_for(self.artifact, examples)
-        return self._answers(examples, values, PROSPECT_MODEL, prospect_reasons(examples))
-
-    def _answers(
-        self,
-        examples: pl.DataFrame,
-        values: CustomerValues,
-        model: str,
-        explanations: Sequence[Sequence[Reason]],
-    ) -> dict[int, dict[str, JSON]]:
-        labels = labels_for(self.artifact, examples, values)
-        return {
-            row: {
-                **_numbers(values, position),
-                "periods": _periods(values, position),
-                **{name: str(label[position]) for name, label in labels.items()},
-                "explanation": [dict(reason) for reason in explanations[position]],
-                "model": model,
-            }
-            for position, row in enumerate(examples["row"])
-        }
-
-    def recommend(
-        self, customers: Sequence[CustomerQuery], options: RecommendOptions
-    ) -> list[dict[str, JSON]]:
-        """The answer of /v1/recommendations for each customer, in order; see `serving.recommending`."""
-        return recommend(self.artifact, customers, options)
-
-    def _total(self, examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
-        by_members = {name: member(examples, events) for name, member in self.members.items()}
-        return expected_spend(self.artifact, self.artifact.settings.champion, examples, by_members)
+        assessment = assess_prospects(self.artifact, examples)
+        return _answers(examples, assessment, prospect_reasons(examples))
 
     def _with_cutoffs(
         self, customers: Sequence[CustomerQuery]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """All events under the customers' positions as ids, and one cutoff each."""
         ids = [f"{number:09d}" for number in range(len(customers))]
-        named = (customer.events.with_columns(pl.lit(name).alias("customer_id"))
-                 for name, customer in zip(ids, customers, strict=True))  # fmt: skip
-        cutoffs = [cutoff_of(customer, self.artifact.data_end) for customer in customers]
-        codes = self.artifact.settings.attributes
-        attributes = [
-            pl.Series(
-                PREFIX + code.name,
-                [given(code, customer.attributes.get(code.name)) for customer in customers],
-            )
-            for code in codes
+        named = [
+            customer.events.with_columns(pl.lit(name).alias("customer_id"))
+            for name, customer in zip(ids, customers, strict=True)
         ]
+        cutoffs = [cutoff_of(customer, self.artifact.data_end) for customer in customers]
         rates = [customer.attributes.get(OWN_RATE) for customer in customers]
         types = {"cutoff": pl.Datetime("us", "UTC"), OWN_RATE: pl.Float64()}
         table = pl.DataFrame(
             {"customer_id": ids, "cutoff": cutoffs, OWN_RATE: rates}, schema_overrides=types
         )
-        return pl.concat(named), table.with_columns(*attributes)
+        return pl.concat(named), table.with_columns(*self._attributes(customers))
+
+    def _attributes(self, customers: Sequence[CustomerQuery]) -> list[pl.Series]:
+        """A column (n,) for each attribute that the artifact knows."""
+        columns = []
+        for code in self.artifact.settings.attributes:
+            values = [given(code, customer.attributes.get(code.name)) for customer in customers]
+            columns.append(pl.Series(PREFIX + code.name, values))
+        return columns
 
 
-def _check_known(events: pl.DataFrame, cutoffs: pl.DataFrame) -> None:
-    """ValueError for a customer all of whose events are later; one without any, whom the shop registered, is known."""
-    cutoffs = cutoffs.join(events, on="customer_id", how="semi", maintain_order="left")
-    known = events.join(cutoffs, on="customer_id").filter(pl.col("occurred_at") < pl.col("cutoff"))
-    unknown = cutoffs.join(known, on="customer_id", how="anti", maintain_order="left")
-    for name, cutoff in unknown.select("customer_id", "cutoff").iter_rows():
-        raise ValueError(f"customers.{int(name)}: no event before {cutoff.isoformat()}")
-
-
-def _load(member: Path, items: pl.DataFrame) -> "MemberPredictor":
-    from lifecycle.llama.predict import (
-        load_member,
-    )  # imports torch, which the cheap models do without
-
-    return load_member(member, items)
-
-
-def _numbers(values: CustomerValues, row: int) -> dict[str, JSON]:
-    """Amounts, probabilities and the bounds of the value."""
-    limits = {
-        f"{side}_{round(100 * level)}": float(ends[row])
-        for level, both in values.clv_bounds.items()
-        for side, ends in zip(("low", "high"), both, strict=True)
+def _answers(
+    examples: pl.DataFrame, assessment: Assessment, explanations: Sequence[Sequence[Reason]]
+) -> dict[int, Answer]:
+    """By row, what the answer takes from an assessment of these examples."""
+    values = assessment.values
+    numbers = {"clv": values.clv} | numbers_of(values) | bounds_of(values)
+    return {
+        row: {
+            **{name: float(column[position]) for name, column in numbers.items()},
+            "periods": _periods(values, position),
+            **{name: str(label[position]) for name, label in assessment.labels.items()},
+            "explanation": [dict(reason) for reason in explanations[position]],
+            "model": assessment.model,
+        }
+        for position, row in enumerate(examples["row"])
     }
-    return {**{name: float(getattr(values, name)[row]) for name in NUMBERS}, **limits}
 
 
-def _periods(values: CustomerValues, row: int) -> list[JSON]:
-    columns = (
-        values.period_revenue[row],
-        values.period_cost[row],
-        values.period_discounted[row],
-        values.extrapolated,
-    )
+def _periods(values: CustomerValues, position: int) -> list[JsonValue]:
     return [
-        {"t": t, "revenue": float(revenue), "cost": float(cost), "discounted": float(discounted),
-         "extrapolated": bool(extrapolated)}
-        for t, (revenue, cost, discounted, extrapolated) in enumerate(zip(*columns, strict=True), start=1)
-    ]  # fmt: skip
+        {
+            "t": number + 1,
+            "revenue": float(values.period_revenue[position, number]),
+            "cost": float(values.period_cost[position, number]),
+            "discounted": float(values.period_discounted[position, number]),
+            "extrapolated": bool(extrapolated),
+        }
+        for number, extrapolated in enumerate(values.extrapolated)
+    ]

@@ -3,27 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import polars as pl
+from pydantic import JsonValue
 
+from serving.predict.problems import Problem
+
+Answer = dict[str, JsonValue]
 Attributes = dict[str, str | float | int | bool | None]
-JSON = str | int | float | bool | None | Sequence["JSON"] | dict[str, "JSON"]
+Explain = Literal["features", "events"]
 
 
 @dataclass(frozen=True)
 class CustomerQuery:
-    """One customer of a request; `events` has the columns of EVENT_SCHEMA and may hold later events than `as_of`."""
+    """One customer of a request.
+
+    `events` has the columns of EVENT_SCHEMA and may hold later events than `as_of`, an instant in
+    UTC. Without one, the customer's last event counts and `data_end`, the last event of the store;
+    without that, the end of the data that the artifact was made from.
+    """
 
     customer_id: str | None
     events: pl.DataFrame
     attributes: Attributes
-    as_of: datetime | None = (
-        None  # UTC; None: the later of the data's end and the customer's last event
-    )
-    data_end: datetime | None = (
-        None  # the last event of the store; None: that of the data the artifact was made from
-    )
-    explain: str = "features"  # what explanations name: features or events
+    as_of: datetime | None = None
+    data_end: datetime | None = None
+    explain: Explain = "features"  # what explanations name
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,29 @@ class RecommendOptions:
     min_price: float | None = None
     max_price: float | None = None
     in_stock: bool | None = None
-    objective: str = "probability"
+    objective: Literal["probability", "margin"] = "probability"
 
 
 def cutoff_of(customer: CustomerQuery, artifact_end: datetime) -> datetime:
     """The instant before which all is known of a customer; by default its last event and the data's last one count."""
     if customer.as_of is not None:
         return customer.as_of
-    last, data_end = customer.events["occurred_at"].max(), customer.data_end or artifact_end
+    last = customer.events["occurred_at"].max()
+    data_end = customer.data_end or artifact_end
     latest = max(data_end, last) if isinstance(last, datetime) else data_end
     return latest + timedelta(microseconds=1)  # a cutoff excludes its own instant
+
+
+def unknown_at_cutoff(customers: Sequence[CustomerQuery], artifact_end: datetime) -> list[Problem]:
+    """A problem for each customer all of whose events are later than its cutoff.
+
+    One without any events, whom the shop registered, is known.
+    """
+    problems = []
+    for position, customer in enumerate(customers):
+        cutoff = cutoff_of(customer, artifact_end)
+        first = customer.events["occurred_at"].min()
+        if isinstance(first, datetime) and first >= cutoff:
+            message = f"no event before {cutoff.isoformat()}"
+            problems.append(Problem(f"customers.{position}", message))
+    return problems

@@ -1,16 +1,14 @@
 """Events of single customers out of an ingest folder, without loading it: one filtered scan per shard."""
 
-from collections import OrderedDict
-from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
 import polars as pl
+from cachetools import LRUCache
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from lifecycle.events.shards import DATA_KIND, shard_numbers, shard_paths
+from lifecycle.events.shards import DATA_KIND, read_data_manifest, shard_numbers, shard_paths
 from lifecycle.features.attributes import PREFIX, read_customers
-from lifecycle.folders import read_manifest
 from serving.predict.queries import Attributes
 
 MAX_CACHED_ROWS = 500_000  # about 60 MB of events
@@ -29,7 +27,7 @@ class EventStore:
 
     def __init__(self, data: Path, max_cached_rows: int = MAX_CACHED_ROWS) -> None:
         """Raises ValueError where the folder is not complete or a shard is missing."""
-        self.data_end = datetime.fromisoformat(str(read_manifest(data, DATA_KIND)["last_event_at"]))
+        self.data_end = read_data_manifest(data).last_event_at
         self.shards = shard_paths(data)
         for path in self.shards:
             if not path.is_file():
@@ -37,11 +35,7 @@ class EventStore:
                     f"{DATA_KIND} folder {data} is damaged: {path.relative_to(data)} is missing"
                 )
         self.customers = read_customers(data)
-        self.max_cached_rows = max_cached_rows
-        self.cached: OrderedDict[str, pl.DataFrame] = (
-            OrderedDict()
-        )  # least recently asked for first
-        self.num_cached_rows = 0
+        self.cached: LRUCache[str, pl.DataFrame] = LRUCache(max_cached_rows, getsizeof=len)
         self.lock = Lock()
 
     def events_of(self, customer_ids: list[str]) -> dict[str, pl.DataFrame]:
@@ -55,8 +49,6 @@ class EventStore:
             found = {
                 customer: self.cached[customer] for customer in wanted if customer in self.cached
             }
-            for customer in found:
-                self.cached.move_to_end(customer)
         found |= self._read([customer for customer in wanted if customer not in found])
         silent = self.attributes_of([customer for customer in wanted if customer not in found])
         found |= dict.fromkeys(silent, pl.DataFrame(schema=EVENT_SCHEMA))
@@ -71,17 +63,9 @@ class EventStore:
             return {}
         ids = self.customers["customer_id"]  # ascending
         places = ids.search_sorted(pl.Series(customer_ids, dtype=pl.String)).clip(0, ids.len() - 1)
-        known = (
-            self.customers[places]
-            .unique("customer_id")
-            .filter(pl.col("customer_id").is_in(customer_ids))
-        )
-        return {
-            row.pop("customer_id"): {
-                name.removeprefix(PREFIX): of for name, of in row.items() if of is not None
-            }
-            for row in known.iter_rows(named=True)
-        }
+        nearest = self.customers[places].unique("customer_id")
+        known = nearest.filter(pl.col("customer_id").is_in(customer_ids))
+        return {row["customer_id"]: _told(row) for row in known.iter_rows(named=True)}
 
     def _read(self, customer_ids: list[str]) -> dict[str, pl.DataFrame]:
         """The customers that have events, from the shards they hash to; Parquet statistics skip most row groups."""
@@ -96,11 +80,8 @@ class EventStore:
             assert isinstance(shard, int)
             ids = rows["customer_id"].to_list()
             scan = pl.scan_parquet(self.shards[shard]).filter(pl.col("customer_id").is_in(ids))
-            events = (
-                scan.select(EVENT_SCHEMA.names())
-                .collect()
-                .sort("customer_id", "occurred_at", maintain_order=True)
-            )
+            events = scan.select(EVENT_SCHEMA.names()).collect()
+            events = events.sort("customer_id", "occurred_at", maintain_order=True)
             for (customer,), own in events.group_by("customer_id", maintain_order=True):
                 found[str(customer)] = own
         self._keep(found)
@@ -109,8 +90,14 @@ class EventStore:
     def _keep(self, found: dict[str, pl.DataFrame]) -> None:
         with self.lock:
             for customer, events in found.items():
-                if customer not in self.cached:
+                if len(events) <= self.cached.maxsize:
                     self.cached[customer] = events
-                    self.num_cached_rows += len(events)
-            while self.num_cached_rows > self.max_cached_rows:
-                self.num_cached_rows -= len(self.cached.popitem(last=False)[1])
+
+
+def _told(row: Attributes) -> Attributes:
+    """What a line of the table of customers tells, by the names that requests use."""
+    return {
+        name.removeprefix(PREFIX): value
+        for name, value in row.items()
+        if name != "customer_id" and value is not None
+    }

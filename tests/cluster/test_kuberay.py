@@ -94,13 +94,13 @@ def test_kuberay_cluster_is_guarded_sized_and_scales(name: str) -> None:
 
 
 def test_training_job_asks_for_as_many_gpus_as_its_recipe() -> None:
-    from training.recipe import TrainConfig
+    from training.tasks.recipes.union import load_recipe
 
     spec = read("kuberay/rayjob.yaml")["spec"]
     assert isinstance(spec, dict)
     words = spec["entrypoint"].split()
     assert words[:4] == ["python", "-m", "training.run", "--config"]
-    recipe = TrainConfig.load(REPOSITORY / words[4], words[5:])
+    recipe = load_recipe(REPOSITORY / words[4], words[5:])
     worker = groups_of(cluster_of("kuberay/rayjob.yaml"))[1]
     limits = next(iter(worker["template"]["spec"]["containers"]))["resources"]["limits"]  # type: ignore[index]
     assert worker["replicas"] * int(limits["nvidia.com/gpu"]) == recipe.num_workers  # type: ignore[operator]

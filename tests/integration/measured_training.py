@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psutil
 
-from training.loop.deepspeed_op import set_environment
+from training.loop.deepspeed_op import set_deepspeed_environment
 
 
 def main() -> None:
     """Print {"added": bytes} in the last line."""
     recipe, tiny = (json.loads(word) for word in sys.argv[1:3])
     rank, num_workers, meeting = int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
-    set_environment("cpu")
+    set_deepspeed_environment("cpu")
     import torch.distributed
 
     store = torch.distributed.FileStore(meeting, num_workers)

@@ -67,7 +67,7 @@ def wait_for_step(output: Path, step: int) -> None:
 
 def metrics_of(output: Path) -> dict[str, float]:
     """Final metrics of a finished run whose member verifies."""
-    metrics = read_member(output / "member")["metrics"]
+    metrics = read_member(output / "member").metrics
     assert isinstance(metrics, dict)
     return metrics
 

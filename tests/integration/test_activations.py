@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +20,7 @@ from lifecycle.folders import fingerprint
 from lifecycle.llama.decoder import load_tokenizer
 from lifecycle.llama.member import read_member
 from tests.builders import REPOSITORY, TinyShop
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import parse_recipe
 
 pytestmark = pytest.mark.integration
 DEADLINE_SECONDS = 120
@@ -82,7 +82,7 @@ def test_two_workers_with_stored_activations_equal_one_process_without(
     assert f"activations of 342 prompts after 1 layers are in {tmp_path / 'cache'}" in finish(two)
     assert len(complete_shares(tmp_path / "cache")) == 3
     members = [tmp_path / name / "run" / "member" for name in ("plain", "two")]
-    expected, found = (read_member(member)["metrics"] for member in members)
+    expected, found = (read_member(member).metrics for member in members)
     assert found == pytest.approx(expected, rel=1e-3)
     weights, found_weights = (load_file(member / "adapter_model.safetensors") for member in members)
     assert found_weights.keys() == weights.keys()
@@ -145,10 +145,10 @@ def test_share_of_a_process_that_dies_is_taken_over(
     from training.tasks.activations import cache_key
 
     cache = tmp_path / "cache"
-    config = TrainConfig.model_validate(recipe)
+    config = parse_recipe(recipe)
     prompts = pl.read_parquet(config.examples / "train.parquet")["prompt"].to_list()
     tokens = load_tokenizer(str(config.base_model))(prompts)["input_ids"]
-    key = cache_key(replace(config.decoder, num_layers=1), tokens, torch.float32)
+    key = cache_key(config.decoder, 1, tokens, torch.float32)
     folder = cache / fingerprint(asdict(key))[:16]
     (folder / "00001.incomplete").mkdir(parents=True)
     (folder / "00001.incomplete" / "states.safetensors").write_bytes(b"half")

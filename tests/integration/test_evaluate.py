@@ -15,7 +15,7 @@ import ray
 
 from lifecycle.artifact.files import load_artifact
 from lifecycle.events.shards import read_items, read_shard, shard_paths
-from lifecycle.folders import file_sha256, read_manifest, verify
+from lifecycle.folders import file_sha256, verify
 from lifecycle.llama.member import decoder_of, read_member
 from lifecycle.names import VALUE_MODELS
 from tests.builders import TinyShop
@@ -55,8 +55,8 @@ def trained(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Trained:
     """Both are trained inside this process."""
-    from training.recipe import TrainConfig
     from training.run.trainer import fit
+    from training.tasks.recipes.union import parse_recipe
 
     members = []
     for examples in (tiny_shop.examples, tiny_shop.examples / BACKTEST):
@@ -66,7 +66,7 @@ def trained(
             "global_batch": 8, "micro_batch": 8, "max_steps": 10, "validation_rows": 16, "checkpoint_every_steps": 10,
             "num_workers": 0, "output": tmp_path_factory.mktemp("text"),
         }  # fmt: skip
-        recipe = TrainConfig.model_validate(config)
+        recipe = parse_recipe(config)
         fit(recipe)
         members.append(recipe.output / "member")
     return Trained(*members)
@@ -174,8 +174,8 @@ def test_artifact_carries_the_member_and_it_predicts_what_was_judged(
     artifact = load_artifact(arena / "artifact")
     carried = artifact.folder / "members" / "text_llama"
     manifest = read_member(carried)
-    assert manifest["identity"] == read_manifest(member, "member")["identity"]
-    assert artifact.manifest["base_model"] == manifest["base_model"]
+    assert manifest.identity == read_member(member).identity
+    assert artifact.manifest.base_model == manifest.base_model
     predictor = load_value_predictor(carried, decoder_of(manifest))
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     judged = pl.read_parquet(arena / "predictions.parquet").filter(pl.col("model") == "text_llama")[

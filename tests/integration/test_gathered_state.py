@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.builders import value_recipe
-from training.loop.deepspeed_op import build_cpu_op, set_environment
+from training.loop.deepspeed_op import prepare_deepspeed
 from training.loop.zero import zero_config
 
 pytestmark = pytest.mark.integration
@@ -39,8 +39,7 @@ def run(num_workers: int, folder: Path, *, resume: bool) -> Curves:
 def worker(rank: int, num_workers: int, port: int, folder: Path, resume: bool) -> None:
     """One of the processes: trains a small model of unequal layers under every stage and dtype."""
     warnings.simplefilter("ignore")
-    set_environment("cpu")
-    build_cpu_op()
+    prepare_deepspeed("cpu")
     import deepspeed
     from deepspeed.runtime.fp16.unfused_optimizer import FP16_UnfusedOptimizer
 

@@ -13,9 +13,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.builders import REPOSITORY, TinyShop
 from training.loop.deepspeed_op import build_cpu_op
-from training.plan.memory import GIB, num_processes, stage_memory
+from training.plan.memory import GIB, stage_memory
 from training.plan.meta_model import measure_model
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import parse_recipe
 
 pytestmark = pytest.mark.integration
 LONGEST_PROMPT = (
@@ -71,9 +71,9 @@ def test_peak_memory_is_within_a_fifth_of_the_plan(
         "base_model": str(tiny_base_model),
         "sequence": SEQUENCE | {"hidden_size": 64, "num_layers": 2},
     }
-    config = TrainConfig.model_validate(fields)
+    config = parse_recipe(fields)
     planned = (
-        stage_memory(config, measure_model(config), config.zero.stage, num_processes(config)).peak
+        stage_memory(config, measure_model(config), config.zero.stage, config.num_processes).peak
         * GIB
     )
     added = train_in_processes(

@@ -18,10 +18,10 @@ from serving.predict.queries import CustomerQuery
 from tests.builders import TinyShop
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
-from training.recipe import TrainConfig
 from training.run.trainer import fit
 from training.score.job import score
 from training.score.recipe import ScoreConfig
+from training.tasks.recipes.union import parse_recipe
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
@@ -36,7 +36,7 @@ def ray_ends_with_the_module() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def member(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An encoder of a few steps, trained by two workers."""
-    recipe = TrainConfig.model_validate(
+    recipe = parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "encoder": "sequence", "dtype": "fp32",
             "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_events": 48},
@@ -64,7 +64,7 @@ def arena(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFa
 
 def test_two_workers_leave_a_member_and_progress(member: Path) -> None:
     manifest = read_member(member)
-    assert (manifest["name"], manifest["encoder"]) == (SEQUENCE_LLAMA, "sequence")
+    assert (manifest.name, manifest.encoder) == (SEQUENCE_LLAMA, "sequence")
     lines = [
         json.loads(line) for line in (member.parent / "progress.jsonl").read_text().splitlines()
     ]

@@ -82,7 +82,7 @@ def test_two_workers_under_zero_stages_2_and_3_equal_one_process(
     for stage, process in runs.items():
         assert "step 8/8, loss" in finish(process)
         found = read_member(tmp_path / str(stage) / "member", "sft")
-        assert found["metrics"] == pytest.approx(expected["metrics"], rel=1e-3)
+        assert found.metrics == pytest.approx(expected.metrics, rel=1e-3)
         trained = load_file(tmp_path / str(stage) / "member" / "adapter_model.safetensors")
         torch.testing.assert_close(trained, weights, rtol=1e-3, atol=1e-3)
 

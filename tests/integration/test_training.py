@@ -172,7 +172,7 @@ def check_one_mlflow_run(output: Path) -> None:
     losses = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
     assert losses == sorted(set(losses)) and set(entered) <= set(losses)
     (version,) = client.search_model_versions(f"run_id='{run.info.run_id}'")
-    assert version.tags["identity"] == read_member(output / "member")["identity"]
+    assert version.tags["identity"] == read_member(output / "member").identity
 
 
 def test_truncated_checkpoint_and_half_written_list_are_passed_over(

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from lifecycle.folders import verify
 from tests.builders import REPOSITORY, TinyShop
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import load_recipe
 from tuning.run import SEARCH_KIND
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
@@ -118,7 +118,7 @@ def test_killed_search_resumes_and_its_best_recipe_trains(
     assert trials.height == 3
     assert set(trials["status"]) <= {"completed", "stopped"}
     assert trials["optimizer.learning_rate"].is_between(1e-4, 1e-2).all()
-    best = TrainConfig.load(search / "best.yaml")
+    best = load_recipe(search / "best.yaml")
     completed = trials.filter(pl.col("status") == "completed").sort("val_rmse")
     assert best.optimizer.learning_rate == completed["optimizer.learning_rate"][0]
     assert (best.max_steps, best.checkpoint_every_steps, best.output) == (
@@ -166,7 +166,7 @@ def test_search_covers_the_sequence_encoder(
     finish(start("tuning.run", recipe))
     trials = pl.read_parquet(tmp_path / "search" / "trials.parquet")
     assert trials.height == 2 and set(trials["sequence.hidden_size"]) <= {16, 32}
-    best = TrainConfig.load(tmp_path / "search" / "best.yaml")
+    best = load_recipe(tmp_path / "search" / "best.yaml")
     completed = trials.filter(pl.col("status") == "completed").sort("val_rmse")
     assert best.sequence.hidden_size == completed["sequence.hidden_size"][0]
     assert (

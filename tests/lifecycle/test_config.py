@@ -119,7 +119,7 @@ def test_command_line_without_config_prints_usage_and_ends_with_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as exit:
-        from_command_line(Recipe, "training.ingest", ["output=x"])
+        from_command_line(Recipe.load, "training.ingest", ["output=x"])
     assert exit.value.code == 2
     assert "usage: python -m training.ingest --config FILE" in capsys.readouterr().err
 

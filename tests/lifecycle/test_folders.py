@@ -6,28 +6,34 @@ import pytest
 
 from lifecycle.folders import (
     FORMAT_VERSIONS,
+    FileList,
+    Manifest,
     file_sha256,
     is_complete,
     new_folder,
     read_manifest,
     verify,
     write_json,
+    write_manifest,
 )
+
+ONE = Manifest(identity="one")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / "artifact"
-    with new_folder(path, "artifact", {"identity": "one"}) as temporary:
+    with new_folder(path) as temporary:
         (temporary / "sub").mkdir()
         (temporary / "sub" / "weights").write_bytes(b"weights")
         (temporary / "facts.json").write_text("{}")
+        write_manifest(temporary, "artifact", ONE)
     return path
 
 
 def test_complete_folder_verifies_and_lists_every_file(folder: Path) -> None:
-    manifest = verify(folder, "artifact")
-    assert manifest["files"] == {
+    verify(folder, "artifact")
+    assert read_manifest(folder, "artifact", FileList).files == {
         "facts.json": hashlib.sha256(b"{}").hexdigest(),
         "sub/weights": hashlib.sha256(b"weights").hexdigest(),
     }
@@ -60,7 +66,7 @@ def test_unknown_file_is_refused_by_name(folder: Path) -> None:
         ('{"kind": "artifact", "format_version": 99}', "format version 99"),
         (
             f'{{"kind": "artifact", "format_version": {FORMAT_VERSIONS["artifact"]}}}',
-            "lists no files",
+            "missing key 'files'",
         ),
     ],
 )
@@ -70,23 +76,50 @@ def test_unusable_manifest_is_refused(folder: Path, text: str, message: str) -> 
         verify(folder, "artifact")
 
 
+class Shelf(Manifest):
+    colour: str
+    num_books: int
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": 3}, r"manifest.json is damaged: colour is 3"),
+        ({"num_books": "many"}, r"manifest.json is damaged: num_books is 'many'"),
+        ({"identity": None}, r"manifest.json is damaged: identity is None"),
+    ],
+)
+def test_wrong_key_is_refused_with_the_names_of_file_and_key(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with new_folder(tmp_path / "shelf") as temporary:
+        write_manifest(temporary, "shelf", Shelf(identity="one", colour="green", num_books=2))
+    path = tmp_path / "shelf" / "manifest.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"unknown": "is tolerated"}))
+    assert read_manifest(tmp_path / "shelf", "shelf", Shelf).num_books == 2
+    path.write_text(json.dumps(told | change))
+    with pytest.raises(ValueError, match=message):
+        read_manifest(tmp_path / "shelf", "shelf", Shelf)
+
+
 def test_folder_without_manifest_is_incomplete(folder: Path) -> None:
     (folder / "manifest.json").unlink()
     with pytest.raises(ValueError, match="incomplete"):
-        read_manifest(folder, "artifact")
+        read_manifest(folder, "artifact", Manifest)
     with pytest.raises(ValueError, match="does not exist"):
-        read_manifest(folder / "nowhere", "artifact")
+        read_manifest(folder / "nowhere", "artifact", Manifest)
 
 
 def test_failure_in_the_block_leaves_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "data", "data", {}) as temporary:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "data") as temporary:
         (temporary / "half").write_text("")
         raise ZeroDivisionError
     assert not (tmp_path / "data").exists()
 
 
 def test_nothing_that_exists_is_replaced(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="complete already"), new_folder(folder, "artifact", {}):
+    with pytest.raises(ValueError, match="complete already"), new_folder(folder):
         pass
     verify(folder, "artifact")
     mine = tmp_path / "mine"
@@ -94,12 +127,12 @@ def test_nothing_that_exists_is_replaced(folder: Path, tmp_path: Path) -> None:
     (mine / "lines.csv").write_text("of the user")
     with (
         pytest.raises(ValueError, match="mine is not empty and has no manifest.json"),
-        new_folder(mine, "data", {}),
+        new_folder(mine),
     ):
         pass
     with (
         pytest.raises(ValueError, match="lines.csv is not empty"),
-        new_folder(mine / "lines.csv", "data", {}),
+        new_folder(mine / "lines.csv"),
     ):
         pass
     assert [path.read_text() for path in mine.iterdir()] == ["of the user"]
@@ -109,8 +142,9 @@ def test_empty_folder_and_what_a_killed_job_left_beside_it_are_taken_over(tmp_pa
     (tmp_path / "data").mkdir()
     (tmp_path / "data.incomplete").mkdir()
     (tmp_path / "data.incomplete" / "rest").write_text("of a run that died")
-    with new_folder(tmp_path / "data", "data", {}) as temporary:
+    with new_folder(tmp_path / "data") as temporary:
         (temporary / "new").write_text("")
+        write_manifest(temporary, "data", ONE)
     assert list(json.loads((tmp_path / "data" / "manifest.json").read_text())["files"]) == ["new"]
 
 

@@ -16,12 +16,12 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from lifecycle.folders import write_manifest
+from lifecycle.folders import Manifest, write_manifest
 from serving.app import (
     ServeArguments,
     api_settings,
     build,
-    gateway_options,
+    gateway_deployment,
     haproxy_ports,
     new_application,
     require_free_port,
@@ -74,7 +74,7 @@ def test_damaged_artifact_is_refused_by_file_before_anything_starts(
     (artifact / "btyd.json").write_text("{}")
     with pytest.raises(ValueError, match="damaged: btyd.json"):
         new_application(ServeArguments.model_validate(arguments))
-    write_manifest(artifact, "member", {})
+    write_manifest(artifact, "member", Manifest(identity="one"))
     with pytest.raises(ValueError, match="'member', not 'artifact'"):
         new_application(ServeArguments.model_validate(arguments))
     (artifact / "manifest.json").unlink()
@@ -123,9 +123,10 @@ def test_haproxy_brings_two_more_ports(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_we_refuse_before_serve_does() -> None:
     arguments = ServeArguments(artifact=Path("a"), events=Path("b"), max_in_flight=7)
     assert api_settings(arguments).max_in_flight == 7
-    options = gateway_options(arguments)
-    assert options["max_ongoing_requests"] == options["max_queued_requests"] == 28
-    assert options["backpressure_config"] == {"status_code": 429, "retry_after_s": 1}
+    gateway = gateway_deployment(arguments)
+    assert gateway.max_ongoing_requests == gateway.max_queued_requests == 28
+    refusal = gateway.backpressure_config
+    assert (refusal.status_code, refusal.retry_after_s) == (429, 1)
 
 
 def test_serve_yaml_has_no_key_that_serve_would_drop() -> None:

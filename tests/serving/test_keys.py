@@ -2,6 +2,8 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from serving.keys import (
     require_keys,
     revoke_key,
 )
+from tests.builders import REPOSITORY
 
 NOW = datetime(2026, 1, 31, 18, 30, tzinfo=UTC)
 
@@ -71,6 +74,18 @@ def test_revoked_key_is_gone_and_the_others_stay(path: Path) -> None:
     assert read_keys(path) == [second]
     with pytest.raises(ValueError, match="holds no key"):
         revoke_key(path, first.id)
+
+
+def test_keys_made_at_once_are_all_kept(path: Path) -> None:
+    command = [sys.executable, "-m", "serving.keys", "create", "--scope", "score", "--path", path]
+    makers = [
+        subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    secrets = [maker.communicate(timeout=60)[0].strip() for maker in makers]
+    keys = read_keys(path)
+    assert len(keys) == 6
+    assert all(find_key(keys, secret) is not None for secret in secrets)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])

@@ -1,31 +1,37 @@
 """Every recipe that is shipped: it loads in its job's Config class, and DeepSpeed accepts what it asks for."""
 
-import importlib
 import re
 from pathlib import Path
 
 import pytest
 
-from lifecycle.config import Config
+from lifecycle.config import Config, Load
 from tests.builders import REPOSITORY
-from training.loop.deepspeed_op import set_environment
+from training.audience import AudienceConfig
+from training.evaluate.recipe import EvaluateConfig
+from training.ingest.recipe import IngestConfig
+from training.loop.deepspeed_op import set_deepspeed_environment
 from training.loop.zero import zero_config
-from training.recipe import TrainConfig
+from training.pipeline.recipe import PipelineConfig
+from training.prepare.recipe import PrepareConfig
+from training.score.recipe import ScoreConfig
+from training.setup import SetupConfig
+from training.tasks.recipes.union import load_recipe
 from tuning.recipe import TuneConfig
 from tuning.space import check_space
 
 NUM_RECIPES = 29
 RECIPES = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*/configs/*.yaml"))
-CONFIG_CLASSES = {
-    "training.setup": "training.setup:SetupConfig",
-    "training.ingest": "training.ingest.recipe:IngestConfig",
-    "training.prepare": "training.prepare.recipe:PrepareConfig",
-    "training.run": "training.recipe:TrainConfig",
-    "training.evaluate": "training.evaluate.recipe:EvaluateConfig",
-    "training.score": "training.score.recipe:ScoreConfig",
-    "training.audience": "training.audience:AudienceConfig",
-    "training.pipeline": "training.pipeline.recipe:PipelineConfig",
-    "tuning.run": "tuning.recipe:TuneConfig",
+LOADERS: dict[str, Load[Config]] = {
+    "training.setup": SetupConfig.load,
+    "training.ingest": IngestConfig.load,
+    "training.prepare": PrepareConfig.load,
+    "training.run": load_recipe,
+    "training.evaluate": EvaluateConfig.load,
+    "training.score": ScoreConfig.load,
+    "training.audience": AudienceConfig.load,
+    "training.pipeline": PipelineConfig.load,
+    "tuning.run": TuneConfig.load,
 }
 
 
@@ -38,13 +44,6 @@ def job_of(recipe: Path) -> str:
     return launch[1]
 
 
-def config_class(job: str) -> type[Config]:
-    module, name = CONFIG_CLASSES[job].split(":")
-    found = getattr(importlib.import_module(module), name)
-    assert issubclass(found, Config)
-    return found
-
-
 def recipes_of(job: str) -> list[Path]:
     return [recipe for recipe in RECIPES if job_of(recipe) == job]
 
@@ -55,33 +54,33 @@ def test_no_recipe_is_overlooked() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=str)
 def test_recipe_loads_and_saves_to_an_equal_one(recipe: Path, tmp_path: Path) -> None:
-    loader = config_class(job_of(recipe))
-    config = loader.load(REPOSITORY / recipe)
+    load = LOADERS[job_of(recipe)]
+    config = load(REPOSITORY / recipe, [])
     config.save(tmp_path / "saved.yaml")
-    assert loader.load(tmp_path / "saved.yaml") == config
+    assert load(tmp_path / "saved.yaml", []) == config
 
 
 @pytest.mark.parametrize("recipe", recipes_of("tuning.run"), ids=str)
 def test_search_varies_keys_of_its_base(recipe: Path) -> None:
     config = TuneConfig.load(REPOSITORY / recipe)
-    check_space(TrainConfig.load(REPOSITORY / config.base), config.space, config.overrides)
+    check_space(load_recipe(REPOSITORY / config.base), config.space, config.overrides)
 
 
 @pytest.mark.parametrize("recipe", recipes_of("training.run"), ids=str)
 def test_deepspeed_accepts_the_training_recipe(
     recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_environment("cpu")
+    set_deepspeed_environment("cpu")
     import deepspeed.comm
     import torch
     from deepspeed.runtime.config import DeepSpeedConfig
     from deepspeed.runtime.lr_schedules import WarmupCosineLR
 
-    config = TrainConfig.load(REPOSITORY / recipe)
+    config = load_recipe(REPOSITORY / recipe)
     # DeepSpeed asks the process group how many workers there are; there is none here.
     monkeypatch.setattr(deepspeed.comm, "get_rank", lambda: 0)
-    monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: max(config.num_workers, 1))
-    num_workers = max(config.num_workers, 1)
+    monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: config.num_processes)
+    num_workers = config.num_processes
     settings = zero_config(config, 100, num_workers, bf16=config.dtype != "fp32")
     accepted = DeepSpeedConfig(settings)
     assert accepted.world_size == num_workers
@@ -98,13 +97,13 @@ def test_deepspeed_accepts_the_training_recipe(
 def test_deepspeed_refuses_an_unknown_zero_key_and_a_wrong_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    set_environment("cpu")
+    set_deepspeed_environment("cpu")
     import deepspeed.comm
     from deepspeed.runtime.config import DeepSpeedConfig
 
     monkeypatch.setattr(deepspeed.comm, "get_rank", lambda: 0)
     monkeypatch.setattr(deepspeed.comm, "get_world_size", lambda: 2)
-    config = TrainConfig.load(
+    config = load_recipe(
         REPOSITORY / recipes_of("training.run")[0], ["num_workers=2", "global_batch=64"]
     )
     settings = zero_config(config, 100, 2, bf16=True)

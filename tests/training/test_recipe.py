@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders import TinyShop, value_recipe
-from training.recipe import TrainConfig
 from training.tasks.identity import run_identity
+from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 from training.tasks.rows import num_training_rows
 
 
@@ -91,7 +91,10 @@ def test_flash_attention_where_it_cannot_run_is_refused(device: str, dtype: str)
             {"lora": {"num_layers": 12}, "num_layers": 12},
             "lora.num_layers is 12; .* needs fewer than all 12 layers",
         ),
-        ({"encoder": "sequence"}, "activation_cache needs encoder text, not sequence"),
+        (
+            {"encoder": "sequence"},
+            "task value with encoder sequence does not use activation_cache; leave that out",
+        ),
     ],
 )
 def test_activation_cache_without_frozen_layers_is_refused(
@@ -139,17 +142,19 @@ def taught(**changes: object) -> TrainConfig:
         "base_model": "b",
         "output": "o",
     }
-    return TrainConfig.model_validate(fields | changes)
+    return parse_recipe(fields | changes)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": None}, "task value needs data"),
-        ({"data": None, "examples": None}, "task value needs data, examples"),
-        ({"conversations": "c.jsonl"}, "task value does not use conversations; leave that out"),
-        ({"adapter": "service"}, "task value does not use adapter; leave that out"),
-        ({"task": "rerank"}, "task"),
+        ({"data": None}, "task value with encoder text needs data"),
+        ({"data": None, "examples": None}, "task value with encoder text needs data, examples"),
+        ({"conversations": "c.jsonl"}, "task value with encoder text does not use conversations"),
+        ({"adapter": "service"}, "task value with encoder text does not use adapter; leave"),
+        ({"task": "rerank"}, "task is 'rerank': Input should be 'value' or 'sft'"),
+        ({"encoder": "images"}, "encoder is 'images': Input should be 'text' or 'sequence'"),
+        ({"start_from": "m"}, "task value with encoder text does not use start_from; leave"),
     ],
 )
 def test_keys_that_do_not_fit_the_value_task_are_refused(
@@ -191,18 +196,16 @@ def test_keys_that_do_not_fit_the_sft_task_are_refused(
 
 def test_recipe_of_the_sft_task_saves_to_an_equal_one(tmp_path: Path) -> None:
     taught().save(tmp_path / "saved.yaml")
-    assert TrainConfig.load(tmp_path / "saved.yaml") == taught()
+    assert load_recipe(tmp_path / "saved.yaml") == taught()
 
 
 def test_training_rows_are_counted_without_reading_them(tiny_shop: TinyShop) -> None:
     import polars as pl
 
-    text = TrainConfig(
-        data=tiny_shop.data, examples=tiny_shop.examples, base_model="m", output=Path("o")
-    )
+    text = value_recipe(data=tiny_shop.data, examples=tiny_shop.examples)
     train = pl.read_parquet(tiny_shop.examples / "train.parquet")
     assert num_training_rows(text) == train.height
-    sequence = text.model_copy(update={"encoder": "sequence"})
+    sequence = parse_recipe(text.model_dump() | {"encoder": "sequence"})
     assert num_training_rows(sequence) == train["customer_id"].n_unique()
 
 

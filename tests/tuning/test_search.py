@@ -10,10 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lifecycle.folders import verify
+from lifecycle.folders import MANIFEST, verify
 from lifecycle.llama.lora import LoraSettings
 from tests.builders import TinyShop, turns, write_conversations
-from training.recipe import TrainConfig
+from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.text import TextRecipe
+from training.tasks.recipes.union import load_recipe
 from training.tasks.rows import num_training_rows
 from tuning.recipe import TuneConfig, check_trial, search_identity
 from tuning.results import (
@@ -44,8 +46,8 @@ def search_recipe(folder: Path, **changes: object) -> TuneConfig:
     return TuneConfig.model_validate(tree | changes)
 
 
-def train_recipe(folder: Path, shop: TinyShop, base_model: Path) -> TrainConfig:
-    recipe = TrainConfig(
+def train_recipe(folder: Path, shop: TinyShop, base_model: Path) -> TextRecipe:
+    recipe = TextRecipe(
         data=shop.data, examples=shop.examples, base_model=str(base_model), num_workers=0, tracking=None,
         output=folder / "member",
     )  # fmt: skip
@@ -140,7 +142,7 @@ def test_results_hold_the_best_values_and_none_of_the_overrides(
     (config.output / "trials" / "one" / "ray").mkdir(parents=True)
     write_results(config, base, [TRIAL])
     remove_state(config.output)
-    best = TrainConfig.load(config.output / "best.yaml")
+    best = load_recipe(config.output / "best.yaml")
     assert best.optimizer.learning_rate == 1e-3
     assert best.lora is not None and best.lora.targets == ("q_proj",)
     assert (best.max_steps, best.output) == (None, base.output)
@@ -167,8 +169,8 @@ def test_search_over_taught_adapters_goes_by_the_loss(
     path = write_conversations(
         tmp_path / "c.jsonl", *(turns(f"question {n}", "answer") for n in range(65))
     )
-    recipe = TrainConfig(
-        task="sft", adapter="service", conversations=path, base_model=str(tiny_chat_model), num_workers=0,
+    recipe = SftRecipe(
+        adapter="service", conversations=path, base_model=str(tiny_chat_model), num_workers=0,
         checkpoint_every_steps=1, output=tmp_path / "member",
     )  # fmt: skip
     rows = num_training_rows(recipe)
@@ -230,7 +232,8 @@ def test_search_killed_after_its_results_only_gets_its_manifest(
     (config.output / "ray").mkdir(parents=True)
     write_results(config, base, [TRIAL])
     tune(config)
-    assert verify(config.output, SEARCH_KIND)["trials"] == {"completed": 1}
+    verify(config.output, SEARCH_KIND)
+    assert json.loads((config.output / MANIFEST).read_text())["trials"] == {"completed": 1}
     assert not (config.output / "ray").exists()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 from tuning.space import Range, Tree, check_space, decoded, point_of, recipe_with, with_values
 
 
@@ -17,7 +17,7 @@ def base_recipe(**changes: object) -> TrainConfig:
         "output": "o",
         "lora": {"rank": 8, "alpha": 16},
     }
-    return TrainConfig.model_validate(recipe | changes)
+    return parse_recipe(recipe | changes)
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_recipe_outside_the_space_is_no_point() -> None:
 
 def test_recipe_saves_and_loads_with_values(tmp_path: Path) -> None:
     recipe_with(base_recipe(), {"optimizer.learning_rate": 1e-5}).save(tmp_path / "best.yaml")
-    assert TrainConfig.load(tmp_path / "best.yaml").optimizer.learning_rate == 1e-5
+    assert load_recipe(tmp_path / "best.yaml").optimizer.learning_rate == 1e-5

@@ -115,7 +115,7 @@ def member_spend(
     """
     manifest = read_member(member)
     folder = member.absolute()
-    label = f"valued by {manifest['name']}"
+    label = f"valued by {manifest.name}"
     if is_sequence(manifest):
         blocks = _blocks_by_shard(data, examples)
         table = map_blocks(

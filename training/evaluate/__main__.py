@@ -5,4 +5,4 @@ from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
 
 if __name__ == "__main__":
-    run_job(EvaluateConfig, "training.evaluate", evaluate)
+    run_job(EvaluateConfig.load, "training.evaluate", evaluate)

@@ -40,6 +40,8 @@ from training.evaluate.value.windows import ExampleSets, read_example_sets, read
 from training.prepare.dataset import LATEST
 from training.report.arena import write_report
 from training.results.arena import Results
+from training.results.customers import Customers, HiddenGroups
+from training.results.value import Differences
 
 logger = logging.getLogger(__name__)
 MAX_GROUPED = 20_000  # customers that hidden groups are sought among
@@ -81,26 +83,28 @@ def run_arena(inputs: Inputs) -> None:
     artifact = new_artifact(inputs, sets.test, choice, models)
     served, refitted_at = _served(inputs, artifact, sets)
     predicted = forecasts[champion].test
-    metrics = {
-        "cutoff": str(inputs.dataset["test_cutoff"]),
-        "horizon_days": sets.horizon_days,
-        "num_customers": sets.test.height,
-        "champion": champion,
-        **_compared(judged, champion),
-        "stack": None if models.stack is None else shares_of(models.stack),
-        **recommendation.metrics,
-        "selection": selection,
-        "intervals": judge_intervals(judged, sets, champion, config.seed),
-        "customers": _customers(inputs, artifact, sets, predicted),
-        "profit": judge_profit(artifact, sets, predicted, config.data),
-        "churn": leaving,
-        "prospects": met,
-        "fine_tuning": fine_tuning,
-        "costs": cost_table(artifact.settings.costs),
-        "btyd_fits": fit_table(models.btyd),
-        "refitted_at": refitted_at,
-    }
-    results = Results.model_validate(metrics)
+    results = Results(
+        cutoff=str(inputs.time_split.test_cutoff),
+        horizon_days=sets.horizon_days,
+        num_customers=sets.test.height,
+        champion=champion,
+        models={name: one.metrics for name, one in judged.items()},
+        champion_minus=_champion_minus(judged, champion),
+        llama_gain=_llama_gain(judged),
+        stack=None if models.stack is None else shares_of(models.stack),
+        recommendation=recommendation.recommendation,
+        recommender=recommendation.recommender,
+        selection=selection,
+        intervals=judge_intervals(judged, sets, champion, config.seed),
+        customers=_customers(inputs, artifact, sets, predicted),
+        profit=judge_profit(artifact, sets, predicted, config.data),
+        churn=leaving,
+        prospects=met,
+        fine_tuning=fine_tuning,
+        costs=cost_table(artifact.settings.costs),
+        btyd_fits=fit_table(models.btyd),
+        refitted_at=refitted_at,
+    )
     _write_results(inputs, results, predictions_frame(judged, sets), recommendation, sets.test)
     write_artifact(served, config.members, results.content())
 
@@ -109,8 +113,10 @@ def _judge_recommenders_alone(inputs: Inputs) -> None:
     if inputs.config.refit:
         logger.warning("refit is ignored: examples of leave_one_out say nothing of value")
     recommendation = judge_recommenders(inputs)
-    results = Results.model_validate(
-        {"num_customers": recommendation.num_customers, **recommendation.metrics}
+    results = Results(
+        num_customers=recommendation.num_customers,
+        recommendation=recommendation.recommendation,
+        recommender=recommendation.recommender,
     )
     _write_results(inputs, results, pl.DataFrame(schema=PREDICTIONS_SCHEMA), recommendation)
     written = "metrics.json, rankings.parquet and report.html"
@@ -137,17 +143,16 @@ def _forecasts(
     return forecasts, replace(models, stack=stack)
 
 
-def _compared(judged: Mapping[str, Judged], champion: str) -> dict[str, object]:
-    """`models`, `champion_minus` and `llama_gain` of metrics.json."""
+def _champion_minus(judged: Mapping[str, Judged], champion: str) -> dict[str, Differences]:
     others = [name for name in judged if name != champion]
-    gain = None
-    if STACK_WITHOUT_LLAMA in judged:
-        gain = differences(judged, STACK, STACK_WITHOUT_LLAMA)
-    return {
-        "models": {name: one.metrics for name, one in judged.items()},
-        "champion_minus": {name: differences(judged, champion, name) for name in others},
-        "llama_gain": gain,
-    }
+    return {name: differences(judged, champion, name) for name in others}
+
+
+def _llama_gain(judged: Mapping[str, Judged]) -> Differences | None:
+    """What the encoders add to the stack; None where none competes."""
+    if STACK_WITHOUT_LLAMA not in judged:
+        return None
+    return differences(judged, STACK, STACK_WITHOUT_LLAMA)
 
 
 def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets) -> tuple[Artifact, str | None]:
@@ -168,15 +173,15 @@ def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets) -> tuple[Artifa
 
 def _customers(
     inputs: Inputs, artifact: Artifact, sets: ExampleSets, predicted: np.ndarray
-) -> dict[str, object]:
-    """`customers` of metrics.json."""
+) -> Customers:
+    """What the artifact says of the test customers, and the groups among them."""
     config = inputs.config
     not_yet = pl.read_parquet(config.examples / "prospects.parquet", columns=KEYS)
     seen = outlook(artifact, sets, predicted, config.data, config.members, not_yet)
-    return seen | {"groups": _groups(inputs, sets, predicted)}
+    return Customers.model_validate(seen | {"groups": _groups(inputs, sets, predicted)})
 
 
-def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> dict[str, object] | None:
+def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> HiddenGroups | None:
     """Of a seeded sample of the test customers, whose groups go to groups.parquet; None without a sequence encoder."""
     if SEQUENCE_LLAMA not in inputs.members:
         return None

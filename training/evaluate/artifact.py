@@ -2,12 +2,12 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.contents import Artifact, Settings
+from lifecycle.artifact.contents import Artifact, ArtifactManifest, Settings
 from lifecycle.decisions.segments import fit_thresholds
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import read_customers
@@ -17,7 +17,7 @@ from lifecycle.names import LLAMA
 from lifecycle.recommend.retrieval import Retriever, fit_retriever
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
-from lifecycle.value.costs import CostDefaults, CostRates, fit_cost_rates
+from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import purchase_shards
@@ -42,23 +42,23 @@ def new_artifact(
 ) -> Artifact:
     """What will be served, in memory; its folder is not written yet."""
     settings = _settings(inputs, test, choice, models)
-    content: dict[str, object] = {
-        "identity": inputs.identity,
-        "champion": choice.champion,
-        "recommender": choice.recommender,
-        "horizon_days": inputs.horizon_days,
-        "clv": inputs.config.clv.model_dump(),
-        "costs": cost_table(settings.costs),
-        "currency": settings.currency,
-        "segment_thresholds": vars(settings.thresholds),
-        "prompt_version": PROMPT_VERSION,
-        "features": list(FEATURES),
-        "dataset": inputs.examples["identity"],
-        "base_model": inputs.members[LLAMA]["base_model"] if LLAMA in inputs.members else None,
-    }
+    manifest = ArtifactManifest(
+        identity=inputs.identity,
+        champion=choice.champion,
+        recommender=choice.recommender,
+        horizon_days=inputs.horizon_days,
+        clv=inputs.config.clv,
+        costs=cost_table(settings.costs),
+        currency=settings.currency,
+        segment_thresholds=settings.thresholds,
+        prompt_version=PROMPT_VERSION,
+        features=FEATURES,
+        dataset=inputs.examples,
+        base_model=inputs.members[LLAMA].base_model if LLAMA in inputs.members else None,
+    )
     return Artifact(
         folder=inputs.config.output / "artifact",
-        manifest=content,
+        manifest=manifest,
         settings=settings,
         items=inputs.items,
         retriever=None if inputs.items.is_empty() else _retriever_of_today(inputs),
@@ -66,14 +66,14 @@ def new_artifact(
     )
 
 
-def cost_table(costs: CostRates) -> dict[str, dict[str, float | bool]]:
+def cost_table(costs: CostRates) -> dict[str, CostRate]:
     """By cost: the shop's average rate, a share of spend or per customer and day, and whether the data told it."""
-    return {name: vars(getattr(costs, name)) for name in CostDefaults.model_fields}
+    return {name: getattr(costs, name) for name in CostDefaults.model_fields}
 
 
 def _retriever_of_today(inputs: Inputs) -> Retriever:
     """Popularity and co-occurrence of all purchases: what is served may know more than what was judged."""
-    end = datetime.fromisoformat(str(inputs.data["last_event_at"])) + timedelta(microseconds=1)
+    end = inputs.data.last_event_at + timedelta(microseconds=1)
     return fit_retriever(purchase_shards(inputs.config.data), inputs.items["item_id"], cutoff=end)
 
 
@@ -112,8 +112,8 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
         churn=choice.churn,
         recommender=choice.recommender,
         horizon_days=horizon,
-        currency=str(inputs.data["currency"]),
-        data_end=str(inputs.data["last_event_at"]),
+        currency=inputs.data.currency,
+        data_end=inputs.data.last_event_at.isoformat(),
         usual_gap_days=float(np.median(gaps.to_numpy())) if gaps.len() else float(horizon),
         clv=config.clv,
         costs=costs,

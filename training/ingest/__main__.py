@@ -5,4 +5,4 @@ from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 
 if __name__ == "__main__":
-    run_job(IngestConfig, "training.ingest", ingest)
+    run_job(IngestConfig.load, "training.ingest", ingest)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
 from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR, OWN_RATE
 from training.ingest.expressions import Expression, expressions_of
-from training.ingest.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
+from training.ingest.parsing import RawColumn, parse_ids, parse_numbers, parse_texts, parse_times
 from training.ingest.readers import has_cheap_schema, opened
 from training.ingest.sources import Source, Sql, Table, source_files, where
 
@@ -22,7 +23,7 @@ CHECKED_ROWS = 100_000  # of the first rows of a file
 
 
 @dataclass(frozen=True)
-class Batch:
+class ParsedRows:
     """Parsed rows of one file, with `ROW` (data row from 1), and how many were read and dropped, by reason."""
 
     file: Path
@@ -30,7 +31,7 @@ class Batch:
     counts: dict[str, int]
 
 
-def read_batches(table: Table) -> Iterator[Batch]:
+def read_batches(table: Table) -> Iterator[ParsedRows]:
     """The rows of a table that its filter keeps, parsed, in batches.
 
     Raises ValueError for an unknown column, an expression that does not evaluate, a value that does
@@ -44,7 +45,8 @@ def read_batches(table: Table) -> Iterator[Batch]:
                 num_rows += batch.counts["rows_read"]
                 yield batch
     if num_rows == 0:
-        raise ValueError(f"{files[0] if len(files) == 1 else table.path} has no rows")
+        named = files[0] if len(files) == 1 else table.path
+        raise ValueError(f"{named} has no rows")
 
 
 def check_columns(table: Table) -> None:
@@ -61,14 +63,16 @@ def check_columns(table: Table) -> None:
                 expressions_of(table, schema, file, lambda names: False)
 
 
-def _read_file(frame: pl.LazyFrame, table: Table, file: Path) -> Iterator[Batch]:
+def _read_file(frame: pl.LazyFrame, table: Table, file: Path) -> Iterator[ParsedRows]:
     schema = frame.collect_schema()
     if not schema:
         return
-    expressions = expressions_of(
-        table, schema, file, lambda names: _all_numbers(frame, names, table.decimal)
-    )
-    used = list(dict.fromkeys(name for expression in expressions for name in expression.types))
+
+    def all_numbers(names: list[str]) -> bool:
+        return _all_numbers(frame, names, table.decimal)
+
+    expressions = expressions_of(table, schema, file, all_numbers)
+    used = list(dict.fromkeys(chain.from_iterable(found.types for found in expressions)))
     if isinstance(table, Source) and table.drop_exact_duplicates:
         used = schema.names()  # rows that differ in any column are not duplicates
     offset = 0
@@ -80,27 +84,29 @@ def _read_file(frame: pl.LazyFrame, table: Table, file: Path) -> Iterator[Batch]
 
 def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
     """Whether every value of these columns of text is a number, and none has leading zeros, as codes have."""
-    batches = frame.select(names).collect_batches(chunk_size=BATCH_ROWS)
-    return all(
-        numbers_of(values, decimal) is not None
-        for rows in batches
-        for values in rows.iter_columns()
-    )
+    for rows in frame.select(names).collect_batches(chunk_size=BATCH_ROWS):
+        for values in rows.iter_columns():
+            if numbers_of(values, decimal) is None:
+                return False
+    return True
 
 
 def numbers_of(values: pl.Series, decimal: str) -> pl.Series | None:
     """Texts as numbers; None where one is none, or has leading zeros."""
-    column = Column(values, values, values.name)
+    column = RawColumn(values, values, values.name)
     numbers = parse_numbers(column, decimal)
     is_bad = numbers.is_null() & ~column.is_blank()
-    return None if is_bad.any() or values.str.contains(r"^\s*[+-]?0\d").any() else numbers
+    if is_bad.any() or values.str.contains(r"^\s*[+-]?0\d").any():
+        return None
+    return numbers
 
 
 class Rows:
     """Rows of one file, of which filters keep fewer and fewer; columns of text become numbers when first needed."""
 
     def __init__(self, rows: pl.DataFrame, table: Table, file: Path, offset: int) -> None:
-        self.table, self.file = table, file
+        self.table = table
+        self.file = file
         self.names = rows.columns
         self.rows = rows.with_row_index(ROW, offset + 1)
 
@@ -134,14 +140,15 @@ class Rows:
 
     def check_row_by_row(self, expression: Expression) -> None:
         """ValueError where the value of a row depends on other rows, as that of SUM(x) does."""
-        kept, checked = self.rows, self.rows.head(CHECKED_ROWS)
+        kept = self.rows
+        checked = kept.head(CHECKED_ROWS)
         half = checked.height // 2
         parts = []
-        for part in (checked, checked.slice(half), checked.head(half)):
+        for part in (checked, checked.head(half), checked.slice(half)):
             self.rows = part
             parts.append(self.evaluate(expression))
         self.rows = kept
-        whole, second, first = parts
+        whole, first, second = parts
         if not whole.equals(first.append(second), check_names=False, null_equal=True):
             raise ValueError(
                 f"{expression.dotted}: {expression.value} depends on other rows than its own"
@@ -153,7 +160,7 @@ class Rows:
 
     def _number(self, name: str, expression: Expression) -> pl.Expr:
         if NUMBER + name not in self.rows.columns:
-            column = Column(self.rows[name], self.rows[ROW], name)
+            column = RawColumn(self.rows[name], self.rows[ROW], name)
             numbers = parse_numbers(column, self.table.decimal)
             reason = f"{_number_rule(self.table)}, as {expression.dotted} needs"
             check_parsed(column, numbers, self.table, self.file, reason)
@@ -162,7 +169,8 @@ class Rows:
 
     def _failure(self, frame: pl.DataFrame, expression: Expression) -> str:
         """Where and why an expression fails: the first row, found by halving."""
-        low, high = 0, frame.height
+        low = 0
+        high = frame.height
         error = ""
         while low < high:
             middle = (low + high) // 2
@@ -170,7 +178,8 @@ class Rows:
                 _select(frame.head(middle + 1), expression.expression)
                 low = middle + 1
             except pl.exceptions.PolarsError as problem:
-                high, error = middle, " ".join(str(problem).split())
+                high = middle
+                error = " ".join(str(problem).split())
         row = frame.row(min(low, frame.height - 1), named=True)
         place = where(self.table, self.file, row.pop(ROW))
         return f"{place}: {expression.dotted} ({expression.value}) cannot be computed from {row}: {error}"
@@ -178,19 +187,16 @@ class Rows:
 
 def _select(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
     values = frame.select(expression.alias("value")).to_series()
-    return (
-        values.new_from_index(0, frame.height)
-        if values.len() == 1 and frame.height != 1
-        else values
-    )
+    if values.len() == 1 and frame.height != 1:
+        return values.new_from_index(0, frame.height)
+    return values
 
 
-def _parse_batch(rows: Rows, expressions: list[Expression], check_sql: bool) -> Batch:
+def _parse_batch(rows: Rows, expressions: list[Expression], check_sql: bool) -> ParsedRows:
     counts = {"rows_read": rows.rows.height}
     parsed = []
-    for expression in sorted(
-        expressions, key=lambda expression: not expression.is_filter
-    ):  # filters first
+    filters_first = sorted(expressions, key=lambda expression: not expression.is_filter)
+    for expression in filters_first:
         if check_sql and isinstance(expression.value, Sql):
             rows.check_row_by_row(expression)
         if expression.is_filter:
@@ -199,33 +205,31 @@ def _parse_batch(rows: Rows, expressions: list[Expression], check_sql: bool) -> 
             parsed.append(_parsed(rows, expression).alias(expression.column))
     if isinstance(rows.table, Source) and rows.table.drop_exact_duplicates:
         parsed.append(rows.row_hashes().alias(ROW_HASH))
-    return Batch(rows.file, pl.DataFrame([rows.rows[ROW], *parsed]), counts)
+    return ParsedRows(rows.file, pl.DataFrame([rows.rows[ROW], *parsed]), counts)
 
 
 def _parsed(rows: Rows, expression: Expression) -> pl.Series:
     """The values as the type that their event column has; ValueError with file, row and value where one does not."""
-    column = Column(rows.evaluate(expression), rows.rows[ROW], expression.column)
+    column = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
     table = rows.table
     if column.values.dtype.is_nested():
         raise ValueError(
             f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
         )
     if column.name == "occurred_at":
-        parsed, rule = (
-            parse_times(column, table.date_format, table.timezone),
-            _date_rule(table.date_format),
-        )
-    elif column.name in NUMBERS:
-        parsed, rule = parse_numbers(column, table.decimal), _number_rule(table)
-    elif column.name in IDS:
+        times = parse_times(column, table.date_format, table.timezone)
+        check_parsed(column, times, table, rows.file, _date_rule(table.date_format))
+        return times
+    if column.name in NUMBERS:
+        numbers = parse_numbers(column, table.decimal)
+        check_parsed(column, numbers, table, rows.file, _number_rule(table))
+        return numbers
+    if column.name in IDS:
         return parse_ids(column, table.decimal)
-    else:
-        return parse_texts(column)
-    check_parsed(column, parsed, table, rows.file, rule)
-    return parsed
+    return parse_texts(column)
 
 
-def check_parsed(column: Column, parsed: pl.Series, table: Table, file: Path, rule: str) -> None:
+def check_parsed(column: RawColumn, parsed: pl.Series, table: Table, file: Path, rule: str) -> None:
     """ValueError for the first value that is there but did not parse."""
     if parsed.null_count() == 0:
         return

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, REVENUE_KINDS
+from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, is_purchase
 from training.ingest.batches import ROW, numbers_of, read_batches
 from training.ingest.sources import Table
 
@@ -25,19 +25,18 @@ class LineCatalogue:
         if "item_id" not in rows.columns:
             return
         rows = rows.filter(pl.col("item_id").is_not_null() & (pl.col("kind") != "support"))
-        title = pl.col("title") if "title" in rows.columns else _purchase_text(rows)
-        no_text, unit_price = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.Float64)
-        if {"quantity", "amount"} <= set(rows.columns):
-            is_sale = pl.col("kind").is_in(REVENUE_KINDS) & (pl.col("quantity") > 0)
-            unit_price = pl.when(is_sale).then(pl.col("amount") / pl.col("quantity")).round(2)
-        described = rows.select(
-            "item_id",
-            title.alias("title"),
-            (pl.col("category") if "category" in rows.columns else no_text).alias("category"),
-            (pl.col("price") if "price" in rows.columns else unit_price).alias("price"),
-            (pl.col("description") if "description" in rows.columns else no_text).alias("description"),
-            "occurred_at",
-        )  # fmt: skip
+        no_text = pl.lit(None, dtype=pl.String)
+        told = {
+            "title": _purchase_text(rows),
+            "category": no_text,
+            "price": _unit_price(rows),
+            "description": no_text,
+        }
+        columns = []
+        for name, instead in told.items():
+            column = pl.col(name) if name in rows.columns else instead
+            columns.append(column.alias(name))
+        described = rows.select("item_id", *columns, "occurred_at")
         parts = [described.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines"))]
         if self.seen is not None:
             parts.append(self.seen)
@@ -57,10 +56,8 @@ class LineCatalogue:
             given = self.seen.drop_nulls(name).sort(
                 "occurred_at", "lines", name, descending=[False, True, False]
             )
-            first = given.unique("item_id", keep="first", maintain_order=True).select(
-                "item_id", name
-            )
-            result = result.join(first, on="item_id", how="left")
+            first = given.unique("item_id", keep="first", maintain_order=True)
+            result = result.join(first.select("item_id", name), on="item_id", how="left")
         prices = _weighted_median(self.seen.drop_nulls("price"), "price", "lines")
         return result.join(prices, on="item_id", how="left").select("item_id", *COLUMNS)
 
@@ -68,7 +65,14 @@ class LineCatalogue:
 def _purchase_text(rows: pl.DataFrame) -> pl.Expr:
     if "text" not in rows.columns:
         return pl.lit(None, dtype=pl.String)
-    return pl.when(pl.col("kind").is_in(["purchase", "refund", "renewal"])).then("text")
+    return pl.when(is_purchase() | (pl.col("kind") == "refund")).then("text")
+
+
+def _unit_price(rows: pl.DataFrame) -> pl.Expr:
+    if not {"quantity", "amount"} <= set(rows.columns):
+        return pl.lit(None, dtype=pl.Float64)
+    is_sale = is_purchase() & (pl.col("quantity") > 0)
+    return pl.when(is_sale).then(pl.col("amount") / pl.col("quantity")).round(2)
 
 
 def _most_frequent(rows: pl.DataFrame, weight: str) -> pl.DataFrame:
@@ -82,11 +86,8 @@ def _most_frequent(rows: pl.DataFrame, weight: str) -> pl.DataFrame:
             best = _weighted_median(given, name, weight)
         else:
             counts = given.group_by("item_id", name).agg(pl.col(weight).sum())
-            best = (
-                counts.sort(weight, name, descending=[True, False])
-                .unique("item_id", keep="first")
-                .drop(weight)
-            )
+            ordered = counts.sort(weight, name, descending=[True, False])
+            best = ordered.unique("item_id", keep="first").drop(weight)
         result = result.join(best, on="item_id", how="left")
     return result
 
@@ -111,9 +112,8 @@ def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
     is_repeated = pl.col("item_id").is_duplicated()
     repeated = rows.filter(is_repeated)
     num_conflicting = repeated.unique().filter(is_repeated)["item_id"].n_unique()
-    merged = _most_frequent(
-        repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines")), weight="lines"
-    )
+    counted = repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines"))
+    merged = _most_frequent(counted, weight="lines")
     items = pl.concat([rows.filter(~is_repeated), merged.select(rows.columns)]).sort("item_id")
     others = [name for name in rows.columns if name not in ("item_id", *COLUMNS)]
     return items.select("item_id", *COLUMNS, *others), num_conflicting
@@ -126,30 +126,33 @@ def read_customer_table(table: Table) -> pl.DataFrame:
     out of range.
     """
     rows = _read_table(table, "customer_id", "customers").unique(maintain_order=True)
-    repeated = rows.filter(pl.col("customer_id").is_duplicated()).sort(
-        "customer_id", maintain_order=True
-    )
+    _check_customers(rows)
+    numbers = []
+    for name in rows.columns:
+        if name != "customer_id" and rows.schema[name] == pl.String:
+            values = numbers_of(rows[name], table.decimal)
+            if values is not None and values.count():
+                numbers.append(values)
+    return rows.with_columns(numbers).sort("customer_id")
+
+
+def _check_customers(rows: pl.DataFrame) -> None:
+    is_repeated = pl.col("customer_id").is_duplicated()
+    repeated = rows.filter(is_repeated).sort("customer_id", maintain_order=True)
     if repeated.height:
         one, other = repeated.head(2).iter_rows(named=True)
         differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
         raise ValueError(
             f"customers: two rows contradict each other for {one['customer_id']!r}: {differing}"
         )
-    if (
-        OWN_RATE in rows.columns
-        and (wrong := rows.filter(~pl.col(OWN_RATE).is_between(MIN_RATE, MAX_RATE))).height
-    ):
+    if OWN_RATE not in rows.columns:
+        return
+    wrong = rows.filter(~pl.col(OWN_RATE).is_between(MIN_RATE, MAX_RATE))
+    if wrong.height:
         customer, rate = wrong.select("customer_id", OWN_RATE).row(0)
         raise ValueError(
             f"customers: {OWN_RATE} of {customer!r} is {rate}; it must lie from {MIN_RATE} to {MAX_RATE}"
         )
-    attributes = [
-        name for name in rows.columns if name != "customer_id" and rows.schema[name] == pl.String
-    ]
-    numbers = (numbers_of(rows[name], table.decimal) for name in attributes)
-    return rows.with_columns(of for of in numbers if of is not None and of.count()).sort(
-        "customer_id"
-    )
 
 
 def _read_table(table: Table, key: str, name: str) -> pl.DataFrame:

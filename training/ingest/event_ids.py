@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from training.ingest.quality import Quality
+from training.ingest.quality import QualityCounts
 
 SAME_EVENT = ("customer_id", "occurred_at", "kind", "order_id", "item_id", "amount")
 ID_LENGTH = 16  # characters of 6 bits: among 10^10 events two get the same by chance with a probability of 10^-9
@@ -39,27 +39,22 @@ def content_ids(events: pl.DataFrame) -> pl.Series:
 def _with_texts(low: Words, high: Words, values: pl.Series) -> tuple[Words, Words]:
     """Take in the UTF-8 bytes of each text, eight at a time, and its length; -1 for a missing one."""
     array = values.fill_null("").rechunk().to_arrow().cast(pa.large_string())
-    offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)[
-        array.offset : array.offset + len(array) + 1
-    ]
-    data = np.append(
-        np.frombuffer(array.buffers()[2] or b"", dtype=np.uint8), np.zeros(8, dtype=np.uint8)
-    )
-    windows: Words = np.ndarray(
-        (len(data) - 7,), "<u8", data, strides=(1,)
-    )  # eight bytes from each position
+    all_offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)
+    offsets = all_offsets[array.offset : array.offset + len(array) + 1]
+    texts = np.frombuffer(array.buffers()[2] or b"", dtype=np.uint8)
+    data = np.append(texts, np.zeros(8, dtype=np.uint8))
+    # Eight bytes from each position.
+    windows: Words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
     lengths = np.diff(offsets)
     high = high + (lengths - values.is_null().to_numpy()).view("<u8")
     for start in range(0, int(lengths.max(initial=0)) or 1, 8):
         left = np.clip(lengths - start, 0, 8)
         taken = windows[np.minimum(offsets[:-1] + start, len(data) - 8)] & FIRST_BYTES[left]
-        mixed = _mixed(low + taken, high)
-        is_over = (left == 0) & (
-            start > 0
-        )  # what other texts hold does not change the hash of a shorter one
-        low, high = (
-            np.where(is_over, old, new) for old, new in zip((low, high), mixed, strict=True)
-        )
+        new_low, new_high = _mixed(low + taken, high)
+        # What other texts hold does not change the hash of a shorter one.
+        is_over = (left == 0) & (start > 0)
+        low = np.where(is_over, low, new_low)
+        high = np.where(is_over, high, new_high)
     return low, high
 
 
@@ -76,33 +71,31 @@ def _mixed(low: Words, high: Words) -> tuple[Words, Words]:
     return low, high
 
 
-def numbered(ids: pl.Series, quality: Quality) -> pl.Series:
+def numbered(ids: pl.Series, quality: QualityCounts) -> pl.Series:
     """Equal ids told apart by a number behind the second and later ones."""
-    positions = (
-        ids.hash().is_duplicated().arg_true()
-    )  # a few too many do no harm: the ids themselves decide
+    # A few too many do no harm: the ids themselves decide.
+    positions = ids.hash().is_duplicated().arg_true()
     if positions.is_empty():
         return ids
-    repeated = (
-        ids.gather(positions).to_frame("id").select("id", number=pl.int_range(pl.len()).over("id"))
-    )
-    quality.num_equal_events += int((repeated["number"] > 0).sum())
-    with_number = (
-        pl.when(pl.col("number") > 0).then(pl.format("{}-{}", "id", "number")).otherwise("id")
-    )
+    number = pl.int_range(pl.len()).over("id")
+    repeated = ids.gather(positions).to_frame("id").select("id", number=number)
+    is_later = pl.col("number") > 0
+    quality.num_equal_events += repeated.filter(is_later).height
+    with_number = pl.when(is_later).then(pl.format("{}-{}", "id", "number")).otherwise("id")
     return ids.scatter(positions, repeated.select(with_number).to_series())
 
 
-def without_repeated_ids(events: pl.DataFrame, quality: Quality) -> pl.DataFrame:
+def without_repeated_ids(events: pl.DataFrame, quality: QualityCounts) -> pl.DataFrame:
     """Events that were given twice under one id, once; ValueError where the two differ."""
     distinct = events.unique(maintain_order=True)
-    for event_id, group in distinct.filter(pl.col("event_id").is_duplicated()).group_by(
-        "event_id", maintain_order=True
-    ):
-        one, other = group.head(2).select(events.columns).iter_rows(named=True)
+    contradicting = distinct.filter(pl.col("event_id").is_duplicated())
+    if contradicting.height:
+        event_id = contradicting["event_id"][0]
+        same = contradicting.filter(pl.col("event_id") == event_id)
+        one, other = same.head(2).iter_rows(named=True)
         differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
         raise ValueError(
-            f"event_id {event_id[0]!r} is given to two events that contradict each other: {differing}"
+            f"event_id {event_id!r} is given to two events that contradict each other: {differing}"
         )
     quality.drop("duplicate_event_id", events.height - distinct.height)
     return distinct
@@ -110,30 +103,22 @@ def without_repeated_ids(events: pl.DataFrame, quality: Quality) -> pl.DataFrame
 
 def check_ids_across_customers(folder: Path, num_events: int) -> None:
     """ValueError where one event_id belongs to two customers, whose events may lie in different shards."""
-    hashed = pl.scan_parquet(folder / "events" / "*.parquet").with_columns(
-        hash=pl.col("event_id").hash()
-    )
+    events = pl.scan_parquet(folder / "events" / "*.parquet")
+    hashed = events.with_columns(hash=pl.col("event_id").hash())
     num_parts = num_events // EVENTS_PER_CHECK + 1
-    for part in range(
-        num_parts
-    ):  # a part of the ids at a time, because a set of all may not fit into memory
-        of_part = hashed.filter(pl.col("hash") % num_parts == part)
-        repeated = (
-            of_part.group_by("hash")
-            .len()
-            .filter(pl.col("len") > 1)
-            .collect(engine="streaming")["hash"]
-        )
+    # A part of the ids at a time, because a set of all may not fit into memory.
+    for part in range(num_parts):
+        counts = hashed.filter(pl.col("hash") % num_parts == part).group_by("hash").len()
+        repeated = counts.filter(pl.col("len") > 1).collect(engine="streaming")["hash"]
         if repeated.len():
-            suspects = (
-                hashed.filter(pl.col("hash").is_in(repeated.implode()))
-                .collect()
-                .sort("event_id", "customer_id")
-            )
-            for row in suspects.filter(pl.col("event_id").is_duplicated()).iter_rows(named=True):
-                customers = suspects.filter(pl.col("event_id") == row["event_id"])[
-                    "customer_id"
-                ].to_list()
-                raise ValueError(
-                    f"event_id {row['event_id']!r} is given to events of two customers: {customers}"
-                )
+            suspects = hashed.filter(pl.col("hash").is_in(repeated.implode())).collect()
+            _check_suspects(suspects.sort("event_id", "customer_id"))
+
+
+def _check_suspects(events: pl.DataFrame) -> None:
+    """ValueError where ids are equal; those of equal hashes need not be."""
+    repeated = events.filter(pl.col("event_id").is_duplicated())
+    if repeated.height:
+        event_id = repeated["event_id"][0]
+        customers = repeated.filter(pl.col("event_id") == event_id)["customer_id"].to_list()
+        raise ValueError(f"event_id {event_id!r} is given to events of two customers: {customers}")

@@ -44,12 +44,13 @@ def expressions_of(
     `all_numbers` says whether every value of the given text columns is a number; it is asked where
     an expression such as `paid < price` means one thing for texts and another for numbers.
     """
-    return [
-        _sql_expression(value, dotted, schema, file, all_numbers)
-        if isinstance(value, Sql)
-        else _plain_expression(value, dotted, schema, file)
-        for dotted, value in table_values(table).items()
-    ]
+    expressions = []
+    for dotted, value in table_values(table).items():
+        if isinstance(value, Sql):
+            expressions.append(_sql_expression(value, dotted, schema, file, all_numbers))
+        else:
+            expressions.append(_plain_expression(value, dotted, schema, file))
+    return expressions
 
 
 def _plain_expression(
@@ -62,13 +63,10 @@ def _plain_expression(
     is_kind = dotted in ("kind", "columns.kind")
     if is_kind and value in KINDS:
         return Expression(dotted, value, pl.lit(value), {})
-    message = f"{dotted}: unknown column {value!r}; {file} has {schema.names()}"
-    constant = (
-        f"kinds are {', '.join(KINDS)}"
-        if is_kind
-        else f'a constant text is {{sql: "{quoted(value)}"}}'
-    )
-    raise ValueError(f"{message}, {constant}")
+    constant = f'a constant text is {{sql: "{quoted(value)}"}}'
+    if is_kind:
+        constant = f"kinds are {', '.join(KINDS)}"
+    raise ValueError(f"{dotted}: unknown column {value!r}; {file} has {schema.names()}, {constant}")
 
 
 def quoted(text: str) -> str:
@@ -89,9 +87,10 @@ def _sql_expression(
             raise ValueError(
                 f"{dotted}: unknown column {name!r} in {value.sql!r}; {file} has {schema.names()}"
             )
-    types = column_types(value.sql, {name: schema[name] for name in roots}, all_numbers)
+    given = {name: schema[name] for name in roots}
+    types = column_types(value.sql, given, all_numbers)
     if types is None:
-        problem = _problem(value.sql, {name: schema[name] for name in roots})
+        problem = _problem(value.sql, given)
         raise ValueError(f"{dotted}: {value.sql!r} cannot be computed from {file}: {problem}")
     return Expression(dotted, value, expression, types)
 
@@ -111,7 +110,9 @@ def column_types(
     fewest = min(working, key=lambda types: sum(types[name] != given[name] for name in given))
     most = min(working, key=lambda types: sum(types[name] == pl.String for name in given))
     undecided = [name for name in given if most[name] != fewest[name]]
-    return most if undecided and COMPARES.search(sql) and all_numbers(undecided) else fewest
+    if undecided and COMPARES.search(sql) and all_numbers(undecided):
+        return most
+    return fewest
 
 
 @cache
@@ -119,20 +120,18 @@ def _working_types(
     sql: str, given: tuple[tuple[str, pl.DataType], ...]
 ) -> list[dict[str, pl.DataType]]:
     """Every assignment of types that evaluates: text columns as numbers or text, whole numbers also as text."""
-    choices = [
-        [pl.Float64(), pl.String()]
-        if dtype == pl.String
-        else [dtype, pl.String()]
-        if dtype.is_integer()
-        else [dtype]
-        for _, dtype in given
-    ]
     names = [name for name, _ in given]
-    assignments = [
-        dict(given),
-        *(dict(zip(names, types, strict=True)) for types in islice(product(*choices), MAX_TRIALS)),
-    ]
+    choices = [_choices(dtype) for _, dtype in given]
+    assignments = [dict(given)]
+    for types in islice(product(*choices), MAX_TRIALS):
+        assignments.append(dict(zip(names, types, strict=True)))
     return [types for types in assignments if _problem(sql, types) is None]
+
+
+def _choices(dtype: pl.DataType) -> list[pl.DataType]:
+    if dtype == pl.String:
+        return [pl.Float64(), pl.String()]
+    return [dtype, pl.String()] if dtype.is_integer() else [dtype]
 
 
 def _problem(sql: str, types: dict[str, pl.DataType]) -> str | None:

@@ -27,7 +27,7 @@ MAX_MICROSECONDS = 2e17  # since 1970: beyond LAST_YEAR, and far from overflow
 
 
 @dataclass(frozen=True)
-class Column:
+class RawColumn:
     """The values of one event column in a batch, with their row numbers in the file."""
 
     values: pl.Series
@@ -43,7 +43,7 @@ class Column:
         return self.values.is_null()
 
 
-def parse_ids(column: Column, decimal: str) -> pl.Series:
+def parse_ids(column: RawColumn, decimal: str) -> pl.Series:
     """Ids as text: `17850`, `17850.0` and 17850.0 are the same id, leading zeros stay, blanks are null."""
     values = column.values
     texts = values.cast(pl.String)
@@ -60,7 +60,7 @@ def parse_ids(column: Column, decimal: str) -> pl.Series:
     return _without_blanks(texts, column)
 
 
-def parse_texts(column: Column) -> pl.Series:
+def parse_texts(column: RawColumn) -> pl.Series:
     """Text without surrounding blanks; blanks are null."""
     texts = column.values.cast(pl.String)
     if column.values.dtype == pl.String:
@@ -68,12 +68,12 @@ def parse_texts(column: Column) -> pl.Series:
     return _without_blanks(texts, column)
 
 
-def _without_blanks(texts: pl.Series, column: Column) -> pl.Series:
+def _without_blanks(texts: pl.Series, column: RawColumn) -> pl.Series:
     blank = column.is_blank()
     return texts.set(blank, None) if blank.any() else texts
 
 
-def parse_numbers(column: Column, decimal: str) -> pl.Series:
+def parse_numbers(column: RawColumn, decimal: str) -> pl.Series:
     """Numbers as float64; text may group thousands in threes (`1,234.50`). NaN and infinity are null."""
     values = column.values
     if values.dtype == pl.String:
@@ -96,7 +96,7 @@ def _numbers_from_text(texts: pl.Series, decimal: str) -> pl.Series:
     return texts.cast(pl.Float64, strict=False)
 
 
-def parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
+def parse_times(column: RawColumn, date_format: str | None, timezone: str) -> pl.Series:
     """Instants in UTC, null outside FIRST_YEAR to LAST_YEAR. Times without a zone are local times of `timezone`.
 
     A date is its midnight there. Of an hour that occurs twice the first is meant; a time that the
@@ -104,14 +104,13 @@ def parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Se
     """
     instants = _parse_times(column, date_format, timezone)
     is_plausible = instants.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
-    return instants.set(~is_plausible, None) if not is_plausible.all() else instants
+    return instants if is_plausible.all() else instants.set(~is_plausible, None)
 
 
-def _parse_times(column: Column, date_format: str | None, timezone: str) -> pl.Series:
+def _parse_times(column: RawColumn, date_format: str | None, timezone: str) -> pl.Series:
     values = column.values
-    if date_format in EPOCH_MICROSECONDS and (
-        values.dtype == pl.String or values.dtype.is_numeric()
-    ):
+    may_be_number = values.dtype == pl.String or values.dtype.is_numeric()
+    if date_format in EPOCH_MICROSECONDS and may_be_number:
         units = parse_numbers(column, ".") * EPOCH_MICROSECONDS[date_format]
         units = units.set(units.abs() > MAX_MICROSECONDS, None)
         return units.round().cast(pl.Int64, strict=False).cast(INSTANT)
@@ -130,14 +129,15 @@ def _instants_from_text(texts: pl.Series, date_format: str | None, timezone: str
     is_given = texts.is_not_null() & (texts != "")
     example = texts.filter(is_given).head(1)
     instants = pl.Series(texts.name, [None], dtype=INSTANT).new_from_index(0, texts.len())
-    for iso_format in sorted(
-        ISO_FORMATS, key=lambda iso_format: _read(example, iso_format).null_count()
-    ):
+
+    def does_not_fit(iso_format: str) -> bool:
+        return bool(_read(example, iso_format).null_count())
+
+    for iso_format in sorted(ISO_FORMATS, key=does_not_fit):
         if bool((instants.is_not_null() | ~is_given).all()):
             break
-        instants = instants.zip_with(
-            instants.is_not_null(), _instants(_read(texts, iso_format), timezone)
-        )
+        read = _instants(_read(texts, iso_format), timezone)
+        instants = instants.zip_with(instants.is_not_null(), read)
     return instants
 
 
@@ -149,13 +149,13 @@ def _instants(values: pl.Series, timezone: str) -> pl.Series:
     times = values.cast(pl.Datetime("us")) if values.dtype == pl.Date else values
     assert isinstance(times.dtype, pl.Datetime)
     if times.dtype.time_zone is None:
-        times = (
-            times.dt.replace_time_zone("UTC") if timezone == "UTC" else _localised(times, timezone)
-        )
+        times = _localised(times, timezone)
     return times.dt.convert_time_zone("UTC").cast(INSTANT)
 
 
 def _localised(times: pl.Series, timezone: str) -> pl.Series:
+    if timezone == "UTC":
+        return times.dt.replace_time_zone("UTC")
     zoned = times.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
     later = times.dt.offset_by("1h").dt.replace_time_zone(
         timezone, ambiguous="earliest", non_existent="null"

@@ -22,12 +22,8 @@ def opened(table: Table, file: Path) -> Iterator[pl.LazyFrame]:
     with tempfile.TemporaryDirectory(prefix="evervalue-") as folder:
         try:
             frame = scan(table, file, Path(folder))
-            if (
-                isinstance(table, Source)
-                and table.lookup is not None
-                and table.lookup_on is not None
-            ):
-                frame = _with_lookup(frame, table.lookup, table.lookup_on, file, Path(folder))
+            if isinstance(table, Source):
+                frame = _with_lookup(frame, table, file, Path(folder))
             yield frame
         except (pl.exceptions.PolarsError, OSError) as error:
             raise ValueError(_reading_problem(table, file, str(error))) from None
@@ -103,15 +99,20 @@ def _transcoded(file: Path, encoding: str, folder: Path) -> Path:
 def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
     """Words between any runs of blanks; empty lines are skipped, lines with more words than the first refused."""
     line = pl.col("line")
-    lines = pl.scan_csv(
-        file, separator="\x1f", has_header=False, skip_rows=table.skip_rows, infer_schema=False, quote_char=None,
+    all_lines = pl.scan_csv(
+        file,
+        separator="\x1f",
+        has_header=False,
+        skip_rows=table.skip_rows,
+        infer_schema=False,
+        quote_char=None,
         schema={"line": pl.String()},
-    ).filter(line.str.contains(r"\S"))  # fmt: skip
+    )
+    lines = all_lines.filter(line.str.contains(r"\S"))
     words = line.str.extract_all(r"\S+")
-    facts = lines.select(
-        first=words.first(), most=words.list.len().max(), row=words.list.len().arg_max()
-    ).collect()
-    first, most, row = facts.row(0)
+    length = words.list.len()
+    facts = lines.select(first=words.first(), most=length.max(), row=length.arg_max())
+    first, most, row = facts.collect().row(0)
     if first is None:
         return pl.LazyFrame()
     if most > len(first):
@@ -119,22 +120,35 @@ def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
         raise ValueError(f"{place}: {most} values where the first line has {len(first)}")
     names = list(first) if table.has_header else _numbered_names(len(first))
     rows = lines.slice(1) if table.has_header else lines
-    cells = rows.select(
+    columns = [
         words.list.get(index, null_on_oob=True).alias(name) for index, name in enumerate(names)
-    )
+    ]
+    cells = rows.select(columns)
     return cells.with_columns(pl.when(~pl.all().is_in(list(table.null_values))).then(pl.all()))
 
 
-def _with_lookup(
-    frame: pl.LazyFrame, lookup: Table, key: str, file: Path, folder: Path
-) -> pl.LazyFrame:
+def _with_lookup(frame: pl.LazyFrame, source: Source, file: Path, folder: Path) -> pl.LazyFrame:
+    """The rows with the columns of the source's lookup, if it has one."""
+    lookup = source.lookup
+    key = source.lookup_on
+    if lookup is None or key is None:
+        return frame
     table = pl.concat([scan(lookup, path, folder) for path in source_files(lookup)]).collect()
+    _check_lookup(table, lookup, key, frame.collect_schema(), file)
+    columns = [pl.col(str(column)).alias(name) for name, column in lookup.columns.items()]
+    added = table.select(key, *columns)
+    return frame.join(added.lazy(), on=key, how="left", maintain_order="left")
+
+
+def _check_lookup(
+    table: pl.DataFrame, lookup: Table, key: str, schema: pl.Schema, file: Path
+) -> None:
+    """ValueError where a lookup does not fit the rows of a file."""
     for name in [key, *(str(column) for column in lookup.columns.values())]:
         if name not in table.columns:
             raise ValueError(
                 f"lookup {lookup.path}: unknown column {name!r}; it has {table.columns}"
             )
-    schema = frame.collect_schema()
     if key not in schema.names():
         raise ValueError(f"{file}: unknown column {key!r} in lookup_on; it has {schema.names()}")
     for name in lookup.columns:
@@ -148,10 +162,6 @@ def _with_lookup(
         )
     if table[key].is_duplicated().any():
         raise ValueError(f"lookup {lookup.path}: {key!r} is not unique")
-    added = table.select(
-        key, *(pl.col(str(column)).alias(name) for name, column in lookup.columns.items())
-    )
-    return frame.join(added.lazy(), on=key, how="left", maintain_order="left")
 
 
 def _reading_problem(table: Table, file: Path, error: str) -> str:
@@ -162,8 +172,9 @@ def _reading_problem(table: Table, file: Path, error: str) -> str:
         return f"{file} has no rows"
     if "not properly escaped" in error or "invalid csv file" in error:
         return f"{_row_of_open_quote(table, file)}: a quote is opened and not closed"
-    if "found more fields" in error and (row := _first_long_row(table, file)):
-        return row
+    long_row = _first_long_row(table, file) if "found more fields" in error else None
+    if long_row is not None:
+        return long_row
     return f"{file} cannot be read as {table.format}: {' '.join(error.split())}"
 
 

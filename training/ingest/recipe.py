@@ -5,10 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from lifecycle.config import Config
-from training.ingest.rules import (
-    MissingRules,
-    OutlierRules,
-)
+from training.ingest.rules import MissingRules, OutlierRules
 from training.ingest.sources import Source, Table
 
 

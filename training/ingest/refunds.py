@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lifecycle.events.schema import REVENUE_KINDS
+from lifecycle.events.schema import is_purchase
 
 MATCHES = pl.Schema(
     {"refund_id": pl.String(), "purchase_id": pl.String(), "refund_share": pl.Float64()}
@@ -35,15 +35,12 @@ def match_refunds(events: pl.DataFrame) -> pl.DataFrame:
         by_order[line.customer_id, line.order_id].append(line)
     matches = []
     for refund in _lines(refunds):
-        of_item = (
-            by_item.get((refund.customer_id, refund.item_id), [])
-            if refund.item_id is not None
-            else None
-        )
-        lines = (
-            by_order.get((refund.customer_id, refund.order_id), []) if of_item is None else of_item
-        )
-        for line, part in _taken_back(refund, [line for line in lines if line.at <= refund.at]):
+        if refund.item_id is not None:
+            lines = by_item.get((refund.customer_id, refund.item_id), [])
+        else:
+            lines = by_order.get((refund.customer_id, refund.order_id), [])
+        earlier = [line for line in lines if line.at <= refund.at]
+        for line, part in _taken_back(refund, earlier):
             line.share_left -= part * _share(refund, line)
             matches.append((refund.event_id, line.event_id, part))
     return pl.DataFrame(matches, schema=MATCHES, orient="row")
@@ -63,7 +60,7 @@ class _Line:
 
 def _refundable(events: pl.DataFrame, refunds: pl.DataFrame) -> pl.DataFrame:
     """The purchases of items or orders that some refund names, by time."""
-    purchases = events.filter(pl.col("kind").is_in(REVENUE_KINDS))
+    purchases = events.filter(is_purchase())
     without_item = refunds.filter(pl.col("item_id").is_null())
     by_item = purchases.join(
         refunds, on=["customer_id", "item_id"], how="semi", maintain_order="left"
@@ -73,31 +70,30 @@ def _refundable(events: pl.DataFrame, refunds: pl.DataFrame) -> pl.DataFrame:
     by_order = purchases.join(
         without_item, on=["customer_id", "order_id"], how="semi", maintain_order="left"
     )
-    return (
-        pl.concat([by_item, by_order])
-        .unique("event_id", maintain_order=True)
-        .sort("occurred_at", maintain_order=True)
-    )
+    lines = pl.concat([by_item, by_order]).unique("event_id", maintain_order=True)
+    return lines.sort("occurred_at", maintain_order=True)
 
 
 def _lines(events: pl.DataFrame) -> Iterator[_Line]:
     at = pl.col("occurred_at").cast(pl.Int64)
-    for row in events.select(
-        "customer_id", "item_id", "order_id", at, "event_id", "quantity", "amount"
-    ).iter_rows():
+    rows = events.select("customer_id", "item_id", "order_id", at, "event_id", "quantity", "amount")
+    for row in rows.iter_rows():
         yield _Line(*row)
 
 
 def _taken_back(refund: _Line, earlier: list[_Line]) -> list[tuple[_Line, float]]:
     """The lines that a refund takes back, each with its part of it; none where together they hold too little."""
-    newest = [line for line in reversed(earlier) if line.share_left > ROUNDING]
-    ordered = sorted(
-        newest, key=lambda line: refund.order_id is None or line.order_id != refund.order_id
-    )
+
+    def is_of_another_order(line: _Line) -> bool:
+        return refund.order_id is None or line.order_id != refund.order_id
+
+    newest_first = [line for line in reversed(earlier) if line.share_left > ROUNDING]
+    ordered = sorted(newest_first, key=is_of_another_order)
     for line in ordered:
         if _share(refund, line) <= line.share_left + ROUNDING:
             return [(line, 1.0)]
-    parts, left = [], 1.0
+    parts = []
+    left = 1.0
     for line in ordered:
         part = min(left, line.share_left / _share(refund, line))
         parts.append((line, part))
@@ -109,7 +105,9 @@ def _taken_back(refund: _Line, earlier: list[_Line]) -> list[tuple[_Line, float]
 
 def _share(refund: _Line, purchase: _Line) -> float:
     """How much of a purchase a whole refund takes back: by quantity where both have one, else by amount."""
-    taken, bought = refund.quantity, purchase.quantity
+    taken = refund.quantity
+    bought = purchase.quantity
     if not taken or not bought or refund.item_id is None:
-        taken, bought = refund.amount or 0.0, purchase.amount or 0.0
+        taken = refund.amount or 0.0
+        bought = purchase.amount or 0.0
     return abs(taken / bought) if bought else float(taken != 0)

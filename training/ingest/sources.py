@@ -40,10 +40,8 @@ class Table(Config):
     date_format: str | None = None  # None: ISO 8601 only; epoch_s and epoch_ms: numbers since 1970
     timezone: str = "UTC"  # of times and dates that carry none
     columns: dict[str, Value]
-    # rows to keep; a map names the reason each condition drops for
-    filter: Value | dict[str, Value] | None = Field(
-        None, union_mode="left_to_right"
-    )  # {sql: x} is no map of reasons
+    # Rows to keep; a map names the reason each condition drops for, but {sql: x} is no such map.
+    filter: Value | dict[str, Value] | None = Field(None, union_mode="left_to_right")
 
     @field_validator("delimiter")
     @classmethod
@@ -67,9 +65,7 @@ class Source(Table):
 
     kind: Value | None = None  # purchase, where `columns` has none either
     drop_exact_duplicates: bool = False
-    lookup: Table | None = (
-        None  # a small table joined to every row; `columns` names its columns to add
-    )
+    lookup: Table | None = None  # a small table joined to rows; `columns` names columns to add
     lookup_on: str | None = None  # the column both share
 
     @field_validator("columns")
@@ -109,9 +105,8 @@ def table_values(table: Table) -> dict[str, Value]:
 
 def where(table: Table, file: Path, row: int) -> str:
     """`FILE, row 3`: rows of data count from 1, so a header is not a row."""
-    return f"{file}, row {row}" + (
-        " after the header" if table.format == "csv" and table.has_header else ""
-    )
+    has_header = table.format == "csv" and table.has_header
+    return f"{file}, row {row}" + (" after the header" if has_header else "")
 
 
 def source_files(table: Table) -> list[Path]:

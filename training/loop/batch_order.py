@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.recipe import TrainConfig
+from training.recipe import SharedRecipe
 from training.tasks.protocol import Task
 
 BUCKET_STEPS = 16  # steps whose examples are sorted by length together
@@ -14,30 +14,32 @@ class BatchOrder:
     Owns the window of steps that it sorted last.
     """
 
-    def __init__(self, config: TrainConfig, task: Task) -> None:
-        self.config, self.task, self.num_steps = config, task, config.num_steps(task.num_rows)
-        self.sorted_window, self.sorted_batches = -1, (np.empty(0), np.empty(0))
+    def __init__(self, config: SharedRecipe, task: Task) -> None:
+        self.config = config
+        self.task = task
+        self.num_steps = config.num_steps(task.num_rows)
+        self.sorted_window = -1
+        self.sorted_batches = (np.empty(0), np.empty(0))
 
     def step(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and their epochs of one optimiser step, each of shape (global_batch,), micro-batch after micro-batch.
 
-        Where examples differ in length they are sorted over BUCKET_STEPS steps, so that those of a
-        micro-batch are of similar length. A step has two runs of such micro-batches, drawn at
+        Examples are sorted by length over BUCKET_STEPS steps, so that those of a micro-batch are of
+        similar length. A step has two runs of such micro-batches, drawn at
         random: within a run all workers have as much to do in a forward pass, and steps of one
         length alone make training unsteady.
         """
-        size = self.config.global_batch
-        if not self.task.varies_in_length:
-            return self._stream(step * size, size)
         window, place = divmod(step, BUCKET_STEPS)
         if self.sorted_window != window:
-            self.sorted_window, self.sorted_batches = window, self._sort(window)
+            self.sorted_window = window
+            self.sorted_batches = self._sort(window)
         rows, epochs = self.sorted_batches
         return rows[place], epochs[place]
 
     def _sort(self, window: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and epochs of BUCKET_STEPS steps, fewer at the end of the run, each of shape (steps, global_batch)."""
-        size, first = self.config.global_batch, window * BUCKET_STEPS
+        size = self.config.global_batch
+        first = window * BUCKET_STEPS
         num_steps = min(BUCKET_STEPS, self.num_steps - first)
         rows, epochs = self._stream(first * size, num_steps * size)
         num_micro_batches = size // self.config.micro_batch

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 from pathlib import Path
 
 import deepspeed
@@ -12,6 +11,8 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from lifecycle.folders import whole_file
 
 logger = logging.getLogger(__name__)
 BEST_FILE = "best.safetensors"
@@ -33,11 +34,10 @@ class Best:
 
     def __init__(self, output: Path, first_step: int) -> None:
         self.path = output / BEST_FILE
-        if (
-            torch.distributed.get_rank() == 0 and first_step == 0
-        ):  # of a run that never came to a checkpoint
+        is_first = torch.distributed.get_rank() == 0
+        if is_first and first_step == 0:  # of a run that never came to a checkpoint
             self.path.unlink(missing_ok=True)
-        found = [self._metrics() if torch.distributed.get_rank() == 0 else None]
+        found = [self._metrics() if is_first else None]
         torch.distributed.broadcast_object_list(found)
         self.metrics: dict[str, float] | None = found[0]
 
@@ -49,10 +49,9 @@ class Best:
             return
         weights = trained_weights(engine)
         if torch.distributed.get_rank() == 0:
-            unfinished = self.path.with_suffix(".incomplete")
             contiguous = {name: weight.contiguous() for name, weight in weights.items()}
-            save_file(contiguous, unfinished, metadata={METRICS: json.dumps(metrics)})
-            os.replace(unfinished, self.path)
+            with whole_file(self.path) as unfinished:
+                save_file(contiguous, unfinished, metadata={METRICS: json.dumps(metrics)})
         self.metrics = metrics
 
     def weights(self) -> dict[str, Tensor]:

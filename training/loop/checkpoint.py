@@ -15,14 +15,13 @@ from torch import Tensor
 
 from training.loop.checkpoint_files import first_part, newest_checkpoint, write_part
 from training.loop.gathered_state import gather_state, scatter_state
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import TrainConfig
 
 logger = logging.getLogger(__name__)
 GATHERED_FILE = "state.safetensors"
 TAG = "state"  # folder of DeepSpeed's shards
-UNIVERSAL_FOLDER = (
-    "universal"  # DeepSpeed's shards made whole, below the output folder while they are loaded
-)
+# DeepSpeed's shards made whole, below the output folder while they are loaded.
+UNIVERSAL_FOLDER = "universal"
 
 
 def report_checkpoint(
@@ -33,7 +32,8 @@ def report_checkpoint(
     Raises OSError or what the writing library makes of it where the disk is full; the previous
     checkpoint stays.
     """
-    rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    rank = torch.distributed.get_rank()
+    num_workers = torch.distributed.get_world_size()
     with tempfile.TemporaryDirectory(prefix="evervalue-checkpoint-") as name:
         folder = Path(name)
         if config.gathered_checkpoints:
@@ -96,8 +96,13 @@ def load_universal(engine: DeepSpeedEngine, shards: Path, folder: Path) -> None:
             torch.distributed.get_world_size(),
         )
         shutil.rmtree(folder, ignore_errors=True)
-        command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", "--input_folder", str(shards),
-                   "--output_folder", str(folder / TAG), "--inject_missing_state"]  # fmt: skip
+        command = [
+            sys.executable,
+            *("-m", "deepspeed.checkpoint.ds_to_universal"),
+            *("--input_folder", str(shards)),
+            *("--output_folder", str(folder / TAG)),
+            "--inject_missing_state",
+        ]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
@@ -107,9 +112,8 @@ def load_universal(engine: DeepSpeedEngine, shards: Path, folder: Path) -> None:
     engine._config.load_universal_checkpoint = True
     engine.load_checkpoint(str(folder), tag=TAG)
     engine._config.load_universal_checkpoint = False
-    engine.lr_scheduler.step(
-        engine.lr_scheduler.last_batch_iteration
-    )  # all groups got the first one's learning rate
+    # All groups got the first one's learning rate.
+    engine.lr_scheduler.step(engine.lr_scheduler.last_batch_iteration)
     for state in (
         engine.optimizer.optimizer.state.values()
     ):  # and under stage 3 one tensor to count their steps in

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lifecycle.folders import file_sha256, write_json
+from lifecycle.folders import file_sha256, whole_file, write_json
 
 logger = logging.getLogger(__name__)
 RAY_FOLDER = "ray"  # Ray Train's own, below the output folder of a run
@@ -18,7 +18,7 @@ SNAPSHOT = "checkpoint_manager_snapshot.json"  # Ray Train's list of the checkpo
 
 
 @dataclass(frozen=True)
-class Part:
+class CheckpointPart:
     """What one worker wrote; equal in all parts of a checkpoint but for `files`."""
 
     step: int  # optimiser steps done
@@ -34,10 +34,12 @@ def write_part(folder: Path, rank: int, *, step: int, num_workers: int, num_part
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    write_json(folder / f"part-{rank}.json", asdict(Part(step, num_workers, num_parts, files)))
+    write_json(
+        folder / f"part-{rank}.json", asdict(CheckpointPart(step, num_workers, num_parts, files))
+    )
 
 
-def first_part(folder: Path) -> Part:
+def first_part(folder: Path) -> CheckpointPart:
     """The part of rank 0."""
     return _read(folder / "part-0.json")
 
@@ -57,9 +59,9 @@ def verify_checkpoint(folder: Path) -> None:
                 raise ValueError(f"{name} is not the file that was written")
 
 
-def _read(path: Path) -> Part:
+def _read(path: Path) -> CheckpointPart:
     try:
-        return Part(**json.loads(path.read_text()))
+        return CheckpointPart(**json.loads(path.read_text()))
     except (ValueError, TypeError):
         raise ValueError(f"{path.name} is damaged") from None
 
@@ -103,12 +105,12 @@ def tidy_checkpoints(output: Path) -> None:
 def trim_progress(path: Path, step: int) -> None:
     """Remove the lines of steps after `step`, which will be taken again, and a last one that was cut short."""
     if path.exists():
-        lines = [
-            line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")
-        ]
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
-        temporary.replace(path)
+        lines = path.read_text().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("}\n")]
+        with whole_file(path) as temporary:
+            temporary.write_text(
+                "".join(line for line in whole if json.loads(line)["step"] <= step)
+            )
 
 
 def _checkpoints(output: Path) -> list[Path]:

@@ -30,7 +30,8 @@ class Piece:
 def gather_state(engine: DeepSpeedEngine) -> dict[str, Tensor]:
     """float32 weights by name and their moments by `moment/name`, on the CPU; collective, and empty but on rank 0."""
     state = {}
-    is_sharded, is_first = engine.zero_optimization_stage() > 0, torch.distributed.get_rank() == 0
+    is_sharded = engine.zero_optimization_stage() > 0
+    is_first = torch.distributed.get_rank() == 0
     for name, parameter in _trained(engine.module):
         piece = _piece(engine, parameter)
         for moment in (None, *MOMENTS):
@@ -96,7 +97,8 @@ def _inner(engine: DeepSpeedEngine) -> torch.optim.Optimizer:
 
 def _piece(engine: DeepSpeedEngine, parameter: nn.Parameter) -> Piece | None:
     """Where DeepSpeed keeps this worker's share of a parameter; None where other workers have all of it."""
-    optimizer, stage = engine.optimizer, engine.zero_optimization_stage()
+    optimizer = engine.optimizer
+    stage = engine.zero_optimization_stage()
     if stage == 3:
         group, start, size = optimizer.grad_position[optimizer.get_param_id(parameter)]
         place = size * torch.distributed.get_rank()
@@ -110,10 +112,8 @@ def _piece(engine: DeepSpeedEngine, parameter: nn.Parameter) -> Piece | None:
         mapping = parameter._hp_mapping  # type: ignore[attr-defined]
         if mapping is None:
             return None
-        flat, here = (
-            optimizer.single_partition_of_fp32_groups[mapping.param_group_index],
-            mapping.hp_fragment_address,
-        )
+        flat = optimizer.single_partition_of_fp32_groups[mapping.param_group_index]
+        here = mapping.hp_fragment_address
         return Piece(flat, here.start, here.numel, mapping.lp_fragment_address.start)
     return Piece(_master(engine, parameter), 0, parameter.numel(), 0)
 

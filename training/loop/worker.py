@@ -1,36 +1,31 @@
 """What every training worker runs: the model under DeepSpeed, batches, checkpoints, and the member at the end."""
 
-import io
 import json
 import logging
 import math
-import os
 import time
-import warnings
 from collections.abc import Callable
-from contextlib import redirect_stdout
 
-import deepspeed
 import numpy as np
 import torch
 import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
-from deepspeed.runtime.fp16.unfused_optimizer import FP16_UnfusedOptimizer
 from torch import Tensor
 
-from lifecycle.folders import MANIFEST, new_folder
+from lifecycle.folders import MANIFEST, new_folder, write_manifest
 from lifecycle.jobs import start_logging
-from lifecycle.llama.decoder import fast_dtype
 from lifecycle.llama.member import MEMBER_KIND
 from training.loop.batch_order import BatchOrder
 from training.loop.best import Best, trained_weights
 from training.loop.checkpoint import find_checkpoint, gathered_state, report_checkpoint, restore
 from training.loop.checkpoint_files import trim_progress
-from training.loop.gathered_state import load_weights
-from training.loop.zero import zero_config
-from training.recipe import PROGRESS_FILE, TrainConfig
-from training.tasks.identity import member_content
+from training.loop.engine import join_group, leave_group, quiet_libraries, start_engine
+from training.recipe import PROGRESS_FILE
+from training.tasks.identity import member_manifest
 from training.tasks.protocol import Task
+from training.tasks.recipes.sequence import SequenceRecipe
+from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 logger = logging.getLogger(__name__)
 LOG_EVERY_SECONDS = 5.0
@@ -50,21 +45,20 @@ def train_worker(settings: dict[str, object]) -> None:
 
     take_steps(run, report)
     run.export(best)
-    if (
-        run.config.num_workers == 0
-    ):  # Ray would leave torch's group and let DeepSpeed keep it for the next run
-        deepspeed.comm.destroy_process_group()
+    if run.config.num_workers == 0:
+        leave_group()
 
 
 def start_run(settings: dict[str, object]) -> "Run":
     """The run of a recipe on this worker, at its newest checkpoint if there is one."""
     start_logging()
     quiet_libraries()
-    config = TrainConfig.model_validate(settings)
+    config = parse_recipe(settings)
     torch.manual_seed(config.seed)
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
-    join_group(config)
-    task, checkpoint = _task(config), find_checkpoint(config.output)
+    join_group(config.device)
+    task = _task(config)
+    checkpoint = find_checkpoint(config.output)
     state = gathered_state(config, checkpoint)
     engine = start_engine(config, task, state)
     step = restore(config, engine, checkpoint, state) if checkpoint else 0
@@ -75,23 +69,17 @@ def start_run(settings: dict[str, object]) -> "Run":
 
 def _task(config: TrainConfig) -> Task:
     """The recipe's task; each has libraries of its own, and a run should not wait for those of the others."""
-    if config.task == "sft":
+    if isinstance(config, SftRecipe):
         from training.tasks.sft import SftTask
 
         return SftTask(config)
-    if config.encoder == "sequence":
+    if isinstance(config, SequenceRecipe):
         from training.tasks.sequence import SequenceTask
 
         return SequenceTask(config)
     from training.tasks.text import TextTask
 
-    return TextTask(config, torch.distributed.get_rank(), torch.distributed.get_world_size())
-
-
-def quiet_libraries() -> None:
-    """Leave the terminal to our progress: no advice to DeepSpeed's own developers."""
-    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
+    return TextTask(config)
 
 
 def take_steps(run: "Run", report: Report) -> None:
@@ -110,46 +98,10 @@ def take_steps(run: "Run", report: Report) -> None:
             run.checkpoint_seconds += time.monotonic() - started_at
 
 
-def join_group(config: TrainConfig) -> None:
-    """Give DeepSpeed the process group that Ray Train made; without workers, a group of one."""
-    if not torch.distributed.is_initialized():
-        store = torch.distributed.HashStore()  # type: ignore[attr-defined]
-        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
-    if torch.distributed.get_world_size() == 1:
-        os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-    with redirect_stdout(io.StringIO()):  # it prints that its op is built
-        deepspeed.init_distributed(
-            "nccl" if config.device == "gpu" else "gloo", auto_mpi_discovery=False, verbose=False
-        )
-
-
 def log(message: str) -> None:
     """Log on rank 0 only."""
     if torch.distributed.get_rank() == 0:
         logger.info(message)
-
-
-def start_engine(
-    config: TrainConfig, task: Task, state: dict[str, Tensor] | None = None
-) -> DeepSpeedEngine:
-    """The task's model under DeepSpeed, with the weights of a checkpoint's gathered `state`."""
-    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": fast_dtype(config.device)}[
-        config.dtype
-    ]
-    model, groups = task.new_model(dtype)
-    if state is not None:
-        load_weights(model, state)
-    num_steps, num_workers = config.num_steps(task.num_rows), torch.distributed.get_world_size()
-    engine, optimizer, *_ = deepspeed.initialize(
-        model=model,
-        model_parameters=groups,
-        config=zero_config(config, num_steps, num_workers, bf16=dtype == torch.bfloat16),
-    )
-    if isinstance(
-        optimizer, FP16_UnfusedOptimizer
-    ):  # it has taken a step of zeros, which Adam would count
-        optimizer.optimizer.state.clear()
-    return engine
 
 
 class Run:
@@ -158,15 +110,18 @@ class Run:
     def __init__(
         self, config: TrainConfig, engine: DeepSpeedEngine, task: Task, first_step: int
     ) -> None:
-        self.config, self.engine, self.task, self.first_step = config, engine, task, first_step
-        self.rank, self.num_workers = (
-            torch.distributed.get_rank(),
-            torch.distributed.get_world_size(),
-        )
+        self.config = config
+        self.engine = engine
+        self.task = task
+        self.first_step = first_step
+        self.rank = torch.distributed.get_rank()
+        self.num_workers = torch.distributed.get_world_size()
         self.num_steps = config.num_steps(task.num_rows)
-        self.tokens_done, self.steps_done = 0, 0
+        self.tokens_done = 0
+        self.steps_done = 0
         self.started_at = self.logged_at = time.monotonic()
-        self.checkpoint_seconds, self.loss = 0.0, math.nan
+        self.checkpoint_seconds = 0.0
+        self.loss = math.nan
         self.order = BatchOrder(config, task)
 
     def take_step(self, step: int) -> None:
@@ -176,7 +131,8 @@ class Run:
         over examples.
         """
         rows, epochs = self.order.step(step)
-        weights, width = self.task.weights(rows), self.config.micro_batch
+        weights = self.task.weights(rows)
+        width = self.config.micro_batch
         parts = [
             part.reshape(-1, width)[self.rank :: self.num_workers]
             for part in (rows, epochs, weights)
@@ -207,19 +163,34 @@ class Run:
         seconds = time.monotonic() - self.started_at
         eta = seconds / max(self.steps_done, 1) * (self.num_steps - step)
         speed = self.tokens_done / seconds
-        line = {"step": step, "loss": self.loss, "tokens_per_second": speed, "eta_seconds": eta, "seconds": seconds,
-                "checkpoint_seconds": self.checkpoint_seconds, **metrics}  # fmt: skip
+        line = {
+            "step": step,
+            "loss": self.loss,
+            "tokens_per_second": speed,
+            "eta_seconds": eta,
+            "seconds": seconds,
+            "checkpoint_seconds": self.checkpoint_seconds,
+            **metrics,
+        }
         with (self.config.output / PROGRESS_FILE).open("a") as file:
             file.write(json.dumps(line) + "\n")
         extra = "".join(f", {name} {value:.4g}" for name, value in metrics.items())
-        logger.info("step %d/%d, loss %.4f, %.0f tokens/s, ETA %.0f s%s",
-                    step, self.num_steps, self.loss, speed, eta, extra)  # fmt: skip
+        logger.info(
+            "step %d/%d, loss %.4f, %.0f tokens/s, ETA %.0f s%s",
+            step,
+            self.num_steps,
+            self.loss,
+            speed,
+            eta,
+            extra,
+        )
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
         """The task's metrics on its validation rows, which the workers share."""
         self.engine.eval()
-        sums, num_rows = torch.zeros(1), self.task.num_validation_rows
+        sums = torch.zeros(1)
+        num_rows = self.task.num_validation_rows
         mine = list(range(self.rank, num_rows, self.num_workers))
         # Under ZeRO-3 every forward pass is collective: all workers make as many.
         share = math.ceil(num_rows / self.num_workers)
@@ -239,13 +210,16 @@ class Run:
         """Write the member from rank 0: the best weights, if some were kept, or the last ones."""
         folder = self.config.output / "member"
         if best is None or best.metrics is None:
-            metrics, weights = self.validate(), trained_weights(self.engine)
+            metrics = self.validate()
+            weights = trained_weights(self.engine)
         else:
-            metrics, weights = best.metrics, best.weights() if self.rank == 0 else {}
+            metrics = best.metrics
+            weights = best.weights() if self.rank == 0 else {}
         if self.rank == 0 and not (folder / MANIFEST).exists():
-            content = member_content(self.config) | {"metrics": metrics}
-            with new_folder(folder, MEMBER_KIND, content) as temporary:
+            manifest = member_manifest(self.config, metrics)
+            with new_folder(folder) as temporary:
                 self.task.save(self.engine.module, weights, temporary)
+                write_manifest(temporary, MEMBER_KIND, manifest)
             logger.info("%s written", folder)
         if self.rank == 0 and best is not None:
             best.remove()

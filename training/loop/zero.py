@@ -1,10 +1,10 @@
 """DeepSpeed's configuration from typed fields."""
 
-from training.recipe import TrainConfig
+from training.recipe import SharedRecipe
 
 
 def zero_config(
-    config: TrainConfig, num_steps: int, num_workers: int, *, bf16: bool
+    config: SharedRecipe, num_steps: int, num_workers: int, *, bf16: bool
 ) -> dict[str, object]:
     """DeepSpeed's dictionary for a run of `num_steps` optimiser steps on `num_workers` workers."""
     optimizer = config.optimizer

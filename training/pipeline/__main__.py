@@ -5,4 +5,4 @@ from training.pipeline.job import run_pipeline
 from training.pipeline.recipe import PipelineConfig
 
 if __name__ == "__main__":
-    run_job(PipelineConfig, "training.pipeline", run_pipeline)
+    run_job(PipelineConfig.load, "training.pipeline", run_pipeline)

@@ -55,7 +55,8 @@ def next_id(wanted: str, statuses: dict[str, str]) -> str:
     A stage that has succeeded is submitted again: its job passes over what is complete. Raises
     ValueError where one of these jobs has not ended.
     """
-    attempt, job_id = 1, wanted
+    attempt = 1
+    job_id = wanted
     while job_id in statuses:
         if statuses[job_id] in UNFINISHED:
             raise ValueError(

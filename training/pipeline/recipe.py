@@ -45,9 +45,11 @@ class PipelineConfig(Config):
 
     @model_validator(mode="after")
     def _keys_are_those_of_the_runner(self) -> Self:
-        needed, foreign = ("output", ("name", "deploy"))
+        needed = "output"
+        foreign = ("name", "deploy")
         if self.runner == "jobs":
-            needed, foreign = ("name", ("serve", "output"))
+            needed = "name"
+            foreign = ("serve", "output")
         if getattr(self, needed) is None:
             raise ValueError(f"runner {self.runner} needs the key {needed!r}")
         for key in foreign:

@@ -13,8 +13,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 
-from lifecycle.events.schema import REVENUE_KINDS
-from lifecycle.folders import read_manifest
+from lifecycle.events.schema import is_purchase
 from training.pipeline.recipe import ServeStage
 
 logger = logging.getLogger(__name__)
@@ -23,6 +22,8 @@ SERVE_DEADLINE_SECONDS = 180
 
 def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
     """Start the service with a key of its own, send it real requests, stop it; returns each endpoint's answer."""
+    from lifecycle.artifact.contents import read_artifact_manifest
+
     folder = Path(tempfile.mkdtemp(prefix="evervalue-keys-"))
     keys = folder / "keys.json"
     create = [
@@ -47,7 +48,7 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
             {"customers": customers, "k": 5},
         ),
     }
-    if read_manifest(stage.artifact, "artifact")["recommender"] is None:
+    if read_artifact_manifest(stage.artifact).recommender is None:
         del requests["POST /v1/recommendations"]  # the data name no items
     with (
         _running_service(stage, keys, output / "serve.log") as url,
@@ -68,9 +69,7 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
 
 def first_customers(data: Path, count: int) -> list[str]:
     """The first customers by id that have bought something."""
-    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(
-        pl.col("kind").is_in(REVENUE_KINDS)
-    )
+    bought = pl.scan_parquet(data / "events" / "*.parquet").filter(is_purchase())
     names: list[str] = (
         bought.select(pl.col("customer_id").unique().sort().head(count))
         .collect()["customer_id"]
@@ -105,8 +104,7 @@ def _running_service(stage: ServeStage, keys: Path, log: Path) -> Iterator[str]:
 
 def _is_healthy(url: str) -> bool:
     try:
-        return (
-            httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200
-        )  # a proxy is not asked
+        # A proxy is not asked.
+        return httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False

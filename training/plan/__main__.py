@@ -2,7 +2,7 @@
 
 from lifecycle.jobs import run_job
 from training.plan.job import show_plan
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import load_recipe
 
 if __name__ == "__main__":
-    run_job(TrainConfig, "training.plan", show_plan)
+    run_job(load_recipe, "training.plan", show_plan)

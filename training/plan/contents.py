@@ -2,13 +2,11 @@
 
 from dataclasses import asdict, dataclass
 
-from training.plan.memory import (
-    ModelSizes,
-    StageMemory,
-    num_processes,
-)
+from training.plan.memory import StageMemory
 from training.plan.steps import StepTimes
-from training.recipe import TrainConfig
+from training.plan.worker import ModelSizes
+from training.tasks.recipes.text import TextRecipe
+from training.tasks.recipes.union import ValueRecipe
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Length:
 class Plan:
     """What is known of a recipe beforehand. `gpus`: GiB of a GPU to the smallest number that fits, by ZeRO stage."""
 
-    config: TrainConfig
+    config: ValueRecipe
     sizes: ModelSizes
     length: Length
     stages: list[StageMemory]
@@ -36,17 +34,18 @@ class Plan:
 
     def as_json(self) -> dict[str, object]:
         """The numbers, with the keys of the recipe that matter."""
-        config, num_tokens = self.config, longest_input(self.config)
+        config = self.config
+        num_tokens = longest_input(self.config)
         return {
             "encoder": config.encoder,
             "base_model": config.base_model,
             "total_parameters": self.sizes.total_parameters,
             **asdict(self.sizes),
-            "num_workers": num_processes(config),
+            "num_workers": config.num_processes,
             "device": config.device,
             "zero_stage": config.zero.stage,
             "examples_per_step": config.global_batch,
-            "passes_per_step": config.accumulation(num_processes(config)),
+            "passes_per_step": config.accumulation(config.num_processes),
             "max_tokens_per_step": config.global_batch * num_tokens,
             "max_tokens_per_forward_pass": config.micro_batch * num_tokens,
             **asdict(self.length),
@@ -55,6 +54,8 @@ class Plan:
         }
 
 
-def longest_input(config: TrainConfig) -> int:
+def longest_input(config: ValueRecipe) -> int:
     """Tokens of the longest prompt, or positions of the longest history."""
-    return config.max_tokens if config.encoder == "text" else config.sequence.max_events + 1
+    if isinstance(config, TextRecipe):
+        return config.max_tokens
+    return config.sequence.max_events + 1

@@ -7,14 +7,14 @@ from lifecycle.folders import MANIFEST
 from training.plan.contents import Length, Plan
 from training.plan.memory import (
     STAGES,
-    num_processes,
     smallest_numbers,
     stage_memory,
 )
 from training.plan.steps import measure_steps, num_validations, why_not_measured
 from training.plan.table import table
 from training.prepare.dataset import read_dataset
-from training.recipe import TrainConfig
+from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.union import TrainConfig, ValueRecipe
 from training.tasks.rows import num_training_rows
 
 logger = logging.getLogger(__name__)
@@ -26,23 +26,23 @@ def make_plan(config: TrainConfig) -> Plan:
     Raises ValueError where base_model is not a folder with a config.json, where the sequence
     encoder's examples are not there, and for what a run would refuse.
     """
-    if config.task == "sft":
+    if isinstance(config, SftRecipe):
         raise ValueError("the plan knows task value alone: task is sft")
     from training.plan.meta_model import measure_model
 
     sizes = measure_model(config)
-    stages = [stage_memory(config, sizes, stage, num_processes(config)) for stage in STAGES]
+    stages = [stage_memory(config, sizes, stage, config.num_processes) for stage in STAGES]
     on_gpu = config.model_copy(update={"device": "gpu"})
     gpus = smallest_numbers(on_gpu, measure_model(on_gpu))
     return Plan(config, sizes, run_length(config, stages[config.zero.stage].peak), stages, gpus)
 
 
-def run_length(config: TrainConfig, peak_gib: float) -> Length:
+def run_length(config: ValueRecipe, peak_gib: float) -> Length:
     """Steps from the examples, and seconds from steps that are taken here; `peak_gib` is a worker's memory."""
     why_no_times = why_not_measured(config, peak_gib)
-    if not (config.examples_folder / MANIFEST).is_file():
+    if not (config.examples / MANIFEST).is_file():
         return Length(
-            why_no_steps=f"there are no examples in {config.examples_folder} yet",
+            why_no_steps=f"there are no examples in {config.examples} yet",
             why_no_times=why_no_times,
         )
     rows = num_training_rows(config)
@@ -52,15 +52,17 @@ def run_length(config: TrainConfig, peak_gib: float) -> Length:
         return Length(
             training_rows=rows, steps=steps, num_validations=validations, why_no_times=why_no_times
         )
-    of_parts = read_dataset(config.examples_folder)["num_rows"]
-    assert isinstance(of_parts, dict)
+    num_rows = read_dataset(config.examples).num_rows
     logger.info("taking the recipe's first steps to see how long they take")
-    times = measure_steps(config, min(config.validation_rows, int(of_parts["val"])))
+    times = measure_steps(config, min(config.validation_rows, num_rows["val"]))
     seconds = steps * times.seconds_per_step + validations * times.seconds_per_validation
     return Length(
-        training_rows=rows, steps=steps, num_validations=validations, times=times,
+        training_rows=rows,
+        steps=steps,
+        num_validations=validations,
+        times=times,
         expected_seconds=times.seconds_to_start + seconds,
-    )  # fmt: skip
+    )
 
 
 def show_plan(config: TrainConfig) -> None:

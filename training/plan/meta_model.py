@@ -15,14 +15,16 @@ from lifecycle.llama.sequence_model import SequenceModel
 from lifecycle.llama.text_model import TextValueModel
 from lifecycle.llama.titles import load_title_encoder, title_size
 from lifecycle.llama.value_head import ValueHead
-from training.plan.memory import ModelSizes
+from training.plan.worker import ModelSizes
 from training.prepare.sequences import FOLDER
-from training.recipe import TrainConfig
+from training.tasks.recipes.sequence import SequenceRecipe
+from training.tasks.recipes.text import TextRecipe
+from training.tasks.recipes.union import ValueRecipe
 
 FUSED_ATTENTION = "fused_on_meta"
 
 
-def measure_model(config: TrainConfig) -> ModelSizes:
+def measure_model(config: ValueRecipe) -> ModelSizes:
     """Build the recipe's model and run a forward pass of its largest micro-batch, all on the meta device.
 
     Raises ValueError where `base_model` is not a folder with a config.json (weights are not
@@ -30,25 +32,26 @@ def measure_model(config: TrainConfig) -> ModelSizes:
     """
     AttentionInterface.register(FUSED_ATTENTION, _fused_attention)
     dtype = _weight_dtype(config)
-    return (
-        _text_sizes(config, dtype) if config.encoder == "text" else _sequence_sizes(config, dtype)
-    )
+    if isinstance(config, TextRecipe):
+        return _text_sizes(config, dtype)
+    return _sequence_sizes(config, dtype)
 
 
-def _weight_dtype(config: TrainConfig) -> torch.dtype:
+def _weight_dtype(config: ValueRecipe) -> torch.dtype:
     """What the loop makes of `dtype`; a GPU is taken to multiply bf16."""
     auto = fast_dtype("cpu") if config.device == "cpu" else torch.bfloat16
     return {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": auto}[config.dtype]
 
 
-def _text_sizes(config: TrainConfig, dtype: torch.dtype) -> ModelSizes:
-    if not (Path(str(config.base_model)) / "config.json").is_file():
+def _text_sizes(config: TextRecipe, dtype: torch.dtype) -> ModelSizes:
+    if not (Path(config.base_model) / "config.json").is_file():
         raise ValueError(f"base_model {config.base_model!r} is not a folder with a config.json")
     shape = architecture(config.decoder)
     with torch.device("meta"):
         attention = "eager" if attention_of(config.decoder, dtype) == "eager" else FUSED_ATTENTION
         decoder = AutoModel.from_config(shape, dtype=dtype, attn_implementation=attention)
-        num_decoder, head = _count(decoder), ValueHead(shape.hidden_size)
+        num_decoder = _count(decoder)
+        head = ValueHead(shape.hidden_size)
         model = TextValueModel(
             decoder if config.lora is None else with_lora(decoder, config.lora), head
         ).train()
@@ -61,8 +64,8 @@ def _text_sizes(config: TrainConfig, dtype: torch.dtype) -> ModelSizes:
     return _sizes(model, num_decoder, _count(model.decoder) - num_decoder, dtype, activations)
 
 
-def _sequence_sizes(config: TrainConfig, dtype: torch.dtype) -> ModelSizes:
-    folder = config.examples_folder / FOLDER
+def _sequence_sizes(config: SequenceRecipe, dtype: torch.dtype) -> ModelSizes:
+    folder = config.examples / FOLDER
     if not folder.is_dir():
         raise ValueError(
             f"the sequence encoder has an embedding per item of its vocabulary, but there is no {folder}; "
@@ -114,7 +117,7 @@ def _count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _read_prompts(model: TextValueModel, config: TrainConfig, dtype: torch.dtype) -> None:
+def _read_prompts(model: TextValueModel, config: TextRecipe, dtype: torch.dtype) -> None:
     """A forward pass over prompts of `max_tokens` each."""
     shape = config.micro_batch, config.max_tokens
     ids = torch.zeros(shape, dtype=torch.long, device="meta")
@@ -127,7 +130,7 @@ def _read_prompts(model: TextValueModel, config: TrainConfig, dtype: torch.dtype
     model.head(hidden[:, -1])
 
 
-def _read_events(model: SequenceModel, config: TrainConfig) -> None:
+def _read_events(model: SequenceModel, config: SequenceRecipe) -> None:
     """A forward pass over histories of `max_events` each, and the losses of what comes next."""
     shape = config.micro_batch, config.sequence.max_events + 1
     item, category, title, kind = (

@@ -13,16 +13,17 @@ from pathlib import Path
 import psutil
 
 from lifecycle.folders import MANIFEST
-from training.loop.deepspeed_op import build_cpu_op, set_environment
-from training.plan.memory import GIB, num_processes
-from training.recipe import TrainConfig
+from training.loop.deepspeed_op import prepare_deepspeed
+from training.plan.memory import GIB
+from training.tasks.recipes.union import ValueRecipe
 
 MEASURED_SECONDS = 12.0
 MOST_STEPS = 100
 MOST_PASSES = 4  # forward passes of a measured step, per worker; longer steps are scaled from these
 VALIDATED_PASSES = 8  # of validation, per worker
 LIBRARIES_GIB = 0.9  # that a worker of Ray Train takes for Python and its libraries alone
-MISTAKE_FILE, TIMES_FILE = "mistake.txt", "times.json"
+MISTAKE_FILE = "mistake.txt"
+TIMES_FILE = "times.json"
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ class StepTimes:
     worker_gib: float  # peak of a worker, Python and libraries included
 
 
-def why_not_measured(config: TrainConfig, peak_gib: float) -> str | None:
+def why_not_measured(config: ValueRecipe, peak_gib: float) -> str | None:
     """Why no step can be taken here, or None where it can; `peak_gib` is the plan's memory of a worker."""
     if config.device == "gpu":
         return "device is gpu: a step is measured on the CPUs of this machine alone"
-    if not (config.examples_folder / MANIFEST).is_file():
-        return f"there are no examples in {config.examples_folder} yet"
+    if not (config.examples / MANIFEST).is_file():
+        return f"there are no examples in {config.examples} yet"
     if config.base_model is not None and not any(Path(config.base_model).glob("*.safetensors")):
         return f"{config.base_model} holds no weights (*.safetensors)"
     needed = _measured_workers(config) * (peak_gib + LIBRARIES_GIB)
@@ -52,7 +53,7 @@ def why_not_measured(config: TrainConfig, peak_gib: float) -> str | None:
     return None
 
 
-def measure_steps(config: TrainConfig, num_validation_rows: int) -> StepTimes:
+def measure_steps(config: ValueRecipe, num_validation_rows: int) -> StepTimes:
     """Take the recipe's first steps and validate, for some seconds; `num_validation_rows` is what a validation scores.
 
     All workers take part where this machine has the cores for them, otherwise one does what each of
@@ -81,8 +82,8 @@ def measure_steps(config: TrainConfig, num_validation_rows: int) -> StepTimes:
                 mistake.read_text() if mistake.exists() else f"measuring a step failed: {error}"
             ) from None
         times = json.loads((folder / TIMES_FILE).read_text())
-    passes = config.accumulation(num_processes(config))
-    rows_each = num_validation_rows / num_processes(config)
+    passes = config.accumulation(config.num_processes)
+    rows_each = num_validation_rows / config.num_processes
     measured_rows_each = min(num_validation_rows, changes["validation_rows"]) / num_workers
     return StepTimes(
         seconds_to_start=times["start"],
@@ -94,15 +95,15 @@ def measure_steps(config: TrainConfig, num_validation_rows: int) -> StepTimes:
     )
 
 
-def _measured_workers(config: TrainConfig) -> int:
+def _measured_workers(config: ValueRecipe) -> int:
     """All where each has the cores that it asks for, else one."""
-    number = num_processes(config)
+    number = config.num_processes
     return number if number * config.cpus_per_worker <= (os.cpu_count() or 1) else 1
 
 
-def _measured_part(config: TrainConfig, num_workers: int) -> dict[str, int]:
+def _measured_part(config: ValueRecipe, num_workers: int) -> dict[str, int]:
     """A step with as many passes per worker as in the recipe, up to a limit, and a short validation."""
-    passes = min(config.accumulation(num_processes(config)), MOST_PASSES)
+    passes = min(config.accumulation(config.num_processes), MOST_PASSES)
     at_once = config.micro_batch * num_workers
     return {
         "num_workers": num_workers,
@@ -116,8 +117,7 @@ def _time_worker(
 ) -> None:
     """Runs in each process; the first writes what it measured."""
     os.dup2(2, 1)  # what libraries print goes to standard error
-    set_environment("cpu")
-    build_cpu_op()
+    prepare_deepspeed("cpu")
     try:
         times = _take_times(rank, settings, num_workers, started_at, folder)
     except ValueError as error:
@@ -130,17 +130,15 @@ def _time_worker(
 def _take_times(
     rank: int, settings: dict[str, object], num_workers: int, started_at: float, folder: Path
 ) -> dict[str, float]:
-    import torch.distributed
+    from torch.distributed import FileStore  # type: ignore[attr-defined]
 
+    from training.loop.engine import make_group
     from training.loop.worker import start_run
 
-    store = torch.distributed.FileStore(str(folder / "group"), num_workers)  # type: ignore[attr-defined]
-    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=num_workers)
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(num_workers)}
+    make_group(FileStore(str(folder / "group"), num_workers), rank, num_workers)
     run = start_run(settings)
-    logging.getLogger("training.loop").setLevel(
-        logging.WARNING
-    )  # its progress is that of a training run
+    # Its progress is that of a training run.
+    logging.getLogger("training.loop").setLevel(logging.WARNING)
     started = time.time() - started_at
     run.take_step(0)
     seconds: list[float] = []
@@ -168,6 +166,6 @@ def _slowest(seconds: float) -> float:
     return float(value)
 
 
-def num_validations(config: TrainConfig, num_steps: int) -> int:
+def num_validations(config: ValueRecipe, num_steps: int) -> int:
     """One at every checkpoint, of which there is one after the last step; and one of the last weights as a member."""
     return math.ceil(num_steps / config.checkpoint_every_steps) + (config.export == "last")

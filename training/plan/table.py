@@ -4,7 +4,6 @@ from training.plan.contents import Plan, longest_input
 from training.plan.memory import (
     STAGES,
     USABLE_SHARE,
-    num_processes,
 )
 from training.plan.steps import LIBRARIES_GIB
 
@@ -25,15 +24,16 @@ def table(plan: Plan) -> str:
 
 
 def _model_lines(plan: Plan) -> list[str]:
-    config, sizes = plan.config, plan.sizes
+    config = plan.config
+    sizes = plan.sizes
     what = (
         f"at most {longest_input(config):,} {'tokens' if config.encoder == 'text' else 'positions'}"
     )
     return [
         f"{config.base_model or 'sequence encoder'}: {sizes.total_parameters:,} parameters, "
         f"{sizes.trainable_parameters:,} of them trained",
-        f"{num_processes(config)} workers ({config.device}), {config.global_batch} examples of {what} per step, "
-        f"in {config.accumulation(num_processes(config))} passes of {config.micro_batch} per worker",
+        f"{config.num_processes} workers ({config.device}), {config.global_batch} examples of {what} per step, "
+        f"in {config.accumulation(config.num_processes)} passes of {config.micro_batch} per worker",
     ]
 
 
@@ -50,7 +50,7 @@ def _length_lines(plan: Plan) -> list[str]:
         return [steps, f"duration: unknown, {length.why_no_times}"]
     shared = (
         ""
-        if times.measured_workers == num_processes(plan.config)
+        if times.measured_workers == plan.config.num_processes
         else ", as if each had cores of its own"
     )
     return [

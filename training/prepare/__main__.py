@@ -5,4 +5,4 @@ from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 
 if __name__ == "__main__":
-    run_job(PrepareConfig, "training.prepare", prepare)
+    run_job(PrepareConfig.load, "training.prepare", prepare)

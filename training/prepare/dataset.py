@@ -1,17 +1,94 @@
 """The examples folder: which parts it has, and what dataset.json says of it."""
 
-import json
+from datetime import date
 from pathlib import Path
+from typing import Literal
 
-from lifecycle.folders import read_manifest
+from lifecycle.features.standardisation import Standardisation
+from lifecycle.folders import Manifest, Stored, read_manifest, read_stored
+from training.prepare.splits import LEAVE_ONE_OUT
 
 EXAMPLES_KIND = "examples"
+DATASET_FILE = "dataset.json"
 BACKTEST = "backtest"
 LATEST = "latest"
 
 
-def read_dataset(examples: Path) -> dict[str, object]:
+class Selection(Stored):
+    """The rows that models are chosen on."""
+
+    windows: tuple[str, ...]  # parts of the examples
+    cutoff: date
+    earlier_cutoff: date | None
+    why: str
+
+
+class Backtest(Stored):
+    """Examples of an earlier test cutoff, which lie in BACKTEST."""
+
+    test_cutoff: date
+    horizon_days: int
+
+
+class NoBacktest(Stored):
+    """Why there are none."""
+
+    test_cutoff: None = None
+    horizon_days: None = None
+    why: str
+
+
+class Dataset(Stored):
+    """dataset.json of examples split by time."""
+
+    test_cutoff: date
+    horizon_days: int
+    train_cutoffs: tuple[date, ...]  # oldest first
+    selection: Selection
+    features: tuple[str, ...]
+    categories: tuple[str, ...]  # the leading ones, whose shares are among the features
+    standardisation: Standardisation
+    prompt_version: str
+    sequence_version: str
+    num_rows: dict[str, int]  # by part; train_customers: whom the sequence encoder learns from
+    backtest: Backtest | NoBacktest
+    split: Literal["time"] = "time"
+    data_identity: str
+    seed: int
+
+
+class LeaveOneOutDataset(Stored):
+    """dataset.json of examples that ask for each customer's next item, and for no values."""
+
+    num_rows: dict[str, int]  # by part
+    split: Literal["leave_one_out"] = LEAVE_ONE_OUT
+    data_identity: str
+    seed: int
+
+
+class _Split(Stored):
+    split: str
+
+
+def examples_identity(examples: Path) -> str:
+    """What a complete examples folder is known by."""
+    return read_manifest(examples, EXAMPLES_KIND, Manifest).identity
+
+
+def read_any_dataset(examples: Path) -> Dataset | LeaveOneOutDataset:
     """dataset.json of a complete examples folder."""
-    read_manifest(examples, EXAMPLES_KIND)
-    facts: dict[str, object] = json.loads((examples / "dataset.json").read_text())
-    return facts
+    examples_identity(examples)
+    path = examples / DATASET_FILE
+    if read_stored(path, _Split).split == LEAVE_ONE_OUT:
+        return read_stored(path, LeaveOneOutDataset)
+    return read_stored(path, Dataset)
+
+
+def read_dataset(examples: Path) -> Dataset:
+    """dataset.json of examples split by time; ValueError for others."""
+    dataset = read_any_dataset(examples)
+    if isinstance(dataset, LeaveOneOutDataset):
+        raise ValueError(
+            f"task value needs examples of split time; {examples} has split {LEAVE_ONE_OUT}"
+        )
+    return dataset

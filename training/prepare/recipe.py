@@ -22,9 +22,7 @@ class PrepareConfig(Config):
     train_cutoffs: tuple[date, ...] | None = None  # instead of num_train_cutoffs
     standardisation: StandardisationRules = StandardisationRules()
     vocabulary: VocabularyRules = VocabularyRules()  # of the sequence encoder
-    backtest: bool = (
-        True  # also examples that end before the test cutoff, to choose among models on
-    )
+    backtest: bool = True  # also examples that end before the test cutoff, to choose models on
     seed: int = 0
     output: Path
 
@@ -45,7 +43,8 @@ def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, l
     steps of whole weeks to the day on which half of the time before it, at most one horizon, has
     passed. Raises ValueError where the data are too short for the horizon.
     """
-    horizon, end = timedelta(days=config.horizon_days), last + timedelta(days=1)
+    horizon = timedelta(days=config.horizon_days)
+    end = last + timedelta(days=1)
     test = config.test_cutoff or end - horizon
     if test + horizon > end:
         raise ValueError(
@@ -53,24 +52,29 @@ def cutoffs_for(config: PrepareConfig, first: date, last: date) -> tuple[date, l
             f"the latest cutoff these data cover is {end - horizon}"
         )
     latest = test - horizon
-    if config.train_cutoffs is not None:
+    if config.train_cutoffs is None:
+        train = _equal_steps(config, first, latest)
+    else:
         train = sorted(config.train_cutoffs)
         if not train or train[-1] > latest:
             raise ValueError(
                 f"train_cutoffs must hold days up to {latest} (test_cutoff - horizon_days), not {train}"
             )
-    else:
-        earliest = first + min(horizon, (latest - first) / 2)
-        steps = max(config.num_train_cutoffs - 1, 1)
-        step = timedelta(days=(latest - earliest).days // steps)
-        step = max(timedelta(days=step.days // 7 * 7 or step.days), timedelta(days=1))
-        train = sorted({latest - step * back for back in range(config.num_train_cutoffs)})
     if train[0] <= first:
         raise ValueError(
             f"horizon_days is {config.horizon_days}, but the purchases begin on {first}: a training cutoff on "
             f"{train[0]} has no history (first purchase to test_cutoff {test} must be longer than two horizons)"
         )
     return test, train
+
+
+def _equal_steps(config: PrepareConfig, first: date, latest: date) -> list[date]:
+    horizon = timedelta(days=config.horizon_days)
+    earliest = first + min(horizon, (latest - first) / 2)
+    steps = max(config.num_train_cutoffs - 1, 1)
+    days = (latest - earliest).days // steps
+    step = timedelta(days=max(1, days // 7 * 7 or days))
+    return sorted({latest - step * back for back in range(config.num_train_cutoffs)})
 
 
 def earlier_selection(config: PrepareConfig, first: date, latest: date) -> date | None:
@@ -97,16 +101,12 @@ def backtest_recipe(
         horizon = timedelta(days=days)
         latest = test - 2 * horizon
         if days and first + horizon <= latest:
-            most = (
-                latest - first
-            ).days // 2  # days from the middle of the history to the latest training cutoff
-            number = max(1, min(num_cutoffs, most))
+            # Days from the middle of the history to the latest training cutoff.
+            most = (latest - first).days // 2
             changes = {
                 "test_cutoff": test - horizon,
                 "horizon_days": days,
-                "num_train_cutoffs": number,
-            }
-            changes |= {
+                "num_train_cutoffs": max(1, min(num_cutoffs, most)),
                 "train_cutoffs": None,
                 "backtest": False,
                 "output": config.output / "backtest",

@@ -10,10 +10,9 @@ import polars as pl
 from numpy.lib.format import open_memmap
 
 from lifecycle.events.schema import KINDS, REVENUE_KINDS
-from lifecycle.events.shards import DATA_KIND, read_shard, shard_paths
+from lifecycle.events.shards import read_data_manifest, read_shard, shard_paths
 from lifecycle.features.sequence import MICROSECONDS_PER_DAY, Histories, histories
 from lifecycle.features.vocabulary import Vocabulary, VocabularyRules, fit_vocabulary
-from lifecycle.folders import read_manifest
 from training.prepare.splits import is_validation_customer
 
 FOLDER = "sequences"
@@ -34,9 +33,7 @@ class Sequences:
     """What `write_sequences` wrote; the arrays of the histories stay on disk until they are read."""
 
     known: Histories
-    first_purchase: (
-        np.ndarray
-    )  # (n,) microseconds since 1970; the largest integer where there is none
+    first_purchase: np.ndarray  # (n,) microseconds since 1970; the largest integer where none is
     vocabulary: Vocabulary
 
 
@@ -47,20 +44,23 @@ def write_sequences(
     folder.mkdir()
     vocabulary = fit_vocabulary(_customers_of_items(data, cutoff), items, rules)
     vocabulary.save(folder)
-    num_events = int(str(read_manifest(data, DATA_KIND)["num_events"]))
+    num_events = read_data_manifest(data).num_events
     files = {
         name: open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(num_events,))  # type: ignore[no-untyped-call]
         for name, dtype in ARRAYS.items()
     }
-    customers, written = [], 0
+    customers = []
+    written = 0
     for part in _shards(data, vocabulary):
         end = written + len(part.at)
         for name, file in files.items():
             file[written:end] = getattr(part, name)
-        customers.append(
-            pl.DataFrame({"customer_id": part.customer_ids, "end": part.starts[1:] + written,
-                          "first_purchase": _first_purchases(part)})
-        )  # fmt: skip
+        columns = {
+            "customer_id": part.customer_ids,
+            "end": part.starts[1:] + written,
+            "first_purchase": _first_purchases(part),
+        }
+        customers.append(pl.DataFrame(columns))
         written = end
     for file in files.values():
         file.flush()

@@ -1,15 +1,16 @@
 """Which examples are for training, validation and test: customers by stable hash, purchases by their order."""
 
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
-from lifecycle.events.schema import REVENUE_KINDS
+from lifecycle.events.schema import is_purchase
 from lifecycle.events.shards import read_shard, shard_paths, stable_hash
 
 NUM_FOLDS = 5
 VALIDATION_PERCENT = 20
-LEAVE_ONE_OUT = "leave_one_out"
+LEAVE_ONE_OUT: Literal["leave_one_out"] = "leave_one_out"
 PARTS = ("train", "val", "test")
 
 
@@ -38,38 +39,45 @@ def merge_parts(files: list[Path], output: Path) -> int:
     return int(pl.scan_parquet(output).select(pl.len()).collect().item())
 
 
-def leave_one_out(data: Path, folder: Path, seed: int) -> dict[str, object]:
+def leave_one_out(data: Path, folder: Path, seed: int) -> dict[str, int]:
     """Write next-item examples: of each customer's purchases in order the last is test, the one before it validation.
 
     `position` is how many earlier purchases belong to the history; `item_id` is the item to
-    predict.
+    predict. Returns the number of rows by part.
     """
-    parts: dict[str, list[Path]] = {part: [] for part in PARTS}
+    files: dict[str, list[Path]] = {part: [] for part in PARTS}
     for number, path in enumerate(shard_paths(data)):
-        bought = read_shard(path).filter(
-            pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null()
-        )
-        position = pl.int_range(pl.len()).over("customer_id")
-        rows = bought.select(
-            "customer_id",
-            pl.col("occurred_at").alias("cutoff"),
-            "item_id",
-            position.alias("position"),
-        )
-        from_end = rows.select(pl.len().over("customer_id") - pl.col("position")).to_series()
-        rows = rows.with_columns(fold_of(rows["customer_id"], seed).alias("fold")).filter(
-            pl.col("position") > 0
-        )
-        from_end = from_end.filter(bought.select(position > 0).to_series())
-        split = {"train": from_end > 2, "val": from_end == 2, "test": from_end == 1}
-        for part, chosen in split.items():
-            parts[part].append(folder / f"{part}-{number}.parquet")
-            rows.filter(chosen).write_parquet(parts[part][-1])
-    num_rows = {
-        part: merge_parts(files, folder / f"{part}.parquet") for part, files in parts.items()
-    }
+        for part, rows in _leave_one_out_parts(read_shard(path), seed).items():
+            file = folder / f"{part}-{number}.parquet"
+            rows.write_parquet(file)
+            files[part].append(file)
+    num_rows = {}
+    for part, part_files in files.items():
+        num_rows[part] = merge_parts(part_files, folder / f"{part}.parquet")
     if not num_rows["test"]:
         raise ValueError(
             f"leave_one_out needs customers with two purchases of items; {data} has none"
         )
-    return {"num_rows": num_rows}
+    return num_rows
+
+
+def _leave_one_out_parts(events: pl.DataFrame, seed: int) -> dict[str, pl.DataFrame]:
+    """The rows of one shard by part; a customer's first purchase has no history to predict from."""
+    position = pl.int_range(pl.len()).over("customer_id")
+    from_end = pl.len().over("customer_id") - position
+    rows = events.filter(is_purchase() & pl.col("item_id").is_not_null()).select(
+        "customer_id",
+        pl.col("occurred_at").alias("cutoff"),
+        "item_id",
+        position.alias("position"),
+        from_end.alias("from_end"),
+    )
+    rows = rows.with_columns(fold_of(rows["customer_id"], seed).alias("fold"))
+    rows = rows.filter(pl.col("position") > 0)
+    place = rows["from_end"]
+    rows = rows.drop("from_end")
+    return {
+        "train": rows.filter(place > 2),
+        "val": rows.filter(place == 2),
+        "test": rows.filter(place == 1),
+    }

@@ -56,9 +56,7 @@ def stages_section(found: Customers) -> Section:
 def _transitions(found: Transitions, stages: list[str]) -> Picture:
     """A row per stage before, a column per stage after, those left out in which nobody was."""
     shares = found.shares
-    columns = [
-        name for name in stages if name in shares or any(row[name] for row in shares.values())
-    ]
+    columns = [name for name in stages if name in shares or _is_reached(name, shares)]
     table = np.array([_shares_of(row, columns) for row in shares.values()])
     figure = new_figure(6.0, 3.6)
     axes = figure.subplots()
@@ -72,6 +70,10 @@ def _transitions(found: Transitions, stages: list[str]) -> Picture:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel(f"{found.days} days later")
     return picture(figure, "share of the customers of a stage that is in each stage later")
+
+
+def _is_reached(stage: str, shares: Mapping[str, Mapping[str, float]]) -> bool:
+    return any(row[stage] for row in shares.values())
 
 
 def _shares_of(row: Mapping[str, float], columns: list[str]) -> list[float]:

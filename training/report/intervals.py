@@ -6,7 +6,7 @@ import numpy as np
 
 from training.report.page import Cell, Paragraph, Picture, Section, Table, new_figure, picture
 from training.report.plots import COLORS
-from training.results.value import IntervalResults, SegmentCoverage
+from training.results.value import IntervalMetrics, IntervalResults, SegmentCoverage
 
 COLUMNS = ("coverage_80", "pit_coverage_80", "coverage_95", "pit_coverage_95", "interval_score_80",
            "constant_interval_score_80", "interval_score_95", "constant_interval_score_95")  # fmt: skip
@@ -19,10 +19,7 @@ def intervals_section(found: IntervalResults, champion: str) -> Section:
         "will probably spend nothing covers too often. The interval score counts width and misses, less is better; "
         "constant is that of intervals of one width for everybody."
     )
-    rows = [
-        [name, *(getattr(model, column) for column in COLUMNS)]
-        for name, model in found.models.items()
-    ]
+    rows = [[name, *_cells(model)] for name, model in found.models.items()]
     models = Table(["model", *COLUMNS], rows, champion)
     segment_rows: list[list[Cell]] = [
         [name, segment.num_customers, segment.coverage_80, segment.coverage_95]
@@ -31,6 +28,10 @@ def intervals_section(found: IntervalResults, champion: str) -> Section:
     header = ["segment by predicted spend", *SegmentCoverage.model_fields]
     segments = Table(header, segment_rows)
     return Section("Intervals", [said, models, _ranks(found.pit_shares, champion), segments])
+
+
+def _cells(model: IntervalMetrics) -> list[Cell]:
+    return [getattr(model, column) for column in COLUMNS]
 
 
 def _ranks(shares: Sequence[float], champion: str) -> Picture:

@@ -1,6 +1,7 @@
 """Tables of models: their metrics, what they were chosen by, their paired differences, their fits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from lifecycle.btyd.likelihood import FitReport
 from training.report.page import Cell, Estimate, Paragraph, Section, Table
@@ -15,6 +16,7 @@ from training.results.value import (
     Interval,
     ModelMetrics,
     Selection,
+    SpendMetrics,
 )
 
 VALUE_METRICS = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias",
@@ -79,13 +81,14 @@ def differences_section(results: Results) -> Section:
 
 def difference_table(compared: Mapping[str, Differences]) -> list[Paragraph | Table]:
     """A row per pair of models, a column per metric; green where the first of the two is clearly better."""
-    metrics = list(dict.fromkeys(metric for row in compared.values() for metric in row))
-    rows = [
-        [label, *(_difference(metric, row.get(metric)) for metric in metrics)]
-        for label, row in compared.items()
-    ]
+    metrics = list(dict.fromkeys(chain.from_iterable(compared.values())))
+    rows = [[label, *_differences(row, metrics)] for label, row in compared.items()]
     said = Paragraph("Green: the first of the two is clearly better. Red: clearly worse.")
     return [said, Table(["difference", *metrics], rows)]
+
+
+def _differences(row: Differences, metrics: Sequence[str]) -> list[Estimate | None]:
+    return [_difference(metric, row.get(metric)) for metric in metrics]
 
 
 def _difference(metric: str, difference: Difference | None) -> Estimate | None:
@@ -101,10 +104,7 @@ def fine_tuning_section(found: FineTuning) -> Section:
         f"On a seeded sample of {found.num_customers} test customers; "
         f"the linear probes were fitted on {found.num_probe_rows} training rows."
     )
-    rows = [
-        [name, *(getattr(model, metric) for metric in FINE_TUNING_METRICS)]
-        for name, model in found.models.items()
-    ]
+    rows = [[name, *_fine_tuning_cells(model)] for name, model in found.models.items()]
     models = Table(["model", *FINE_TUNING_METRICS], rows)
     differences = {f"text_llama minus {name}": row for name, row in found.text_llama_minus.items()}
     return Section(
@@ -116,6 +116,10 @@ def fine_tuning_section(found: FineTuning) -> Section:
             *difference_table(differences),
         ],
     )
+
+
+def _fine_tuning_cells(model: SpendMetrics) -> list[Cell]:
+    return [getattr(model, metric) for metric in FINE_TUNING_METRICS]
 
 
 def fits_section(fits: Mapping[str, BtydFit]) -> Section:

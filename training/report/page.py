@@ -48,9 +48,9 @@ class Table:
     @property
     def holds_numbers(self) -> list[bool]:
         """Of each column, whether no cell of it is text."""
-        columns = zip(*self.rows, strict=True)
-        found = [not any(isinstance(cell, str) for cell in column) for column in columns]
-        return found or [False] * len(self.header)
+        if not self.rows:
+            return [False] * len(self.header)
+        return [str not in map(type, column) for column in zip(*self.rows, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ import logging
 
 from lifecycle.folders import is_complete
 from lifecycle.llama.member import MEMBER_KIND
-from training.recipe import PROGRESS_FILE, TrainConfig
+from training.recipe import PROGRESS_FILE
 from training.tasks.identity import run_identity
-from training.tasks.rows import num_frozen_layers, num_training_rows
+from training.tasks.recipes.union import TrainConfig, load_recipe
+from training.tasks.rows import check_activation_cache, num_training_rows
 from training.tracking.tracked import enter_finished, tracked
 
 logger = logging.getLogger(__name__)
@@ -20,8 +21,7 @@ def train(config: TrainConfig) -> None:
         enter_finished(config, identity)
         return
     config.num_steps(num_training_rows(config))
-    if config.activation_cache is not None:
-        num_frozen_layers(config)
+    check_activation_cache(config)
     _claim_output(config, identity)
     from training.run.trainer import fit
 
@@ -33,9 +33,7 @@ def _claim_output(config: TrainConfig, identity: str) -> None:
     """Save the recipe; ValueError where another one has taken steps in this folder."""
     config.output.mkdir(parents=True, exist_ok=True)
     path = config.output / "config.yaml"
-    if (config.output / PROGRESS_FILE).exists() and run_identity(
-        TrainConfig.load(path)
-    ) != identity:
+    if (config.output / PROGRESS_FILE).exists() and run_identity(load_recipe(path)) != identity:
         raise ValueError(
             f"{config.output} holds a run of another recipe; delete it or choose another output"
         )

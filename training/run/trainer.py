@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from ray.train import (
     CheckpointConfig,
@@ -20,7 +19,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from training.distributed.cluster import require_nodes, require_resources, start_ray
 from training.loop.checkpoint_files import RAY_FOLDER, tidy_checkpoints
-from training.recipe import PATHS, TrainConfig
+from training.recipe import SharedRecipe
 from training.run.failures import (
     StopAtMistakes,
     disk_full_line,
@@ -38,21 +37,18 @@ def train_on_worker(settings: dict[str, object]) -> None:
 
     Raises ValueError for a full disk too, since new workers would only find it full again.
     """
-    from training.loop.deepspeed_op import build_cpu_op, set_environment
+    from training.loop.deepspeed_op import prepare_deepspeed
 
-    device = str(settings["device"])
     if settings["num_workers"]:  # not inside the driver, which tracks the run
         sys.modules["mlflow"] = None  # type: ignore[assignment]  # DeepSpeed imports it for its autotuner: a second
-    set_environment(device)
-    if device == "cpu":
-        build_cpu_op()
+    prepare_deepspeed(str(settings["device"]))
     from training.loop.worker import train_worker
 
     with mistakes_in_one_line(str(settings["output"])):
         train_worker(settings)
 
 
-def fit(config: TrainConfig) -> None:
+def fit(config: SharedRecipe) -> None:
     """Run the recipe's workers to the end. Lost workers are replaced and go on from the last checkpoint.
 
     Where nodes are lost and the recipe says `min_workers`, Ray Train goes on with as many workers
@@ -77,7 +73,7 @@ def fit(config: TrainConfig) -> None:
         done.set()
 
 
-def _tell_of_missing_nodes(config: TrainConfig, done: threading.Event) -> None:
+def _tell_of_missing_nodes(config: SharedRecipe, done: threading.Event) -> None:
     """Log, while a run waits for nodes in place of lost ones, that it does; Ray Train says nothing."""
     while not done.wait(SECONDS_BETWEEN_WARNINGS):
         try:
@@ -89,7 +85,7 @@ def _tell_of_missing_nodes(config: TrainConfig, done: threading.Event) -> None:
 
 
 def run_trainer(
-    config: TrainConfig,
+    config: SharedRecipe,
     worker: Callable[[dict[str, object]], None],
     callbacks: Sequence[UserCallback] = (),
 ) -> None:
@@ -102,7 +98,7 @@ def run_trainer(
 
 
 def build_trainer(
-    config: TrainConfig,
+    config: SharedRecipe,
     worker: Callable[[dict[str, object]], None],
     callbacks: Sequence[UserCallback],
 ) -> TorchTrainer:
@@ -110,10 +106,6 @@ def build_trainer(
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(config.start_timeout_seconds)
     # A process more to start, whose word nobody reads.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-    settings = config.model_dump(mode="json")
-    for name in PATHS:  # workers have another working folder
-        if settings[name] is not None:
-            settings[name] = str(Path(settings[name]).absolute())
     num_workers = (
         config.num_workers
         if config.min_workers is None
@@ -122,7 +114,7 @@ def build_trainer(
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1.0} if config.device == "gpu" else {})
     return TorchTrainer(
         worker,
-        train_loop_config=settings,
+        train_loop_config=config.settings(),
         torch_config=TorchConfig(backend="nccl" if config.device == "gpu" else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=num_workers, use_gpu=config.device == "gpu", resources_per_worker=resources

@@ -5,4 +5,4 @@ from training.score.job import score
 from training.score.recipe import ScoreConfig
 
 if __name__ == "__main__":
-    run_job(ScoreConfig, "training.score", score)
+    run_job(ScoreConfig.load, "training.score", score)

@@ -5,8 +5,12 @@ import re
 import shutil
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from training.score.recipe import SCORES_KIND, ScoreConfig
+from training.score.recipe import SCORES_FILE, SCORES_KIND, ScoreConfig, ScoresManifest
+
+if TYPE_CHECKING:  # LightGBM and scipy come with it
+    from training.score.inputs import ScoreInputs
 
 logger = logging.getLogger(__name__)
 
@@ -17,80 +21,40 @@ def score(config: ScoreConfig) -> None:
     Parts that are done are kept beside the output until all are: the same command goes on where a
     run ended.
     """
-    from lifecycle.artifact.contents import check_currency
-    from lifecycle.artifact.files import load_artifact
-    from lifecycle.events.shards import DATA_KIND
-    from lifecycle.folders import (
-        fingerprint,
-        is_complete,
-        new_folder,
-        package_versions,
-        read_manifest,
-    )
-    from training.score.scorer import MIN_PARTS, Batch, as_of_instant, merge_parts, score_parts
+    from lifecycle.folders import is_complete
+    from training.score.inputs import read_inputs
+    from training.score.scorer import score_parts
 
-    data, artifact = read_manifest(config.data, DATA_KIND), load_artifact(config.artifact)
-    check_currency(artifact, data)
-    as_of = as_of_instant(config.as_of, data)
-    weights = fingerprint(artifact.manifest["files"])  # the same recipe may have been trained again
-    remembered = _previous(config, weights)
-    cached = [] if remembered is None else [remembered["identity"], config.max_age_days]
-    identity = fingerprint(
-        [
-            data["identity"],
-            artifact.manifest["identity"],
-            as_of.isoformat(),
-            config.explain,
-            *cached,
-        ]
-    )
-    explain = "features" if config.explain is True else config.explain or None
-    split = fingerprint(
-        [identity, MIN_PARTS, package_versions()]
-    )  # another version may score or split otherwise
-    parts = config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute()
-    if is_complete(config.output, SCORES_KIND, identity):
+    inputs = read_inputs(config)
+    if is_complete(config.output, SCORES_KIND, inputs.identity):
         _remove_parts(config.output)
         logger.info("%s is complete already", config.output)
         return
-    parts.mkdir(parents=True, exist_ok=True)
-    previous = None if config.previous is None else config.previous.absolute()
-    batch = Batch(
-        config.artifact.absolute(),
-        config.data.absolute(),
-        as_of,
-        parts,
-        explain,
-        previous,
-        config.max_age_days,
-    )
-    score_parts(batch, config.num_workers)
-    content: dict[str, object] = {
-        "identity": identity,
-        "as_of": as_of.isoformat(),
-        "model": artifact.settings.champion,
-        "artifact_files": weights,
-    }
-    with new_folder(config.output, SCORES_KIND, content) as folder:
-        content["num_customers"] = merge_parts(batch, folder)
+    inputs.parts.folder.mkdir(parents=True, exist_ok=True)
+    score_parts(inputs.parts, config.num_workers)
+    num_customers = _write(inputs, config.output)
     _remove_parts(config.output)
-    if remembered is not None:
-        _say_who_was_remembered(config.output, as_of)
-    logger.info("%s: %d customers", config.output / "scores.parquet", content["num_customers"])
+    if config.previous is not None:
+        _say_who_was_remembered(config.output, inputs.parts.as_of)
+    logger.info("%s: %d customers", config.output / SCORES_FILE, num_customers)
 
 
-def _previous(config: ScoreConfig, weights: str) -> dict[str, object] | None:
-    """The manifest of the scores before; ValueError where another artifact made them."""
-    from lifecycle.folders import read_manifest
+def _write(inputs: "ScoreInputs", output: Path) -> int:
+    """Write the scores out of their parts; returns the number of customers."""
+    from lifecycle.folders import new_folder, write_manifest
+    from training.score.parts import merge_parts
 
-    if config.previous is None:
-        return None
-    manifest = read_manifest(config.previous, SCORES_KIND)
-    if manifest.get("artifact_files") != weights:
-        raise ValueError(
-            f"previous: the scores {config.previous} were not made by what {config.artifact} holds now"
+    with new_folder(output) as folder:
+        num_customers = merge_parts(inputs.parts, folder)
+        manifest = ScoresManifest(
+            identity=inputs.identity,
+            as_of=inputs.parts.as_of,
+            model=inputs.model,
+            artifact_files=inputs.artifact_files,
+            num_customers=num_customers,
         )
-    return manifest
+        write_manifest(folder, SCORES_KIND, manifest)
+    return num_customers
 
 
 def _say_who_was_remembered(output: Path, as_of: datetime) -> None:

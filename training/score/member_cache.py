@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 
 MEMBERS_FILE = "members.parquet"  # HISTORY, computed_at, and the spend by each encoder
-Predict = Callable[
-    [pl.DataFrame, pl.DataFrame], np.ndarray
-]  # buyers and their events to spend (n,)
+# Buyers and their events to spend (n,).
+Predict = Callable[[pl.DataFrame, pl.DataFrame], np.ndarray]
+# Also where events come in late or corrected.
 HISTORY = [
     "customer_id",
     "num_events",
     "last_event_at",
     "total_cents",
-]  # also where events come in late or corrected
+]
 
 
 @dataclass(frozen=True)

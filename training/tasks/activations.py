@@ -1,30 +1,38 @@
 """What the frozen layers make of a run's prompts, computed once and kept on disk for all epochs, runs and trials."""
 
-import fcntl
 import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 import torch.distributed
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from lifecycle.folders import fingerprint, is_complete, new_folder, verify
+from lifecycle.folders import (
+    Manifest,
+    fingerprint,
+    is_complete,
+    new_folder,
+    verify,
+    write_manifest,
+)
 from lifecycle.jobs import Progress
 from lifecycle.llama.decoder import architecture, attention_of
 from lifecycle.llama.member import DecoderSettings, base_model_identity
-from training.recipe import TrainConfig
 from training.tasks.frozen_layers import LowerLayers, SkippedLayers
+from training.tasks.recipes.text import TextRecipe
 from training.tasks.rows import num_frozen_layers
 
 logger = logging.getLogger(__name__)
@@ -33,7 +41,7 @@ STATES_FILE = "states.safetensors"
 SHARE_PROMPTS = 256  # that one worker computes at a time: what a kill can cost
 POLL_SECONDS = 0.5
 Tokens = list[list[int]]  # of prompts
-Part = Literal["train", "validation"]
+Split = Literal["train", "validation"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,16 @@ class CacheKey:
     prompts: str  # SHA-256 of their tokens
     base_model: str  # SHA-256 of its weights
     num_layers: int  # after which the states are taken
+    dtype: str
+    attention: str
+
+
+class ShareManifest(Manifest):
+    """The manifest of a share: the CacheKey, for people."""
+
+    prompts: str
+    base_model: str
+    num_layers: int
     dtype: str
     attention: str
 
@@ -59,7 +77,8 @@ class StoredStates:
         return states
 
     def _of(self, row: int) -> Tensor:
-        share, place = self.shares[row // SHARE_PROMPTS], row % SHARE_PROMPTS
+        share = self.shares[row // SHARE_PROMPTS]
+        place = row % SHARE_PROMPTS
         first, end = share["bounds"][place : place + 2].tolist()
         return share["states"][first:end]
 
@@ -68,12 +87,18 @@ class ActivationCache:
     """The states of a run's training and validation prompts, which stand in for layers of its decoder."""
 
     def __init__(
-        self, config: TrainConfig, train: Tokens, validation: Tokens, dtype: torch.dtype
+        self,
+        config: TextRecipe,
+        folder: Path,
+        *,
+        train: Tokens,
+        validation: Tokens,
+        dtype: torch.dtype,
     ) -> None:
         self.num_layers = num_frozen_layers(config)
-        self.states: dict[Part, StoredStates] = {
-            "train": stored_states(config, train, dtype),
-            "validation": stored_states(config, validation, dtype),
+        self.states: dict[Split, StoredStates] = {
+            "train": stored_states(config, folder, train, dtype),
+            "validation": stored_states(config, folder, validation, dtype),
         }
 
     def skip_layers(self, decoder: nn.Module) -> None:
@@ -81,38 +106,40 @@ class ActivationCache:
         self.layers = SkippedLayers(decoder, self.num_layers)
 
     def given(
-        self, part: Part, rows: Iterable[int], device: torch.device
+        self, split: Split, rows: Iterable[int], device: torch.device
     ) -> AbstractContextManager[None]:
-        """Forward passes inside are those of the prompts at some positions of a part."""
-        return self.layers.given(self.states[part].batch(rows).to(device))
+        """Forward passes inside are those of the prompts at some positions of a split."""
+        return self.layers.given(self.states[split].batch(rows).to(device))
 
 
-def stored_states(config: TrainConfig, tokens: Tokens, dtype: torch.dtype) -> StoredStates:
+def stored_states(
+    config: TextRecipe, cache: Path, tokens: Tokens, dtype: torch.dtype
+) -> StoredStates:
     """The states of prompts after the layers below those that LoRA adapts.
 
-    What `activation_cache` does not hold yet is computed by all workers that ask for it, of this
+    What the folder `cache` does not hold yet is computed by all workers that ask for it, of this
     run and of others; they meet on the disk alone, and a killed one leaves its share to the rest.
     Raises ValueError where the disk is too small, or a share is not what was written.
     """
-    assert config.activation_cache is not None and config.base_model is not None
-    rank, num_workers = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    frozen = replace(config.decoder, num_layers=num_frozen_layers(config))
-    key = cache_key(frozen, tokens, dtype)
+    rank = torch.distributed.get_rank()
+    num_workers = torch.distributed.get_world_size()
+    num_layers = num_frozen_layers(config)
+    key = cache_key(config.decoder, num_layers, tokens, dtype)
     identity = fingerprint(asdict(key))
-    folder = config.activation_cache / identity[:16]
-    parts = {
+    folder = cache / identity[:16]
+    shares = {
         folder / f"{start // SHARE_PROMPTS:05}": tokens[start : start + SHARE_PROMPTS]
         for start in range(0, len(tokens), SHARE_PROMPTS)
     }
     missing = {
-        share: part
-        for share, part in parts.items()
+        share: of_share
+        for share, of_share in shares.items()
         if not is_complete(share, ACTIVATIONS_KIND, identity)
     }
     if missing:
-        ShareWriter(
-            frozen, dtype, {"identity": identity, **asdict(key)}, shows_progress=rank == 0
-        ).write_all(missing)
+        frozen = replace(config.decoder, num_layers=num_layers)
+        manifest = ShareManifest(identity=identity, **asdict(key))
+        ShareWriter(frozen, dtype, manifest, shows_progress=rank == 0).write_all(missing)
     if rank == 0:
         logger.info(
             "activations of %d prompts after %d layers are in %s",
@@ -120,20 +147,24 @@ def stored_states(config: TrainConfig, tokens: Tokens, dtype: torch.dtype) -> St
             key.num_layers,
             folder,
         )
-    for share in list(parts)[rank::num_workers]:
+    for share in list(shares)[rank::num_workers]:
         _check(share)
-    return StoredStates(list(parts))
+    return StoredStates(list(shares))
 
 
-def cache_key(frozen: DecoderSettings, tokens: Tokens, dtype: torch.dtype) -> CacheKey:
-    """The key of prompts under a decoder of the frozen layers alone."""
-    assert frozen.num_layers is not None
-    lengths, flat = [len(row) for row in tokens], [token for row in tokens for token in row]
-    prompts = hashlib.sha256(
-        np.array([len(lengths), *lengths, *flat], dtype=np.int64).tobytes()
-    ).hexdigest()
-    base_model = str(base_model_identity(str(frozen.base_model))["sha256"])
-    return CacheKey(prompts, base_model, frozen.num_layers, str(dtype), attention_of(frozen, dtype))
+def cache_key(
+    decoder: DecoderSettings, num_layers: int, tokens: Tokens, dtype: torch.dtype
+) -> CacheKey:
+    """The key of prompts after the first `num_layers` layers of a decoder."""
+    lengths = [len(row) for row in tokens]
+    numbers = np.array([len(lengths), *lengths, *chain.from_iterable(tokens)], dtype=np.int64)
+    return CacheKey(
+        prompts=hashlib.sha256(numbers.tobytes()).hexdigest(),
+        base_model=base_model_identity(str(decoder.base_model)).sha256,
+        num_layers=num_layers,
+        dtype=str(dtype),
+        attention=attention_of(decoder, dtype),
+    )
 
 
 def _check(share: Path) -> None:
@@ -152,27 +183,26 @@ class ShareWriter:
         self,
         frozen: DecoderSettings,
         dtype: torch.dtype,
-        content: dict[str, object],
+        manifest: ShareManifest,
         *,
         shows_progress: bool,
     ) -> None:
-        self.frozen, self.dtype, self.content, self.shows_progress = (
-            frozen,
-            dtype,
-            content,
-            shows_progress,
-        )
+        self.frozen = frozen
+        self.dtype = dtype
+        self.manifest = manifest
+        self.shows_progress = shows_progress
         self.layers: LowerLayers | None = None
 
     def write_all(self, missing: dict[Path, Tokens]) -> None:
         """Return once all shares are there, whoever wrote them; `missing` has the tokens of each one's prompts."""
         folder = next(iter(missing)).parent
         folder.mkdir(parents=True, exist_ok=True)
-        self._check_space(folder, sum(len(row) for part in missing.values() for row in part))
+        self._check_space(folder, sum(map(len, chain.from_iterable(missing.values()))))
         progress = Progress(
             f"activations into {folder}:", sum(map(len, missing.values())), "prompts"
         )
-        missing, has_worked = dict(missing), True
+        missing = dict(missing)
+        has_worked = True
         while missing:
             if not has_worked:
                 time.sleep(POLL_SECONDS)  # other processes are at work on what is left
@@ -185,7 +215,7 @@ class ShareWriter:
                         progress.advance(num_prompts)
 
     def _is_complete(self, share: Path) -> bool:
-        return is_complete(share, ACTIVATIONS_KIND, str(self.content["identity"]))
+        return is_complete(share, ACTIVATIONS_KIND, self.manifest.identity)
 
     def _check_space(self, folder: Path, num_tokens: int) -> None:
         needed = num_tokens * architecture(self.frozen).hidden_size * self.dtype.itemsize
@@ -196,32 +226,26 @@ class ShareWriter:
             )
 
     def _write(self, share: Path, tokens: Tokens) -> bool:
-        """Write a share unless another process does or did; whether this one has."""
-        with _locked(share.with_name(share.name + ".lock")) as is_ours:
-            if not is_ours or self._is_complete(share):
-                return False
-            self.layers = self.layers or LowerLayers(self.frozen, self.dtype)
-            states, bounds = self.layers.states(tokens)
-            try:
-                with new_folder(share, ACTIVATIONS_KIND, self.content) as temporary:
-                    save_file({"states": states, "bounds": bounds}, temporary / STATES_FILE)
-            except (OSError, SafetensorError) as error:
-                if not self._is_complete(
-                    share
-                ):  # on shared storage another node's share may show late
-                    raise ValueError(
-                        f"activation_cache {share} cannot be written: {error}"
-                    ) from error
-            return True
+        """Write a share unless another process does or did; whether this one has.
 
-
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Whether this process has the lock; the kernel frees it with its owner, however that one ends."""
-    with path.open("w") as file:
+        The kernel frees the lock with its owner, however that one ends.
+        """
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+            with FileLock(share.with_name(share.name + ".lock"), blocking=False):
+                if self._is_complete(share):
+                    return False
+                self._compute(share, tokens)
+                return True
+        except Timeout:
+            return False
+
+    def _compute(self, share: Path, tokens: Tokens) -> None:
+        self.layers = self.layers or LowerLayers(self.frozen, self.dtype)
+        states, bounds = self.layers.states(tokens)
+        try:
+            with new_folder(share) as temporary:
+                save_file({"states": states, "bounds": bounds}, temporary / STATES_FILE)
+                write_manifest(temporary, ACTIVATIONS_KIND, self.manifest)
+        except (OSError, SafetensorError) as error:
+            if not self._is_complete(share):  # on shared storage another node's may show late
+                raise ValueError(f"activation_cache {share} cannot be written: {error}") from error

@@ -138,10 +138,8 @@ def check_chat_template(base_model: str) -> None:
 
 def _chat_template(base_model: str) -> object:
     """The template as transformers stores it; read here because a recipe is checked without importing transformers."""
-    template, settings = (
-        Path(base_model) / "chat_template.jinja",
-        Path(base_model) / "tokenizer_config.json",
-    )
+    template = Path(base_model) / "chat_template.jinja"
+    settings = Path(base_model) / "tokenizer_config.json"
     if template.is_file():
         return template.read_text()
     return json.loads(settings.read_text()).get("chat_template") if settings.is_file() else None

@@ -37,9 +37,8 @@ class LowerLayers:
         )
         self.decoder = load_decoder(settings, dtype).to(self.device).eval()
         self.hidden = torch.empty(0)
-        layers_of(self.decoder)[-1].register_forward_hook(
-            self._keep
-        )  # the decoder's own output is normalised
+        # The decoder's own output is normalised.
+        layers_of(self.decoder)[-1].register_forward_hook(self._keep)
 
     def _keep(self, layer: nn.Module, inputs: object, output: object) -> None:
         if not isinstance(output, Tensor):

@@ -2,31 +2,51 @@
 
 from pathlib import Path
 
+from pydantic_core import to_jsonable_python
+
 from lifecycle.features.sequence import SEQUENCE_VERSION, SequenceSettings
-from lifecycle.folders import fingerprint, read_manifest
-from lifecycle.llama.member import base_model_identity, is_sequence, read_member
-from training.prepare.dataset import EXAMPLES_KIND, read_dataset
-from training.recipe import FAILURE_LIMITS, PATHS, UNUSED, TrainConfig
+from lifecycle.folders import fingerprint
+from lifecycle.llama.member import (
+    BaseModelIdentity,
+    MemberManifest,
+    base_model_identity,
+    is_sequence,
+    read_member,
+)
+from lifecycle.names import LLAMA, SEQUENCE_LLAMA
+from training.prepare.dataset import examples_identity, read_dataset
+from training.recipe import PATHS
 from training.tasks.conversations import conversations_identity
+from training.tasks.recipes.sequence import SequenceRecipe
+from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.text import TextRecipe
+from training.tasks.recipes.union import TrainConfig, settings_of_other_encoder
+
+FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints", "min_workers"}
 
 
 def run_identity(config: TrainConfig) -> str:
     """Fingerprint of what decides the trained weights: the recipe, the data of the task and the base model.
 
     Where files lie does not decide them, nor how failures are met and where the run is tracked: a
-    run that gave up may go on with other limits, and a server may move.
+    run that gave up may go on with other limits, and a server may move. The settings of both
+    encoders belong to it: recipes of task value once had them all.
     """
-    recipe = config.model_dump(
-        mode="json", exclude={*PATHS, *FAILURE_LIMITS, *UNUSED[config.task], "tracking"}
-    )
-    base_model = config.base_model and base_model_identity(config.base_model)["sha256"]
-    start = (
-        [] if config.start_from is None else [_start_member(config, config.start_from)["identity"]]
-    )
-    return fingerprint([recipe, data_identity(config), base_model, *start])
+    recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, "tracking"})
+    for name, field in settings_of_other_encoder(type(config)).items():
+        recipe[name] = to_jsonable_python(field.default)
+    base_model = _sha256(_base_model(config))
+    return fingerprint([recipe, data_identity(config), base_model, *_start_identity(config)])
 
 
-def _start_member(config: TrainConfig, folder: Path) -> dict[str, object]:
+def _start_identity(config: TrainConfig) -> list[str]:
+    """What the member to start from is known by, if there is one."""
+    if not isinstance(config, SequenceRecipe) or config.start_from is None:
+        return []
+    return [_start_member(config, config.start_from).identity]
+
+
+def _start_member(config: SequenceRecipe, folder: Path) -> MemberManifest:
     """The manifest of the member to start from.
 
     ValueError where the recipe's encoder is another than it holds, or where it knows what came
@@ -35,98 +55,105 @@ def _start_member(config: TrainConfig, folder: Path) -> dict[str, object]:
     """
     manifest = read_member(folder)
     if not is_sequence(manifest):
-        raise ValueError(f"start_from: {folder} holds a {manifest['name']}, not a sequence encoder")
-    recipe = manifest["recipe"]
-    assert isinstance(recipe, dict)
-    settings = SequenceSettings.model_validate(recipe["sequence"])
+        raise ValueError(f"start_from: {folder} holds a {manifest.name}, not a sequence encoder")
+    settings = SequenceSettings.model_validate(manifest.recipe["sequence"])
     for name in ("hidden_size", "num_layers", "num_heads"):
-        wanted, found = getattr(config.sequence, name), getattr(settings, name)
+        wanted = getattr(config.sequence, name)
+        found = getattr(settings, name)
         if wanted != found:
             raise ValueError(
                 f"start_from: {folder} has sequence.{name} {found}, the recipe {wanted}"
             )
-    titles_by = config.base_model and base_model_identity(config.base_model)
-    theirs, ours = (
-        found["sha256"] if isinstance(found, dict) else None
-        for found in (manifest["titles_by"], titles_by)
-    )
-    if theirs != ours:
+    if _sha256(manifest.titles_by) != _sha256(_base_model(config)):
         raise ValueError(
             f"start_from: titles of {folder} are read by another base_model than the recipe's, or by none"
         )
-    dataset = read_dataset(config.examples_folder)
-    if manifest.get("data_identity") == dataset["data_identity"]:
-        learned, test = str(manifest["test_cutoff"]), str(dataset["test_cutoff"])
-        if learned > test:
+    dataset = read_dataset(config.examples)
+    learned = manifest.test_cutoff
+    if manifest.data_identity == dataset.data_identity and learned is not None:
+        if learned > dataset.test_cutoff:
             raise ValueError(
-                f"start_from: {folder} learned what came before {learned}, the recipe's test is at {test}"
+                f"start_from: {folder} learned what came before {learned}, "
+                f"the recipe's test is at {dataset.test_cutoff}"
             )
     return manifest
 
 
-def data_identity(config: TrainConfig) -> object:
+def _base_model(config: TrainConfig) -> BaseModelIdentity | None:
+    return None if config.base_model is None else base_model_identity(config.base_model)
+
+
+def _sha256(base_model: BaseModelIdentity | None) -> str | None:
+    return None if base_model is None else base_model.sha256
+
+
+def data_identity(config: TrainConfig) -> str:
     """What the examples or the conversations of a recipe are known by."""
-    if config.task == "value":
-        return read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"]
-    assert config.conversations is not None and config.base_model is not None
-    return conversations_identity(
-        config.conversations, config.validation_conversations, config.base_model
+    if isinstance(config, SftRecipe):
+        return conversations_identity(
+            config.conversations, config.validation_conversations, config.base_model
+        )
+    return examples_identity(config.examples)
+
+
+def member_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberManifest:
+    """The manifest of the member that a recipe has trained."""
+    if isinstance(config, SftRecipe):
+        return _language_manifest(config, metrics)
+    if isinstance(config, SequenceRecipe):
+        return _sequence_manifest(config, metrics)
+    return _text_manifest(config, metrics)
+
+
+def _text_manifest(config: TextRecipe, metrics: dict[str, float]) -> MemberManifest:
+    dataset = read_dataset(config.examples)
+    return MemberManifest(
+        identity=run_identity(config),
+        task=config.task,
+        encoder=config.encoder,
+        name=LLAMA,
+        base_model=base_model_identity(config.base_model),
+        num_layers=config.num_layers,
+        max_tokens=config.max_tokens,
+        prompt_version=dataset.prompt_version,
+        horizon_days=dataset.horizon_days,
+        dataset=data_identity(config),
+        data_identity=dataset.data_identity,
+        test_cutoff=dataset.test_cutoff,
+        recipe=config.model_dump(mode="json", exclude={"tracking"}),
+        metrics=metrics,
     )
 
 
-def member_content(config: TrainConfig) -> dict[str, object]:
-    """What the manifest of the trained member says besides its metrics and files."""
-    of_task = _value_content(config) if config.task == "value" else _language_content(config)
-    return {
-        "identity": run_identity(config),
-        "task": config.task,
-        "encoder": config.encoder,
-        **of_task,
-    }
+def _sequence_manifest(config: SequenceRecipe, metrics: dict[str, float]) -> MemberManifest:
+    dataset = read_dataset(config.examples)
+    return MemberManifest(
+        identity=run_identity(config),
+        task=config.task,
+        encoder=config.encoder,
+        name=SEQUENCE_LLAMA,
+        sequence_version=SEQUENCE_VERSION,
+        titles_by=_base_model(config),
+        horizon_days=dataset.horizon_days,
+        dataset=data_identity(config),
+        data_identity=dataset.data_identity,
+        test_cutoff=dataset.test_cutoff,
+        recipe=config.model_dump(mode="json", exclude={"tracking"}),
+        metrics=metrics,
+    )
 
 
-def _value_content(config: TrainConfig) -> dict[str, object]:
-    dataset = read_dataset(config.examples_folder)
-    return {
-        "name": f"{config.encoder}_llama",
-        **(
-            _text_content(config, dataset)
-            if config.encoder == "text"
-            else _sequence_content(config)
-        ),
-        "horizon_days": dataset["horizon_days"],
-        "dataset": read_manifest(config.examples_folder, EXAMPLES_KIND)["identity"],
-        "data_identity": dataset["data_identity"],
-        "test_cutoff": dataset["test_cutoff"],
-        "recipe": config.model_dump(mode="json", exclude={"tracking"}),
-    }
-
-
-def _text_content(config: TrainConfig, dataset: dict[str, object]) -> dict[str, object]:
-    return {**_decoder_content(config), "prompt_version": dataset["prompt_version"]}
-
-
-def _sequence_content(config: TrainConfig) -> dict[str, object]:
-    titles_by = config.base_model and base_model_identity(config.base_model)
-    return {"sequence_version": SEQUENCE_VERSION, "titles_by": titles_by}
-
-
-def _language_content(config: TrainConfig) -> dict[str, object]:
-    return {
-        "name": f"text_llama_{config.adapter}",
-        "adapter": config.adapter,
-        **_decoder_content(config),
-        "dataset": data_identity(config),
-        "recipe": config.model_dump(
-            mode="json", exclude={*PATHS, *UNUSED[config.task], "tracking"}
-        ),
-    }
-
-
-def _decoder_content(config: TrainConfig) -> dict[str, object]:
-    assert config.base_model is not None
-    return {
-        "base_model": base_model_identity(config.base_model),
-        "num_layers": config.num_layers,
-        "max_tokens": config.max_tokens,
-    }
+def _language_manifest(config: SftRecipe, metrics: dict[str, float]) -> MemberManifest:
+    return MemberManifest(
+        identity=run_identity(config),
+        task=config.task,
+        encoder=config.encoder,
+        name=f"{LLAMA}_{config.adapter}",
+        adapter=config.adapter,
+        base_model=base_model_identity(config.base_model),
+        num_layers=None,
+        max_tokens=config.max_tokens,
+        dataset=data_identity(config),
+        recipe=config.model_dump(mode="json", exclude={*PATHS, "tracking"}),
+        metrics=metrics,
+    )

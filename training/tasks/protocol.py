@@ -1,6 +1,7 @@
 """What a task gives to the training loop; `text`, `sequence` and `sft` are the three."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -10,15 +11,22 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that learn at one rate."""
+
+    parameters: list[nn.Parameter]
+    learning_rate: float
+
+
 class Task(Protocol):
     """Rows are positions of training examples; the epoch of a row may vary its example."""
 
     num_rows: int
     num_validation_rows: int
-    varies_in_length: bool  # whether forward passes should hold examples of similar length
 
-    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
-        """The model before its first step, and its parameters in groups with their learning rates."""
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[ParameterGroup]]:
+        """The model before its first step, and its parameters in groups."""
 
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """How long each example is."""

@@ -1,9 +1,10 @@
 """How many rows a task learns from, and how many layers stay as they are."""
 
 from training.prepare.dataset import read_dataset
-from training.prepare.splits import LEAVE_ONE_OUT
-from training.recipe import TrainConfig
 from training.tasks.conversations import check_chat_template, split_conversations
+from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.text import TextRecipe
+from training.tasks.recipes.union import TrainConfig
 
 
 def num_training_rows(config: TrainConfig) -> int:
@@ -11,26 +12,24 @@ def num_training_rows(config: TrainConfig) -> int:
 
     Raises ValueError where the task cannot learn from them.
     """
-    if config.task == "sft":
-        assert config.conversations is not None and config.base_model is not None
+    if isinstance(config, SftRecipe):
         check_chat_template(config.base_model)
-        return len(
-            split_conversations(config.conversations, config.validation_conversations, config.seed)[
-                0
-            ]
+        train, _ = split_conversations(
+            config.conversations, config.validation_conversations, config.seed
         )
-    facts = read_dataset(config.examples_folder)
-    if facts["split"] == LEAVE_ONE_OUT:
-        raise ValueError(
-            f"task value needs examples of split time; {config.examples} has split {LEAVE_ONE_OUT}"
-        )
-    num_rows = facts["num_rows"]
-    assert isinstance(num_rows, dict)
-    return int(num_rows["train" if config.encoder == "text" else "train_customers"])
+        return len(train)
+    num_rows = read_dataset(config.examples).num_rows
+    return num_rows["train" if isinstance(config, TextRecipe) else "train_customers"]
 
 
-def num_frozen_layers(config: TrainConfig) -> int:
+def num_frozen_layers(config: TextRecipe) -> int:
     """Layers whose output `activation_cache` keeps; ValueError where LoRA adapts all that there are."""
     from lifecycle.llama.decoder import architecture
 
     return config.frozen_layers(architecture(config.decoder).num_hidden_layers)
+
+
+def check_activation_cache(config: TrainConfig) -> None:
+    """ValueError where a recipe has an activation cache, but no layer whose output it could keep."""
+    if isinstance(config, TextRecipe) and config.activation_cache is not None:
+        num_frozen_layers(config)

@@ -1,7 +1,6 @@
 """What the training loop does with histories: each epoch sees every customer once, at a cutoff drawn anew."""
 
 from collections.abc import Iterator
-from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,32 +11,35 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
 
 from lifecycle.features.sequence import MICROSECONDS_PER_DAY, Window, sequence_batch, window_of
+from lifecycle.features.vocabulary import Vocabulary
 from lifecycle.llama.sequence_model import (
     new_sequence_model,
     save_sequence_model,
     take_over,
     tensors,
 )
-from lifecycle.llama.titles import fit_title_encoder, load_title_encoder
+from lifecycle.llama.titles import TitleEncoder, fit_title_encoder, load_title_encoder
 from lifecycle.spend.ziln import ziln_loss
 from training.prepare.dataset import read_dataset
 from training.prepare.sequences import (
     FOLDER,
     REVENUE_NUMBERS,
+    Sequences,
     day_number,
     first_cutoffs,
     read_sequences,
     training_customers,
 )
-from training.recipe import TrainConfig
+from training.tasks.protocol import ParameterGroup
+from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.text import target_scale, validation_sample
-from training.tasks.value_validation import value_metrics, value_sums
+from training.tasks.value_validation import validation_metrics, value_sums
 
 EARLIEST = 0.01  # of first purchases: what a few misdated orders say of a shop's age does not count
 
 
 class SequenceTask:
-    """Histories of the training customers and of a seeded validation sample; see `training.task.Task`.
+    """Histories of the training customers and of a seeded validation sample; see `training.tasks.protocol.Task`.
 
     A cutoff is a UTC midnight from the first training cutoff to the last that the customer's first
     purchase lies before; its horizon ends at or before the test cutoff. Unless the recipe says how
@@ -45,49 +47,40 @@ class SequenceTask:
     histories are longer when the encoder serves than at any cutoff that it learned from.
     """
 
-    varies_in_length = True
-
-    def __init__(self, config: TrainConfig) -> None:
-        facts = read_dataset(config.examples_folder)
-        stored = read_sequences(config.examples_folder / FOLDER)
-        self.config, self.known, self.vocabulary = config, stored.known, stored.vocabulary
-        base_model, titles = config.base_model, self.vocabulary.titles
-        self.title_encoder = None if base_model is None else fit_title_encoder(base_model, titles)
-        if (
-            config.start_from is not None
-        ):  # what it learned of titles holds in its own directions alone
-            self.title_encoder = load_title_encoder(config.start_from)
-        self.horizon_days = int(str(facts["horizon_days"]))
-        cutoffs = facts["train_cutoffs"]
-        assert isinstance(cutoffs, list)
-        first, last = (date.fromisoformat(cutoffs[place]) for place in (0, -1))
+    def __init__(self, config: SequenceRecipe) -> None:
+        facts = read_dataset(config.examples)
+        stored = read_sequences(config.examples / FOLDER)
+        self.config = config
+        self.known = stored.known
+        self.vocabulary = stored.vocabulary
+        self.title_encoder = _title_encoder(config, stored.vocabulary)
+        self.horizon_days = facts.horizon_days
+        first = facts.train_cutoffs[0]
+        last = facts.train_cutoffs[-1]
         self.last_cutoff = day_number(last)
         self.first_cutoffs = np.maximum(first_cutoffs(stored), day_number(first))
-        self.customers = training_customers(stored, last, int(str(facts["seed"])))
+        self.customers = training_customers(stored, last, facts.seed)
         self.num_rows = len(self.customers)
-        self.settings, last_day = config.sequence, self.last_cutoff * MICROSECONDS_PER_DAY
-        if self.settings.history_days is None:
-            bought = stored.first_purchase[stored.first_purchase < last_day]
-            first_day = int(np.quantile(bought, EARLIEST)) // MICROSECONDS_PER_DAY
-            days = self.last_cutoff - first_day
-            self.settings = self.settings.model_copy(update={"history_days": max(1, days // 2)})
+        days = config.sequence.history_days or _half_of_history(stored, self.last_cutoff)
+        self.settings = config.sequence.model_copy(update={"history_days": days})
         revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
         self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])
-        train = pl.read_parquet(config.examples_folder / "train.parquet", columns=["target"])
-        self.scale, self.start_targets = target_scale(train), train["target"].to_numpy()
+        train = pl.read_parquet(config.examples / "train.parquet", columns=["target"])
+        self.scale = target_scale(train)
+        self.start_targets = train["target"].to_numpy()
         validation = validation_sample(config, ["customer_id", "cutoff", "target"])
         self.val_targets = validation["target"].to_numpy() / self.scale
         self.num_validation_rows = len(self.val_targets)
         self.val_windows = self._windows_of(validation)
 
-    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[ParameterGroup]]:
         """See Task; weights start from scratch, or from a member, but for what titles say, and learn at one rate."""
         model = new_sequence_model(self.settings, self.vocabulary, self.title_encoder)
         if self.config.start_from is not None:
             take_over(model, self.vocabulary, self.config.start_from)
         model.head.start_from(torch.tensor(self.start_targets / self.scale, dtype=torch.float32))
         rate = self.config.optimizer.learning_rate
-        return model.to(dtype), [{"params": list(model.parameters()), "lr": rate}]
+        return model.to(dtype), [ParameterGroup(list(model.parameters()), rate)]
 
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """See Task."""
@@ -102,36 +95,30 @@ class SequenceTask:
     ) -> tuple[Tensor, int]:
         """See Task; the value of the query, and what comes next at the events."""
         windows = self._windows(rows, epochs)
-        target = torch.tensor(
-            [self._spend(window) / self.scale for window in windows], dtype=torch.float32
-        )
+        scaled = [self._spend(window) / self.scale for window in windows]
+        target = torch.tensor(scaled, dtype=torch.float32, device=engine.device)
         batch = sequence_batch(self.known, windows, self.horizon_days)
         logits, next_event = engine(*tensors(batch, engine.device), self.config.next_item_positions)
-        loss = (
-            ziln_loss(logits, target.to(engine.device)) + self.config.next_event_weight * next_event
-        )
+        loss = ziln_loss(logits, target) + self.config.next_event_weight * next_event
         return loss, int(batch.lengths.sum())
 
     def validation_sums(
         self, engine: DeepSpeedEngine, rows: list[int]
     ) -> Iterator[tuple[list[int], Tensor]]:
         """See Task."""
-        order = sorted(
-            range(len(rows)), key=lambda position: self.val_windows[rows[position]].length
-        )
+        windows = [self.val_windows[row] for row in rows]
+        targets = self.val_targets[rows]
+        order = sorted(range(len(rows)), key=lambda position: windows[position].length)
         for start in range(0, len(order), self.config.micro_batch):
             chosen = order[start : start + self.config.micro_batch]
-            windows = [self.val_windows[rows[position]] for position in chosen]
-            batch = sequence_batch(self.known, windows, self.horizon_days)
+            of_chosen = [windows[position] for position in chosen]
+            batch = sequence_batch(self.known, of_chosen, self.horizon_days)
             logits = engine(*tensors(batch, engine.device))[0].cpu()
-            yield (
-                chosen,
-                value_sums(logits, self.val_targets[[rows[position] for position in chosen]]),
-            )
+            yield chosen, value_sums(logits, targets[chosen])
 
     def metrics(self, sums: Tensor) -> dict[str, float]:
         """See Task."""
-        return value_metrics(sums, self.scale)
+        return validation_metrics(sums, self.scale)
 
     def save(self, model: nn.Module, state: dict[str, Tensor], folder: Path) -> None:
         """See Task."""
@@ -147,14 +134,12 @@ class SequenceTask:
 
     def _windows(self, rows: np.ndarray, epochs: np.ndarray) -> list[Window]:
         """The history of each row's customer before the cutoff that its epoch draws."""
-        return [
-            self._window(row, cutoff_draws(self.config.seed, int(epoch), self.num_rows)[row])
-            for row, epoch in zip(rows, epochs, strict=True)
-        ]
+        return [self._window(row, int(epoch)) for row, epoch in zip(rows, epochs, strict=True)]
 
-    def _window(self, row: int, draw: float) -> Window:
+    def _window(self, row: int, epoch: int) -> Window:
         customer = int(self.customers[row])
         first = int(self.first_cutoffs[customer])
+        draw = cutoff_draws(self.config.seed, epoch, self.num_rows)[row]
         day = first + int(draw * (self.last_cutoff - first + 1))
         return window_of(self.known, customer, day * MICROSECONDS_PER_DAY, self.settings)
 
@@ -168,14 +153,29 @@ class SequenceTask:
 
     def _spend(self, window: Window) -> float:
         """What the customer of a window spent over the horizon."""
+        starts = self.known.starts
+        end_of_customer = int(starts[np.searchsorted(starts, window.first, side="right")])
+        later = self.known.at[window.end : end_of_customer]
         until = window.cutoff + self.horizon_days * MICROSECONDS_PER_DAY
-        last = int(
-            self.known.starts[np.searchsorted(self.known.starts, window.first, side="right")]
-        )
-        end = window.end + int(
-            np.searchsorted(self.known.at[window.end : last], until, side="left")
-        )
+        end = window.end + int(np.searchsorted(later, until, side="left"))
         return float(self.revenue_before[end] - self.revenue_before[window.end])
+
+
+def _title_encoder(config: SequenceRecipe, vocabulary: Vocabulary) -> TitleEncoder | None:
+    """What reads titles: that of the member to start from, whose weights know no other, or one fitted to these."""
+    if config.start_from is not None:
+        return load_title_encoder(config.start_from)
+    if config.base_model is None:
+        return None
+    return fit_title_encoder(config.base_model, vocabulary.titles)
+
+
+def _half_of_history(stored: Sequences, last_cutoff: int) -> int:
+    """Half of the days before the last training cutoff; days are counted from 1970."""
+    last = last_cutoff * MICROSECONDS_PER_DAY
+    bought = stored.first_purchase[stored.first_purchase < last]
+    first_day = int(np.quantile(bought, EARLIEST)) // MICROSECONDS_PER_DAY
+    return max(1, (last_cutoff - first_day) // 2)
 
 
 @lru_cache(maxsize=4)

@@ -15,26 +15,24 @@ from lifecycle.llama.language_model import (
     save_language_model,
 )
 from lifecycle.llama.shared_prefix import can_share
-from training.recipe import TrainConfig
 from training.tasks.assistant_tokens import EncodedConversation, encode_conversations
 from training.tasks.conversations import split_conversations
+from training.tasks.protocol import ParameterGroup
+from training.tasks.recipes.sft import SftRecipe
 
 LENGTH_STEP = 16  # tokens
 
 
 class SftTask:
-    """Conversations to train on and a seeded sample of those held out; see `training.task.Task`.
+    """Conversations to train on and a seeded sample of those held out; see `training.tasks.protocol.Task`.
 
     Every worker encodes all of them, some thousands a second: the loop needs the length of each,
     and a step the number of learned tokens of all its examples.
     """
 
-    varies_in_length = True
-
-    def __init__(self, config: TrainConfig) -> None:
-        assert config.conversations is not None and config.base_model is not None
-        self.config, self.base_model = config, config.base_model
-        self.tokenizer = load_tokenizer(self.base_model)
+    def __init__(self, config: SftRecipe) -> None:
+        self.config = config
+        self.tokenizer = load_tokenizer(config.base_model)
         train, held_out = split_conversations(
             config.conversations, config.validation_conversations, config.seed
         )
@@ -42,10 +40,11 @@ class SftTask:
         encoded = encode_conversations(self.tokenizer, held_out, config.max_tokens)
         order = np.random.default_rng(config.seed).permutation(len(encoded))
         self.validation = [encoded[place] for place in order[: config.validation_rows]]
-        self.num_rows, self.num_validation_rows = len(self.conversations), len(self.validation)
+        self.num_rows = len(self.conversations)
+        self.num_validation_rows = len(self.validation)
         self.shared = 0
 
-    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[ParameterGroup]]:
         """See Task; all that is trained learns at one rate."""
         model = new_language_model(self.config.decoder, self.config.lora, dtype)
         if self.config.gradient_checkpointing:
@@ -53,7 +52,7 @@ class SftTask:
         if self._may_share() and can_share(model.decoder.config):
             self.shared = shared_tokens(self.conversations + self.validation)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        return model, [{"params": trained, "lr": self.config.optimizer.learning_rate}]
+        return model, [ParameterGroup(trained, self.config.optimizer.learning_rate)]
 
     def _may_share(self) -> bool:
         """Whether reading what all begin with once changes nothing but speed.

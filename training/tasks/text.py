@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
@@ -14,41 +15,47 @@ from transformers import PreTrainedTokenizerBase
 from lifecycle.llama.decoder import load_tokenizer, pad_tokens, token_batches
 from lifecycle.llama.text_model import TextValueModel, new_value_model, save_value_model
 from lifecycle.spend.ziln import ziln_loss
-from training.recipe import TrainConfig
-from training.tasks.activations import ActivationCache, Part
-from training.tasks.value_validation import value_metrics, value_sums
+from training.tasks.activations import ActivationCache, Split
+from training.tasks.protocol import ParameterGroup
+from training.tasks.recipes.text import TextRecipe
+from training.tasks.recipes.union import ValueRecipe
+from training.tasks.value_validation import validation_metrics, value_sums
 
 CHECKED_AT_ONCE = 1000
 COLUMNS = ["customer_id", "prompt", "target"]
 
 
 class TextTask:
-    """Prompts of the training rows and of a seeded validation sample; see `training.task.Task`."""
+    """Prompts of the training rows and of a seeded validation sample; see `training.tasks.protocol.Task`."""
 
-    varies_in_length = True
-
-    def __init__(self, config: TrainConfig, rank: int, num_workers: int) -> None:
-        train = pl.read_parquet(config.examples_folder / "train.parquet", columns=COLUMNS)
+    def __init__(self, config: TextRecipe) -> None:
+        train = pl.read_parquet(config.examples / "train.parquet", columns=COLUMNS)
         validation = validation_sample(config, COLUMNS)
-        assert config.base_model is not None
-        self.config, self.tokenizer = config, load_tokenizer(config.base_model)
+        self.config = config
+        self.tokenizer = load_tokenizer(config.base_model)
         self.cache: ActivationCache | None = None
-        self.prompts, self.val_prompts = train["prompt"].to_list(), validation["prompt"].to_list()
-        check_lengths(
-            self.tokenizer, (self.prompts + self.val_prompts)[rank::num_workers], config.max_tokens
-        )
-        self.num_rows, self.scale = len(self.prompts), target_scale(train)
+        self.prompts = train["prompt"].to_list()
+        self.val_prompts = validation["prompt"].to_list()
+        rank = torch.distributed.get_rank()
+        num_workers = torch.distributed.get_world_size()
+        mine = (self.prompts + self.val_prompts)[rank::num_workers]
+        check_lengths(self.tokenizer, mine, config.max_tokens)
+        self.num_rows = len(self.prompts)
+        self.scale = target_scale(train)
         self.targets = train["target"].to_numpy() / self.scale
         self.val_targets = validation["target"].to_numpy() / self.scale
         self.num_validation_rows = len(self.val_targets)
 
-    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[dict[str, object]]]:
+    def new_model(self, dtype: torch.dtype) -> tuple[nn.Module, list[ParameterGroup]]:
         """See Task; decoder and head learn at their own rates."""
         if self.config.activation_cache is not None:  # before the model takes its memory
-            train, validation = (
-                self.tokenizer(prompts)["input_ids"] for prompts in (self.prompts, self.val_prompts)
+            self.cache = ActivationCache(
+                self.config,
+                self.config.activation_cache,
+                train=self.tokenizer(self.prompts)["input_ids"],
+                validation=self.tokenizer(self.val_prompts)["input_ids"],
+                dtype=dtype,
             )
-            self.cache = ActivationCache(self.config, train, validation, dtype)
         model = new_value_model(self.config.decoder, self.config.lora, dtype)
         if self.cache is not None:
             self.cache.skip_layers(model.decoder)
@@ -56,22 +63,16 @@ class TextTask:
         if self.config.gradient_checkpointing:
             model.decoder.gradient_checkpointing_enable()  # type: ignore[operator]
         rates = self.config.optimizer
+        trained = [p for p in model.decoder.parameters() if p.requires_grad]
         return model, [
-            {
-                "params": [p for p in model.decoder.parameters() if p.requires_grad],
-                "lr": rates.learning_rate,
-            },
-            {"params": list(model.head.parameters()), "lr": rates.head_learning_rate},
+            ParameterGroup(trained, rates.learning_rate),
+            ParameterGroup(list(model.head.parameters()), rates.head_learning_rate),
         ]
 
     def lengths(self, rows: np.ndarray, epochs: np.ndarray) -> np.ndarray:
         """See Task; in tokens."""
-        return np.array(
-            [
-                len(tokens)
-                for tokens in self.tokenizer([self.prompts[row] for row in rows])["input_ids"]
-            ]
-        )
+        tokens = self.tokenizer([self.prompts[row] for row in rows])["input_ids"]
+        return np.array([len(of_prompt) for of_prompt in tokens])
 
     def weights(self, rows: np.ndarray) -> np.ndarray:
         """See Task."""
@@ -101,13 +102,15 @@ class TextTask:
 
     def metrics(self, sums: Tensor) -> dict[str, float]:
         """See Task."""
-        return value_metrics(sums, self.scale)
+        return validation_metrics(sums, self.scale)
 
     def _logits(
-        self, engine: DeepSpeedEngine, ids: Tensor, mask: Tensor, part: Part, rows: Iterable[int]
+        self, engine: DeepSpeedEngine, ids: Tensor, mask: Tensor, split: Split, rows: Iterable[int]
     ) -> Tensor:
         """Value logits (n, 3) of the tokens of some rows."""
-        known = nullcontext() if self.cache is None else self.cache.given(part, rows, engine.device)
+        known = (
+            nullcontext() if self.cache is None else self.cache.given(split, rows, engine.device)
+        )
         with known:
             return engine(ids.to(engine.device), mask.to(engine.device))  # type: ignore[no-any-return]
 
@@ -123,9 +126,9 @@ def target_scale(train: pl.DataFrame) -> float:
     return float(np.exp(np.log(positive.to_numpy()).mean())) if positive.len() else 1.0
 
 
-def validation_sample(config: TrainConfig, columns: list[str]) -> pl.DataFrame:
+def validation_sample(config: ValueRecipe, columns: list[str]) -> pl.DataFrame:
     """A seeded sample of the validation rows."""
-    validation = pl.read_parquet(config.examples_folder / "val.parquet", columns=columns).sort(
+    validation = pl.read_parquet(config.examples / "val.parquet", columns=columns).sort(
         "customer_id"
     )
     return validation.sample(

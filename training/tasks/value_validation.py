@@ -22,7 +22,7 @@ def _sums_of(logits: Tensor, scaled_target: float) -> Tensor:
     return torch.tensor([float(ziln_loss(logits, target)), float(error), 1.0])
 
 
-def value_metrics(sums: Tensor, scale: float) -> dict[str, float]:
+def validation_metrics(sums: Tensor, scale: float) -> dict[str, float]:
     """Means over all rows; `scale` is what targets were divided by."""
     return {
         "val_loss": float(sums[0] / sums[2]),

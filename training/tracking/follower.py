@@ -36,8 +36,11 @@ class Follower:
     """The thread that calls `enter`; owns the status and whether its failure was told."""
 
     def __init__(self, uri: str, enter: Enter, begins: Callable[[], bool]) -> None:
-        self.uri, self.enter, self.begins = uri, enter, begins
-        self.status, self.is_failing = RUNNING, False
+        self.uri = uri
+        self.enter = enter
+        self.begins = begins
+        self.status = RUNNING
+        self.is_failing = False
         self.is_over = Event()
         self.thread = Thread(target=self._follow, name="tracking", daemon=True)
         self.thread.start()

@@ -14,18 +14,20 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from lifecycle.folders import read_manifest, write_json
-from lifecycle.llama.member import MEMBER_KIND
-from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig
+from lifecycle.folders import read_manifest
+from lifecycle.llama.member import MEMBER_KIND, MemberManifest
+from training.recipe import PROGRESS_FILE, TrackingSettings
 from training.tasks.identity import data_identity
+from training.tasks.recipes.union import TrainConfig
 from training.tracking.state import (
     FINISHED,
     RUNNING,
     SQLITE,
-    STATE_FILE,
+    TrackedRun,
     absolute_uri,
     close_state,
     read_state,
+    write_state,
 )
 
 logger = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ class RunEntry:
     """One run of MLflow, and how far a progress file has been copied into it."""
 
     def __init__(self, client: MlflowClient, run: Run) -> None:
-        self.client, self.info = client, run.info
+        self.client = client
+        self.info = run.info
         self.bytes_read = 0
         self.last_steps = {
             name: max(metric.step for metric in client.get_metric_history(run.info.run_id, name))
@@ -67,9 +70,8 @@ class RunEntry:
             return
         with path.open("rb") as file:
             file.seek(max(self.bytes_read - 1, 0))
-            is_same = (
-                self.bytes_read == 0 or file.read(1) == b"\n"
-            )  # a resumed run shortens its file, and lengthens it
+            # A resumed run shortens its file, and lengthens it.
+            is_same = self.bytes_read == 0 or file.read(1) == b"\n"
             start = self.bytes_read if is_same else file.seek(0)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -78,7 +80,9 @@ class RunEntry:
 
     def log_lines(self, lines: list[dict[str, float]]) -> None:
         """Log metrics with their steps, which only grow: what a resumed run repeats is passed over."""
-        steps, metrics, now = dict(self.last_steps), list[Metric](), int(time.time() * 1000)
+        steps = dict(self.last_steps)
+        metrics = list[Metric]()
+        now = int(time.time() * 1000)
         for line in lines:
             step = int(line["step"])
             for name in line.keys() - NOT_METRICS:
@@ -100,15 +104,16 @@ class TrainingEntry:
     """The folder of a training run as a run of MLflow."""
 
     def __init__(self, config: TrainConfig, tracking: TrackingSettings, identity: str) -> None:
-        self.config, self.tracking, self.identity = config, tracking, identity
+        self.config = config
+        self.tracking = tracking
+        self.identity = identity
         self.entry: RunEntry | None = None
 
     def enter(self, status: str) -> None:
         """Copy what is new; with a final status also the files, and the member of a finished run."""
-        entry, self.entry = (
-            self.entry or self._open(),
-            None,
-        )  # after a failure MLflow is asked again what it has
+        # After a failure MLflow is asked again what it has.
+        entry = self.entry or self._open()
+        self.entry = None
         output = self.config.output
         entry.copy_progress(output / PROGRESS_FILE)
         self.entry = entry
@@ -176,16 +181,17 @@ def open_run(
     It is found by a tag whose value the folder has before the run is made: a run that was made, but
     whose answer was lost, is not made again.
     """
-    client, state = connect(tracking), read_state(output, tracking, identity)
-    folder = state.get("folder") or uuid.uuid4().hex
-    state = {"uri": absolute_uri(tracking.uri), "identity": identity, "folder": folder}
-    write_json(output / STATE_FILE, state)
+    client = connect(tracking)
+    known = read_state(output, tracking, identity)
+    folder = uuid.uuid4().hex if known is None else known.folder
+    state = TrackedRun(uri=absolute_uri(tracking.uri), identity=identity, folder=folder)
+    write_state(output, state)
     experiment = experiment_id(client, tracking)
     found = client.search_runs([experiment], f"tags.folder = '{folder}'")
     tags = {"identity": identity, "folder": folder} | tags
     run = found[0] if found else client.create_run(experiment, tags=tags, run_name=str(output))
     client.update_run(run.info.run_id, RUNNING)
-    write_json(output / STATE_FILE, state | {"run_id": run.info.run_id})
+    write_state(output, state.model_copy(update={"run_id": run.info.run_id}))
     return RunEntry(client, run)
 
 
@@ -213,11 +219,12 @@ def flattened(tree: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 def register(entry: RunEntry, member: Path, model_name: str | None) -> None:
     """Upload a member and make it a version in the model registry, unless its run has one already."""
-    client, run_id = entry.client, entry.info.run_id
+    client = entry.client
+    run_id = entry.info.run_id
     if client.search_model_versions(f"run_id='{run_id}'"):
         return
-    manifest = read_manifest(member, MEMBER_KIND)
-    name = model_name or f"evervalue-{manifest['name']}"
+    manifest = read_manifest(member, MEMBER_KIND, MemberManifest)
+    name = model_name or f"evervalue-{manifest.name}"
     client.log_artifacts(run_id, str(member), "member")
     try:
         client.create_registered_model(name)
@@ -229,10 +236,10 @@ def register(entry: RunEntry, member: Path, model_name: str | None) -> None:
     logger.info("MLflow has run %s, and its member as %s, version %s", run_id, name, version)
 
 
-def member_tags(manifest: Mapping[str, object]) -> dict[str, str]:
+def member_tags(manifest: MemberManifest) -> dict[str, str]:
     """What the registry shows of a member's manifest."""
-    tags = {name: str(manifest[name]) for name in SHOWN_OF_MANIFEST if name in manifest}
-    base_model = manifest.get("base_model")
-    return tags | (
-        {"base_model_sha256": str(base_model["sha256"])} if isinstance(base_model, dict) else {}
-    )
+    told = manifest.model_dump(mode="json", include=set(SHOWN_OF_MANIFEST), exclude_none=True)
+    tags = {name: str(value) for name, value in told.items()}
+    if manifest.base_model is not None:
+        tags["base_model_sha256"] = manifest.base_model.sha256
+    return tags

@@ -1,20 +1,18 @@
 """Which MLflow run a job's folder belongs to, and what MLflow reads from the environment."""
 
-import json
 import os
 from pathlib import Path
 
-from lifecycle.folders import write_json
+from lifecycle.folders import Stored, read_stored, write_json
 from training.recipe import TrackingSettings
 
 STATE_FILE = "tracking.json"
 SQLITE = "sqlite:///"
-RUNNING, FINISHED, FAILED, KILLED = (
-    "RUNNING",
-    "FINISHED",
-    "FAILED",
-    "KILLED",
-)  # statuses of a run, in MLflow's words
+# Statuses of a run, in MLflow's words.
+RUNNING = "RUNNING"
+FINISHED = "FINISHED"
+FAILED = "FAILED"
+KILLED = "KILLED"
 ENVIRONMENT = {  # read when MLflow is imported; the environment that is there goes before
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
@@ -23,7 +21,17 @@ ENVIRONMENT = {  # read when MLflow is imported; the environment that is there g
 }
 
 
-def set_environment() -> None:
+class TrackedRun(Stored):
+    """tracking.json: which MLflow run a job's folder belongs to."""
+
+    uri: str  # of the store
+    identity: str  # of the job
+    folder: str  # the value of the run's tag, which it is found by
+    run_id: str | None = None  # once there is a run
+    status: str | None = None  # the final one, once all of the folder is in MLflow
+
+
+def set_mlflow_environment() -> None:
     """What MLflow reads from the environment; call before importing it."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -36,15 +44,22 @@ def absolute_uri(uri: str) -> str:
     )
 
 
-def read_state(output: Path, tracking: TrackingSettings, identity: str) -> dict[str, str]:
-    """Which MLflow run a job's folder belongs to; empty where there is none yet in this store, or for this recipe."""
+def read_state(output: Path, tracking: TrackingSettings, identity: str) -> TrackedRun | None:
+    """Which MLflow run a job's folder belongs to; None where there is none yet in this store, or for this recipe."""
     path = output / STATE_FILE
-    state: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    is_same = (state.get("uri"), state.get("identity")) == (absolute_uri(tracking.uri), identity)
-    return state if is_same else {}
+    if not path.exists():
+        return None
+    state = read_stored(path, TrackedRun)
+    is_same = (state.uri, state.identity) == (absolute_uri(tracking.uri), identity)
+    return state if is_same else None
+
+
+def write_state(output: Path, state: TrackedRun) -> None:
+    """Write what is known so far."""
+    write_json(output / STATE_FILE, state.model_dump(mode="json", exclude_none=True))
 
 
 def close_state(output: Path, status: str) -> None:
     """Remember that all of a job's folder is in MLflow, with its final status."""
-    path = output / STATE_FILE
-    write_json(path, json.loads(path.read_text()) | {"status": status})
+    state = read_stored(output / STATE_FILE, TrackedRun)
+    write_state(output, state.model_copy(update={"status": status}))

@@ -7,9 +7,10 @@ goes on in the same MLflow run, and a server that was away gets what it missed.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from training.recipe import PROGRESS_FILE, TrackingSettings, TrainConfig
+from training.recipe import PROGRESS_FILE, TrackingSettings
+from training.tasks.recipes.union import TrainConfig
 from training.tracking.follower import Enter, followed
-from training.tracking.state import FINISHED, read_state, set_environment
+from training.tracking.state import FINISHED, read_state, set_mlflow_environment
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def _training_entry(config: TrainConfig, tracking: TrackingSettings, identity: s
 
     def enter(status: str) -> None:
         if not entries:
-            set_environment()
+            set_mlflow_environment()
             from training.tracking.mlflow_run import TrainingEntry
 
             entries.append(TrainingEntry(config, tracking, identity).enter)
@@ -45,6 +46,7 @@ def _training_entry(config: TrainConfig, tracking: TrackingSettings, identity: s
 def enter_finished(config: TrainConfig, identity: str) -> None:
     """Enter a finished run that MLflow does not have as a whole, as where driver or store were lost at its end."""
     if config.tracking is not None:
-        if read_state(config.output, config.tracking, identity).get("status") != FINISHED:
+        state = read_state(config.output, config.tracking, identity)
+        if state is None or state.status != FINISHED:
             with tracked(config, identity):
                 pass

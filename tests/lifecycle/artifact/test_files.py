@@ -17,6 +17,7 @@ from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.features.numbers import FEATURES
 from lifecycle.folders import MANIFEST
 from lifecycle.names import BTYD_MODELS
+from lifecycle.value.costs import CostRate
 from tests.builders import TinyShop, rewrite_manifest
 
 
@@ -88,13 +89,13 @@ def test_manifest_describes_the_artifact(tiny_artifact: Path) -> None:
         "dataset",
         "metrics",
     ):
-        assert manifest[name], name
-    assert manifest["base_model"] is None
-    assert manifest["costs"]["refunds"]["is_learned"] and manifest["costs"]["refunds"]["rate"] > 0
-    assert manifest["costs"]["goods"] == {"rate": 0.0, "is_learned": False}
-    files = manifest["files"]
-    assert isinstance(files, dict)
-    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".pt", ".bin"))]
+        assert getattr(manifest, name), name
+    assert manifest.base_model is None
+    assert manifest.costs["refunds"].is_learned and manifest.costs["refunds"].rate > 0
+    assert manifest.costs["goods"] == CostRate(rate=0.0, is_learned=False)
+    assert not [
+        name for name in manifest.files if name.endswith((".pkl", ".pickle", ".pt", ".bin"))
+    ]
 
 
 def test_examples_and_predictions_are_those_of_the_arena(

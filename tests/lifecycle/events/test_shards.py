@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA, order_key
-from lifecycle.events.shards import shard_numbers, shard_paths, stable_hash
-from lifecycle.folders import new_folder
+from lifecycle.events.shards import DATA_KIND, DataManifest, shard_numbers, shard_paths, stable_hash
+from lifecycle.folders import new_folder, write_manifest
 
 MASK = (1 << 64) - 1
 
@@ -22,27 +22,32 @@ def murmur3_x64_128_low(data: bytes, seed: int) -> int:
         value = (value ^ value >> 33) * 0xC4CEB9FE1A85EC53 & MASK
         return value ^ value >> 33
 
-    c1, c2 = 0x87C37B91114253D5, 0x4CF5AD432745937F
+    c1 = 0x87C37B91114253D5
+    c2 = 0x4CF5AD432745937F
     h1 = h2 = seed
     for start in range(0, len(data), 16):
         block = data[start : start + 16]
-        k1, k2 = int.from_bytes(block[:8], "little"), int.from_bytes(block[8:], "little")
+        k1 = int.from_bytes(block[:8], "little")
+        k2 = int.from_bytes(block[8:], "little")
         h1 ^= rotated(k1 * c1 & MASK, 31) * c2 & MASK
         if len(block) == 16:
             h1 = (rotated(h1, 27) + h2) * 5 + 0x52DCE729 & MASK
         h2 ^= rotated(k2 * c2 & MASK, 33) * c1 & MASK
         if len(block) == 16:
             h2 = (rotated(h2, 31) + h1) * 5 + 0x38495AB5 & MASK
-    h1, h2 = h1 ^ len(data), h2 ^ len(data)
+    h1 = h1 ^ len(data)
+    h2 = h2 ^ len(data)
     h1 = h1 + h2 & MASK
     h2 = h2 + h1 & MASK
-    h1, h2 = finished(h1), finished(h2)
+    h1 = finished(h1)
+    h2 = finished(h2)
     return h1 + h2 & MASK
 
 
 def murmur3_x86_32(data: bytes) -> int:
     """MurmurHash3_x86_32 with seed 0."""
-    mask, h = (1 << 32) - 1, 0
+    mask = (1 << 32) - 1
+    h = 0
     for start in range(0, len(data), 4):
         block = data[start : start + 4]
         k = int.from_bytes(block, "little") * 0xCC9E2D51 & mask
@@ -89,8 +94,18 @@ def test_shard_of_a_customer_does_not_depend_on_the_others() -> None:
 
 
 def test_paths_of_a_complete_folder(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "data", "data", {"num_shards": 2}):
-        pass
+    manifest = DataManifest(
+        identity="one",
+        num_shards=2,
+        currency="USD",
+        first_event_at=datetime(2024, 1, 1, tzinfo=UTC),
+        last_event_at=datetime(2024, 1, 2, tzinfo=UTC),
+        num_events=1,
+        num_customers=1,
+        usable_attributes=(),
+    )
+    with new_folder(tmp_path / "data") as folder:
+        write_manifest(folder, DATA_KIND, manifest)
     names = [path.relative_to(tmp_path).as_posix() for path in shard_paths(tmp_path / "data")]
     assert names == ["data/events/shard-00000.parquet", "data/events/shard-00001.parquet"]
 

@@ -25,7 +25,7 @@ from lifecycle.folders import MANIFEST
 from lifecycle.spend.hurdle import Hurdle
 from lifecycle.spend.stack import fit_stack, stack_value
 from lifecycle.spend.trees import LightGbm
-from serving.api.requests import Customer
+from serving.api.histories import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
 from serving.store.events import EventStore
@@ -146,7 +146,8 @@ def test_attributes_are_the_same_in_scores_and_answers(club: Path, tmp_path: Pat
     artifact = club / "arena" / "artifact"
     score(ScoreConfig(data=club / "data", artifact=artifact, output=tmp_path / "scores"))
     scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").sort("customer_id").head(20)
-    store, predictor = EventStore(club / "data"), Predictor(artifact)
+    store = EventStore(club / "data")
+    predictor = Predictor(artifact)
     customers = [Customer(customer_id=name) for name in scores["customer_id"]]
     answers = predictor.value(queries_of(store, customers))
     served = [answer["clv"] for answer in answers]
@@ -180,7 +181,8 @@ def test_attributes_are_the_same_in_scores_and_answers(club: Path, tmp_path: Pat
 def test_what_is_no_longer_declared_usable_is_neither_scored_nor_served_by(
     club: Path, tmp_path: Path
 ) -> None:
-    artifact, data = club / "arena" / "artifact", tmp_path / "data"
+    artifact = club / "arena" / "artifact"
+    data = tmp_path / "data"
     shutil.copytree(club / "data", data)
     manifest = json.loads((data / MANIFEST).read_text())
     (data / MANIFEST).write_text(json.dumps(manifest | {"usable_attributes": []}))
@@ -220,7 +222,8 @@ def test_attributes_may_have_any_name_and_value(
     score(ScoreConfig(data=data, artifact=artifact, output=tmp_path / "scores"))
     scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet").sort("customer_id").head(20)
     customers = [Customer(customer_id=name) for name in scores["customer_id"]]
-    predictor, store = Predictor(artifact), EventStore(data)
+    predictor = Predictor(artifact)
+    store = EventStore(data)
     served = [answer["clv"] for answer in predictor.value(queries_of(store, customers))]
     np.testing.assert_allclose(scores["clv"].to_numpy(), served, rtol=1e-12)
     odd_values = {"cutoff": "inf", "target": "soon", "count": "\x00"}

@@ -188,7 +188,8 @@ def test_events_at_or_after_the_cutoff_change_neither_features_nor_prompt(
     later = [row | {"day": abs(float(str(row["day"])))} for row in future] + [
         {"day": 0.0, "order_id": "x"}
     ]
-    alone, together = make_events(known), make_events([*known, *later])
+    alone = make_events(known)
+    together = make_events([*known, *later])
     results = []
     for events in (alone, together):
         features = value_features(events, cutoffs("a"), 30, PLACED)

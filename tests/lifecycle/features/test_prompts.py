@@ -9,7 +9,8 @@ from tests.builders import ITEMS, cutoffs, make_events
 
 
 def prompt_of(rows: list[dict[str, object]], customer: str = "a") -> str:
-    events, keys = make_events(rows), cutoffs(customer)
+    events = make_events(rows)
+    keys = cutoffs(customer)
     return str(
         value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), ITEMS)["prompt"][0]
     )
@@ -22,7 +23,8 @@ def test_prompt_tells_behaviour_in_levels_of_a_doubling() -> None:
 
 
 def test_numbers_have_as_many_digits_whatever_their_size() -> None:
-    events, keys = make_events([{"day": -1}]), cutoffs("a")
+    events = make_events([{"day": -1}])
+    keys = cutoffs("a")
     features = value_features(events, keys, 30, NO_CATEGORIES)
     lengths = []
     for amount in (None, -5.0, 0.0, 3.0, 1e6, 1e12, 1e40):
@@ -35,7 +37,8 @@ def test_numbers_have_as_many_digits_whatever_their_size() -> None:
 
 def test_category_of_many_words_is_cut() -> None:
     items = ITEMS.with_columns(pl.lit("a very long paragraph of a category " * 9).alias("category"))
-    events, keys = make_events([{"day": -3, "item_id": "i"}]), cutoffs("a")
+    events = make_events([{"day": -3, "item_id": "i"}])
+    keys = cutoffs("a")
     prompt = value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), items)[
         "prompt"
     ][0]

@@ -10,7 +10,6 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.standardisation import (
-    Standardisation,
     StandardisationRules,
     fit_standardisation,
 )
@@ -79,7 +78,7 @@ def test_statistics_in_dataset_json_are_of_the_training_rows_alone(
     tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     train = pl.read_parquet(tiny_shop.examples / "train.parquet")
-    scale = Standardisation.read(read_dataset(tiny_shop.examples)["standardisation"])
+    scale = read_dataset(tiny_shop.examples).standardisation
     applied = scale.apply(train, FEATURES)
     np.testing.assert_allclose(applied.mean(axis=0), 0.0, atol=1e-9)
     spread = applied.std(axis=0)
@@ -93,7 +92,7 @@ def test_statistics_in_dataset_json_are_of_the_training_rows_alone(
         ],
     )
     prepare(recipe)
-    other = Standardisation.read(read_dataset(tmp_path / "robust")["standardisation"])
+    other = read_dataset(tmp_path / "robust").standardisation
     assert other.rules == recipe.standardisation
     median = np.median(other.apply(train, ("total_spend",)))
     assert median == pytest.approx(0.0, abs=1e-9)

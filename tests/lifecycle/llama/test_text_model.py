@@ -24,7 +24,6 @@ from lifecycle.llama.text_model import (
     load_value_model,
     new_value_model,
     save_value_model,
-    trained_state,
 )
 from lifecycle.llama.value_head import ValueHead
 from lifecycle.spend.ziln import starting_logits, ziln_loss
@@ -32,6 +31,15 @@ from tests.builders import decoder
 
 PROMPTS = ["Spend 10", "Spend 20, then 30", "Last: none, buys tea and bread", "x"]
 TARGETS = torch.tensor([0.0, 2.5, 0.4, 7.0])
+
+
+def trained_state(model: TextValueModel) -> dict[str, torch.Tensor]:
+    """The weights that training changes, by name."""
+    return {
+        name: parameter.detach()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
 
 
 def model_with_a_trained_look(base_model: Path, lora: LoraSettings | None) -> TextValueModel:

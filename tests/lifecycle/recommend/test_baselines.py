@@ -36,7 +36,8 @@ def purchases(*rows: tuple[str, str | None, str | None, float]) -> pl.DataFrame:
 
 def random_purchases(seed: int, num_lines: int = 400) -> pl.DataFrame:
     random = np.random.default_rng(seed)
-    customers, items = random.integers(0, 15, num_lines), random.zipf(1.5, num_lines) % 30
+    customers = random.integers(0, 15, num_lines)
+    items = random.zipf(1.5, num_lines) % 30
     days = np.round(random.uniform(0.01, 150, num_lines), 1)
     rows = [
         (f"c{c}", f"o{c}-{d // 3}" if c % 2 else None, f"i{i:02d}", d)
@@ -137,7 +138,8 @@ def test_padding_never_scores_like_an_own_item() -> None:
 
 def test_personal_frequency_without_seen_items_is_popularity_without_them() -> None:
     lines = random_purchases(4)
-    popular, ids = item_popularity(lines, cutoff=CUTOFF), lines["customer_id"].unique().sort()
+    popular = item_popularity(lines, cutoff=CUTOFF)
+    ids = lines["customer_id"].unique().sort()
     ours = personal_frequency(lines, popular, ids, cutoff=CUTOFF, k=9, exclude_seen=True)
     expected = popularity(lines, popular, ids, cutoff=CUTOFF, k=9, exclude_seen=True)
     assert ours.drop("score").equals(expected.drop("score"))
@@ -145,7 +147,8 @@ def test_personal_frequency_without_seen_items_is_popularity_without_them() -> N
 
 
 def test_events_at_or_after_the_cutoff_and_the_order_of_rows_change_nothing() -> None:
-    lines, ids = random_purchases(5), pl.Series(["c3", "c1", "c9"])
+    lines = random_purchases(5)
+    ids = pl.Series(["c3", "c1", "c9"])
     later = random_purchases(6).with_columns(
         pl.lit(CUTOFF).cast(pl.Datetime("us", "UTC")).alias("occurred_at")
     )

@@ -10,17 +10,16 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from lifecycle.recommend import retrieval
+from lifecycle.recommend import neighbours
+from lifecycle.recommend.neighbours import SHRINKAGE, nearest_neighbours
 from lifecycle.recommend.retrieval import (
     FUSION_CONSTANT,
     OWN_WEIGHT,
     POPULAR_WEIGHT,
-    SHRINKAGE,
     TOGETHER_WEIGHT,
     Retriever,
     fit_retriever,
     load_retriever,
-    nearest_neighbours,
     propose,
     save_retriever,
 )
@@ -49,7 +48,8 @@ def purchases(rows: list[Line]) -> pl.DataFrame:
 
 def random_lines(seed: int, num_lines: int = 300) -> list[Line]:
     random = np.random.default_rng(seed)
-    customers, items = random.integers(0, 12, num_lines), random.zipf(1.4, num_lines) % 33
+    customers = random.integers(0, 12, num_lines)
+    items = random.zipf(1.4, num_lines) % 33
     days = np.round(random.uniform(0.1, 80, num_lines), 3).tolist()
     names = [f"i{item:02d}" if item < 30 else f"gone{item}" for item in items]
     return [
@@ -148,7 +148,8 @@ def test_similarity_is_the_shrunk_cosine_of_the_nearest_items() -> None:
     random = np.random.default_rng(3)
     baskets = (random.random((50, 12)) < 0.3).astype(float)
     found = nearest_neighbours(sparse.csr_array(baskets), 4).toarray()
-    together, counts = baskets.T @ baskets, baskets.sum(axis=0)
+    together = baskets.T @ baskets
+    counts = baskets.sum(axis=0)
     expected = together / (np.sqrt(np.outer(counts, counts)) + SHRINKAGE)
     np.fill_diagonal(expected, 0.0)
     for item in range(12):
@@ -160,7 +161,7 @@ def test_similarity_is_the_shrunk_cosine_of_the_nearest_items() -> None:
 def test_similarity_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     baskets = sparse.csr_array((np.random.default_rng(4).random((60, 25)) < 0.2).astype(float))
     whole = nearest_neighbours(baskets, 3)
-    monkeypatch.setattr(retrieval, "BLOCK_ITEMS", 7)
+    monkeypatch.setattr(neighbours, "BLOCK_ITEMS", 7)
     np.testing.assert_array_equal(nearest_neighbours(baskets, 3).toarray(), whole.toarray())
 
 

@@ -5,9 +5,14 @@ import pytest
 import torch
 from scipy import stats
 
-from lifecycle.spend.ziln import expectation, purchase_probability, quantile, ziln_loss
+from lifecycle.spend.ziln import expectation, quantile, ziln_loss
 
 LOGITS = torch.tensor([[0.3, 2.0, 0.0], [-2.0, -1.0, -3.0], [4.0, 5.5, 1.0]])
+
+
+def purchase_probability(logits: torch.Tensor) -> torch.Tensor:
+    """Probability, shape (n,), of spending anything."""
+    return torch.sigmoid(logits[..., 0].float())
 
 
 def sigmas(logits: torch.Tensor) -> np.ndarray:

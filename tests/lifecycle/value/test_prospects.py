@@ -1,7 +1,7 @@
 """Customers who have not bought yet: their rates, and that every stage counts them."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from lifecycle.artifact.contents import PROSPECT_MODEL
 from lifecycle.features.numbers import FEATURES
-from lifecycle.folders import verify
+from lifecycle.folders import read_manifest
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.prospects import (
     PRIOR_CUSTOMERS,
@@ -18,7 +18,7 @@ from lifecycle.value.prospects import (
     prospect_conversion,
     prospect_spend,
 )
-from serving.api.requests import Customer
+from serving.api.histories import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
 from serving.store.events import EventStore
@@ -32,7 +32,7 @@ from training.prepare.dataset import read_dataset
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 from training.score.job import score
-from training.score.recipe import SCORES_KIND, ScoreConfig
+from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
 TEST_CUTOFF = datetime(2024, 10, 30, tzinfo=UTC)
 
@@ -141,7 +141,7 @@ def test_prospect_examples_are_those_with_events_and_no_purchase_before_each_cut
     events = pl.concat(
         [pl.read_parquet(path) for path in sorted((shop / "data" / "events").glob("*.parquet"))]
     )
-    days = [date.fromisoformat(str(day)) for day in [*facts["train_cutoffs"], facts["test_cutoff"]]]  # type: ignore[misc]
+    days = [*facts.train_cutoffs, facts.test_cutoff]
     assert rows["cutoff"].dt.date().unique().sort().to_list() == sorted(days)
     for day in days:
         cutoff = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -169,9 +169,9 @@ def test_rates_come_from_training_cutoffs_and_are_judged_at_the_test_cutoff(shop
     rates, found = judge_prospects(shop / "examples", TEST_CUTOFF)
     assert rates == fit_prospects(rows.filter(pl.col("cutoff") < TEST_CUTOFF))
     test = rows.filter(pl.col("cutoff") == TEST_CUTOFF)
-    assert found["num_customers"] == test.height > 50
-    assert found["spend"]["actual"] == pytest.approx(test["target"].sum())  # type: ignore[index]
-    assert found["spend"]["predicted"] == pytest.approx(prospect_spend(rates, test)[0].sum())  # type: ignore[index]
+    assert found.num_customers == test.height > 50
+    assert found.spend.actual == pytest.approx(test["target"].sum())
+    assert found.spend.predicted == pytest.approx(prospect_spend(rates, test)[0].sum())
     assert "had not bought before the cutoff" in (shop / "arena" / "report.html").read_text()
 
 
@@ -181,7 +181,8 @@ def test_scores_hold_everybody_and_new_ones_are_in_acquisition(shop: Path) -> No
         [pl.read_parquet(path) for path in sorted((shop / "data" / "events").glob("*.parquet"))]
     )
     assert sorted(scores["customer_id"]) == sorted({*events["customer_id"], "registered"})
-    assert verify(shop / "scores", SCORES_KIND)["num_customers"] == scores.height
+    manifest = read_manifest(shop / "scores", SCORES_KIND, ScoresManifest)
+    assert manifest.num_customers == scores.height
     bought = set(events.filter(pl.col("kind") == "purchase")["customer_id"])
     is_new = pl.Series([name not in bought for name in scores["customer_id"]])
     assert set(scores.filter(is_new)["stage"]) == {"acquisition"}

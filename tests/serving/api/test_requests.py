@@ -4,22 +4,18 @@ from datetime import UTC, datetime
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from serving.api.requests import (
-    InvalidRequest,
-    Limits,
-    RecommendationRequest,
-    Request,
-    ValueRequest,
-    event_frame,
-    parse,
-    parse_instant,
-)
+from serving.api.fields import Limits, parse_instant
+from serving.api.histories import event_frame
+from serving.api.requests import RecommendationRequest, ValueRequest, parse
+from serving.predict.problems import InvalidRequest, Problem
 
 LIMITS = Limits(max_customers=3, max_events=4)
 PURCHASE = {"occurred_at": "2026-01-31T18:30:00Z", "kind": "purchase", "amount": 3.5}
 
 
-def problems(body: object, model: type[Request] = ValueRequest) -> list[tuple[str, str]]:
+def problems(
+    body: object, model: type[ValueRequest] | type[RecommendationRequest] = ValueRequest
+) -> tuple[Problem, ...]:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(InvalidRequest) as error:
         parse(model, text, LIMITS)
@@ -62,7 +58,7 @@ def test_instants_become_utc(text: str, expected: datetime) -> None:
 def test_other_instants_are_refused(value: object) -> None:
     with pytest.raises(ValueError):
         parse_instant(value)
-    assert problems(with_event(occurred_at=value))[0][0] == "customers.1.events.1.occurred_at"
+    assert problems(with_event(occurred_at=value))[0].field == "customers.1.events.1.occurred_at"
 
 
 @pytest.mark.parametrize(
@@ -86,15 +82,14 @@ def test_other_instants_are_refused(value: object) -> None:
     ],
 )
 def test_bad_event_is_refused_by_its_field(changes: dict[str, object], field: str) -> None:
-    assert problems(with_event(**changes))[0][0] == f"customers.1.events.1.{field}"
+    assert problems(with_event(**changes))[0].field == f"customers.1.events.1.{field}"
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_must_be_finite(number: str) -> None:
     body = json.dumps(with_event(quantity="?")).replace('"?"', number)
-    assert problems(body.encode()) == [
-        ("customers.1.events.1.quantity", "Input should be a finite number")
-    ]
+    [problem] = problems(body.encode())
+    assert problem == Problem("customers.1.events.1.quantity", "Input should be a finite number")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +120,7 @@ def test_numbers_must_be_finite(number: str) -> None:
     ],
 )
 def test_bad_customer_is_refused_by_its_field(customer: dict[str, object], field: str) -> None:
-    assert problems({"customers": [customer]})[0][0] == field
+    assert problems({"customers": [customer]})[0].field == field
 
 
 def test_few_customers_are_explained_by_events() -> None:
@@ -143,7 +138,7 @@ def test_few_customers_are_explained_by_events() -> None:
 
 @pytest.mark.parametrize("customers", [[], [{"customer_id": "a"}] * 4, None, {}, "a"])
 def test_number_of_customers_is_limited(customers: object) -> None:
-    assert problems({"customers": customers})[0][0] == "customers"
+    assert problems({"customers": customers})[0].field == "customers"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +159,7 @@ def test_number_of_customers_is_limited(customers: object) -> None:
 )
 def test_bad_option_is_refused_by_its_field(options: dict[str, object], field: str) -> None:
     assert (
-        problems({"customers": [{"customer_id": "a"}]} | options, RecommendationRequest)[0][0]
+        problems({"customers": [{"customer_id": "a"}]} | options, RecommendationRequest)[0].field
         == field
     )
 
@@ -183,7 +178,7 @@ def test_bad_option_is_refused_by_its_field(options: dict[str, object], field: s
     ],
 )
 def test_what_is_not_a_json_object_is_refused(body: bytes) -> None:
-    assert problems(body)[0][0] == "body"
+    assert problems(body)[0].field == "body"
 
 
 def test_messages_do_not_repeat_values() -> None:

@@ -56,8 +56,15 @@ def test_memory_for_recent_customers_is_bounded(
     store = EventStore(tiny_shop.data, max_cached_rows=50)
     for customer in all_events["customer_id"].unique(maintain_order=True).to_list()[:40]:
         store.events_of([customer])
-        assert store.num_cached_rows == sum(len(events) for events in store.cached.values()) <= 50
+        assert store.cached.currsize == sum(len(events) for events in store.cached.values()) <= 50
     assert customer in store.cached
+
+
+def test_history_longer_than_the_memory_is_answered_and_not_kept(tiny_shop: TinyShop) -> None:
+    longest = EventStore(tiny_shop.data).events_of(["c7"])["c7"]
+    store = EventStore(tiny_shop.data, max_cached_rows=len(longest) - 1)
+    assert store.events_of(["c7"])["c7"].equals(longest)
+    assert "c7" not in store.cached
 
 
 def test_threads_get_the_same_answers(tiny_shop: TinyShop, all_events: pl.DataFrame) -> None:
@@ -69,7 +76,7 @@ def test_threads_get_the_same_answers(tiny_shop: TinyShop, all_events: pl.DataFr
         events["customer_id"].unique().to_list() == [customer]
         for customer, events in zip(ids, answers, strict=True)
     )
-    assert store.num_cached_rows == sum(len(events) for events in store.cached.values())
+    assert store.cached.currsize == sum(len(events) for events in store.cached.values())
 
 
 def test_folder_without_manifest_or_shard_is_refused(tiny_shop: TinyShop, tmp_path: Path) -> None:

@@ -45,11 +45,10 @@ def test_derived_catalogue_takes_the_first_title_and_the_median_price_of_lines()
 
 
 def test_lines_from_a_day_on_do_not_change_what_was_known_of_an_item() -> None:
-    early, late = (
-        lines(("A", "lamp", 1, 2.0)),
-        lines(("A", "chair", 1, 2.0), ("A", "chair", 1, 2.0), day=20),
-    )
-    alone, together = LineCatalogue(), LineCatalogue()
+    early = lines(("A", "lamp", 1, 2.0))
+    late = lines(("A", "chair", 1, 2.0), ("A", "chair", 1, 2.0), day=20)
+    alone = LineCatalogue()
+    together = LineCatalogue()
     alone.add(early)
     together.add(pl.concat([late, early]))
     assert alone.items()["title"].to_list() == together.items()["title"].to_list() == ["lamp"]

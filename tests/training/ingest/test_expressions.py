@@ -3,7 +3,8 @@ import pytest
 
 from training.ingest.expressions import column_types
 
-TEXT, NUMBER = pl.String(), pl.Float64()
+TEXT = pl.String()
+NUMBER = pl.Float64()
 
 
 def types_of(sql: str, *, numbers: bool = False) -> dict[str, str] | None:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.ingest.parsing import Column, parse_ids, parse_numbers, parse_texts, parse_times
+from training.ingest.parsing import RawColumn, parse_ids, parse_numbers, parse_texts, parse_times
 
 
-def column(values: Sequence[object], dtype: pl.DataType | None = None) -> Column:
+def column(values: Sequence[object], dtype: pl.DataType | None = None) -> RawColumn:
     series = pl.Series("x", values, dtype=dtype, strict=False)
-    return Column(series, pl.Series("row", range(1, len(values) + 1)), "x")
+    return RawColumn(series, pl.Series("row", range(1, len(values) + 1)), "x")
 
 
 def instant(*parts: int) -> datetime:
@@ -156,7 +156,7 @@ def test_a_time_with_its_own_zone_keeps_it() -> None:
         2024, 7, 1, 10
     )
     zoned = pl.Series("x", [datetime(2024, 7, 1, 10)]).dt.replace_time_zone("Asia/Tokyo")
-    assert parse_times(Column(zoned, zoned, "x"), None, "Europe/Berlin").item() == instant(
+    assert parse_times(RawColumn(zoned, zoned, "x"), None, "Europe/Berlin").item() == instant(
         2024, 7, 1, 1
     )
 

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.quality import Quality
+from training.ingest.quality import QualityCounts
+from training.ingest.report import quality_report
 from training.report.quality import write_quality_html
 from training.results.quality import QualityReport, Refunds
 
@@ -42,14 +43,14 @@ SHARDS = (
 
 
 def report_of(*shards: pl.DataFrame) -> QualityReport:
-    quality = Quality()
+    quality = QualityCounts()
     quality.add_counts("lines.csv", {"rows_read": 9, "filter:postage": 2})
     quality.drop("missing_customer_id", 1)
     for shard in shards:
-        of_shard = Quality()
+        of_shard = QualityCounts()
         of_shard.set_events(shard, num_matched=int((shard["kind"] == "refund").sum()))
         quality.add_shard(of_shard)
-    return quality.report("EUR", ITEMS)
+    return quality_report(quality, "EUR", ITEMS)
 
 
 def test_report_counts_customers_orders_days_and_refunds_over_shards() -> None:

@@ -20,11 +20,13 @@ def matches(*rows: tuple[str, str, int, str | None, float | None, float]) -> dic
     return dict(match_refunds(events).select("refund_id", "purchase_id").iter_rows())
 
 
-EARLY, LATE = ("p1", "purchase", 1, "1", 2.0, 10.0), ("p2", "purchase", 2, "2", 2.0, 10.0)
+EARLY = ("p1", "purchase", 1, "1", 2.0, 10.0)
+LATE = ("p2", "purchase", 2, "2", 2.0, 10.0)
 
 
 def test_refund_takes_back_the_latest_purchase_before_it() -> None:
-    refund, later = ("r", "refund", 3, "C3", -2.0, -10.0), ("p4", "purchase", 4, "4", 2.0, 10.0)
+    refund = ("r", "refund", 3, "C3", -2.0, -10.0)
+    later = ("p4", "purchase", 4, "4", 2.0, 10.0)
     assert matches(EARLY, LATE, refund, later) == {"r": "p2"}
 
 

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.batches import ROW, Batch
-from training.ingest.quality import Quality
+from training.ingest.batches import ROW, ParsedRows
+from training.ingest.quality import QualityCounts
 from training.ingest.refunds import MATCHES
 from training.ingest.rules import (
     SPILL_SCHEMA,
@@ -26,18 +26,18 @@ SOURCE = Source.model_validate(
 )
 
 
-def batch(**columns: list[object]) -> Batch:
+def batch(**columns: list[object]) -> ParsedRows:
     number = len(next(iter(columns.values())))
     given: dict[str, object] = {"customer_id": ["1"] * number, "occurred_at": [NOW] * number}
     given |= {"kind": ["purchase"] * number, **columns}
     types = {name: dtype for name, dtype in EVENT_SCHEMA.items() if name in given}
-    return Batch(
+    return ParsedRows(
         Path("lines.csv"), pl.DataFrame(given, schema_overrides=types).with_row_index(ROW, 1), {}
     )
 
 
 def test_rows_without_customer_or_time_are_left_out_and_counted() -> None:
-    quality = Quality()
+    quality = QualityCounts()
     rows = checked_rows(
         batch(customer_id=[None, "1", "1"], occurred_at=[None, None, NOW]),
         SOURCE,
@@ -51,20 +51,24 @@ def test_rows_without_customer_or_time_are_left_out_and_counted() -> None:
 @pytest.mark.parametrize(("rule", "amounts"), [("drop", [5.0, None]), ("zero", [5.0, 0.0, None])])
 def test_missing_amount_matters_for_money_only(rule: str, amounts: list[float | None]) -> None:
     given = batch(amount=[5.0, None, None], kind=["purchase", "renewal", "view"])
-    rows = checked_rows(given, SOURCE, MissingRules.model_validate({"amount": rule}), Quality())
+    rows = checked_rows(
+        given, SOURCE, MissingRules.model_validate({"amount": rule}), QualityCounts()
+    )
     assert rows["amount"].to_list() == amounts
 
 
 def test_missing_amount_as_an_error_names_the_row() -> None:
     with pytest.raises(ValueError, match="lines.csv, row 2 after the header: amount is missing"):
-        checked_rows(batch(amount=[5.0, None]), SOURCE, MissingRules(amount="error"), Quality())
+        checked_rows(
+            batch(amount=[5.0, None]), SOURCE, MissingRules(amount="error"), QualityCounts()
+        )
 
 
 @pytest.mark.parametrize("kind", ["purchase", "renewal"])
 def test_negative_purchase_is_refused_with_row_and_value(kind: str) -> None:
     with pytest.raises(ValueError, match=f"row 2 after the header: amount is -3.0 for a {kind}"):
         checked_rows(
-            batch(amount=[5.0, -3.0], kind=[kind, kind]), SOURCE, MissingRules(), Quality()
+            batch(amount=[5.0, -3.0], kind=[kind, kind]), SOURCE, MissingRules(), QualityCounts()
         )
 
 
@@ -73,12 +77,12 @@ def test_unknown_kind_is_refused_with_row_and_value(kind: str | None, shown: str
     with pytest.raises(
         ValueError, match=f"row 2 after the header: kind is {shown}; kinds are purchase, refund"
     ):
-        checked_rows(batch(kind=["view", kind]), SOURCE, MissingRules(), Quality())
+        checked_rows(batch(kind=["view", kind]), SOURCE, MissingRules(), QualityCounts())
 
 
 def test_refunds_are_negative_whatever_their_sign() -> None:
     amounts = checked_rows(
-        batch(amount=[5.0, -3.0, 0.0], kind=["refund"] * 3), SOURCE, MissingRules(), Quality()
+        batch(amount=[5.0, -3.0, 0.0], kind=["refund"] * 3), SOURCE, MissingRules(), QualityCounts()
     )["amount"].to_list()  # fmt: skip
     assert amounts == [-5.0, -3.0, 0.0]
     assert math.copysign(1, amounts[2]) == 1
@@ -86,7 +90,7 @@ def test_refunds_are_negative_whatever_their_sign() -> None:
 
 def test_event_rows_have_the_whole_schema_and_positive_discounts_and_costs() -> None:
     rows = checked_rows(
-        batch(discount=[-1.5], cost=[2.0], amount=[1.0]), SOURCE, MissingRules(), Quality()
+        batch(discount=[-1.5], cost=[2.0], amount=[1.0]), SOURCE, MissingRules(), QualityCounts()
     )
     events = event_rows(rows, 3)
     assert events.schema == SPILL_SCHEMA
@@ -94,13 +98,14 @@ def test_event_rows_have_the_whole_schema_and_positive_discounts_and_costs() -> 
 
 
 def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
-    quality, amounts = Quality(), np.exp(np.random.default_rng(1).normal(3, 1, 20_001))
+    quality = QualityCounts()
+    amounts = np.exp(np.random.default_rng(1).normal(3, 1, 20_001))
     quality.add_amounts(batch(amount=amounts.tolist()).rows)
     low, high = np.quantile(np.log(amounts), [0.25, 0.75])
     assert quality.outlier_fence(3.0) == pytest.approx(
         math.exp(high + 3 * (high - low)), rel=0.15
     )  # bins of 1/100
-    assert Quality().outlier_fence(3.0) == math.inf
+    assert QualityCounts().outlier_fence(3.0) == math.inf
 
 
 @pytest.mark.parametrize(
@@ -123,7 +128,7 @@ def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
 def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
     action: str, amounts: dict[str, float], dropped: dict[str, int]
 ) -> None:
-    quality = Quality()
+    quality = QualityCounts()
     given = {"p": 5.0, "out": 100.0, "r": -80.0, "both": -25.0, "orphan": -70.0, "small": -5.0}
     kinds = ["purchase", "purchase", "refund", "refund", "refund", "refund"]
     events = batch(event_id=list(given), amount=list(given.values()), kind=kinds).rows
@@ -141,9 +146,9 @@ def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
 
 def test_source_without_amounts_keeps_interactions_unless_the_rule_says_otherwise() -> None:
     given = batch(kind=["purchase", "view"])
-    assert "amount" not in checked_rows(given, SOURCE, MissingRules(), Quality()).columns
-    assert checked_rows(given, SOURCE, MissingRules(amount="zero"), Quality())[
+    assert "amount" not in checked_rows(given, SOURCE, MissingRules(), QualityCounts()).columns
+    assert checked_rows(given, SOURCE, MissingRules(amount="zero"), QualityCounts())[
         "amount"
     ].to_list() == [0.0, None]
     with pytest.raises(ValueError, match="row 1 after the header: amount is missing"):
-        checked_rows(given, SOURCE, MissingRules(amount="error"), Quality())
+        checked_rows(given, SOURCE, MissingRules(amount="error"), QualityCounts())

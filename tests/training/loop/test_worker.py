@@ -17,22 +17,21 @@ from lifecycle.llama.member import decoder_of, read_member
 from lifecycle.llama.text_model import load_value_model
 from lifecycle.spend.ziln import ziln_loss
 from tests.builders import TinyShop, kept_process_state
-from training.loop.deepspeed_op import build_cpu_op, set_environment
-from training.recipe import TrainConfig
+from training.loop.deepspeed_op import prepare_deepspeed
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 
 @pytest.fixture(scope="module", autouse=True)
 def deepspeed_environment() -> Iterator[None]:
     """What a worker's shim does before it imports the loop."""
     with kept_process_state():
-        set_environment("cpu")
-        build_cpu_op()
+        prepare_deepspeed("cpu")
         yield
 
 
 @pytest.fixture
 def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> TrainConfig:
-    return TrainConfig.model_validate(
+    return parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
             "lora": {"rank": 4}, "max_tokens": 320, "dtype": "fp32", "attention": "eager", "global_batch": 20,
@@ -116,9 +115,9 @@ def test_micro_batches_times_accumulation_do_not_change_the_losses(config: Train
             "max_steps": 6,
         }
         run = start_run(settings)
-        run.task.varies_in_length = (
-            False  # so that a step takes the same rows whatever the micro-batch
-        )
+        # A step takes the same rows whatever the micro-batch.
+        run.order.sorted_window = 0
+        run.order.sorted_batches = np.arange(24).reshape(6, 4), np.zeros((6, 4), dtype=int)
         losses[micro_batch] = []
         for step in range(6):
             run.take_step(step)
@@ -260,7 +259,7 @@ def test_member_has_the_weights_of_least_validation_loss(config: TrainConfig) ->
     resumed = Best(config.output, first_step=6)
     assert resumed.metrics == {"val_loss": 1.0, "val_rmse": 2.0}
     run.export(resumed)
-    assert read_member(config.output / "member")["metrics"] == {"val_loss": 1.0, "val_rmse": 2.0}
+    assert read_member(config.output / "member").metrics == {"val_loss": 1.0, "val_rmse": 2.0}
     last = trained_weights(run.engine)
     for name, weight in load_file(config.output / "member" / "head.safetensors").items():
         torch.testing.assert_close(weight, kept[f"head.{name}"])

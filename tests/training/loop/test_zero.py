@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import value_recipe
-from training.loop.deepspeed_op import OP_FOLDER, build_cpu_op, set_environment
+from training.loop.deepspeed_op import OP_FOLDER, build_cpu_op, set_deepspeed_environment
 from training.loop.zero import zero_config
 
 
@@ -62,8 +62,8 @@ def test_short_runs_still_warm_up() -> None:
 
 def test_environment_finds_ninja_and_the_built_op(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {"PATH": "/usr/bin"})
-    set_environment("cpu")
-    set_environment("cpu")
+    set_deepspeed_environment("cpu")
+    set_deepspeed_environment("cpu")
     assert os.environ["DS_ACCELERATOR"] == "cpu"
     assert os.environ["TORCH_EXTENSIONS_DIR"] == str(Path(sys.prefix) / "torch_extensions")
     assert os.environ["PATH"] == f"{Path(sys.executable).parent}:/usr/bin"

@@ -7,10 +7,11 @@ import pytest
 
 from tests.builders import REPOSITORY
 from training.plan.job import make_plan, show_plan
-from training.plan.memory import GIB, ModelSizes, smallest_numbers, stage_memory
+from training.plan.memory import GIB, smallest_numbers, stage_memory
 from training.plan.meta_model import measure_model
 from training.plan.table import table
-from training.recipe import TrainConfig
+from training.plan.worker import ModelSizes
+from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 
 LLAMA32_1B = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 128256, "hidden_size": 2048,
@@ -40,7 +41,7 @@ def recipe(folder: Path, architecture: dict[str, object], **changes: object) -> 
         "lora": None,
         "dtype": "bf16",
     }
-    return TrainConfig.model_validate(tree | {"attention": "sdpa"} | changes)
+    return parse_recipe(tree | {"attention": "sdpa"} | changes)
 
 
 def test_llama32_1b_has_its_published_parameters(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_gpu_recipes_fit_the_gpus_they_are_meant_for(
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(architecture))
     path = REPOSITORY / "training" / "configs" / file
-    plan = make_plan(TrainConfig.load(path, [f"base_model={tmp_path}"]))
+    plan = make_plan(load_recipe(path, [f"base_model={tmp_path}"]))
     number = plan.gpus[size][plan.config.zero.stage]
     assert number is not None and number <= plan.config.num_workers
     assert plan.stages[plan.config.zero.stage].peak <= 0.9 * size

@@ -13,12 +13,12 @@ from training.plan.meta_model import measure_model
 from training.plan.steps import _measured_part, _measured_workers, num_validations, why_not_measured
 from training.plan.table import table
 from training.prepare.sequences import FOLDER
-from training.recipe import TrainConfig
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 
 @pytest.fixture
 def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> TrainConfig:
-    return TrainConfig.model_validate(
+    return parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
             "max_tokens": 80, "global_batch": 16, "micro_batch": 4, "epochs": 2, "checkpoint_every_steps": 25,
@@ -77,7 +77,7 @@ def test_run_of_fewer_rows_than_a_batch_is_refused(config: TrainConfig) -> None:
 def test_sequence_encoder_is_counted_by_hand(config: TrainConfig, tmp_path: Path) -> None:
     shape = {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "max_events": 24}
     fields = config.model_dump() | {"encoder": "sequence", "sequence": shape, "dtype": "fp32"}
-    sequence = TrainConfig.model_validate(fields)
+    sequence = parse_recipe(fields)
     sizes = measure_model(sequence)
     known = Vocabulary.load(config.examples / FOLDER)
     layer = 4 * 32 * 32 + 3 * 32 * (8 * 32 // 3) + 2 * 32

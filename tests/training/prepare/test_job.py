@@ -8,7 +8,7 @@ import pytest
 
 from tests.builders import TinyShop
 from training.evaluate.value.windows import read_example_sets
-from training.prepare.dataset import BACKTEST, read_dataset
+from training.prepare.dataset import BACKTEST, Backtest, NoBacktest, read_dataset
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig, backtest_recipe, cutoffs_for, earlier_selection
 from training.prepare.splits import is_validation_customer
@@ -55,9 +55,7 @@ def test_splits_follow_the_contract(tiny_shop: TinyShop) -> None:
         pl.read_parquet(tiny_shop.examples / f"{part}.parquet") for part in ("train", "val", "test")
     )
     facts = read_dataset(tiny_shop.examples)
-    assert set(train["cutoff"].dt.date()) == {
-        date.fromisoformat(str(day)) for day in facts["train_cutoffs"]
-    }  # type: ignore[attr-defined]
+    assert set(train["cutoff"].dt.date()) == set(facts.train_cutoffs)
     assert not set(train["customer_id"]) & set(val["customer_id"])
     assert is_validation_customer(val["customer_id"], 0).all()
     assert val["cutoff"].unique().to_list() == [train["cutoff"].max()]
@@ -85,7 +83,7 @@ def test_earlier_selection_rows_are_of_validation_customers_and_disjoint_from_th
         pl.read_parquet(tmp_path / "short" / f"{part}.parquet")
         for part in ("train", "val", "selection")
     )
-    assert facts["num_rows"]["selection"] == selection.height > 0  # type: ignore[index]
+    assert facts.num_rows["selection"] == selection.height > 0
     assert not set(train["customer_id"]) & set(selection["customer_id"])
     assert selection["cutoff"].unique().to_list() == [val["cutoff"][0] - timedelta(days=30)]
     assert selection.columns == val.columns
@@ -109,12 +107,12 @@ def test_backtest_is_what_the_same_recipe_makes_for_its_cutoff(
     tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     inner = tiny_shop.examples / BACKTEST
-    told, facts = read_dataset(tiny_shop.examples)["backtest"], read_dataset(inner)
-    assert told == {"test_cutoff": facts["test_cutoff"], "horizon_days": facts["horizon_days"]}
-    end = date.fromisoformat(str(facts["test_cutoff"])) + timedelta(
-        days=int(str(facts["horizon_days"]))
+    outer = read_dataset(tiny_shop.examples)
+    facts = read_dataset(inner)
+    assert outer.backtest == Backtest(
+        test_cutoff=facts.test_cutoff, horizon_days=facts.horizon_days
     )
-    assert end == date.fromisoformat(str(read_dataset(tiny_shop.examples)["test_cutoff"]))
+    assert facts.test_cutoff + timedelta(days=facts.horizon_days) == outer.test_cutoff
     prepare(
         PrepareConfig.load(inner / "prepare.yaml").model_copy(update={"output": tmp_path / "alone"})
     )
@@ -134,8 +132,8 @@ def test_without_history_for_a_backtest_dataset_json_says_so(
             update={"horizon_days": 160, "test_cutoff": None, "output": tmp_path / "long"}
         )
     )
-    told = read_dataset(tmp_path / "long")["backtest"]
-    assert told["test_cutoff"] is None and "begin too late" in told["why"]  # type: ignore[index]
+    told = read_dataset(tmp_path / "long").backtest
+    assert isinstance(told, NoBacktest) and "begin too late" in told.why
     assert (
         not (tmp_path / "long" / BACKTEST).exists()
         and read_example_sets(tmp_path / "long").backtest is None

@@ -10,22 +10,22 @@ import polars as pl
 import pytest
 import torch
 
-from lifecycle.folders import read_manifest, verify
 from lifecycle.llama.decoder import load_tokenizer, token_batches
 from lifecycle.llama.lora import LoraSettings
-from lifecycle.llama.member import MEMBER_KIND, read_member
+from lifecycle.llama.member import read_member
 from lifecycle.llama.predict import load_member
 from lifecycle.llama.text_model import load_value_model
 from tests.builders import TinyShop, kept_process_state
-from training.recipe import TrainConfig
+from training.prepare.dataset import examples_identity
 from training.run.job import train
+from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 
 
 @pytest.fixture(scope="module")
 def config(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainConfig:
-    return TrainConfig.model_validate(
+    return parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
             "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
@@ -58,16 +58,15 @@ def progress(output: Path) -> list[dict[str, float]]:
 def test_member_verifies_and_says_what_it_was_made_from(
     trained: TrainConfig, tiny_shop: TinyShop
 ) -> None:
-    manifest = verify(trained.output / "member", MEMBER_KIND)
-    assert manifest == read_member(trained.output / "member")
-    assert manifest["name"] == "text_llama"
-    assert (manifest["task"], manifest["encoder"], manifest["horizon_days"]) == (
+    manifest = read_member(trained.output / "member")
+    assert manifest.name == "text_llama"
+    assert (manifest.task, manifest.encoder, manifest.horizon_days) == (
         "value",
         "text",
         60,
     )
-    assert manifest["dataset"] == read_manifest(tiny_shop.examples, "examples")["identity"]
-    assert TrainConfig.load(trained.output / "config.yaml").global_batch == 16
+    assert manifest.dataset == examples_identity(tiny_shop.examples)
+    assert load_recipe(trained.output / "config.yaml").global_batch == 16
 
 
 def test_progress_has_the_contracts_keys_and_the_validation_loss_falls(
@@ -104,8 +103,7 @@ def test_member_alone_gives_the_validation_loss_it_reports(trained: TrainConfig)
         losses[chosen] = np.where(
             spend > 0, np.log1p(np.exp(-buys)) - density, np.log1p(np.exp(buys))
         )
-    metrics = read_manifest(member, MEMBER_KIND)["metrics"]
-    assert isinstance(metrics, dict)
+    metrics = read_member(member).metrics
     assert metrics["val_loss"] == pytest.approx(losses.mean(), rel=1e-4)
 
 

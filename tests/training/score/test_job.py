@@ -12,8 +12,8 @@ import pytest
 
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import read_shard, shard_paths
-from lifecycle.folders import MANIFEST, verify
-from serving.api.requests import Customer
+from lifecycle.folders import MANIFEST, read_manifest, verify
+from serving.api.histories import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
 from serving.predict.queries import CustomerQuery
@@ -22,8 +22,9 @@ from tests.builders import TinyShop, rewrite_manifest
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 from training.score.job import score
-from training.score.recipe import SCORES_KIND, ScoreConfig
-from training.score.scorer import Batch, Scorer, merge_parts, score_parts
+from training.score.parts import ScoreParts, merge_parts
+from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
+from training.score.scorer import Scorer, score_parts
 
 COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
            "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "annual_discount_rate",
@@ -169,10 +170,9 @@ def test_scoring_again_changes_nothing(
         "manifest.json",
         "scores.parquet",
     }
-    manifest = verify(tmp_path / "scores", SCORES_KIND)
-    assert (
-        manifest["num_customers"] == pl.read_parquet(tmp_path / "scores" / "scores.parquet").height
-    )
+    verify(tmp_path / "scores", SCORES_KIND)
+    manifest = read_manifest(tmp_path / "scores", SCORES_KIND, ScoresManifest)
+    assert manifest.num_customers == pl.read_parquet(tmp_path / "scores" / "scores.parquet").height
     with pytest.raises(ValueError, match="other inputs"):
         score(config.model_copy(update={"as_of": datetime(2024, 8, 1, tzinfo=UTC)}))
 
@@ -180,33 +180,33 @@ def test_scoring_again_changes_nothing(
 def test_parts_that_are_there_are_kept_and_every_customer_is_scored_once(
     tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
 ) -> None:
-    parts = tmp_path / "parts"
-    parts.mkdir()
-    batch = Batch(tiny_artifact, tiny_shop.data, datetime(2025, 1, 1, tzinfo=UTC), parts)
-    assert len(batch.missing()) >= 8
-    scorer = Scorer(batch)
-    for shard, piece in batch.missing()[:3]:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    parts = ScoreParts(tiny_artifact, tiny_shop.data, datetime(2025, 1, 1, tzinfo=UTC), folder)
+    assert len(parts.missing()) >= 8
+    scorer = Scorer(parts)
+    for shard, piece in parts.missing()[:3]:
         scorer.score(shard, piece)
-    before = {path: path.stat().st_mtime_ns for path in parts.iterdir()}
-    (parts / "00000-7.incomplete").write_bytes(b"half")
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    (folder / "00000-7.incomplete").write_bytes(b"half")
     shutil.copy(
-        batch.file(*batch.numbers()[0]), parts / "00000-99.parquet"
+        parts.file(*parts.numbers()[0]), folder / "00000-99.parquet"
     )  # of another split of the customers
     assert len(before) == 3 and not {path.name for path in before} & {
-        batch.file(*part).name for part in batch.missing()
+        parts.file(*part).name for part in parts.missing()
     }
-    score_parts(batch, num_workers=2)
+    score_parts(parts, num_workers=2)
     assert (
-        not batch.missing()
-        and before.items() <= {path: path.stat().st_mtime_ns for path in parts.iterdir()}.items()
+        not parts.missing()
+        and before.items() <= {path: path.stat().st_mtime_ns for path in folder.iterdir()}.items()
     )
     customers = {
         name for path in shard_paths(tiny_shop.data) for name in read_shard(path)["customer_id"]
     }
-    assert merge_parts(batch, tmp_path) == len(customers)
-    score(recipe(tiny_shop, tiny_artifact, tmp_path / "at-once", as_of=batch.as_of))
+    assert merge_parts(parts, tmp_path) == len(customers)
+    score(recipe(tiny_shop, tiny_artifact, tmp_path / "at-once", as_of=parts.as_of))
     once, again = (
-        pl.read_parquet(folder / "scores.parquet") for folder in (tmp_path, tmp_path / "at-once")
+        pl.read_parquet(place / "scores.parquet") for place in (tmp_path, tmp_path / "at-once")
     )
     assert set(once["customer_id"]) == customers and once.equals(again)
     assert not list(tmp_path.glob("at-once.parts*"))

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from lifecycle.folders import verify
 from lifecycle.llama.decoder import load_decoder, load_tokenizer, pad_tokens
 from tests.builders import TinyShop, decoder, kept_process_state
-from training.loop.deepspeed_op import build_cpu_op, set_environment
-from training.recipe import TrainConfig
+from training.loop.deepspeed_op import prepare_deepspeed
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 BASES = pytest.mark.parametrize("base", ["tiny_base_model", "gpt2_base_model"])
 TARGETS = {"tiny_base_model": ["q_proj", "up_proj"], "gpt2_base_model": ["c_attn", "c_proj"]}
@@ -26,8 +26,7 @@ TARGETS = {"tiny_base_model": ["q_proj", "up_proj"], "gpt2_base_model": ["c_attn
 def deepspeed_environment() -> Iterator[None]:
     """What a worker's shim does before it imports the loop."""
     with kept_process_state():
-        set_environment("cpu")
-        build_cpu_op()
+        prepare_deepspeed("cpu")
         yield
 
 
@@ -56,7 +55,7 @@ def of_base(
 
 def settings_of(recipe: dict[str, object]) -> dict[str, object]:
     """What a worker gets; the folder that its driver makes is there."""
-    config = TrainConfig.model_validate(recipe)
+    config = parse_recipe(recipe)
     config.output.mkdir(parents=True, exist_ok=True)
     return config.model_dump(mode="json")
 
@@ -153,8 +152,7 @@ def group_of_one() -> Iterator[None]:
 
 def tokens_and_config(recipe: dict[str, object]) -> tuple[list[list[int]], TrainConfig]:
     """The training prompts as tokens."""
-    config = TrainConfig.model_validate(recipe)
-    assert config.base_model is not None
+    config = parse_recipe(recipe)
     prompts = pl.read_parquet(config.examples / "train.parquet")["prompt"].to_list()
     return load_tokenizer(config.base_model)(prompts)["input_ids"], config
 
@@ -179,7 +177,7 @@ def test_stored_states_are_the_hidden_states_of_the_whole_model(
     recipe = of_base(recipe, base, request) | {"activation_cache": str(tmp_path)}
     tokens, config = tokens_and_config(recipe)
     with group_of_one():
-        states = stored_states(config, tokens, torch.float32)
+        states = stored_states(config, tmp_path, tokens, torch.float32)
     rows = [300, 5, 255, 256, 341, 0]
     torch.testing.assert_close(
         states.batch(rows), computed(config, tokens, rows), rtol=1e-4, atol=1e-5

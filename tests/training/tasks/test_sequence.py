@@ -15,20 +15,19 @@ from safetensors.torch import load_file
 from lifecycle.events.history import KEYS
 from lifecycle.events.shards import read_items, read_shard, shard_paths
 from lifecycle.features.sequence import MICROSECONDS_PER_DAY
-from lifecycle.folders import verify
-from lifecycle.llama.member import MEMBER_KIND, read_member
+from lifecycle.llama.member import read_member
 from lifecycle.llama.predict import load_member
 from lifecycle.llama.sequence_model import WEIGHTS_FILE
 from lifecycle.llama.titles import load_title_encoder
 from tests.builders import TinyShop, kept_process_state
-from training.loop.deepspeed_op import build_cpu_op, set_environment
+from training.loop.deepspeed_op import prepare_deepspeed
 from training.prepare.dataset import read_dataset
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 from training.prepare.sequences import FOLDER, read_sequences
 from training.prepare.splits import is_validation_customer
-from training.recipe import TrainConfig
 from training.run.job import train
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 from training.tasks.sequence import SequenceTask
 
 
@@ -37,8 +36,7 @@ def deepspeed_environment() -> Iterator[None]:
     """What a worker's shim does before it imports the loop; one thread, as a worker has."""
     threads = torch.get_num_threads()
     with kept_process_state():
-        set_environment("cpu")
-        build_cpu_op()
+        prepare_deepspeed("cpu")
         yield
     torch.set_num_threads(threads)
 
@@ -46,7 +44,7 @@ def deepspeed_environment() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def config(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     """A small encoder for the tiny shop."""
-    return TrainConfig.model_validate(
+    return parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "encoder": "sequence", "dtype": "fp32",
             "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_events": 48},
@@ -100,8 +98,8 @@ def test_rows_are_training_customers_and_cutoffs_lie_in_the_training_period(
     facts = read_dataset(tiny_shop.examples)
     customers = task.known.customer_ids.gather(task.customers)
     assert not is_validation_customer(customers, 0).any()
-    assert task.num_rows == facts["num_rows"]["train_customers"] > 200  # type: ignore[index]
-    first, last = (date.fromisoformat(str(facts["train_cutoffs"][place])) for place in (0, -1))  # type: ignore[index]
+    assert task.num_rows == facts.num_rows["train_customers"] > 200
+    first, last = facts.train_cutoffs[0], facts.train_cutoffs[-1]
     days = set()
     for epoch in range(30):
         for window in task._windows(
@@ -162,9 +160,8 @@ def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(
 def test_validation_loss_falls_and_the_member_says_what_it_is(
     trained: Path, config: TrainConfig
 ) -> None:
-    manifest = verify(trained / "member", MEMBER_KIND)
-    assert manifest == read_member(trained / "member")
-    assert (manifest["name"], manifest["encoder"], manifest["horizon_days"]) == (
+    manifest = read_member(trained / "member")
+    assert (manifest.name, manifest.encoder, manifest.horizon_days) == (
         "sequence_llama",
         "sequence",
         60,
@@ -185,8 +182,7 @@ def test_member_predicts_what_validation_saw(
     spend = predict(val, events)
     assert spend.shape == (val.height,) and (spend >= 0).all()
     error = np.sqrt(np.mean((spend - val["target"].to_numpy()) ** 2))
-    metrics = read_member(trained / "member")["metrics"]
-    assert isinstance(metrics, dict)
+    metrics = read_member(trained / "member").metrics
     assert error == pytest.approx(metrics["val_rmse"], rel=1e-4)
     assert np.corrcoef(spend, val["target"].to_numpy())[0, 1] > 0.25
     past = events.filter(pl.col("occurred_at") < val["cutoff"][0])
@@ -206,11 +202,11 @@ def test_member_that_reads_titles_predicts_what_validation_saw_without_the_base_
     train(config.model_copy(update=changes))
     shutil.rmtree(base_model)
     manifest = read_member(tmp_path / "run" / "member")
-    assert manifest["titles_by"]["revision"] == "tiny-llama"  # type: ignore[index]
+    assert manifest.titles_by is not None and manifest.titles_by.revision == "tiny-llama"
     val = pl.read_parquet(tiny_shop.examples / "val.parquet").with_columns(prompt=pl.lit(""))
     spend = load_member(tmp_path / "run" / "member", read_items(tiny_shop.data))(val, events)
     error = np.sqrt(np.mean((spend - val["target"].to_numpy()) ** 2))
-    assert error == pytest.approx(manifest["metrics"]["val_rmse"], rel=1e-4)  # type: ignore[index]
+    assert error == pytest.approx(manifest.metrics["val_rmse"], rel=1e-4)
 
 
 def test_member_of_another_sequence_version_is_refused(trained: Path, tmp_path: Path) -> None:
@@ -230,7 +226,7 @@ def test_a_run_that_starts_from_a_member_is_ahead_of_one_from_scratch(
     for name, start in (("after", trained / "member"), ("scratch", None)):
         changes = {"start_from": start, "max_steps": 4, "output": tmp_path / name}
         train(config.model_copy(update=changes))
-        losses.append(read_member(tmp_path / name / "member")["metrics"]["val_loss"])  # type: ignore[index]
+        losses.append(read_member(tmp_path / name / "member").metrics["val_loss"])
     assert losses[0] < losses[1]
     wider = config.sequence.model_copy(update={"hidden_size": 48})
     with pytest.raises(ValueError, match="has sequence.hidden_size 32, the recipe 48"):
@@ -293,7 +289,7 @@ def test_a_member_that_knows_the_outcomes_of_the_test_is_no_start(
 
 def test_text_encoder_without_a_base_model_is_refused() -> None:
     with pytest.raises(ValueError, match="encoder text needs base_model"):
-        TrainConfig.model_validate({"data": "d", "examples": "e", "output": "o"})
+        parse_recipe({"data": "d", "examples": "e", "output": "o"})
 
 
 def test_examples_without_values_are_refused(

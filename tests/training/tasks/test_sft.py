@@ -12,18 +12,18 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, LlamaConfig, MistralConfig
 
-from lifecycle.folders import verify
+from lifecycle.folders import MANIFEST
 from lifecycle.llama.language_model import TaughtLanguageModel, load_language_model
-from lifecycle.llama.member import MEMBER_KIND, read_member
+from lifecycle.llama.member import read_member
 from lifecycle.llama.predict import load_member
 from lifecycle.llama.shared_prefix import can_share
 from tests.builders import TinyShop, kept_process_state, turns, write_conversations
 from training.evaluate.inputs import read_inputs
 from training.evaluate.recipe import EvaluateConfig
-from training.loop.deepspeed_op import build_cpu_op, set_environment
-from training.recipe import TrainConfig
+from training.loop.deepspeed_op import prepare_deepspeed
 from training.run.job import train
 from training.tasks.assistant_tokens import EncodedConversation
+from training.tasks.recipes.union import TrainConfig, parse_recipe
 from training.tasks.sft import SftTask, shared_tokens
 
 TAUGHT = {
@@ -45,8 +45,7 @@ def deepspeed_environment() -> Iterator[None]:
     """What a worker's shim does before it imports the loop; one thread, as a worker has."""
     threads = torch.get_num_threads()
     with kept_process_state():
-        set_environment("cpu")
-        build_cpu_op()
+        prepare_deepspeed("cpu")
         yield
     torch.set_num_threads(threads)
 
@@ -60,7 +59,7 @@ def recipe(base_model: Path, conversations: Path, output: Path, **changes: objec
         "micro_batch": 3, "epochs": 300, "checkpoint_every_steps": 100, "num_workers": 0, "tracking": None,
         "output": output,
     }  # fmt: skip
-    return TrainConfig.model_validate(tree | changes)
+    return parse_recipe(tree | changes)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +136,9 @@ def test_every_learned_token_of_a_step_counts_the_same_in_any_micro_batches(
     found = {}
     for micro_batch in (4, 2, 1):
         run = start_run(unlike.model_dump(mode="json") | {"micro_batch": micro_batch})
-        run.task.varies_in_length = False  # each step takes all four, in whatever micro-batches
+        # Each step takes all four, in whatever micro-batches.
+        run.order.sorted_window = 0
+        run.order.sorted_batches = np.tile(np.arange(4), (6, 1)), np.zeros((6, 4), dtype=int)
         found[micro_batch] = []
         for step in range(6):
             run.take_step(step)
@@ -348,19 +349,17 @@ def test_member_loads_with_plain_peft(trained: TrainConfig, tiny_chat_model: Pat
 def test_member_says_what_it_was_made_from_and_not_where(
     trained: TrainConfig, tiny_chat_model: Path
 ) -> None:
-    manifest = verify(trained.output / "member", MEMBER_KIND)
-    assert manifest == read_member(trained.output / "member", "sft")
-    assert (manifest["task"], manifest["adapter"], manifest["name"]) == (
+    manifest = read_member(trained.output / "member", "sft")
+    assert (manifest.task, manifest.adapter, manifest.name) == (
         "sft",
         "sentiment",
         "text_llama_sentiment",
     )
-    assert manifest["base_model"]["path"] == str(tiny_chat_model)  # type: ignore[index]
-    assert str(trained.conversations) not in json.dumps(manifest) and str(
-        trained.output
-    ) not in json.dumps(manifest)
-    assert "love" not in json.dumps(manifest)
-    assert set(manifest["metrics"]) == {"val_loss", "val_perplexity"}  # type: ignore[call-overload]
+    assert manifest.base_model is not None and manifest.base_model.path == str(tiny_chat_model)
+    text = (trained.output / "member" / MANIFEST).read_text()
+    assert str(trained.conversations) not in text and str(trained.output) not in text
+    assert "love" not in text
+    assert set(manifest.metrics) == {"val_loss", "val_perplexity"}
     assert {path.suffix for path in (trained.output / "member").iterdir()} == {
         ".json",
         ".jinja",

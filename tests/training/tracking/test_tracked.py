@@ -18,12 +18,13 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from lifecycle.folders import read_manifest, verify
-from lifecycle.llama.member import MEMBER_KIND
+from lifecycle.llama.member import read_member
 from tests.builders import REPOSITORY, TinyShop, kept_process_state
-from training.recipe import TrackingSettings, TrainConfig
+from training.prepare.dataset import examples_identity
+from training.recipe import TrackingSettings
 from training.run.job import train
 from training.tasks.identity import run_identity
+from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 from training.tracking import follower
 from training.tracking.mlflow_run import create_store
 from training.tracking.state import STATE_FILE
@@ -49,7 +50,7 @@ def config(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainConfig:
     folder = tmp_path_factory.mktemp("tracking")
-    return TrainConfig.model_validate(
+    return parse_recipe(
         {
             "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
             "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
@@ -159,7 +160,7 @@ def test_finished_run_has_recipe_tags_and_the_metrics_of_its_progress_file(
     assert (run.data.params["encoder"], run.data.params["num_layers"]) == ("text", "null")
     assert not [name for name in run.data.params if name.startswith("tracking")]
     assert (run.data.tags["encoder"], run.data.tags["task"]) == ("text", "value")
-    assert run.data.tags["dataset"] == read_manifest(tiny_shop.examples, "examples")["identity"]
+    assert run.data.tags["dataset"] == examples_identity(tiny_shop.examples)
     assert run.data.tags["identity"] == run_identity(trained)
     lines = [
         json.loads(line) for line in (trained.output / "progress.jsonl").read_text().splitlines()
@@ -184,14 +185,13 @@ def test_registered_member_can_be_taken_from_the_registry_undamaged(
     client, run = client_of(trained), only_run(trained)
     (version,) = client.search_model_versions("name='evervalue-text_llama'")
     member = Path(download_artifacts(artifact_uri=f"{version.source}", dst_path=str(tmp_path)))
-    manifest = verify(member, MEMBER_KIND)
-    assert manifest == read_manifest(trained.output / "member", MEMBER_KIND)
-    base_model = manifest["base_model"]
-    assert isinstance(base_model, dict)
+    manifest = read_member(member)
+    assert manifest == read_member(trained.output / "member")
+    assert manifest.base_model is not None
     assert (version.run_id, version.status) == (run.info.run_id, "READY")
-    assert version.tags["identity"] == run.data.tags["identity"] == manifest["identity"]
+    assert version.tags["identity"] == run.data.tags["identity"] == manifest.identity
     assert (version.tags["base_model_sha256"], version.tags["horizon_days"]) == (
-        base_model["sha256"],
+        manifest.base_model.sha256,
         "60",
     )
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
@@ -423,7 +423,7 @@ def test_wrong_settings_are_refused_with_the_recipe(
 ) -> None:
     trained.save(tmp_path / "text.yaml")
     with pytest.raises(ValueError, match=message):
-        TrainConfig.load(tmp_path / "text.yaml", [f"tracking={json.dumps(settings)}"])
+        load_recipe(tmp_path / "text.yaml", [f"tracking={json.dumps(settings)}"])
 
 
 def run_script(script: str, folder: Path) -> str:
@@ -449,8 +449,8 @@ def test_local_store_needs_no_network_and_tells_nobody(
         "real = socket.getaddrinfo\n"
         "socket.getaddrinfo = lambda *words, **others: calls.append(words) or real(*words, **others)\n"
         "socket.socket.connect = lambda self, address: calls.append(address)\n"
-        "from training.recipe import TrainConfig; from training.run.job import train\n"
-        "train(TrainConfig.load(Path('text.yaml')))\n"
+        "from training.tasks.recipes.union import load_recipe; from training.run.job import train\n"
+        "train(load_recipe(Path('text.yaml')))\n"
         "from mlflow.telemetry.client import get_telemetry_client\n"
         "print(calls, get_telemetry_client())\n"
     )
@@ -467,9 +467,9 @@ def test_without_tracking_mlflow_is_not_imported_and_nothing_is_written(
     script = (
         "import sys; from pathlib import Path\n"
         "from training.tasks.identity import run_identity\n"
-        "from training.recipe import TrainConfig\n"
+        "from training.tasks.recipes.union import load_recipe\n"
         "from training.run.job import train; from training.tracking.tracked import tracked\n"
-        "config = TrainConfig.load(Path('text.yaml'))\n"
+        "config = load_recipe(Path('text.yaml'))\n"
         "train(config)\n"
         "with tracked(config, run_identity(config)): pass\n"
         "print('mlflow' in sys.modules)\n"
@@ -606,4 +606,4 @@ def test_server_gets_a_resumed_run_and_keeps_its_member(
         == f"mlflow-artifacts:/{run.info.experiment_id}/{run.info.run_id}/artifacts/member"
     )
     (kept,) = (tmp_path / "kept").rglob("member")
-    assert verify(kept, MEMBER_KIND)["identity"] == identity
+    assert read_member(kept).identity == identity

@@ -7,6 +7,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
+from training.results.customers import HiddenGroup, HiddenGroups
+
 NUM_GROUPS = range(3, 9)
 NUM_HALVES = 10
 NUM_DIMENSIONS = 10  # of the states, which k-means sees
@@ -27,7 +29,7 @@ TRAITS = {
 
 def hidden_groups(
     states: np.ndarray, customers: pl.DataFrame, seed: int
-) -> tuple[dict[str, object], np.ndarray] | None:
+) -> tuple[HiddenGroups, np.ndarray] | None:
     """`groups` of metrics.json, and the number of each customer's among them, from 0, (n,).
 
     From the encoder's states (n, hidden) of customers with FEATURES, target and predicted.
@@ -47,11 +49,11 @@ def hidden_groups(
     found = np.unique(group)  # fewer where states are equal
     means = [customers["predicted"].to_numpy()[group == number].mean() for number in found]
     ordered = found[np.argsort(means)[::-1]]
-    described = {
-        "stability": stability[best],
-        "stability_by_number": {str(number): found for number, found in stability.items()},
-        "groups": [_described(customers, group == number) for number in ordered],
-    }
+    described = HiddenGroups(
+        stability=stability[best],
+        stability_by_number={str(number): found for number, found in stability.items()},
+        groups=[_described(customers, group == number) for number in ordered],
+    )
     return described, np.argmax(group[:, None] == ordered, axis=1)
 
 
@@ -66,7 +68,7 @@ def _stability(points: np.ndarray, number: int, seed: int) -> float:
     return float(np.mean(scores))
 
 
-def _described(customers: pl.DataFrame, here: np.ndarray) -> dict[str, object]:
+def _described(customers: pl.DataFrame, here: np.ndarray) -> HiddenGroup:
     """Size, predicted and actual spend of a group, and its traits that lie furthest from everybody's, in words."""
     distances = {}
     words = {}
@@ -79,9 +81,9 @@ def _described(customers: pl.DataFrame, here: np.ndarray) -> dict[str, object]:
             distances[name] = abs(own - usual) / spread
             words[name] = f"{said} {own:.3g} (all: {usual:.3g})"
     strongest = sorted(distances, key=lambda name: -distances[name])[:NUM_TRAITS]
-    return {
-        "num_customers": int(here.sum()),
-        "predicted": float(customers["predicted"].to_numpy()[here].mean()),
-        "actual": float(customers["target"].to_numpy()[here].mean()),
-        "description": "; ".join(words[name] for name in strongest),
-    }
+    return HiddenGroup(
+        num_customers=int(here.sum()),
+        predicted=float(customers["predicted"].to_numpy()[here].mean()),
+        actual=float(customers["target"].to_numpy()[here].mean()),
+        description="; ".join(words[name] for name in strongest),
+    )

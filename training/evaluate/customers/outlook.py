@@ -6,13 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.answers import (
-    expected_spend,
-    labels_for,
-    reasons_for,
-    stages_for,
-    values_for,
-)
+from lifecycle.artifact.answers import reasons_for, stages_for, values_for
+from lifecycle.artifact.assessment import Assessment, assess_buyers, money_of
+from lifecycle.artifact.champion import load_champion
 from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.leave_out import event_effects
 from lifecycle.decisions.segments import SEGMENTS
@@ -22,11 +18,9 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import shard_paths
 from lifecycle.features.attributes import read_customers
 from lifecycle.spend.contributions import NUM_REASONS, Reason
-from lifecycle.value.clv import CustomerValues
 from training.evaluate.value.windows import ExampleSets, target_of
 
 NUM_EXAMPLES = 10
-PARTS = ("revenue", "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "clv")
 Reasons = dict[str, list[Reason]]  # of a prediction: `features` and `events`
 NEW = "acquisition"  # the stage of who has not bought yet
 MAX_GROUPS = 12  # values of an attribute that are shown; of more numbers, quarters
@@ -56,24 +50,31 @@ def outlook(
         maintain_order="left",
     )
     actual = target_of(test)
-    values = values_for(artifact, test, predicted)
-    labels = labels_for(artifact, test, values)
+    assessment = assess_buyers(artifact, test, predicted)
+    stage = assessment.labels["stage"]
+    num_prospects = len(_at(prospects, test))
     return {
-        "segments": _segments(labels["segment"], values.clv, predicted, actual),
-        "stages": {stage: int((labels["stage"] == stage).sum()) for stage in STAGES} | {NEW: len(_at(prospects, test))},
-        "transitions": _transitions(artifact, sets, labels["stage"], prospects),
-        "actions": dict(zip(*(part.tolist() for part in np.unique(labels["next_best_action"], return_counts=True)),
-                            strict=True)),
+        "segments": _segments(assessment, predicted, actual),
+        "stages": {name: int((stage == name).sum()) for name in STAGES} | {NEW: num_prospects},
+        "transitions": _transitions(artifact, sets, stage, prospects),
+        "actions": _counts(assessment.labels["next_best_action"]),
         "attributes": _attributes(test["customer_id"], data, predicted, actual),
-        "examples": _examples(test["customer_id"], values, labels, why),
-    }  # fmt: skip
+        "examples": _examples(test["customer_id"], assessment, why),
+    }
+
+
+def _counts(labels: np.ndarray) -> dict[str, int]:
+    """How many customers have each label, by its name."""
+    names, counts = np.unique(labels, return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
 def _segments(
-    segment: np.ndarray, clv: np.ndarray, predicted: np.ndarray, actual: np.ndarray
+    assessment: Assessment, predicted: np.ndarray, actual: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """By segment: customers, their value in all, and their predicted and actual spend."""
-    sums = {"clv": clv, "predicted": predicted, "actual": actual}
+    segment = assessment.labels["segment"]
+    sums = {"clv": assessment.values.clv, "predicted": predicted, "actual": actual}
     return {
         name: {
             "num_customers": int(here.sum()),
@@ -164,19 +165,18 @@ def _groups(values: pl.Series) -> np.ndarray:
 
 
 def _examples(
-    customers: pl.Series,
-    values: CustomerValues,
-    labels: dict[str, np.ndarray],
-    why: Callable[[np.ndarray], list[Reasons]],
+    customers: pl.Series, assessment: Assessment, why: Callable[[np.ndarray], list[Reasons]]
 ) -> list[dict[str, object]]:
     """Customers evenly spread over the order of value, highest first, with the parts of their value and reasons."""
-    order = np.argsort(-values.clv, kind="stable")
+    clv = assessment.values.clv
+    order = np.argsort(-clv, kind="stable")
     rows = order[np.unique(np.linspace(0, len(order) - 1, NUM_EXAMPLES).round().astype(int))]
+    amounts = money_of(assessment.values) | {"clv": clv}
     return [
         {
             "customer_id": customers[int(row)],
-            **{name: str(of_all[row]) for name, of_all in labels.items()},
-            **{name: float(getattr(values, name)[row]) for name in PARTS},
+            **{name: str(label[row]) for name, label in assessment.labels.items()},
+            **{name: float(column[row]) for name, column in amounts.items()},
             **reasons,
         }
         for row, reasons in zip(rows, why(rows), strict=True)
@@ -194,25 +194,17 @@ def _reasons(
     by_features = reasons_for(artifact, test)
     if not artifact.members:
         return [{"features": found, "events": []} for found in by_features]
-    from lifecycle.llama.predict import load_member  # imports torch
-
-    loaded = {name: load_member(members[name], artifact.items) for name in artifact.members}
-
-    def spend_of(examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
-        by_members = {name: member(examples, events) for name, member in loaded.items()}
-        return expected_spend(artifact, artifact.settings.champion, examples, by_members)
-
+    champion = load_champion(artifact, members)
     is_shown = pl.col("customer_id").is_in(test["customer_id"].implode())
     events = pl.scan_parquet(shard_paths(data)).filter(is_shown).collect()
     told = test.select(KEYS).join(
         read_customers(data), on="customer_id", how="left", maintain_order="left"
     )
+    by_events = [
+        event_effects(champion, events, told[row], predicted[row])[:NUM_REASONS]
+        for row in range(test.height)
+    ]
     return [
-        {
-            "features": found,
-            "events": event_effects(artifact, spend_of, events, told[row], predicted[row])[
-                :NUM_REASONS
-            ],
-        }
-        for row, found in enumerate(by_features)
+        {"features": features, "events": moved}
+        for features, moved in zip(by_features, by_events, strict=True)
     ]

@@ -14,6 +14,7 @@ from lifecycle.features.numbers import cost_sums
 from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
 from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.customers import Profit, ProfitPart, Revenue
 
 COSTS = {  # part of a value: the name of its rate, and what its events cost, see `cost_sums`
     "refunds": ("refunds", "total_refunded"),
@@ -21,12 +22,11 @@ COSTS = {  # part of a value: the name of its rate, and what its events cost, se
     "service_cost": ("service", "total_service_cost"),
     "marketing_cost": ("marketing", "total_marketing_cost"),
 }
-Part = dict[str, float | None]
 
 
 def judge_profit(
     artifact: Artifact, sets: ExampleSets, predicted: np.ndarray, data: Path
-) -> dict[str, Part | None]:
+) -> Profit:
     """`profit` of metrics.json: by part of the value, and of their sum, how the test customers' horizon went.
 
     `predicted` (n,) is the champion's expected spend. Each part has predicted and actual total,
@@ -44,17 +44,15 @@ def judge_profit(
         for name, (rate, _) in COSTS.items()
         if getattr(rates, rate).is_learned or actual[name].any()
     ]
-    for parts in (actual, own, average):
-        parts["profit"] = parts["revenue"] - sum(parts[name] for name in known)
-    found: dict[str, Part | None] = {"revenue": _compared(own["revenue"], actual["revenue"])}
-    for name in (*COSTS, "profit"):
-        found[name] = None
-        if name in known or name == "profit":
-            found[name] = {
-                **_compared(own[name], actual[name]),
-                "mae_average_rate": _mae(average[name], actual[name]),
-            }
-    return found
+    for each in (actual, own, average):
+        each["profit"] = each["revenue"] - sum(each[name] for name in known)
+    parts: dict[str, ProfitPart | None] = dict.fromkeys(COSTS)
+    for name in (*known, "profit"):
+        revenue = _compared(own[name], actual[name])
+        average_error = _mae(average[name], actual[name])
+        parts[name] = ProfitPart(**vars(revenue), mae_average_rate=average_error)
+    revenue = _compared(own["revenue"], actual["revenue"])
+    return Profit.model_validate({"revenue": revenue, **parts})
 
 
 def _actual(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str, np.ndarray]:
@@ -92,11 +90,11 @@ def _with_average_rates(artifact: Artifact) -> Artifact:
     return replace(artifact, settings=replace(artifact.settings, costs=average))
 
 
-def _compared(predicted: np.ndarray, actual: np.ndarray) -> Part:
+def _compared(predicted: np.ndarray, actual: np.ndarray) -> Revenue:
     total = float(predicted.sum())
     came = float(actual.sum())
     bias = total / came if came > 0 else None
-    return {"predicted": total, "actual": came, "bias": bias, "mae": _mae(predicted, actual)}
+    return Revenue(predicted=total, actual=came, bias=bias, mae=_mae(predicted, actual))
 
 
 def _mae(predicted: np.ndarray, actual: np.ndarray) -> float:

@@ -12,31 +12,32 @@ from lifecycle.value.prospects import (
     prospect_conversion,
     prospect_spend,
 )
+from training.results.customers import ExpectedAndActual, Prospects
 
 logger = logging.getLogger(__name__)
 
 
 def judge_prospects(
     examples: Path, test_cutoff: datetime
-) -> tuple[ProspectRates | None, dict[str, object]]:
+) -> tuple[ProspectRates | None, Prospects]:
     """Rates from the training cutoffs, and `prospects` of metrics.json: predicted and actual at the test cutoff."""
     rows = pl.read_parquet(examples / "prospects.parquet")
     is_test = pl.col("cutoff") == test_cutoff
     train = rows.filter(~is_test)
     test = rows.filter(is_test)
     rates = fit_prospects(train)
-    found: dict[str, object] = {
-        "num_train_rows": train.height,
-        "num_customers": test.height,
-        "buyers": {
-            "predicted": float(prospect_conversion(rates, test).sum()),
-            "actual": test.filter(pl.col("num_orders_ahead") > 0).height,
-        },
-        "spend": {
-            "predicted": float(prospect_spend(rates, test)[0].sum()),
-            "actual": float(test["target"].sum()),
-        },
-    }
+    found = Prospects(
+        num_train_rows=train.height,
+        num_customers=test.height,
+        buyers=ExpectedAndActual(
+            predicted=float(prospect_conversion(rates, test).sum()),
+            actual=test.filter(pl.col("num_orders_ahead") > 0).height,
+        ),
+        spend=ExpectedAndActual(
+            predicted=float(prospect_spend(rates, test)[0].sum()),
+            actual=float(test["target"].sum()),
+        ),
+    )
     if rows.height:
         logger.info("customers who have not bought yet: %s", found)
     return rates, found

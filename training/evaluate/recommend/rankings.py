@@ -18,6 +18,7 @@ from training.distributed.map import map_rows
 from training.distributed.members import RerankActor
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import Basket, RankingTask, final_task, selection_task
+from training.results.recommend import RankMetrics, Recommender
 
 logger = logging.getLogger(__name__)
 TOP = 20
@@ -25,17 +26,26 @@ SAMPLED = "@sample"
 # Distinct titles in a re-ranker's prompt, out of so many last lines.
 PROMPT_TITLES = 8
 PROMPT_LINES = 60
-RANKINGS_SCHEMA = {
-    "customer_id": pl.String, "task": pl.String, "model": pl.String,
-    "rank": pl.Int64, "item_id": pl.String, "score": pl.Float64,
-}  # fmt: skip
+GROUPS = ("all", "new", "thin", "rich", "repeat_items", "new_items")
+Groups = dict[str, dict[str, RankMetrics]]  # by group of customers and model
+RANKINGS_SCHEMA = pl.Schema(
+    {
+        "customer_id": pl.String,
+        "task": pl.String,
+        "model": pl.String,
+        "rank": pl.Int64,
+        "item_id": pl.String,
+        "score": pl.Float64,
+    }
+)
 
 
 @dataclass(frozen=True)
 class Recommendation:
     """How the recommenders did, and which cheap one is to be served (None: the data name no items)."""
 
-    metrics: dict[str, object]  # "recommendation" and "recommender" of metrics.json
+    recommendation: dict[str, Groups]  # by task
+    recommender: Recommender
     rankings: pl.DataFrame  # rankings.parquet
     chosen: str | None
     num_customers: int
@@ -48,7 +58,8 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
     chosen, compared = choose_recommender(inputs, selection_task(inputs))
     groups = ranking_groups(rankings, task.baskets, inputs.items.height)
     return Recommendation(
-        metrics={"recommendation": {task.name: groups}, "recommender": compared},
+        recommendation={task.name: groups},
+        recommender=compared,
         rankings=rankings_frame(rankings, task.name),
         chosen=chosen,
         num_customers=len(task.baskets),
@@ -88,21 +99,25 @@ def _sample(baskets: dict[str, Basket], num_customers: int, seed: int) -> list[s
     return [customers[index] for index in sorted(chosen)]
 
 
-def choose_recommender(inputs: Inputs, task: RankingTask) -> tuple[str | None, dict[str, object]]:
+def choose_recommender(inputs: Inputs, task: RankingTask) -> tuple[str | None, Recommender]:
     """The cheap ranker of highest NDCG@20 on the earlier `task`, and the numbers compared.
 
     None where the data name no items; popularity where the recipe asks for no cheap ranker.
     """
     rule = f"highest ndcg@20 on {task.name} before the test window"
     if inputs.items.is_empty():
-        return None, {"model": None, "rule": rule, "ndcg@20": {}}
+        return None, _recommender(None, rule, {})
     retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
     table = ranking_groups(
         cheap_rankings(inputs, retriever, task), task.baskets, inputs.items.height
     )
-    scores = {name: float(row["ndcg@20"] or 0.0) for name, row in table.get("all", {}).items()}
+    scores = {name: row.ndcg_at_20 or 0.0 for name, row in table.get("all", {}).items()}
     best = max(scores, key=lambda name: scores[name], default=RANKERS[0])
-    return best, {"model": best, "rule": rule, "ndcg@20": scores}
+    return best, _recommender(best, rule, scores)
+
+
+def _recommender(model: str | None, rule: str, scores: dict[str, float]) -> Recommender:
+    return Recommender.model_validate({"model": model, "rule": rule, "ndcg@20": scores})
 
 
 def cheap_rankings(
@@ -204,38 +219,38 @@ def _reranked(scored: pa.Table) -> pl.DataFrame:
 
 def ranking_groups(
     rankings: dict[str, pl.DataFrame], baskets: dict[str, Basket], num_items: int
-) -> dict[str, dict[str, dict[str, float | int | None]]]:
-    """{group: {model: metrics}}; each model is judged on the customers it ranked."""
-    result: dict[str, dict[str, dict[str, float | int | None]]] = {}
+) -> Groups:
+    """Each model's metrics by group of the customers it ranked."""
+    result: Groups = {}
     for name, ranking in rankings.items():
-        lists = dict(
-            ranking.sort("customer_id", "rank").group_by("customer_id").agg("item_id").iter_rows()
-        )
+        ordered = ranking.sort("customer_id", "rank").group_by("customer_id")
+        lists = dict(ordered.agg("item_id").iter_rows())
         for group, truths in _truths(baskets, set(lists)).items():
             chosen = {customer: lists[customer] for customer in truths}
-            result.setdefault(group, {})[name] = ranking_metrics(chosen, truths, num_items)
+            found = ranking_metrics(chosen, truths, num_items)
+            result.setdefault(group, {})[name] = RankMetrics.model_validate(found)
     return result
 
 
 def _truths(baskets: dict[str, Basket], customers: set[str]) -> dict[str, dict[str, set[str]]]:
-    truths: dict[str, dict[str, set[str]]] = {
-        group: {} for group in ("all", "new", "thin", "rich", "repeat_items", "new_items")
-    }
+    """By group of customers, the items that each of them went on to buy."""
+    truths: dict[str, dict[str, set[str]]] = {group: {} for group in GROUPS}
     for customer in sorted(customers):
         basket = baskets[customer]
-        truths["all"][customer] = truths[customer_group(basket.num_orders)][customer] = basket.truth
+        truths["all"][customer] = basket.truth
+        truths[customer_group(basket.num_orders)][customer] = basket.truth
         repeated, fresh = split_truth(basket.truth, basket.bought_before)
-        for group, truth in (("repeat_items", repeated), ("new_items", fresh)):
-            if truth:
-                truths[group][customer] = truth
+        if repeated:
+            truths["repeat_items"][customer] = repeated
+        if fresh:
+            truths["new_items"][customer] = fresh
     return truths
 
 
 def rankings_frame(rankings: dict[str, pl.DataFrame], task: str) -> pl.DataFrame:
     """rankings.parquet: 20 rows per customer and model, fewer only where the catalogue has no more to offer."""
-    frames = [
-        ranking.select("customer_id", pl.lit(task).alias("task"), pl.lit(name).alias("model"),
-                       pl.col("rank").cast(pl.Int64), "item_id", pl.col("score").cast(pl.Float64))
-        for name, ranking in rankings.items()
-    ]  # fmt: skip
-    return pl.concat([pl.DataFrame(schema=RANKINGS_SCHEMA), *frames])
+    frames = [pl.DataFrame(schema=RANKINGS_SCHEMA)]
+    for name, ranking in rankings.items():
+        named = ranking.with_columns(task=pl.lit(task), model=pl.lit(name))
+        frames.append(named.select(list(RANKINGS_SCHEMA)).cast(RANKINGS_SCHEMA))
+    return pl.concat(frames)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.events.schema import REVENUE_KINDS, order_key
+from lifecycle.events.schema import is_purchase, order_key
 from lifecycle.events.shards import read_shard, shard_paths
 from training.evaluate.inputs import Inputs
 
@@ -83,9 +83,7 @@ def next_item_task(data: Path, rows: Path) -> RankingTask:
 def purchase_shards(data: Path) -> Iterable[pl.DataFrame]:
     """Purchases of items, shard by shard, each customer's in the order of time."""
     for path in shard_paths(data):
-        yield read_shard(path, COLUMNS).filter(
-            pl.col("kind").is_in(REVENUE_KINDS) & pl.col("item_id").is_not_null()
-        )
+        yield read_shard(path, COLUMNS).filter(is_purchase() & pl.col("item_id").is_not_null())
 
 
 def split_at(purchases: pl.DataFrame, held_out: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -10,6 +10,7 @@ from lifecycle.spend.support import value_model_rules
 from training.evaluate.value.comparison import BIAS_RANGE, in_backtest, on_selection
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets
+from training.results.value import Selection
 
 NOTHING: Mapping[str, str] = {}
 
@@ -35,7 +36,7 @@ def choose_champion(
     num_resamples: int,
     seed: int,
     unsupported: Mapping[str, str] = NOTHING,
-) -> tuple[str, dict[str, object]]:
+) -> tuple[str, Selection]:
     """The stack, or the best of the models that are clearly better, by windows before the test cutoff.
 
     All are of fair bias and fast enough; without a stack it is the model of least RMSE. One window
@@ -76,15 +77,15 @@ def choose_champion(
     shared = decides.shared_bias()
     champion, better = decides.best(decides.candidates(names, shared))
     low, high = BIAS_RANGE
-    return champion, {
-        "rule": f"the stack, unless others' squared errors {decides.where} are clearly (90 %) lower, "
+    return champion, Selection(
+        rule=f"the stack, unless others' squared errors {decides.where} are clearly (90 %) lower, "
         f"then least RMSE; among models whose bias there, over {shared:.3f} which all share, "
         f"may lie in {low}-{high} (95 % interval)",
-        "clearly_better": better,  # than the stack, of those that might be chosen; None without one
-        "num_customers": len(decides.actual),
-        "shared_bias": shared,
-        "unsupported": left_out,
-        "any_fair": any(decides.rows[name].is_fair(shared) for name in names),
-        "models": selection.as_json(),
-        "backtest": None if backtest is None else backtest.as_json() or None,
-    }
+        clearly_better=better,
+        num_customers=len(decides.actual),
+        shared_bias=shared,
+        unsupported=left_out,
+        any_fair=any(decides.is_fair(name, shared) for name in names),
+        models=selection.rows,
+        backtest=None if backtest is None else backtest.rows or None,
+    )

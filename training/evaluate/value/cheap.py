@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from lifecycle.names import HURDLE, LIGHTGBM, STACK, ZILN
 from lifecycle.spend.models import SpendModels
 from training.evaluate.value.forecasts import Forecast, Leaving
 from training.evaluate.value.windows import ExampleSets
+from training.results.value import BtydFit
 
 logger = logging.getLogger(__name__)
 NEED_SPEND = (LIGHTGBM, HURDLE, ZILN, STACK)
@@ -48,10 +49,10 @@ def cheap_forecasts(
     return {name: _forecast(name, fits, sets) for name in judged}, fits.test
 
 
-def fit_table(models: Mapping[str, Btyd]) -> dict[str, dict[str, object]]:
+def fit_table(models: Mapping[str, Btyd]) -> dict[str, BtydFit]:
     """`btyd_fits` of metrics.json: by model, of purchases and of order values, parameters and how the fit ended."""
     return {
-        name: {"purchases": asdict(model.purchases), "order_values": asdict(model.values)}
+        name: BtydFit(purchases=model.purchases, order_values=model.values)
         for name, model in models.items()
     }
 

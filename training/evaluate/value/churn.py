@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +10,7 @@ import polars as pl
 from lifecycle.metrics.churn import brier_interval, churn_calibration, churn_metrics
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets
+from training.results.value import Churn, ChurnMetrics
 
 logger = logging.getLogger(__name__)
 CI_LEVEL = 0.95
@@ -18,7 +18,7 @@ CI_LEVEL = 0.95
 
 def judge_churn(
     forecasts: Mapping[str, Forecast], sets: ExampleSets, num_resamples: int, seed: int
-) -> tuple[str | None, dict[str, object] | None]:
+) -> tuple[str | None, Churn | None]:
     """The model of least Brier score before the test cutoff, and how all fare on the test customers.
 
     Compared in the backtest where there is one, else on the selection customers. None where no
@@ -40,25 +40,26 @@ def judge_churn(
     }
     chosen = min(compared, key=lambda name: compared[name] or 0.0)
     left = _left(sets.test)
-    models: dict[str, dict[str, Any]] = {}
+    models: dict[str, ChurnMetrics] = {}
     for name, found in leaving.items():
         interval = brier_interval(
             left, found.test, num_resamples=num_resamples, seed=seed, level=CI_LEVEL
         )
-        calibration = asdict(churn_calibration(left, found.test))
-        models[name] = {
-            **churn_metrics(left, found.test),
-            "ci": {"brier": list(interval)},
-            "calibration": calibration,
-        }
-    logger.info("churn: %s, Brier score %.4f", chosen, models[chosen]["brier"])
-    return chosen, {
-        "model": chosen,
-        "rule": f"least Brier score {window}",
-        "share_left": float(left.mean()),
-        "models": models,
-        "compared": compared,
-    }
+        models[name] = ChurnMetrics.model_validate(
+            {
+                **churn_metrics(left, found.test),
+                "ci": {"brier": interval},
+                "calibration": asdict(churn_calibration(left, found.test)),
+            }
+        )
+    logger.info("churn: %s, Brier score %.4f", chosen, models[chosen].brier)
+    return chosen, Churn(
+        model=chosen,
+        rule=f"least Brier score {window}",
+        share_left=float(left.mean()),
+        models=models,
+        compared=compared,
+    )
 
 
 def _left(rows: pl.DataFrame) -> np.ndarray:

@@ -5,28 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lifecycle.metrics.value import Metrics, bootstrap, value_metrics
+from lifecycle.metrics.value import bootstrap, value_metrics
 from lifecycle.names import STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.stack import is_clearly_better
 from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.value import WindowMetrics
 
 BIAS_RANGE = (0.9, 1.1)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model's metrics on a window, and the 95 % interval of its bias."""
-
-    metrics: Metrics
-    bias_interval: tuple[float, float] | None
-
-    def is_fair(self, shared: float) -> bool:
-        """Whether its bias, over that which all share, may lie in BIAS_RANGE."""
-        if self.bias_interval is None:
-            return False
-        low, high = self.bias_interval
-        return high >= shared * BIAS_RANGE[0] and low <= shared * BIAS_RANGE[1]
 
 
 @dataclass(frozen=True)
@@ -36,14 +22,7 @@ class Comparison:
     where: str  # as the rule tells it
     actual: np.ndarray
     predicted: dict[str, np.ndarray]
-    rows: dict[str, Row]
-
-    def as_json(self) -> dict[str, object]:
-        """As metrics.json has it: by model, its metrics and `bias_interval`."""
-        return {
-            name: {**row.metrics, "bias_interval": row.bias_interval}
-            for name, row in self.rows.items()
-        }
+    rows: dict[str, WindowMetrics]
 
     def shared_bias(self) -> float:
         """The median bias of three models or more, the stack counted once.
@@ -57,9 +36,17 @@ class Comparison:
         known = [bias for bias in biases if bias]
         return float(np.median(known)) if len(known) >= 3 else 1.0
 
+    def is_fair(self, name: str, shared: float) -> bool:
+        """Whether a model's bias, over that which all share, may lie in BIAS_RANGE."""
+        interval = self.rows[name].bias_interval
+        if interval is None:
+            return False
+        low, high = interval
+        return high >= shared * BIAS_RANGE[0] and low <= shared * BIAS_RANGE[1]
+
     def candidates(self, names: list[str], shared: float) -> list[str]:
         """Those of fair bias, else the fairest, else all."""
-        fair = [name for name in names if self.rows[name].is_fair(shared)]
+        fair = [name for name in names if self.is_fair(name, shared)]
         distances = {}
         for name in names:
             bias = self._bias(name)
@@ -83,11 +70,10 @@ class Comparison:
         return min(names, key=self._error), better
 
     def _bias(self, name: str) -> float | None:
-        return self.rows[name].metrics["bias"]
+        return self.rows[name].bias
 
     def _error(self, name: str) -> tuple[float, float]:
-        metrics = self.rows[name].metrics
-        return metrics["rmse"] or 0.0, metrics["decile_mape"] or 0.0
+        return self.rows[name].rmse, self.rows[name].decile_mape or 0.0
 
 
 def on_selection(
@@ -113,9 +99,11 @@ def in_backtest(
 
 def _rows(
     predicted: dict[str, np.ndarray], actual: np.ndarray, num_resamples: int, seed: int
-) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
+) -> dict[str, WindowMetrics]:
+    rows: dict[str, WindowMetrics] = {}
     for name, values in predicted.items():
         intervals = bootstrap(actual, values, num_resamples=num_resamples, seed=seed)
-        rows[name] = Row(value_metrics(actual, values), intervals["bias"])
+        rows[name] = WindowMetrics.model_validate(
+            {**value_metrics(actual, values), "bias_interval": intervals["bias"]}
+        )
     return rows

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifecycle.value.intervals import Intervals
+from training.results.value import ModelMetrics
 
 
 @dataclass(frozen=True)
@@ -33,5 +34,5 @@ class Judged:
 
     forecast: Forecast
     intervals: Intervals
-    metrics: dict[str, object]
+    metrics: ModelMetrics
     draws: dict[str, np.ndarray]  # of each metric on resampled test customers

@@ -9,13 +9,14 @@ from lifecycle.metrics.value import interval_score
 from lifecycle.value.intervals import bounds, constant_bounds, predictive_ranks
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.value import IntervalMetrics, IntervalResults, SegmentCoverage
 
 NUM_BARS = 10
 
 
 def judge_intervals(
     judged: Mapping[str, Judged], sets: ExampleSets, champion: str, seed: int
-) -> dict[str, object]:
+) -> IntervalResults:
     """`intervals` of metrics.json.
 
     By model and level: coverage, that by the randomised PIT, and the interval score beside that of
@@ -24,23 +25,20 @@ def judge_intervals(
     """
     known = target_of(sets.selection)
     actual = target_of(sets.test)
-    models: dict[str, dict[str, float]] = {}
+    models: dict[str, IntervalMetrics] = {}
     ranks: dict[str, np.ndarray] = {}
     for name, one in judged.items():
         forecast = one.forecast
         ranks[name] = predictive_ranks(forecast.selection, known, forecast.test, actual, seed=seed)
         models[name] = _of_levels(one, known, actual, ranks[name])
     shares = np.histogram(ranks[champion], NUM_BARS, (0.0, 1.0))[0] / len(actual)
-    return {
-        "models": models,
-        "pit_shares": shares.tolist(),
-        "segments": _of_segments(judged[champion], actual),
-    }
+    segments = _of_segments(judged[champion], actual)
+    return IntervalResults(models=models, pit_shares=shares.tolist(), segments=segments)
 
 
 def _of_levels(
     one: Judged, known: np.ndarray, actual: np.ndarray, ranks: np.ndarray
-) -> dict[str, float]:
+) -> IntervalMetrics:
     """By level, how often the intervals hold, and how sharp they are."""
     found: dict[str, float] = {}
     for level, (low, high) in bounds(one.intervals, one.forecast.test).items():
@@ -54,21 +52,22 @@ def _of_levels(
             f"interval_score_{percent}": interval_score(actual, low, high, level),
             f"constant_interval_score_{percent}": interval_score(actual, *constant, level),
         }
-    return found
+    return IntervalMetrics.model_validate(found)
 
 
-def _of_segments(one: Judged, actual: np.ndarray) -> dict[str, dict[str, float | int]]:
+def _of_segments(one: Judged, actual: np.ndarray) -> dict[str, SegmentCoverage]:
     """Customers and coverage by level of the segments by predicted spend; the bins of the intervals are finer."""
     predicted = one.forecast.test
     segment = assign_segments(fit_thresholds(predicted), predicted)
     limits = bounds(one.intervals, predicted)
-    result: dict[str, dict[str, float | int]] = {}
+    result: dict[str, SegmentCoverage] = {}
     for name in SEGMENTS:
         here = segment == name
         if not here.any():
             continue
-        result[name] = {"num_customers": int(here.sum())}
+        found = {"num_customers": float(here.sum())}
         for level, (low, high) in limits.items():
             inside = (actual >= low) & (actual <= high)
-            result[name][f"coverage_{100 * level:.0f}"] = float(np.mean(inside[here]))
+            found[f"coverage_{100 * level:.0f}"] = float(np.mean(inside[here]))
+        result[name] = SegmentCoverage.model_validate(found)
     return result

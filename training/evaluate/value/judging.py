@@ -14,6 +14,7 @@ from lifecycle.metrics.value import (
 from lifecycle.value.intervals import bounds, fit_intervals
 from training.evaluate.value.forecasts import Forecast, Judged
 from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.value import Differences, ModelMetrics
 
 logger = logging.getLogger(__name__)
 CI_LEVEL = 0.95
@@ -38,52 +39,41 @@ def judge(
         draws = bootstrap_draws(
             actual, forecast.test, limits, num_resamples=num_resamples, seed=seed
         )
-        metrics: dict[str, object] = {
-            **value_metrics(actual, forecast.test, limits),
-            "customers_per_second": forecast.customers_per_second,
-            "ci": {
-                metric: _ends(percentile_interval(of, CI_LEVEL)) for metric, of in draws.items()
-            },
-        }
+        metrics = ModelMetrics.model_validate(
+            {
+                **value_metrics(actual, forecast.test, limits),
+                "customers_per_second": forecast.customers_per_second,
+                "ci": {key: percentile_interval(of, CI_LEVEL) for key, of in draws.items()},
+            }
+        )
         judged[name] = Judged(forecast, intervals, metrics, draws)
         logger.info("%s: %s", name, _line(metrics))
     return judged
 
 
-def _ends(interval: tuple[float, float] | None) -> list[float] | None:
-    return None if interval is None else list(interval)
-
-
-def differences(
-    judged: Mapping[str, Judged], name: str, other: str
-) -> dict[str, list[float] | None]:
+def differences(judged: Mapping[str, Judged], name: str, other: str) -> Differences:
     """Of each of COMPARED: that of one model minus that of another, and the ends of its paired interval.
 
     None where a metric is undefined.
     """
     ours = judged[name]
     theirs = judged[other]
-    result: dict[str, list[float] | None] = {}
-    for metric in COMPARED:
-        found = difference_of_draws(
-            _number(ours.metrics[metric]),
-            _number(theirs.metrics[metric]),
+    return {
+        metric: difference_of_draws(
+            getattr(ours.metrics, metric),
+            getattr(theirs.metrics, metric),
             ours.draws[metric],
             theirs.draws[metric],
             PAIRED_LEVEL,
         )
-        result[metric] = None if found is None else list(found)
-    return result
+        for metric in COMPARED
+    }
 
 
-def _number(value: object) -> float | None:
-    return value if isinstance(value, float) else None
-
-
-def _line(metrics: Mapping[str, object]) -> str:
+def _line(metrics: ModelMetrics) -> str:
     shown = ("mae", "rmse", "gini", "spearman", "bias", "coverage_80")
-    known = {name: metrics[name] for name in shown if isinstance(metrics.get(name), float)}
-    return ", ".join(f"{name} {value:.3f}" for name, value in known.items())
+    known = {name: getattr(metrics, name) for name in shown}
+    return ", ".join(f"{name} {value:.3f}" for name, value in known.items() if value is not None)
 
 
 def predictions_frame(judged: Mapping[str, Judged], sets: ExampleSets) -> pl.DataFrame:

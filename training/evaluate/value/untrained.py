@@ -14,13 +14,14 @@ from training.distributed.map import map_rows
 from training.distributed.members import HiddenActor
 from training.evaluate.inputs import Inputs
 from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.value import Differences, FineTuning, SpendMetrics
 
 PROBE = "untrained_probe"
 PROBE_SAME_LAYERS = "untrained_probe_same_layers"
 RIDGE = "ridge_same_numbers"
 
 
-def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -> dict[str, object]:
+def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -> FineTuning:
     """Compare `tuned`, the member's predictions for all test customers, on a seeded sample of them.
 
     The whole base model is probed and, where the member keeps only its first layers, these alone
@@ -43,7 +44,7 @@ def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -
         name: np.array(table[f"hidden_{position}"].to_pylist())
         for position, name in enumerate(depths)
     }
-    scale = Standardisation.read(inputs.dataset["standardisation"])
+    scale = inputs.time_split.standardisation
     return fine_tuning_verdict(sets, sample, tuned, probe, hidden, scale, config.seed)
 
 
@@ -59,7 +60,7 @@ def fine_tuning_verdict(
     hidden: Mapping[str, np.ndarray],
     scale: Standardisation,
     seed: int,
-) -> dict[str, object]:
+) -> FineTuning:
     """Metrics of each model on the sampled test customers, and the paired differences with 95 % intervals.
 
     `sample` are positions among the test rows, `probe_rows` among the training rows; `hidden` has,
@@ -75,21 +76,22 @@ def fine_tuning_verdict(
         known, new = np.split(states, [len(probe_rows)])
         others[name] = _linear_probe(known, train_target, new, seed)
     others[RIDGE] = ridge_value(sets.train, sets.test, scale)[sample]
-    return {
-        "num_customers": len(sample),
-        "num_probe_rows": len(probe_rows),
-        "models": {
-            name: value_metrics(actual, predicted)
-            for name, predicted in {LLAMA: ours, **others}.items()
-        },
-        "text_llama_minus": {
-            name: {
-                metric: paired_difference(actual, ours, other, metric, seed=seed)
-                for metric in ("rmse", "gini", "mae")
-            }
-            for name, other in others.items()
-        },
+    minus: dict[str, Differences] = {}
+    for name, other in others.items():
+        minus[name] = {
+            metric: paired_difference(actual, ours, other, metric, seed=seed)
+            for metric in ("rmse", "gini", "mae")
+        }
+    models = {
+        name: SpendMetrics.model_validate(value_metrics(actual, predicted))
+        for name, predicted in {LLAMA: ours, **others}.items()
     }
+    return FineTuning(
+        num_customers=len(sample),
+        num_probe_rows=len(probe_rows),
+        models=models,
+        text_llama_minus=minus,
+    )
 
 
 def _linear_probe(known: np.ndarray, target: np.ndarray, new: np.ndarray, seed: int) -> np.ndarray:
@@ -101,10 +103,7 @@ def _linear_probe(known: np.ndarray, target: np.ndarray, new: np.ndarray, seed: 
     fitted, held = np.array_split(np.random.default_rng(seed).permutation(len(target)), 2)
 
     def squared_error(alpha: float) -> float:
-        return float(
-            np.mean(
-                (ridge_on(known[fitted], target[fitted], known[held], alpha) - target[held]) ** 2
-            )
-        )
+        expected = ridge_on(known[fitted], target[fitted], known[held], alpha)
+        return float(np.mean((expected - target[held]) ** 2))
 
     return ridge_on(known, target, new, min(10.0 ** np.arange(5), key=squared_error))

@@ -50,12 +50,12 @@ def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> 
     windows = [part for part in ("selection", "val") if (examples / f"{part}.parquet").exists()]
     selection = pl.concat([read_rows(examples, part, customers) for part in windows])
     dataset = read_dataset(examples)
-    horizon_days = int(str(dataset["horizon_days"]))
-    scale = Standardisation.read(dataset["standardisation"])
     backtest = None
     if (examples / BACKTEST).exists():
         backtest = _with_spend(read_example_sets(examples / BACKTEST, customers))
-    return ExampleSets(train, selection, test, horizon_days, scale, backtest)
+    return ExampleSets(
+        train, selection, test, dataset.horizon_days, dataset.standardisation, backtest
+    )
 
 
 def _with_spend(backtest: ExampleSets) -> ExampleSets | None:

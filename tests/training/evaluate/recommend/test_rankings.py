@@ -44,7 +44,7 @@ def test_groups_by_orders_and_by_what_is_new() -> None:
         }
     )
     groups = ranking_groups({"m": ranking, "m@sample": ranking.head(1)}, baskets, num_items=10)
-    hits = {group: rows["m"]["hr@10"] for group, rows in groups.items()}
+    hits = {group: rows["m"].hr_at_10 for group, rows in groups.items()}
     assert hits == {
         "all": 2 / 3,
         "new": 1.0,
@@ -53,9 +53,9 @@ def test_groups_by_orders_and_by_what_is_new() -> None:
         "repeat_items": 0.5,
         "new_items": 0.5,
     }
-    counts = {group: rows["m"]["num_customers"] for group, rows in groups.items()}
+    counts = {group: rows["m"].num_customers for group, rows in groups.items()}
     assert counts == {"all": 3, "new": 1, "thin": 1, "rich": 1, "repeat_items": 2, "new_items": 2}
-    assert groups["all"]["m@sample"]["num_customers"] == 1
+    assert groups["all"]["m@sample"].num_customers == 1
 
 
 def test_every_customer_has_twenty_distinct_items_of_the_catalogue(inputs: Inputs) -> None:
@@ -108,7 +108,7 @@ def test_nothing_from_the_cutoff_on_moves_a_ranking(inputs: Inputs) -> None:
 def test_recommender_is_chosen_before_the_test_window(inputs: Inputs) -> None:
     task = selection_task(inputs)
     best, numbers = choose_recommender(inputs, task)
-    scores = numbers["ndcg@20"]
+    scores = numbers.ndcg_at_20
     assert isinstance(scores, dict) and set(scores) == {
         "popularity",
         "personal_frequency",
@@ -120,7 +120,7 @@ def test_recommender_is_chosen_before_the_test_window(inputs: Inputs) -> None:
         inputs, fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff), task
     )
     table = ranking_groups(rankings, task.baskets, inputs.items.height)["all"]
-    assert {name: row["ndcg@20"] for name, row in table.items()} == scores
+    assert {name: row.ndcg_at_20 for name, row in table.items()} == scores
 
 
 def test_shop_without_items_is_ranked_for_nobody(

@@ -61,8 +61,8 @@ def test_models_for_which_data_are_too_few_are_chosen_only_without_others() -> N
     champion, chosen = choose_champion(
         entries, sets, None, 50, 0, {"good": reason, "absent": reason}
     )
-    assert champion == "rough" and chosen["unsupported"] == {"good": reason}
-    assert set(chosen["models"]) == set(entries), "it is judged all the same"
+    assert champion == "rough" and chosen.unsupported == {"good": reason}
+    assert set(chosen.models) == set(entries), "it is judged all the same"
     assert choose_champion(entries, sets, None, 50, 0, dict.fromkeys(entries, reason))[0] == "good"
 
 
@@ -116,7 +116,7 @@ def test_bias_that_all_models_share_is_the_seasons() -> None:
     champion, chosen = choose_champion(
         low | {"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0
     )
-    assert champion == "low-1" and chosen["shared_bias"] == pytest.approx(0.8, rel=0.02)
+    assert champion == "low-1" and chosen.shared_bias == pytest.approx(0.8, rel=0.02)
     assert (
         choose_champion({"rough": rough, "high": high}, sets_of(spent, spent), None, 50, 0)[0]
         == "rough"
@@ -133,7 +133,7 @@ def test_shared_bias_counts_the_stack_once() -> None:
         "fair": Forecast(spent, spent, 1.0),
     }
     champion, chosen = choose_champion(entries, sets_of(spent, spent), None, 50, 0)
-    assert champion == "fair" and chosen["shared_bias"] == 1.0, "two models cannot tell a season"
+    assert champion == "fair" and chosen.shared_bias == 1.0, "two models cannot tell a season"
 
 
 def test_backtest_without_any_spend_is_left_aside(tiny_shop: TinyShop, tmp_path: Path) -> None:
@@ -167,10 +167,8 @@ def test_the_stack_serves_unless_another_model_is_clearly_better(name: str) -> N
     sets, entries = sets_of(spent, spent), {"lucky": entry(lucky), name: entry(stack)}
     assert choose_champion(entries, sets, None, 50, 0)[0] == name
     champion, chosen = choose_champion(entries | {"better": entry(better)}, sets, None, 50, 0)
-    assert champion == "better" and "the stack, unless others' squared errors" in str(
-        chosen["rule"]
-    )
-    assert chosen["clearly_better"] == ["better"]
+    assert champion == "better" and "the stack, unless others' squared errors" in chosen.rule
+    assert chosen.clearly_better == ["better"]
     biased = {"lucky": entry(lucky), name: entry(1.3 * stack)}
     assert choose_champion(biased, sets, None, 50, 0)[0] == "lucky"
 
@@ -191,13 +189,13 @@ def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are
     champion, chosen = choose_champion(
         {"young": young, "old": old, "llama": llama}, sets, None, 50, 0
     )
-    assert champion == "old" and chosen["num_customers"] == len(earlier)
-    assert "in the backtest at 2024-01-01 over 60 days" in str(chosen["rule"])
-    assert set(chosen["backtest"]) == {"young", "old"} and set(chosen["models"]) == {
+    assert champion == "old" and chosen.num_customers == len(earlier)
+    assert "in the backtest at 2024-01-01 over 60 days" in chosen.rule
+    assert set(chosen.backtest or ()) == {"young", "old"} and set(chosen.models) == {
         "young",
         "old",
         "llama",
-    }  # type: ignore[call-overload]
+    }
     assert choose_champion({"llama": llama}, sets, None, 50, 0)[0] == "llama"
 
 
@@ -305,9 +303,9 @@ def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() 
     judged = judge(entries, sets, num_resamples=20, seed=0)
     wanted = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
               "coverage_95", "customers_per_second", "ci"}  # fmt: skip
-    assert set(judged["good"].metrics) == wanted
-    assert judged["good"].metrics["bias"] == pytest.approx(0.99)
-    assert judged["flat"].metrics["spearman"] is None
+    assert set(judged["good"].metrics.model_dump()) == wanted
+    assert judged["good"].metrics.bias == pytest.approx(0.99)
+    assert judged["flat"].metrics.spearman is None
     frame = predictions_frame(judged, sets)
     assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
                              "actual_net"]  # fmt: skip

@@ -42,10 +42,10 @@ def test_least_brier_score_before_the_test_cutoff_serves() -> None:
     assert (
         chosen == "sure"
         and found is not None
-        and found["rule"] == "least Brier score on the selection customers"
+        and found.rule == "least Brier score on the selection customers"
     )
-    models = found["models"]
-    assert isinstance(models, dict) and models["sure"]["brier"] > models["vague"]["brier"]
+    models = found.models
+    assert models["sure"].brier > models["vague"].brier
 
 
 def test_backtest_chooses_where_there_is_one() -> None:
@@ -57,9 +57,7 @@ def test_backtest_chooses_where_there_is_one() -> None:
         {"young": young, "old": old}, sets_of([1, 0], earlier=[0, 1]), 20, 0
     )
     assert (
-        chosen == "old"
-        and found is not None
-        and found["rule"] == "least Brier score in the backtest"
+        chosen == "old" and found is not None and found.rule == "least Brier score in the backtest"
     )
 
 
@@ -79,10 +77,10 @@ def test_probabilities_of_a_real_shop_say_something(tiny_shop: TinyShop) -> None
     }
     _, found = judge_churn(entries, sets, 20, 0)
     assert found is not None
-    models = found["models"]
-    assert isinstance(models, dict)
+    models = found.models
     for row in models.values():
-        assert row["auroc"] > 0.6 and row["ci"]["brier"][0] <= row["brier"] <= row["ci"]["brier"][1]
+        assert row.auroc is not None and row.auroc > 0.6
+        assert row.ci.brier[0] <= row.brier <= row.ci.brier[1]
 
 
 @pytest.mark.parametrize("model", ["hurdle", "bgnbd_gg"])

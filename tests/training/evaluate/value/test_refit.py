@@ -121,4 +121,4 @@ def test_what_was_judged_stays_and_what_serves_is_another(
     )
     before, after = (load_artifact(tmp_path / name / "artifact") for name in ("as_judged", "again"))
     assert before.models.btyd != after.models.btyd and before.settings == after.settings
-    assert (before.manifest["refitted_at"], after.manifest["refitted_at"]) == (None, ends[1])
+    assert (before.manifest.refitted_at, after.manifest.refitted_at) == (None, ends[1])

@@ -1,0 +1,47 @@
+"""The champion in memory, with the LLaMA encoders that it is or holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from lifecycle.artifact.answers import expected_spend
+from lifecycle.artifact.contents import Artifact
+
+if TYPE_CHECKING:
+    from lifecycle.llama.predict import MemberPredictor
+
+
+@dataclass(frozen=True)
+class Champion:
+    """Says what customers are expected to spend over the horizon, as arrays (n,)."""
+
+    artifact: Artifact
+    members: Mapping[str, "MemberPredictor"]
+
+    def spend(self, examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
+        """By buyers' examples and the events of these customers, which the encoders read."""
+        by_members = {name: member(examples, events) for name, member in self.members.items()}
+        return self.spend_given(examples, by_members)
+
+    def spend_given(
+        self, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """The same, where it is known already what the encoders expect."""
+        return expected_spend(self.artifact, self.artifact.settings.champion, examples, by_members)
+
+
+def load_champion(artifact: Artifact, folders: Mapping[str, Path]) -> Champion:
+    """With the encoders that the champion reads, out of the folders of these names."""
+    return Champion(
+        artifact, {name: _load(folders[name], artifact.items) for name in artifact.members}
+    )
+
+
+def _load(folder: Path, items: pl.DataFrame) -> "MemberPredictor":
+    from lifecycle.llama.predict import load_member  # torch, which the cheap models do without
+
+    return load_member(folder, items)

@@ -1,0 +1,23 @@
+"""What of a request cannot be used, as values from where it is found to the HTTP answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One field of a request that cannot be used."""
+
+    field: str  # dotted, as in customers.1.events.0.amount
+    message: str
+
+
+class InvalidRequest(ValueError):
+    """A request that cannot be answered as it stands; each problem names its field."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{problem.field}: {problem.message}" for problem in self.problems)

@@ -1,0 +1,115 @@
+"""`serve run` with HAProxy in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.builders import REPOSITORY
+
+SERVE = [sys.executable, "-m", "ray.serve.scripts", "run"]
+START_SECONDS = 180
+STOP_SECONDS = 90
+MAX_IN_FLIGHT = 8
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service and what it was started with."""
+
+    process: psutil.Popen
+    port: int
+    key: str
+    keys: Path
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def environment() -> dict[str, str]:
+    metrics, stats, fallback = free_ports(3)
+    return os.environ | {
+        "RAY_ADDRESS": "local",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def run_serve(*words: str) -> subprocess.CompletedProcess[str]:
+    """`serve run` that is expected to end by itself."""
+    return subprocess.run(
+        [*SERVE, *words],
+        cwd=REPOSITORY,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+
+
+@contextmanager
+def running(words: list[str], port: int, key: str, keys: Path, log: Path) -> Iterator[Service]:
+    """`serve run` until the block ends, then Ctrl-C."""
+    with log.open("w") as output:
+        process = psutil.Popen(
+            [*SERVE, *words],
+            cwd=REPOSITORY,
+            env=environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    service = Service(process, port, key, keys, log)
+    try:
+        wait_until_ready(service)
+        yield service
+    finally:
+        children = process.children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            raise
+        finally:
+            _, alive = psutil.wait_procs(children, timeout=30)
+            for child in alive:
+                child.kill()
+
+
+def wait_until_ready(service: Service) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert service.process.poll() is None, service.log.read_text()
+        try:
+            if httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError(service.log.read_text())

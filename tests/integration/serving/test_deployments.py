@@ -1,0 +1,114 @@
+"""Answers of a running service: equal to offline ones, under load, and when a replica dies."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from serving.api.responses import RecommendationResponse, ValueResponse
+from serving.client import Client, ServiceError
+from serving.predict.predictor import Predictor
+from serving.predict.queries import CustomerQuery
+from serving.store.events import EventStore
+from tests.builders import TinyShop
+from tests.integration.serving.service import MAX_IN_FLIGHT, Service
+
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
+
+
+def test_values_are_those_computed_offline_in_any_batch(
+    service: Service,
+    client: Client,
+    customer_ids: list[str],
+    tiny_artifact: Path,
+    tiny_shop: TinyShop,
+) -> None:
+    predictor, store = Predictor(tiny_artifact), EventStore(tiny_shop.data)
+    groups = [customer_ids[start : start + 1 + start % 7] for start in range(0, 60, 3)]
+    wanted = sorted({customer for group in groups for customer in group})
+    queries = [
+        CustomerQuery(customer, store.events_of([customer])[customer], {}, None)
+        for customer in wanted
+    ]
+    expected = {
+        str(answer["customer_id"]): json.loads(json.dumps(answer))
+        for answer in predictor.value(queries)
+    }
+    with ThreadPoolExecutor(MAX_IN_FLIGHT) as pool:
+        answers = list(
+            pool.map(lambda group: client.value([{"customer_id": one} for one in group]), groups)
+        )
+    for group, answer in zip(groups, answers, strict=True):
+        assert [customer["customer_id"] for customer in answer] == group
+        assert answer == [expected[customer] for customer in group]
+    ValueResponse.model_validate({"customers": answers[0]})
+
+
+def test_recommendations_hold_items_of_the_catalogue(
+    client: Client, customer_ids: list[str]
+) -> None:
+    customers = [{"customer_id": customer} for customer in customer_ids[:3]]
+    answer = client.recommendations(customers, k=5, category="coffee")
+    parsed = RecommendationResponse.model_validate({"customers": answer})
+    assert [customer.customer_id for customer in parsed.customers] == customer_ids[:3]
+    assert all(len(customer.recommendations) == 5 for customer in parsed.customers)
+    assert {item.item_id for one in parsed.customers for item in one.recommendations} <= {
+        f"i{number}" for number in range(0, 40, 4)
+    }
+
+
+def test_histories_that_no_small_message_holds_are_answered(client: Client) -> None:
+    event = {
+        "occurred_at": "2024-06-01T10:00:00Z",
+        "kind": "purchase",
+        "amount": 5.0,
+        "text": "x" * 2000,
+    }
+    days = [
+        f"2024-{1 + number % 12:02d}-{1 + number // 12 % 28:02d}T10:00:00Z"
+        for number in range(3000)
+    ]
+    events = [event | {"occurred_at": day} for day in days]
+    [answer] = client.value([{"customer_id": "long", "events": events}])
+    assert answer["expected_orders"] > 0
+
+
+def test_full_queue_is_refused_with_the_time_to_come_back(
+    client: Client, customer_ids: list[str]
+) -> None:
+    def ask(customer: str) -> ServiceError | None:
+        try:
+            client.value([{"customer_id": customer}])
+        except ServiceError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(40) as pool:
+        errors = list(pool.map(ask, customer_ids[:40] * 3))
+    refused = [error for error in errors if error is not None]
+    assert {error.status for error in refused} == {429}
+    assert {error.retry_after_seconds for error in refused} == {1.0}
+    assert len(refused) < len(errors)
+    assert ask(customer_ids[0]) is None
+
+
+def test_killed_replica_comes_back_and_nobody_sees_a_500(
+    service: Service, client: Client, customer_ids: list[str]
+) -> None:
+    [replica] = [
+        child
+        for child in service.process.children(recursive=True)
+        if "ValueModel" in child.name() + "".join(child.cmdline())
+    ]
+    replica.kill()
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            assert client.value([{"customer_id": customer_ids[0]}])
+            return
+        except ServiceError as error:
+            assert error.status in (429, 503)
+            time.sleep(error.retry_after_seconds or 1)
+    raise AssertionError("the replica did not come back")

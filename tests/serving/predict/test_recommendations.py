@@ -1,0 +1,97 @@
+"""Recommendations: the judged rankings, who gets what, and why."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.recommend.retrieval import propose
+from serving.api.responses import CustomerRecommendations
+from serving.predict.predictor import Predictor
+from serving.predict.queries import CustomerQuery, RecommendOptions
+from serving.predict.recommendations import recommend
+from tests.serving.builders import TEST_CUTOFF, events_of, items_of
+
+
+def test_recommendations_at_the_test_cutoff_are_the_judged_rankings(
+    predictor: Predictor, queries: list[CustomerQuery], tiny_artifact: Path
+) -> None:
+    rankings = pl.read_parquet(tiny_artifact.parent / "rankings.parquet")
+    mine = rankings.filter(pl.col("model") == predictor.artifact.settings.recommender)
+    expected = {name: rows.sort("rank") for (name,), rows in mine.group_by("customer_id")}
+    asked = [
+        replace(query, as_of=TEST_CUTOFF) for query in queries if query.customer_id in expected
+    ]
+    assert asked
+    for answer in predictor.recommend(asked, RecommendOptions(k=20)):
+        CustomerRecommendations.model_validate(answer)
+        rows = expected[answer["customer_id"]]
+        found = [(row["item_id"], row["score"]) for row in answer["recommendations"]]
+        own = [
+            row for row in found if row[1] >= 1
+        ]  # after these what is popular, by now with the whole shop
+        assert own == [row for row in rows.select("item_id", "score").iter_rows() if row[1] >= 1]
+        assert own and len({item for item, _ in found}) == 20
+
+
+def test_customer_without_history_gets_popular_items(predictor: Predictor) -> None:
+    assert predictor.artifact.retriever is not None
+    empty = CustomerQuery(None, pl.DataFrame(schema=EVENT_SCHEMA), {})
+    assert (
+        items_of(predictor, empty, k=5)
+        == predictor.artifact.retriever.popular["item_id"][:5].to_list()
+    )
+    (answer,) = predictor.recommend([empty], RecommendOptions())
+    assert (answer["group"], answer["customer_id"]) == ("new", None)
+
+
+def test_reason_counts_orders_not_lines(predictor: Predictor) -> None:
+    at = TEST_CUTOFF - timedelta(days=10)
+    lines = [
+        {"occurred_at": at, "order_id": order, "item_id": "i5"} for order in ("o1", "o1", "o2")
+    ]
+    lines.append({"occurred_at": at, "order_id": "o2", "item_id": "i6"})
+    query = CustomerQuery("x", events_of(*lines), {})
+    (answer,) = predictor.recommend([query], RecommendOptions(candidates=("i5", "i6", "i7")))
+    reasons = {row["item_id"]: row["reason"] for row in answer["recommendations"]}
+    assert reasons == {
+        "i5": "bought in 2 orders before",
+        "i6": "bought once before",
+        "i7": "popular with other customers",
+    }
+
+
+def test_retriever_serves_under_every_filter_and_says_why(
+    predictor: Predictor, queries: list[CustomerQuery]
+) -> None:
+    artifact = replace(
+        predictor.artifact, settings=replace(predictor.artifact.settings, recommender="retriever")
+    )
+    assert artifact.retriever is not None
+    query, catalogue = queries[0], artifact.items
+    (answer,) = recommend(artifact, [query], RecommendOptions(k=20))
+    bought = query.events.filter(pl.col("kind") == "purchase").with_columns(customer_id=pl.lit("x"))
+    expected = propose(
+        artifact.retriever, bought, pl.Series("customer_id", ["x"]), cutoff=datetime(2030, 1, 1, tzinfo=UTC),
+        num_candidates=20, exclude_seen=False,
+    )  # fmt: skip
+    assert {row["item_id"] for row in answer["recommendations"]} == set(expected["item_id"])
+    reasons = {row["reason"] for row in answer["recommendations"]}
+    assert "bought together with earlier purchases" in reasons
+    tea = set(catalogue.filter(pl.col("category") == "tea")["item_id"])
+    (answer,) = recommend(artifact, [query], RecommendOptions(k=100, category="tea"))
+    assert {row["item_id"] for row in answer["recommendations"]} == tea
+    (answer,) = recommend(artifact, [query], RecommendOptions(candidates=("i3", "i7")))
+    assert {row["item_id"] for row in answer["recommendations"]} == {"i3", "i7"}
+    empty = CustomerQuery(None, pl.DataFrame(schema=EVENT_SCHEMA), {})
+    (answer,) = recommend(artifact, [empty], RecommendOptions(k=5))
+    popular = artifact.retriever.popular["item_id"][:5].to_list()
+    assert [row["item_id"] for row in answer["recommendations"]] == popular
+
+
+def test_artifact_without_items_recommends_nothing(predictor: Predictor) -> None:
+    with pytest.raises(ValueError, match="^customers: .*name no items"):
+        recommend(replace(predictor.artifact, retriever=None), [], RecommendOptions())

@@ -1,0 +1,64 @@
+"""Recipes of ingest and their sources, as its tests write them."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.events.shards import shard_paths
+from lifecycle.folders import verify
+from training.ingest.batches import ParsedRows, read_batches
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.ingest.sources import Source
+
+LOG = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a"}
+
+
+def run(config: IngestConfig) -> tuple[pl.DataFrame, dict[str, object]]:
+    """Events of an ingest, sorted as in its shards, and its quality.json, whose rows must balance."""
+    ingest(config)
+    verify(config.output, "data")
+    report = json.loads((config.output / "quality.json").read_text())
+    assert report["rows_kept"] + sum(report["rows_dropped"].values()) == report["num_rows_read"]
+    assert sum(report["rows_read"].values()) == report["num_rows_read"]
+    shards = [pl.read_parquet(path) for path in shard_paths(config.output)]
+    for shard in shards:
+        assert shard.equals(shard.sort("customer_id", "occurred_at", maintain_order=True))
+    events = pl.concat(shards)
+    assert events.schema == EVENT_SCHEMA
+    assert events["event_id"].is_unique().all()
+    assert not (events.filter(pl.col("kind") == "refund")["amount"] > 0).any()
+    return events.sort("customer_id", "occurred_at", maintain_order=True), report
+
+
+def recipe(output: Path, *sources: Mapping[str, object], **others: object) -> IngestConfig:
+    tree = {"sources": list(sources), "output": str(output), "quality_html": False, "num_shards": 3}
+    return IngestConfig.model_validate(tree | others)
+
+
+def log(path: Path, *lines: str, **changes: object) -> dict[str, object]:
+    """A source of lines `customer,time,item,amount`."""
+    path.write_text("\n".join(["c,t,i,a", *lines]) + "\n")
+    return {"path": str(path), "columns": LOG, **changes}
+
+
+BASE = {"customer_id": "c", "occurred_at": "t", "amount": "p"}
+
+
+Read = Callable[..., pl.DataFrame]
+
+
+def rows_of(source: Source) -> pl.DataFrame:
+    return pl.concat([batch.rows for batch in batches_of(source)])
+
+
+def batches_of(source: Source) -> list[ParsedRows]:
+    return list(read_batches(source))
+
+
+def amount(sql: str) -> dict[str, object]:
+    """A change of the recipe: the amount by an expression."""
+    return {"columns": BASE | {"amount": {"sql": sql}}}

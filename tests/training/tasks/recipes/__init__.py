@@ -1,0 +1,1 @@
+"""Tests of what tasks add to a training recipe."""

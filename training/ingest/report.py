@@ -1,0 +1,88 @@
+"""quality.json: what ingest kept, dropped and found, and the verdict which models these data can support."""
+
+import math
+
+import polars as pl
+
+from lifecycle.names import BTYD_MODELS
+from lifecycle.spend.support import LEARNERS, value_model_rules
+from training.ingest.quality import ORDER_GROUPS, QualityCounts
+from training.results.quality import (
+    Duplicates,
+    ModelSupport,
+    Outliers,
+    QualityReport,
+    Refunds,
+    UnknownItems,
+)
+
+QUALITY_FILE = "quality.json"
+MIN_ITEMS = 20  # of a catalogue to recommend from
+
+
+def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) -> QualityReport:
+    """What quality.json says. Raises ValueError where nothing is left."""
+    if counts.first_event_at is None or counts.last_event_at is None:
+        raise ValueError(f"no usable event is left: {dict(counts.dropped)}")
+    days = (counts.last_event_at - counts.first_event_at).days + 1
+    revenue = sorted(counts.revenue_by_month.items())
+    return QualityReport(
+        num_rows_read=counts.num_rows_read,
+        num_events=counts.num_events,
+        num_customers=counts.num_customers,
+        num_items=items.height,
+        currency=currency,
+        first_event_at=counts.first_event_at.isoformat(),
+        last_event_at=counts.last_event_at.isoformat(),
+        days=days,
+        rows_read={path: of_source["rows_read"] for path, of_source in counts.sources.items()},
+        rows_kept=counts.num_events,
+        rows_dropped=dict(counts.dropped),
+        duplicates=Duplicates(
+            dropped_exact=counts.dropped["exact_duplicate"],
+            dropped_same_id=counts.dropped["duplicate_event_id"],
+            kept_equal=counts.num_equal_events,
+        ),
+        refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
+        outliers=Outliers(
+            total=counts.num_outliers,
+            fence=None if math.isinf(counts.fence) else counts.fence,
+        ),
+        events_by_kind=dict(counts.kinds.most_common()),
+        customers_by_orders={name: counts.orders_per_customer[name] for name in ORDER_GROUPS},
+        missing_values=dict(counts.missing),
+        items_without_title=_untitled(items),
+        items_with_conflicting_rows=counts.num_conflicting_items,
+        unknown_to_catalogue=UnknownItems(
+            items=len(counts.unknown_items), lines=counts.unknown_items.total()
+        ),
+        lines_by_month=dict(sorted(counts.months.items())),
+        revenue_by_month={month: round(amount, 2) for month, amount in revenue},
+        models=_verdicts(counts, days, items),
+    )
+
+
+def _verdicts(counts: QualityCounts, days: int, items: pl.DataFrame) -> dict[str, ModelSupport]:
+    """Which models these data can support, each with the rule and the number that decided."""
+    paid = counts.num_paid_lines
+    titled = items.height - _untitled(items)
+    with_cost = counts.num_events - counts.missing["cost"]
+    enough_items = (items.height >= MIN_ITEMS, f"needs {MIN_ITEMS} items: {items.height}")
+    enough_titles = (titled >= MIN_ITEMS, f"needs {MIN_ITEMS} items with a title: {titled}")
+    rules = {
+        "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
+        **value_model_rules(counts.num_customers, counts.num_repeat_customers, days),
+        "recommendation": enough_items,
+        "text_llama_rerank": enough_titles,
+        "service_cost": (with_cost > 0, f"needs events with a cost: {with_cost}"),
+    }
+    if not paid:
+        rules |= dict.fromkeys((*BTYD_MODELS, *LEARNERS), rules["persistence"])
+    verdicts = {}
+    for name, (holds, reason) in rules.items():
+        verdicts[name] = ModelSupport(supported=bool(holds), reason=reason)
+    return verdicts
+
+
+def _untitled(items: pl.DataFrame) -> int:
+    return int(items["title"].is_null().sum())

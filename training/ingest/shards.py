@@ -1,0 +1,134 @@
+"""The shards of the events: rows are spilled into them as they come, then each is finished by itself."""
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.events.shards import shard_numbers, shard_path
+from lifecycle.jobs import Progress
+from training.ingest.batches import ROW_HASH
+from training.ingest.event_ids import (
+    check_ids_across_customers,
+    content_ids,
+    numbered,
+    without_repeated_ids,
+)
+from training.ingest.quality import QualityCounts
+from training.ingest.recipe import IngestConfig
+from training.ingest.refunds import match_refunds
+from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
+from training.ingest.sources import Source
+
+ROW_GROUP_ROWS = 16_384
+SHARDS_AT_A_TIME = 2  # polars and numpy release the interpreter's lock; more would take more memory
+SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
+
+
+def append(events: pl.DataFrame, writers: list[pa.RecordBatchStreamWriter]) -> None:
+    """Append each event to the spill file of its customer's shard."""
+    shards = shard_numbers(events["customer_id"], len(writers)).alias("shard")
+    by_shard = events.with_columns(shards).partition_by("shard", as_dict=True, include_key=False)
+    for (shard,), part in by_shard.items():
+        writers[shard].write_table(part.to_arrow())
+
+
+@contextmanager
+def spill_writers(folder: Path, num_shards: int) -> Iterator[list[pa.RecordBatchStreamWriter]]:
+    """One open stream of record batches per shard."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(pa.ipc.new_stream(_spill_file(folder, n), SPILL))
+            for n in range(num_shards)
+        ]
+
+
+def _spill_file(folder: Path, shard: int) -> str:
+    return str(folder / f"{shard}.arrow")
+
+
+def finish_shards(
+    config: IngestConfig, folder: Path, num_shards: int, quality: QualityCounts
+) -> None:
+    """Second pass, a few shards at a time: see `_finish_shard`."""
+    (folder / "events").mkdir()
+    fence = quality.outlier_fence(config.outliers.spread)
+    catalogue = pl.read_parquet(folder / "items.parquet")["item_id"] if config.items else None
+    progress = Progress("shards written", num_shards, "shards")
+    matches = []
+
+    def finish(shard: int) -> tuple[pl.DataFrame, QualityCounts]:
+        return _finish_shard(config, folder, shard, fence, catalogue)
+
+    with ThreadPoolExecutor(SHARDS_AT_A_TIME) as threads:
+        for of_shard, found in threads.map(finish, range(num_shards)):
+            quality.add_shard(found)
+            matches.append(of_shard)
+            progress.advance(1)
+    pl.concat(matches).write_parquet(folder / "refunds.parquet")
+    shutil.rmtree(folder / "spill")
+    if any("event_id" in source.columns for source in config.sources):
+        check_ids_across_customers(folder, quality.num_events)
+
+
+def _finish_shard(
+    config: IngestConfig, folder: Path, shard: int, fence: float, catalogue: pl.Series | None
+) -> tuple[pl.DataFrame, QualityCounts]:
+    """Write one shard: without duplicates, in the order of time, with event ids, outliers treated.
+
+    Returns which purchase each refund takes back, and the counts of this shard.
+    """
+    quality = QualityCounts()
+    with pa.memory_map(_spill_file(folder / "spill", shard)) as file:
+        rows = pl.from_arrow(pa.ipc.open_stream(file).read_all())
+    assert isinstance(rows, pl.DataFrame)
+    events = _identified(_without_exact_duplicates(rows, config.sources, quality), quality)
+    matches = match_refunds(events)
+    events = without_outliers(events, matches, fence, config.outliers, quality)
+    if config.outliers.action == "drop":
+        matches = matches.join(
+            events, left_on="purchase_id", right_on="event_id", how="semi", maintain_order="left"
+        )
+    # Level 1 takes half the time of 3 and 2 % more room; small row groups let serving look up one customer in 3 ms.
+    events.write_parquet(
+        shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
+    )
+    quality.set_events(events, num_matched=matches["refund_id"].n_unique())
+    if catalogue is not None:
+        quality.set_unknown_items(events["item_id"].drop_nulls(), catalogue)
+    return matches, quality
+
+
+def _without_exact_duplicates(
+    rows: pl.DataFrame, sources: tuple[Source, ...], quality: QualityCounts
+) -> pl.DataFrame:
+    """One of each set of equal source rows, where the source asks for it."""
+    if not any(source.drop_exact_duplicates for source in sources):
+        return rows
+    is_first = pl.struct(SOURCE, "customer_id", ROW_HASH).is_first_distinct()
+    kept = rows.filter(pl.col(ROW_HASH).is_null() | is_first)
+    quality.drop("exact_duplicate", rows.height - kept.height)
+    return kept
+
+
+def _identified(rows: pl.DataFrame, quality: QualityCounts) -> pl.DataFrame:
+    """The events sorted by customer and time, rows of the same time in source order, each with an event_id.
+
+    An event without id gets one from its content and, among events of equal content, its number.
+    """
+    # Sorts as integers, five times faster than as text.
+    customers = pl.Enum(rows["customer_id"].unique().sort())
+    events = rows.sort(pl.col("customer_id").cast(customers), "occurred_at", maintain_order=True)
+    is_lacking = events["event_id"].is_null()
+    ids = numbered(content_ids(events.filter(is_lacking)), quality)
+    if is_lacking.all():
+        return events.with_columns(ids.alias("event_id")).select(list(EVENT_SCHEMA))
+    all_ids = events["event_id"].scatter(is_lacking.arg_true(), ids)
+    events = events.with_columns(all_ids.alias("event_id")).select(list(EVENT_SCHEMA))
+    return without_repeated_ids(events, quality)

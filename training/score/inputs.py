@@ -1,0 +1,76 @@
+"""What a recipe of scoring names, checked, and the identity of the scores it makes."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from lifecycle.artifact.contents import check_currency
+from lifecycle.artifact.files import load_artifact
+from lifecycle.events.shards import read_data_manifest
+from lifecycle.folders import fingerprint, package_versions, read_manifest
+from training.score.parts import MIN_PARTS, ScoreParts
+from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
+
+
+@dataclass(frozen=True)
+class ScoreInputs:
+    """What is scored, and what the manifest of the scores says of it."""
+
+    parts: ScoreParts
+    identity: str
+    model: str
+    artifact_files: str  # the same recipe may have been trained again
+
+
+def read_inputs(config: ScoreConfig) -> ScoreInputs:
+    """ValueError where the artifact cannot score these data, or did not make the scores before."""
+    data = read_data_manifest(config.data)
+    artifact = load_artifact(config.artifact)
+    check_currency(artifact, data)
+    as_of = as_of_instant(config.as_of, data.last_event_at)
+    artifact_files = fingerprint(artifact.manifest.files)
+    made_from: list[object] = [
+        data.identity,
+        artifact.manifest.identity,
+        as_of.isoformat(),
+        config.explain,
+    ]
+    if config.previous is not None:
+        made_from += [_identity_before(config, artifact_files), config.max_age_days]
+    identity = fingerprint(made_from)
+    return ScoreInputs(
+        _parts(config, as_of, identity), identity, artifact.settings.champion, artifact_files
+    )
+
+
+def as_of_instant(given: datetime | date | None, last_event_at: datetime) -> datetime:
+    """The instant or midnight asked for in UTC, or the instant just after the last event of the data."""
+    if isinstance(given, datetime):
+        return given.astimezone(UTC)
+    if given is not None:
+        return datetime(given.year, given.month, given.day, tzinfo=UTC)
+    return last_event_at + timedelta(microseconds=1)
+
+
+def _identity_before(config: ScoreConfig, artifact_files: str) -> str:
+    """The identity of the scores before; ValueError where another artifact made them."""
+    assert config.previous is not None
+    manifest = read_manifest(config.previous, SCORES_KIND, ScoresManifest)
+    if manifest.artifact_files != artifact_files:
+        raise ValueError(
+            f"previous: the scores {config.previous} were not made by what {config.artifact} holds now"
+        )
+    return manifest.identity
+
+
+def _parts(config: ScoreConfig, as_of: datetime, identity: str) -> ScoreParts:
+    """In a folder beside the output; another version may score or split otherwise, and has another one."""
+    split = fingerprint([identity, MIN_PARTS, package_versions()])
+    return ScoreParts(
+        artifact=config.artifact.absolute(),
+        data=config.data.absolute(),
+        as_of=as_of,
+        folder=config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute(),
+        explain="features" if config.explain is True else config.explain or None,
+        previous=None if config.previous is None else config.previous.absolute(),
+        max_age_days=config.max_age_days,
+    )

@@ -1,0 +1,95 @@
+"""The parts that customers are scored in: shards of the events, or pieces of them where there are few shards."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from lifecycle.events.shards import shard_numbers, shard_paths
+from training.score.member_cache import MEMBERS_FILE, MemberCache, empty_cache
+from training.score.recipe import SCORES_FILE
+
+MIN_PARTS = 8
+
+
+@dataclass(frozen=True)
+class ScoreParts:
+    """What is scored, by which artifact, at which instant; parts are kept in `folder` until all are there."""
+
+    artifact: Path
+    data: Path
+    as_of: datetime
+    folder: Path
+    explain: Literal["features", "events"] | None = None
+    previous: Path | None = None
+    max_age_days: int = 0
+
+    @property
+    def num_shards(self) -> int:
+        """Of the events."""
+        return len(shard_paths(self.data))
+
+    @property
+    def num_pieces(self) -> int:
+        """Parts of one shard, so that there are at least MIN_PARTS in all."""
+        return -(-MIN_PARTS // self.num_shards)
+
+    def numbers(self) -> list[tuple[int, int]]:
+        """Shard and piece of every part."""
+        return list(product(range(self.num_shards), range(self.num_pieces)))
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Those of the parts that are not there yet."""
+        return [number for number in self.numbers() if not self.file(*number).exists()]
+
+    def own(self, rows: pl.DataFrame, shard: int, piece: int) -> pl.DataFrame:
+        """Those of the rows whose customers belong to a part."""
+        numbers = shard_numbers(rows["customer_id"], self.num_shards * self.num_pieces)
+        return rows.filter(numbers == shard + piece * self.num_shards)
+
+    def file(self, shard: int, piece: int) -> Path:
+        """Where the scores of a part go."""
+        return self.folder / f"{shard:05d}-{piece}.parquet"
+
+    def members_file(self, shard: int, piece: int) -> Path:
+        """Where what the encoders expect of a part goes."""
+        return self.folder / f"members-{shard:05d}-{piece}.parquet"
+
+    def cache(self, names: list[str]) -> MemberCache:
+        """What the encoders of these names expected when customers were scored before."""
+        file = None if self.previous is None else self.previous / MEMBERS_FILE
+        if file is None or not file.exists():
+            return empty_cache(names)
+        return MemberCache(pl.read_parquet(file), self.max_age_days)
+
+
+def write_whole(rows: pl.DataFrame, file: Path) -> None:
+    """The file appears whole or not at all."""
+    unfinished = file.with_suffix(".incomplete")
+    rows.write_parquet(unfinished)
+    os.replace(unfinished, file)
+
+
+def merge_parts(parts: ScoreParts, folder: Path) -> int:
+    """Write scores.parquet into `folder`, and what encoders expect; returns the number of customers.
+
+    ValueError where nobody is known yet.
+    """
+    members = [parts.members_file(*number) for number in parts.numbers()]
+    members = [file for file in members if file.exists()]
+    if members:
+        pl.scan_parquet(members).sink_parquet(folder / MEMBERS_FILE)
+    scores = [parts.file(*number) for number in parts.numbers()]
+    pl.scan_parquet(scores).sink_parquet(folder / SCORES_FILE)
+    num_customers = int(pl.scan_parquet(folder / SCORES_FILE).select(pl.len()).collect().item())
+    if num_customers == 0:
+        shutil.rmtree(parts.folder)
+        raise ValueError(
+            f"{parts.data} has no customer with an event before {parts.as_of.isoformat()}"
+        )
+    return num_customers

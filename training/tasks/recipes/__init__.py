@@ -1,0 +1,1 @@
+"""What each task and encoder adds to a training recipe; nothing here imports torch."""

@@ -1,0 +1,40 @@
+"""What recipes say of a pretrained decoder that reads text."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from lifecycle.llama.lora import LoraSettings
+from lifecycle.llama.member import DecoderSettings
+from training.recipe import SharedRecipe
+
+
+class DecoderRecipe(SharedRecipe):
+    """The keys of all recipes that fine-tune a decoder."""
+
+    encoder: Literal["text"] = "text"
+    base_model: str  # a folder with a Hugging Face decoder
+    lora: LoraSettings | None = LoraSettings()  # null fine-tunes all weights
+    max_tokens: int = Field(160, ge=8)
+    # auto: what is fastest on the device.
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
+    gradient_checkpointing: bool = False
+
+    @property
+    def decoder(self) -> DecoderSettings:
+        """Which decoder reads the text, and how."""
+        return DecoderSettings(self.base_model, None, self.attention, self.max_tokens, self.device)
+
+    @property
+    def gathered_checkpoints(self) -> bool:
+        """Whether checkpoints hold whole tensors, which any number of workers can load, or DeepSpeed's shards."""
+        return self.lora is not None
+
+    @model_validator(mode="after")
+    def _flash_attention_needs_a_gpu(self) -> "DecoderRecipe":
+        if self.attention == "flash_attention_2" and (self.device == "cpu" or self.dtype == "fp32"):
+            raise ValueError(
+                f"attention is flash_attention_2 with device {self.device} and dtype {self.dtype}; "
+                "it needs device gpu and dtype bf16 or auto"
+            )
+        return self
