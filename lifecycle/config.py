@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 C = TypeVar("C", bound="Config")
 # Reads a YAML file and applies overrides, such as the `load` of a Config.
 Load = Callable[[Path, list[str]], C]
+Tree = dict[str, object]  # a recipe, or a part of one, as YAML has it
 USAGE = "usage: python -m {job} --config FILE [key.sub=value ...]"
 
 
@@ -37,7 +38,7 @@ class Config(BaseModel):
             raise ValueError(f"{path}: {describe(error)}") from None
 
 
-def read_recipe(path: Path, overrides: list[str]) -> dict[str, object]:
+def read_recipe(path: Path, overrides: list[str]) -> Tree:
     """The mapping in a YAML file with `key.sub=value` overrides applied; nothing in it is checked yet."""
     tree = read_yaml(path)
     for override in overrides:
@@ -45,7 +46,7 @@ def read_recipe(path: Path, overrides: list[str]) -> dict[str, object]:
     return tree
 
 
-def read_yaml(path: Path) -> dict[str, object]:
+def read_yaml(path: Path) -> Tree:
     """The mapping in a YAML file; ValueError if it is missing, not YAML, or not a mapping."""
     if not path.is_file():
         raise ValueError(f"config file {path} does not exist")
@@ -73,7 +74,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def apply_override(tree: dict[str, object], override: str) -> None:
+def apply_override(tree: Tree, override: str) -> None:
     """Set one dotted key in place, e.g. `optimizer.learning_rate=1e-3` or `sources.0.path=x.csv`."""
     dotted, equals, text = override.partition("=")
     if not equals or not dotted:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from lifecycle.config import Config
+from lifecycle.config import Config, Tree
 
 PROGRESS_FILE = "progress.jsonl"
 # Keys of any recipe that name files or folders. Where these lie does not decide what is learned.
@@ -142,7 +142,7 @@ class SharedRecipe(Config):
             )
         return min(steps, self.max_steps or steps)
 
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> Tree:
         """The recipe as JSON, for a process that may have another working folder: its paths are absolute."""
         settings = self.model_dump(mode="json")
         for name in PATHS & settings.keys():

@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from lifecycle.config import Config
+from lifecycle.config import Config, Tree
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import base_model_identity
 from training.tasks.identity import run_identity
 from training.tasks.recipes.union import TrainConfig
 from training.tasks.rows import check_activation_cache, num_training_rows
-from tuning.space import Range, Tree
+from tuning.space import Range
 
 
 class AshaSettings(Config):

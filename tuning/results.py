@@ -10,10 +10,11 @@ from pathlib import Path
 import polars as pl
 from pydantic import JsonValue
 
+from lifecycle.config import Tree
 from lifecycle.folders import Manifest, Stored, write_json
 from training.tasks.recipes.union import TrainConfig
 from tuning.recipe import TuneConfig
-from tuning.space import Range, Tree, recipe_with
+from tuning.space import Range, recipe_with
 
 logger = logging.getLogger(__name__)
 METRICS = ("val_loss", "val_rmse")

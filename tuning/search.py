@@ -10,13 +10,14 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Domain
 
+from lifecycle.config import Tree
 from training.distributed.cluster import require_resources, start_ray
 from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 from training.tasks.rows import num_training_rows
 from tuning.progress import SearchProgress
 from tuning.recipe import TuneConfig
 from tuning.results import METRICS, TrialResult
-from tuning.space import Range, Tree, decoded, get_dotted, point_of, recipe_with
+from tuning.space import Range, decoded, get_dotted, point_of, recipe_with
 
 logger = logging.getLogger(__name__)
 # Ray Tune's own state, below the output folder while the search is not complete.

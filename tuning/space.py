@@ -7,12 +7,11 @@ from copy import deepcopy
 
 from pydantic import model_validator
 
-from lifecycle.config import Config
+from lifecycle.config import Config, Tree
 from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 Bounds = tuple[float, float]
 WholeBounds = tuple[int, int]
-Tree = dict[str, object]  # a recipe, or a part of one, as YAML has it
 MAX_COMBINATIONS = 1000
 # What decides where a trial writes, or which rows its metric is measured on, must be the same in all trials.
 FIXED_KEYS = (
@@ -152,7 +151,7 @@ def decoded(space: dict[str, Range], sample: Tree) -> Tree:
 def point_of(space: dict[str, Range], recipe: TrainConfig) -> Tree | None:
     """The recipe's own values as a point for the searcher; None where the space does not hold them."""
     tree = recipe.model_dump(mode="json")
-    point = dict[str, object]()
+    point: Tree = {}
     for dotted, values in space.items():
         value = get_dotted(tree, dotted)
         if not values.holds(value):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ray import tune
 
+from lifecycle.config import Tree
 from training.loop.deepspeed_op import prepare_deepspeed
 from training.run.failures import mistakes_in_one_line
 from training.tasks.recipes.union import TrainConfig
-from tuning.space import Tree
 
 
 def run_trial(recipe: TrainConfig) -> None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+from pydantic import JsonValue
 
 from lifecycle.artifact.contents import (
     ARTIFACT_KIND,
@@ -51,7 +52,7 @@ def load_artifact(folder: Path) -> Artifact:
 
 
 def write_artifact(
-    artifact: Artifact, members: dict[str, Path], metrics: dict[str, object]
+    artifact: Artifact, members: dict[str, Path], metrics: dict[str, JsonValue]
 ) -> None:
     """Write an artifact and load it once, so that one that cannot be served is never left behind silently."""
     told = {"metrics": metrics["models"], "refitted_at": metrics["refitted_at"]}

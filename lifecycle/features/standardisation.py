@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 import numpy as np
 import polars as pl
+from pydantic import JsonValue
 
 from lifecycle.config import Config
 
@@ -50,7 +51,7 @@ class Standardisation:
         filled = _transformed(name, self.rules).fill_null(column.fill)
         return (filled - column.center) / column.spread
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> dict[str, JsonValue]:
         """As JSON; `read` makes the same object of it."""
         return {
             "rules": self.rules.model_dump(),

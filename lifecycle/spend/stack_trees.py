@@ -12,9 +12,8 @@ BTYD_NUMBERS = ("btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active")
 CORRECTING = "correcting"
 INFORMED = "informed"
 SLOW = "slow"
-SETTINGS: dict[
-    str, tuple[int, dict[str, object]]
-] = {  # trees, and what differs from LIGHTGBM_PARAMETERS
+# Trees, and what differs from LIGHTGBM_PARAMETERS.
+SETTINGS: dict[str, tuple[int, dict[str, float]]] = {
     CORRECTING: (NUM_TREES * 3 // 5, {}),
     INFORMED: (NUM_TREES, {}),
     SLOW: (600, {"learning_rate": 0.015, "num_leaves": 8, "feature_fraction": 0.3}),

@@ -177,8 +177,8 @@ def _customers(
     """What the artifact says of the test customers, and the groups among them."""
     config = inputs.config
     not_yet = pl.read_parquet(config.examples / "prospects.parquet", columns=KEYS)
-    seen = outlook(artifact, sets, predicted, config.data, config.members, not_yet)
-    return Customers.model_validate(seen | {"groups": _groups(inputs, sets, predicted)})
+    groups = _groups(inputs, sets, predicted)
+    return outlook(artifact, sets, predicted, config.data, config.members, not_yet, groups)
 
 
 def _groups(inputs: Inputs, sets: ExampleSets, predicted: np.ndarray) -> HiddenGroups | None:

@@ -12,6 +12,7 @@ import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor
 
+from lifecycle.config import Tree
 from lifecycle.folders import MANIFEST, new_folder, write_manifest
 from lifecycle.jobs import start_logging
 from lifecycle.llama.member import MEMBER_KIND
@@ -33,7 +34,7 @@ LOG_EVERY_SECONDS = 5.0
 Report = Callable[[DeepSpeedEngine, int, dict[str, float]], None]
 
 
-def train_worker(settings: dict[str, object]) -> None:
+def train_worker(settings: Tree) -> None:
     """Entry point on each worker; `settings` is the recipe as JSON, which Ray hands over."""
     run = start_run(settings)
     best = Best(run.config.output, run.first_step) if run.config.export == "best" else None
@@ -49,7 +50,7 @@ def train_worker(settings: dict[str, object]) -> None:
         leave_group()
 
 
-def start_run(settings: dict[str, object]) -> "Run":
+def start_run(settings: Tree) -> "Run":
     """The run of a recipe on this worker, at its newest checkpoint if there is one."""
     start_logging()
     quiet_libraries()

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from lifecycle.config import read_yaml
+from lifecycle.config import Tree, read_yaml
 from training.evaluate.recipe import EvaluateConfig
 from training.pipeline.recipe import EVALUATE, PipelineConfig, Stage
 
@@ -96,7 +96,7 @@ def submit(job_id: str, stage: Stage) -> None:
         raise ValueError(f"stage {stage.name} failed as job {job_id}; what it said stands above")
 
 
-def service_config(path: Path, stages: tuple[Stage, ...]) -> dict[str, object]:
+def service_config(path: Path, stages: tuple[Stage, ...]) -> Tree:
     """The Serve config in a file with the artifact that evaluate writes, and the events it read."""
     from ray.serve.schema import ServeDeploySchema
 
@@ -108,11 +108,11 @@ def service_config(path: Path, stages: tuple[Stage, ...]) -> dict[str, object]:
         "artifact": str(recipe.output / "artifact"),
         "events": str(recipe.data),
     }
-    content: dict[str, object] = schema.model_dump(exclude_unset=True)
+    content: Tree = schema.model_dump(exclude_unset=True)
     return content
 
 
-def deploy(service: dict[str, object], address: str) -> None:
+def deploy(service: Tree, address: str) -> None:
     """What `serve deploy` does; returns once the service runs, and raises ValueError where it does not."""
     from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from lifecycle.folders import write_json
 from training.pipeline.recipe import PipelineConfig, Stage
 from training.pipeline.service import call_service
@@ -51,14 +53,17 @@ def run_as_processes(config: PipelineConfig, output: Path) -> None:
         stage_started_at = time.monotonic()
         _run_process(stage)
         seconds[stage.name] = round(time.monotonic() - stage_started_at, 1)
-    responses: dict[str, object] = {}
+    responses: dict[str, JsonValue] = {}
     if config.serve is not None:
         logger.info("last stage: serve")
         stage_started_at = time.monotonic()
         responses = call_service(config.serve, output)
         seconds["serve"] = round(time.monotonic() - stage_started_at, 1)
     total = round(time.monotonic() - started_at, 1)
-    write_json(output / "summary.json", summary(output, seconds, total, responses))
+    write_json(
+        output / "summary.json",
+        summary(output, seconds, total, responses).model_dump(mode="json"),
+    )
     logger.info("%s: %s, %.0f s in all", output / "summary.json", seconds, total)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import polars as pl
+from pydantic import JsonValue
 
 from lifecycle.events.schema import is_purchase
 from training.pipeline.recipe import ServeStage
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 SERVE_DEADLINE_SECONDS = 180
 
 
-def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
+def call_service(stage: ServeStage, output: Path) -> dict[str, JsonValue]:
     """Start the service with a key of its own, send it real requests, stop it; returns each endpoint's answer."""
     from lifecycle.artifact.contents import read_artifact_manifest
 
@@ -56,7 +57,7 @@ def call_service(stage: ServeStage, output: Path) -> dict[str, object]:
             base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
         ) as client,
     ):
-        answers: dict[str, object] = {}
+        answers: dict[str, JsonValue] = {}
         for name, (method, path, body) in requests.items():
             response = client.request(method, path, json=body)
             if response.status_code != 200:

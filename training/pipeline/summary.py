@@ -3,25 +3,40 @@
 from pathlib import Path
 
 import polars as pl
+from pydantic import JsonValue
 
+from lifecycle.config import Config
 from training.results.arena import Results
+from training.results.value import ModelMetrics
+
+
+class Summary(Config):
+    """The content of summary.json."""
+
+    stages: dict[str, float]  # seconds
+    total_seconds: float
+    rows: dict[str, int]  # of every table, by its path
+    champion: str | None
+    champion_metrics: ModelMetrics | None
+    recommender: str | None
+    responses: dict[str, JsonValue]  # of the endpoints that were called
 
 
 def summary(
-    output: Path, seconds: dict[str, float], total: float, responses: dict[str, object]
-) -> dict[str, object]:
-    """The content of summary.json."""
+    output: Path, seconds: dict[str, float], total: float, responses: dict[str, JsonValue]
+) -> Summary:
+    """What the stages left in the output folder."""
     results = Results.read(output / "metrics.json")
     champion = None if results.champion is None else results.models[results.champion]
-    return {
-        "stages": seconds,
-        "total_seconds": total,
-        "rows": _row_counts(output),
-        "champion": results.champion,
-        "champion_metrics": None if champion is None else champion.model_dump(mode="json"),
-        "recommender": results.recommender.model,
-        "responses": responses,
-    }
+    return Summary(
+        stages=seconds,
+        total_seconds=total,
+        rows=_row_counts(output),
+        champion=results.champion,
+        champion_metrics=champion,
+        recommender=results.recommender.model,
+        responses=responses,
+    )
 
 
 def _row_counts(output: Path) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from lifecycle.config import Tree
 from training.plan.memory import StageMemory
 from training.plan.steps import StepTimes
 from training.plan.worker import ModelSizes
@@ -32,7 +33,7 @@ class Plan:
     stages: list[StageMemory]
     gpus: dict[int, list[int | None]]
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> Tree:
         """The numbers, with the keys of the recipe that matter."""
         config = self.config
         num_tokens = longest_input(self.config)

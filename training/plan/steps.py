@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from lifecycle.config import Tree
 from lifecycle.folders import MANIFEST
 from training.loop.deepspeed_op import prepare_deepspeed
 from training.plan.memory import GIB
@@ -113,7 +114,7 @@ def _measured_part(config: ValueRecipe, num_workers: int) -> dict[str, int]:
 
 
 def _time_worker(
-    rank: int, settings: dict[str, object], num_workers: int, started_at: float, folder: Path
+    rank: int, settings: Tree, num_workers: int, started_at: float, folder: Path
 ) -> None:
     """Runs in each process; the first writes what it measured."""
     os.dup2(2, 1)  # what libraries print goes to standard error
@@ -128,7 +129,7 @@ def _time_worker(
 
 
 def _take_times(
-    rank: int, settings: dict[str, object], num_workers: int, started_at: float, folder: Path
+    rank: int, settings: Tree, num_workers: int, started_at: float, folder: Path
 ) -> dict[str, float]:
     from torch.distributed import FileStore  # type: ignore[attr-defined]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
@@ -57,7 +57,7 @@ class Results(Config):
             raise ValueError(f"{path}: missing key {', '.join(missing)}")
         return results
 
-    def content(self) -> dict[str, object]:
+    def content(self) -> dict[str, JsonValue]:
         """The JSON object, by the file's keys."""
         return self.model_dump(mode="json", by_alias=True)
 

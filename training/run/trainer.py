@@ -17,6 +17,7 @@ from ray.train import (
 )
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from lifecycle.config import Tree
 from training.distributed.cluster import require_nodes, require_resources, start_ray
 from training.loop.checkpoint_files import RAY_FOLDER, tidy_checkpoints
 from training.recipe import SharedRecipe
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_WARNINGS = 30.0
 
 
-def train_on_worker(settings: dict[str, object]) -> None:
+def train_on_worker(settings: Tree) -> None:
     """Runs in each worker: sets what DeepSpeed reads from the environment, then imports it.
 
     Raises ValueError for a full disk too, since new workers would only find it full again.
@@ -86,7 +87,7 @@ def _tell_of_missing_nodes(config: SharedRecipe, done: threading.Event) -> None:
 
 def run_trainer(
     config: SharedRecipe,
-    worker: Callable[[dict[str, object]], None],
+    worker: Callable[[Tree], None],
     callbacks: Sequence[UserCallback] = (),
 ) -> None:
     """Run the trainer of a recipe to its end; ValueError in one line where it fails."""
@@ -99,7 +100,7 @@ def run_trainer(
 
 def build_trainer(
     config: SharedRecipe,
-    worker: Callable[[dict[str, object]], None],
+    worker: Callable[[Tree], None],
     callbacks: Sequence[UserCallback],
 ) -> TorchTrainer:
     """The trainer of a recipe, whose workers run `worker`; a run of the same output folder goes on where it was."""

@@ -14,6 +14,7 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from lifecycle.config import Tree
 from lifecycle.folders import read_manifest
 from lifecycle.llama.member import MEMBER_KIND, MemberManifest
 from training.recipe import PROGRESS_FILE, TrackingSettings
@@ -131,7 +132,7 @@ class TrainingEntry:
         return entry
 
 
-def recipe_of(config: TrainConfig) -> dict[str, object]:
+def recipe_of(config: TrainConfig) -> Tree:
     """What MLflow shows as parameters."""
     return config.model_dump(mode="json", exclude={"tracking"})
 

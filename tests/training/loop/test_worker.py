@@ -1,107 +1,22 @@
 """The training loop inside one process: which rows a step takes, accumulation, validation."""
 
-import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from safetensors.torch import load_file
 from scipy import stats
 
 from lifecycle.llama.decoder import load_tokenizer, pad_tokens
 from lifecycle.llama.member import decoder_of, read_member
 from lifecycle.llama.text_model import load_value_model
 from lifecycle.spend.ziln import ziln_loss
-from tests.builders import TinyShop, kept_process_state
-from training.loop.deepspeed_op import prepare_deepspeed
-from training.tasks.recipes.union import TrainConfig, parse_recipe
+from tests.builders import TinyShop
+from training.tasks.recipes.union import TrainConfig
 
-
-@pytest.fixture(scope="module", autouse=True)
-def deepspeed_environment() -> Iterator[None]:
-    """What a worker's shim does before it imports the loop."""
-    with kept_process_state():
-        prepare_deepspeed("cpu")
-        yield
-
-
-@pytest.fixture
-def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> TrainConfig:
-    return parse_recipe(
-        {
-            "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
-            "lora": {"rank": 4}, "max_tokens": 320, "dtype": "fp32", "attention": "eager", "global_batch": 20,
-            "micro_batch": 4, "epochs": 3, "validation_rows": 10, "num_workers": 0, "output": tmp_path,
-        }
-    )  # fmt: skip
-
-
-def test_every_epoch_takes_every_row_once(config: TrainConfig, tiny_shop: TinyShop) -> None:
-    from training.loop.worker import start_run
-
-    run = start_run(config.model_dump(mode="json"))
-    num_rows = pl.read_parquet(tiny_shop.examples / "train.parquet").height
-    assert num_rows % config.global_batch, (
-        "steps must reach over the end of an epoch for this test to mean anything"
-    )
-    assert run.num_steps == 3 * num_rows // 20
-    rows, epochs = (
-        np.concatenate(parts)
-        for parts in zip(*(run.order.step(step) for step in range(run.num_steps)), strict=True)
-    )
-    taken = [rows[epochs == epoch] for epoch in range(3)]
-    for complete in taken[:2]:
-        assert sorted(complete) == list(range(num_rows))
-    assert (taken[0] != taken[1]).any() and (taken[0] != np.arange(num_rows)).any()
-    assert len(taken[2]) == len(set(taken[2])) == run.num_steps * 20 - 2 * num_rows
-
-
-def test_forward_passes_hold_prompts_of_similar_length(
-    config: TrainConfig, tiny_shop: TinyShop
-) -> None:
-    from training.loop.worker import start_run
-
-    prompts = pl.read_parquet(tiny_shop.examples / "train.parquet")["prompt"].to_list()
-    num_bytes = np.array(
-        [len(prompt.encode()) for prompt in prompts]
-    )  # the tokenizer has one token per byte
-    run = start_run(config.model_dump(mode="json"))
-    passes = np.concatenate([run.order.step(step)[0] for step in range(16)]).reshape(
-        -1, config.micro_batch
-    )
-    padding = (
-        1 - num_bytes[passes].sum() / (num_bytes[passes].max(axis=1) * config.micro_batch).sum()
-    )
-    shuffled = np.random.default_rng(0).permutation(passes.ravel()).reshape(passes.shape)
-    without = (
-        1 - num_bytes[shuffled].sum() / (num_bytes[shuffled].max(axis=1) * config.micro_batch).sum()
-    )
-    assert padding < 0.01 < 0.03 < without
-    means = num_bytes[passes].mean(axis=1)
-    assert (np.diff(means) > 0).any() and (np.diff(means) < 0).any(), (
-        "short prompts must not all come first"
-    )
-
-
-def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> None:
-    """So every worker knows its share, and a resumed run takes what the lost one would have taken."""
-    from training.loop.worker import start_run
-
-    first = start_run(config.model_dump(mode="json"))
-    in_order = [first.order.step(step)[0] for step in range(32)]
-    other = start_run(config.model_dump(mode="json") | {"max_steps": 32})
-    for step in (31, 17, 18, 0):
-        np.testing.assert_array_equal(other.order.step(step)[0], in_order[step])
-    shares = [in_order[17][rank::4] for rank in range(4)]
-    assert sorted(np.concatenate(shares)) == sorted(in_order[17]) and {
-        len(share) for share in shares
-    } == {5}
-    reseeded = start_run(config.model_dump(mode="json") | {"seed": 1})
-    assert (reseeded.order.step(17)[0] != in_order[17]).any()
+pytestmark = pytest.mark.usefixtures("deepspeed_environment")
 
 
 def test_micro_batches_times_accumulation_do_not_change_the_losses(config: TrainConfig) -> None:
@@ -244,46 +159,3 @@ def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
         logits = run.engine(*inputs)
         torch.testing.assert_close(model(*inputs), logits, rtol=1e-4, atol=1e-4)
     assert float(ziln_loss(logits, scaled)) < before - 1.5
-
-
-def test_member_has_the_weights_of_least_validation_loss(config: TrainConfig) -> None:
-    from training.loop.best import BEST_FILE, Best, trained_weights
-    from training.loop.worker import start_run
-
-    run = start_run(config.model_dump(mode="json") | {"optimizer": {"learning_rate": 1e-2}})
-    best, kept = Best(config.output, first_step=0), dict[str, torch.Tensor]()
-    for step, loss in enumerate((math.nan, 3.0, 1.0, 2.0, math.nan, 1.0)):
-        run.take_step(step)
-        best.offer(run.engine, {"val_loss": loss, "val_rmse": float(step)})
-        kept = trained_weights(run.engine) if step == 2 else kept
-    resumed = Best(config.output, first_step=6)
-    assert resumed.metrics == {"val_loss": 1.0, "val_rmse": 2.0}
-    run.export(resumed)
-    assert read_member(config.output / "member").metrics == {"val_loss": 1.0, "val_rmse": 2.0}
-    last = trained_weights(run.engine)
-    for name, weight in load_file(config.output / "member" / "head.safetensors").items():
-        torch.testing.assert_close(weight, kept[f"head.{name}"])
-        assert not torch.equal(weight, last[f"head.{name}"])
-    assert not (config.output / BEST_FILE).exists()
-
-
-def test_damaged_best_weights_are_put_aside(config: TrainConfig) -> None:
-    from training.loop.best import BEST_FILE, Best
-    from training.loop.worker import start_run
-
-    run = start_run(config.model_dump(mode="json"))
-    Best(config.output, first_step=0).offer(run.engine, {"val_loss": 1.0})
-    path = config.output / BEST_FILE
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert Best(config.output, first_step=4).metrics is None and not path.exists()
-
-
-def test_best_weights_of_a_run_without_a_checkpoint_are_not_those_of_the_next(
-    config: TrainConfig,
-) -> None:
-    from training.loop.best import Best
-    from training.loop.worker import start_run
-
-    run = start_run(config.model_dump(mode="json"))
-    Best(config.output, first_step=0).offer(run.engine, {"val_loss": 1.0})
-    assert Best(config.output, first_step=0).metrics is None

@@ -20,7 +20,8 @@ def output(tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path) -> Path:
 
 
 def test_summary_holds_the_keys_of_the_contract(output: Path) -> None:
-    content = summary(output, {"ingest": 1.5}, 2.0, {"POST /v1/value": {"customers": []}})
+    found = summary(output, {"ingest": 1.5}, 2.0, {"POST /v1/value": {"customers": []}})
+    content = found.model_dump(mode="json")
     metrics = json.loads((output / "metrics.json").read_text())
     assert content["champion"] == metrics["champion"]
     assert content["champion_metrics"] == metrics["models"][metrics["champion"]]

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -12,133 +11,42 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lifecycle.events.history import KEYS
-from lifecycle.events.shards import read_items, read_shard, shard_paths
-from lifecycle.features.sequence import MICROSECONDS_PER_DAY
+from lifecycle.events.shards import read_items
 from lifecycle.llama.member import read_member
 from lifecycle.llama.predict import load_member
 from lifecycle.llama.sequence_model import WEIGHTS_FILE
 from lifecycle.llama.titles import load_title_encoder
-from tests.builders import TinyShop, kept_process_state
-from training.loop.deepspeed_op import prepare_deepspeed
-from training.prepare.dataset import read_dataset
+from tests.builders import TinyShop
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
-from training.prepare.sequences import FOLDER, read_sequences
-from training.prepare.splits import is_validation_customer
 from training.run.job import train
 from training.tasks.recipes.union import TrainConfig, parse_recipe
 from training.tasks.sequence import SequenceTask
 
-
-@pytest.fixture(scope="module", autouse=True)
-def deepspeed_environment() -> Iterator[None]:
-    """What a worker's shim does before it imports the loop; one thread, as a worker has."""
-    threads = torch.get_num_threads()
-    with kept_process_state():
-        prepare_deepspeed("cpu")
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("deepspeed_environment")
 
 
 @pytest.fixture(scope="module")
-def config(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    """A small encoder for the tiny shop."""
-    return parse_recipe(
-        {
-            "data": tiny_shop.data, "examples": tiny_shop.examples, "encoder": "sequence", "dtype": "fp32",
-            "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_events": 48},
-            "optimizer": {"learning_rate": 2e-3}, "global_batch": 32, "micro_batch": 8, "epochs": 15,
-            "validation_rows": 53, "checkpoint_every_steps": 15, "num_workers": 0, "tracking": None,
-            "output": tmp_path_factory.mktemp("run") / "sequence",
-        }
-    )  # fmt: skip
+def task(sequence_config: TrainConfig) -> SequenceTask:
+    return SequenceTask(sequence_config)
 
 
 @pytest.fixture(scope="module")
-def task(config: TrainConfig) -> SequenceTask:
-    return SequenceTask(config)
-
-
-@pytest.fixture(scope="module")
-def trained(config: TrainConfig) -> Path:
+def trained(sequence_config: TrainConfig) -> Path:
     """The run's folder."""
-    train(config)
-    return config.output
-
-
-@pytest.fixture(scope="module")
-def events(tiny_shop: TinyShop) -> pl.DataFrame:
-    return pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
-
-
-def test_stored_histories_are_all_events_of_all_customers(
-    tiny_shop: TinyShop, events: pl.DataFrame
-) -> None:
-    stored = read_sequences(tiny_shop.examples / FOLDER)
-    assert len(stored.known.at) == events.height
-    assert stored.known.amount.sum() == pytest.approx(events["amount"].sum(), rel=1e-5)
-    counts = dict(events["customer_id"].value_counts().iter_rows())
-    lengths = dict(zip(stored.known.customer_ids, np.diff(stored.known.starts), strict=True))
-    assert lengths == counts
-    bought = (
-        events.filter(pl.col("kind") == "purchase")
-        .group_by("customer_id")
-        .agg(pl.col("occurred_at").min())
-    )
-    first = dict(bought.select("customer_id", pl.col("occurred_at").cast(pl.Int64)).iter_rows())
-    none = np.iinfo(np.int64).max
-    found = dict(zip(stored.known.customer_ids, stored.first_purchase, strict=True))
-    assert found == {name: first.get(name, none) for name in counts}
-
-
-def test_rows_are_training_customers_and_cutoffs_lie_in_the_training_period(
-    task: SequenceTask, tiny_shop: TinyShop
-) -> None:
-    facts = read_dataset(tiny_shop.examples)
-    customers = task.known.customer_ids.gather(task.customers)
-    assert not is_validation_customer(customers, 0).any()
-    assert task.num_rows == facts.num_rows["train_customers"] > 200
-    first, last = facts.train_cutoffs[0], facts.train_cutoffs[-1]
-    days = set()
-    for epoch in range(30):
-        for window in task._windows(
-            np.arange(0, task.num_rows, 7), np.full(len(range(0, task.num_rows, 7)), epoch)
-        ):
-            cutoff = datetime.fromtimestamp(window.cutoff / 1e6, UTC)
-            assert cutoff.time() == datetime.min.time()
-            days.add(cutoff.date())
-    assert (min(days), max(days)) == (first, last)
-    assert len(days) > 0.9 * (last - first).days
-
-
-def test_label_of_a_window_is_the_spend_of_its_horizon(
-    task: SequenceTask, events: pl.DataFrame
-) -> None:
-    rows, epochs = np.arange(40), np.full(40, 3)
-    bought = events.filter(pl.col("kind") == "purchase")
-    spent = 0
-    for row, window in zip(rows, task._windows(rows, epochs), strict=True):
-        customer = task.known.customer_ids[int(task.customers[row])]
-        cutoff = datetime.fromtimestamp(window.cutoff / 1e6, UTC)
-        ahead = bought.filter(
-            (pl.col("customer_id") == customer)
-            & (pl.col("occurred_at") >= cutoff)
-            & (pl.col("occurred_at") < cutoff + timedelta(days=60))
-        )
-        assert task._spend(window) == pytest.approx(ahead["amount"].sum(), abs=1e-3)
-        spent += ahead.height > 0
-    assert spent > 10
+    train(sequence_config)
+    return sequence_config.output
 
 
 def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(
-    config: TrainConfig,
+    sequence_config: TrainConfig,
 ) -> None:
     from training.loop.batch_order import BUCKET_STEPS
     from training.loop.worker import start_run
 
     run = start_run(
-        config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100}
+        sequence_config.model_dump(mode="json")
+        | {"global_batch": 16, "micro_batch": 8, "epochs": 100}
     )
     steps = [run.order.step(step) for step in range(BUCKET_STEPS)]
     window = np.concatenate([rows for rows, _ in steps])
@@ -151,14 +59,15 @@ def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(
         padded, real = padded + lengths.max(axis=1).sum() * 8, real + lengths.sum()
     assert 1 - real / padded < 0.10
     again = start_run(
-        config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 8, "epochs": 100}
+        sequence_config.model_dump(mode="json")
+        | {"global_batch": 16, "micro_batch": 8, "epochs": 100}
     )
     for step in (9, 2):
         np.testing.assert_array_equal(again.order.step(step)[0], steps[step][0])
 
 
 def test_validation_loss_falls_and_the_member_says_what_it_is(
-    trained: Path, config: TrainConfig
+    trained: Path, sequence_config: TrainConfig
 ) -> None:
     manifest = read_member(trained / "member")
     assert (manifest.name, manifest.encoder, manifest.horizon_days) == (
@@ -190,7 +99,7 @@ def test_member_predicts_what_validation_saw(
 
 
 def test_member_that_reads_titles_predicts_what_validation_saw_without_the_base_model(
-    config: TrainConfig,
+    sequence_config: TrainConfig,
     tiny_base_model: Path,
     tiny_shop: TinyShop,
     events: pl.DataFrame,
@@ -199,7 +108,7 @@ def test_member_that_reads_titles_predicts_what_validation_saw_without_the_base_
     base_model = tmp_path / "base"
     shutil.copytree(tiny_base_model, base_model)
     changes = {"base_model": str(base_model), "epochs": 3, "output": tmp_path / "run"}
-    train(config.model_copy(update=changes))
+    train(sequence_config.model_copy(update=changes))
     shutil.rmtree(base_model)
     manifest = read_member(tmp_path / "run" / "member")
     assert manifest.titles_by is not None and manifest.titles_by.revision == "tiny-llama"
@@ -220,18 +129,18 @@ def test_member_of_another_sequence_version_is_refused(trained: Path, tmp_path: 
 
 
 def test_a_run_that_starts_from_a_member_is_ahead_of_one_from_scratch(
-    trained: Path, config: TrainConfig, tmp_path: Path
+    trained: Path, sequence_config: TrainConfig, tmp_path: Path
 ) -> None:
     losses = []
     for name, start in (("after", trained / "member"), ("scratch", None)):
         changes = {"start_from": start, "max_steps": 4, "output": tmp_path / name}
-        train(config.model_copy(update=changes))
+        train(sequence_config.model_copy(update=changes))
         losses.append(read_member(tmp_path / name / "member").metrics["val_loss"])
     assert losses[0] < losses[1]
-    wider = config.sequence.model_copy(update={"hidden_size": 48})
+    wider = sequence_config.sequence.model_copy(update={"hidden_size": 48})
     with pytest.raises(ValueError, match="has sequence.hidden_size 32, the recipe 48"):
         train(
-            config.model_copy(
+            sequence_config.model_copy(
                 update={
                     "start_from": trained / "member",
                     "sequence": wider,
@@ -243,9 +152,9 @@ def test_a_run_that_starts_from_a_member_is_ahead_of_one_from_scratch(
 
 
 def test_a_run_that_starts_from_a_member_reads_titles_as_that_member_does(
-    config: TrainConfig, tiny_base_model: Path, gpt2_base_model: Path, tmp_path: Path
+    sequence_config: TrainConfig, tiny_base_model: Path, gpt2_base_model: Path, tmp_path: Path
 ) -> None:
-    reading = config.model_copy(
+    reading = sequence_config.model_copy(
         update={"base_model": str(tiny_base_model), "max_steps": 2, "output": tmp_path / "run"}
     )
     train(reading)
@@ -266,7 +175,7 @@ def test_a_run_that_starts_from_a_member_reads_titles_as_that_member_does(
 
 
 def test_a_member_that_knows_the_outcomes_of_the_test_is_no_start(
-    trained: Path, config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path
+    trained: Path, sequence_config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     earlier = PrepareConfig(
         data=tiny_shop.data,
@@ -284,7 +193,7 @@ def test_a_member_that_knows_the_outcomes_of_the_test_is_no_start(
     with pytest.raises(
         ValueError, match="learned what came before 2024-10-30, the recipe's test is at 2024-08-01"
     ):
-        train(config.model_copy(update=changes))
+        train(sequence_config.model_copy(update=changes))
 
 
 def test_text_encoder_without_a_base_model_is_refused() -> None:
@@ -293,18 +202,15 @@ def test_text_encoder_without_a_base_model_is_refused() -> None:
 
 
 def test_examples_without_values_are_refused(
-    config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path
+    sequence_config: TrainConfig, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
     prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=tmp_path / "loo"))
     with pytest.raises(
         ValueError, match="task value needs examples of split time; .*loo has split leave_one_out"
     ):
-        train(config.model_copy(update={"examples": tmp_path / "loo", "output": tmp_path / "run"}))
+        train(
+            sequence_config.model_copy(
+                update={"examples": tmp_path / "loo", "output": tmp_path / "run"}
+            )
+        )
     assert not (tmp_path / "run").exists()
-
-
-def test_keys_are_those_of_the_examples(task: SequenceTask) -> None:
-    val = pl.read_parquet(task.config.examples / "val.parquet")
-    assert {"customer_id", "cutoff"} == set(KEYS) <= set(val.columns)
-    ends = {window.cutoff // MICROSECONDS_PER_DAY for window in task.val_windows}
-    assert len(ends) == 1

@@ -19,6 +19,14 @@ from lifecycle.events.shards import shard_paths
 from lifecycle.features.attributes import read_customers
 from lifecycle.spend.contributions import NUM_REASONS, Reason
 from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.customers import (
+    AttributeGroup,
+    Customers,
+    ExampleCustomer,
+    HiddenGroups,
+    SegmentTotals,
+    Transitions,
+)
 
 NUM_EXAMPLES = 10
 Reasons = dict[str, list[Reason]]  # of a prediction: `features` and `events`
@@ -33,8 +41,9 @@ def outlook(
     data: Path,
     members: Mapping[str, Path],
     prospects: pl.DataFrame,
-) -> dict[str, object]:
-    """`customers` of metrics.json, from the champion's expected spend of the test customers, shape (n,).
+    groups: HiddenGroups | None,
+) -> Customers:
+    """What is said of the test customers, from the champion's expected spend of the test customers, shape (n,).
 
     `members` has the folders of the encoders, `prospects` customer_id and cutoff of those who had
     not bought before it.
@@ -53,14 +62,15 @@ def outlook(
     assessment = assess_buyers(artifact, test, predicted)
     stage = assessment.labels["stage"]
     num_prospects = len(_at(prospects, test))
-    return {
-        "segments": _segments(assessment, predicted, actual),
-        "stages": {name: int((stage == name).sum()) for name in STAGES} | {NEW: num_prospects},
-        "transitions": _transitions(artifact, sets, stage, prospects),
-        "actions": _counts(assessment.labels["next_best_action"]),
-        "attributes": _attributes(test["customer_id"], data, predicted, actual),
-        "examples": _examples(test["customer_id"], assessment, why),
-    }
+    return Customers(
+        segments=_segments(assessment, predicted, actual),
+        stages={name: int((stage == name).sum()) for name in STAGES} | {NEW: num_prospects},
+        transitions=_transitions(artifact, sets, stage, prospects),
+        actions=_counts(assessment.labels["next_best_action"]),
+        attributes=_attributes(test["customer_id"], data, predicted, actual),
+        examples=_examples(test["customer_id"], assessment, why),
+        groups=groups,
+    )
 
 
 def _counts(labels: np.ndarray) -> dict[str, int]:
@@ -71,18 +81,20 @@ def _counts(labels: np.ndarray) -> dict[str, int]:
 
 def _segments(
     assessment: Assessment, predicted: np.ndarray, actual: np.ndarray
-) -> dict[str, dict[str, float]]:
+) -> dict[str, SegmentTotals]:
     """By segment: customers, their value in all, and their predicted and actual spend."""
     segment = assessment.labels["segment"]
-    sums = {"clv": assessment.values.clv, "predicted": predicted, "actual": actual}
-    return {
-        name: {
-            "num_customers": int(here.sum()),
-            **{key: float(array[here].sum()) for key, array in sums.items()},
-        }
-        for name in reversed(SEGMENTS)
-        if (here := segment == name).any()
-    }
+    totals: dict[str, SegmentTotals] = {}
+    for name in reversed(SEGMENTS):
+        here = segment == name
+        if here.any():
+            totals[name] = SegmentTotals(
+                num_customers=int(here.sum()),
+                clv=float(assessment.values.clv[here].sum()),
+                predicted=float(predicted[here].sum()),
+                actual=float(actual[here].sum()),
+            )
+    return totals
 
 
 def _at(prospects: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
@@ -94,7 +106,7 @@ def _at(prospects: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
 
 def _transitions(
     artifact: Artifact, sets: ExampleSets, stage: np.ndarray, prospects: pl.DataFrame
-) -> dict[str, object]:
+) -> Transitions:
     """Where the customers of each stage at the latest training cutoff are at the test cutoff."""
     rows = pl.concat([sets.train, sets.selection]).filter(
         pl.col("cutoff") == pl.col("cutoff").max()
@@ -112,16 +124,16 @@ def _transitions(
     first = both["before"].to_numpy()
     last = both["after"].to_numpy()
     days = (sets.test["cutoff"][0] - rows["cutoff"][0]).days if rows.height else 0
-    return {
-        "days": days,
-        "num_customers": {name: int((first == name).sum()) for name in STAGES},
-        "shares": transitions(first, last),
-    }
+    return Transitions(
+        days=days,
+        num_customers={name: int((first == name).sum()) for name in STAGES},
+        shares=transitions(first, last),
+    )
 
 
 def _attributes(
     customers: pl.Series, data: Path, predicted: np.ndarray, actual: np.ndarray
-) -> dict[str, dict[str, dict[str, float | None]]]:
+) -> dict[str, dict[str, AttributeGroup]]:
     """Error and bias by each attribute of the customer table, usable for prediction or not: an audit."""
     table = data / "customers.parquet"
     if not table.exists():
@@ -129,23 +141,26 @@ def _attributes(
     known = pl.DataFrame({"customer_id": customers}).join(
         pl.read_parquet(table), on="customer_id", how="left", maintain_order="left"
     )
-    result = {}
+    result: dict[str, dict[str, AttributeGroup]] = {}
     for name in known.columns:
         if name in ("customer_id", OWN_RATE):
             continue
         group = _groups(known[name])
         result[name] = {
-            value: {
-                "num_customers": int(here.sum()),
-                "mae": float(np.abs(predicted - actual)[here].mean()),
-                "bias": float(predicted[here].sum() / actual[here].sum())
-                if actual[here].sum() > 0
-                else None,
-            }
+            value: _compared(predicted[group == value], actual[group == value])
             for value in sorted(set(group))
-            if (here := group == value).any()
         }
     return result
+
+
+def _compared(predicted: np.ndarray, actual: np.ndarray) -> AttributeGroup:
+    """Error and bias of some customers."""
+    came = float(actual.sum())
+    return AttributeGroup(
+        num_customers=len(actual),
+        mae=float(np.abs(predicted - actual).mean()),
+        bias=float(predicted.sum()) / came if came > 0 else None,
+    )
 
 
 def _groups(values: pl.Series) -> np.ndarray:
@@ -166,19 +181,21 @@ def _groups(values: pl.Series) -> np.ndarray:
 
 def _examples(
     customers: pl.Series, assessment: Assessment, why: Callable[[np.ndarray], list[Reasons]]
-) -> list[dict[str, object]]:
+) -> list[ExampleCustomer]:
     """Customers evenly spread over the order of value, highest first, with the parts of their value and reasons."""
     clv = assessment.values.clv
     order = np.argsort(-clv, kind="stable")
     rows = order[np.unique(np.linspace(0, len(order) - 1, NUM_EXAMPLES).round().astype(int))]
     amounts = money_of(assessment.values) | {"clv": clv}
     return [
-        {
-            "customer_id": customers[int(row)],
-            **{name: str(label[row]) for name, label in assessment.labels.items()},
-            **{name: float(column[row]) for name, column in amounts.items()},
-            **reasons,
-        }
+        ExampleCustomer.model_validate(
+            {
+                "customer_id": customers[int(row)],
+                **{name: str(label[row]) for name, label in assessment.labels.items()},
+                **{name: float(column[row]) for name, column in amounts.items()},
+                **reasons,
+            }
+        )
         for row, reasons in zip(rows, why(rows), strict=True)
     ]
 

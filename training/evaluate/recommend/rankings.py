@@ -1,31 +1,23 @@
 """The recommendation arena: what each customer bought next, ranked by every model over the full catalogue."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from lifecycle.metrics.ranking import ranking_metrics
 from lifecycle.names import RANKERS, RERANKER
 from lifecycle.recommend.groups import customer_group, split_truth
-from lifecycle.recommend.prompts import item_text, shopping_prompt
 from lifecycle.recommend.rankers import rank_items
-from lifecycle.recommend.retrieval import Retriever, fit_retriever, propose
-from training.distributed.map import map_rows
-from training.distributed.members import RerankActor
+from lifecycle.recommend.retrieval import Retriever, fit_retriever
 from training.evaluate.inputs import Inputs
+from training.evaluate.recommend.reranked import TOP, customers_of, rerank_rankings
 from training.evaluate.recommend.tasks import Basket, RankingTask, final_task, selection_task
 from training.results.recommend import RankMetrics, Recommender
 
 logger = logging.getLogger(__name__)
-TOP = 20
 SAMPLED = "@sample"
-# Distinct titles in a re-ranker's prompt, out of so many last lines.
-PROMPT_TITLES = 8
-PROMPT_LINES = 60
 GROUPS = ("all", "new", "thin", "rich", "repeat_items", "new_items")
 Groups = dict[str, dict[str, RankMetrics]]  # by group of customers and model
 RANKINGS_SCHEMA = pl.Schema(
@@ -130,7 +122,7 @@ def cheap_rankings(
     }
     for shard in task.shards():
         known = shard.filter(pl.col("item_id").is_in(retriever.item_ids.implode()))
-        customers = _customers_of(shard, task.baskets)
+        customers = customers_of(shard, task.baskets)
         for name, parts in rankings.items():
             parts.append(
                 rank_items(
@@ -144,77 +136,6 @@ def cheap_rankings(
                 )
             )
     return {name: pl.concat(parts) for name, parts in rankings.items()}
-
-
-def _customers_of(shard: pl.DataFrame, wanted: Iterable[str]) -> pl.Series:
-    customers = shard["customer_id"].unique().sort()
-    return customers.filter(customers.is_in(list(wanted)))
-
-
-def rerank_rankings(
-    inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]
-) -> pl.DataFrame:
-    """The retriever's candidates for the given customers, in the order of LLaMA's likelihood."""
-    config = inputs.config
-    items = inputs.items
-    texts = dict(
-        zip(items["item_id"], map(item_text, items["title"], items["category"]), strict=True)
-    )
-    rows = []
-    for shard in task.shards():
-        chosen = _customers_of(shard, customers)
-        if chosen.is_empty():
-            continue
-        mine = shard.filter(
-            pl.col("customer_id").is_in(chosen.implode()) & (pl.col("occurred_at") < task.cutoff)
-        )
-        proposed = propose(
-            retriever, mine, chosen, cutoff=task.cutoff,
-            num_candidates=config.num_candidates, exclude_seen=config.exclude_seen,
-        )  # fmt: skip
-        bought = _recent_texts(mine, texts)
-        for (customer,), group in proposed.group_by("customer_id", maintain_order=True):
-            ids = group["item_id"].to_list()
-            prompt = shopping_prompt(bought.get(str(customer), []), max_titles=PROMPT_TITLES)
-            rows.append(
-                {
-                    "customer_id": customer,
-                    "prompt": prompt,
-                    "item_ids": ids,
-                    "texts": [texts[i] for i in ids],
-                }
-            )
-    arguments: dict[str, object] = {
-        "base_model": str(inputs.base_model),
-        "attention": config.attention,
-    }
-    scored = map_rows(pa.Table.from_pylist(rows), RerankActor, arguments,
-                      label="re-ranked by LLaMA", num_workers=config.num_workers, block_rows=10)  # fmt: skip
-    return _reranked(scored)
-
-
-def _recent_texts(purchases: pl.DataFrame, texts: dict[str, str]) -> dict[str, list[str]]:
-    """Each customer's last purchases, oldest first, as the re-ranker reads them; items off the catalogue left out."""
-    ordered = purchases.sort("occurred_at", maintain_order=True).group_by(
-        "customer_id", maintain_order=True
-    )
-    recent = ordered.agg(pl.col("item_id").tail(PROMPT_LINES))
-    return {
-        customer: [texts[item] for item in items if item in texts]
-        for customer, items in recent.iter_rows()
-    }
-
-
-def _reranked(scored: pa.Table) -> pl.DataFrame:
-    """customer_id, rank, item_id, score: best score first, equal scores in the retriever's order."""
-    frame = pl.from_arrow(scored.select(["customer_id", "item_ids", "scores"]))
-    assert isinstance(frame, pl.DataFrame)
-    rows = frame.explode("item_ids", "scores").rename({"item_ids": "item_id", "scores": "score"})
-    ordered = rows.sort("customer_id", "score", descending=[False, True], maintain_order=True)
-    ranked = ordered.with_columns(
-        (pl.int_range(pl.len()).over("customer_id") + 1).cast(pl.Int64).alias("rank")
-    )
-    return ranked.filter(pl.col("rank") <= TOP).select("customer_id", "rank", "item_id", "score")
 
 
 def ranking_groups(

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from lifecycle.config import describe, read_recipe
+from lifecycle.config import Tree, describe, read_recipe
 from training.recipe import PATHS
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
@@ -73,9 +73,7 @@ def settings_of_other_encoder(recipe_class: type[TrainConfig]) -> dict[str, Fiel
     return {name: fields[name] for name in names}
 
 
-def _own_fields(
-    kind: Kind, recipe_class: type[TrainConfig], fields: Mapping[str, object]
-) -> dict[str, object]:
+def _own_fields(kind: Kind, recipe_class: type[TrainConfig], fields: Mapping[str, object]) -> Tree:
     """The fields without keys of other recipes.
 
     These may be there at their defaults, as in the config.yaml of older runs. Settings of the other

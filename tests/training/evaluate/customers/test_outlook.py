@@ -87,21 +87,18 @@ def test_attributes_are_audited_whatever_they_are(
         data,
         {},
         pl.read_parquet(tiny_shop.examples / "prospects.parquet"),
-    )["attributes"]
-    assert isinstance(found, dict) and list(found) == ["sex", "age", "name"]
-    assert (
-        found["name"]["other"]["num_customers"] == some.len() - 12
-    )  # everybody has a name of their own
-    assert (
-        set(found["sex"]) == {"f", "m", "unknown"} and found["sex"]["unknown"]["num_customers"] == 3
-    )
-    assert (
-        len(found["age"]) == 5
-        and sum(row["num_customers"] for row in found["age"].values()) == ids.len()
-    )
+        None,
+    ).attributes
+    assert list(found) == ["sex", "age", "name"]
+    # Everybody has a name of their own.
+    assert found["name"]["other"].num_customers == some.len() - 12
+    assert set(found["sex"]) == {"f", "m", "unknown"}
+    assert found["sex"]["unknown"].num_customers == 3
+    assert len(found["age"]) == 5
+    assert sum(row.num_customers for row in found["age"].values()) == ids.len()
     women = (
         pl.Series(np.arange(ids.len()) % 3 != 0) & (pl.Series(np.arange(ids.len())) < some.len())
     ).to_numpy()
-    assert found["sex"]["f"] == {
-        "num_customers": int(women.sum()), "mae": pytest.approx(actual[women].mean()), "bias": pytest.approx(2.0),
-    }  # fmt: skip
+    assert found["sex"]["f"].num_customers == int(women.sum())
+    assert found["sex"]["f"].mae == pytest.approx(actual[women].mean())
+    assert found["sex"]["f"].bias == pytest.approx(2.0)
