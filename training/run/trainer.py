@@ -128,6 +128,7 @@ def build_trainer(
             ),
             checkpoint_config=CheckpointConfig(num_to_keep=config.keep_checkpoints),
             callbacks=[StopAtMistakes(), *callbacks],
-            logging_config=LoggingConfig(log_level="WARNING"),
+            # Its warnings are tracebacks of calls that a busy machine answers late.
+            logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
