@@ -70,5 +70,5 @@ class Progress:
         rate = self.done / max(now - self.started_at, 1e-9)
         eta = (self.total - self.done) / max(rate, 1e-9)
         share = self.done / max(self.total, 1)
-        logger.info("%s %d/%d %s (%.0f %%), %.1f/s, ETA %.0f s",
-                    self.label, self.done, self.total, self.unit, 100 * share, rate, max(eta, 0.0))  # fmt: skip
+        done = f"{self.done}/{self.total} {self.unit} ({100 * share:.0f} %)"
+        logger.info("%s %s, %.1f/s, ETA %.0f s", self.label, done, rate, max(eta, 0.0))

@@ -66,8 +66,7 @@ def _rule(place: str, line: dict[str, str | None]) -> ActionRule:
     cells = {name: (value or "").strip() for name, value in line.items() if name is not None}
     if not cells.get("action"):
         raise ValueError(f"{place} has no action")
-    found = {name: tuple(value.strip() for value in cells.get(name, "").split("|") if value.strip())
-             for name in CONDITIONS}  # fmt: skip
+    found = {name: _alternatives(cells.get(name, "")) for name in CONDITIONS}
     for name, values in found.items():
         for value in values:
             if value not in CONDITIONS[name]:
@@ -75,6 +74,11 @@ def _rule(place: str, line: dict[str, str | None]) -> ActionRule:
                     f"{place}: {name} is {value!r}; it must be one of {', '.join(CONDITIONS[name])}"
                 )
     return ActionRule(**found, action=cells["action"])
+
+
+def _alternatives(cell: str) -> tuple[str, ...]:
+    """The values of a cell, which stand between bars."""
+    return tuple(value.strip() for value in cell.split("|") if value.strip())
 
 
 def next_best_action(

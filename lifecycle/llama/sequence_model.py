@@ -50,12 +50,18 @@ class SequenceModel(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.decoder = LlamaModel(
             LlamaConfig(
-                vocab_size=1, hidden_size=size, intermediate_size=8 * size // 3, num_hidden_layers=settings.num_layers,
-                num_attention_heads=settings.num_heads, num_key_value_heads=settings.num_heads,
+                vocab_size=1,
+                hidden_size=size,
+                intermediate_size=8 * size // 3,
+                num_hidden_layers=settings.num_layers,
+                num_attention_heads=settings.num_heads,
+                num_key_value_heads=settings.num_heads,
                 max_position_embeddings=settings.max_events + 1,
-                pad_token_id=None, bos_token_id=None, eos_token_id=None,
+                pad_token_id=None,
+                bos_token_id=None,
+                eos_token_id=None,
             )
-        )  # fmt: skip
+        )
         self.decoder.embed_tokens = None  # events come as vectors
         self.next_item = nn.Linear(size, size)
         # Location and log spread of the next log gap and log amount.

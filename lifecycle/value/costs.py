@@ -75,8 +75,10 @@ def fit_cost_rates(examples: pl.DataFrame, defaults: CostDefaults) -> CostRates:
     )
     found |= {name: float(examples[column].sum()) / days for name, column in DAILY.items()}
     found["refunds"] = min(found["refunds"], 1.0)
-    rates = {name: CostRate(rate, True) if rate else CostRate(getattr(defaults, name), False)
-             for name, rate in found.items()}  # fmt: skip
+    rates = {
+        name: CostRate(rate, True) if rate else CostRate(getattr(defaults, name), False)
+        for name, rate in found.items()
+    }
     return CostRates(**rates, mean_spend=spend / examples.height)
 
 

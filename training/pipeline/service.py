@@ -82,8 +82,15 @@ def first_customers(data: Path, count: int) -> list[str]:
 @contextmanager
 def _running_service(stage: ServeStage, keys: Path, log: Path) -> Iterator[str]:
     """`serve run` in a process of its own, ended at the end; yields its URL once it is healthy."""
-    command = [str(Path(sys.executable).parent / "serve"), "run", "serving.app:build", f"artifact={stage.artifact}",
-               f"events={stage.events}", f"keys={keys}", f"port={stage.port}"]  # fmt: skip
+    command = [
+        str(Path(sys.executable).parent / "serve"),
+        "run",
+        "serving.app:build",
+        f"artifact={stage.artifact}",
+        f"events={stage.events}",
+        f"keys={keys}",
+        f"port={stage.port}",
+    ]
     url = f"http://127.0.0.1:{stage.port}"
     if _is_healthy(url):
         raise ValueError(f"another service answers at {url} already; end it or set serve.port")

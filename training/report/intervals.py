@@ -8,8 +8,16 @@ from training.report.page import Cell, Paragraph, Picture, Section, Table, new_f
 from training.report.plots import COLORS
 from training.results.value import IntervalMetrics, IntervalResults, SegmentCoverage
 
-COLUMNS = ("coverage_80", "pit_coverage_80", "coverage_95", "pit_coverage_95", "interval_score_80",
-           "constant_interval_score_80", "interval_score_95", "constant_interval_score_95")  # fmt: skip
+COLUMNS = (
+    "coverage_80",
+    "pit_coverage_80",
+    "coverage_95",
+    "pit_coverage_95",
+    "interval_score_80",
+    "constant_interval_score_80",
+    "interval_score_95",
+    "constant_interval_score_95",
+)
 
 
 def intervals_section(found: IntervalResults, champion: str) -> Section:

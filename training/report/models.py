@@ -19,8 +19,19 @@ from training.results.value import (
     SpendMetrics,
 )
 
-VALUE_METRICS = ("mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias",
-                 "coverage_80", "coverage_95", "customers_per_second")  # fmt: skip
+VALUE_METRICS = (
+    "mae",
+    "rmse",
+    "r2",
+    "spearman",
+    "gini",
+    "decile_mape",
+    "top_decile_share",
+    "bias",
+    "coverage_80",
+    "coverage_95",
+    "customers_per_second",
+)
 FINE_TUNING_METRICS = ("mae", "rmse", "gini", "spearman", "bias")
 RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers")
 

@@ -68,11 +68,10 @@ class Follower:
         try:
             self.enter(status)
             self.is_failing = False
-        except (
-            Exception
-        ) as error:  # of MLflow, its database driver, HTTP or the disk: none may end a training run
+        # Of MLflow, its database driver, HTTP or the disk: none may end a training run.
+        except Exception as error:
             if not self.is_failing:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                logger.warning("MLflow at %s failed: %s; the job goes on, and entering it is tried again",
-                               self.uri, reason)  # fmt: skip
+                told = f"MLflow at {self.uri} failed: {reason}"
+                logger.warning("%s; the job goes on, and entering it is tried again", told)
             self.is_failing = True

@@ -37,9 +37,13 @@ def untrained_comparison(inputs: Inputs, sets: ExampleSets, tuned: np.ndarray) -
     if settings.num_layers is not None:
         depths[PROBE_SAME_LAYERS] = settings.num_layers
     table = map_rows(
-        prompts.to_arrow(), HiddenActor, {"settings": settings, "depths": list(depths.values())},
-        label="read by the untrained LLaMA", num_workers=config.num_workers, block_rows=64,
-    )  # fmt: skip
+        prompts.to_arrow(),
+        HiddenActor,
+        {"settings": settings, "depths": list(depths.values())},
+        label="read by the untrained LLaMA",
+        num_workers=config.num_workers,
+        block_rows=64,
+    )
     hidden = {
         name: np.array(table[f"hidden_{position}"].to_pylist())
         for position, name in enumerate(depths)
