@@ -8,6 +8,8 @@ from typing import Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lifecycle.paths import resolve_path
+
 C = TypeVar("C", bound="Config")
 # Reads a YAML file and applies overrides, such as the `load` of a Config.
 Load = Callable[[Path, list[str]], C]
@@ -140,14 +142,15 @@ def describe(error: ValidationError) -> str:
 def from_command_line(load: Load[C], job: str, arguments: list[str] | None = None) -> C:
     """The configuration of `python -m <job> --config FILE [key.sub=value ...]`, which `load` reads.
 
-    Exits with status 2 and a message on standard error where it is not valid.
+    FILE may lie in an installed package: `package:training/configs/invoices_ingest.yaml`. Exits
+    with status 2 and a message on standard error where it is not valid.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if len(words) < 2 or words[0] != "--config":
         print(USAGE.format(job=job), file=sys.stderr)
         raise SystemExit(2)
     try:
-        return load(Path(words[1]), words[2:])
+        return load(resolve_path(words[1]), words[2:])
     except ValueError as error:
         print(f"{job}: {error}", file=sys.stderr)
         raise SystemExit(2) from None

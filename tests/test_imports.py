@@ -19,7 +19,8 @@ ALLOWED = {  # what each package may import of the others
 }
 FLOORS = {  # each folder or file may import those on lower floors
     "lifecycle": (
-        ("config", "names", "paths", "metrics"),
+        ("names", "paths", "metrics"),
+        ("config",),
         ("folders", "jobs"),
         ("events",),
         ("features", "recommend"),

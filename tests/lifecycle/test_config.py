@@ -7,6 +7,7 @@ import pytest
 from pydantic import Field
 
 from lifecycle.config import Config, from_command_line
+from training.prepare.recipe import PrepareConfig
 
 
 class Optimizer(Config):
@@ -122,6 +123,16 @@ def test_command_line_without_config_prints_usage_and_ends_with_2(
         from_command_line(Recipe.load, "training.ingest", ["output=x"])
     assert exit.value.code == 2
     assert "usage: python -m training.ingest --config FILE" in capsys.readouterr().err
+
+
+def test_recipe_of_an_installed_package_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--config", "package:training/configs/cdnow_prepare.yaml", "output=elsewhere"]
+    found = from_command_line(PrepareConfig.load, "training.prepare", words)
+    assert str(found.output) == "elsewhere"
+    with pytest.raises(SystemExit):
+        words = ["--config", "package:nowhere/configs/x.yaml"]
+        from_command_line(PrepareConfig.load, "training.prepare", words)
+    assert "'nowhere' is not installed" in capsys.readouterr().err
 
 
 def test_typo_in_a_job_ends_in_about_a_second_with_status_2(tmp_path: Path) -> None:
