@@ -20,14 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from lifecycle.folders import (
-    Manifest,
-    fingerprint,
-    is_complete,
-    new_folder,
-    verify,
-    write_manifest,
-)
+from lifecycle.folders import Manifest, fingerprint, is_complete, new_folder, verify, write_manifest
 from lifecycle.jobs import Progress
 from lifecycle.llama.decoder import architecture, attention_of
 from lifecycle.llama.member import DecoderSettings, base_model_identity
