@@ -23,31 +23,15 @@ class SpendMetrics(Config):
     bias: float | None
 
 
-class WindowMetrics(Config):
+class WindowMetrics(SpendMetrics):
     """How well spend was predicted in a window before the test cutoff."""
 
-    mae: float
-    rmse: float
-    r2: float | None
-    spearman: float | None
-    gini: float | None
-    decile_mape: float | None
-    top_decile_share: float | None
-    bias: float | None
     bias_interval: Interval | None
 
 
-class ModelMetrics(Config):
+class ModelMetrics(SpendMetrics):
     """How well a model predicted the test customers' spend, and the 95 % interval of each metric."""
 
-    mae: float
-    rmse: float
-    r2: float | None
-    spearman: float | None
-    gini: float | None
-    decile_mape: float | None
-    top_decile_share: float | None
-    bias: float | None
     coverage_80: float
     coverage_95: float
     customers_per_second: float
