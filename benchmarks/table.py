@@ -35,7 +35,7 @@ COVERAGE = (
     ("coverage by randomised PIT at 80 %", "pit_coverage_80", 0.77, 0.83),
     ("coverage by randomised PIT at 95 %", "pit_coverage_95", 0.92, 0.98),
 )
-OF_SHOPS = (
+OF_SHOPS: tuple[tuple[str, str, float | str | None], ...] = (
     ("models of fair bias that are clearly better than the champion in RMSE or Gini", "num_better_rivals", 0),
     ("RMSE of the stack with LLaMA minus that without", "llama_gain.rmse.0", None),
     ("champion's 80 % interval score, beside that of intervals of one width", "interval_score_80",
