@@ -46,8 +46,6 @@ def log(path: Path, *lines: str, **changes: object) -> dict[str, object]:
 
 
 BASE = {"customer_id": "c", "occurred_at": "t", "amount": "p"}
-
-
 Read = Callable[..., pl.DataFrame]
 
 

@@ -12,8 +12,6 @@ from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 
 CONFIGS = Path("training/configs")
-
-
 INVOICES = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID
 536365,85123A,WHITE HANGING HEART,6,1/12/2010 8:26,2.55,17850.0
 536365,85123A,WHITE HANGING HEART,6,1/12/2010 8:26,2.55,17850.0

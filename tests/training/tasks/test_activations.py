@@ -17,8 +17,6 @@ from tests.training.tasks.activation_runs import of_base, settings_of
 from training.tasks.recipes.union import TrainConfig, parse_recipe
 
 pytestmark = pytest.mark.usefixtures("deepspeed_environment")
-
-
 BASES = pytest.mark.parametrize("base", ["tiny_base_model", "gpt2_base_model"])
 
 

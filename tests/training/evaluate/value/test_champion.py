@@ -1,4 +1,4 @@
-"""The value arena: who becomes champion, what is fitted on what, and shops where models cannot be fitted."""
+"""Who becomes champion of the value arena, and on what grounds."""
 
 import re
 import shutil
@@ -11,31 +11,14 @@ import polars as pl
 import pytest
 
 from lifecycle.metrics.value import value_metrics
-from lifecycle.names import BTYD_MODELS, VALUE_MODELS
-from lifecycle.spend.trees import LightGbm
-from tests.builders import TinyShop, past
-from training.evaluate.recipe import EvaluateConfig
+from lifecycle.names import BTYD_MODELS
+from tests.builders import TinyShop
+from tests.training.evaluate.value.forecasts import ACTUAL, sets_of
 from training.evaluate.value.champion import choose_champion, unsupported_models
-from training.evaluate.value.cheap import cheap_forecasts
 from training.evaluate.value.forecasts import Forecast
-from training.evaluate.value.judging import judge, predictions_frame
 from training.evaluate.value.stack import is_clearly_better
-from training.evaluate.value.windows import ExampleSets, read_example_sets
+from training.evaluate.value.windows import read_example_sets
 from training.prepare.dataset import BACKTEST
-
-CUTOFF = datetime(2024, 1, 1, tzinfo=UTC)
-ACTUAL = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
-
-
-def sets_of(selection: np.ndarray, test: np.ndarray) -> ExampleSets:
-    frames = [
-        pl.DataFrame({
-            "customer_id": [f"c{row}" for row in range(len(spent))], "cutoff": [CUTOFF] * len(spent),
-            "target": spent, "actual_net": spent,
-        })
-        for spent in (selection, selection, test)
-    ]  # fmt: skip
-    return ExampleSets(*frames, horizon_days=60)
 
 
 def entry(selection: np.ndarray, speed: float = 100.0, test: np.ndarray = ACTUAL) -> Forecast:
@@ -199,24 +182,6 @@ def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are
     assert choose_champion({"llama": llama}, sets, None, 50, 0)[0] == "llama"
 
 
-def test_backtest_knows_nothing_of_what_came_after(tiny_shop: TinyShop) -> None:
-    sets = read_example_sets(tiny_shop.examples)
-    assert sets.backtest is not None
-    shuffled = [
-        rows.with_columns(pl.col("target").shuffle(seed=1))
-        for rows in (sets.train, sets.selection, sets.test)
-    ]
-    judged = sets.backtest.test.with_columns(pl.col("target").shuffle(seed=1))
-    changed = ExampleSets(
-        *shuffled, sets.horizon_days, sets.scale, replace(sets.backtest, test=judged)
-    )
-    models = ("persistence", "bgnbd_gg", "lightgbm", "hurdle", "stack")
-    once, again = (cheap_forecasts(each, models, seed=0)[0] for each in (sets, changed))
-    for name in models:
-        np.testing.assert_array_equal(once[name].backtest, again[name].backtest)
-    assert not np.array_equal(once["lightgbm"].test, again["lightgbm"].test)
-
-
 def test_budget_rules_out_slow_models_and_says_where_none_is_left() -> None:
     slow, fast = entry(ACTUAL, speed=3.0), entry(ACTUAL[::-1], speed=1000.0)
     assert champion_of(slow=slow, fast=fast) == "slow"
@@ -235,94 +200,3 @@ def test_champion_does_not_depend_on_the_test_window() -> None:
 def test_selection_without_any_spend_still_has_a_champion() -> None:
     zero = np.zeros(5)
     assert choose_champion({"a": entry(zero)}, sets_of(zero, zero), None, 50, 0)[0] == "a"
-
-
-def test_selection_customers_are_unknown_to_the_models_they_judge(tiny_shop: TinyShop) -> None:
-    sets = read_example_sets(tiny_shop.examples)
-    assert not set(sets.train["customer_id"]) & set(sets.selection["customer_id"])
-    entries, fitted = cheap_forecasts(sets, VALUE_MODELS, seed=0)
-    assert tuple(entries) == VALUE_MODELS and tuple(fitted.btyd) == BTYD_MODELS
-    without = LightGbm.fit(past(sets.train), seed=0)
-    np.testing.assert_array_equal(
-        entries["lightgbm"].selection, without.expected_spend(sets.selection)
-    )
-    np.testing.assert_array_equal(
-        entries["lightgbm"].test, fitted.expected_spend("lightgbm", sets.test)
-    )
-
-
-def test_stack_brings_the_bgnbd_that_it_starts_from(tiny_shop: TinyShop) -> None:
-    sets = read_example_sets(tiny_shop.examples)
-    entries, fitted = cheap_forecasts(sets, ("pareto_nbd_gg", "stack"), seed=0)
-    assert list(entries) == ["pareto_nbd_gg", "stack"]
-    assert fitted.stack is not None and fitted.btyd["bgnbd_gg"] == fitted.stack.btyd
-
-
-def test_outcomes_of_the_test_window_change_no_prediction(tiny_shop: TinyShop) -> None:
-    sets = read_example_sets(tiny_shop.examples)
-    shuffled = sets.test.with_columns(pl.col("target").shuffle(seed=1), num_orders_ahead=pl.lit(0))
-    changed = ExampleSets(sets.train, sets.selection, shuffled, 60, sets.scale)
-    for name, one in cheap_forecasts(sets, VALUE_MODELS, seed=0)[0].items():
-        other = cheap_forecasts(changed, (name,), seed=0)[0][name]
-        np.testing.assert_array_equal(one.test, other.test)
-        np.testing.assert_array_equal(one.selection, other.selection)
-
-
-def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
-    tiny_shop: TinyShop, caplog: pytest.LogCaptureFixture
-) -> None:
-    sets = read_example_sets(tiny_shop.examples)
-    changes = {
-        "btyd_frequency": 0.0,
-        "btyd_recency": 0.0,
-        "num_order_days": 1.0,
-        "total_spend": 0.0,
-        "target": 0.0,
-    }
-    poor = [
-        rows.with_columns(pl.lit(value).alias(name) for name, value in changes.items())
-        for rows in (sets.train, sets.selection, sets.test)
-    ]
-    entries, fitted = cheap_forecasts(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
-    assert list(entries) == ["persistence"]
-    assert fitted.btyd == {} and list(fitted.single) == ["persistence"]
-    assert (
-        "left out: bgnbd_gg, mbgnbd_gg, pareto_nbd_gg" in caplog.text
-        and "left out: lightgbm, hurdle, ziln, stack, since no training row spends" in caplog.text
-    )
-
-
-def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() -> None:
-    random = np.random.default_rng(0)
-    spent = random.gamma(1.0, 20.0, 300)
-    sets = sets_of(spent, spent)
-    entries = {
-        "good": Forecast(spent * 1.01, spent * 0.99, 10.0),
-        "flat": Forecast(spent * 0 + 20, spent * 0 + 20, 10.0),
-    }
-    judged = judge(entries, sets, num_resamples=20, seed=0)
-    wanted = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
-              "coverage_95", "customers_per_second", "ci"}  # fmt: skip
-    assert set(judged["good"].metrics.model_dump()) == wanted
-    assert judged["good"].metrics.bias == pytest.approx(0.99)
-    assert judged["flat"].metrics.spearman is None
-    frame = predictions_frame(judged, sets)
-    assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
-                             "actual_net"]  # fmt: skip
-    assert frame.height == 600 and frame.select("customer_id", "model").is_unique().all()
-    ends = frame.select("low_95", "low_80", "predicted", "high_80", "high_95").to_numpy()
-    assert (np.diff(ends, axis=1) >= 0).all()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"models": ["lightgmb"]}, "no model 'lightgmb'"),
-        ({"members": {"sequence": "x"}}, "no member 'sequence'"),
-        ({"num_candidates": 10}, "num_candidates"),
-    ],
-)
-def test_recipes_with_unknown_names_are_refused(change: dict[str, object], message: str) -> None:
-    places = {"data": Path("a"), "examples": Path("b"), "output": Path("c")}
-    with pytest.raises(ValueError, match=message):
-        EvaluateConfig.model_validate(places | change)

@@ -1,0 +1,30 @@
+"""Judged models: every metric, and a row for every customer."""
+
+import numpy as np
+import pytest
+
+from tests.training.evaluate.value.forecasts import sets_of
+from training.evaluate.value.forecasts import Forecast
+from training.evaluate.value.judging import judge, predictions_frame
+
+
+def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() -> None:
+    random = np.random.default_rng(0)
+    spent = random.gamma(1.0, 20.0, 300)
+    sets = sets_of(spent, spent)
+    entries = {
+        "good": Forecast(spent * 1.01, spent * 0.99, 10.0),
+        "flat": Forecast(spent * 0 + 20, spent * 0 + 20, 10.0),
+    }
+    judged = judge(entries, sets, num_resamples=20, seed=0)
+    wanted = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
+              "coverage_95", "customers_per_second", "ci"}  # fmt: skip
+    assert set(judged["good"].metrics.model_dump()) == wanted
+    assert judged["good"].metrics.bias == pytest.approx(0.99)
+    assert judged["flat"].metrics.spearman is None
+    frame = predictions_frame(judged, sets)
+    assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
+                             "actual_net"]  # fmt: skip
+    assert frame.height == 600 and frame.select("customer_id", "model").is_unique().all()
+    ends = frame.select("low_95", "low_80", "predicted", "high_80", "high_95").to_numpy()
+    assert (np.diff(ends, axis=1) >= 0).all()

@@ -1,0 +1,53 @@
+"""What can be scored: instants, and data that fit the artifact."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.builders import TinyShop
+from tests.training.score.recipes import recipe
+from training.ingest.job import ingest
+from training.ingest.recipe import IngestConfig
+from training.score.job import score
+from training.score.recipe import ScoreConfig
+
+
+def test_before_the_first_event_there_is_nobody_to_score(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    config = recipe(
+        tiny_shop, tiny_artifact, tmp_path / "scores", as_of=datetime(2020, 1, 1, tzinfo=UTC)
+    )
+    with pytest.raises(ValueError, match="no customer with an event before 2020-01-01"):
+        score(config)
+    assert not list(tmp_path.iterdir())
+
+
+def test_instant_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="as_of"):
+        ScoreConfig.model_validate(
+            {"data": "a", "artifact": "b", "output": "c", "as_of": "2024-01-01T07:00:00"}
+        )
+
+
+def test_date_is_its_midnight_in_utc(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    score(ScoreConfig.model_validate({"data": tiny_shop.data, "artifact": tiny_artifact, "output": tmp_path / "s",
+                                      "as_of": date(2024, 8, 1)}))  # fmt: skip
+    scores = pl.read_parquet(tmp_path / "s" / "scores.parquet")
+    assert scores["as_of"].unique().to_list() == [datetime(2024, 8, 1, tzinfo=UTC)]
+
+
+def test_data_in_another_currency_are_refused(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    recipe_of_shop = IngestConfig.load(
+        tiny_shop.data / "ingest.yaml", ["currency=EUR", f"output={tmp_path / 'data'}"]
+    )
+    ingest(recipe_of_shop)
+    config = ScoreConfig(data=tmp_path / "data", artifact=tiny_artifact, output=tmp_path / "scores")
+    with pytest.raises(ValueError, match="the data are in EUR, but artifact .* was made in USD"):
+        score(config)

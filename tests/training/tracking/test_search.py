@@ -1,0 +1,82 @@
+"""A search in MLflow: a run for the search, and below it one for each trial."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.tracking.runs import client_of, history, runs_of, with_store, write_steps
+from training.tasks.recipes.union import TrainConfig
+from tuning.recipe import TuneConfig
+from tuning.results import TrialResult, write_results
+from tuning.tracking import tracked_search
+
+
+def trial_folder(search: TuneConfig, recipe: TrainConfig, name: str, *steps: int) -> TrainConfig:
+    """What a trial leaves in its folder."""
+    trial = recipe.model_copy(update={"output": search.output / "trials" / name})
+    trial.output.mkdir(parents=True)
+    trial.save(trial.output / "config.yaml")
+    write_steps(trial, *steps)
+    return trial
+
+
+def test_search_is_a_run_with_a_run_below_it_for_every_trial(
+    trained: TrainConfig, tmp_path: Path, store: str
+) -> None:
+    base = with_store(trained, tmp_path / "member", store)
+    base.save(tmp_path / "base.yaml")
+    search = TuneConfig.model_validate(
+        {"base": tmp_path / "base.yaml", "space": {"lora.rank": {"choice": [2, 4]}}, "num_trials": 2, "minutes": 5,
+         "output": tmp_path / "search"}
+    )  # fmt: skip
+    lora = trained.lora
+    assert lora is not None
+    with pytest.raises(KeyboardInterrupt), tracked_search(search, base, "one"):
+        trial_folder(
+            search,
+            base.model_copy(update={"lora": lora.model_copy(update={"rank": 2})}),
+            "first",
+            1,
+            2,
+        )
+        raise KeyboardInterrupt
+    results = [
+        TrialResult(
+            "first",
+            "completed",
+            {"lora.rank": 2},
+            {"val_loss": 1.0, "val_rmse": 9.0},
+            6,
+            6,
+            3.0,
+            "",
+        ),
+        TrialResult("second", "failed", {"lora.rank": 4}, {}, 1, 6, 3.0, "lost"),
+    ]
+    with tracked_search(search, base, "one"):
+        trial_folder(search, base, "second", 1)
+        write_results(search, base, results)
+    runs = {run.info.run_name: run for run in runs_of(base)}
+    assert set(runs) == {str(search.output), "first", "second"}
+    parent = runs[str(search.output)]
+    assert (
+        parent.info.status,
+        parent.data.metrics["val_rmse"],
+        parent.data.tags["best_trial"],
+    ) == (
+        "FINISHED",
+        9.0,
+        "first",
+    )
+    assert parent.data.params["space.lora.rank.choice"] == "[2, 4]"
+    names = {artifact.path for artifact in client_of(base).list_artifacts(parent.info.run_id)}
+    assert names == {"best.yaml", "trials.parquet", "search.png", "search.json"}
+    for name, rank, status, steps in (
+        ("first", "2", "FINISHED", [1, 2]),
+        ("second", "4", "FAILED", [1]),
+    ):
+        run = runs[name]
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert (run.info.status, run.data.params["lora.rank"]) == (status, rank)
+        assert [step for step, _ in history(base, run, "loss")] == steps
+    assert not client_of(base).search_model_versions()
