@@ -117,8 +117,12 @@ def cutoffs(*customers: str) -> pl.DataFrame:
 def customer(**values: float) -> pl.DataFrame:
     """One row of features: two repeat order days, the last 40 days after the first, seen for 100 days, unless said."""
     row = dict.fromkeys(FEATURES, 0.0) | {
-        "btyd_frequency": 2.0, "btyd_recency": 40.0, "btyd_age": 100.0, "num_order_days": 3.0, "total_spend": 90.0,
-    }  # fmt: skip
+        "btyd_frequency": 2.0,
+        "btyd_recency": 40.0,
+        "btyd_age": 100.0,
+        "num_order_days": 3.0,
+        "total_spend": 90.0,
+    }
     return pl.DataFrame([row | values])
 
 

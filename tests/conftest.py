@@ -41,10 +41,18 @@ def tiny_base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ).save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(vocabulary), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=1024,
-        pad_token_id=0, bos_token_id=1, eos_token_id=2, tie_word_embeddings=True,
-    )  # fmt: skip
+        vocab_size=len(vocabulary),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        tie_word_embeddings=True,
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     write_manifest(folder, "base_model", Manifest(identity="tiny-llama"))
     return folder
@@ -85,21 +93,30 @@ def tiny_shop(tmp_path_factory: pytest.TempPathFactory) -> TinyShop:
                         "format": "csv",
                         "kind": {"sql": "CASE WHEN amount < 0 THEN 'refund' ELSE 'purchase' END"},
                         "columns": {
-                            "customer_id": "customer", "occurred_at": "at", "order_id": "order",
-                            "item_id": "item", "quantity": "quantity", "amount": "amount",
+                            "customer_id": "customer",
+                            "occurred_at": "at",
+                            "order_id": "order",
+                            "item_id": "item",
+                            "quantity": "quantity",
+                            "amount": "amount",
                         },
                     }
                 ],
                 "items": {
                     "path": str(shop.items),
                     "format": "csv",
-                    "columns": {"item_id": "item", "title": "title", "category": "category", "price": "price"},
+                    "columns": {
+                        "item_id": "item",
+                        "title": "title",
+                        "category": "category",
+                        "price": "price",
+                    },
                 },
                 "quality_html": False,
                 "output": str(shop.data),
             }
         )
-    )  # fmt: skip
+    )
     prepare(
         PrepareConfig(
             data=shop.data,
@@ -131,10 +148,14 @@ def tiny_artifact(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory)
     )
     evaluate(
         EvaluateConfig(
-            data=tiny_shop.data, examples=tiny_shop.examples, models=models, num_resamples=20,
-            clv=ClvSettings(period_days=30, num_periods=4), output=output,
+            data=tiny_shop.data,
+            examples=tiny_shop.examples,
+            models=models,
+            num_resamples=20,
+            clv=ClvSettings(period_days=30, num_periods=4),
+            output=output,
         )
-    )  # fmt: skip
+    )
     return output / "artifact"
 
 

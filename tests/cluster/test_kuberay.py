@@ -15,19 +15,48 @@ from tests.cluster.manifests import (
 
 # Fields of ray.io/v1 (KubeRay 1.7) that may stand in our manifests; what Kubernetes does not know it drops silently.
 RAY_CLUSTER_FIELDS = {
-    "authOptions", "autoscalerOptions", "enableInTreeAutoscaling", "gcsFaultToleranceOptions", "headGroupSpec",
-    "headServiceAnnotations", "rayVersion", "suspend", "upgradeStrategy", "workerGroupSpecs",
-}  # fmt: skip
+    "authOptions",
+    "autoscalerOptions",
+    "enableInTreeAutoscaling",
+    "gcsFaultToleranceOptions",
+    "headGroupSpec",
+    "headServiceAnnotations",
+    "rayVersion",
+    "suspend",
+    "upgradeStrategy",
+    "workerGroupSpecs",
+}
 RAY_JOB_FIELDS = {
-    "activeDeadlineSeconds", "backoffLimit", "clusterSelector", "deletionStrategy", "entrypoint", "entrypointNumCpus",
-    "entrypointNumGpus", "entrypointResources", "jobId", "managedBy", "metadata", "rayClusterSpec", "runtimeEnvYAML",
-    "shutdownAfterJobFinishes", "submissionMode", "submitterConfig", "submitterPodTemplate", "suspend",
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "clusterSelector",
+    "deletionStrategy",
+    "entrypoint",
+    "entrypointNumCpus",
+    "entrypointNumGpus",
+    "entrypointResources",
+    "jobId",
+    "managedBy",
+    "metadata",
+    "rayClusterSpec",
+    "runtimeEnvYAML",
+    "shutdownAfterJobFinishes",
+    "submissionMode",
+    "submitterConfig",
+    "submitterPodTemplate",
+    "suspend",
     "ttlSecondsAfterFinished",
-}  # fmt: skip
+}
 RAY_SERVICE_FIELDS = {
-    "excludeHeadPodFromServeSvc", "managedBy", "rayClusterConfig", "rayClusterDeletionDelaySeconds", "serveConfigV2",
-    "serveService", "suspend", "upgradeStrategy",
-}  # fmt: skip
+    "excludeHeadPodFromServeSvc",
+    "managedBy",
+    "rayClusterConfig",
+    "rayClusterDeletionDelaySeconds",
+    "serveConfigV2",
+    "serveService",
+    "suspend",
+    "upgradeStrategy",
+}
 HEAD_FIELDS = {
     "enableIngress",
     "headService",
@@ -38,9 +67,19 @@ HEAD_FIELDS = {
     "template",
 }
 WORKER_FIELDS = {
-    "groupName", "idleTimeoutSeconds", "labels", "maxReplicas", "minReplicas", "numOfHosts", "rayStartParams",
-    "replicas", "resources", "scaleStrategy", "suspend", "template",
-}  # fmt: skip
+    "groupName",
+    "idleTimeoutSeconds",
+    "labels",
+    "maxReplicas",
+    "minReplicas",
+    "numOfHosts",
+    "rayStartParams",
+    "replicas",
+    "resources",
+    "scaleStrategy",
+    "suspend",
+    "template",
+}
 AUTOSCALER_FIELDS = {
     "idleTimeoutSeconds",
     "image",
@@ -51,8 +90,15 @@ AUTOSCALER_FIELDS = {
 }
 POD_FIELDS = {"containers", "initContainers", "restartPolicy", "securityContext", "volumes"}
 CONTAINER_FIELDS = {
-    "command", "image", "imagePullPolicy", "name", "ports", "resources", "securityContext", "volumeMounts",
-}  # fmt: skip
+    "command",
+    "image",
+    "imagePullPolicy",
+    "name",
+    "ports",
+    "resources",
+    "securityContext",
+    "volumeMounts",
+}
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ def test_recipes_of_the_pipeline_hand_on_to_each_other() -> None:
 def test_pipeline_runs_those_recipes_in_order() -> None:
     config = PipelineConfig.load(CLUSTER / "configs" / "pipeline.yaml")
     assert [stage.module for stage in config.stages] == [
-        "training.prepare", "tuning.run", "training.run", "training.evaluate",
-    ]  # fmt: skip
+        "training.prepare",
+        "tuning.run",
+        "training.run",
+        "training.evaluate",
+    ]
     tune = read("configs/tune.yaml")
     assert str(config.stages[2].config) == f"{tune['output']}/best.yaml"

@@ -24,12 +24,25 @@ CHECKPOINT_STEPS = 20
 def write_recipe(path: Path, shop: TinyShop, base_model: Path) -> Path:
     """A training recipe of the tiny shop; every run gives its own output."""
     fields = {
-        "data": str(shop.data), "examples": str(shop.examples), "base_model": str(base_model),
-        "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
-        "zero": {"stage": 2}, "global_batch": 8, "micro_batch": 4, "epochs": 20, "max_steps": LONG_STEPS,
-        "validation_rows": 16, "checkpoint_every_steps": CHECKPOINT_STEPS, "num_workers": 2,
-        "export": "last", "tracking": None, "output": "given per run",
-    }  # fmt: skip
+        "data": str(shop.data),
+        "examples": str(shop.examples),
+        "base_model": str(base_model),
+        "lora": {"rank": 4, "alpha": 8},
+        "max_tokens": 320,
+        "dtype": "fp32",
+        "attention": "eager",
+        "zero": {"stage": 2},
+        "global_batch": 8,
+        "micro_batch": 4,
+        "epochs": 20,
+        "max_steps": LONG_STEPS,
+        "validation_rows": 16,
+        "checkpoint_every_steps": CHECKPOINT_STEPS,
+        "num_workers": 2,
+        "export": "last",
+        "tracking": None,
+        "output": "given per run",
+    }
     path.write_text(yaml.safe_dump(fields))
     return path
 
@@ -46,8 +59,12 @@ def start(
     )
     return subprocess.Popen(
         [sys.executable, "-m", module, "--config", str(recipe), *overrides],
-        cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def finish(process: subprocess.Popen[str], status: int = 0) -> str:

@@ -30,11 +30,21 @@ DEADLINE_SECONDS = 120
 def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> dict[str, object]:
     """Ten steps whose last layer alone is adapted."""
     return {
-        "data": str(tiny_shop.data), "examples": str(tiny_shop.examples), "base_model": str(tiny_base_model),
-        "max_tokens": 200, "dtype": "fp32", "lora": {"rank": 4, "alpha": 8, "num_layers": 1}, "global_batch": 16,
-        "micro_batch": 4, "max_steps": 10, "validation_rows": 20, "num_workers": 0, "output": str(tmp_path / "run"),
-        "activation_cache": str(tmp_path / "cache"), "tracking": None,
-    }  # fmt: skip
+        "data": str(tiny_shop.data),
+        "examples": str(tiny_shop.examples),
+        "base_model": str(tiny_base_model),
+        "max_tokens": 200,
+        "dtype": "fp32",
+        "lora": {"rank": 4, "alpha": 8, "num_layers": 1},
+        "global_batch": 16,
+        "micro_batch": 4,
+        "max_steps": 10,
+        "validation_rows": 20,
+        "num_workers": 0,
+        "output": str(tmp_path / "run"),
+        "activation_cache": str(tmp_path / "cache"),
+        "tracking": None,
+    }
 
 
 def start(recipe: dict[str, object], folder: Path) -> subprocess.Popen[str]:
@@ -43,9 +53,12 @@ def start(recipe: dict[str, object], folder: Path) -> subprocess.Popen[str]:
     (folder / "text.yaml").write_text(yaml.safe_dump(recipe | {"output": str(folder / "run")}))
     return subprocess.Popen(
         [sys.executable, "-m", "training.run", "--config", str(folder / "text.yaml")],
-        cwd=REPOSITORY, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> str:

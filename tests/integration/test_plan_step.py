@@ -20,11 +20,22 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 def recipe(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> Path:
     path = tmp_path / "text.yaml"
     fields = {
-        "data": str(tiny_shop.data), "examples": str(tiny_shop.examples), "base_model": str(tiny_base_model),
-        "lora": {"rank": 4}, "max_tokens": 80, "dtype": "fp32", "attention": "eager", "global_batch": 16,
-        "micro_batch": 8, "epochs": 12, "validation_rows": 32, "checkpoint_every_steps": 100, "num_workers": 0,
-        "tracking": None, "output": str(tmp_path / "run"),
-    }  # fmt: skip
+        "data": str(tiny_shop.data),
+        "examples": str(tiny_shop.examples),
+        "base_model": str(tiny_base_model),
+        "lora": {"rank": 4},
+        "max_tokens": 80,
+        "dtype": "fp32",
+        "attention": "eager",
+        "global_batch": 16,
+        "micro_batch": 8,
+        "epochs": 12,
+        "validation_rows": 32,
+        "checkpoint_every_steps": 100,
+        "num_workers": 0,
+        "tracking": None,
+        "output": str(tmp_path / "run"),
+    }
     path.write_text(yaml.safe_dump(fields))
     return path
 

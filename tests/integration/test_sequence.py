@@ -38,12 +38,20 @@ def member(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """An encoder of a few steps, trained by two workers."""
     recipe = parse_recipe(
         {
-            "data": tiny_shop.data, "examples": tiny_shop.examples, "encoder": "sequence", "dtype": "fp32",
+            "data": tiny_shop.data,
+            "examples": tiny_shop.examples,
+            "encoder": "sequence",
+            "dtype": "fp32",
             "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_events": 48},
-            "optimizer": {"learning_rate": 2e-3}, "global_batch": 32, "micro_batch": 8, "epochs": 6,
-            "checkpoint_every_steps": 15, "num_workers": 2, "output": tmp_path_factory.mktemp("sequence"),
+            "optimizer": {"learning_rate": 2e-3},
+            "global_batch": 32,
+            "micro_batch": 8,
+            "epochs": 6,
+            "checkpoint_every_steps": 15,
+            "num_workers": 2,
+            "output": tmp_path_factory.mktemp("sequence"),
         }
-    )  # fmt: skip
+    )
     fit(recipe)
     return recipe.output / "member"
 
@@ -54,11 +62,17 @@ def arena(tiny_shop: TinyShop, member: Path, tmp_path_factory: pytest.TempPathFa
     output = tmp_path_factory.mktemp("arena")
     evaluate(
         EvaluateConfig.model_validate(
-            {"data": tiny_shop.data, "examples": tiny_shop.examples, "members": {SEQUENCE_LLAMA: member},
-             "models": ["popularity"], "clv": {"period_days": 30, "num_periods": 4}, "num_resamples": 20,
-             "output": output}
+            {
+                "data": tiny_shop.data,
+                "examples": tiny_shop.examples,
+                "members": {SEQUENCE_LLAMA: member},
+                "models": ["popularity"],
+                "clv": {"period_days": 30, "num_periods": 4},
+                "num_resamples": 20,
+                "output": output,
+            }
         )
-    )  # fmt: skip
+    )
     return output
 
 
@@ -117,8 +131,12 @@ def test_member_under_the_name_of_another_is_refused(
     tiny_shop: TinyShop, member: Path, tmp_path: Path
 ) -> None:
     config = EvaluateConfig.model_validate(
-        {"data": tiny_shop.data, "examples": tiny_shop.examples, "members": {"text_llama": member},
-         "output": tmp_path / "arena"}
-    )  # fmt: skip
+        {
+            "data": tiny_shop.data,
+            "examples": tiny_shop.examples,
+            "members": {"text_llama": member},
+            "output": tmp_path / "arena",
+        }
+    )
     with pytest.raises(ValueError, match=r"members.text_llama: .* holds a sequence_llama"):
         evaluate(config)

@@ -45,13 +45,25 @@ def recipe(tiny_chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         folder / "conversations.jsonl", *(turns(*pair) for pair in TAUGHT.items())
     )
     fields = {
-        "task": "sft", "adapter": "sentiment", "conversations": str(conversations),
-        "validation_conversations": str(conversations), "base_model": str(tiny_chat_model),
-        "lora": {"rank": 16, "alpha": 32, "targets": ALL_LAYERS}, "optimizer": {"learning_rate": 3e-3},
-        "dtype": "fp32", "attention": "eager", "zero": {"stage": 2}, "global_batch": 8, "micro_batch": 2,
-        "epochs": 1000, "max_steps": LONG_STEPS, "checkpoint_every_steps": 20, "num_workers": 2,
-        "tracking": None, "output": "given",
-    }  # fmt: skip
+        "task": "sft",
+        "adapter": "sentiment",
+        "conversations": str(conversations),
+        "validation_conversations": str(conversations),
+        "base_model": str(tiny_chat_model),
+        "lora": {"rank": 16, "alpha": 32, "targets": ALL_LAYERS},
+        "optimizer": {"learning_rate": 3e-3},
+        "dtype": "fp32",
+        "attention": "eager",
+        "zero": {"stage": 2},
+        "global_batch": 8,
+        "micro_batch": 2,
+        "epochs": 1000,
+        "max_steps": LONG_STEPS,
+        "checkpoint_every_steps": 20,
+        "num_workers": 2,
+        "tracking": None,
+        "output": "given",
+    }
     (folder / "sft.yaml").write_text(yaml.safe_dump(fields))
     return folder / "sft.yaml"
 

@@ -51,10 +51,17 @@ def cluster() -> Iterator[dict[str, str]]:
         "OMP_NUM_THREADS": "1",
     }
     command = [
-        str(REPOSITORY / "cluster" / "start.sh"), "--block", "--node-ip-address=127.0.0.1", f"--temp-dir={folder}",
-        f"--port={gcs}", f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}",
-        f"--ray-client-server-port={client}", "--num-cpus=2", "--object-store-memory=100000000",
-    ]  # fmt: skip
+        str(REPOSITORY / "cluster" / "start.sh"),
+        "--block",
+        "--node-ip-address=127.0.0.1",
+        f"--temp-dir={folder}",
+        f"--port={gcs}",
+        f"--dashboard-port={dashboard}",
+        f"--dashboard-agent-listen-port={agent}",
+        f"--ray-client-server-port={client}",
+        "--num-cpus=2",
+        "--object-store-memory=100000000",
+    ]
     log = Path(folder) / "start.log"
     with log.open("w") as file:
         head = subprocess.Popen(
@@ -179,8 +186,13 @@ def test_pipeline_submits_its_stages_as_jobs_and_says_why_a_service_is_not_deplo
 ) -> None:
     """No API key lies in this user's home, without which the service does not start."""
     arena = tmp_path / "evaluate.yaml"
-    fields = {"data": str(tiny_shop.data), "examples": str(tiny_shop.examples), "num_resamples": 20,
-              "models": ["persistence", "bgnbd_gg", "popularity"], "output": str(tmp_path / "arena")}  # fmt: skip
+    fields = {
+        "data": str(tiny_shop.data),
+        "examples": str(tiny_shop.examples),
+        "num_resamples": 20,
+        "models": ["persistence", "bgnbd_gg", "popularity"],
+        "output": str(tmp_path / "arena"),
+    }
     arena.write_text(yaml.safe_dump(fields))
     pipeline = tmp_path / "pipeline.yaml"
     stages = [{"name": "evaluate", "module": "training.evaluate", "config": str(arena)}]

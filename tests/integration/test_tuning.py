@@ -23,18 +23,37 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 def write_recipes(folder: Path, shop: TinyShop, base_model: Path, **changes: object) -> Path:
     """A training recipe for the tiny shop and a search over it; returns the path of the latter."""
     base = {
-        "data": str(shop.data), "examples": str(shop.examples), "base_model": str(base_model),
-        "lora": {"rank": 4, "alpha": 8, "num_layers": 1}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
+        "data": str(shop.data),
+        "examples": str(shop.examples),
+        "base_model": str(base_model),
+        "lora": {"rank": 4, "alpha": 8, "num_layers": 1},
+        "max_tokens": 320,
+        "dtype": "fp32",
+        "attention": "eager",
         "activation_cache": str(folder / "cache"),
-        "global_batch": 16, "micro_batch": 8, "epochs": 20, "validation_rows": 32, "checkpoint_every_steps": 30,
-        "num_workers": 0, "tracking": {"uri": f"sqlite:///{folder / 'mlflow.db'}"}, "output": str(folder / "member"),
-    }  # fmt: skip
+        "global_batch": 16,
+        "micro_batch": 8,
+        "epochs": 20,
+        "validation_rows": 32,
+        "checkpoint_every_steps": 30,
+        "num_workers": 0,
+        "tracking": {"uri": f"sqlite:///{folder / 'mlflow.db'}"},
+        "output": str(folder / "member"),
+    }
     search = {
         "base": str(folder / "base.yaml"),
-        "space": {"optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]}, "lora.rank": {"choice": [2, 4]}},
-        "overrides": {"max_steps": 360, "checkpoint_every_steps": 120},  # some seconds between reports
-        "num_trials": 3, "minutes": 5, "output": str(folder / "search"),
-    } | changes  # fmt: skip
+        "space": {
+            "optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]},
+            "lora.rank": {"choice": [2, 4]},
+        },
+        "overrides": {
+            "max_steps": 360,
+            "checkpoint_every_steps": 120,
+        },  # some seconds between reports
+        "num_trials": 3,
+        "minutes": 5,
+        "output": str(folder / "search"),
+    } | changes
     (folder / "base.yaml").write_text(yaml.safe_dump(base))
     (folder / "search.yaml").write_text(yaml.safe_dump(search))
     return folder / "search.yaml"
@@ -45,8 +64,12 @@ def start(module: str, recipe: Path, *overrides: str) -> subprocess.Popen[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", module, "--config", str(recipe), *overrides],
-        cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> str:

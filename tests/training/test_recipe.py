@@ -214,8 +214,14 @@ def test_identity_follows_what_decides_the_weights(
 ) -> None:
     here = value_recipe(examples=str(tiny_shop.examples), base_model=str(tiny_base_model))
     monkeypatch.chdir(tiny_base_model.parent)
-    same = {"base_model": tiny_base_model.name, "output": "elsewhere", "max_failures": 9, "start_timeout_seconds": 11,
-            "tracking": None, "activation_cache": Path("cache")}  # fmt: skip
+    same = {
+        "base_model": tiny_base_model.name,
+        "output": "elsewhere",
+        "max_failures": 9,
+        "start_timeout_seconds": 11,
+        "tracking": None,
+        "activation_cache": Path("cache"),
+    }
     assert run_identity(here.model_copy(update=same)) == run_identity(here)
     for change in ({"seed": 1}, {"max_tokens": 99}, {"lora": None}):
         assert run_identity(here.model_copy(update=change)) != run_identity(here)

@@ -26,9 +26,13 @@ def search_recipe(folder: Path, **changes: object) -> TuneConfig:
 
 def train_recipe(folder: Path, shop: TinyShop, base_model: Path) -> TextRecipe:
     recipe = TextRecipe(
-        data=shop.data, examples=shop.examples, base_model=str(base_model), num_workers=0, tracking=None,
+        data=shop.data,
+        examples=shop.examples,
+        base_model=str(base_model),
+        num_workers=0,
+        tracking=None,
         output=folder / "member",
-    )  # fmt: skip
+    )
     recipe.save(folder / "base.yaml")
     return recipe
 

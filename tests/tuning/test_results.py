@@ -60,8 +60,13 @@ def test_no_result_within_the_budget_is_an_error(tmp_path: Path) -> None:
 
 
 def test_table_has_a_row_for_every_trial(tmp_path: Path) -> None:
-    failed = trial(trial_id="two", status="failed", metrics={}, error="boom",
-                   values={"optimizer.learning_rate": None, "lora.targets": None})  # fmt: skip
+    failed = trial(
+        trial_id="two",
+        status="failed",
+        metrics={},
+        error="boom",
+        values={"optimizer.learning_rate": None, "lora.targets": None},
+    )
     table = trial_table(search_recipe(tmp_path), [TRIAL, failed])
     assert table["trial_id"].to_list() == ["one", "two"]
     assert table["optimizer.learning_rate"].to_list() == [1e-3, None]

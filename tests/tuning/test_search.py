@@ -57,9 +57,13 @@ def test_search_over_taught_adapters_goes_by_the_loss(
         tmp_path / "c.jsonl", *(turns(f"question {n}", "answer") for n in range(65))
     )
     recipe = SftRecipe(
-        adapter="service", conversations=path, base_model=str(tiny_chat_model), num_workers=0,
-        checkpoint_every_steps=1, output=tmp_path / "member",
-    )  # fmt: skip
+        adapter="service",
+        conversations=path,
+        base_model=str(tiny_chat_model),
+        num_workers=0,
+        checkpoint_every_steps=1,
+        output=tmp_path / "member",
+    )
     rows = num_training_rows(recipe)
     assert (
         32 <= rows < 65

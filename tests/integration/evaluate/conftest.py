@@ -41,11 +41,22 @@ def trained(
     members = []
     for examples in (tiny_shop.examples, tiny_shop.examples / BACKTEST):
         config = {
-            "data": tiny_shop.data, "examples": examples, "base_model": str(tiny_base_model),
-            "num_layers": 1, "lora": {"rank": 4, "alpha": 8}, "max_tokens": 400, "dtype": "fp32", "attention": "eager",
-            "global_batch": 8, "micro_batch": 8, "max_steps": 10, "validation_rows": 16, "checkpoint_every_steps": 10,
-            "num_workers": 0, "output": tmp_path_factory.mktemp("text"),
-        }  # fmt: skip
+            "data": tiny_shop.data,
+            "examples": examples,
+            "base_model": str(tiny_base_model),
+            "num_layers": 1,
+            "lora": {"rank": 4, "alpha": 8},
+            "max_tokens": 400,
+            "dtype": "fp32",
+            "attention": "eager",
+            "global_batch": 8,
+            "micro_batch": 8,
+            "max_steps": 10,
+            "validation_rows": 16,
+            "checkpoint_every_steps": 10,
+            "num_workers": 0,
+            "output": tmp_path_factory.mktemp("text"),
+        }
         recipe = parse_recipe(config)
         fit(recipe)
         members.append(recipe.output / "member")
@@ -63,12 +74,20 @@ def config(
     tiny_shop: TinyShop, trained: Trained, tmp_path_factory: pytest.TempPathFactory
 ) -> EvaluateConfig:
     """The recipe of the arena, sized for tests."""
-    return EvaluateConfig.model_validate({
-        "data": tiny_shop.data, "examples": tiny_shop.examples, "members": {"text_llama": trained.member},
-        "backtest_members": {"text_llama": trained.backtest_member},
-        "clv": {"period_days": 30, "num_periods": 3}, "rerank_customers": SAMPLE, "untrained_customers": 30,
-        "probe_rows": 40, "num_resamples": 20, "output": tmp_path_factory.mktemp("arena"),
-    })  # fmt: skip
+    return EvaluateConfig.model_validate(
+        {
+            "data": tiny_shop.data,
+            "examples": tiny_shop.examples,
+            "members": {"text_llama": trained.member},
+            "backtest_members": {"text_llama": trained.backtest_member},
+            "clv": {"period_days": 30, "num_periods": 3},
+            "rerank_customers": SAMPLE,
+            "untrained_customers": 30,
+            "probe_rows": 40,
+            "num_resamples": 20,
+            "output": tmp_path_factory.mktemp("arena"),
+        }
+    )
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,20 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 VALUE = {*VALUE_MODELS, "text_llama", "stack_without_llama"}
 RANKERS = {"popularity", "personal_frequency", "retriever"}
-VALUE_METRICS = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
-                 "coverage_95", "customers_per_second", "ci"}  # fmt: skip
+VALUE_METRICS = {
+    "mae",
+    "rmse",
+    "r2",
+    "spearman",
+    "gini",
+    "decile_mape",
+    "top_decile_share",
+    "bias",
+    "coverage_80",
+    "coverage_95",
+    "customers_per_second",
+    "ci",
+}
 RANK_METRICS = {"hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers"}
 
 
@@ -63,8 +75,17 @@ def test_predictions_have_a_row_per_test_customer_and_model(
     arena: Path, tiny_shop: TinyShop
 ) -> None:
     frame = pl.read_parquet(arena / "predictions.parquet")
-    assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
-                             "actual_net"]  # fmt: skip
+    assert frame.columns == [
+        "customer_id",
+        "model",
+        "predicted",
+        "low_80",
+        "high_80",
+        "low_95",
+        "high_95",
+        "actual",
+        "actual_net",
+    ]
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     for (_,), rows in frame.group_by("model"):
         assert rows["customer_id"].equals(test["customer_id"])

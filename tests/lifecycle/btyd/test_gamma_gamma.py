@@ -40,12 +40,18 @@ def test_value_and_gradient(point: tuple[float, ...]) -> None:
         return float(
             mpmath.quad(
                 lambda nu: (
-                    (n * nu) ** (n * p) * mean ** (n * p - 1) * mpmath.exp(-n * nu * mean) / mpmath.gamma(n * p)
-                    * v**q * nu ** (q - 1) * mpmath.exp(-v * nu) / mpmath.gamma(q)
+                    (n * nu) ** (n * p)
+                    * mean ** (n * p - 1)
+                    * mpmath.exp(-n * nu * mean)
+                    / mpmath.gamma(n * p)
+                    * v**q
+                    * nu ** (q - 1)
+                    * mpmath.exp(-v * nu)
+                    / mpmath.gamma(q)
                 ),
                 mpmath.linspace(0, 4 * (p * n + q) / (mean * n + v), 9),
             )
-        )  # fmt: skip
+        )
 
     log_likelihood = sum(
         count * np.log(density(n, mean)) for n, mean, count in zip(x, m, counts, strict=True)

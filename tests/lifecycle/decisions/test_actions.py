@@ -34,12 +34,24 @@ def actions_of(
 
 def test_shipped_table_by_hand() -> None:
     customers = [
-        ("lapsed", "top", True), ("lapsed", "middle", True), ("lapsed", "low", True), ("retention", "high", True),
-        ("retention", "high", False), ("loyalty", "top", False), ("acquisition", "low", False),
-    ]  # fmt: skip
+        ("lapsed", "top", True),
+        ("lapsed", "middle", True),
+        ("lapsed", "low", True),
+        ("retention", "high", True),
+        ("retention", "high", False),
+        ("loyalty", "top", False),
+        ("acquisition", "low", False),
+    ]
     found, asked = actions_of(SHIPPED, customers)
-    assert found == ["personal_outreach", "win_back_offer", "no_action", "personal_outreach", "cross_sell",
-                     "early_access", "welcome_message"]  # fmt: skip
+    assert found == [
+        "personal_outreach",
+        "win_back_offer",
+        "no_action",
+        "personal_outreach",
+        "cross_sell",
+        "early_access",
+        "welcome_message",
+    ]
     assert asked == [
         0,
         3,

@@ -17,12 +17,14 @@ def test_an_event_at_the_cutoff_is_not_known() -> None:
 
 
 def test_lines_of_one_order_are_one_order_and_only_those_before_the_cutoff_count() -> None:
-    events = make_events([
-        {"day": -2, "order_id": "x", "amount": 5.0},
-        {"day": -2, "order_id": "x", "amount": 7.0},
-        {"day": 0, "order_id": "x", "amount": 100.0},
-        {"day": -1, "order_id": "y", "amount": 2.0},
-    ])  # fmt: skip
+    events = make_events(
+        [
+            {"day": -2, "order_id": "x", "amount": 5.0},
+            {"day": -2, "order_id": "x", "amount": 7.0},
+            {"day": 0, "order_id": "x", "amount": 100.0},
+            {"day": -1, "order_id": "y", "amount": 2.0},
+        ]
+    )
     orders = orders_at(with_cancellations(events), cutoffs("a"))
     assert orders["amount"].to_list() == [12.0, 2.0]
     assert orders["num_lines"].to_list() == [2, 1]
@@ -97,22 +99,26 @@ def test_nothing_is_cancelled_without_refunds_or_events() -> None:
 
 
 def test_customers_need_a_purchase_before_the_cutoff() -> None:
-    events = make_events([
-        {"day": -1, "customer_id": "old"},
-        {"day": 0, "customer_id": "new"},
-        {"day": -1, "customer_id": "viewer", "kind": "view"},
-    ])  # fmt: skip
+    events = make_events(
+        [
+            {"day": -1, "customer_id": "old"},
+            {"day": 0, "customer_id": "new"},
+            {"day": -1, "customer_id": "viewer", "kind": "view"},
+        ]
+    )
     assert customers_at(events, CUTOFF)["customer_id"].to_list() == ["old"]
 
 
 def test_target_is_gross_within_the_half_open_window_and_net_subtracts_refunds() -> None:
-    events = make_events([
-        {"day": -1, "amount": 50.0},
-        {"day": 0, "amount": 10.0},
-        {"day": 5, "amount": -4.0, "kind": "refund"},
-        {"day": 9.9, "amount": 3.0, "kind": "renewal"},
-        {"day": 10, "amount": 99.0},
-    ])  # fmt: skip
+    events = make_events(
+        [
+            {"day": -1, "amount": 50.0},
+            {"day": 0, "amount": 10.0},
+            {"day": 5, "amount": -4.0, "kind": "refund"},
+            {"day": 9.9, "amount": 3.0, "kind": "renewal"},
+            {"day": 10, "amount": 99.0},
+        ]
+    )
     result = outcomes(events, cutoffs("a", "nobody"), 10)
     assert result["target"].to_list() == [13.0, 0.0]
     assert result["actual_net"].to_list() == [9.0, 0.0]

@@ -38,8 +38,14 @@ from training.score.recipe import ScoreConfig
 
 
 def test_numbers_stay_and_categories_become_their_places() -> None:
-    table = pl.DataFrame({"customer_id": ["a", "b", "c"], "attribute_age": [31.0, 44.5, None],
-                          "attribute_count": ["Rome", None, "Oslo"], "attribute_none": [None] * 3})  # fmt: skip
+    table = pl.DataFrame(
+        {
+            "customer_id": ["a", "b", "c"],
+            "attribute_age": [31.0, 44.5, None],
+            "attribute_count": ["Rome", None, "Oslo"],
+            "attribute_none": [None] * 3,
+        }
+    )
     age, city = codes = fit_attributes(table)
     assert age == AttributeCode(name="age", categories=None)
     assert city == AttributeCode(

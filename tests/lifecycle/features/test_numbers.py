@@ -48,12 +48,14 @@ def test_recency_frequency_and_value() -> None:
 
 
 def test_costs_and_refunds_are_positive_sums_by_kind() -> None:
-    row = features_of([
-        {"day": -9, "amount": 10.0, "cost": 6.0},
-        {"day": -8, "kind": "refund", "amount": -4.0},
-        {"day": -7, "kind": "support", "amount": None, "cost": 2.5},
-        {"day": -6, "kind": "campaign", "amount": None, "cost": 0.5},
-    ])  # fmt: skip
+    row = features_of(
+        [
+            {"day": -9, "amount": 10.0, "cost": 6.0},
+            {"day": -8, "kind": "refund", "amount": -4.0},
+            {"day": -7, "kind": "support", "amount": None, "cost": 2.5},
+            {"day": -6, "kind": "campaign", "amount": None, "cost": 0.5},
+        ]
+    )
     assert (row["total_refunded"], row["total_goods_cost"]) == (4.0, 6.0)
     assert (row["total_service_cost"], row["total_marketing_cost"]) == (2.5, 0.5)
     assert (row["refund_91d"], row["support_91d"], row["campaign_91d"]) == (1.0, 1.0, 1.0)
@@ -104,13 +106,15 @@ def test_one_order_leaves_gaps_undefined_and_counts_zero() -> None:
 
 
 def test_prices_discounts_and_what_the_money_went_for() -> None:
-    row = features_of([
-        {"day": -100, "amount": 30.0, "quantity": 2.0, "item_id": "i", "discount": 10.0},
-        {"day": -100, "amount": 10.0, "quantity": 1.0, "item_id": "i"},
-        {"day": -9, "amount": 20.0, "quantity": 4.0, "item_id": "unknown", "discount": 5.0},
-        {"day": -8, "amount": 20.0, "quantity": None, "item_id": None},
-        {"day": -7, "amount": 8.0, "quantity": 0.0, "item_id": None},
-    ])  # fmt: skip
+    row = features_of(
+        [
+            {"day": -100, "amount": 30.0, "quantity": 2.0, "item_id": "i", "discount": 10.0},
+            {"day": -100, "amount": 10.0, "quantity": 1.0, "item_id": "i"},
+            {"day": -9, "amount": 20.0, "quantity": 4.0, "item_id": "unknown", "discount": 5.0},
+            {"day": -8, "amount": 20.0, "quantity": None, "item_id": None},
+            {"day": -7, "amount": 8.0, "quantity": 0.0, "item_id": None},
+        ]
+    )
     assert (row["total_quantity"], row["mean_unit_price"], row["mean_unit_price_91d"]) == (
         7.0,
         60 / 7,
@@ -166,17 +170,19 @@ DAYS = st.floats(-200, 60).filter(lambda day: day != 0) | st.sampled_from(
     [-1.5, -1.49, -0.01, 0.01]
 )
 ROWS = st.lists(
-    st.fixed_dictionaries({
-        "day": DAYS,
-        "amount": st.floats(0, 500).map(lambda amount: round(amount, 2)) | st.just(9.0),
-        "kind": st.sampled_from(["purchase", "refund", "view", "support", "campaign"]),
-        "order_id": st.sampled_from([None, "x", "y", "z"]),
-        "item_id": st.sampled_from([None, "i", "unknown"]),
-        "quantity": st.sampled_from([None, 0.0, 1.0, 2.5]),
-        "discount": st.sampled_from([None, 0.0, 0.5]),
-    }),
+    st.fixed_dictionaries(
+        {
+            "day": DAYS,
+            "amount": st.floats(0, 500).map(lambda amount: round(amount, 2)) | st.just(9.0),
+            "kind": st.sampled_from(["purchase", "refund", "view", "support", "campaign"]),
+            "order_id": st.sampled_from([None, "x", "y", "z"]),
+            "item_id": st.sampled_from([None, "i", "unknown"]),
+            "quantity": st.sampled_from([None, 0.0, 1.0, 2.5]),
+            "discount": st.sampled_from([None, 0.0, 0.5]),
+        }
+    ),
     max_size=12,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -43,12 +43,18 @@ def events(*rows: tuple[str, float, str, str | None, float | None]) -> pl.DataFr
     """(customer, day, kind, item, amount), sorted by customer and time."""
     return pl.DataFrame(
         [
-            {"event_id": str(number), "customer_id": customer, "occurred_at": DAY + timedelta(days=day), "kind": kind,
-             "item_id": item, "amount": amount}
+            {
+                "event_id": str(number),
+                "customer_id": customer,
+                "occurred_at": DAY + timedelta(days=day),
+                "kind": kind,
+                "item_id": item,
+                "amount": amount,
+            }
             for number, (customer, day, kind, item, amount) in enumerate(rows)
         ],
         schema=EVENT_SCHEMA,
-    ).sort("customer_id", "occurred_at", maintain_order=True)  # fmt: skip
+    ).sort("customer_id", "occurred_at", maintain_order=True)
 
 
 def batch_of(
@@ -76,9 +82,12 @@ def assert_equal(one: SequenceBatch, other: SequenceBatch) -> None:
 
 def test_positions_of_a_customer_by_hand() -> None:
     rows = events(
-        ("1", 0, "purchase", "a", 9.0), ("1", 4, "refund", "b", -3.0), ("1", 4, "view", "z", None),
-        ("1", 5, "support", None, None), ("1", 8, "purchase", "a", 1.0),
-    )  # fmt: skip
+        ("1", 0, "purchase", "a", 9.0),
+        ("1", 4, "refund", "b", -3.0),
+        ("1", 4, "view", "z", None),
+        ("1", 5, "support", None, None),
+        ("1", 8, "purchase", "a", 1.0),
+    )
     batch = batch_of(rows, (0, 7.0))
     assert batch.lengths.tolist() == [5]
     assert batch.item[0].tolist() == [FIRST_KNOWN + 1, UNKNOWN, UNKNOWN, NONE, NONE]

@@ -34,9 +34,12 @@ def positions(vocabulary: Vocabulary) -> dict[str, tuple[int, int, int]]:
 def test_items_that_enough_customers_knew_and_categories_of_known_items_have_positions() -> None:
     # x is bought but not in the catalogue; b is known to too few; c was never met, so soap has no embedding
     assert positions(VOCABULARY) == {
-        "a": (FIRST_KNOWN + 1, FIRST_KNOWN, FIRST_TITLE + 1), "b": (UNKNOWN, FIRST_KNOWN, FIRST_TITLE),
-        "c": (UNKNOWN, UNKNOWN, FIRST_TITLE + 2), "d": (UNKNOWN, NONE, FIRST_TITLE + 1), "x": (FIRST_KNOWN, NONE, NONE),
-    }  # fmt: skip
+        "a": (FIRST_KNOWN + 1, FIRST_KNOWN, FIRST_TITLE + 1),
+        "b": (UNKNOWN, FIRST_KNOWN, FIRST_TITLE),
+        "c": (UNKNOWN, UNKNOWN, FIRST_TITLE + 2),
+        "d": (UNKNOWN, NONE, FIRST_TITLE + 1),
+        "x": (FIRST_KNOWN, NONE, NONE),
+    }
     assert (VOCABULARY.num_items, VOCABULARY.num_categories) == (FIRST_KNOWN + 2, FIRST_KNOWN + 1)
     one = fit_vocabulary(COUNTS, ITEMS, VocabularyRules(max_items=1))
     assert one.table.filter(pl.col("item") >= FIRST_KNOWN)["item_id"].to_list() == ["x"]
@@ -58,9 +61,10 @@ def test_new_items_of_a_catalogue_have_known_categories_and_titles_and_move_noth
     later = VOCABULARY.with_catalogue(new)
     known = positions(VOCABULARY)
     assert positions(later) == known | {
-        "n1": (UNKNOWN, FIRST_KNOWN, FIRST_TITLE + 1), "n2": (UNKNOWN, UNKNOWN, FIRST_TITLE + 3),
+        "n1": (UNKNOWN, FIRST_KNOWN, FIRST_TITLE + 1),
+        "n2": (UNKNOWN, UNKNOWN, FIRST_TITLE + 3),
         "n3": (UNKNOWN, NONE, NONE),
-    }  # fmt: skip
+    }
     assert later.titles == [*VOCABULARY.titles, "A herring"]
     assert (later.num_items, later.num_categories) == (
         VOCABULARY.num_items,

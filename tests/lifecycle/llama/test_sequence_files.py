@@ -133,11 +133,17 @@ def test_a_new_shop_takes_over_all_but_the_head_and_what_only_the_other_shop_has
         vocabulary.filter(pl.col("item") >= FIRST_KNOWN).sort("item").head(4)["item_id"].to_list()
     )
     shared, renamed, new = items[0], items[1], "of this shop"
-    catalogue = pl.DataFrame({
-        "item_id": [new, renamed, shared],
-        "title": ["a", "another thing", dict(vocabulary.select("item_id", "title_text").iter_rows())[shared]],
-        "category": ["b", "c", "d"],
-    })  # fmt: skip
+    catalogue = pl.DataFrame(
+        {
+            "item_id": [new, renamed, shared],
+            "title": [
+                "a",
+                "another thing",
+                dict(vocabulary.select("item_id", "title_text").iter_rows())[shared],
+            ],
+            "category": ["b", "c", "d"],
+        }
+    )
     counts = catalogue.select("item_id", customers=pl.lit(9))
     ours = fit_vocabulary(counts, catalogue, VocabularyRules())
     other = new_sequence_model(SETTINGS, ours, None)

@@ -200,8 +200,13 @@ def test_ranking_metrics_over_customers() -> None:
     found = ranking_metrics(rankings, truths, num_items=10)
     third = pytest.approx(1 / 3)
     assert found == {
-        "hr@10": third, "ndcg@10": third, "recall@20": third, "ndcg@20": third, "coverage": 0.3, "num_customers": 3,
-    }  # fmt: skip
+        "hr@10": third,
+        "ndcg@10": third,
+        "recall@20": third,
+        "ndcg@20": third,
+        "coverage": 0.3,
+        "num_customers": 3,
+    }
 
 
 def test_ranking_metrics_at_the_ends_of_the_list() -> None:

@@ -69,9 +69,15 @@ def frequency_by_loop(
 
 def test_popularity_counts_customer_days_inside_the_window() -> None:
     lines = purchases(
-        ("a", "1", "tea", 1.0), ("a", "2", "tea", 1.2), ("a", "3", "tea", 5.0), ("b", None, "tea", 1.0),
-        ("a", "1", "jam", 1.0), ("b", None, "jam", 10.0), ("b", None, "rye", 10.5), ("b", None, None, 2.0),
-    )  # fmt: skip
+        ("a", "1", "tea", 1.0),
+        ("a", "2", "tea", 1.2),
+        ("a", "3", "tea", 5.0),
+        ("b", None, "tea", 1.0),
+        ("a", "1", "jam", 1.0),
+        ("b", None, "jam", 10.0),
+        ("b", None, "rye", 10.5),
+        ("b", None, None, 2.0),
+    )
     # 1.0 and 1.2 days before midnight are two days: the window is half-open, so exactly 10 days ago is inside.
     assert item_popularity(lines, cutoff=CUTOFF, window_days=10).rows() == [
         ("tea", 4.0),

@@ -89,8 +89,11 @@ def test_customers_who_never_come_back_leave_the_trees_without_bgnbd(
     assert set(stack.trees) == {INFORMED, SLOW} and stack.btyd is None and stack.btyd_share == 0
     assert np.isfinite(stack_value(stack, test)).all()
     assert np.isnan(stack_inputs(test, None, 60)[:, -4:]).all() and BTYD_NUMBERS == (
-        "btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active",
-    )  # fmt: skip
+        "btyd_spend",
+        "btyd_orders",
+        "btyd_order_value",
+        "btyd_active",
+    )
 
 
 def ageing_cohort() -> pl.DataFrame:
@@ -108,10 +111,16 @@ def ageing_cohort() -> pl.DataFrame:
                 break
             now += random.exponential(1 / rate)
     rows = [
-        {"event_id": str(number), "customer_id": name, "occurred_at": START + timedelta(days=day), "kind": "purchase",
-         "order_id": str(number), "amount": amount}
+        {
+            "event_id": str(number),
+            "customer_id": name,
+            "occurred_at": START + timedelta(days=day),
+            "kind": "purchase",
+            "order_id": str(number),
+            "amount": amount,
+        }
         for number, (name, day, amount) in enumerate(lines)
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows, schema=EVENT_SCHEMA).sort("customer_id", "occurred_at")
 
 

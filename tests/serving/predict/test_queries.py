@@ -20,8 +20,9 @@ def test_default_as_of_is_the_later_of_data_end_and_last_event(predictor: Predic
     answers = predictor.value([early, late])
     instant = timedelta(microseconds=1)
     assert [answer["as_of"] for answer in answers] == [
-        (end + instant).isoformat(), (end + timedelta(days=30) + instant).isoformat()
-    ]  # fmt: skip
+        (end + instant).isoformat(),
+        (end + timedelta(days=30) + instant).isoformat(),
+    ]
 
 
 def test_customer_without_events_before_as_of_is_refused_by_position(

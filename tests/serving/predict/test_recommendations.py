@@ -75,9 +75,13 @@ def test_retriever_serves_under_every_filter_and_says_why(
     (answer,) = recommend(artifact, [query], RecommendOptions(k=20))
     bought = query.events.filter(pl.col("kind") == "purchase").with_columns(customer_id=pl.lit("x"))
     expected = propose(
-        artifact.retriever, bought, pl.Series("customer_id", ["x"]), cutoff=datetime(2030, 1, 1, tzinfo=UTC),
-        num_candidates=20, exclude_seen=False,
-    )  # fmt: skip
+        artifact.retriever,
+        bought,
+        pl.Series("customer_id", ["x"]),
+        cutoff=datetime(2030, 1, 1, tzinfo=UTC),
+        num_candidates=20,
+        exclude_seen=False,
+    )
     assert {row["item_id"] for row in answer["recommendations"]} == set(expected["item_id"])
     reasons = {row["reason"] for row in answer["recommendations"]}
     assert "bought together with earlier purchases" in reasons

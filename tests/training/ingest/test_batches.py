@@ -77,7 +77,10 @@ def test_filters_count_by_reason_and_bad_values_of_rows_left_out_do_not_matter(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"columns": BASE | {"amount": "price"}}, r"columns.amount: unknown column 'price'; .* has \['c', 't', 'p'\]"),
+        (
+            {"columns": BASE | {"amount": "price"}},
+            r"columns.amount: unknown column 'price'; .* has \['c', 't', 'p'\]",
+        ),
         (amount("p * qty"), "columns.amount: unknown column 'qty' in 'p \\* qty'"),
         ({"filter": "keep"}, "filter: unknown column 'keep'"),
         ({"filter": {"zero": {"sql": "qty > 0"}}}, "filter.zero: unknown column 'qty'"),
@@ -91,7 +94,7 @@ def test_filters_count_by_reason_and_bad_values_of_rows_left_out_do_not_matter(
         ({"delimiter": ";"}, "unknown column 'c'"),
         ({"encoding": "klingon"}, "encoding 'klingon' is unknown"),
     ],
-)  # fmt: skip
+)
 def test_value_that_does_not_fit_the_file(
     read: Read, changes: dict[str, object], message: str
 ) -> None:

@@ -82,8 +82,10 @@ def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path
         table(tmp_path / "i.csv", text, item_id="id", title="name", brand="brand", price="price")
     )
     assert items.select("item_id", "title", "price", "brand").rows() == [
-        ("1", "lamp", 2.0, "Y"), ("2", "box", 1.0, "X"), ("3", "jar", None, "Z")
-    ]  # fmt: skip
+        ("1", "lamp", 2.0, "Y"),
+        ("2", "box", 1.0, "X"),
+        ("3", "jar", None, "Z"),
+    ]
     assert num_conflicting == 1
 
 

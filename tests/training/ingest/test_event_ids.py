@@ -12,10 +12,14 @@ AT = datetime(2024, 1, 1, tzinfo=UTC)
 texts = st.none() | st.text(max_size=20)
 rows = st.fixed_dictionaries(
     {
-        "customer_id": texts, "occurred_at": st.none() | st.datetimes(timezones=st.just(UTC)), "kind": texts,
-        "order_id": texts, "item_id": texts, "amount": st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        "customer_id": texts,
+        "occurred_at": st.none() | st.datetimes(timezones=st.just(UTC)),
+        "kind": texts,
+        "order_id": texts,
+        "item_id": texts,
+        "amount": st.none() | st.floats(allow_nan=False, allow_infinity=False),
     }
-)  # fmt: skip
+)
 
 
 def ids(*events: dict[str, object]) -> list[str]:
@@ -38,10 +42,18 @@ def test_id_does_not_depend_on_the_other_events(events: list[dict[str, object]])
 def test_missing_empty_and_shifted_values_differ() -> None:
     base = {"customer_id": "1", "occurred_at": AT, "kind": "purchase"}
     events = [
-        base, base | {"order_id": ""}, base | {"order_id": "x"}, base | {"item_id": "x"}, base | {"amount": 0.0},
-        base | {"order_id": "\0"}, base | {"order_id": "12345678"}, base | {"order_id": "123456789"},
-        base | {"order_id": "a", "item_id": "b"}, base | {"order_id": "ab", "item_id": ""}, base | {"amount": 1.0},
-    ]  # fmt: skip
+        base,
+        base | {"order_id": ""},
+        base | {"order_id": "x"},
+        base | {"item_id": "x"},
+        base | {"amount": 0.0},
+        base | {"order_id": "\0"},
+        base | {"order_id": "12345678"},
+        base | {"order_id": "123456789"},
+        base | {"order_id": "a", "item_id": "b"},
+        base | {"order_id": "ab", "item_id": ""},
+        base | {"amount": 1.0},
+    ]
     assert len(set(ids(*events))) == len(events)
     assert ids(base | {"amount": -0.0}) == ids(base | {"amount": 0.0})
 

@@ -33,16 +33,29 @@ def test_given_and_derived_event_ids_live_together(tmp_path: Path) -> None:
 
 def test_all_rules_together_balance(tmp_path: Path) -> None:
     random.seed(3)
-    lines = [f"{random.choice(['1', '2', ''])},2024-01-{random.randint(1, 28):02d},A,{random.choice(['', 1, 2, 3])}"
-             for _ in range(300)]  # fmt: skip
-    source = log(tmp_path / "a.csv", *lines, "1,2024-01-01,A,1000000", "1,,A,1", drop_exact_duplicates=True,
-                 filter={"no_twos": {"sql": "a <> 2 OR a IS NULL"}})  # fmt: skip
+    lines = [
+        f"{random.choice(['1', '2', ''])},2024-01-{random.randint(1, 28):02d},A,{random.choice(['', 1, 2, 3])}"
+        for _ in range(300)
+    ]
+    source = log(
+        tmp_path / "a.csv",
+        *lines,
+        "1,2024-01-01,A,1000000",
+        "1,,A,1",
+        drop_exact_duplicates=True,
+        filter={"no_twos": {"sql": "a <> 2 OR a IS NULL"}},
+    )
     events, report = run(recipe(tmp_path / "data", source, outliers={"action": "drop"}))
     dropped = report["rows_dropped"]
     assert isinstance(dropped, dict)
     assert set(dropped) == {
-        "filter:no_twos", "missing_customer_id", "missing_occurred_at", "missing_amount", "exact_duplicate", "outlier"
-    }  # fmt: skip
+        "filter:no_twos",
+        "missing_customer_id",
+        "missing_occurred_at",
+        "missing_amount",
+        "exact_duplicate",
+        "outlier",
+    }
     assert events["amount"].max() == 3
 
 

@@ -112,14 +112,31 @@ def test_day_first_and_month_first() -> None:
 
 def test_iso_times_of_every_form_in_one_column() -> None:
     texts = [
-        "2024-03-01", "2024-03-01T10:00:00Z", "2024-03-01 10:00:00.25", "2024-03-01T10:00:00+02:00", "2024-03-01 10:00",
-        "2024-03-01T10:00", "2024-03-01T10:00:00", "2024-03-01T10:00+0100", None, " ", "1 March 2024",
-    ]  # fmt: skip
+        "2024-03-01",
+        "2024-03-01T10:00:00Z",
+        "2024-03-01 10:00:00.25",
+        "2024-03-01T10:00:00+02:00",
+        "2024-03-01 10:00",
+        "2024-03-01T10:00",
+        "2024-03-01T10:00:00",
+        "2024-03-01T10:00+0100",
+        None,
+        " ",
+        "1 March 2024",
+    ]
     expected = [
-        instant(2024, 3, 1), instant(2024, 3, 1, 10), instant(2024, 3, 1, 10, 0, 0, 250_000), instant(2024, 3, 1, 8),
-        instant(2024, 3, 1, 10), instant(2024, 3, 1, 10), instant(2024, 3, 1, 10), instant(2024, 3, 1, 9),
-        None, None, None,
-    ]  # fmt: skip
+        instant(2024, 3, 1),
+        instant(2024, 3, 1, 10),
+        instant(2024, 3, 1, 10, 0, 0, 250_000),
+        instant(2024, 3, 1, 8),
+        instant(2024, 3, 1, 10),
+        instant(2024, 3, 1, 10),
+        instant(2024, 3, 1, 10),
+        instant(2024, 3, 1, 9),
+        None,
+        None,
+        None,
+    ]
     assert parse_times(column(texts), None, "UTC").to_list() == expected
     for text, value in zip(texts, expected, strict=True):  # the others in the column do not matter
         assert parse_times(column([text], pl.String()), None, "UTC").to_list() == [value]
@@ -162,9 +179,9 @@ def test_a_time_with_its_own_zone_keeps_it() -> None:
 
 
 def test_numbers_since_1970() -> None:
-    assert parse_times(column(["1709287200", "1709287200.5"]), "epoch_s", "Europe/Berlin").to_list() == [
-        instant(2024, 3, 1, 10), instant(2024, 3, 1, 10, 0, 0, 500_000)
-    ]  # fmt: skip
+    assert parse_times(
+        column(["1709287200", "1709287200.5"]), "epoch_s", "Europe/Berlin"
+    ).to_list() == [instant(2024, 3, 1, 10), instant(2024, 3, 1, 10, 0, 0, 500_000)]
     assert parse_times(column([1709287200123]), "epoch_ms", "UTC").item() == instant(
         2024, 3, 1, 10, 0, 0, 123_000
     )
@@ -176,10 +193,17 @@ def test_whole_numbers_as_dates_need_a_format() -> None:
     assert parse_times(column([True]), None, "UTC").to_list() == [None]
 
 
-@pytest.mark.parametrize(("value", "date_format"), [
-    ("2999-01-01", None), ("1899-12-31T23:59:59Z", None), ("01.01.2200", "%d.%m.%Y"),
-    (1_700_000_000_000, "epoch_s"), (1e300, "epoch_ms"), (-1e18, "epoch_s"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "date_format"),
+    [
+        ("2999-01-01", None),
+        ("1899-12-31T23:59:59Z", None),
+        ("01.01.2200", "%d.%m.%Y"),
+        (1_700_000_000_000, "epoch_s"),
+        (1e300, "epoch_ms"),
+        (-1e18, "epoch_s"),
+    ],
+)
 def test_dates_far_from_any_shop_are_no_dates(value: object, date_format: str | None) -> None:
     assert parse_times(column([value]), date_format, "UTC").to_list() == [None]
 

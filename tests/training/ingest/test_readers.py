@@ -23,9 +23,14 @@ def test_csv_is_read_as_text(read: Read) -> None:
 def test_skipped_rows_delimiter_decimal_and_encoding(read: Read) -> None:
     text = "Export;of;today;x\n\nc;t;p;name\nä1;01.02.2024;1.234,50;Käse\n"
     rows = read(
-        text.encode("cp1252"), skip_rows=2, delimiter=";", decimal=",", encoding="cp1252", date_format="%d.%m.%Y",
+        text.encode("cp1252"),
+        skip_rows=2,
+        delimiter=";",
+        decimal=",",
+        encoding="cp1252",
+        date_format="%d.%m.%Y",
         columns=BASE | {"text": "name"},
-    )  # fmt: skip
+    )
     assert rows.select("customer_id", "amount", "text").row(0) == ("ä1", 1234.5, "Käse")
 
 
@@ -96,23 +101,53 @@ def test_parquet_with_ids_as_floats_and_local_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "changes", "message"),
     [
-        ("c,t,p\n1,2024-01-01,2\n1,12/25/2024,2\n", {}, "row 2 after the header: occurred_at is '12/25/2024', not an"),
-        ("c,t,p\n1,25/12/2024,2\n1,12/25/2024,2\n", {"date_format": "%d/%m/%Y"},
-         "row 2 after the header: occurred_at is '12/25/2024', which does not match date_format '%d/%m/%Y'"),
-        ("c,t,p\n1,2024-01-01,2\n1,2024-01-01,2EUR\n", {}, "row 2 after the header: amount is '2EUR', not a number"),
-        ("c,t,p\n1,2024-01-01,2\n1,2024-01-01,x\n", amount("p * 2"),
-         "row 2 after the header: p is 'x', not a number .*as columns.amount needs"),
-        ("c,t,p\n1,2024-01-01,x\n1,2024-01-01,y\n", amount("p * 2"),
-         "row 1 after the header: p is 'x', not a number"),
-        ("c,t,p\n1,2024-01-01,2\n1,2024-01-01,1\n1,2024-01-01,0\n", amount("1 / p"),
-         "row 3 after the header: amount is inf, not a number"),
-        ("c,t,p\n1,2024-01-01,2\n1,2024-01-01,x\n", amount("CAST(p AS INT)"),
-         "row 2 after the header: columns.amount .*cannot be computed from {'p': 'x'}"),
+        (
+            "c,t,p\n1,2024-01-01,2\n1,12/25/2024,2\n",
+            {},
+            "row 2 after the header: occurred_at is '12/25/2024', not an",
+        ),
+        (
+            "c,t,p\n1,25/12/2024,2\n1,12/25/2024,2\n",
+            {"date_format": "%d/%m/%Y"},
+            "row 2 after the header: occurred_at is '12/25/2024', which does not match date_format '%d/%m/%Y'",
+        ),
+        (
+            "c,t,p\n1,2024-01-01,2\n1,2024-01-01,2EUR\n",
+            {},
+            "row 2 after the header: amount is '2EUR', not a number",
+        ),
+        (
+            "c,t,p\n1,2024-01-01,2\n1,2024-01-01,x\n",
+            amount("p * 2"),
+            "row 2 after the header: p is 'x', not a number .*as columns.amount needs",
+        ),
+        (
+            "c,t,p\n1,2024-01-01,x\n1,2024-01-01,y\n",
+            amount("p * 2"),
+            "row 1 after the header: p is 'x', not a number",
+        ),
+        (
+            "c,t,p\n1,2024-01-01,2\n1,2024-01-01,1\n1,2024-01-01,0\n",
+            amount("1 / p"),
+            "row 3 after the header: amount is inf, not a number",
+        ),
+        (
+            "c,t,p\n1,2024-01-01,2\n1,2024-01-01,x\n",
+            amount("CAST(p AS INT)"),
+            "row 2 after the header: columns.amount .*cannot be computed from {'p': 'x'}",
+        ),
         ("c,t,p\n1,2024-01-01,é\n".encode("cp1252"), {}, "is not utf-8; say its encoding"),
         ("c,t,p\n1,2024-01-01,é\n".encode(), {"encoding": "utf-16"}, "is not utf-16"),
-        ('c,t,p\n1,2024-01-01,2\n1,"2024-01-01,2\n3,2024-01-01,2\n', {},
-         "row 2 after the header: a quote is opened and not closed"),
-        ('[{"c": {"id": 1}, "t": "2024-01-01", "p": 1}]', {"format": "json"}, "columns.customer_id: .* Struct"),
+        (
+            'c,t,p\n1,2024-01-01,2\n1,"2024-01-01,2\n3,2024-01-01,2\n',
+            {},
+            "row 2 after the header: a quote is opened and not closed",
+        ),
+        (
+            '[{"c": {"id": 1}, "t": "2024-01-01", "p": 1}]',
+            {"format": "json"},
+            "columns.customer_id: .* Struct",
+        ),
         ("c,t,p\n", {}, "has no rows"),
         ("\n", {}, "has no rows"),
         ("  \n \n", {"delimiter": " "}, "has no rows"),
@@ -122,7 +157,7 @@ def test_parquet_with_ids_as_floats_and_local_times(tmp_path: Path) -> None:
         (b"PAR1" + bytes(100) + b"PAR1", {"format": "parquet"}, "cannot be read as parquet"),
         (gzip.compress(b"c,t,p\n1,2024-01-01,2\n", mtime=0)[:20], {}, "lines.csv"),
     ],
-)  # fmt: skip
+)
 def test_file_that_cannot_be_read_is_named_with_row_and_value(
     read: Read, content: str | bytes, changes: dict[str, object], message: str
 ) -> None:
@@ -143,9 +178,13 @@ def test_parquet_with_categories(tmp_path: Path) -> None:
     ).write_parquet(tmp_path / "lines.parquet")
     rows = rows_of(
         Source.model_validate(
-            {"path": str(tmp_path / "lines.parquet"), "format": "parquet", "columns": BASE,
-             "kind": {"sql": "CASE WHEN UPPER(c) LIKE '7%' THEN 'refund' ELSE 'purchase' END"}}
+            {
+                "path": str(tmp_path / "lines.parquet"),
+                "format": "parquet",
+                "columns": BASE,
+                "kind": {"sql": "CASE WHEN UPPER(c) LIKE '7%' THEN 'refund' ELSE 'purchase' END"},
+            }
         )
-    )  # fmt: skip
+    )
     assert rows.select("customer_id", "kind").rows() == [("7", "refund"), ("8", "purchase")]
     assert rows["occurred_at"].dt.day().to_list() == [1, 2]

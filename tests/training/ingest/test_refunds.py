@@ -11,12 +11,20 @@ def matches(*rows: tuple[str, str, int, str | None, float | None, float]) -> dic
     """Refund to purchase; rows are (event_id, kind, day, order_id, quantity, amount) of one customer and item."""
     events = pl.DataFrame(
         [
-            {"event_id": event, "kind": kind, "occurred_at": datetime(2024, 1, day, tzinfo=UTC), "order_id": order,
-             "quantity": quantity, "amount": amount, "customer_id": "1", "item_id": "A"}
+            {
+                "event_id": event,
+                "kind": kind,
+                "occurred_at": datetime(2024, 1, day, tzinfo=UTC),
+                "order_id": order,
+                "quantity": quantity,
+                "amount": amount,
+                "customer_id": "1",
+                "item_id": "A",
+            }
             for event, kind, day, order, quantity, amount in rows
         ],
         schema=EVENT_SCHEMA,
-    )  # fmt: skip
+    )
     return dict(match_refunds(events).select("refund_id", "purchase_id").iter_rows())
 
 
@@ -65,14 +73,26 @@ def test_other_customers_and_items_are_not_matched() -> None:
 def test_refund_of_several_purchases_is_shared_among_them_latest_first() -> None:
     events = pl.DataFrame(
         [
-            {"event_id": event, "kind": kind, "occurred_at": datetime(2024, 1, day, tzinfo=UTC), "order_id": None,
-             "quantity": quantity, "amount": 5.0 * quantity, "customer_id": "1", "item_id": "A"}
-            for event, kind, day, quantity in
-            [("p1", "purchase", 1, 6.0), ("p2", "purchase", 2, 6.0), ("r", "refund", 3, -10.0),
-             ("s", "refund", 4, -3.0), ("t", "refund", 5, -2.0)]
+            {
+                "event_id": event,
+                "kind": kind,
+                "occurred_at": datetime(2024, 1, day, tzinfo=UTC),
+                "order_id": None,
+                "quantity": quantity,
+                "amount": 5.0 * quantity,
+                "customer_id": "1",
+                "item_id": "A",
+            }
+            for event, kind, day, quantity in [
+                ("p1", "purchase", 1, 6.0),
+                ("p2", "purchase", 2, 6.0),
+                ("r", "refund", 3, -10.0),
+                ("s", "refund", 4, -3.0),
+                ("t", "refund", 5, -2.0),
+            ]
         ],
         schema=EVENT_SCHEMA,
-    )  # fmt: skip
+    )
     # r takes all 6 of p2 and 4 of p1; of the 2 that are left s wants 3 and stays unmatched, t takes them
     found = match_refunds(events)
     assert found.select("refund_id", "purchase_id").rows() == [

@@ -83,7 +83,7 @@ def test_unknown_kind_is_refused_with_row_and_value(kind: str | None, shown: str
 def test_refunds_are_negative_whatever_their_sign() -> None:
     amounts = checked_rows(
         batch(amount=[5.0, -3.0, 0.0], kind=["refund"] * 3), SOURCE, MissingRules(), QualityCounts()
-    )["amount"].to_list()  # fmt: skip
+    )["amount"].to_list()
     assert amounts == [-5.0, -3.0, 0.0]
     assert math.copysign(1, amounts[2]) == 1
 

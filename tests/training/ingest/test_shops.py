@@ -39,9 +39,13 @@ def invoices(tmp_path: Path, text: str, *overrides: str, encoding: str = "utf-8"
 def test_invoice_lines_as_shops_export_them(tmp_path: Path) -> None:
     events, report = run(invoices(tmp_path, INVOICES))
     assert report["rows_dropped"] == {
-        "filter:no_stock_code": 1, "filter:postage": 2, "filter:manual_or_adjustment": 2, "filter:zero_price": 1,
-        "missing_customer_id": 1, "exact_duplicate": 1,
-    }  # fmt: skip
+        "filter:no_stock_code": 1,
+        "filter:postage": 2,
+        "filter:manual_or_adjustment": 2,
+        "filter:zero_price": 1,
+        "missing_customer_id": 1,
+        "exact_duplicate": 1,
+    }
     assert events.select("customer_id", "kind", "order_id", "item_id", "amount").rows() == [
         ("17850", "purchase", "536365", "85123A", pytest.approx(15.3)),
         ("17850", "purchase", "536365", "22423", pytest.approx(2025.5)),
@@ -54,20 +58,32 @@ def test_invoice_lines_as_shops_export_them(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "quality.html").stat().st_size > 10_000
     items = pl.read_parquet(tmp_path / "data" / "items.parquet")
     assert items.select("item_id", "title").rows() == [
-        ("10002", "INFLATABLE GLOBE £"), ("22423", "CAKESTAND, 3 TIER"), ("85123A", "WHITE HANGING HEART")
-    ]  # fmt: skip
+        ("10002", "INFLATABLE GLOBE £"),
+        ("22423", "CAKESTAND, 3 TIER"),
+        ("85123A", "WHITE HANGING HEART"),
+    ]
 
 
 def test_month_first_semicolons_decimal_commas_cp1252_and_a_time_zone(tmp_path: Path) -> None:
     text = "InvoiceNo;StockCode;Description;Quantity;InvoiceDate;UnitPrice;CustomerID\n"
     text += "1;A;Globe £;1.000;07/13/2010 8:26;2,55;17850\n"
     events, _ = run(
-        invoices(tmp_path, text, "sources.0.delimiter=;", "sources.0.decimal=','", "sources.0.encoding=cp1252",
-                 "sources.0.date_format='%m/%d/%Y %H:%M'", "sources.0.timezone=Europe/London", encoding="cp1252")
-    )  # fmt: skip
+        invoices(
+            tmp_path,
+            text,
+            "sources.0.delimiter=;",
+            "sources.0.decimal=','",
+            "sources.0.encoding=cp1252",
+            "sources.0.date_format='%m/%d/%Y %H:%M'",
+            "sources.0.timezone=Europe/London",
+            encoding="cp1252",
+        )
+    )
     assert events.select("amount", "text", "occurred_at").row(0) == (
-        2550.0, "Globe £", datetime(2010, 7, 13, 7, 26, tzinfo=UTC)
-    )  # fmt: skip
+        2550.0,
+        "Globe £",
+        datetime(2010, 7, 13, 7, 26, tzinfo=UTC),
+    )
 
 
 def test_bad_amount_in_an_expression_names_row_and_value_and_leaves_no_folder(
@@ -111,9 +127,12 @@ def test_subscription_log_with_contacts_and_plans(tmp_path: Path) -> None:
         IngestConfig.load(config, [*paths, f"output={tmp_path / 'data'}", "quality_html=false"])
     )
     assert events.select("kind", "amount", "discount", "cost").rows() == [
-        ("purchase", 10.0, 2.0, None), ("renewal", 10.0, None, None), ("support", None, None, 15.0),
-        ("refund", -10.0, None, None), ("cancellation", None, None, None),
-    ]  # fmt: skip
+        ("purchase", 10.0, 2.0, None),
+        ("renewal", 10.0, None, None),
+        ("support", None, None, 15.0),
+        ("refund", -10.0, None, None),
+        ("cancellation", None, None, None),
+    ]
     assert report["refunds"] == {"total": 1, "matched": 1}
     models = report["models"]
     assert isinstance(models, dict) and models["service_cost"]["supported"]
@@ -138,9 +157,11 @@ def test_bank_ledger_with_ids_of_its_own(tmp_path: Path) -> None:
         IngestConfig.load(config, [*paths, f"output={tmp_path / 'data'}", "quality_html=false"])
     )
     assert events.select("customer_id", "kind", "amount", "cost").rows() == [
-        ("007", "support", None, 12.5), ("007", "purchase", 0.75, None), ("007", "renewal", 4.9, None),
+        ("007", "support", None, 12.5),
+        ("007", "purchase", 0.75, None),
+        ("007", "renewal", 4.9, None),
         ("007", "refund", -4.9, None),
-    ]  # fmt: skip
+    ]
     assert events["event_id"].to_list()[1:] == ["P1", "P2", "P3"]
     assert events["occurred_at"][1] == datetime(2024, 6, 30, 22, tzinfo=UTC)
     assert report["rows_dropped"] == {
@@ -195,14 +216,20 @@ def test_json_parquet_and_csv_sources_with_kinds_from_a_column_and_a_customer_ta
         "columns": columns,
     }
     (tmp_path / "people.csv").write_text("id,city,age\n1,Paris,31\n2,,44\n")
-    people = {"path": str(tmp_path / "people.csv"), "columns": {"customer_id": "id", "city": "city", "age": "age"},
-              "usable_for_prediction": {"city": True, "age": False}}  # fmt: skip
+    people = {
+        "path": str(tmp_path / "people.csv"),
+        "columns": {"customer_id": "id", "city": "city", "age": "age"},
+        "usable_for_prediction": {"city": True, "age": False},
+    }
     config = recipe(tmp_path / "data", csv, views, reviews, customers=people)
     events, report = run(config)
     assert events.select("customer_id", "kind", "item_id").rows() == [
-        ("1", "purchase", "A"), ("1", "view", None), ("1", "cart", None), ("1", "review", str(2**60)),
+        ("1", "purchase", "A"),
+        ("1", "view", None),
+        ("1", "cart", None),
+        ("1", "review", str(2**60)),
         ("2", "purchase", "B"),
-    ]  # fmt: skip
+    ]
     assert report["rows_dropped"] == {"missing_customer_id": 1}
     assert read_data_manifest(config.output).usable_attributes == ("city",)
     assert pl.read_parquet(config.output / "customers.parquet").rows() == [

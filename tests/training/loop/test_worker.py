@@ -135,10 +135,14 @@ def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
     few = pl.read_parquet(examples / "train.parquet").filter(pl.col("target") > 0).head(8)
     few.write_parquet(examples / "train.parquet")
     changes = {
-        "examples": str(examples), "base_model": str(base_model), "output": str(tmp_path), "epochs": 80,
-        "global_batch": 8, "lora": {"rank": 4, "alpha": 8, "targets": targets},
+        "examples": str(examples),
+        "base_model": str(base_model),
+        "output": str(tmp_path),
+        "epochs": 80,
+        "global_batch": 8,
+        "lora": {"rank": 4, "alpha": 8, "targets": targets},
         "optimizer": {"learning_rate": 1e-2, "head_learning_rate": 1e-2},
-    }  # fmt: skip
+    }
     run = start_run(config.model_dump(mode="json") | changes)
     tokenizer = load_tokenizer(base_model)
     inputs = pad_tokens(tokenizer(few["prompt"].to_list())["input_ids"], tokenizer.pad_token_id)

@@ -16,10 +16,18 @@ from training.loop.zero import zero_config
 
 def test_recipe_reaches_deepspeed() -> None:
     config = value_recipe(
-        global_batch=48, micro_batch=8, zero={"stage": 2},
-        optimizer={"learning_rate": "2e-4", "warmup_share": 0.1, "final_share": 0.2, "clip_norm": 0.5,
-                   "betas": [0.8, 0.9], "weight_decay": 0.3},
-    )  # fmt: skip
+        global_batch=48,
+        micro_batch=8,
+        zero={"stage": 2},
+        optimizer={
+            "learning_rate": "2e-4",
+            "warmup_share": 0.1,
+            "final_share": 0.2,
+            "clip_norm": 0.5,
+            "betas": [0.8, 0.9],
+            "weight_decay": 0.3,
+        },
+    )
     found = zero_config(config, 200, 2, bf16=True)
     assert found["train_batch_size"] == 48
     assert found["train_micro_batch_size_per_gpu"] == 8

@@ -36,8 +36,10 @@ def test_service_gets_what_evaluate_writes_and_read(monkeypatch: pytest.MonkeyPa
         "events": "/mnt/shared/evervalue/data",
     }
     assert [item["name"] for item in application["deployments"]] == [
-        "Gateway", "ValueModel", "Recommender",
-    ]  # fmt: skip
+        "Gateway",
+        "ValueModel",
+        "Recommender",
+    ]
 
 
 def test_missing_recipe_is_named_before_anything_is_submitted(

@@ -20,11 +20,18 @@ from training.tasks.recipes.union import TrainConfig, parse_recipe
 def config(tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path) -> TrainConfig:
     return parse_recipe(
         {
-            "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
-            "max_tokens": 80, "global_batch": 16, "micro_batch": 4, "epochs": 2, "checkpoint_every_steps": 25,
-            "num_workers": 1, "output": tmp_path / "run",
+            "data": tiny_shop.data,
+            "examples": tiny_shop.examples,
+            "base_model": str(tiny_base_model),
+            "max_tokens": 80,
+            "global_batch": 16,
+            "micro_batch": 4,
+            "epochs": 2,
+            "checkpoint_every_steps": 25,
+            "num_workers": 1,
+            "output": tmp_path / "run",
         }
-    )  # fmt: skip
+    )
 
 
 def test_steps_are_measured_only_where_they_can_be_taken(

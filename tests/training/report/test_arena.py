@@ -48,8 +48,18 @@ def read(path: Path) -> Balance:
 
 def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> None:
     plots = read(tiny_artifact.parent / "report.html").plots
-    for wanted in ("gain curves", "calibration of", "against actual", "number of orders", "calibration of churn",
-                   "first order", "over time", "integral transform", "stage later", "part by part"):  # fmt: skip
+    for wanted in (
+        "gain curves",
+        "calibration of",
+        "against actual",
+        "number of orders",
+        "calibration of churn",
+        "first order",
+        "over time",
+        "integral transform",
+        "stage later",
+        "part by part",
+    ):
         assert any(wanted in description for description in plots), wanted
     for source in plots.values():
         drawing = ElementTree.fromstring(

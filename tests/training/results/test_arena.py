@@ -13,8 +13,22 @@ from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 from training.results.arena import Results
 
-NOTHING_OF_VALUE = ("cutoff", "horizon_days", "champion", "llama_gain", "stack", "selection", "intervals", "customers",
-                    "profit", "churn", "prospects", "fine_tuning", "costs", "refitted_at")  # fmt: skip
+NOTHING_OF_VALUE = (
+    "cutoff",
+    "horizon_days",
+    "champion",
+    "llama_gain",
+    "stack",
+    "selection",
+    "intervals",
+    "customers",
+    "profit",
+    "churn",
+    "prospects",
+    "fine_tuning",
+    "costs",
+    "refitted_at",
+)
 
 
 def test_what_is_read_is_written_again_as_it_was(tiny_artifact: Path, tmp_path: Path) -> None:

@@ -27,13 +27,24 @@ def config(
 ) -> TrainConfig:
     return parse_recipe(
         {
-            "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
-            "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
-            "optimizer": {"learning_rate": 2e-3, "head_learning_rate": 5e-3}, "global_batch": 16, "micro_batch": 8,
-            "epochs": 6, "validation_rows": 53, "checkpoint_every_steps": 30, "num_workers": 0, "tracking": None,
+            "data": tiny_shop.data,
+            "examples": tiny_shop.examples,
+            "base_model": str(tiny_base_model),
+            "lora": {"rank": 4, "alpha": 8},
+            "max_tokens": 320,
+            "dtype": "fp32",
+            "attention": "eager",
+            "optimizer": {"learning_rate": 2e-3, "head_learning_rate": 5e-3},
+            "global_batch": 16,
+            "micro_batch": 8,
+            "epochs": 6,
+            "validation_rows": 53,
+            "checkpoint_every_steps": 30,
+            "num_workers": 0,
+            "tracking": None,
             "output": tmp_path_factory.mktemp("run") / "text",
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

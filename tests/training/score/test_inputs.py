@@ -35,8 +35,16 @@ def test_instant_without_a_zone_is_refused() -> None:
 def test_date_is_its_midnight_in_utc(
     tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
 ) -> None:
-    score(ScoreConfig.model_validate({"data": tiny_shop.data, "artifact": tiny_artifact, "output": tmp_path / "s",
-                                      "as_of": date(2024, 8, 1)}))  # fmt: skip
+    score(
+        ScoreConfig.model_validate(
+            {
+                "data": tiny_shop.data,
+                "artifact": tiny_artifact,
+                "output": tmp_path / "s",
+                "as_of": date(2024, 8, 1),
+            }
+        )
+    )
     scores = pl.read_parquet(tmp_path / "s" / "scores.parquet")
     assert scores["as_of"].unique().to_list() == [datetime(2024, 8, 1, tzinfo=UTC)]
 

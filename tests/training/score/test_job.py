@@ -22,10 +22,29 @@ from tests.training.score.recipes import recipe
 from training.score.job import score
 from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
-COLUMNS = ["customer_id", "as_of", "clv", "clv_low_80", "clv_high_80", "clv_low_95", "clv_high_95", "revenue",
-           "refunds", "goods_cost", "service_cost", "marketing_cost", "discounting", "annual_discount_rate",
-           "expected_orders", "expected_order_value", "p_active", "churn_probability", "segment", "stage",
-           "next_best_action"]  # fmt: skip
+COLUMNS = [
+    "customer_id",
+    "as_of",
+    "clv",
+    "clv_low_80",
+    "clv_high_80",
+    "clv_low_95",
+    "clv_high_95",
+    "revenue",
+    "refunds",
+    "goods_cost",
+    "service_cost",
+    "marketing_cost",
+    "discounting",
+    "annual_discount_rate",
+    "expected_orders",
+    "expected_order_value",
+    "p_active",
+    "churn_probability",
+    "segment",
+    "stage",
+    "next_best_action",
+]
 
 
 def test_scores_equal_served_values_by_default_and_at_any_instant(

@@ -9,10 +9,18 @@ from training.score.member_cache import HISTORY, MemberCache, empty_cache
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-EVENTS = pl.DataFrame({
-    "customer_id": ["a", "a", "b", "c", "d"],
-    "occurred_at": [NOW - 9 * DAY, NOW - 2 * DAY, NOW - 30 * DAY, NOW - 3 * DAY, NOW - 40 * DAY],
-}).with_columns(pl.col("occurred_at").cast(pl.Datetime("us", "UTC")), amount=10.0)  # fmt: skip
+EVENTS = pl.DataFrame(
+    {
+        "customer_id": ["a", "a", "b", "c", "d"],
+        "occurred_at": [
+            NOW - 9 * DAY,
+            NOW - 2 * DAY,
+            NOW - 30 * DAY,
+            NOW - 3 * DAY,
+            NOW - 40 * DAY,
+        ],
+    }
+).with_columns(pl.col("occurred_at").cast(pl.Datetime("us", "UTC")), amount=10.0)
 BUYERS = pl.DataFrame({"customer_id": ["b", "a", "d", "c"]})
 
 

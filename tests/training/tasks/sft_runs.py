@@ -26,10 +26,21 @@ ALL_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "d
 def recipe(base_model: Path, conversations: Path, output: Path, **changes: object) -> TrainConfig:
     """Teaches the tiny model; what it is validated on is what it is taught."""
     tree = {
-        "task": "sft", "adapter": "sentiment", "conversations": conversations, "base_model": str(base_model),
-        "validation_conversations": conversations, "lora": {"rank": 16, "alpha": 32, "targets": ALL_LAYERS},
-        "optimizer": {"learning_rate": 3e-3}, "dtype": "fp32", "attention": "eager", "global_batch": 3,
-        "micro_batch": 3, "epochs": 300, "checkpoint_every_steps": 100, "num_workers": 0, "tracking": None,
+        "task": "sft",
+        "adapter": "sentiment",
+        "conversations": conversations,
+        "base_model": str(base_model),
+        "validation_conversations": conversations,
+        "lora": {"rank": 16, "alpha": 32, "targets": ALL_LAYERS},
+        "optimizer": {"learning_rate": 3e-3},
+        "dtype": "fp32",
+        "attention": "eager",
+        "global_batch": 3,
+        "micro_batch": 3,
+        "epochs": 300,
+        "checkpoint_every_steps": 100,
+        "num_workers": 0,
+        "tracking": None,
         "output": output,
-    }  # fmt: skip
+    }
     return parse_recipe(tree | changes)

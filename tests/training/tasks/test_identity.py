@@ -13,19 +13,52 @@ from training.tasks.recipes.union import parse_recipe
 
 # What decided the weights of every run of task value then, at its defaults.
 FORMER_RECIPE = {
-    "task": "value", "encoder": "text", "num_layers": None,
-    "lora": {"rank": 16, "alpha": 32.0, "dropout": 0.0, "targets": ["q_proj", "v_proj"], "num_layers": None},
-    "max_tokens": 160, "dtype": "auto", "attention": "auto", "gradient_checkpointing": False,
-    "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 4, "dropout": 0.0, "max_events": 256,
-                 "history_days": None},
-    "next_event_weight": 0.1, "next_item_positions": 256,
-    "optimizer": {"learning_rate": 5e-4, "head_learning_rate": 3e-4, "weight_decay": 0.01, "betas": [0.9, 0.98],
-                  "warmup_share": 0.06, "final_share": 0.02, "clip_norm": 1.0},
+    "task": "value",
+    "encoder": "text",
+    "num_layers": None,
+    "lora": {
+        "rank": 16,
+        "alpha": 32.0,
+        "dropout": 0.0,
+        "targets": ["q_proj", "v_proj"],
+        "num_layers": None,
+    },
+    "max_tokens": 160,
+    "dtype": "auto",
+    "attention": "auto",
+    "gradient_checkpointing": False,
+    "sequence": {
+        "hidden_size": 32,
+        "num_layers": 1,
+        "num_heads": 4,
+        "dropout": 0.0,
+        "max_events": 256,
+        "history_days": None,
+    },
+    "next_event_weight": 0.1,
+    "next_item_positions": 256,
+    "optimizer": {
+        "learning_rate": 5e-4,
+        "head_learning_rate": 3e-4,
+        "weight_decay": 0.01,
+        "betas": [0.9, 0.98],
+        "warmup_share": 0.06,
+        "final_share": 0.02,
+        "clip_norm": 1.0,
+    },
     "zero": {"stage": 2, "offload_optimizer": False, "offload_parameters": False},
-    "global_batch": 32, "micro_batch": 8, "epochs": 1.0, "max_steps": None, "validation_rows": 128,
-    "checkpoint_every_steps": 25, "export": "best", "num_workers": 2, "cpus_per_worker": 1.0, "device": "cpu",
+    "global_batch": 32,
+    "micro_batch": 8,
+    "epochs": 1.0,
+    "max_steps": None,
+    "validation_rows": 128,
+    "checkpoint_every_steps": 25,
+    "export": "best",
+    "num_workers": 2,
+    "cpus_per_worker": 1.0,
+    "device": "cpu",
     "seed": 0,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,23 @@ def config(
     folder = tmp_path_factory.mktemp("tracking")
     return parse_recipe(
         {
-            "data": tiny_shop.data, "examples": tiny_shop.examples, "base_model": str(tiny_base_model),
-            "lora": {"rank": 4, "alpha": 8}, "max_tokens": 320, "dtype": "fp32", "attention": "eager",
-            "global_batch": 8, "micro_batch": 8, "max_steps": NUM_STEPS, "validation_rows": 8,
-            "checkpoint_every_steps": 2, "num_workers": 0, "tracking": {"uri": f"sqlite:///{folder / 'mlflow.db'}"},
+            "data": tiny_shop.data,
+            "examples": tiny_shop.examples,
+            "base_model": str(tiny_base_model),
+            "lora": {"rank": 4, "alpha": 8},
+            "max_tokens": 320,
+            "dtype": "fp32",
+            "attention": "eager",
+            "global_batch": 8,
+            "micro_batch": 8,
+            "max_steps": NUM_STEPS,
+            "validation_rows": 8,
+            "checkpoint_every_steps": 2,
+            "num_workers": 0,
+            "tracking": {"uri": f"sqlite:///{folder / 'mlflow.db'}"},
             "output": folder / "text",
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")

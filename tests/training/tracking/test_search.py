@@ -26,9 +26,14 @@ def test_search_is_a_run_with_a_run_below_it_for_every_trial(
     base = with_store(trained, tmp_path / "member", store)
     base.save(tmp_path / "base.yaml")
     search = TuneConfig.model_validate(
-        {"base": tmp_path / "base.yaml", "space": {"lora.rank": {"choice": [2, 4]}}, "num_trials": 2, "minutes": 5,
-         "output": tmp_path / "search"}
-    )  # fmt: skip
+        {
+            "base": tmp_path / "base.yaml",
+            "space": {"lora.rank": {"choice": [2, 4]}},
+            "num_trials": 2,
+            "minutes": 5,
+            "output": tmp_path / "search",
+        }
+    )
     lora = trained.lora
     assert lora is not None
     with pytest.raises(KeyboardInterrupt), tracked_search(search, base, "one"):

@@ -72,13 +72,15 @@ def test_attributes_are_audited_whatever_they_are(
     some, data = ids.head(ids.len() - 3), tmp_path / "data"
     shutil.copytree(tiny_shop.data, data)
     ages = np.arange(some.len()) % 60
-    pl.DataFrame({
-        "customer_id": some,
-        "sex": ["f" if row % 3 else "m" for row in range(some.len())],
-        "age": ages,
-        "name": [f"name {row}" for row in range(some.len())],
-        "annual_discount_rate": [0.1] * some.len(),
-    }).write_parquet(data / "customers.parquet")  # fmt: skip
+    pl.DataFrame(
+        {
+            "customer_id": some,
+            "sex": ["f" if row % 3 else "m" for row in range(some.len())],
+            "age": ages,
+            "name": [f"name {row}" for row in range(some.len())],
+            "annual_discount_rate": [0.1] * some.len(),
+        }
+    ).write_parquet(data / "customers.parquet")
     actual = target_of(sets.test)
     found = outlook(
         artifact,

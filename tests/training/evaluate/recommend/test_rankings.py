@@ -33,8 +33,10 @@ def inputs(tiny_shop: TinyShop) -> Inputs:
 
 def test_groups_by_orders_and_by_what_is_new() -> None:
     baskets = {
-        "new": Basket({"x"}, {"tea"}, 1), "thin": Basket({"tea", "x"}, {"tea"}, 4), "rich": Basket({"x"}, {"x"}, 5)
-    }  # fmt: skip
+        "new": Basket({"x"}, {"tea"}, 1),
+        "thin": Basket({"tea", "x"}, {"tea"}, 4),
+        "rich": Basket({"x"}, {"x"}, 5),
+    }
     ranking = pl.DataFrame(
         {
             "customer_id": ["new", "thin", "rich"],

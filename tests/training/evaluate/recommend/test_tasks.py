@@ -45,10 +45,16 @@ def purchases(*rows: tuple[str, float, str | None, str]) -> pl.DataFrame:
 
 def test_next_basket_is_the_first_order_at_or_after_the_cutoff() -> None:
     shard = purchases(
-        ("a", -9, "o1", "tea"), ("a", -3, "o2", "tea"), ("a", -3, "o2", "soap"),
-        ("a", 0, "o3", "bread"), ("a", 0, "o3", "tea"), ("a", 0.1, "o3", "bread"), ("a", 5, "o4", "soap"),
-        ("new", 1, "o5", "tea"), ("gone", -1, "o6", "tea"),
-    )  # fmt: skip
+        ("a", -9, "o1", "tea"),
+        ("a", -3, "o2", "tea"),
+        ("a", -3, "o2", "soap"),
+        ("a", 0, "o3", "bread"),
+        ("a", 0, "o3", "tea"),
+        ("a", 0.1, "o3", "bread"),
+        ("a", 5, "o4", "soap"),
+        ("new", 1, "o5", "tea"),
+        ("gone", -1, "o6", "tea"),
+    )
     assert next_baskets([shard], CUTOFF) == {"a": Basket({"bread", "tea"}, {"tea", "soap"}, 2)}
 
 

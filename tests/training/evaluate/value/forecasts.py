@@ -13,10 +13,14 @@ ACTUAL = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
 
 def sets_of(selection: np.ndarray, test: np.ndarray) -> ExampleSets:
     frames = [
-        pl.DataFrame({
-            "customer_id": [f"c{row}" for row in range(len(spent))], "cutoff": [CUTOFF] * len(spent),
-            "target": spent, "actual_net": spent,
-        })
+        pl.DataFrame(
+            {
+                "customer_id": [f"c{row}" for row in range(len(spent))],
+                "cutoff": [CUTOFF] * len(spent),
+                "target": spent,
+                "actual_net": spent,
+            }
+        )
         for spent in (selection, selection, test)
-    ]  # fmt: skip
+    ]
     return ExampleSets(*frames, horizon_days=60)

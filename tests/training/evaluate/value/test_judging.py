@@ -17,14 +17,35 @@ def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() 
         "flat": Forecast(spent * 0 + 20, spent * 0 + 20, 10.0),
     }
     judged = judge(entries, sets, num_resamples=20, seed=0)
-    wanted = {"mae", "rmse", "r2", "spearman", "gini", "decile_mape", "top_decile_share", "bias", "coverage_80",
-              "coverage_95", "customers_per_second", "ci"}  # fmt: skip
+    wanted = {
+        "mae",
+        "rmse",
+        "r2",
+        "spearman",
+        "gini",
+        "decile_mape",
+        "top_decile_share",
+        "bias",
+        "coverage_80",
+        "coverage_95",
+        "customers_per_second",
+        "ci",
+    }
     assert set(judged["good"].metrics.model_dump()) == wanted
     assert judged["good"].metrics.bias == pytest.approx(0.99)
     assert judged["flat"].metrics.spearman is None
     frame = predictions_frame(judged, sets)
-    assert frame.columns == ["customer_id", "model", "predicted", "low_80", "high_80", "low_95", "high_95", "actual",
-                             "actual_net"]  # fmt: skip
+    assert frame.columns == [
+        "customer_id",
+        "model",
+        "predicted",
+        "low_80",
+        "high_80",
+        "low_95",
+        "high_95",
+        "actual",
+        "actual_net",
+    ]
     assert frame.height == 600 and frame.select("customer_id", "model").is_unique().all()
     ends = frame.select("low_95", "low_80", "predicted", "high_80", "high_95").to_numpy()
     assert (np.diff(ends, axis=1) >= 0).all()

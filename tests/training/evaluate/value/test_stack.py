@@ -26,12 +26,16 @@ def arena(text_speed: float = 10.0) -> tuple[dict[str, Forecast], ExampleSets]:
     actual = mean * random.gamma(10.0, 0.1, mean.shape)
     stack, text, sequence = (mean * random.lognormal(-0.08, 0.4, mean.shape) for _ in range(3))
     frames = [
-        pl.DataFrame({
-            "customer_id": [f"c{row}" for row in range(NUM_CUSTOMERS)], "target": spent, "actual_net": spent,
-            "fold": np.arange(NUM_CUSTOMERS) % 5,
-        })
+        pl.DataFrame(
+            {
+                "customer_id": [f"c{row}" for row in range(NUM_CUSTOMERS)],
+                "target": spent,
+                "actual_net": spent,
+                "fold": np.arange(NUM_CUSTOMERS) % 5,
+            }
+        )
         for spent in (actual[0], actual[0], actual[1])
-    ]  # fmt: skip
+    ]
     entries = {
         STACK: Forecast(stack[0], stack[1], 1000.0),
         "text_llama": Forecast(1.5 * text[0], 1.5 * text[1], text_speed),

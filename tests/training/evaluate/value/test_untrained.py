@@ -29,9 +29,14 @@ def test_verdict_tells_useful_models_from_useless_ones() -> None:
         StandardisationRules(), dict.fromkeys(FEATURES, ColumnScale(0.0, 0.0, 1.0))
     )
     verdict = fine_tuning_verdict(
-        ExampleSets(train, train, test, 60), sample, spent * generator.uniform(0.8, 1.2, NUM_TEST),
-        np.arange(NUM_TRAIN), {PROBE: noise, PROBE_SAME_LAYERS: telling}, scale, seed=0,
-    )  # fmt: skip
+        ExampleSets(train, train, test, 60),
+        sample,
+        spent * generator.uniform(0.8, 1.2, NUM_TEST),
+        np.arange(NUM_TRAIN),
+        {PROBE: noise, PROBE_SAME_LAYERS: telling},
+        scale,
+        seed=0,
+    )
     minus = verdict.text_llama_minus
     assert list(minus) == [PROBE, PROBE_SAME_LAYERS, RIDGE]
     for useless in (PROBE, RIDGE):

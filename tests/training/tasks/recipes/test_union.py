@@ -14,14 +14,39 @@ from training.tasks.recipes.union import load_recipe, parse_recipe
 
 # The keys of every config.yaml, whatever its task, before each task had a recipe of its own.
 FORMER_KEYS = {
-    "task": "value", "data": None, "examples": None, "conversations": None, "validation_conversations": None,
-    "adapter": None, "encoder": "text", "base_model": None, "num_layers": None,
-    "lora": {"rank": 16, "alpha": 32.0, "dropout": 0.0, "targets": ["q_proj", "v_proj"], "num_layers": None},
-    "max_tokens": 160, "attention": "auto", "gradient_checkpointing": False, "activation_cache": None,
-    "sequence": {"hidden_size": 32, "num_layers": 1, "num_heads": 4, "dropout": 0.0, "max_events": 256,
-                 "history_days": None},
-    "start_from": None, "next_event_weight": 0.1, "next_item_positions": 256, "output": "o",
-}  # fmt: skip
+    "task": "value",
+    "data": None,
+    "examples": None,
+    "conversations": None,
+    "validation_conversations": None,
+    "adapter": None,
+    "encoder": "text",
+    "base_model": None,
+    "num_layers": None,
+    "lora": {
+        "rank": 16,
+        "alpha": 32.0,
+        "dropout": 0.0,
+        "targets": ["q_proj", "v_proj"],
+        "num_layers": None,
+    },
+    "max_tokens": 160,
+    "attention": "auto",
+    "gradient_checkpointing": False,
+    "activation_cache": None,
+    "sequence": {
+        "hidden_size": 32,
+        "num_layers": 1,
+        "num_heads": 4,
+        "dropout": 0.0,
+        "max_events": 256,
+        "history_days": None,
+    },
+    "start_from": None,
+    "next_event_weight": 0.1,
+    "next_item_positions": 256,
+    "output": "o",
+}
 OF_VALUE = {"data": "d", "examples": "e", "base_model": "b"}
 OF_SFT = {"task": "sft", "conversations": "c.jsonl", "adapter": "service", "base_model": "b"}
 
