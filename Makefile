@@ -4,7 +4,7 @@ PY := .venv/bin/python
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo serve mlflow test test-all test-slow check format setup clean
+.PHONY: demo serve mlflow test test-all check format setup clean
 
 setup: $(READY)
 
@@ -42,18 +42,15 @@ mlflow: $(READY)
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	  $(PY) -m mlflow ui --workers 1 --backend-store-uri sqlite:///runs/mlflow/mlflow.db
 
-# Unit tests, and the integration tests that a user's machine should pass; then all the rest but long runs.
+# Unit tests, and the integration tests that a user's machine should pass; then all the rest.
 test: $(READY)
-	$(PY) -m pytest -n 2 -m 'not integration and not thorough and not slow' tests
-	$(PY) -m pytest -n 2 -m 'integration and not alone and not thorough and not slow' tests
-	$(PY) -m pytest -m 'alone and not thorough and not slow' tests
+	$(PY) -m pytest -n 2 -m 'not integration and not thorough' tests
+	$(PY) -m pytest -n 2 -m 'integration and not alone and not thorough' tests
+	$(PY) -m pytest -m 'alone and not thorough' tests
 
 test-all: $(READY)
-	$(PY) -m pytest -n 2 -m 'thorough and not alone and not slow' tests
-	$(PY) -m pytest -m 'thorough and alone and not slow' tests
-
-test-slow: $(READY)
-	$(PY) -m pytest -m slow tests
+	$(PY) -m pytest -n 2 -m 'thorough and not alone' tests
+	$(PY) -m pytest -m 'thorough and alone' tests
 
 check: $(READY)
 	$(PY) -m ruff format --check .

@@ -5,14 +5,14 @@ import socket
 from pathlib import Path
 
 import ray
-from pydantic import Field
+from pydantic import Field, ValidationError
 from ray import serve
 from ray.serve import Application, Deployment
 from ray.serve.exceptions import RayServeException
 
 from lifecycle.artifact.contents import check_currency
 from lifecycle.artifact.files import load_artifact
-from lifecycle.config import Config
+from lifecycle.config import Config, describe
 from lifecycle.events.shards import read_data_manifest
 from lifecycle.folders import MANIFEST, file_sha256
 from serving.api.admission import ApiSettings
@@ -53,18 +53,27 @@ class ServeArguments(Config):
     gateway_cpus: float = Field(default=0.25, gt=0)
 
 
-def build(arguments: ServeArguments) -> Application:
-    """The Serve application; one line in place of a traceback where it could not answer.
+def build(words: dict[str, object]) -> Application:
+    """The Serve application of `key=value` words; one line in place of a traceback where it could not answer.
 
-    `serve run` ends with it, and `serve status` shows it of what `serve deploy` sent.
+    `serve run` ends with it, and `serve status` shows it of what `serve deploy` sent. Were the
+    parameter a ServeArguments, Serve would check it itself, and end in pydantic's traceback.
     """
     try:
-        return new_application(arguments)
+        return new_application(read_arguments(words))
     except ValueError as error:
         line = f"serving.app: {error}"
     if ray.is_initialized():  # a task of the cluster, in which Serve builds what is deployed
         raise RayServeException(line)
     raise SystemExit(line)
+
+
+def read_arguments(words: dict[str, object]) -> ServeArguments:
+    """The arguments in words. ValueError with the name of each that is unknown, missing or wrong."""
+    try:
+        return ServeArguments.model_validate(words)
+    except ValidationError as error:
+        raise ValueError(describe(error)) from None
 
 
 def new_application(arguments: ServeArguments) -> Application:

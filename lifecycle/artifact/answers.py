@@ -1,6 +1,5 @@
 """How an artifact answers for customers: spend, value and its parts, labels, explanations."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -35,16 +34,6 @@ def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame
     if LLAMA not in artifact.members:
         return features
     return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])
-
-
-def expected_spend(
-    artifact: Artifact, model: str, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """What a model expects customers to spend over the horizon, shape (n,).
-
-    `by_members` has what the LLaMA encoders expect that the model is or holds, by name.
-    """
-    return artifact.models.expected_spend(model, examples, by_members)
 
 
 def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contributions | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.answers import expected_spend
 from lifecycle.artifact.contents import Artifact
 
 if TYPE_CHECKING:
@@ -31,7 +30,8 @@ class Champion:
         self, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """The same, where it is known already what the encoders expect."""
-        return expected_spend(self.artifact, self.artifact.settings.champion, examples, by_members)
+        name = self.artifact.settings.champion
+        return self.artifact.models.expected_spend(name, examples, by_members)
 
 
 def load_champion(artifact: Artifact, folders: Mapping[str, Path]) -> Champion:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact.answers import examples_for, expected_spend, labels_for, values_for
+from lifecycle.artifact.answers import examples_for, labels_for, values_for
 from lifecycle.artifact.contents import Settings
 from lifecycle.artifact.files import load_artifact
 from lifecycle.decisions.stages import STAGES
@@ -114,10 +114,10 @@ def test_examples_and_predictions_are_those_of_the_arena(
         judged = predictions.filter(pl.col("model") == model)
         assert judged["customer_id"].equals(test["customer_id"])
         np.testing.assert_array_equal(
-            expected_spend(artifact, model, examples, {}), judged["predicted"].to_numpy()
+            artifact.models.expected_spend(model, examples, {}), judged["predicted"].to_numpy()
         )
     with pytest.raises(ValueError, match="no model 'sequence_llama'"):
-        expected_spend(artifact, "sequence_llama", examples, {})
+        artifact.models.expected_spend("sequence_llama", examples, {})
 
 
 def test_labels_of_customers_with_one_order_and_none_of_a_gap(
@@ -128,12 +128,12 @@ def test_labels_of_customers_with_one_order_and_none_of_a_gap(
     once = test.filter(pl.col("num_orders") == 1)
     assert once.height and once["mean_gap_days"].null_count() == once.height
     values = values_for(
-        artifact, once, expected_spend(artifact, artifact.settings.champion, once, {})
+        artifact, once, artifact.models.expected_spend(artifact.settings.champion, once, {})
     )
     labels = labels_for(artifact, once, values)
     assert set(labels["stage"]) <= {"activation", "lapsed"} <= set(STAGES)
     everyone = values_for(
-        artifact, test, expected_spend(artifact, artifact.settings.champion, test, {})
+        artifact, test, artifact.models.expected_spend(artifact.settings.champion, test, {})
     )
     top = (labels_for(artifact, test, everyone)["segment"] == "top").mean()
     assert 0.03 <= top <= 0.06

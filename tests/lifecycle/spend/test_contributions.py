@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact.answers import contributions_of, expected_spend
+from lifecycle.artifact.answers import contributions_of
 from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import load_artifact
 from lifecycle.btyd.effects import BTYD_INPUTS, btyd_effects, least_spend
@@ -60,7 +60,10 @@ def test_contributions_move_the_prediction_as_they_say(
         examples.height,
         len(found.names),
     )
-    spend, effects = expected_spend(artifact, champion, examples, {}), found.effects.sum(axis=1)
+    spend, effects = (
+        artifact.models.expected_spend(champion, examples, {}),
+        found.effects.sum(axis=1),
+    )
     if champion in artifact.models.btyd:
         spend = np.maximum(
             spend, least_spend(artifact.models.btyd[champion], artifact.settings.horizon_days)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.artifact.answers import examples_for, expected_spend, values_for
+from lifecycle.artifact.answers import examples_for, values_for
 from lifecycle.artifact.files import load_artifact
 from lifecycle.events.history import customers_at
 from lifecycle.events.shards import read_shard, shard_paths
@@ -92,7 +92,9 @@ def test_what_was_judged_is_served(tiny_artifact: Path, tiny_shop: TinyShop, mod
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
     cutoff = datetime(2024, 10, 30, tzinfo=UTC)
     customers = examples_for(artifact, events, customers_at(events, cutoff))
-    values = values_for(artifact, customers, expected_spend(artifact, "persistence", customers, {}))
+    values = values_for(
+        artifact, customers, artifact.models.expected_spend("persistence", customers, {})
+    )
     assert judged is not None
     expected = dict(zip(sets.test["customer_id"], judged.test, strict=True))
     np.testing.assert_allclose(
@@ -107,6 +109,8 @@ def test_without_btyd_who_will_buy_is_active(tiny_artifact: Path, tiny_shop: Tin
     models = replace(artifact.models, btyd={})
     artifact = replace(artifact, models=models, settings=settings)
     customers = read_example_sets(tiny_shop.examples).test
-    values = values_for(artifact, customers, expected_spend(artifact, "persistence", customers, {}))
+    values = values_for(
+        artifact, customers, artifact.models.expected_spend("persistence", customers, {})
+    )
     np.testing.assert_allclose(values.p_active, 1.0 - values.churn_probability)
     assert 0.0 < values.churn_probability.min() < values.churn_probability.max() < 1.0
