@@ -20,12 +20,17 @@ def trial_folder(search: TuneConfig, recipe: TrainConfig, name: str, *steps: int
     return trial
 
 
-def test_search_is_a_run_with_a_run_below_it_for_every_trial(
-    trained: TrainConfig, tmp_path: Path, store: str
-) -> None:
-    base = with_store(trained, tmp_path / "member", store)
+@pytest.fixture
+def base(trained: TrainConfig, tmp_path: Path, store: str) -> TrainConfig:
+    """The recipe that trials vary."""
+    return with_store(trained, tmp_path / "member", store)
+
+
+@pytest.fixture
+def search(base: TrainConfig, tmp_path: Path) -> TuneConfig:
+    """A search that was broken off in its first trial and then ended with its second."""
     base.save(tmp_path / "base.yaml")
-    search = TuneConfig.model_validate(
+    config = TuneConfig.model_validate(
         {
             "base": tmp_path / "base.yaml",
             "space": {"lora.rank": {"choice": [2, 4]}},
@@ -34,45 +39,31 @@ def test_search_is_a_run_with_a_run_below_it_for_every_trial(
             "output": tmp_path / "search",
         }
     )
-    lora = trained.lora
-    assert lora is not None
-    with pytest.raises(KeyboardInterrupt), tracked_search(search, base, "one"):
-        trial_folder(
-            search,
-            base.model_copy(update={"lora": lora.model_copy(update={"rank": 2})}),
-            "first",
-            1,
-            2,
-        )
+    assert base.lora is not None
+    first = base.model_copy(update={"lora": base.lora.model_copy(update={"rank": 2})})
+    with pytest.raises(KeyboardInterrupt), tracked_search(config, base, "one"):
+        trial_folder(config, first, "first", 1, 2)
         raise KeyboardInterrupt
+    metrics = {"val_loss": 1.0, "val_rmse": 9.0}
     results = [
-        TrialResult(
-            "first",
-            "completed",
-            {"lora.rank": 2},
-            {"val_loss": 1.0, "val_rmse": 9.0},
-            6,
-            6,
-            3.0,
-            "",
-        ),
+        TrialResult("first", "completed", {"lora.rank": 2}, metrics, 6, 6, 3.0, ""),
         TrialResult("second", "failed", {"lora.rank": 4}, {}, 1, 6, 3.0, "lost"),
     ]
-    with tracked_search(search, base, "one"):
-        trial_folder(search, base, "second", 1)
-        write_results(search, base, results)
+    with tracked_search(config, base, "one"):
+        trial_folder(config, base, "second", 1)
+        write_results(config, base, results)
+    return config
+
+
+def test_search_is_a_run_with_a_run_below_it_for_every_trial(
+    search: TuneConfig, base: TrainConfig
+) -> None:
     runs = {run.info.run_name: run for run in runs_of(base)}
     assert set(runs) == {str(search.output), "first", "second"}
     parent = runs[str(search.output)]
-    assert (
-        parent.info.status,
-        parent.data.metrics["val_rmse"],
-        parent.data.tags["best_trial"],
-    ) == (
-        "FINISHED",
-        9.0,
-        "first",
-    )
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["val_rmse"] == 9.0
+    assert parent.data.tags["best_trial"] == "first"
     assert parent.data.params["space.lora.rank.choice"] == "[2, 4]"
     names = {artifact.path for artifact in client_of(base).list_artifacts(parent.info.run_id)}
     assert names == {"best.yaml", "trials.parquet", "search.png", "search.json"}

@@ -34,86 +34,87 @@ from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 TEST_CUTOFF = datetime(2024, 10, 30, tzinfo=UTC)
 
 
+def write_visitors(lines_file: Path, folder: Path) -> None:
+    """visits.csv of 100 buyers before their first order and 200 others; customers.csv with one who did nothing."""
+    lines = pl.read_csv(lines_file)
+    buyers = lines["customer"].unique(maintain_order=True)[:100]
+    firsts = lines.group_by("customer").agg(pl.col("at").min()).sort("customer")
+    firsts = firsts.filter(pl.col("customer").is_in(buyers.implode()))
+    visits: list[tuple[str, str, float | None]] = []
+    for number, (customer, at) in enumerate(firsts.iter_rows()):
+        before = datetime.fromisoformat(at) - timedelta(days=1 + number % 90)
+        visits.append((customer, str(before), None))
+        day = datetime(2024, 1, 5) + timedelta(days=(7 * number) % 300)
+        visits += [(f"v{number}{other}", str(day), 1.5) for other in ("a", "b")]
+    schema = ["customer", "at", "cost"]
+    pl.DataFrame(visits, schema=schema, orient="row").write_csv(folder / "visits.csv")
+    table = pl.DataFrame({"customer": ["c1", "v1a", "registered"], "city": ["x", "y", "z"]})
+    table.write_csv(folder / "customers.csv")
+
+
+def ingest_recipe(lines_file: Path, folder: Path) -> IngestConfig:
+    """Orders, visits and the customer table."""
+    orders = {
+        "path": str(lines_file),
+        "format": "csv",
+        "kind": {"sql": "CASE WHEN amount < 0 THEN 'refund' ELSE 'purchase' END"},
+        "columns": {
+            "customer_id": "customer",
+            "occurred_at": "at",
+            "order_id": "order",
+            "item_id": "item",
+            "quantity": "quantity",
+            "amount": "amount",
+        },
+    }
+    visits = {
+        "path": str(folder / "visits.csv"),
+        "format": "csv",
+        "kind": "view",
+        "columns": {"customer_id": "customer", "occurred_at": "at", "cost": "cost"},
+    }
+    customers = {
+        "path": str(folder / "customers.csv"),
+        "format": "csv",
+        "columns": {"customer_id": "customer", "city": "city"},
+    }
+    return IngestConfig.model_validate(
+        {
+            "sources": [orders, visits],
+            "customers": customers,
+            "quality_html": False,
+            "output": folder / "data",
+        }
+    )
+
+
 @pytest.fixture(scope="module")
 def shop(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny shop with 200 visitors, of whom each third becomes a buyer, and a customer table; up to the artifact."""
     folder = tmp_path_factory.mktemp("visitors")
-    lines = pl.read_csv(tiny_shop.lines)
-    buyers = lines["customer"].unique(maintain_order=True)[:100]
-    firsts = lines.group_by("customer").agg(pl.col("at").min()).sort("customer")
-    visits = []
-    for number, (customer, at) in enumerate(
-        firsts.filter(pl.col("customer").is_in(buyers.implode())).iter_rows()
-    ):
-        visits.append(
-            (customer, str(datetime.fromisoformat(at) - timedelta(days=1 + number % 90)), None)
-        )
-        for other in ("a", "b"):
-            day = timedelta(days=(7 * number) % 300)
-            visits.append(
-                (f"v{number}{other}", str(datetime(2024, 1, 5, tzinfo=UTC) + day)[:19], 1.5)
-            )
-    schema = ["customer", "at", "cost"]
-    pl.DataFrame(visits, schema=schema, orient="row").write_csv(folder / "visits.csv")
-    pl.DataFrame({"customer": ["c1", "v1a", "registered"], "city": ["x", "y", "z"]}).write_csv(
-        folder / "customers.csv"
-    )
-    table = {"path": str(folder / "customers.csv"), "format": "csv"}
-    ingest(
-        IngestConfig.model_validate(
-            {
-                "sources": [
-                    {
-                        "path": str(tiny_shop.lines),
-                        "format": "csv",
-                        "kind": {"sql": "CASE WHEN amount < 0 THEN 'refund' ELSE 'purchase' END"},
-                        "columns": {
-                            "customer_id": "customer",
-                            "occurred_at": "at",
-                            "order_id": "order",
-                            "item_id": "item",
-                            "quantity": "quantity",
-                            "amount": "amount",
-                        },
-                    },
-                    {
-                        "path": str(folder / "visits.csv"),
-                        "format": "csv",
-                        "kind": "view",
-                        "columns": {"customer_id": "customer", "occurred_at": "at", "cost": "cost"},
-                    },
-                ],
-                "customers": table | {"columns": {"customer_id": "customer", "city": "city"}},
-                "quality_html": False,
-                "output": str(folder / "data"),
-            }
-        )
-    )
+    data, examples, arena = folder / "data", folder / "examples", folder / "arena"
+    write_visitors(tiny_shop.lines, folder)
+    ingest(ingest_recipe(tiny_shop.lines, folder))
     prepare(
         PrepareConfig(
-            data=folder / "data",
+            data=data,
             test_cutoff=TEST_CUTOFF.date(),
             horizon_days=60,
             num_train_cutoffs=2,
-            output=folder / "examples",
+            output=examples,
         )
     )
-    models = ("persistence", "bgnbd_gg", "lightgbm", "popularity")
     evaluate(
         EvaluateConfig(
-            data=folder / "data",
-            examples=folder / "examples",
-            models=models,
+            data=data,
+            examples=examples,
+            models=("persistence", "bgnbd_gg", "lightgbm", "popularity"),
             num_resamples=20,
             clv=ClvSettings(period_days=30, num_periods=4),
-            output=folder / "arena",
+            output=arena,
         )
     )
-    score(
-        ScoreConfig(
-            data=folder / "data", artifact=folder / "arena" / "artifact", output=folder / "scores"
-        )
-    )
+    score(ScoreConfig(data=data, artifact=arena / "artifact", output=folder / "scores"))
     return folder
 
 
