@@ -16,6 +16,7 @@ from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import prepare_shop
 from benchmarks.harness.training_run import train
 from lifecycle.jobs import start_logging
+from lifecycle.metrics.value import PAIRED_METRICS
 from lifecycle.names import LIGHTGBM, SEQUENCE_LLAMA, VALUE_MODELS
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
@@ -26,18 +27,7 @@ from training.results.value import Differences
 
 # Epochs of the sequence encoder: CDNOW has ten times the customers.
 SHOPS = {"journey": 16, "cdnow": 2}
-SHOWN = (
-    "mae",
-    "rmse",
-    "r2",
-    "spearman",
-    "gini",
-    "decile_mape",
-    "top_decile_share",
-    "bias",
-    "coverage_80",
-    "coverage_95",
-)
+SHOWN = (*PAIRED_METRICS, "coverage_80", "coverage_95")
 SEED = 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from lifecycle.btyd.likelihood import FitReport
+from lifecycle.metrics.value import PAIRED_METRICS
 from training.report.page import Cell, Estimate, Paragraph, Section, Table
 from training.report.verdict import NOT_CLEAR, verdict_on
 from training.results.arena import Results
@@ -19,19 +20,7 @@ from training.results.value import (
     SpendMetrics,
 )
 
-VALUE_METRICS = (
-    "mae",
-    "rmse",
-    "r2",
-    "spearman",
-    "gini",
-    "decile_mape",
-    "top_decile_share",
-    "bias",
-    "coverage_80",
-    "coverage_95",
-    "customers_per_second",
-)
+VALUE_METRICS = (*PAIRED_METRICS, "coverage_80", "coverage_95", "customers_per_second")
 FINE_TUNING_METRICS = ("mae", "rmse", "gini", "spearman", "bias")
 RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers")
 
