@@ -17,7 +17,7 @@ from lifecycle.llama.member import read_member
 from lifecycle.llama.text_model import load_value_model
 from tests.builders import REPOSITORY, TinyShop, decoder
 
-LONG_STEPS = 200
+LONG_STEPS = 140
 CHECKPOINT_STEPS = 20
 
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import ray
 import torch
 from mlflow.tracking import MlflowClient
 
 from lifecycle.llama.member import read_member
-from tests.builders import TinyShop
 from tests.integration.runs import (
     CHECKPOINT_STEPS,
     LONG_STEPS,
@@ -29,30 +27,12 @@ from tests.integration.runs import (
     wait_for_no_worker,
     wait_for_step,
     worker_processes,
-    write_recipe,
 )
 from training.loop.checkpoint_files import SNAPSHOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
-NUM_CPUS = 8  # logical: four runs of two workers at once
 SHORT = ("max_steps=8", "checkpoint_every_steps=2")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """Address of a cluster that all tests here share; it belongs to this process."""
-    ray.init(num_cpus=NUM_CPUS, include_dashboard=True, log_to_driver=False)
-    yield ray.get_runtime_context().gcs_address
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def recipe(
-    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A training recipe of the tiny shop; every run gives its own output."""
-    return write_recipe(tmp_path_factory.mktemp("recipe") / "text.yaml", tiny_shop, tiny_base_model)
 
 
 @pytest.fixture(scope="module")

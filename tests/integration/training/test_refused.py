@@ -8,31 +8,12 @@ from pathlib import Path
 import pytest
 import ray
 
-from tests.builders import TinyShop
 from tests.integration.runs import (
     finish,
     start,
-    write_recipe,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
-NUM_CPUS = 8  # logical
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """Address of a cluster that all tests here share; it belongs to this process."""
-    ray.init(num_cpus=NUM_CPUS, include_dashboard=True, log_to_driver=False)
-    yield ray.get_runtime_context().gcs_address
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def recipe(
-    tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A training recipe of the tiny shop; every run gives its own output."""
-    return write_recipe(tmp_path_factory.mktemp("recipe") / "text.yaml", tiny_shop, tiny_base_model)
 
 
 def test_more_workers_than_the_cluster_has_are_refused_before_anything_starts(
@@ -81,7 +62,7 @@ def cpus_taken(count: int) -> Iterator[None]:
 def test_cpus_that_others_hold_are_told_within_seconds(
     cluster: str, recipe: Path, tmp_path: Path
 ) -> None:
-    with cpus_taken(NUM_CPUS - 1):
+    with cpus_taken(7):
         log = finish(start(recipe, cluster, f"output={tmp_path}"), status=1)
     assert re.search(
         r"^training.run: num_workers is 2 .* of the Ray cluster's 8 CPU 1 are free and 7 taken",

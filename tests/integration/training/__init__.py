@@ -1,0 +1,1 @@
+"""training.run on a real Ray cluster."""
