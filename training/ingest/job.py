@@ -8,14 +8,15 @@ import polars as pl
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
-from training.ingest.batches import check_columns, read_batches
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.quality import QualityCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.report import QUALITY_FILE, quality_report
 from training.ingest.rules import checked_rows, event_rows
 from training.ingest.shards import append, finish_shards, spill_writers
-from training.ingest.sources import Source, Table, source_files
+from training.ingest.tables.batches import check_columns, read_batches
+from training.ingest.tables.files import source_files
+from training.ingest.tables.sources import Source, Table
 from training.report.quality import write_quality_html
 
 logger = logging.getLogger(__name__)

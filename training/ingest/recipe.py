@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lifecycle.config import Config
 from training.ingest.rules import MissingRules, OutlierRules
-from training.ingest.sources import Source, Table
+from training.ingest.tables.sources import Source, Table
 
 
 class CustomerTable(Table):

@@ -12,7 +12,6 @@ import pyarrow as pa
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.events.shards import shard_numbers, shard_path
 from lifecycle.jobs import Progress
-from training.ingest.batches import ROW_HASH
 from training.ingest.event_ids import (
     check_ids_across_customers,
     content_ids,
@@ -23,7 +22,8 @@ from training.ingest.quality import QualityCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
-from training.ingest.sources import Source
+from training.ingest.tables.batches import ROW_HASH
+from training.ingest.tables.sources import Source
 
 ROW_GROUP_ROWS = 16_384
 SHARDS_AT_A_TIME = 2  # polars and numpy release the interpreter's lock; more would take more memory

@@ -1,61 +1,125 @@
 """Files to lazy frames: CSV in any encoding, blank-separated text, Parquet, JSON; columns of text stay text."""
 
 import csv
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import polars.selectors as cs
 
-from training.ingest.sources import Source, Table, source_files, where
+from training.ingest.tables.compressed import compression_of, decompressed
+from training.ingest.tables.csv_files import checked_csv
+from training.ingest.tables.files import partition_values, source_files
+from training.ingest.tables.sources import Source, Table, numbered_names, where
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The rows of a file, lazily, and how many there must be where that was counted before they were read."""
+
+    frame: pl.LazyFrame
+    num_rows: int | None = None
 
 
 @contextmanager
-def opened(table: Table, file: Path) -> Iterator[pl.LazyFrame]:
+def opened(table: Table, file: Path) -> Iterator[Opened]:
     """The rows of one file, with the columns of its lookup; valid inside the with-block.
 
     CSV columns are all text, so that nothing is guessed from a sample. What polars cannot read is a
     ValueError that names the file.
     """
+    with _reading(table, file) as folder:
+        found = scan(table, file, folder)
+        frame = _with_partitions(found.frame, table, file)
+        yield Opened(_with_lookup(frame, table, file, folder), found.num_rows)
+
+
+def schema_of(table: Table, file: Path) -> pl.Schema:
+    """The columns of one file and of its lookup; no rows are read where the format tells columns without them."""
+    with _reading(table, file) as folder:
+        if table.format == "csv" and table.delimiter != " ":
+            frame = _scan_csv(table, _readable(table, file, folder), table.quote_character)
+        else:
+            frame = scan(table, file, folder).frame
+        frame = _with_partitions(frame, table, file)
+        return _with_lookup(frame, table, file, folder).collect_schema()
+
+
+@contextmanager
+def _reading(table: Table, file: Path) -> Iterator[Path]:
+    """A folder for copies; what goes wrong meanwhile is a ValueError that names the file."""
     with tempfile.TemporaryDirectory(prefix="evervalue-") as folder:
         try:
-            frame = scan(table, file, Path(folder))
-            if isinstance(table, Source):
-                frame = _with_lookup(frame, table, file, Path(folder))
-            yield frame
+            yield Path(folder)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise ValueError(_reading_problem(table, file, str(error))) from None
 
 
-def scan(table: Table, file: Path, folder: Path) -> pl.LazyFrame:
-    """The rows of one file, lazily; a copy in UTF-8 is put into `folder` where the file is in another encoding."""
+def scan(table: Table, file: Path, folder: Path) -> Opened:
+    """The rows of one file; copies are put into `folder` where polars could not read it as it is."""
     if table.format == "parquet":
-        return pl.scan_parquet(file).with_columns((cs.categorical() | cs.enum()).cast(pl.String))
-    readable = file if _is_utf8(table.encoding) else _transcoded(file, table.encoding, folder)
+        frame = pl.scan_parquet(file)
+        return Opened(frame.with_columns((cs.categorical() | cs.enum()).cast(pl.String)))
+    readable = _readable(table, file, folder)
     if table.format == "json":
-        if readable is file and _has_mark(file):
-            readable = _transcoded(file, "utf-8-sig", folder)
-        with readable.open("rb") as handle:
-            is_array = handle.read(1 << 12).lstrip().startswith(b"[")
-        if is_array:
-            return pl.read_json(readable, infer_schema_length=None).lazy()
-        return pl.scan_ndjson(readable, infer_schema_length=None)
+        return Opened(_scan_json(readable))
     if table.delimiter == " ":
-        return _scan_blank_separated(table, readable)
+        return Opened(_scan_blank_separated(table, readable))
+    found = checked_csv(table, file, readable, folder)
+    return Opened(_scan_csv(table, found.path, found.quote), found.num_rows)
+
+
+def _readable(table: Table, file: Path, folder: Path) -> Path:
+    """The file, or a copy of it that is not compressed and in UTF-8."""
+    compression = compression_of(file)
+    if compression:
+        file = decompressed(file, compression, folder)
+    if table.format == "json" and _is_utf8(table.encoding) and _has_mark(file):
+        return _transcoded(file, "utf-8-sig", folder)
+    return file if _is_utf8(table.encoding) else _transcoded(file, table.encoding, folder)
+
+
+def _scan_json(file: Path) -> pl.LazyFrame:
+    with file.open("rb") as handle:
+        is_array = handle.read(1 << 12).lstrip().startswith(b"[")
+    if is_array:
+        return pl.read_json(file, infer_schema_length=None).lazy()
+    return pl.scan_ndjson(file, infer_schema_length=None)
+
+
+def _scan_csv(table: Table, file: Path, quote: str | None) -> pl.LazyFrame:
+    """Columns of one name are told apart by numbers, so that a recipe cannot mean one and get another."""
     frame = pl.scan_csv(
-        readable,
+        file,
         separator=table.delimiter,
         has_header=table.has_header,
-        skip_rows=table.skip_rows,
+        skip_lines=table.skip_rows,
+        quote_char=quote,
         null_values=list(table.null_values),
         infer_schema=False,
     )
-    if table.has_header:
-        return frame
     names = frame.collect_schema().names()
-    return frame.rename(dict(zip(names, _numbered_names(len(names)), strict=True)), strict=True)
+    named = distinct_names(names) if table.has_header else numbered_names(len(names))
+    return frame.rename(dict(zip(names, named, strict=True)), strict=True)
+
+
+def distinct_names(names: list[str]) -> list[str]:
+    """Names as polars read them, of which it called a second `a` `a_duplicated_0`: both become `a (1)`, `a (2)`."""
+    told = [re.fullmatch(r"(.+)_duplicated_(\d+)", name) for name in names]
+    repeated = {match[1] for match in told if match and match[1] in names}
+    result = []
+    for name, match in zip(names, told, strict=True):
+        if name in repeated:
+            result.append(f"{name} (1)")
+        elif match and match[1] in repeated:
+            result.append(f"{match[1]} ({int(match[2]) + 2})")
+        else:
+            result.append(name)
+    return result
 
 
 def has_cheap_schema(table: Table) -> bool:
@@ -63,10 +127,6 @@ def has_cheap_schema(table: Table) -> bool:
     return table.format == "parquet" or (
         table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding)
     )
-
-
-def _numbered_names(number: int) -> list[str]:
-    return [f"column_{position}" for position in range(1, number + 1)]
 
 
 def _is_utf8(encoding: str) -> bool:
@@ -103,7 +163,7 @@ def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
         file,
         separator="\x1f",
         has_header=False,
-        skip_rows=table.skip_rows,
+        skip_lines=table.skip_rows,
         infer_schema=False,
         quote_char=None,
         schema={"line": pl.String()},
@@ -118,7 +178,7 @@ def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
     if most > len(first):
         place = where(table, file, row + 1 - int(table.has_header))
         raise ValueError(f"{place}: {most} values where the first line has {len(first)}")
-    names = list(first) if table.has_header else _numbered_names(len(first))
+    names = list(first) if table.has_header else numbered_names(len(first))
     rows = lines.slice(1) if table.has_header else lines
     columns = [
         words.list.get(index, null_on_oob=True).alias(name) for index, name in enumerate(names)
@@ -127,13 +187,21 @@ def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
     return cells.with_columns(pl.when(~pl.all().is_in(list(table.null_values))).then(pl.all()))
 
 
-def _with_lookup(frame: pl.LazyFrame, source: Source, file: Path, folder: Path) -> pl.LazyFrame:
+def _with_partitions(frame: pl.LazyFrame, table: Table, file: Path) -> pl.LazyFrame:
+    """The rows with the values that stand in the names of the file's folders, but for those that it has itself."""
+    names = frame.collect_schema().names()
+    values = partition_values(table, file)
+    added = {name: pl.lit(value, pl.String) for name, value in values.items() if name not in names}
+    return frame.with_columns(**added)
+
+
+def _with_lookup(frame: pl.LazyFrame, source: Table, file: Path, folder: Path) -> pl.LazyFrame:
     """The rows with the columns of the source's lookup, if it has one."""
-    lookup = source.lookup
-    key = source.lookup_on
+    lookup = source.lookup if isinstance(source, Source) else None
+    key = source.lookup_on if isinstance(source, Source) else None
     if lookup is None or key is None:
         return frame
-    table = pl.concat([scan(lookup, path, folder) for path in source_files(lookup)]).collect()
+    table = pl.concat([scan(lookup, path, folder).frame for path in source_files(lookup)]).collect()
     _check_lookup(table, lookup, key, frame.collect_schema(), file)
     columns = [pl.col(str(column)).alias(name) for name, column in lookup.columns.items()]
     added = table.select(key, *columns)
@@ -170,26 +238,10 @@ def _reading_problem(table: Table, file: Path, error: str) -> str:
         return f"{file} is not {table.encoding}; say its encoding in the recipe, such as encoding: cp1252"
     if "empty CSV" in error:
         return f"{file} has no rows"
-    if "not properly escaped" in error or "invalid csv file" in error:
-        return f"{_row_of_open_quote(table, file)}: a quote is opened and not closed"
     long_row = _first_long_row(table, file) if "found more fields" in error else None
     if long_row is not None:
         return long_row
     return f"{file} cannot be read as {table.format}: {' '.join(error.split())}"
-
-
-def _row_of_open_quote(table: Table, file: Path) -> str:
-    """The place of the CSV row whose quote the file never closes, as far as the csv module of Python agrees."""
-    row = 0
-    with file.open(encoding=table.encoding, errors="replace", newline="") as handle:
-        for _ in range(table.skip_rows):
-            handle.readline()
-        try:
-            for _ in csv.reader(handle, delimiter=table.delimiter, strict=True):
-                row += 1
-        except csv.Error:
-            return where(table, file, row + 1 - int(table.has_header))
-    return str(file)
 
 
 def _first_long_row(table: Table, file: Path) -> str | None:
