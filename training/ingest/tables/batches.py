@@ -10,6 +10,7 @@ import polars as pl
 from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR, OWN_RATE
 from training.ingest.tables.expressions import Expression, expressions_of
 from training.ingest.tables.files import source_files
+from training.ingest.tables.lookups import KEY, Lookup, read_lookup
 from training.ingest.tables.parsing import (
     RawColumn,
     parse_ids,
@@ -18,7 +19,7 @@ from training.ingest.tables.parsing import (
     parse_times,
 )
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
-from training.ingest.tables.rows import ROW, Rows, check_parsed, number_rule, numbers_of
+from training.ingest.tables.rows import ROW, Rows, all_numbers_in, check_parsed, number_rule
 from training.ingest.tables.sources import Source, Sql, Table
 
 BATCH_ROWS = 500_000
@@ -34,6 +35,7 @@ class ParsedRows:
     file: Path
     rows: pl.DataFrame
     counts: dict[str, int]
+    num_found: int | None = None  # read rows whose key the lookup has; None without a lookup
 
 
 def read_batches(table: Table) -> Iterator[ParsedRows]:
@@ -44,9 +46,10 @@ def read_batches(table: Table) -> Iterator[ParsedRows]:
     """
     num_rows = 0
     files = source_files(table)
+    lookup = read_lookup(table) if isinstance(table, Source) else None
     for file in files:
         with opened(table, file) as found:
-            for batch in _read_file(found, table, file):
+            for batch in _read_file(found, table, file, lookup):
                 num_rows += batch.counts["rows_read"]
                 yield batch
     if num_rows == 0:
@@ -61,30 +64,54 @@ def check_columns(table: Table) -> None:
     the first.
     """
     files = source_files(table)
-    for file in files if has_cheap_schema(table) else files[:1]:
-        schema = schema_of(table, file)
-        if schema:
-            expressions_of(table, schema, file, lambda names: False)
+    lookup = read_lookup(table) if isinstance(table, Source) else None
+    for file in files:
+        if file == files[0] or has_cheap_schema(table, file):
+            schema = schema_of(table, file)
+            if schema:
+                whole = _with_lookup(schema, lookup, file)
+                expressions_of(table, whole, file, lambda names: False)
 
 
-def _read_file(found: Opened, table: Table, file: Path) -> Iterator[ParsedRows]:
-    frame = found.frame
-    schema = frame.collect_schema()
-    if not schema:
+def _with_lookup(schema: pl.Schema, lookup: Lookup | None, file: Path) -> pl.Schema:
+    """The columns of a file and those that the lookup adds; ValueError where these do not fit."""
+    if lookup is None:
+        return schema
+    lookup.check(schema, file)
+    return pl.Schema({**schema, **lookup.rows.drop(KEY).schema})
+
+
+def _read_file(
+    found: Opened, table: Table, file: Path, lookup: Lookup | None
+) -> Iterator[ParsedRows]:
+    own = found.frame.collect_schema()
+    if not own:
         return
+    schema = _with_lookup(own, lookup, file)
 
     def all_numbers(names: list[str]) -> bool:
-        return _all_numbers(frame, names, table.decimal)
+        added = [name for name in names if name not in own]
+        if lookup and not all_numbers_in(lookup.rows.select(added), table.decimal):
+            return False
+        return _all_numbers(found.frame, [name for name in names if name in own], table.decimal)
 
     expressions = expressions_of(table, schema, file, all_numbers)
-    used = list(dict.fromkeys(chain.from_iterable(found.types for found in expressions)))
+    used = list(dict.fromkeys(chain.from_iterable(each.types for each in expressions)))
+    if lookup is not None:
+        used = [lookup.on, *(name for name in used if name in own and name != lookup.on)]
     if isinstance(table, Source) and table.drop_exact_duplicates:
-        used = schema.names()  # rows that differ in any column are not duplicates
+        used = own.names()  # rows that differ in any column are not duplicates
     offset = 0
-    for rows in frame.select(used or schema.names()[:1]).collect_batches(chunk_size=BATCH_ROWS):
-        if rows.height:
-            yield _parse_batch(Rows(rows, table, file, offset), expressions, check_sql=offset == 0)
-            offset += rows.height
+    batches = found.frame.select(used or own.names()[:1]).collect_batches(chunk_size=BATCH_ROWS)
+    for rows in batches:
+        if rows.is_empty():
+            continue
+        num_found = None
+        if lookup is not None:
+            rows, num_found = lookup.join(rows, table.decimal)
+        part = Rows(rows, table, file, offset)
+        yield _parse_batch(part, expressions, num_found, check_sql=offset == 0)
+        offset += rows.height
     if found.num_rows is not None and offset != found.num_rows:
         raise ValueError(
             f"{file}: {found.num_rows} rows by its line ends and quotes, but {offset} were read; "
@@ -95,13 +122,14 @@ def _read_file(found: Opened, table: Table, file: Path) -> Iterator[ParsedRows]:
 def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
     """Whether every value of these columns of text is a number, and none has leading zeros, as codes have."""
     for rows in frame.select(names).collect_batches(chunk_size=BATCH_ROWS):
-        for values in rows.iter_columns():
-            if numbers_of(values, decimal) is None:
-                return False
+        if not all_numbers_in(rows, decimal):
+            return False
     return True
 
 
-def _parse_batch(rows: Rows, expressions: list[Expression], check_sql: bool) -> ParsedRows:
+def _parse_batch(
+    rows: Rows, expressions: list[Expression], num_found: int | None, *, check_sql: bool
+) -> ParsedRows:
     counts = {"rows_read": rows.rows.height}
     parsed = []
     filters_first = sorted(expressions, key=lambda expression: not expression.is_filter)
@@ -114,7 +142,7 @@ def _parse_batch(rows: Rows, expressions: list[Expression], check_sql: bool) -> 
             parsed.append(_parsed(rows, expression).alias(expression.column))
     if isinstance(rows.table, Source) and rows.table.drop_exact_duplicates:
         parsed.append(rows.row_hashes().alias(ROW_HASH))
-    return ParsedRows(rows.file, pl.DataFrame([rows.rows[ROW], *parsed]), counts)
+    return ParsedRows(rows.file, pl.DataFrame([rows.rows[ROW], *parsed]), counts, num_found)
 
 
 def _parsed(rows: Rows, expression: Expression) -> pl.Series:

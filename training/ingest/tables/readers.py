@@ -13,8 +13,8 @@ import polars.selectors as cs
 
 from training.ingest.tables.compressed import compression_of, decompressed
 from training.ingest.tables.csv_files import checked_csv
-from training.ingest.tables.files import partition_values, source_files
-from training.ingest.tables.sources import Source, Table, numbered_names, where
+from training.ingest.tables.files import partition_values
+from training.ingest.tables.sources import Table, numbered_names, where
 
 
 @dataclass(frozen=True)
@@ -27,26 +27,24 @@ class Opened:
 
 @contextmanager
 def opened(table: Table, file: Path) -> Iterator[Opened]:
-    """The rows of one file, with the columns of its lookup; valid inside the with-block.
+    """The rows of one file; valid inside the with-block.
 
     CSV columns are all text, so that nothing is guessed from a sample. What polars cannot read is a
     ValueError that names the file.
     """
     with _reading(table, file) as folder:
         found = scan(table, file, folder)
-        frame = _with_partitions(found.frame, table, file)
-        yield Opened(_with_lookup(frame, table, file, folder), found.num_rows)
+        yield Opened(_with_partitions(found.frame, table, file), found.num_rows)
 
 
 def schema_of(table: Table, file: Path) -> pl.Schema:
-    """The columns of one file and of its lookup; no rows are read where the format tells columns without them."""
+    """The columns of one file; no rows are read where the format tells columns without them."""
     with _reading(table, file) as folder:
         if table.format == "csv" and table.delimiter != " ":
             frame = _scan_csv(table, _readable(table, file, folder), table.quote_character)
         else:
             frame = scan(table, file, folder).frame
-        frame = _with_partitions(frame, table, file)
-        return _with_lookup(frame, table, file, folder).collect_schema()
+        return _with_partitions(frame, table, file).collect_schema()
 
 
 @contextmanager
@@ -122,11 +120,12 @@ def distinct_names(names: list[str]) -> list[str]:
     return result
 
 
-def has_cheap_schema(table: Table) -> bool:
-    """Whether `scan` knows the columns of a file without reading all of it."""
-    return table.format == "parquet" or (
-        table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding)
-    )
+def has_cheap_schema(table: Table, file: Path) -> bool:
+    """Whether `schema_of` knows the columns of a file without reading all of it."""
+    if table.format == "parquet":
+        return True
+    is_plain = table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding)
+    return is_plain and compression_of(file) is None
 
 
 def _is_utf8(encoding: str) -> bool:
@@ -193,43 +192,6 @@ def _with_partitions(frame: pl.LazyFrame, table: Table, file: Path) -> pl.LazyFr
     values = partition_values(table, file)
     added = {name: pl.lit(value, pl.String) for name, value in values.items() if name not in names}
     return frame.with_columns(**added)
-
-
-def _with_lookup(frame: pl.LazyFrame, source: Table, file: Path, folder: Path) -> pl.LazyFrame:
-    """The rows with the columns of the source's lookup, if it has one."""
-    lookup = source.lookup if isinstance(source, Source) else None
-    key = source.lookup_on if isinstance(source, Source) else None
-    if lookup is None or key is None:
-        return frame
-    table = pl.concat([scan(lookup, path, folder).frame for path in source_files(lookup)]).collect()
-    _check_lookup(table, lookup, key, frame.collect_schema(), file)
-    columns = [pl.col(str(column)).alias(name) for name, column in lookup.columns.items()]
-    added = table.select(key, *columns)
-    return frame.join(added.lazy(), on=key, how="left", maintain_order="left")
-
-
-def _check_lookup(
-    table: pl.DataFrame, lookup: Table, key: str, schema: pl.Schema, file: Path
-) -> None:
-    """ValueError where a lookup does not fit the rows of a file."""
-    for name in [key, *(str(column) for column in lookup.columns.values())]:
-        if name not in table.columns:
-            raise ValueError(
-                f"lookup {lookup.path}: unknown column {name!r}; it has {table.columns}"
-            )
-    if key not in schema.names():
-        raise ValueError(f"{file}: unknown column {key!r} in lookup_on; it has {schema.names()}")
-    for name in lookup.columns:
-        if name in schema.names():
-            raise ValueError(
-                f"lookup {lookup.path}: {file} has a column {name!r} already; choose another name"
-            )
-    if schema[key] != table.schema[key]:
-        raise ValueError(
-            f"lookup_on {key!r} is {schema[key]} in {file} and {table.schema[key]} in {lookup.path}"
-        )
-    if table[key].is_duplicated().any():
-        raise ValueError(f"lookup {lookup.path}: {key!r} is not unique")
 
 
 def _reading_problem(table: Table, file: Path, error: str) -> str:

@@ -24,6 +24,11 @@ def numbers_of(values: pl.Series, decimal: str) -> pl.Series | None:
     return numbers
 
 
+def all_numbers_in(rows: pl.DataFrame, decimal: str) -> bool:
+    """Whether every value is a number, and none has leading zeros, as codes have."""
+    return all(numbers_of(values, decimal) is not None for values in rows.iter_columns())
+
+
 class Rows:
     """Rows of one file, of which filters keep fewer and fewer; columns of text become numbers when first needed."""
 
