@@ -152,9 +152,9 @@ def _spill(
         for number, source in enumerate(config.sources):
             for batch in read_batches(source):
                 quality.add_counts(source.path, batch.counts)
-                if source.lookup and batch.num_found is not None:
+                if source.lookup is not None:
                     name = f"lookup {source.lookup.path}"
-                    quality.add_matches(name, batch.counts["rows_read"], batch.num_found)
+                    quality.add_matches(name, batch.num_keys, batch.num_found)
                 rows = checked_rows(batch, source, config.missing, quality)
                 quality.add_amounts(rows)
                 if config.items is None:

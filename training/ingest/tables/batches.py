@@ -1,7 +1,7 @@
 """The rows of a source table in batches: filtered, computed and parsed, every problem named by file, row and value."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from training.ingest.tables.parsing import (
     parse_times,
 )
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
+from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import ROW, Rows, all_numbers_in, check_parsed, number_rule
 from training.ingest.tables.sources import Source, Sql, Table
 
@@ -30,12 +31,13 @@ IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
 @dataclass(frozen=True)
 class ParsedRows:
-    """Parsed rows of one file, with `ROW` (data row from 1), and how many were read and dropped, by reason."""
+    """Rows of one file, with `ROW` (data row from 1), and how many were read and dropped, by reason."""
 
     file: Path
     rows: pl.DataFrame
     counts: dict[str, int]
-    num_found: int | None = None  # read rows whose key the lookup has; None without a lookup
+    num_keys: int = 0  # rows for which a lookup was asked
+    num_found: int = 0  # those that it knew
 
 
 def read_batches(table: Table) -> Iterator[ParsedRows]:
@@ -46,15 +48,36 @@ def read_batches(table: Table) -> Iterator[ParsedRows]:
     """
     num_rows = 0
     files = source_files(table)
-    lookup = read_lookup(table) if isinstance(table, Source) else None
+    reading = _reading_of(table, files)
     for file in files:
         with opened(table, file) as found:
-            for batch in _read_file(found, table, file, lookup):
+            for batch in _read_file(found, reading, file):
                 num_rows += batch.counts["rows_read"]
                 yield batch
+        if reading.earlier is not None:
+            reading.earlier.end_file(file, may_share=reading.drops_repeated)
     if num_rows == 0:
         named = files[0] if len(files) == 1 else table.path
         raise ValueError(f"{named} has no rows")
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What all files of a table have to do with each other."""
+
+    table: Table
+    lookup: Lookup | None = None
+    earlier: EarlierRows | None = None  # None: rows that files share are of no interest
+    drops_repeated: bool = False
+
+
+def _reading_of(table: Table, files: list[Path]) -> _Reading:
+    """Of several files of a source it is watched whether they share rows."""
+    if not isinstance(table, Source):
+        return _Reading(table)
+    watches = len(files) > 1 and table.duplicates != "keep"
+    earlier = EarlierRows() if watches else None
+    return _Reading(table, read_lookup(table), earlier, table.duplicates == "drop")
 
 
 def check_columns(table: Table) -> None:
@@ -81,12 +104,12 @@ def _with_lookup(schema: pl.Schema, lookup: Lookup | None, file: Path) -> pl.Sch
     return pl.Schema({**schema, **lookup.rows.drop(KEY).schema})
 
 
-def _read_file(
-    found: Opened, table: Table, file: Path, lookup: Lookup | None
-) -> Iterator[ParsedRows]:
+def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedRows]:
     own = found.frame.collect_schema()
     if not own:
         return
+    table = reading.table
+    lookup = reading.lookup
     schema = _with_lookup(own, lookup, file)
 
     def all_numbers(names: list[str]) -> bool:
@@ -96,22 +119,13 @@ def _read_file(
         return _all_numbers(found.frame, [name for name in names if name in own], table.decimal)
 
     expressions = expressions_of(table, schema, file, all_numbers)
-    used = list(dict.fromkeys(chain.from_iterable(each.types for each in expressions)))
-    if lookup is not None:
-        used = [lookup.on, *(name for name in used if name in own and name != lookup.on)]
-    if isinstance(table, Source) and table.drop_exact_duplicates:
-        used = own.names()  # rows that differ in any column are not duplicates
     offset = 0
-    batches = found.frame.select(used or own.names()[:1]).collect_batches(chunk_size=BATCH_ROWS)
-    for rows in batches:
-        if rows.is_empty():
-            continue
-        num_found = None
-        if lookup is not None:
-            rows, num_found = lookup.join(rows, table.decimal)
-        part = Rows(rows, table, file, offset)
-        yield _parse_batch(part, expressions, num_found, check_sql=offset == 0)
-        offset += rows.height
+    used = _used_columns(expressions, own, reading)
+    for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
+        if rows.height:
+            prepared = _prepared(rows, reading, file, offset)
+            yield _parse_batch(prepared, table, expressions, check_sql=not offset)
+            offset += rows.height
     if found.num_rows is not None and offset != found.num_rows:
         raise ValueError(
             f"{file}: {found.num_rows} rows by its line ends and quotes, but {offset} were read; "
@@ -121,16 +135,43 @@ def _read_file(
 
 def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
     """Whether every value of these columns of text is a number, and none has leading zeros, as codes have."""
-    for rows in frame.select(names).collect_batches(chunk_size=BATCH_ROWS):
-        if not all_numbers_in(rows, decimal):
-            return False
-    return True
+    if not names:
+        return True
+    batches = frame.select(names).collect_batches(chunk_size=BATCH_ROWS)
+    return all(all_numbers_in(rows, decimal) for rows in batches)
+
+
+def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Reading) -> list[str]:
+    """The columns of a file that are read, at least one."""
+    if isinstance(reading.table, Source) and reading.table.drop_exact_duplicates:
+        return own.names()  # rows that differ in any column are not duplicates
+    used = dict.fromkeys(chain.from_iterable(each.types for each in expressions))
+    if reading.lookup is not None:
+        used[reading.lookup.on] = None
+    return [name for name in used if name in own] or own.names()[:1]
+
+
+def _prepared(rows: pl.DataFrame, reading: _Reading, file: Path, offset: int) -> ParsedRows:
+    """Source rows with their numbers and what the lookup adds, but for repeated ones."""
+    counts = {"rows_read": rows.height}
+    numbered = rows.with_row_index(ROW, offset + 1)
+    if reading.earlier is not None:
+        is_shared = reading.earlier.are_shared(rows)
+        if reading.drops_repeated:
+            numbered = numbered.filter(~is_shared)
+            counts["in_earlier_file"] = rows.height - numbered.height
+    if reading.lookup is None:
+        return ParsedRows(file, numbered, counts)
+    joined, num_found = reading.lookup.join(numbered, reading.table.decimal)
+    return ParsedRows(file, joined, counts, joined.height, num_found)
 
 
 def _parse_batch(
-    rows: Rows, expressions: list[Expression], num_found: int | None, *, check_sql: bool
+    source: ParsedRows, table: Table, expressions: list[Expression], *, check_sql: bool
 ) -> ParsedRows:
-    counts = {"rows_read": rows.rows.height}
+    """The event columns of source rows."""
+    rows = Rows(source.rows, table, source.file)
+    counts = dict(source.counts)
     parsed = []
     filters_first = sorted(expressions, key=lambda expression: not expression.is_filter)
     for expression in filters_first:
@@ -142,7 +183,7 @@ def _parse_batch(
             parsed.append(_parsed(rows, expression).alias(expression.column))
     if isinstance(rows.table, Source) and rows.table.drop_exact_duplicates:
         parsed.append(rows.row_hashes().alias(ROW_HASH))
-    return ParsedRows(rows.file, pl.DataFrame([rows.rows[ROW], *parsed]), counts, num_found)
+    return replace(source, rows=pl.DataFrame([rows.rows[ROW], *parsed]), counts=counts)
 
 
 def _parsed(rows: Rows, expression: Expression) -> pl.Series:

@@ -9,7 +9,7 @@ from training.ingest.tables.expressions import expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.parsing import RawColumn, parse_ids
 from training.ingest.tables.readers import opened
-from training.ingest.tables.rows import Rows, all_numbers_in
+from training.ingest.tables.rows import ROW, Rows, all_numbers_in
 from training.ingest.tables.sources import Source, Table
 
 KEY = "__lookup_key"
@@ -75,7 +75,7 @@ def _read(table: Table, file: Path, on: str) -> pl.DataFrame:
     def all_numbers(names: list[str]) -> bool:
         return all_numbers_in(frame.select(names), table.decimal)
 
-    rows = Rows(frame, table, file, 0)
+    rows = Rows(frame.with_row_index(ROW, 1), table, file)
     expressions = expressions_of(table, frame.schema, file, all_numbers)
     for expression in expressions:
         if expression.is_filter:

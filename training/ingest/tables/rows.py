@@ -32,11 +32,11 @@ def all_numbers_in(rows: pl.DataFrame, decimal: str) -> bool:
 class Rows:
     """Rows of one file, of which filters keep fewer and fewer; columns of text become numbers when first needed."""
 
-    def __init__(self, rows: pl.DataFrame, table: Table, file: Path, offset: int) -> None:
+    def __init__(self, rows: pl.DataFrame, table: Table, file: Path) -> None:
         self.table = table
         self.file = file
-        self.names = rows.columns
-        self.rows = rows.with_row_index(ROW, offset + 1)
+        self.names = [name for name in rows.columns if name != ROW]
+        self.rows = rows  # with ROW, counted from 1
 
     def keep(self, expression: Expression) -> int:
         """Keep the rows for which a filter is true; how many it leaves out."""

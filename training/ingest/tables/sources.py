@@ -82,6 +82,8 @@ class Source(Table):
 
     kind: Value | None = None  # purchase, where `columns` has none either
     drop_exact_duplicates: bool = False
+    # Rows that an earlier file of this source has, too. None: files that share most rows are refused.
+    duplicates: Literal["keep", "drop"] | None = None
     lookup: Table | None = None  # a small table joined to rows; `columns` names columns to add
     lookup_on: str | None = None  # the column both share
 

@@ -41,7 +41,7 @@ def test_keys_match_as_ids_do(tmp_path: Path) -> None:
     tree = source(tmp_path, "k,d\n17.0,2024-01-01\n 08,2024-01-02\n,2024-01-03\n", "17 08 8")
     assert days(tree) == ["01", "02", None]
     [batch] = batches_of(Source.model_validate(tree))
-    assert batch.num_found == 2
+    assert (batch.num_keys, batch.num_found) == (3, 2)
     pl.DataFrame({"k": [17, 8], "d": ["2024-01-04", "2024-01-05"]}).write_parquet(tmp_path / "l.pq")
     lookup = {"path": str(tmp_path / "l.pq"), "format": "parquet", "columns": {"day": "d"}}
     assert days(tree | {"lookup": lookup}) == ["04", None, "05"]
