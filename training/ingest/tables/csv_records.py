@@ -35,40 +35,35 @@ class RecordCount:
         """Count lines; the last one ends with a newline, too."""
         found = np.frombuffer(block if self.num_lines else block.lstrip(b"\r\n"), dtype=np.uint8)
         ends = np.flatnonzero(found == NEWLINE)
-        delimiters = np.flatnonzero(found == self.delimiter)
-        quotes = ends[:0] if self.quote is None else np.flatnonzero(found == self.quote)
-        self.num_lines += ends.size
-        self.num_stray_quotes += self._num_stray(found, quotes)
         is_empty = _is_empty(found, ends)
-        if quotes.size or self.is_inside:
-            is_record = ~self._is_within(quotes, ends)
-            is_empty &= is_record
-            self.num_records += int(is_record.sum())
-            self.num_delimiters += int((~self._is_within(quotes, delimiters)).sum())
+        is_delimiter = found == self.delimiter
+        is_quote = found == self.quote if self.quote is not None else np.zeros_like(is_delimiter)
+        if self.is_inside or is_quote.any():
+            # Of the count of quotes up to each byte only the last bit matters, so it may overflow.
+            is_within = (np.cumsum(is_quote, dtype=np.uint8) + np.uint8(self.is_inside)) % 2 == 1
+            self.num_stray_quotes += self._num_stray(found, np.flatnonzero(is_quote), is_within)
+            self.is_inside = bool(is_within[-1])
+            is_delimiter &= ~is_within
+            is_empty &= ~is_within[ends]
+            self.num_records += int((~is_within[ends]).sum())
         else:
             self.num_records += ends.size
-            self.num_delimiters += delimiters.size
+        self.num_lines += ends.size
+        self.num_delimiters += int(is_delimiter.sum())
         self.num_empty += int(is_empty.sum())
-        self.is_inside ^= bool(quotes.size % 2)
 
     def num_missing_cells(self, width: int) -> int:
         """By how many cells the records are shorter than the `width` of the first one."""
         return (self.num_records - self.num_empty) * (width - 1) - self.num_delimiters
 
-    def _is_within(self, quotes: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Which places lie behind an odd number of quotes."""
-        is_odd: np.ndarray = (np.searchsorted(quotes, places) + self.is_inside) % 2 == 1
-        return is_odd
-
-    def _num_stray(self, found: np.ndarray, quotes: np.ndarray) -> int:
-        edges = [self.delimiter, NEWLINE, RETURN]
-        if self.quote is not None:
-            edges.append(self.quote)
-        closes = (np.arange(quotes.size) + self.is_inside) % 2 == 1
+    def _num_stray(self, found: np.ndarray, quotes: np.ndarray, is_within: np.ndarray) -> int:
+        """How many quotes open with something else than an edge before them, or close with it behind them."""
+        is_edge = np.zeros(256, dtype=bool)
+        is_edge[[self.delimiter, NEWLINE, RETURN, found[quotes[0]]] if quotes.size else []] = True
+        opens = is_within[quotes]
         before = np.where(quotes > 0, found[quotes - 1], NEWLINE)
         after = found[quotes + 1]
-        is_proper = np.where(closes, np.isin(after, edges), np.isin(before, edges))
-        return int((~is_proper).sum())
+        return int((~is_edge[np.where(opens, before, after)]).sum())
 
 
 def _is_empty(found: np.ndarray, ends: np.ndarray) -> np.ndarray:
