@@ -26,7 +26,9 @@ def files_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The file at `path`, the files below a folder that end in one of `suffixes`, or those a glob finds; sorted."""
     if path.is_dir():
         return sorted(
-            file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in suffixes
+            file
+            for file in path.rglob("*")
+            if file.is_file() and file.name.lower().endswith(suffixes)
         )
     if path.is_file():
         return [path]

@@ -3,8 +3,9 @@
 import polars as pl
 
 from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, is_purchase
-from training.ingest.batches import ROW, numbers_of, read_batches
-from training.ingest.sources import Table
+from training.ingest.tables.batches import read_batches
+from training.ingest.tables.rows import ROW, numbers_of
+from training.ingest.tables.sources import Table
 
 COLUMNS = {
     "title": pl.String(),

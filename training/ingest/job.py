@@ -8,14 +8,15 @@ import polars as pl
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
-from training.ingest.batches import check_columns, read_batches
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.quality import QualityCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.report import QUALITY_FILE, quality_report
 from training.ingest.rules import checked_rows, event_rows
 from training.ingest.shards import append, finish_shards, spill_writers
-from training.ingest.sources import Source, Table, source_files
+from training.ingest.tables.batches import check_columns, read_batches
+from training.ingest.tables.files import source_files, unread_files
+from training.ingest.tables.sources import Source, Table
 from training.report.quality import write_quality_html
 
 logger = logging.getLogger(__name__)
@@ -35,9 +36,13 @@ def ingest(config: IngestConfig) -> None:
         catalogue = LineCatalogue()
         for table in _tables(config):
             check_columns(table)
+            quality.files_not_read += unread_files(table)
+        if quality.files_not_read:
+            logger.warning("not read, though they lie in the folders: %s", quality.files_not_read)
         _write_tables(config, folder, quality)
         _spill(config, folder / "spill", num_shards, quality, catalogue)
         finish_shards(config, folder, num_shards, quality)
+        _check_matches(quality, config.min_matched_share)
         if config.items is None:
             catalogue.items().write_parquet(folder / "items.parquet")
         items = pl.read_parquet(folder / "items.parquet")
@@ -64,6 +69,23 @@ def ingest(config: IngestConfig) -> None:
         quality.num_customers,
         num_shards,
     )
+
+
+def _check_matches(quality: QualityCounts, min_share: float) -> None:
+    """ValueError where a table has too few of the names that rows call for, as where its ids lost their zeros.
+
+    Of items that is a warning: those that a shop sells no more are missing from many catalogues.
+    """
+    for table, found in quality.matches.items():
+        if found.share >= min_share:
+            continue
+        line = (
+            f"{table}: only {found.matched} of {found.rows} ({found.share:.1%}) are found there, less than "
+            f"min_matched_share {min_share}; are ids written alike: zeros in front, capital letters?"
+        )
+        if table != "items":
+            raise ValueError(line)
+        logger.warning(line)
 
 
 def _identity(config: IngestConfig) -> str:
@@ -130,6 +152,9 @@ def _spill(
         for number, source in enumerate(config.sources):
             for batch in read_batches(source):
                 quality.add_counts(source.path, batch.counts)
+                if source.lookup is not None:
+                    name = f"lookup {source.lookup.path}"
+                    quality.add_matches(name, batch.num_keys, batch.num_found)
                 rows = checked_rows(batch, source, config.missing, quality)
                 quality.add_amounts(rows)
                 if config.items is None:

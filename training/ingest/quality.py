@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import is_purchase, order_key
+from training.results.quality import Matches
 
 SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
 LARGEST_LOG_AMOUNT = 10
@@ -25,6 +26,8 @@ class QualityCounts:
     sources: dict[str, Counter[str]] = field(default_factory=dict)
     amounts: np.ndarray = field(default_factory=lambda: np.zeros(NUM_BINS, dtype=np.int64))
     fence: float = float("inf")
+    matches: dict[str, Matches] = field(default_factory=dict)
+    files_not_read: list[str] = field(default_factory=list)
     num_conflicting_items: int = 0
     # While a shard is finished; rows are dropped in both passes.
     dropped: Counter[str] = field(default_factory=Counter)
@@ -56,6 +59,16 @@ class QualityCounts:
             if reason != "rows_read":
                 self.drop(reason, number)
 
+    def add_matches(self, table: str, rows: int, matched: int) -> None:
+        """Count rows that name something in another table, and those whose name it has."""
+        before = self.matches.get(table, Matches(rows=0, matched=0))
+        self.matches[table] = Matches(rows=before.rows + rows, matched=before.matched + matched)
+
+    def limit_matches(self, table: str, rows: int) -> None:
+        """Where a table has fewer rows than there are names, as many as it has can be found at most."""
+        found = self.matches[table]
+        self.matches[table] = Matches(rows=min(rows, found.rows), matched=found.matched)
+
     def drop(self, reason: str, number: int) -> None:
         """Count rows left out for a reason."""
         if number:
@@ -86,6 +99,8 @@ class QualityCounts:
     def add_shard(self, shard: "QualityCounts") -> None:
         """Take in what was counted while one shard was finished."""
         self.dropped.update(shard.dropped)
+        for table, found in shard.matches.items():
+            self.add_matches(table, found.rows, found.matched)
         self.kinds.update(shard.kinds)
         self.orders_per_customer.update(shard.orders_per_customer)
         self.months.update(shard.months)
@@ -124,6 +139,7 @@ class QualityCounts:
     def set_unknown_items(self, item_ids: pl.Series, catalogue: pl.Series) -> None:
         """Lines of one shard whose item is not in the catalogue that the shop gave."""
         unknown = item_ids.filter(~item_ids.is_in(catalogue.implode()))
+        self.add_matches("items", item_ids.len(), item_ids.len() - unknown.len())
         self.unknown_items.update(dict(unknown.value_counts().iter_rows()))
 
     def _set_orders(self, events: pl.DataFrame) -> None:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lifecycle.config import Config
 from training.ingest.rules import MissingRules, OutlierRules
-from training.ingest.sources import Source, Table
+from training.ingest.tables.sources import Source, Table
 
 
 class CustomerTable(Table):
@@ -26,4 +26,6 @@ class IngestConfig(Config):
     num_shards: int | None = Field(None, ge=1, le=512)  # None: from the size of the sources
     missing: MissingRules = MissingRules()
     outliers: OutlierRules = OutlierRules()
+    # Of the rows that name something in a lookup or in the customer table; fewer are an error.
+    min_matched_share: float = Field(0.5, ge=0, le=1)
     quality_html: bool = True

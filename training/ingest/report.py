@@ -59,6 +59,8 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         lines_by_month=dict(sorted(counts.months.items())),
         revenue_by_month={month: round(amount, 2) for month, amount in revenue},
         models=_verdicts(counts, days, items),
+        matches=counts.matches,
+        files_not_read=tuple(counts.files_not_read),
     )
 
 

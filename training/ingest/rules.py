@@ -7,9 +7,10 @@ from pydantic import Field
 
 from lifecycle.config import Config
 from lifecycle.events.schema import EVENT_SCHEMA, KINDS, is_purchase
-from training.ingest.batches import ROW, ROW_HASH, ParsedRows
 from training.ingest.quality import QualityCounts
-from training.ingest.sources import Source, where
+from training.ingest.tables.batches import ROW_HASH, ParsedRows
+from training.ingest.tables.rows import ROW
+from training.ingest.tables.sources import Source, where
 
 SOURCE = "__source"
 SPILL_SCHEMA = pl.Schema({**EVENT_SCHEMA, ROW_HASH: pl.UInt64(), SOURCE: pl.UInt16()})

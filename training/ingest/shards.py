@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,6 @@ import pyarrow as pa
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.events.shards import shard_numbers, shard_path
 from lifecycle.jobs import Progress
-from training.ingest.batches import ROW_HASH
 from training.ingest.event_ids import (
     check_ids_across_customers,
     content_ids,
@@ -23,11 +23,25 @@ from training.ingest.quality import QualityCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
-from training.ingest.sources import Source
+from training.ingest.tables.batches import ROW_HASH
+from training.ingest.tables.sources import Source, Table
 
+TABLE_FILES = {"item_id": "items.parquet", "customer_id": "customers.parquet"}
 ROW_GROUP_ROWS = 16_384
 SHARDS_AT_A_TIME = 2  # polars and numpy release the interpreter's lock; more would take more memory
 SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
+
+
+@dataclass(frozen=True)
+class Known:
+    """Ids of the tables that the recipe gives; None of a table that it does not give."""
+
+    items: pl.Series | None
+    customers: pl.Series | None
+
+
+def _ids(folder: Path, name: str, table: Table | None) -> pl.Series | None:
+    return pl.read_parquet(folder / TABLE_FILES[name])[name] if table else None
 
 
 def append(events: pl.DataFrame, writers: list[pa.RecordBatchStreamWriter]) -> None:
@@ -59,12 +73,14 @@ def finish_shards(
     """Second pass, a few shards at a time: see `_finish_shard`."""
     (folder / "events").mkdir()
     fence = quality.outlier_fence(config.outliers.spread)
-    catalogue = pl.read_parquet(folder / "items.parquet")["item_id"] if config.items else None
+    known = Known(
+        _ids(folder, "item_id", config.items), _ids(folder, "customer_id", config.customers)
+    )
     progress = Progress("shards written", num_shards, "shards")
     matches = []
 
     def finish(shard: int) -> tuple[pl.DataFrame, QualityCounts]:
-        return _finish_shard(config, folder, shard, fence, catalogue)
+        return _finish_shard(config, folder, shard, fence, known)
 
     with ThreadPoolExecutor(SHARDS_AT_A_TIME) as threads:
         for of_shard, found in threads.map(finish, range(num_shards)):
@@ -72,13 +88,15 @@ def finish_shards(
             matches.append(of_shard)
             progress.advance(1)
     pl.concat(matches).write_parquet(folder / "refunds.parquet")
+    if known.customers is not None:
+        quality.limit_matches("customers", known.customers.len())
     shutil.rmtree(folder / "spill")
     if any("event_id" in source.columns for source in config.sources):
         check_ids_across_customers(folder, quality.num_events)
 
 
 def _finish_shard(
-    config: IngestConfig, folder: Path, shard: int, fence: float, catalogue: pl.Series | None
+    config: IngestConfig, folder: Path, shard: int, fence: float, known: Known
 ) -> tuple[pl.DataFrame, QualityCounts]:
     """Write one shard: without duplicates, in the order of time, with event ids, outliers treated.
 
@@ -100,8 +118,12 @@ def _finish_shard(
         shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
     )
     quality.set_events(events, num_matched=matches["refund_id"].n_unique())
-    if catalogue is not None:
-        quality.set_unknown_items(events["item_id"].drop_nulls(), catalogue)
+    if known.items is not None:
+        quality.set_unknown_items(events["item_id"].drop_nulls(), known.items)
+    if known.customers is not None:
+        customers = events["customer_id"].unique()
+        num_known = int(customers.is_in(known.customers.implode()).sum())
+        quality.add_matches("customers", customers.len(), num_known)
     return matches, quality
 
 

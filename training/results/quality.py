@@ -32,6 +32,18 @@ class UnknownItems(Config):
     lines: int
 
 
+class Matches(Config):
+    """Rows that name something in another table, and those whose name it has."""
+
+    rows: int
+    matched: int
+
+    @property
+    def share(self) -> float:
+        """1 where no row names anything."""
+        return self.matched / self.rows if self.rows else 1.0
+
+
 class ModelSupport(Config):
     """Whether the data can support a model: the rule, and the number that decided."""
 
@@ -65,3 +77,6 @@ class QualityReport(Config):
     lines_by_month: dict[str, int]
     revenue_by_month: dict[str, float]
     models: dict[str, ModelSupport]
+    # What earlier reports do not have.
+    matches: dict[str, Matches] = {}  # by table: `lookup PATH`, customers, items
+    files_not_read: tuple[str, ...] = ()  # of the sources' folders

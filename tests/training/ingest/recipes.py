@@ -9,10 +9,10 @@ import polars as pl
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.events.shards import shard_paths
 from lifecycle.folders import verify
-from training.ingest.batches import ParsedRows, read_batches
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
-from training.ingest.sources import Source
+from training.ingest.tables.batches import ParsedRows, read_batches
+from training.ingest.tables.sources import Source
 
 LOG = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a"}
 

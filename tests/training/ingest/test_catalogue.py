@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
-from training.ingest.sources import Table
+from training.ingest.tables.sources import Table
 
 
 def table(path: Path, text: str, **columns: str) -> Table:

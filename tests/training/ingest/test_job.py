@@ -137,11 +137,11 @@ def test_batches_do_not_show_in_the_result(tmp_path: Path, monkeypatch: pytest.M
     source = log(tmp_path / "a.csv", *lines, "nobody,2024-01-01,A,bad")
     with pytest.raises(ValueError, match="row 501 after the header: amount is 'bad'"):
         ingest(recipe(tmp_path / "bad", source))
-    monkeypatch.setattr("training.ingest.batches.BATCH_ROWS", 17)
+    monkeypatch.setattr("training.ingest.tables.batches.BATCH_ROWS", 17)
     with pytest.raises(ValueError, match="row 501 after the header: amount is 'bad'"):
         ingest(recipe(tmp_path / "bad", source))
     small = run(recipe(tmp_path / "small", log(tmp_path / "a.csv", *lines)))
-    monkeypatch.setattr("training.ingest.batches.BATCH_ROWS", 500_000)
+    monkeypatch.setattr("training.ingest.tables.batches.BATCH_ROWS", 500_000)
     large = run(recipe(tmp_path / "large", log(tmp_path / "a.csv", *lines)))
     assert small[0].equals(large[0])
     assert small[1] == large[1]

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.batches import ROW, ParsedRows
 from training.ingest.quality import QualityCounts
 from training.ingest.refunds import MATCHES
 from training.ingest.rules import (
@@ -18,7 +17,9 @@ from training.ingest.rules import (
     event_rows,
     without_outliers,
 )
-from training.ingest.sources import Source
+from training.ingest.tables.batches import ParsedRows
+from training.ingest.tables.rows import ROW
+from training.ingest.tables.sources import Source
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 SOURCE = Source.model_validate(

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from tests.training.ingest.recipes import BASE, Read, amount, batches_of
-from training.ingest.batches import ROW
-from training.ingest.sources import Source
+from tests.training.ingest.recipes import BASE, Read, amount, batches_of, rows_of
+from training.ingest.tables.rows import ROW
+from training.ingest.tables.sources import Source
 
 CANCELLATION = {"sql": "CASE WHEN c LIKE 'C%' THEN 'refund' ELSE 'purchase' END"}
 
@@ -118,3 +119,57 @@ def test_lookup_adds_columns_and_refuses_what_is_not_unique(tmp_path: Path, read
     (tmp_path / "campaigns.csv").write_text("k,start\nA,2024-05-01\nA,2024-06-01\n")
     with pytest.raises(ValueError, match="'k' is not unique"):
         read("c,k\n1,B\n", **changes)
+
+
+@pytest.mark.parametrize("dtype", [pl.UInt8, pl.Int16, pl.Int32, pl.UInt32, pl.Int64, pl.UInt64])
+def test_sql_computes_in_wide_types_whatever_the_files(
+    tmp_path: Path, dtype: type[pl.DataType]
+) -> None:
+    frame = pl.DataFrame({"c": ["1", "2"], "t": ["2024-01-01"] * 2, "q": [3, 5], "p": [100, 120]})
+    path = tmp_path / "x.parquet"
+    frame.with_columns(pl.col("q", "p").cast(dtype)).write_parquet(path)
+    for sql, expected in (("q * p", [300.0, 600.0]), ("q - p + 200", [103.0, 85.0])):
+        columns = BASE | {"amount": {"sql": sql}}
+        source = {"path": str(path), "format": "parquet", "columns": columns}
+        assert rows_of(Source.model_validate(source))["amount"].to_list() == expected
+
+
+def test_numbers_of_four_bytes_are_their_shortest_decimals(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"c": ["1"], "t": ["2024-01-01"], "p": pl.Series([19.99], dtype=pl.Float32)}
+    )
+    frame.write_parquet(tmp_path / "x.parquet")
+    for amount_of in ("p", {"sql": "p"}):
+        columns = BASE | {"amount": amount_of}
+        source = {"path": str(tmp_path / "x.parquet"), "format": "parquet", "columns": columns}
+        assert rows_of(Source.model_validate(source))["amount"].to_list() == [19.99]
+
+
+@pytest.mark.parametrize(
+    ("value", "column"), [(202402, "202402"), (False, "No"), (1.5, "1.5"), (66818, "0202402")]
+)
+def test_constant_that_is_also_the_name_of_a_column_is_refused(
+    read: Read, value: object, column: str
+) -> None:
+    content = f"c,t,{column}\n1,2024-01-01,5\n"
+    with pytest.raises(ValueError, match=f"may mean the column '{column}' of .* or a constant"):
+        read(content, columns=BASE | {"amount": value})
+    assert read(content, columns=BASE | {"amount": column})["amount"].to_list() == [5.0]
+    assert read(content, columns=BASE | {"amount": {"sql": "7"}})["amount"].to_list() == [7.0]
+
+
+def test_kind_that_is_also_the_name_of_a_column_is_refused(read: Read) -> None:
+    content = "c,t,p,refund,purchase\n1,2024-01-01,5,view,cart\n"
+    assert read(content)["kind"].to_list() == ["purchase"]
+    with pytest.raises(ValueError, match="'refund' may mean the kind or the column"):
+        read(content, kind="refund")
+    assert read(content, kind={"sql": "'refund'"})["kind"].to_list() == ["refund"]
+    assert read(content, kind={"sql": '"refund"'})["kind"].to_list() == ["view"]
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 5])
+def test_cents_of_a_few_rows_are_amounts(read: Read, num_rows: int) -> None:
+    cents = [1999, 7, 333, 2950, 1][:num_rows]
+    content = "c,t,p\n" + "".join(f"{row},2024-01-01,{value}\n" for row, value in enumerate(cents))
+    found = read(content, columns=BASE | {"amount": {"sql": "p / 100"}})["amount"].to_list()
+    assert found == pytest.approx([value / 100 for value in cents], rel=1e-15)

@@ -1,6 +1,5 @@
 """Source tables of a recipe: which files, in which format, and which event column takes which value."""
 
-import io
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +8,6 @@ from pydantic import Field, field_validator, model_validator
 
 from lifecycle.config import Config
 from lifecycle.events.schema import EVENT_SCHEMA, ITEM_COLUMNS
-from lifecycle.paths import SUFFIXES, files_at, resolve_path
 
 
 class Sql(Config):
@@ -35,6 +33,8 @@ class Table(Config):
     has_header: bool = True
     skip_rows: int = Field(0, ge=0)  # lines before the header
     encoding: str = "utf-8"
+    quote: str | None = '"'  # around cells that hold delimiters or line ends; none: no character is
+    escape: str | None = None  # before a quote that belongs to the cell, where it is not doubled
     decimal: Literal[".", ","] = "."
     null_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
     date_format: str | None = None  # None: ISO 8601 only; epoch_s and epoch_ms: numbers since 1970
@@ -50,6 +50,13 @@ class Table(Config):
             raise ValueError("a delimiter is one character")
         return value
 
+    @field_validator("quote", "escape")
+    @classmethod
+    def _one_ascii_character(cls, value: str | None) -> str | None:
+        if value not in (None, "none") and (len(value) != 1 or not value.isascii()):
+            raise ValueError("must be one ASCII character, or none")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
@@ -59,12 +66,24 @@ class Table(Config):
             raise ValueError("no such time zone; names are like Europe/Paris") from None
         return value
 
+    @property
+    def quote_character(self) -> str | None:
+        """The character that quotes cells."""
+        return None if self.quote == "none" else self.quote
+
+    @property
+    def escape_character(self) -> str | None:
+        """The character that takes the meaning from a quote behind it."""
+        return None if self.escape == "none" else self.escape
+
 
 class Source(Table):
     """A table whose rows are events."""
 
     kind: Value | None = None  # purchase, where `columns` has none either
     drop_exact_duplicates: bool = False
+    # Rows that an earlier file of this source has, too. None: files that share most rows are refused.
+    duplicates: Literal["keep", "drop"] | None = None
     lookup: Table | None = None  # a small table joined to rows; `columns` names columns to add
     lookup_on: str | None = None  # the column both share
 
@@ -95,7 +114,8 @@ def table_values(table: Table) -> dict[str, Value]:
     """Every value of a recipe's table by its dotted name."""
     values = {f"columns.{name}": value for name, value in table.columns.items()}
     if isinstance(table, Source) and "kind" not in table.columns:
-        values["kind"] = "purchase" if table.kind is None else table.kind
+        # As SQL: a file may have a column that is called purchase.
+        values["kind"] = Sql(sql="'purchase'") if table.kind is None else table.kind
     if isinstance(table.filter, dict):
         values |= {f"filter.{reason}": value for reason, value in table.filter.items()}
     elif table.filter is not None:
@@ -109,26 +129,6 @@ def where(table: Table, file: Path, row: int) -> str:
     return f"{file}, row {row}" + (" after the header" if has_header else "")
 
 
-def source_files(table: Table) -> list[Path]:
-    """The files of a table in name order; ValueError where there are none or a file is not what `format` says."""
-    files = files_at(resolve_path(table.path), SUFFIXES[table.format])
-    if not files:
-        raise ValueError(
-            f"path {table.path!r}: no such file, or no {table.format} file in that folder"
-        )
-    for file in files:
-        if file.stat().st_size == 0:
-            raise ValueError(f"{file} is empty")
-        if table.format == "parquet":
-            _check_parquet(file)
-    return files
-
-
-def _check_parquet(file: Path) -> None:
-    with file.open("rb") as handle:
-        head = handle.read(4)
-        handle.seek(-min(4, file.stat().st_size), io.SEEK_END)
-        if head != b"PAR1" or handle.read(4) != b"PAR1":
-            raise ValueError(
-                f"{file} is not a Parquet file, or is cut off; the recipe says format: parquet"
-            )
+def numbered_names(number: int) -> list[str]:
+    """Names of the columns of a file without header."""
+    return [f"column_{position}" for position in range(1, number + 1)]

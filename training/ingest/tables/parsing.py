@@ -80,6 +80,8 @@ def parse_numbers(column: RawColumn, decimal: str) -> pl.Series:
         values = _numbers_from_text(values.str.strip_chars(), decimal)
     elif not values.dtype.is_numeric():
         return pl.Series(values.name, [None], dtype=pl.Float64).new_from_index(0, values.len())
+    if values.dtype == pl.Float32:
+        values = values.cast(pl.String)  # its shortest decimal: 19.99, not 19.989999771
     numbers = values.cast(pl.Float64, strict=False)
     finite = numbers.is_finite().fill_null(True)
     return numbers if finite.all() else numbers.set(~finite, None)

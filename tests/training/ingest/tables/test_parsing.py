@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.ingest.parsing import RawColumn, parse_ids, parse_numbers, parse_texts, parse_times
+from training.ingest.tables.parsing import (
+    RawColumn,
+    parse_ids,
+    parse_numbers,
+    parse_texts,
+    parse_times,
+)
 
 
 def column(values: Sequence[object], dtype: pl.DataType | None = None) -> RawColumn:

@@ -1,0 +1,142 @@
+"""CSV files with quotes of all kinds: what they mean is read, or they are refused with row, column and remedy."""
+
+import csv
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.training.ingest.recipes import Read
+from training.ingest.tables.csv_files import shape
+from training.ingest.tables.readers import distinct_names, opened
+from training.ingest.tables.sources import Source
+
+COLUMNS = {"customer_id": "c", "occurred_at": "d", "amount": "a"}
+HEADER = "c,d,a,t\n"
+ROWS = [f"{number},2024-01-{number:02},{number}.5," for number in range(1, 9)]
+
+
+def lines(*texts: str) -> str:
+    """Rows of customers 1, 2 and so on, each with a text as it stands in the file."""
+    return HEADER + "".join(f"{row}{text}\n" for row, text in zip(ROWS, texts, strict=False))
+
+
+def test_marks_of_inches_in_cells_without_quotes_swallow_no_rows(read: Read) -> None:
+    content = lines('Screen 17" black', "Hat", 'TV 42" new', "Cup")
+    for changes in ({}, {"quote": "none"}):
+        rows = read(content, columns=COLUMNS | {"text": "t"}, **changes)
+        assert rows["customer_id"].to_list() == ["1", "2", "3", "4"]
+        assert rows["amount"].sum() == 12.0
+        assert rows["text"].to_list() == ['Screen 17" black', "Hat", 'TV 42" new', "Cup"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "place"),
+    [
+        (('"Hat', "TV", 'Cup 17"', "x"), "row 1 after the header, column 't'"),
+        (('"Hat', 'Cup"', "x"), "row 1 after the header, column 't'"),
+        (('"Hat', '"Cup', "x"), "row 1 after the header: a quote is closed within a cell"),
+        (("Hat", '"Cup', "x", "y"), "row 2 after the header: a quote is opened and not closed"),
+        (('"Hat" big', "Cup"), "row 1 after the header: a quote is closed within a cell"),
+    ],
+)
+def test_quote_that_swallows_rows_is_refused_with_its_place(
+    read: Read, texts: tuple[str, ...], place: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{place}.*say `quote: none`"):
+        read(lines(*texts), columns=COLUMNS)
+    rows = read(lines(*texts), columns=COLUMNS | {"text": "t"}, quote="none")
+    assert rows["text"].to_list() == list(texts)
+
+
+def test_texts_of_several_lines_are_one_cell(read: Read) -> None:
+    texts = ['"Great,\nwould buy again, really"', '"a ""quoted"" word,\n\nand more"', "short"]
+    rows = read(lines(*texts), columns=COLUMNS | {"text": "t"})
+    assert rows.height == 3
+    assert rows["text"][0] == "Great,\nwould buy again, really"
+    assert rows["text"][1] == 'a "quoted" word,\n\nand more'
+
+
+def test_another_quote_and_an_escape(read: Read) -> None:
+    texts = ["'It\\'s 17\", really'", "'two\nlines'"]
+    rows = read(lines(*texts), columns=COLUMNS | {"text": "t"}, quote="'", escape="\\")
+    assert rows["text"].to_list() == ["It's 17\", really", "two\nlines"]
+
+
+def test_quote_and_escape_are_one_character(tmp_path: Path) -> None:
+    for wrong in ({"quote": "''"}, {"escape": "ä"}, {"quote": ""}):
+        with pytest.raises(ValueError, match="one ASCII character, or none"):
+            Source.model_validate({"path": "x", "columns": COLUMNS, **wrong})
+
+
+def test_empty_lines_and_skipped_lines_keep_the_numbers_of_rows(read: Read) -> None:
+    content = 'made by "shop\n\n' + lines('17" a', "b") + "\n3,2024-01-03,bad,c\n"
+    with pytest.raises(ValueError, match="row 4 after the header: amount is 'bad'"):
+        read(content, columns=COLUMNS, skip_rows=1)
+
+
+CELLS = st.text(st.sampled_from("ab1 ,;\"\n'é"), max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=12),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_whatever_a_program_wrote_by_the_rules_is_read_as_it_was_or_refused(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, str, str]],
+    quoting: int,
+    delimiter: str,
+    line_end: str,
+) -> None:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, delimiter=delimiter, quoting=quoting, lineterminator=line_end)
+    writer.writerow(["c", "d", "t"])
+    writer.writerows(rows)
+    path = tmp_path_factory.mktemp("csv") / "x.csv"
+    path.write_bytes(buffer.getvalue().encode())
+    table = Source.model_validate(
+        {
+            "path": str(path),
+            "delimiter": delimiter,
+            "null_values": [],
+            "columns": {"customer_id": "c", "occurred_at": "d"},
+        }
+    )
+    try:
+        with opened(table, path) as found:
+            frame = found.frame.collect()
+    except ValueError as error:
+        assert "its lines look like rows" in str(error)
+        return
+    expected = pl.DataFrame(rows, schema=["c", "d", "t"], orient="row")
+    assert frame.height == found.num_rows == expected.height
+    assert frame.fill_null("").equals(expected)
+
+
+def test_columns_of_one_name_are_told_apart(read: Read) -> None:
+    assert distinct_names(["a", "b", "a_duplicated_0", "a_duplicated_1"]) == [
+        "a (1)",
+        "b",
+        "a (2)",
+        "a (3)",
+    ]
+    content = "c,d,a,a\n1,2024-01-01,5,7\n"
+    with pytest.raises(ValueError, match=r"unknown column 'a'.*'a \(1\)', 'a \(2\)'"):
+        read(content, columns=COLUMNS)
+    assert read(content, columns=COLUMNS | {"amount": "a (2)"})["amount"].to_list() == [7.0]
+
+
+def test_shape_of_a_cell() -> None:
+    assert [shape(text) for text in ("2024-01-05", " Hat 3", "ab_12", "")] == [
+        "9-9-9",
+        "a 9",
+        "a_9",
+        "",
+    ]

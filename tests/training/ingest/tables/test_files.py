@@ -1,0 +1,91 @@
+"""What lies in a folder: read, named as not read, or refused by the name of its format."""
+
+import bz2
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from tests.training.ingest.recipes import BASE, rows_of
+from training.ingest.tables.files import source_files, unread_files
+from training.ingest.tables.sources import Source, Table
+
+CSV = "c,t,p\n{},2024-0{}-01,2.5\n"
+
+
+def source(path: Path, **changes: object) -> Source:
+    return Source.model_validate({"path": str(path), "columns": BASE, **changes})
+
+
+def test_compressed_files_are_read_beside_plain_ones(tmp_path: Path) -> None:
+    (tmp_path / "2024-01.csv").write_text(CSV.format("a", 1))
+    (tmp_path / "2024-02.csv.gz").write_bytes(gzip.compress(CSV.format("b", 2).encode()))
+    (tmp_path / "2024-03.CSV.BZ2").write_bytes(bz2.compress(CSV.format("c", 3).encode()))
+    packed = pa.compress(CSV.format("d", 4).encode(), codec="zstd", asbytes=True)
+    (tmp_path / "2024-04.csv.zst").write_bytes(packed)
+    assert rows_of(source(tmp_path))["customer_id"].to_list() == ["a", "b", "c", "d"]
+
+
+def test_compressed_file_is_known_by_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "lines.csv"
+    path.write_bytes(gzip.compress(CSV.format("a", 1).encode("utf-16")))
+    assert rows_of(source(path, encoding="utf-16"))["customer_id"].to_list() == ["a"]
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(ValueError, match="lines.csv cannot be decompressed"):
+        rows_of(source(path))
+
+
+def test_files_that_are_not_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.csv", "notes.md", "sub/b.xlsx", "_SUCCESS"):
+        (tmp_path / name).write_text("c,t,p\n")
+    assert unread_files(source(tmp_path)) == ["_SUCCESS", "notes.md", "sub/b.xlsx"]
+    assert unread_files(source(tmp_path / "a.csv")) == []
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(ValueError, match="no csv file in that folder; it holds .*'notes.md'"):
+        source_files(source(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("marker", "meaning"),
+    [
+        ("_delta_log/0.json", "a Delta table"),
+        ("metadata/v1.metadata.json", "an Iceberg table"),
+        (".hoodie/x", "a Hudi table"),
+        ("_temporary/0/x.parquet", "the output of a Spark job that has not ended"),
+    ],
+)
+def test_formats_with_files_of_their_own_are_refused_by_name(
+    tmp_path: Path, marker: str, meaning: str
+) -> None:
+    folder = tmp_path / "orders"
+    (folder / marker).parent.mkdir(parents=True)
+    (folder / marker).write_text("{}")
+    pl.DataFrame({"c": [1]}).write_parquet(folder / "part-0.parquet")
+    with pytest.raises(ValueError, match=f"orders is {meaning}"):
+        source_files(Table(path=str(tmp_path), format="parquet", columns={}))
+
+
+def test_values_in_names_of_folders_are_columns(tmp_path: Path) -> None:
+    for day, shop in (("2024-01-31", "Z%C3%BCrich"), ("2024-02-01", "__HIVE_DEFAULT_PARTITION__")):
+        folder = tmp_path / f"day={day}" / f"shop={shop}"
+        folder.mkdir(parents=True)
+        pl.DataFrame({"c": [1], "p": [2.5]}).write_parquet(folder / "part-0.parquet")
+    columns = BASE | {"occurred_at": "day", "text": "shop"}
+    rows = rows_of(source(tmp_path, format="parquet", columns=columns))
+    assert rows["occurred_at"].dt.strftime("%Y-%m-%d").to_list() == ["2024-01-31", "2024-02-01"]
+    assert rows["text"].to_list() == ["Zürich", None]
+
+
+@pytest.mark.parametrize(
+    ("head", "meaning"),
+    [(b"PK\x03\x04rest", "a zip archive or an Excel workbook"), (b"PAR1rest", "a Parquet file")],
+)
+def test_files_of_another_format_are_refused_by_their_first_bytes(
+    tmp_path: Path, head: bytes, meaning: str
+) -> None:
+    (tmp_path / "orders.csv").write_bytes(head)
+    with pytest.raises(ValueError, match=f"orders.csv is {meaning}; the recipe says format: csv"):
+        source_files(source(tmp_path / "orders.csv"))

@@ -1,0 +1,67 @@
+"""Lookups: filtered and computed by their own recipe, matched as ids are, and counted."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.training.ingest.recipes import BASE, batches_of, recipe, run
+from training.ingest.tables.sources import Source
+
+
+def source(folder: Path, lookup: str, keys: str, **changes: object) -> dict[str, object]:
+    """Rows whose keys are `keys`, and a lookup of the columns k and d."""
+    lines = "".join(f"{row},{key},5\n" for row, key in enumerate(keys.split(), 1))
+    (folder / "lines.csv").write_text("c,k,p\n" + lines)
+    (folder / "lookup.csv").write_text(lookup)
+    return {
+        "path": str(folder / "lines.csv"),
+        "columns": BASE | {"occurred_at": "day"},
+        "lookup": {"path": str(folder / "lookup.csv"), "columns": {"day": "d"}, **changes},
+        "lookup_on": "k",
+    }
+
+
+def days(tree: dict[str, object]) -> list[str | None]:
+    [batch] = batches_of(Source.model_validate(tree))
+    return batch.rows["occurred_at"].dt.strftime("%d").to_list()
+
+
+def test_filter_and_computed_columns_of_a_lookup_hold(tmp_path: Path) -> None:
+    table = "k,d,new\nA,2024-01-01,0\nA,2024-01-02,1\nB,2024-01-03,1\n"
+    tree = source(tmp_path, table, "A B", filter={"sql": "new = 1"})
+    assert days(tree) == ["02", "03"]
+    tree = source(tmp_path, "k,d\nA,2024-01\n", "A", columns={"day": {"sql": "d || '-07'"}})
+    assert days(tree) == ["07"]
+    with pytest.raises(ValueError, match="'k' is not unique: 'A'"):
+        days(source(tmp_path, table, "A B"))
+
+
+def test_keys_match_as_ids_do(tmp_path: Path) -> None:
+    tree = source(tmp_path, "k,d\n17.0,2024-01-01\n 08,2024-01-02\n,2024-01-03\n", "17 08 8")
+    assert days(tree) == ["01", "02", None]
+    [batch] = batches_of(Source.model_validate(tree))
+    assert (batch.num_keys, batch.num_found) == (3, 2)
+    pl.DataFrame({"k": [17, 8], "d": ["2024-01-04", "2024-01-05"]}).write_parquet(tmp_path / "l.pq")
+    lookup = {"path": str(tmp_path / "l.pq"), "format": "parquet", "columns": {"day": "d"}}
+    assert days(tree | {"lookup": lookup}) == ["04", None, "05"]
+
+
+def test_shares_of_what_is_found_are_told_and_too_small_ones_refused(tmp_path: Path) -> None:
+    tree = source(tmp_path, "k,d\nA,2024-01-01\nB,2024-01-02\n", "A B x")
+    _, report = run(recipe(tmp_path / "data", tree))
+    name = f"lookup {tmp_path / 'lookup.csv'}"
+    assert report["matches"] == {name: {"rows": 3, "matched": 2}}
+    with pytest.raises(ValueError, match="lookup .*: only 2 of 3 .66.7%. are found there"):
+        run(recipe(tmp_path / "other", tree, min_matched_share=0.7))
+
+
+def test_customer_table_that_matches_nobody_is_refused(tmp_path: Path) -> None:
+    tree = source(tmp_path, "k,d\nA,2024-01-01\n", "A A A")
+    (tmp_path / "people.csv").write_text("c,city\n1,x\n2,y\nelse,z\n4,z\n5,z\n6,z\n")
+    people = {"path": str(tmp_path / "people.csv"), "columns": {"customer_id": "c", "city": "city"}}
+    _, report = run(recipe(tmp_path / "data", tree, customers=people))
+    assert report["matches"]["customers"] == {"rows": 3, "matched": 2}  # type: ignore[index]
+    (tmp_path / "people.csv").write_text("c,city\n001,x\n002,y\n")
+    with pytest.raises(ValueError, match="customers: only 0 of 2 .*zeros in front, capital"):
+        run(recipe(tmp_path / "other", tree, customers=people))

@@ -1,0 +1,213 @@
+"""The rows of a source table in batches: filtered, computed and parsed, every problem named by file, row and value."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import polars as pl
+
+from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR, OWN_RATE
+from training.ingest.tables.expressions import Expression, expressions_of
+from training.ingest.tables.files import source_files
+from training.ingest.tables.lookups import KEY, Lookup, read_lookup
+from training.ingest.tables.parsing import (
+    RawColumn,
+    parse_ids,
+    parse_numbers,
+    parse_texts,
+    parse_times,
+)
+from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
+from training.ingest.tables.repeats import EarlierRows
+from training.ingest.tables.rows import ROW, Rows, all_numbers_in, check_parsed, number_rule
+from training.ingest.tables.sources import Source, Sql, Table
+
+BATCH_ROWS = 500_000
+ROW_HASH = "__row_hash"  # of the whole source row, within one run
+NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price", OWN_RATE)
+IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
+
+
+@dataclass(frozen=True)
+class ParsedRows:
+    """Rows of one file, with `ROW` (data row from 1), and how many were read and dropped, by reason."""
+
+    file: Path
+    rows: pl.DataFrame
+    counts: dict[str, int]
+    num_keys: int = 0  # rows for which a lookup was asked
+    num_found: int = 0  # those that it knew
+
+
+def read_batches(table: Table) -> Iterator[ParsedRows]:
+    """The rows of a table that its filter keeps, parsed, in batches.
+
+    Raises ValueError for an unknown column, an expression that does not evaluate, a value that does
+    not parse (with file, row and value), a table without rows, or a lookup that does not fit.
+    """
+    num_rows = 0
+    files = source_files(table)
+    reading = _reading_of(table, files)
+    for file in files:
+        with opened(table, file) as found:
+            for batch in _read_file(found, reading, file):
+                num_rows += batch.counts["rows_read"]
+                yield batch
+        if reading.earlier is not None:
+            reading.earlier.end_file(file, may_share=reading.drops_repeated)
+    if num_rows == 0:
+        named = files[0] if len(files) == 1 else table.path
+        raise ValueError(f"{named} has no rows")
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What all files of a table have to do with each other."""
+
+    table: Table
+    lookup: Lookup | None = None
+    earlier: EarlierRows | None = None  # None: rows that files share are of no interest
+    drops_repeated: bool = False
+
+
+def _reading_of(table: Table, files: list[Path]) -> _Reading:
+    """Of several files of a source it is watched whether they share rows."""
+    if not isinstance(table, Source):
+        return _Reading(table)
+    watches = len(files) > 1 and table.duplicates != "keep"
+    earlier = EarlierRows() if watches else None
+    return _Reading(table, read_lookup(table), earlier, table.duplicates == "drop")
+
+
+def check_columns(table: Table) -> None:
+    """ValueError where a value of the recipe does not fit a file of a table; the rows are not read.
+
+    Files whose columns are known only after they were copied or read are left for later, but for
+    the first.
+    """
+    files = source_files(table)
+    lookup = read_lookup(table) if isinstance(table, Source) else None
+    for file in files:
+        if file == files[0] or has_cheap_schema(table, file):
+            schema = schema_of(table, file)
+            if schema:
+                whole = _with_lookup(schema, lookup, file)
+                expressions_of(table, whole, file, lambda names: False)
+
+
+def _with_lookup(schema: pl.Schema, lookup: Lookup | None, file: Path) -> pl.Schema:
+    """The columns of a file and those that the lookup adds; ValueError where these do not fit."""
+    if lookup is None:
+        return schema
+    lookup.check(schema, file)
+    return pl.Schema({**schema, **lookup.rows.drop(KEY).schema})
+
+
+def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedRows]:
+    own = found.frame.collect_schema()
+    if not own:
+        return
+    table = reading.table
+    lookup = reading.lookup
+    schema = _with_lookup(own, lookup, file)
+
+    def all_numbers(names: list[str]) -> bool:
+        added = [name for name in names if name not in own]
+        if lookup and not all_numbers_in(lookup.rows.select(added), table.decimal):
+            return False
+        return _all_numbers(found.frame, [name for name in names if name in own], table.decimal)
+
+    expressions = expressions_of(table, schema, file, all_numbers)
+    offset = 0
+    used = _used_columns(expressions, own, reading)
+    for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
+        if rows.height:
+            prepared = _prepared(rows, reading, file, offset)
+            yield _parse_batch(prepared, table, expressions, check_sql=not offset)
+            offset += rows.height
+    if found.num_rows is not None and offset != found.num_rows:
+        raise ValueError(
+            f"{file}: {found.num_rows} rows by its line ends and quotes, but {offset} were read; "
+            "say the `quote` and `escape` of the program that wrote it"
+        )
+
+
+def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
+    """Whether every value of these columns of text is a number, and none has leading zeros, as codes have."""
+    if not names:
+        return True
+    batches = frame.select(names).collect_batches(chunk_size=BATCH_ROWS)
+    return all(all_numbers_in(rows, decimal) for rows in batches)
+
+
+def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Reading) -> list[str]:
+    """The columns of a file that are read, at least one."""
+    if isinstance(reading.table, Source) and reading.table.drop_exact_duplicates:
+        return own.names()  # rows that differ in any column are not duplicates
+    used = dict.fromkeys(chain.from_iterable(each.types for each in expressions))
+    if reading.lookup is not None:
+        used[reading.lookup.on] = None
+    return [name for name in used if name in own] or own.names()[:1]
+
+
+def _prepared(rows: pl.DataFrame, reading: _Reading, file: Path, offset: int) -> ParsedRows:
+    """Source rows with their numbers and what the lookup adds, but for repeated ones."""
+    counts = {"rows_read": rows.height}
+    numbered = rows.with_row_index(ROW, offset + 1)
+    if reading.earlier is not None:
+        is_shared = reading.earlier.are_shared(rows)
+        if reading.drops_repeated:
+            numbered = numbered.filter(~is_shared)
+            counts["in_earlier_file"] = rows.height - numbered.height
+    if reading.lookup is None:
+        return ParsedRows(file, numbered, counts)
+    joined, num_found = reading.lookup.join(numbered, reading.table.decimal)
+    return ParsedRows(file, joined, counts, joined.height, num_found)
+
+
+def _parse_batch(
+    source: ParsedRows, table: Table, expressions: list[Expression], *, check_sql: bool
+) -> ParsedRows:
+    """The event columns of source rows."""
+    rows = Rows(source.rows, table, source.file)
+    counts = dict(source.counts)
+    parsed = []
+    filters_first = sorted(expressions, key=lambda expression: not expression.is_filter)
+    for expression in filters_first:
+        if check_sql and isinstance(expression.value, Sql):
+            rows.check_row_by_row(expression)
+        if expression.is_filter:
+            counts[expression.dotted.replace(".", ":")] = rows.keep(expression)
+        else:
+            parsed.append(_parsed(rows, expression).alias(expression.column))
+    if isinstance(rows.table, Source) and rows.table.drop_exact_duplicates:
+        parsed.append(rows.row_hashes().alias(ROW_HASH))
+    return replace(source, rows=pl.DataFrame([rows.rows[ROW], *parsed]), counts=counts)
+
+
+def _parsed(rows: Rows, expression: Expression) -> pl.Series:
+    """The values as the type that their event column has; ValueError with file, row and value where one does not."""
+    column = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
+    table = rows.table
+    if column.values.dtype.is_nested():
+        raise ValueError(
+            f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
+        )
+    if column.name == "occurred_at":
+        times = parse_times(column, table.date_format, table.timezone)
+        check_parsed(column, times, table, rows.file, _date_rule(table.date_format))
+        return times
+    if column.name in NUMBERS:
+        numbers = parse_numbers(column, table.decimal)
+        check_parsed(column, numbers, table, rows.file, number_rule(table))
+        return numbers
+    if column.name in IDS:
+        return parse_ids(column, table.decimal)
+    return parse_texts(column)
+
+
+def _date_rule(date_format: str | None) -> str:
+    if date_format:
+        return f"which does not match date_format {date_format!r} with a year of {FIRST_YEAR}-{LAST_YEAR}"
+    return f"not an ISO 8601 date or time of {FIRST_YEAR}-{LAST_YEAR}; say date_format, such as '%d/%m/%Y %H:%M'"

@@ -1,0 +1,111 @@
+"""Which files a table is read from, and what else lies in its folder.
+
+Table formats that say in files of their own which rows hold (Delta, Iceberg, Hudi) are refused: as
+plain Parquet they also have what was deleted. Values that stand in names of folders (Hive's
+`day=2024-01-31/`) are columns.
+"""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from lifecycle.paths import SUFFIXES, files_at, resolve_path
+from training.ingest.tables.compressed import COMPRESSED
+from training.ingest.tables.sources import Table
+
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+TABLE_FORMATS = {
+    "_delta_log": "a Delta table",
+    ".hoodie": "a Hudi table",
+    "_spark_metadata": "the output of a Spark stream, of which only some files hold",
+    "_temporary": "the output of a Spark job that has not ended",
+}
+MAGIC = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"PAR1": "a Parquet file",
+    b"%PDF": "a PDF",
+}
+HEAD_BYTES = 8
+
+
+def source_files(table: Table) -> list[Path]:
+    """The files of a table in name order; ValueError where there are none or a file is not what `format` says."""
+    path = resolve_path(table.path)
+    if path.is_dir():
+        _check_table_format(path)
+    files = files_at(path, _suffixes(table))
+    if not files:
+        others = f"; it holds {unread_files(table)[:5]}" if path.is_dir() else ""
+        raise ValueError(
+            f"path {table.path!r}: no such file, or no {table.format} file in that folder{others}"
+        )
+    for file in files:
+        _check_content(file, table)
+    return files
+
+
+def unread_files(table: Table) -> list[str]:
+    """The files in a table's folder that are not read, by their names below it; none where `path` names files."""
+    path = resolve_path(table.path)
+    if not path.is_dir():
+        return []
+    read = set(files_at(path, _suffixes(table)))
+    others = (file for file in path.rglob("*") if file.is_file() and file not in read)
+    return sorted(str(file.relative_to(path)) for file in others)
+
+
+def partition_values(table: Table, file: Path) -> dict[str, str | None]:
+    """The columns that stand in the names of the folders from a table's to its file, as Hive and Spark write them."""
+    folder = resolve_path(table.path)
+    parts = file.relative_to(folder).parts[:-1] if folder.is_dir() else ()
+    values: dict[str, str | None] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if equals and name:
+            values[unquote(name)] = None if value == HIVE_NULL else unquote(value)
+    return values
+
+
+def _suffixes(table: Table) -> tuple[str, ...]:
+    """How names end that a folder's files of this format have."""
+    plain = SUFFIXES[table.format]
+    if table.format == "parquet":
+        return plain
+    return (*plain, *(first + second for first in plain for second in COMPRESSED))
+
+
+def _check_table_format(folder: Path) -> None:
+    """ValueError where other files say which rows of a folder hold."""
+    for name, meaning in TABLE_FORMATS.items():
+        found = next(folder.rglob(name), None)
+        if found is not None:
+            raise _refusal(found.parent, meaning)
+    iceberg = next(folder.rglob("metadata/*.metadata.json"), None)
+    if iceberg is not None:
+        raise _refusal(iceberg.parents[1], "an Iceberg table")
+
+
+def _refusal(folder: Path, meaning: str) -> ValueError:
+    return ValueError(
+        f"{folder} is {meaning}: its files also hold rows that are deleted or not whole; "
+        "write its present rows to a Parquet file of their own"
+    )
+
+
+def _check_content(file: Path, table: Table) -> None:
+    """ValueError where a file is empty, or begins as one of another format does."""
+    if file.stat().st_size == 0:
+        raise ValueError(f"{file} is empty")
+    with file.open("rb") as handle:
+        head = handle.read(HEAD_BYTES)
+        handle.seek(-min(4, file.stat().st_size), 2)
+        tail = handle.read(4)
+    if table.format == "parquet":
+        if head[:4] != b"PAR1" or tail != b"PAR1":
+            raise ValueError(
+                f"{file} is not a Parquet file, or is cut off; the recipe says format: parquet"
+            )
+        return
+    for magic, meaning in MAGIC.items():
+        if head.startswith(magic):
+            raise ValueError(f"{file} is {meaning}; the recipe says format: {table.format}")

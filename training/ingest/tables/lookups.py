@@ -1,0 +1,93 @@
+"""A small table joined to every row of a source, by a column that both share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from training.ingest.tables.expressions import expressions_of
+from training.ingest.tables.files import source_files
+from training.ingest.tables.parsing import RawColumn, parse_ids
+from training.ingest.tables.readers import opened
+from training.ingest.tables.rows import ROW, Rows, all_numbers_in
+from training.ingest.tables.sources import Source, Table
+
+KEY = "__lookup_key"
+IS_FOUND = "__lookup_is_found"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A lookup's rows: `KEY` as ids are written, and the columns that it adds."""
+
+    path: str
+    on: str
+    rows: pl.DataFrame
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that it adds."""
+        return [name for name in self.rows.columns if name != KEY]
+
+    def check(self, schema: pl.Schema, file: Path) -> None:
+        """ValueError where it does not fit the columns of a file."""
+        if self.on not in schema:
+            raise ValueError(
+                f"{file}: unknown column {self.on!r} in lookup_on; it has {schema.names()}"
+            )
+        for name in self.names:
+            if name in schema:
+                raise ValueError(
+                    f"lookup {self.path}: {file} has a column {name!r} already; choose another name"
+                )
+
+    def join(self, rows: pl.DataFrame, decimal: str) -> tuple[pl.DataFrame, int]:
+        """Rows with the columns of the lookup, and in how many the lookup has their key."""
+        keys = _keys(rows[self.on], decimal)
+        found = self.rows.with_columns(pl.lit(True).alias(IS_FOUND))
+        joined = rows.with_columns(keys).join(found, on=KEY, how="left", maintain_order="left")
+        return joined.drop(KEY, IS_FOUND), int(joined[IS_FOUND].sum())
+
+
+def read_lookup(source: Source) -> Lookup | None:
+    """The lookup of a source, filtered and computed by its own recipe; None where it has none.
+
+    Raises ValueError where a column is unknown or a key is not unique.
+    """
+    if source.lookup is None or source.lookup_on is None:
+        return None
+    table = source.lookup
+    parts = [_read(table, path, source.lookup_on) for path in source_files(table)]
+    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls(KEY)
+    if rows[KEY].is_duplicated().any():
+        twice = rows.filter(pl.col(KEY).is_duplicated())[KEY][0]
+        raise ValueError(f"lookup {table.path}: {source.lookup_on!r} is not unique: {twice!r}")
+    return Lookup(table.path, source.lookup_on, rows)
+
+
+def _read(table: Table, file: Path, on: str) -> pl.DataFrame:
+    """The rows of one file of a lookup."""
+    with opened(table, file) as found:
+        frame = found.frame.collect()
+    if on not in frame.columns:
+        raise ValueError(f"lookup {file}: unknown column {on!r}; it has {frame.columns}")
+
+    def all_numbers(names: list[str]) -> bool:
+        return all_numbers_in(frame.select(names), table.decimal)
+
+    rows = Rows(frame.with_row_index(ROW, 1), table, file)
+    expressions = expressions_of(table, frame.schema, file, all_numbers)
+    for expression in expressions:
+        if expression.is_filter:
+            rows.keep(expression)
+    added = [
+        rows.evaluate(expression).alias(expression.column)
+        for expression in expressions
+        if not expression.is_filter
+    ]
+    return pl.DataFrame([_keys(rows.rows[on], table.decimal), *added])
+
+
+def _keys(values: pl.Series, decimal: str) -> pl.Series:
+    """Keys as ids are written everywhere: 17850, 17850.0 and `17850 ` are one."""
+    return parse_ids(RawColumn(values, values, KEY), decimal).alias(KEY)

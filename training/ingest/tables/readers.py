@@ -1,0 +1,223 @@
+"""Files to lazy frames: CSV in any encoding, blank-separated text, Parquet, JSON; columns of text stay text."""
+
+import csv
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import polars.selectors as cs
+
+from training.ingest.tables.compressed import compression_of, decompressed
+from training.ingest.tables.csv_files import checked_csv
+from training.ingest.tables.files import partition_values
+from training.ingest.tables.sources import Table, numbered_names, where
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The rows of a file, lazily, and how many there must be where that was counted before they were read."""
+
+    frame: pl.LazyFrame
+    num_rows: int | None = None
+
+
+@contextmanager
+def opened(table: Table, file: Path) -> Iterator[Opened]:
+    """The rows of one file; valid inside the with-block.
+
+    CSV columns are all text, so that nothing is guessed from a sample. What polars cannot read is a
+    ValueError that names the file.
+    """
+    with _reading(table, file) as folder:
+        found = scan(table, file, folder)
+        yield Opened(_with_partitions(found.frame, table, file), found.num_rows)
+
+
+def schema_of(table: Table, file: Path) -> pl.Schema:
+    """The columns of one file; no rows are read where the format tells columns without them."""
+    with _reading(table, file) as folder:
+        if table.format == "csv" and table.delimiter != " ":
+            frame = _scan_csv(table, _readable(table, file, folder), table.quote_character)
+        else:
+            frame = scan(table, file, folder).frame
+        return _with_partitions(frame, table, file).collect_schema()
+
+
+@contextmanager
+def _reading(table: Table, file: Path) -> Iterator[Path]:
+    """A folder for copies; what goes wrong meanwhile is a ValueError that names the file."""
+    with tempfile.TemporaryDirectory(prefix="evervalue-") as folder:
+        try:
+            yield Path(folder)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise ValueError(_reading_problem(table, file, str(error))) from None
+
+
+def scan(table: Table, file: Path, folder: Path) -> Opened:
+    """The rows of one file; copies are put into `folder` where polars could not read it as it is."""
+    if table.format == "parquet":
+        frame = pl.scan_parquet(file)
+        return Opened(frame.with_columns((cs.categorical() | cs.enum()).cast(pl.String)))
+    readable = _readable(table, file, folder)
+    if table.format == "json":
+        return Opened(_scan_json(readable))
+    if table.delimiter == " ":
+        return Opened(_scan_blank_separated(table, readable))
+    found = checked_csv(table, file, readable, folder)
+    return Opened(_scan_csv(table, found.path, found.quote), found.num_rows)
+
+
+def _readable(table: Table, file: Path, folder: Path) -> Path:
+    """The file, or a copy of it that is not compressed and in UTF-8."""
+    compression = compression_of(file)
+    if compression:
+        file = decompressed(file, compression, folder)
+    if table.format == "json" and _is_utf8(table.encoding) and _has_mark(file):
+        return _transcoded(file, "utf-8-sig", folder)
+    return file if _is_utf8(table.encoding) else _transcoded(file, table.encoding, folder)
+
+
+def _scan_json(file: Path) -> pl.LazyFrame:
+    with file.open("rb") as handle:
+        is_array = handle.read(1 << 12).lstrip().startswith(b"[")
+    if is_array:
+        return pl.read_json(file, infer_schema_length=None).lazy()
+    return pl.scan_ndjson(file, infer_schema_length=None)
+
+
+def _scan_csv(table: Table, file: Path, quote: str | None) -> pl.LazyFrame:
+    """Columns of one name are told apart by numbers, so that a recipe cannot mean one and get another."""
+    frame = pl.scan_csv(
+        file,
+        separator=table.delimiter,
+        has_header=table.has_header,
+        skip_lines=table.skip_rows,
+        quote_char=quote,
+        null_values=list(table.null_values),
+        infer_schema=False,
+    )
+    names = frame.collect_schema().names()
+    named = distinct_names(names) if table.has_header else numbered_names(len(names))
+    return frame.rename(dict(zip(names, named, strict=True)), strict=True)
+
+
+def distinct_names(names: list[str]) -> list[str]:
+    """Names as polars read them, of which it called a second `a` `a_duplicated_0`: both become `a (1)`, `a (2)`."""
+    told = [re.fullmatch(r"(.+)_duplicated_(\d+)", name) for name in names]
+    repeated = {match[1] for match in told if match and match[1] in names}
+    result = []
+    for name, match in zip(names, told, strict=True):
+        if name in repeated:
+            result.append(f"{name} (1)")
+        elif match and match[1] in repeated:
+            result.append(f"{match[1]} ({int(match[2]) + 2})")
+        else:
+            result.append(name)
+    return result
+
+
+def has_cheap_schema(table: Table, file: Path) -> bool:
+    """Whether `schema_of` knows the columns of a file without reading all of it."""
+    if table.format == "parquet":
+        return True
+    is_plain = table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding)
+    return is_plain and compression_of(file) is None
+
+
+def _is_utf8(encoding: str) -> bool:
+    return encoding.lower().replace("-", "").replace("_", "") in ("utf8", "ascii")
+
+
+def _has_mark(file: Path) -> bool:
+    """Whether a file begins with the byte order mark that some programs put before UTF-8."""
+    with file.open("rb") as handle:
+        return handle.read(3) == b"\xef\xbb\xbf"
+
+
+def _transcoded(file: Path, encoding: str, folder: Path) -> Path:
+    """A copy of the file in UTF-8."""
+    copy = folder / f"{len(list(folder.iterdir()))}{file.suffix}"
+    try:
+        with (
+            copy.open("w", encoding="utf-8", newline="") as writer,
+            file.open(encoding=encoding, newline="") as reader,
+        ):
+            while chunk := reader.read(1 << 20):
+                writer.write(chunk)
+    except LookupError:
+        raise ValueError(f"encoding {encoding!r} is unknown") from None
+    except UnicodeError as error:
+        raise ValueError(f"{file} is not {encoding}: {error}") from None
+    return copy
+
+
+def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
+    """Words between any runs of blanks; empty lines are skipped, lines with more words than the first refused."""
+    line = pl.col("line")
+    all_lines = pl.scan_csv(
+        file,
+        separator="\x1f",
+        has_header=False,
+        skip_lines=table.skip_rows,
+        infer_schema=False,
+        quote_char=None,
+        schema={"line": pl.String()},
+    )
+    lines = all_lines.filter(line.str.contains(r"\S"))
+    words = line.str.extract_all(r"\S+")
+    length = words.list.len()
+    facts = lines.select(first=words.first(), most=length.max(), row=length.arg_max())
+    first, most, row = facts.collect().row(0)
+    if first is None:
+        return pl.LazyFrame()
+    if most > len(first):
+        place = where(table, file, row + 1 - int(table.has_header))
+        raise ValueError(f"{place}: {most} values where the first line has {len(first)}")
+    names = list(first) if table.has_header else numbered_names(len(first))
+    rows = lines.slice(1) if table.has_header else lines
+    columns = [
+        words.list.get(index, null_on_oob=True).alias(name) for index, name in enumerate(names)
+    ]
+    cells = rows.select(columns)
+    return cells.with_columns(pl.when(~pl.all().is_in(list(table.null_values))).then(pl.all()))
+
+
+def _with_partitions(frame: pl.LazyFrame, table: Table, file: Path) -> pl.LazyFrame:
+    """The rows with the values that stand in the names of the file's folders, but for those that it has itself."""
+    names = frame.collect_schema().names()
+    values = partition_values(table, file)
+    added = {name: pl.lit(value, pl.String) for name, value in values.items() if name not in names}
+    return frame.with_columns(**added)
+
+
+def _reading_problem(table: Table, file: Path, error: str) -> str:
+    """What is wrong with a file, in the recipe's terms where we know them."""
+    if "invalid utf-8" in error:
+        return f"{file} is not {table.encoding}; say its encoding in the recipe, such as encoding: cp1252"
+    if "empty CSV" in error:
+        return f"{file} has no rows"
+    long_row = _first_long_row(table, file) if "found more fields" in error else None
+    if long_row is not None:
+        return long_row
+    return f"{file} cannot be read as {table.format}: {' '.join(error.split())}"
+
+
+def _first_long_row(table: Table, file: Path) -> str | None:
+    """Where the first CSV row with more fields than the first line is, as the csv module of Python reads it."""
+    with file.open(encoding=table.encoding, errors="replace", newline="") as handle:
+        for _ in range(table.skip_rows):
+            handle.readline()
+        rows = csv.reader(handle, delimiter=table.delimiter)
+        width = len(next(rows))
+        for row, cells in enumerate(rows, 1 if table.has_header else 2):
+            if len(cells) > width:
+                place = where(table, file, row)
+                return (
+                    f"{place}: {len(cells)} fields where the first line has {width}; "
+                    "is one with a delimiter unquoted?"
+                )
+    return None

@@ -1,0 +1,144 @@
+"""Rows of one file while a recipe is applied to them: filters leave out some, expressions are computed of the rest."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from training.ingest.tables.expressions import Expression
+from training.ingest.tables.parsing import RawColumn, parse_numbers
+from training.ingest.tables.sources import Table, where
+
+ROW = "__row"
+NUMBER = "__number:"  # prefix of a column of text parsed as numbers
+CHECKED_ROWS = 100_000  # of the first rows of a file
+
+
+def numbers_of(values: pl.Series, decimal: str) -> pl.Series | None:
+    """Texts as numbers; None where one is none, or has leading zeros."""
+    column = RawColumn(values, values, values.name)
+    numbers = parse_numbers(column, decimal)
+    is_bad = numbers.is_null() & ~column.is_blank()
+    if is_bad.any() or values.str.contains(r"^\s*[+-]?0\d").any():
+        return None
+    return numbers
+
+
+def all_numbers_in(rows: pl.DataFrame, decimal: str) -> bool:
+    """Whether every value is a number, and none has leading zeros, as codes have."""
+    return all(numbers_of(values, decimal) is not None for values in rows.iter_columns())
+
+
+class Rows:
+    """Rows of one file, of which filters keep fewer and fewer; columns of text become numbers when first needed."""
+
+    def __init__(self, rows: pl.DataFrame, table: Table, file: Path) -> None:
+        self.table = table
+        self.file = file
+        self.names = [name for name in rows.columns if name != ROW]
+        self.rows = rows  # with ROW, counted from 1
+
+    def keep(self, expression: Expression) -> int:
+        """Keep the rows for which a filter is true; how many it leaves out."""
+        is_kept = self.evaluate(expression)
+        if is_kept.dtype != pl.Boolean:
+            raise ValueError(
+                f"{expression.dotted}: must be true or false for each row, not {is_kept.dtype}"
+            )
+        before = self.rows.height
+        self.rows = self.rows.filter(is_kept.fill_null(False))
+        return before - self.rows.height
+
+    def evaluate(self, expression: Expression) -> pl.Series:
+        """The value of an expression for each row."""
+        inputs = []
+        for name, dtype in expression.types.items():
+            values = pl.col(name)
+            if dtype == pl.Float64 and self.rows.schema[name] == pl.String:
+                values = self._number(name, expression)
+            elif self.rows.schema[name] == pl.Float32:
+                values = values.cast(pl.String)  # its shortest decimal: 19.99, not 19.989999771
+            inputs.append(values.cast(dtype).alias(name))
+        frame = self.rows.select(ROW, *inputs)
+        try:
+            values_of_rows = _select(frame, expression.expression)
+        except pl.exceptions.PolarsError:
+            values_of_rows = None
+        if values_of_rows is None:
+            raise ValueError(self._failure(frame, expression))
+        return values_of_rows
+
+    def check_row_by_row(self, expression: Expression) -> None:
+        """ValueError where the value of a row depends on other rows, as that of SUM(x) does."""
+        kept = self.rows
+        checked = kept.head(CHECKED_ROWS)
+        half = checked.height // 2
+        parts = []
+        for part in (checked, checked.head(half), checked.slice(half)):
+            self.rows = part
+            parts.append(self.evaluate(expression))
+        self.rows = kept
+        whole, first, second = parts
+        if not _equals(whole, first.append(second)):
+            raise ValueError(
+                f"{self.file}: {expression.dotted}: {expression.value} depends on other rows than its own"
+            )
+
+    def row_hashes(self) -> pl.Series:
+        """A hash of each whole source row."""
+        return self.rows.select(sorted(self.names)).hash_rows()
+
+    def _number(self, name: str, expression: Expression) -> pl.Expr:
+        if NUMBER + name not in self.rows.columns:
+            column = RawColumn(self.rows[name], self.rows[ROW], name)
+            numbers = parse_numbers(column, self.table.decimal)
+            reason = f"{number_rule(self.table)}, as {expression.dotted} needs"
+            check_parsed(column, numbers, self.table, self.file, reason)
+            self.rows = self.rows.with_columns(numbers.alias(NUMBER + name))
+        return pl.col(NUMBER + name)
+
+    def _failure(self, frame: pl.DataFrame, expression: Expression) -> str:
+        """Where and why an expression fails: the first row, found by halving."""
+        low = 0
+        high = frame.height
+        error = ""
+        while low < high:
+            middle = (low + high) // 2
+            try:
+                _select(frame.head(middle + 1), expression.expression)
+                low = middle + 1
+            except pl.exceptions.PolarsError as problem:
+                high = middle
+                error = " ".join(str(problem).split())
+        row = frame.row(min(low, frame.height - 1), named=True)
+        place = where(self.table, self.file, row.pop(ROW))
+        return f"{place}: {expression.dotted} ({expression.value}) cannot be computed from {row}: {error}"
+
+
+def _equals(values: pl.Series, others: pl.Series) -> bool:
+    """Whether values are the same, numbers to the last digits: polars computes x / 100 of one row as x * 0.01."""
+    if not values.dtype.is_float():
+        return values.equals(others, check_names=False, null_equal=True)
+    return np.allclose(values.to_numpy(), others.to_numpy(), rtol=1e-9, atol=0.0, equal_nan=True)
+
+
+def _select(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
+    values = frame.select(expression.alias("value")).to_series()
+    if values.len() == 1 and frame.height != 1:
+        return values.new_from_index(0, frame.height)
+    return values
+
+
+def check_parsed(column: RawColumn, parsed: pl.Series, table: Table, file: Path, rule: str) -> None:
+    """ValueError for the first value that is there but did not parse."""
+    if parsed.null_count() == 0:
+        return
+    failed = parsed.is_null() & ~column.is_blank()
+    index = failed.arg_max() if failed.any() else None
+    if index is not None:
+        place = where(table, file, column.rows[index])
+        raise ValueError(f"{place}: {column.name} is {column.values[index]!r}, {rule}")
+
+
+def number_rule(table: Table) -> str:
+    return f"not a number (decimal: {table.decimal!r})" if table.format == "csv" else "not a number"
