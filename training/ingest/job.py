@@ -9,6 +9,7 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
+from training.ingest.dates import days_of
 from training.ingest.quality import QualityCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.report import QUALITY_FILE, quality_report
@@ -43,6 +44,10 @@ def ingest(config: IngestConfig) -> None:
         _spill(config, folder / "spill", num_shards, quality, catalogue)
         finish_shards(config, folder, num_shards, quality)
         _check_matches(quality, config.min_matched_share)
+        if quality.far_dates.rows:
+            logger.warning(
+                "set apart, as their dates lie far from all others: %s", quality.far_dates
+            )
         if config.items is None:
             catalogue.items().write_parquet(folder / "items.parquet")
         items = pl.read_parquet(folder / "items.parquet")
@@ -157,6 +162,7 @@ def _spill(
                     quality.add_matches(name, batch.num_keys, batch.num_found)
                 rows = checked_rows(batch, source, config.missing, quality)
                 quality.add_amounts(rows)
+                quality.days.update(days_of(rows))
                 if config.items is None:
                     catalogue.add(rows)
                 append(event_rows(rows, number), writers)

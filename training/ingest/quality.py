@@ -2,13 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import is_purchase, order_key
-from training.results.quality import Matches
+from training.results.quality import FarDates, Matches
 
 SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
 LARGEST_LOG_AMOUNT = 10
@@ -29,6 +29,7 @@ class QualityCounts:
     matches: dict[str, Matches] = field(default_factory=dict)
     files_not_read: list[str] = field(default_factory=list)
     num_conflicting_items: int = 0
+    days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
     # While a shard is finished; rows are dropped in both passes.
     dropped: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -44,6 +45,7 @@ class QualityCounts:
     num_equal_events: int = 0
     num_refunds_matched: int = 0
     num_paid_lines: int = 0
+    far_dates: FarDates = field(default_factory=FarDates)
     first_event_at: datetime | None = None
     last_event_at: datetime | None = None
 
@@ -83,6 +85,16 @@ class QualityCounts:
         inside = np.clip(bins.astype(np.int64), 0, NUM_BINS - 1)
         self.amounts += np.bincount(inside, minlength=NUM_BINS)
 
+    def add_far_dates(self, rows: pl.DataFrame) -> None:
+        """Count rows of one shard whose dates lie far from all others."""
+        if rows.height:
+            at = rows["occurred_at"].sort()
+            revenue = rows.filter(is_purchase())["amount"].sum()
+            ends = (at[0].isoformat(), at[-1].isoformat())
+            self.far_dates = self.far_dates.plus(
+                FarDates(rows=rows.height, revenue=revenue, first_at=ends[0], last_at=ends[1])
+            )
+
     def outlier_fence(self, spread: float) -> float:
         """The amount `spread` interquartile ranges of log amount above the third quartile; inf without purchases."""
         if self.amounts.sum():
@@ -114,6 +126,7 @@ class QualityCounts:
         self.num_equal_events += shard.num_equal_events
         self.num_refunds_matched += shard.num_refunds_matched
         self.num_paid_lines += shard.num_paid_lines
+        self.far_dates = self.far_dates.plus(shard.far_dates)
         if shard.first_event_at is not None and shard.last_event_at is not None:
             first = self.first_event_at or shard.first_event_at
             last = self.last_event_at or shard.last_event_at

@@ -1,8 +1,9 @@
 """The recipe of ingest."""
 
+from datetime import date
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lifecycle.config import Config
 from training.ingest.rules import MissingRules, OutlierRules
@@ -26,6 +27,15 @@ class IngestConfig(Config):
     num_shards: int | None = Field(None, ge=1, le=512)  # None: from the size of the sources
     missing: MissingRules = MissingRules()
     outliers: OutlierRules = OutlierRules()
+    # The first and the last day (UTC) that count. None: dates far from all others are set apart.
+    first_date: date | None = None
+    last_date: date | None = None
     # Of the rows that name something in a lookup or in the customer table; fewer are an error.
     min_matched_share: float = Field(0.5, ge=0, le=1)
     quality_html: bool = True
+
+    @model_validator(mode="after")
+    def _dates_in_order(self) -> "IngestConfig":
+        if self.first_date and self.last_date and self.last_date < self.first_date:
+            raise ValueError(f"last_date {self.last_date} lies before first_date {self.first_date}")
+        return self

@@ -60,6 +60,7 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         revenue_by_month={month: round(amount, 2) for month, amount in revenue},
         models=_verdicts(counts, days, items),
         matches=counts.matches,
+        far_dates=counts.far_dates,
         files_not_read=tuple(counts.files_not_read),
     )
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.events.shards import shard_numbers, shard_path
 from lifecycle.jobs import Progress
+from training.ingest.dates import FAR, Span, span_of
 from training.ingest.event_ids import (
     check_ids_across_customers,
     content_ids,
@@ -34,8 +35,10 @@ SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
 
 @dataclass(frozen=True)
 class Known:
-    """Ids of the tables that the recipe gives; None of a table that it does not give."""
+    """What the first pass found out; ids are None of a table that the recipe does not give."""
 
+    fence: float  # of outliers
+    span: Span
     items: pl.Series | None
     customers: pl.Series | None
 
@@ -72,15 +75,17 @@ def finish_shards(
 ) -> None:
     """Second pass, a few shards at a time: see `_finish_shard`."""
     (folder / "events").mkdir()
-    fence = quality.outlier_fence(config.outliers.spread)
     known = Known(
-        _ids(folder, "item_id", config.items), _ids(folder, "customer_id", config.customers)
+        fence=quality.outlier_fence(config.outliers.spread),
+        span=span_of(quality.days, config.first_date, config.last_date),
+        items=_ids(folder, "item_id", config.items),
+        customers=_ids(folder, "customer_id", config.customers),
     )
     progress = Progress("shards written", num_shards, "shards")
     matches = []
 
     def finish(shard: int) -> tuple[pl.DataFrame, QualityCounts]:
-        return _finish_shard(config, folder, shard, fence, known)
+        return _finish_shard(config, folder, shard, known)
 
     with ThreadPoolExecutor(SHARDS_AT_A_TIME) as threads:
         for of_shard, found in threads.map(finish, range(num_shards)):
@@ -96,7 +101,7 @@ def finish_shards(
 
 
 def _finish_shard(
-    config: IngestConfig, folder: Path, shard: int, fence: float, known: Known
+    config: IngestConfig, folder: Path, shard: int, known: Known
 ) -> tuple[pl.DataFrame, QualityCounts]:
     """Write one shard: without duplicates, in the order of time, with event ids, outliers treated.
 
@@ -106,9 +111,12 @@ def _finish_shard(
     with pa.memory_map(_spill_file(folder / "spill", shard)) as file:
         rows = pl.from_arrow(pa.ipc.open_stream(file).read_all())
     assert isinstance(rows, pl.DataFrame)
-    events = _identified(_without_exact_duplicates(rows, config.sources, quality), quality)
+    rows = _within_span(
+        _without_exact_duplicates(rows, config.sources, quality), known.span, quality
+    )
+    events = _identified(rows, quality)
     matches = match_refunds(events)
-    events = without_outliers(events, matches, fence, config.outliers, quality)
+    events = without_outliers(events, matches, known.fence, config.outliers, quality)
     if config.outliers.action == "drop":
         matches = matches.join(
             events, left_on="purchase_id", right_on="event_id", how="semi", maintain_order="left"
@@ -137,6 +145,16 @@ def _without_exact_duplicates(
     kept = rows.filter(pl.col(ROW_HASH).is_null() | is_first)
     quality.drop("exact_duplicate", rows.height - kept.height)
     return kept
+
+
+def _within_span(rows: pl.DataFrame, span: Span, quality: QualityCounts) -> pl.DataFrame:
+    """The rows but for those whose dates are set apart, which are counted with what they would have brought."""
+    with_reason = rows.with_columns(span.reason().alias("reason"))
+    left_out = with_reason.drop_nulls("reason")
+    for (reason,), part in left_out.group_by("reason"):
+        quality.drop(str(reason), part.height)
+    quality.add_far_dates(left_out.filter(pl.col("reason") == FAR))
+    return with_reason.filter(pl.col("reason").is_null()).drop("reason")
 
 
 def _identified(rows: pl.DataFrame, quality: QualityCounts) -> pl.DataFrame:

@@ -44,6 +44,24 @@ class Matches(Config):
         return self.matched / self.rows if self.rows else 1.0
 
 
+class FarDates(Config):
+    """Rows whose dates lie far from all others; they count nowhere else."""
+
+    rows: int = 0
+    revenue: float = 0.0
+    first_at: str | None = None
+    last_at: str | None = None
+
+    def plus(self, other: "FarDates") -> "FarDates":
+        """Both together."""
+        return FarDates(
+            rows=self.rows + other.rows,
+            revenue=self.revenue + other.revenue,
+            first_at=min(filter(None, (self.first_at, other.first_at)), default=None),
+            last_at=max(filter(None, (self.last_at, other.last_at)), default=None),
+        )
+
+
 class ModelSupport(Config):
     """Whether the data can support a model: the rule, and the number that decided."""
 
@@ -79,4 +97,5 @@ class QualityReport(Config):
     models: dict[str, ModelSupport]
     # What earlier reports do not have.
     matches: dict[str, Matches] = {}  # by table: `lookup PATH`, customers, items
+    far_dates: FarDates = FarDates()
     files_not_read: tuple[str, ...] = ()  # of the sources' folders

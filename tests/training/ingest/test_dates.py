@@ -1,0 +1,97 @@
+"""Dates far from all others: set apart with their revenue, asked about where they are many, overruled by the recipe."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.training.ingest.recipes import log, recipe, run
+from training.ingest.dates import span_of
+
+START = date(2024, 1, 1)
+
+
+def shop(
+    num_days: int = 700, rows: int = 2, every: int = 1, start: date = START
+) -> dict[date, int]:
+    """Rows on each day, or each `every` days."""
+    return {start + timedelta(days=day): rows for day in range(0, num_days, every)}
+
+
+def ends(rows_by_day: dict[date, int], **recipe_dates: date) -> tuple[date, date]:
+    span = span_of(rows_by_day, recipe_dates.get("first"), recipe_dates.get("last"))
+    return span.first, span.last
+
+
+@pytest.mark.parametrize("far", [date(1970, 1, 1), date(2032, 5, 1), date(2026, 3, 15)])
+@pytest.mark.parametrize("rows", [1, 14])
+def test_few_rows_behind_a_long_gap_are_set_apart(far: date, rows: int) -> None:
+    days = shop()
+    assert ends(days | {far: rows}) == (START, START + timedelta(days=699))
+
+
+def test_both_ends_and_several_gaps_at_once() -> None:
+    days = shop() | {
+        date(1970, 1, 1): 2,
+        date(2000, 1, 1): 3,
+        date(2032, 1, 1): 1,
+        date(2099, 1, 1): 1,
+    }
+    assert ends(days) == (START, START + timedelta(days=699))
+
+
+@pytest.mark.parametrize("rows", [20, 60])
+def test_more_than_one_in_a_hundred_is_a_question(rows: int) -> None:
+    days = shop() | {date(2032, 5, 1): rows}
+    with pytest.raises(ValueError, match=f"{rows} of {1400 + rows} rows are dated from 2032-05-01"):
+        ends(days)
+    last = START + timedelta(days=699)
+    assert ends(days, last=last) == (START, last)
+    assert ends(days, last=date(2032, 5, 1))[1] == date(2032, 5, 1)
+
+
+def test_seasons_and_rare_days_are_the_shops_own() -> None:
+    seasons = shop(60) | shop(60, start=date(2024, 12, 1)) | shop(60, start=date(2025, 12, 1))
+    assert ends(seasons) == (START, date(2025, 12, 1) + timedelta(days=59))
+    monthly = shop(3000, rows=5, every=30) | {date(2032, 12, 1): 1}
+    assert ends(monthly)[1] == date(2032, 12, 1), "287 days are less than ten of its gaps"
+    closed = shop(300) | shop(300, start=date(2025, 1, 20))
+    assert ends(closed)[1] == date(2025, 1, 20) + timedelta(days=299)
+
+
+def test_of_few_rows_nothing_is_set_apart() -> None:
+    assert ends({START: 40, date(2032, 1, 1): 1}) == (START, date(2032, 1, 1))
+    assert ends({}) == (date.min, date.max)
+
+
+def test_set_apart_rows_are_told_with_their_revenue_and_move_nothing(tmp_path: Path) -> None:
+    lines = [f"{n % 30},{START + timedelta(days=n // 4)},i,10" for n in range(1200)]
+    far = ["7,2032-05-01,i,70.5", "8,2032-05-02T10:00:00,i,29.5"]
+    source = log(tmp_path / "lines.csv", *lines, *far)
+    events, report = run(recipe(tmp_path / "data", source))
+    assert events["occurred_at"].max().date() == START + timedelta(days=299)  # type: ignore[union-attr]
+    assert report["rows_dropped"] == {"date_far_from_others": 2}
+    assert report["far_dates"] == {
+        "rows": 2,
+        "revenue": 100.0,
+        "first_at": "2032-05-01T00:00:00+00:00",
+        "last_at": "2032-05-02T10:00:00+00:00",
+    }
+    assert report["days"] == 300
+    kept, report = run(recipe(tmp_path / "kept", source, last_date="2032-05-02"))
+    assert kept.height == 1202 and report["rows_dropped"] == {}
+    cut, report = run(
+        recipe(tmp_path / "cut", source, first_date="2024-02-01", last_date="2024-03-01")
+    )
+    assert (
+        cut["occurred_at"].dt.date().unique().sort().to_list()
+        == pl.date_range(date(2024, 2, 1), date(2024, 3, 1), eager=True).to_list()
+    )
+    assert set(report["rows_dropped"]) == {"before_first_date", "after_last_date"}  # type: ignore[call-overload]
+
+
+def test_dates_of_the_recipe_are_in_order(tmp_path: Path) -> None:
+    source = log(tmp_path / "lines.csv", "1,2024-01-01,i,1")
+    with pytest.raises(ValueError, match="last_date 2024-01-01 lies before first_date 2024-02-01"):
+        recipe(tmp_path / "data", source, first_date="2024-02-01", last_date="2024-01-01")

@@ -1,0 +1,94 @@
+"""Dates far from all others, such as a mistyped year: their rows are set apart, so that they move no cutoff."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+FAR = "date_far_from_others"
+MIN_ROWS = 100  # of fewer, one row is more than may be set apart
+MIN_GAP_DAYS = 90
+TIMES_OWN_GAP = 10  # the gap that 99 of 100 of the shop's own are at most
+MAX_SET_APART = 0.01  # of all rows
+MIN_EPOCH = 0.05  # of all rows: so many behind a gap are the shop's own time ...
+MAX_EPOCH_GAP_DAYS = 730  # ... unless years lie between
+
+
+@dataclass(frozen=True)
+class Span:
+    """The days (UTC) whose rows are kept, both included; `is_given` where the recipe said that end."""
+
+    first: date
+    last: date
+    first_is_given: bool = False
+    last_is_given: bool = False
+
+    def reason(self) -> pl.Expr:
+        """Of each row why it is left out; null where it is kept."""
+        day = pl.col("occurred_at").dt.date()
+        before = "before_first_date" if self.first_is_given else FAR
+        after = "after_last_date" if self.last_is_given else FAR
+        return (
+            pl.when(day < self.first).then(pl.lit(before)).when(day > self.last).then(pl.lit(after))
+        )
+
+
+def span_of(rows_by_day: Mapping[date, int], first: date | None, last: date | None) -> Span:
+    """The days that belong together, by the numbers of rows on each; `first` and `last` are the recipe's word.
+
+    A gap is too long where it is over 90 days and over ten times the shop's own (the 99th
+    percentile of the gaps between its days). What lies beyond one is set apart where it is at most
+    1 % of all rows. ValueError where it is more and yet not a time of the shop's own: at least 5 %
+    of the rows, less than two years away.
+    """
+    days = sorted(rows_by_day)
+    if not days:
+        return Span(first or date.min, last or date.max, first is not None, last is not None)
+    counts = np.array([rows_by_day[day] for day in days])
+    low, high = _together(days, counts, open_low=first is not None, open_high=last is not None)
+    return Span(first or days[low], last or days[high], first is not None, last is not None)
+
+
+def _together(
+    days: list[date], counts: np.ndarray, *, open_low: bool, open_high: bool
+) -> tuple[int, int]:
+    """Positions of the first and the last day that are kept; what an open end has is kept whatever its date."""
+    low, high = 0, len(days) - 1
+    total = int(counts.sum())
+    if total < MIN_ROWS or len(days) < 2:
+        return low, high
+    gaps = np.diff([day.toordinal() for day in days])
+    limit = max(MIN_GAP_DAYS, TIMES_OWN_GAP * float(np.quantile(gaps, 0.99, method="lower")))
+    middle = int(np.searchsorted(np.cumsum(counts), total / 2))
+    for place in np.flatnonzero(gaps > limit):
+        is_before = place < middle
+        beyond = counts[: place + 1] if is_before else counts[place + 1 :]
+        if (open_low and is_before) or (open_high and not is_before):
+            continue
+        share = int(beyond.sum()) / total
+        if share <= MAX_SET_APART and is_before:
+            low = max(low, int(place) + 1)
+        elif share <= MAX_SET_APART:
+            high = min(high, int(place))
+        elif share < MIN_EPOCH or gaps[place] > MAX_EPOCH_GAP_DAYS:
+            raise ValueError(_question(days, int(place), int(beyond.sum()), total, is_before))
+    return low, high
+
+
+def _question(days: list[date], place: int, num_rows: int, total: int, is_before: bool) -> str:
+    """What the recipe must say where rows lie far off and are too many to be set apart."""
+    here, there = days[place], days[place + 1]
+    key, day = ("first_date", there) if is_before else ("last_date", here)
+    side = f"up to {here}" if is_before else f"from {there} on"
+    return (
+        f"{num_rows} of {total} rows are dated {side}, {(there - here).days} days away from the others: "
+        f"say {key}: {day} to leave them out, or {key}: {days[0] if is_before else days[-1]} to keep them"
+    )
+
+
+def days_of(rows: pl.DataFrame) -> dict[date, int]:
+    """How many rows each day (UTC) has."""
+    counts = rows.select(pl.col("occurred_at").dt.date().alias("day")).group_by("day").len()
+    return dict(counts.iter_rows())
