@@ -20,6 +20,14 @@ class Limits:
     max_events: int  # of one customer
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a request is read with: its limits, and the clock, by which nothing has happened much later."""
+
+    limits: Limits
+    now: datetime
+
+
 def parse_instant(value: object) -> datetime:
     """A UTC instant from an ISO 8601 string; without a zone it is taken as UTC, a date as its midnight."""
     if not isinstance(value, str):

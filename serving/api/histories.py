@@ -1,5 +1,6 @@
 """A customer in a request, known to the event store or described by its whole history."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Self
 
 import polars as pl
@@ -13,7 +14,9 @@ from lifecycle.events.schema import (
     OWN_RATE,
     REVENUE_KINDS,
 )
-from serving.api.fields import STRICT, Amount, Attribute, Identifier, Instant, Limits, Price
+from serving.api.fields import STRICT, Amount, Attribute, Identifier, Instant, Price, Reading
+
+MAX_AHEAD = timedelta(days=1)  # clocks and zones differ
 
 
 class Event(BaseModel):
@@ -36,6 +39,14 @@ class Event(BaseModel):
     rating: Amount | None = None
     text: Annotated[str, Field(max_length=2000)] | None = None
     impression_id: Identifier | None = None
+
+    @field_validator("occurred_at")
+    @classmethod
+    def _has_happened(cls, occurred_at: datetime, info: ValidationInfo) -> datetime:
+        reading = info.context
+        if isinstance(reading, Reading) and occurred_at > reading.now + MAX_AHEAD:
+            raise ValueError("lies more than a day ahead; events are what has happened")
+        return occurred_at
 
     @field_validator("kind")
     @classmethod
@@ -79,9 +90,10 @@ class Customer(BaseModel):
     def _events_within_limit(
         cls, events: list[Event] | None, info: ValidationInfo
     ) -> list[Event] | None:
-        limits = info.context
-        if events is not None and isinstance(limits, Limits) and len(events) > limits.max_events:
-            raise ValueError(f"has {len(events)} events; at most {limits.max_events} are allowed")
+        reading = info.context
+        most = reading.limits.max_events if isinstance(reading, Reading) else None
+        if events is not None and most is not None and len(events) > most:
+            raise ValueError(f"has {len(events)} events; at most {most} are allowed")
         ids = [event.event_id for event in events or [] if event.event_id is not None]
         if len(ids) != len(set(ids)):
             raise ValueError("holds the same event_id twice")

@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from lifecycle.events.schema import MAX_LEFT_OUT
-from serving.api.fields import STRICT, Identifier, Limits, Price
+from serving.api.fields import STRICT, Identifier, Price, Reading
 from serving.api.histories import Customer
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import Explain
@@ -25,11 +25,10 @@ MAX_PROBLEMS = 20  # that are named
 
 
 def _within_limit(customers: list[Customer], info: ValidationInfo) -> list[Customer]:
-    limits = info.context
-    if isinstance(limits, Limits) and len(customers) > limits.max_customers:
-        raise ValueError(
-            f"has {len(customers)} customers; at most {limits.max_customers} are allowed"
-        )
+    reading = info.context
+    if isinstance(reading, Reading) and len(customers) > reading.limits.max_customers:
+        most = reading.limits.max_customers
+        raise ValueError(f"has {len(customers)} customers; at most {most} are allowed")
     return customers
 
 
@@ -84,10 +83,10 @@ class RecommendationRequest(BaseModel):
 R = TypeVar("R", ValueRequest, RecommendationRequest)
 
 
-def parse(model: type[R], body: bytes, limits: Limits) -> R:
+def parse(model: type[R], body: bytes, reading: Reading) -> R:
     """The request in a JSON body; InvalidRequest names every field that does not fit, never its value."""
     try:
-        return model.model_validate_json(body, context=limits)
+        return model.model_validate_json(body, context=reading)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
     raise InvalidRequest([_problem(error) for error in errors[:MAX_PROBLEMS]])

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse
 from serving.api.access import require_scope
 from serving.api.admission import Admission
 from serving.api.backend import Backend
+from serving.api.fields import Reading
 from serving.api.histories import Customer, event_frame
 from serving.api.openapi import body_of, errors_of, responses_of
 from serving.api.requests import R, RecommendationRequest, ValueRequest, parse
@@ -49,7 +51,7 @@ class Scoring:
     async def _parsed(self, model: type[R], request: Request) -> R:
         settings = self.admission.settings
         body = await _read_body(request, settings.max_body_bytes)
-        return parse(model, body, settings.limits)
+        return parse(model, body, Reading(settings.limits, datetime.now(UTC)))
 
 
 def add_scoring(

@@ -1,15 +1,18 @@
+"""Requests: what they may hold, and which field of a wrong one is named."""
+
 import json
 from datetime import UTC, datetime
 
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from serving.api.fields import Limits, parse_instant
+from serving.api.fields import Limits, Reading, parse_instant
 from serving.api.histories import event_frame
 from serving.api.requests import RecommendationRequest, ValueRequest, parse
 from serving.predict.problems import InvalidRequest, Problem
 
-LIMITS = Limits(max_customers=3, max_events=4)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+READING = Reading(Limits(max_customers=3, max_events=4), NOW)
 PURCHASE = {"occurred_at": "2026-01-31T18:30:00Z", "kind": "purchase", "amount": 3.5}
 
 
@@ -18,7 +21,7 @@ def problems(
 ) -> tuple[Problem, ...]:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(InvalidRequest) as error:
-        parse(model, text, LIMITS)
+        parse(model, text, READING)
     return error.value.problems
 
 
@@ -33,7 +36,7 @@ def test_request_by_id_and_by_events() -> None:
             {"events": [PURCHASE], "attributes": {"age": 30, "vip": True}},
         ]
     }
-    request = parse(ValueRequest, json.dumps(body).encode(), LIMITS)
+    request = parse(ValueRequest, json.dumps(body).encode(), READING)
     assert [customer.customer_id for customer in request.customers] == ["a", None]
     assert request.customers[1].attributes == {"age": 30, "vip": True}
 
@@ -124,16 +127,16 @@ def test_bad_customer_is_refused_by_its_field(customer: dict[str, object], field
 
 
 def test_few_customers_are_explained_by_events() -> None:
-    limits = Limits(max_customers=100, max_events=4)
+    reading = Reading(Limits(max_customers=100, max_events=4), NOW)
     for count in (8, 9):
         body = json.dumps(
             {"customers": [{"customer_id": "a"}] * count, "explain": "events"}
         ).encode()
         if count == 8:
-            assert parse(ValueRequest, body, limits).explain == "events"
+            assert parse(ValueRequest, body, reading).explain == "events"
         else:
             with pytest.raises(InvalidRequest, match="explain: events is for at most 8 customers"):
-                parse(ValueRequest, body, limits)
+                parse(ValueRequest, body, reading)
 
 
 @pytest.mark.parametrize("customers", [[], [{"customer_id": "a"}] * 4, None, {}, "a"])
@@ -194,8 +197,17 @@ def test_messages_do_not_repeat_values() -> None:
 def test_event_frame_has_the_event_schema_by_time() -> None:
     late = PURCHASE | {"occurred_at": "2026-02-01", "event_id": "late", "item_id": "i1"}
     body = {"customers": [{"customer_id": "a", "events": [late, PURCHASE]}]}
-    frame = event_frame(parse(ValueRequest, json.dumps(body).encode(), LIMITS).customers[0])
+    frame = event_frame(parse(ValueRequest, json.dumps(body).encode(), READING).customers[0])
     assert frame.schema == EVENT_SCHEMA
     assert frame["event_id"].to_list() == ["request-1", "late"]
     assert frame["customer_id"].to_list() == ["a", "a"]
     assert frame["amount"].to_list() == [3.5, 3.5]
+
+
+def test_events_more_than_a_day_ahead_are_refused() -> None:
+    parse(
+        ValueRequest, json.dumps(with_event(occurred_at="2026-06-01T23:59:00Z")).encode(), READING
+    )
+    [problem] = problems(with_event(occurred_at="2026-06-02T00:01:00Z"))
+    assert problem.field == "customers.1.events.1.occurred_at"
+    assert "more than a day ahead" in problem.message
