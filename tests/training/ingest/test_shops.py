@@ -163,7 +163,7 @@ def test_bank_ledger_with_ids_of_its_own(tmp_path: Path) -> None:
         ("007", "refund", -4.9, None),
     ]
     assert events["event_id"].to_list()[1:] == ["P1", "P2", "P3"]
-    assert events["occurred_at"][1] == datetime(2024, 6, 30, 22, tzinfo=UTC)
+    assert events["occurred_at"][1] == datetime(2024, 7, 1, tzinfo=UTC)
     assert report["rows_dropped"] == {
         "filter:internal_transfer": 1,
         "filter:no_margin": 1,

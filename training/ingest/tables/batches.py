@@ -12,6 +12,7 @@ from training.ingest.tables.expressions import Expression, expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import KEY, Lookup, read_lookup
 from training.ingest.tables.parsing import (
+    ZONE_NAME,
     RawColumn,
     parse_ids,
     parse_numbers,
@@ -196,7 +197,7 @@ def _parsed(rows: Rows, expression: Expression) -> pl.Series:
         )
     if column.name == "occurred_at":
         times = parse_times(column, table.date_format, table.timezone)
-        check_parsed(column, times, table, rows.file, _date_rule(table.date_format))
+        check_parsed(column, times, table, rows.file, _date_rule(table))
         return times
     if column.name in NUMBERS:
         numbers = parse_numbers(column, table.decimal)
@@ -207,7 +208,13 @@ def _parsed(rows: Rows, expression: Expression) -> pl.Series:
     return parse_texts(column)
 
 
-def _date_rule(date_format: str | None) -> str:
-    if date_format:
-        return f"which does not match date_format {date_format!r} with a year of {FIRST_YEAR}-{LAST_YEAR}"
-    return f"not an ISO 8601 date or time of {FIRST_YEAR}-{LAST_YEAR}; say date_format, such as '%d/%m/%Y %H:%M'"
+def _date_rule(table: Table) -> str:
+    if table.date_format is None:
+        return (
+            f"not an ISO 8601 date or time of {FIRST_YEAR}-{LAST_YEAR}; "
+            "say date_format, such as '%d/%m/%Y %H:%M'"
+        )
+    rule = f"which does not match date_format {table.date_format!r} with a year of {FIRST_YEAR}-{LAST_YEAR}"
+    if table.date_format.endswith(ZONE_NAME):
+        rule += f"; names of zones are UTC, GMT and those of timezone: {table.timezone}"
+    return rule

@@ -1,5 +1,6 @@
 """Raw column values to ids, numbers, texts and instants; a value that does not parse becomes null for the caller."""
 
+import re
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,6 +23,9 @@ THOUSANDS = {
     ".": (r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", ","),
     ",": (r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$", "."),
 }
+ZONE_NAME = "%Z"
+TIME_OF_DAY = re.compile("%[-_0#]?[HIklMSTRrXcspPf]|%[.:]")  # directives of date_format
+UNIVERSAL = ["UTC", "GMT", "Z"]
 INSTANT = pl.Datetime("us", "UTC")
 MAX_MICROSECONDS = 2e17  # since 1970: beyond LAST_YEAR, and far from overflow
 
@@ -101,8 +105,9 @@ def _numbers_from_text(texts: pl.Series, decimal: str) -> pl.Series:
 def parse_times(column: RawColumn, date_format: str | None, timezone: str) -> pl.Series:
     """Instants in UTC, null outside FIRST_YEAR to LAST_YEAR. Times without a zone are local times of `timezone`.
 
-    A date is its midnight there. Of an hour that occurs twice the first is meant; a time that the
-    change to summer time skips is an hour later.
+    A date without a time is that date at midnight UTC, whatever the zone: a posting of 1 March is
+    never before 1 March. Of an hour that occurs twice the first is meant, unless `%Z` tells; a time
+    that the change to summer time skips is an hour later.
     """
     instants = _parse_times(column, date_format, timezone)
     is_plausible = instants.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
@@ -126,8 +131,11 @@ def _parse_times(column: RawColumn, date_format: str | None, timezone: str) -> p
 
 
 def _instants_from_text(texts: pl.Series, date_format: str | None, timezone: str) -> pl.Series:
+    if date_format is not None and date_format.endswith(ZONE_NAME):
+        return _instants_of_named_zones(texts, date_format.removesuffix(ZONE_NAME), timezone)
     if date_format is not None:
-        return _instants(_read(texts, date_format), timezone)
+        zone = timezone if TIME_OF_DAY.search(date_format) else "UTC"
+        return _instants(_read(texts, date_format), zone)
     is_given = texts.is_not_null() & (texts != "")
     example = texts.filter(is_given).head(1)
     instants = pl.Series(texts.name, [None], dtype=INSTANT).new_from_index(0, texts.len())
@@ -138,9 +146,26 @@ def _instants_from_text(texts: pl.Series, date_format: str | None, timezone: str
     for iso_format in sorted(ISO_FORMATS, key=does_not_fit):
         if bool((instants.is_not_null() | ~is_given).all()):
             break
-        read = _instants(_read(texts, iso_format), timezone)
+        zone = timezone if TIME_OF_DAY.search(iso_format) else "UTC"
+        read = _instants(_read(texts, iso_format), zone)
         instants = instants.zip_with(instants.is_not_null(), read)
     return instants
+
+
+def _instants_of_named_zones(texts: pl.Series, date_format: str, timezone: str) -> pl.Series:
+    """Times that end with the name of a zone: UTC or GMT, or one of the names that `timezone` has; null with others.
+
+    PST alone does not say where; together with America/Los_Angeles it says which of two hours is
+    meant.
+    """
+    name = texts.str.extract(r"([A-Za-z0-9+-]+)$")
+    local = _read(texts.str.replace(r"[A-Za-z0-9+-]+$", ""), date_format)
+    result = local.dt.replace_time_zone("UTC").set(~name.is_in(UNIVERSAL).fill_null(False), None)
+    for ambiguous in ("earliest", "latest"):
+        zoned = local.dt.replace_time_zone(timezone, ambiguous=ambiguous, non_existent="null")
+        is_meant = (zoned.dt.strftime("%Z") == name).fill_null(False) & result.is_null()
+        result = result.zip_with(~is_meant, zoned.dt.convert_time_zone("UTC"))
+    return result
 
 
 def _read(texts: pl.Series, date_format: str) -> pl.Series:
@@ -148,7 +173,9 @@ def _read(texts: pl.Series, date_format: str) -> pl.Series:
 
 
 def _instants(values: pl.Series, timezone: str) -> pl.Series:
-    times = values.cast(pl.Datetime("us")) if values.dtype == pl.Date else values
+    if values.dtype == pl.Date:
+        return values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    times = values
     assert isinstance(times.dtype, pl.Datetime)
     if times.dtype.time_zone is None:
         times = _localised(times, timezone)

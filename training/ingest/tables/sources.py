@@ -38,7 +38,7 @@ class Table(Config):
     decimal: Literal[".", ","] = "."
     null_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
     date_format: str | None = None  # None: ISO 8601 only; epoch_s and epoch_ms: numbers since 1970
-    timezone: str = "UTC"  # of times and dates that carry none
+    timezone: str = "UTC"  # of times that carry none; dates without a time have none
     columns: dict[str, Value]
     # Rows to keep; a map names the reason each condition drops for, but {sql: x} is no such map.
     filter: Value | dict[str, Value] | None = Field(None, union_mode="left_to_right")
@@ -55,6 +55,13 @@ class Table(Config):
     def _one_ascii_character(cls, value: str | None) -> str | None:
         if value not in (None, "none") and (len(value) != 1 or not value.isascii()):
             raise ValueError("must be one ASCII character, or none")
+        return value
+
+    @field_validator("date_format")
+    @classmethod
+    def _zone_at_the_end(cls, value: str | None) -> str | None:
+        if value is not None and "%Z" in value.removesuffix("%Z"):
+            raise ValueError("%Z, the name of a zone, is read at the end alone")
         return value
 
     @field_validator("timezone")

@@ -188,3 +188,15 @@ def test_parquet_with_categories(tmp_path: Path) -> None:
     )
     assert rows.select("customer_id", "kind").rows() == [("7", "refund"), ("8", "purchase")]
     assert rows["occurred_at"].dt.day().to_list() == [1, 2]
+
+
+def test_zone_that_is_not_that_of_the_recipe_is_refused(read: Read) -> None:
+    content = "c,t,p\n1,2024-01-01 10:00 PST,2\n"
+    with pytest.raises(
+        ValueError, match="row 1 .*names of zones are UTC, GMT and those of timezone: UTC"
+    ):
+        read(content, date_format="%Y-%m-%d %H:%M %Z")
+    rows = read(content, date_format="%Y-%m-%d %H:%M %Z", timezone="America/Los_Angeles")
+    assert rows["occurred_at"].dt.hour().to_list() == [18]
+    with pytest.raises(ValueError, match="%Z, the name of a zone, is read at the end alone"):
+        read(content, date_format="%Z %Y-%m-%d")
