@@ -2,6 +2,9 @@
 
 So a run may go on with another number of workers or another ZeRO stage, and nothing has to be
 unpickled. Meant for adapters and small models: every tensor passes through every worker.
+
+DeepSpeed's own `safe_get_full_*` and `safe_set_full_*` (0.19) do not do it: they give nothing under
+stage 0, find no moments of its Adam under stage 1, and cannot fill a share that is padded.
 """
 
 from collections.abc import Iterator
