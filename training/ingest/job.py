@@ -1,6 +1,7 @@
 """Job: any shop's tables to events, items and customers that every later stage can trust, with a quality report."""
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -19,8 +20,10 @@ from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.files import source_files, unread_files
 from training.ingest.tables.sources import Source, Table
 from training.report.quality import write_quality_html
+from training.results.quality import QualityReport
 
 logger = logging.getLogger(__name__)
+MAX_REASONS = 3  # that the log names; quality.json has all
 BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
 
 
@@ -74,6 +77,18 @@ def ingest(config: IngestConfig) -> None:
         quality.num_customers,
         num_shards,
     )
+    _tell_what_was_left_out(report)
+
+
+def _tell_what_was_left_out(report: QualityReport) -> None:
+    """The reasons for which most rows were left out, and which models the data cannot support."""
+    most = Counter(report.rows_dropped).most_common(MAX_REASONS)
+    reasons = ", ".join(f"{number} {reason}" for reason, number in most)
+    total = sum(report.rows_dropped.values())
+    logger.info("%d of %d rows left out: %s", total, report.num_rows_read, reasons or "none")
+    for name, support in report.models.items():
+        if not support.supported:
+            logger.info("the data do not support %s: it %s", name, support.reason)
 
 
 def _check_matches(quality: QualityCounts, min_share: float) -> None:

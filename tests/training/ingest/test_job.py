@@ -169,3 +169,12 @@ def test_order_of_rows_and_files_does_not_matter_at_distinct_times(
     source = {"path": str(parts), "columns": LOG, "drop_exact_duplicates": drop}
     events, _ = run(recipe(folder / "shuffled", source))
     assert events.equals(expected)
+
+
+def test_last_lines_say_what_was_left_out_and_what_the_data_do_not_support(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run(recipe(tmp_path / "data", log(tmp_path / "x.csv", "1,2024-01-01,i,5", ",2024-01-02,i,5")))
+    assert "1 of 2 rows left out: 1 missing_customer_id" in caplog.text
+    assert "the data do not support lightgbm: it needs 200 customers" in caplog.text
