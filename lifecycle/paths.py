@@ -23,15 +23,20 @@ def resolve_path(path: str) -> Path:
 
 
 def files_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """The file at `path`, the files below a folder that end in one of `suffixes`, or those a glob finds; sorted."""
+    """The file at `path`, the files below a folder that end in one of `suffixes`, or those a glob finds; sorted.
+
+    Of a folder, what programs keep for themselves is passed over: hidden files and folders, and what
+    macOS adds to archives.
+    """
     if path.is_dir():
-        return sorted(
-            file
-            for file in path.rglob("*")
-            if file.is_file() and file.name.lower().endswith(suffixes)
-        )
+        named = (file for file in path.rglob("*") if file.name.lower().endswith(suffixes))
+        return sorted(file for file in named if file.is_file() and not _is_hidden(file, path))
     if path.is_file():
         return [path]
     return [
         Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()
     ]
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in file.relative_to(folder).parts)

@@ -3,6 +3,7 @@
 import polars as pl
 
 from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, is_purchase
+from training.ingest.dates import Span
 from training.ingest.tables.batches import read_batches
 from training.ingest.tables.rows import ROW, numbers_of
 from training.ingest.tables.sources import Table
@@ -38,28 +39,32 @@ class LineCatalogue:
             column = pl.col(name) if name in rows.columns else instead
             columns.append(column.alias(name))
         described = rows.select("item_id", *columns, "occurred_at")
-        parts = [described.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines"))]
+        month = pl.col("occurred_at").dt.truncate("1mo").alias("month")
+        parts = [described.with_columns(month, pl.lit(1, dtype=pl.UInt64).alias("lines"))]
         if self.seen is not None:
             parts.append(self.seen)
-        together = pl.concat(parts).group_by("item_id", *COLUMNS)
+        together = pl.concat(parts, how="diagonal").group_by("item_id", *COLUMNS, "month")
         self.seen = together.agg(pl.col("occurred_at").min(), pl.col("lines").sum())
 
-    def items(self) -> pl.DataFrame:
-        """One row per item: its first title, category and description, and its median price.
+    def items(self, span: Span) -> pl.DataFrame:
+        """One row per item of these days: its first title, category and description, and its median price.
 
         The first ones, since prompts show them: what a line says later must not reach an earlier
         cutoff.
         """
         if self.seen is None:
             return pl.DataFrame(schema={"item_id": pl.String(), **COLUMNS})
-        result = self.seen.select("item_id").unique().sort("item_id")
+        day = pl.col("occurred_at").dt.date()
+        ends_before = pl.col("month").dt.month_end().dt.date() < span.first
+        seen = self.seen.filter(~ends_before & (day <= span.last))
+        result = seen.select("item_id").unique().sort("item_id")
         for name in ("title", "category", "description"):
-            given = self.seen.drop_nulls(name).sort(
+            given = seen.drop_nulls(name).sort(
                 "occurred_at", "lines", name, descending=[False, True, False]
             )
             first = given.unique("item_id", keep="first", maintain_order=True)
             result = result.join(first.select("item_id", name), on="item_id", how="left")
-        prices = _weighted_median(self.seen.drop_nulls("price"), "price", "lines")
+        prices = _weighted_median(seen.drop_nulls("price"), "price", "lines")
         return result.join(prices, on="item_id", how="left").select("item_id", *COLUMNS)
 
 

@@ -43,7 +43,7 @@ def span_of(rows_by_day: Mapping[date, int], first: date | None, last: date | No
     1 % of all rows. ValueError where it is more and yet not a time of the shop's own: at least 5 %
     of the rows, less than two years away.
     """
-    days = sorted(rows_by_day)
+    days = sorted(day for day in rows_by_day if (first or day) <= day <= (last or day))
     if not days:
         return Span(first or date.min, last or date.max, first is not None, last is not None)
     counts = np.array([rows_by_day[day] for day in days])

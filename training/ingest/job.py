@@ -10,7 +10,7 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
-from training.ingest.dates import days_of
+from training.ingest.dates import days_of, span_of
 from training.ingest.quality import QualityCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.report import QUALITY_FILE, quality_report
@@ -45,14 +45,15 @@ def ingest(config: IngestConfig) -> None:
             logger.warning("not read, though they lie in the folders: %s", quality.files_not_read)
         _write_tables(config, folder, quality)
         _spill(config, folder / "spill", num_shards, quality, catalogue)
-        finish_shards(config, folder, num_shards, quality)
+        span = span_of(quality.days, config.first_date, config.last_date)
+        finish_shards(config, folder, num_shards, span, quality)
         _check_matches(quality, config.min_matched_share)
         if quality.far_dates.rows:
             logger.warning(
                 "set apart, as their dates lie far from all others: %s", quality.far_dates
             )
         if config.items is None:
-            catalogue.items().write_parquet(folder / "items.parquet")
+            catalogue.items(span).write_parquet(folder / "items.parquet")
         items = pl.read_parquet(folder / "items.parquet")
         report = quality_report(quality, config.currency, items)
         write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))

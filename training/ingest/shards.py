@@ -13,7 +13,7 @@ import pyarrow as pa
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.events.shards import shard_numbers, shard_path
 from lifecycle.jobs import Progress
-from training.ingest.dates import FAR, Span, span_of
+from training.ingest.dates import FAR, Span
 from training.ingest.event_ids import (
     check_ids_across_customers,
     content_ids,
@@ -71,13 +71,13 @@ def _spill_file(folder: Path, shard: int) -> str:
 
 
 def finish_shards(
-    config: IngestConfig, folder: Path, num_shards: int, quality: QualityCounts
+    config: IngestConfig, folder: Path, num_shards: int, span: Span, quality: QualityCounts
 ) -> None:
     """Second pass, a few shards at a time: see `_finish_shard`."""
     (folder / "events").mkdir()
     known = Known(
         fence=quality.outlier_fence(config.outliers.spread),
-        span=span_of(quality.days, config.first_date, config.last_date),
+        span=span,
         items=_ids(folder, "item_id", config.items),
         customers=_ids(folder, "customer_id", config.customers),
     )

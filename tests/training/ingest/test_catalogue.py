@@ -1,11 +1,14 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
+from training.ingest.dates import Span
 from training.ingest.tables.sources import Table
+
+EVER = Span(date.min, date.max)
 
 
 def table(path: Path, text: str, **columns: str) -> Table:
@@ -36,7 +39,7 @@ def test_derived_catalogue_takes_the_first_title_and_the_median_price_of_lines()
         )
     )
     catalogue.add(lines(("A", "lamp?", 0, 0.0), ("B", "box", 4, 1.0), (None, "x", 1, 1.0), day=7))
-    items = catalogue.items()
+    items = catalogue.items(EVER)
     assert items.select("item_id", "title", "price").rows() == [
         ("A", "LAMP", 2.0),
         ("B", "box", 0.25),
@@ -51,7 +54,9 @@ def test_lines_from_a_day_on_do_not_change_what_was_known_of_an_item() -> None:
     together = LineCatalogue()
     alone.add(early)
     together.add(pl.concat([late, early]))
-    assert alone.items()["title"].to_list() == together.items()["title"].to_list() == ["lamp"]
+    assert (
+        alone.items(EVER)["title"].to_list() == together.items(EVER)["title"].to_list() == ["lamp"]
+    )
 
 
 def test_returned_lines_and_contacts_describe_items_as_little_as_they_should() -> None:
@@ -59,8 +64,8 @@ def test_returned_lines_and_contacts_describe_items_as_little_as_they_should() -
     contact = lines(("A", "where is my lamp", 1, 1.0)).with_columns(kind=pl.lit("support"))
     review = lines(("A", "love it", 1, 1.0)).with_columns(kind=pl.lit("review"))
     catalogue.add(pl.concat([contact, review]))
-    assert catalogue.items()["title"].to_list() == [None]
-    assert LineCatalogue().items().is_empty()
+    assert catalogue.items(EVER)["title"].to_list() == [None]
+    assert LineCatalogue().items(EVER).is_empty()
 
 
 def test_returns_that_count_upwards_do_not_move_prices() -> None:
@@ -71,7 +76,7 @@ def test_returns_that_count_upwards_do_not_move_prices() -> None:
             kind=pl.lit("refund")
         )
     )
-    assert catalogue.items().select("item_id", "price").rows() == [("A", 5.0), ("B", None)]
+    assert catalogue.items(EVER).select("item_id", "price").rows() == [("A", 5.0), ("B", None)]
 
 
 def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path) -> None:

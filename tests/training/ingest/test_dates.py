@@ -95,3 +95,19 @@ def test_dates_of_the_recipe_are_in_order(tmp_path: Path) -> None:
     source = log(tmp_path / "lines.csv", "1,2024-01-01,i,1")
     with pytest.raises(ValueError, match="last_date 2024-01-01 lies before first_date 2024-02-01"):
         recipe(tmp_path / "data", source, first_date="2024-02-01", last_date="2024-01-01")
+
+
+def test_rows_outside_the_dates_of_the_recipe_are_not_asked_about() -> None:
+    days = shop(300, start=date(2015, 1, 1)) | shop(150, start=date(2023, 1, 1))
+    assert ends(days, first=date(2023, 1, 1)) == (date(2023, 1, 1), date(2023, 5, 30))
+
+
+def test_rows_that_are_set_apart_are_not_in_the_catalogue(tmp_path: Path) -> None:
+    source = log(
+        tmp_path / "lines.csv",
+        *[f"{n % 9},{START + timedelta(days=n)},I,5" for n in range(300)],
+        "1,1924-01-05,OLD,5",
+        "1,2124-01-05,GHOST,5",
+    )
+    run(recipe(tmp_path / "data", source))
+    assert pl.read_parquet(tmp_path / "data" / "items.parquet")["item_id"].to_list() == ["I"]

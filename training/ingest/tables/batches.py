@@ -1,7 +1,7 @@
 """The rows of a source table in batches: filtered, computed and parsed, every problem named by file, row and value."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import polars as pl
 from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR, OWN_RATE
 from training.ingest.tables.expressions import Expression, expressions_of
 from training.ingest.tables.files import source_files
-from training.ingest.tables.lookups import KEY, Lookup, read_lookup
+from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup, read_lookup
 from training.ingest.tables.parsing import (
     ZONE_NAME,
     RawColumn,
@@ -37,7 +37,7 @@ class ParsedRows:
     file: Path
     rows: pl.DataFrame
     counts: dict[str, int]
-    num_keys: int = 0  # rows for which a lookup was asked
+    num_keys: int = 0  # kept rows for which a lookup was asked
     num_found: int = 0  # those that it knew
 
 
@@ -144,7 +144,8 @@ def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
 
 def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Reading) -> list[str]:
     """The columns of a file that are read, at least one."""
-    if isinstance(reading.table, Source) and reading.table.drop_exact_duplicates:
+    table = reading.table
+    if reading.earlier is not None or (isinstance(table, Source) and table.drop_exact_duplicates):
         return own.names()  # rows that differ in any column are not duplicates
     used = dict.fromkeys(chain.from_iterable(each.types for each in expressions))
     if reading.lookup is not None:
@@ -163,8 +164,7 @@ def _prepared(rows: pl.DataFrame, reading: _Reading, file: Path, offset: int) ->
             counts["in_earlier_file"] = rows.height - numbered.height
     if reading.lookup is None:
         return ParsedRows(file, numbered, counts)
-    joined, num_found = reading.lookup.join(numbered, reading.table.decimal)
-    return ParsedRows(file, joined, counts, joined.height, num_found)
+    return ParsedRows(file, reading.lookup.join(numbered, reading.table.decimal), counts)
 
 
 def _parse_batch(
@@ -184,7 +184,11 @@ def _parse_batch(
             parsed.append(_parsed(rows, expression).alias(expression.column))
     if isinstance(rows.table, Source) and rows.table.drop_exact_duplicates:
         parsed.append(rows.row_hashes().alias(ROW_HASH))
-    return replace(source, rows=pl.DataFrame([rows.rows[ROW], *parsed]), counts=counts)
+    events = pl.DataFrame([rows.rows[ROW], *parsed])
+    if IS_FOUND not in rows.names:
+        return ParsedRows(source.file, events, counts)
+    num_found = int(rows.rows[IS_FOUND].sum())
+    return ParsedRows(source.file, events, counts, rows.rows[KEY].count(), num_found)
 
 
 def _parsed(rows: Rows, expression: Expression) -> pl.Series:

@@ -5,6 +5,7 @@ is looked at, and a file in which a quote swallowed lines is refused with row, c
 """
 
 import csv
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,11 @@ from typing import TextIO
 from training.ingest.tables.csv_records import count_records
 from training.ingest.tables.sources import Table, numbered_names, where
 
+logger = logging.getLogger(__name__)
 MAX_CELL_LETTERS = 16 << 20
 LINE_END = "\n"
+LONE_RETURN = re.compile(r"\r(?!\n)")
+STAND_IN = "\ue000"  # for a lone carriage return, at which the csv module would end a line
 SHAPED_ROWS = 1000  # first records, which tell how the cells of a column look
 MAX_SHAPES = 20  # of a column that is not free text
 REMEDY = "say `quote: none` where no cell is quoted, or the `quote` and `escape` of the program that wrote it"
@@ -40,11 +44,17 @@ def checked_csv(table: Table, file: Path, readable: Path, folder: Path) -> CsvFi
     """
     count = count_records(table, readable)
     num_rows = count.num_records - int(table.has_header)
+    if count.num_short and not count.num_stray_quotes:
+        logger.warning(
+            "%s: %d rows have fewer cells than the first line; the rest are empty",
+            file,
+            count.num_short,
+        )
     if table.escape_character is not None or count.num_stray_quotes or count.is_inside:
         copy = folder / f"{len(list(folder.iterdir()))}.csv"
         num_records = _write(checked_records(table, file, readable), table, copy)
         return CsvFile(copy, '"', num_records - int(table.has_header))
-    if count.num_lines > count.num_records:
+    if count.num_lines > count.num_records or count.longest > count.width:
         for _ in checked_records(table, file, readable):
             pass
     return CsvFile(readable, table.quote_character, num_rows)
@@ -65,23 +75,19 @@ def _write(records: Iterator[list[str]], table: Table, copy: Path) -> int:
 def checked_records(table: Table, file: Path, readable: Path) -> Iterator[list[str]]:
     """The records of a CSV file as Python's csv module reads them, its header first; an empty line has no cells.
 
-    Raises ValueError where one cannot be read, or one of its cells holds lines that look like
-    records.
+    Raises ValueError where one cannot be read, has more cells than the first, or has a cell whose
+    lines look like records.
     """
-    with readable.open(encoding="utf-8-sig", newline="") as handle, _large_cells():
+    # Lines end as they do for polars: a lone carriage return is a letter.
+    with readable.open(encoding="utf-8-sig", newline="\n") as handle, _large_cells():
         records = _records(table, file, handle)
         first = list(islice(records, SHAPED_ROWS))
         columns = Columns(first, table)
         number = 1 - int(table.has_header)
         for record in chain(first, records):
-            for index, cell in enumerate(record):
-                if "\n" in cell and columns.look_like_records(cell, index):
-                    place = f"{where(table, file, number)}, column {columns.names[index]!r}"
-                    begin = cell.partition("\n")[0][:40]
-                    raise ValueError(
-                        f"{place}: the cell that begins {begin!r} holds {cell.count(LINE_END)} line ends, "
-                        f"and its lines look like rows; {REMEDY}"
-                    )
+            problem = columns.problem(record)
+            if problem:
+                raise ValueError(f"{where(table, file, number)}{problem}")
             yield record
             number += 1
 
@@ -92,7 +98,7 @@ def _records(table: Table, file: Path, handle: TextIO) -> Iterator[list[str]]:
         handle.readline()
     quote = table.quote_character
     reader = csv.reader(
-        handle,
+        _lines(table, handle),
         delimiter=table.delimiter,
         quotechar=quote,
         quoting=csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL,
@@ -102,10 +108,21 @@ def _records(table: Table, file: Path, handle: TextIO) -> Iterator[list[str]]:
     number = 1 - int(table.has_header)
     try:
         for record in dropwhile(lambda cells: not cells, reader):
-            yield record
+            yield [cell.replace(STAND_IN, "\r") for cell in record]
             number += 1
     except csv.Error as error:
         raise ValueError(f"{where(table, file, number)}: {_problem(str(error))}") from None
+
+
+def _lines(table: Table, handle: TextIO) -> Iterator[str]:
+    """Lines without lone carriage returns, and without null values that begin with the escape, as MySQL's \\N does."""
+    escape = table.escape_character
+    nulls = [re.escape(null) for null in table.null_values if escape and null.startswith(escape)]
+    delimiter = re.escape(table.delimiter)
+    null = re.compile(rf"(?:^|(?<={delimiter}))(?:{'|'.join(nulls)})(?={delimiter}|\r?\n|$)")
+    for line in handle:
+        plain = LONE_RETURN.sub(STAND_IN, line)
+        yield null.sub("", plain) if nulls else plain
 
 
 def _problem(error: str) -> str:
@@ -142,29 +159,50 @@ class Columns:
                 if "\n" not in cell:
                     shapes.add(shape(cell))
 
-    def look_like_records(self, cell: str, index: int) -> bool:
-        """Whether the lines of a cell are what a quote would swallow that was opened in its column and never closed.
+    def problem(self, record: list[str]) -> str | None:
+        """What is wrong with a record, as it follows its place; None where nothing is."""
+        width = len(self.names)
+        if len(record) > width:
+            return (
+                f": {len(record)} fields where the first line has {width}; "
+                "is one with a delimiter unquoted?"
+            )
+        for index, cell in enumerate(record):
+            if LINE_END in cell and self.look_like_records(cell, index):
+                begin = cell.partition(LINE_END)[0][:40]
+                return (
+                    f", column {self.names[index]!r}: the cell that begins {begin!r} holds "
+                    f"{cell.count(LINE_END)} line ends, and its lines look like rows; {REMEDY}"
+                )
+        return None
 
-        Then all but the first have as many cells as there are columns, and the last, which ends at
-        the next quote, as many as stand before it; they look as others of their columns do.
+    def look_like_records(self, cell: str, index: int) -> bool:
+        """Whether a line of a cell is what a quote would swallow that was opened in its column and never closed.
+
+        Such lines have as many cells as there are columns; the last one, which ends at the next
+        quote, has as many as stand before that column, and where this is the first one the line of
+        the quote is whole. One that looks as others of its columns do is enough.
         """
-        *middle, last = cell.splitlines()[1:] or [""]
-        rows = [line.split(self.delimiter) for line in middle]
-        if any(len(row) != len(self.names) for row in rows):
-            return False
+        first, *middle, last = (line.rstrip("\r") for line in cell.split(LINE_END))
+        whole = [line.split(self.delimiter) for line in (middle if index else [first, *middle])]
+        rows = [row for row in whole if len(row) == len(self.names)]
         end = last.split(self.delimiter)
-        if len(end) != index + 1:
-            return False
-        return all(self._fits(row) for row in [*rows, end[:-1]] if row) and bool(rows or index)
+        if len(end) == index + 1:
+            rows.append(end[:-1])
+        return any(self._fits(row) for row in rows)
 
     def _fits(self, cells: list[str]) -> bool:
-        """Whether some column with digits tells, and all that tell agree."""
-        told = [
-            (shape(cell) in shapes, any("9" in known for known in shapes))
-            for cell, shapes in zip(cells, self.shapes, strict=False)
-            if 0 < len(shapes) <= MAX_SHAPES
-        ]
-        return all(fits for fits, _ in told) and any(has_digits for _, has_digits in told)
+        """Whether most columns that tell agree, among them one that holds numbers and is no free text."""
+        agreeing = 0
+        telling = 0
+        has_digits = False
+        for cell, shapes in zip(cells, self.shapes, strict=False):
+            if 0 < len(shapes) <= MAX_SHAPES:
+                telling += 1
+                found = shape(cell)
+                agreeing += found in shapes
+                has_digits |= found in shapes and "9" in found
+        return has_digits and 2 * agreeing > telling
 
 
 def shape(cell: str) -> str:

@@ -26,15 +26,18 @@ class RecordCount:
     quote: int | None
     num_lines: int = 0  # from the first that is not empty
     num_records: int = 0  # lines, but for those that end within quotes
-    num_empty: int = 0  # records without anything
-    num_delimiters: int = 0  # outside quotes
+    width: int = 0  # cells of the first record
+    longest: int = 0  # cells of the longest
+    num_short: int = 0  # records of fewer cells than the first that are not empty
     num_stray_quotes: int = 0  # that neither begin nor end a cell, nor stand doubled within one
     is_inside: bool = False  # a quote is open
+    begun: int = 0  # delimiters of a record that goes on in the next block
 
     def add(self, block: bytes) -> None:
         """Count lines; the last one ends with a newline, too."""
         found = np.frombuffer(block if self.num_lines else block.lstrip(b"\r\n"), dtype=np.uint8)
         ends = np.flatnonzero(found == NEWLINE)
+        self.num_lines += ends.size
         is_empty = _is_empty(found, ends)
         is_delimiter = found == self.delimiter
         is_quote = found == self.quote if self.quote is not None else np.zeros_like(is_delimiter)
@@ -44,17 +47,23 @@ class RecordCount:
             self.num_stray_quotes += self._num_stray(found, np.flatnonzero(is_quote), is_within)
             self.is_inside = bool(is_within[-1])
             is_delimiter &= ~is_within
-            is_empty &= ~is_within[ends]
-            self.num_records += int((~is_within[ends]).sum())
-        else:
-            self.num_records += ends.size
-        self.num_lines += ends.size
-        self.num_delimiters += int(is_delimiter.sum())
-        self.num_empty += int(is_empty.sum())
+            is_record = ~is_within[ends]
+            ends = ends[is_record]
+            is_empty = is_empty[is_record]
+        self.num_records += ends.size
+        self._add_widths(np.flatnonzero(is_delimiter), ends, is_empty)
 
-    def num_missing_cells(self, width: int) -> int:
-        """By how many cells the records are shorter than the `width` of the first one."""
-        return (self.num_records - self.num_empty) * (width - 1) - self.num_delimiters
+    def _add_widths(self, delimiters: np.ndarray, ends: np.ndarray, is_empty: np.ndarray) -> None:
+        """Count the cells of the records that end at `ends`."""
+        up_to = np.searchsorted(delimiters, ends)
+        cells = np.diff(up_to, prepend=0) + 1
+        if ends.size:
+            cells[0] += self.begun
+            self.begun = 0
+            self.width = self.width or int(cells[0])
+            self.longest = max(self.longest, int(cells.max()))
+            self.num_short += int(((cells < self.width) & ~is_empty).sum())
+        self.begun += delimiters.size - (int(up_to[-1]) if ends.size else 0)
 
     def _num_stray(self, found: np.ndarray, quotes: np.ndarray, is_within: np.ndarray) -> int:
         """How many quotes open with something else than an edge before them, or close with it behind them."""

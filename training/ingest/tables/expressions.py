@@ -86,7 +86,7 @@ def _reads_as(name: str, value: bool | int | float) -> bool:
     """Whether the name of a column, written in a recipe without quotes, is this value: 202402, No, 1e3."""
     try:
         read = yaml.safe_load(name)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: 2024-13-45
         return False
     return type(read) is type(value) and read == value
 
@@ -139,8 +139,8 @@ def column_types(
 
 def wide(dtype: pl.DataType) -> pl.DataType:
     """The type in which SQL computes with a column. In the file's own, 3 * 100 of bytes would be 44."""
-    if dtype == pl.UInt64:
-        return pl.Int128()
+    if dtype == pl.UInt64 or (isinstance(dtype, pl.Decimal) and dtype.scale == 0):
+        return pl.Int128()  # also ids, which NUMBER columns of databases hold
     if dtype.is_integer() and dtype != pl.Int128:
         return pl.Int64()
     return pl.Float64() if dtype.is_float() or dtype.is_decimal() else dtype

@@ -26,19 +26,20 @@ MAGIC = {
     b"%PDF": "a PDF",
 }
 HEAD_BYTES = 8
+LEVELS = 5  # of folders above a file, in which a table format would have its own
 
 
 def source_files(table: Table) -> list[Path]:
     """The files of a table in name order; ValueError where there are none or a file is not what `format` says."""
     path = resolve_path(table.path)
-    if path.is_dir():
-        _check_table_format(path)
-    files = files_at(path, _suffixes(table))
+    files = _files_of(table)
     if not files:
         others = f"; it holds {unread_files(table)[:5]}" if path.is_dir() else ""
         raise ValueError(
             f"path {table.path!r}: no such file, or no {table.format} file in that folder{others}"
         )
+    for folder in {parent for file in files for parent in list(file.absolute().parents)[:LEVELS]}:
+        _check_table_format(folder)
     for file in files:
         _check_content(file, table)
     return files
@@ -49,7 +50,7 @@ def unread_files(table: Table) -> list[str]:
     path = resolve_path(table.path)
     if not path.is_dir():
         return []
-    read = set(files_at(path, _suffixes(table)))
+    read = set(_files_of(table))
     others = (file for file in path.rglob("*") if file.is_file() and file not in read)
     return sorted(str(file.relative_to(path)) for file in others)
 
@@ -66,6 +67,14 @@ def partition_values(table: Table, file: Path) -> dict[str, str | None]:
     return values
 
 
+def _files_of(table: Table) -> list[Path]:
+    """The files of a table; empty ones, which some programs leave in a folder beside others, are none of it."""
+    path = resolve_path(table.path)
+    files = files_at(path, _suffixes(table))
+    with_content = [file for file in files if file.stat().st_size]
+    return with_content if path.is_dir() and with_content else files
+
+
 def _suffixes(table: Table) -> tuple[str, ...]:
     """How names end that a folder's files of this format have."""
     plain = SUFFIXES[table.format]
@@ -77,12 +86,10 @@ def _suffixes(table: Table) -> tuple[str, ...]:
 def _check_table_format(folder: Path) -> None:
     """ValueError where other files say which rows of a folder hold."""
     for name, meaning in TABLE_FORMATS.items():
-        found = next(folder.rglob(name), None)
-        if found is not None:
-            raise _refusal(found.parent, meaning)
-    iceberg = next(folder.rglob("metadata/*.metadata.json"), None)
-    if iceberg is not None:
-        raise _refusal(iceberg.parents[1], "an Iceberg table")
+        if (folder / name).exists():
+            raise _refusal(folder, meaning)
+    if next((folder / "metadata").glob("*.metadata.json"), None) is not None:
+        raise _refusal(folder, "an Iceberg table")
 
 
 def _refusal(folder: Path, meaning: str) -> ValueError:

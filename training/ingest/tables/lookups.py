@@ -9,8 +9,8 @@ from training.ingest.tables.expressions import expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.parsing import RawColumn, parse_ids
 from training.ingest.tables.readers import opened
-from training.ingest.tables.rows import ROW, Rows, all_numbers_in
-from training.ingest.tables.sources import Source, Table
+from training.ingest.tables.rows import ROW, Rows, all_numbers_in, numbers_of
+from training.ingest.tables.sources import Source, Sql, Table
 
 KEY = "__lookup_key"
 IS_FOUND = "__lookup_is_found"
@@ -41,12 +41,11 @@ class Lookup:
                     f"lookup {self.path}: {file} has a column {name!r} already; choose another name"
                 )
 
-    def join(self, rows: pl.DataFrame, decimal: str) -> tuple[pl.DataFrame, int]:
-        """Rows with the columns of the lookup, and in how many the lookup has their key."""
+    def join(self, rows: pl.DataFrame, decimal: str) -> pl.DataFrame:
+        """Rows with the columns of the lookup, their `KEY`, and `IS_FOUND` where the lookup has it."""
         keys = _keys(rows[self.on], decimal)
         found = self.rows.with_columns(pl.lit(True).alias(IS_FOUND))
-        joined = rows.with_columns(keys).join(found, on=KEY, how="left", maintain_order="left")
-        return joined.drop(KEY, IS_FOUND), int(joined[IS_FOUND].sum())
+        return rows.with_columns(keys).join(found, on=KEY, how="left", maintain_order="left")
 
 
 def read_lookup(source: Source) -> Lookup | None:
@@ -57,7 +56,7 @@ def read_lookup(source: Source) -> Lookup | None:
     if source.lookup is None or source.lookup_on is None:
         return None
     table = source.lookup
-    parts = [_read(table, path, source.lookup_on) for path in source_files(table)]
+    parts = [_read(source, table, path, source.lookup_on) for path in source_files(table)]
     rows = pl.concat(parts, how="vertical_relaxed").drop_nulls(KEY)
     if rows[KEY].is_duplicated().any():
         twice = rows.filter(pl.col(KEY).is_duplicated())[KEY][0]
@@ -65,7 +64,7 @@ def read_lookup(source: Source) -> Lookup | None:
     return Lookup(table.path, source.lookup_on, rows)
 
 
-def _read(table: Table, file: Path, on: str) -> pl.DataFrame:
+def _read(source: Source, table: Table, file: Path, on: str) -> pl.DataFrame:
     """The rows of one file of a lookup."""
     with opened(table, file) as found:
         frame = found.frame.collect()
@@ -76,18 +75,31 @@ def _read(table: Table, file: Path, on: str) -> pl.DataFrame:
         return all_numbers_in(frame.select(names), table.decimal)
 
     rows = Rows(frame.with_row_index(ROW, 1), table, file)
+    added = []
     expressions = expressions_of(table, frame.schema, file, all_numbers)
-    for expression in expressions:
+    for expression in sorted(expressions, key=lambda each: not each.is_filter):
+        if isinstance(expression.value, Sql):
+            rows.check_row_by_row(expression)
         if expression.is_filter:
             rows.keep(expression)
-    added = [
-        rows.evaluate(expression).alias(expression.column)
-        for expression in expressions
-        if not expression.is_filter
-    ]
+        else:
+            values = rows.evaluate(expression).alias(expression.column)
+            added.append(
+                values if table.decimal == source.decimal else _plain(values, table.decimal)
+            )
     return pl.DataFrame([_keys(rows.rows[on], table.decimal), *added])
+
+
+def _plain(values: pl.Series, decimal: str) -> pl.Series:
+    """Numbers in text as numbers, where the source, which reads them next, has another decimal sign."""
+    numbers = numbers_of(values, decimal) if values.dtype == pl.String else None
+    return values if numbers is None or not numbers.count() else numbers
 
 
 def _keys(values: pl.Series, decimal: str) -> pl.Series:
     """Keys as ids are written everywhere: 17850, 17850.0 and `17850 ` are one."""
+    if values.dtype.is_nested():
+        raise ValueError(
+            f"lookup_on {values.name!r} holds {values.dtype}, not one value for each row"
+        )
     return parse_ids(RawColumn(values, values, KEY), decimal).alias(KEY)

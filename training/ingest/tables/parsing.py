@@ -25,6 +25,7 @@ THOUSANDS = {
 }
 ZONE_NAME = "%Z"
 TIME_OF_DAY = re.compile("%[-_0#]?[HIklMSTRrXcspPf]|%[.:]")  # directives of date_format
+NAME_OF_ZONE = r"[A-Za-z]+|[+-]\d+"  # some zones have numbers for names
 UNIVERSAL = ["UTC", "GMT", "Z"]
 INSTANT = pl.Datetime("us", "UTC")
 MAX_MICROSECONDS = 2e17  # since 1970: beyond LAST_YEAR, and far from overflow
@@ -158,8 +159,11 @@ def _instants_of_named_zones(texts: pl.Series, date_format: str, timezone: str) 
     PST alone does not say where; together with America/Los_Angeles it says which of two hours is
     meant.
     """
-    name = texts.str.extract(r"([A-Za-z0-9+-]+)$")
-    local = _read(texts.str.replace(r"[A-Za-z0-9+-]+$", ""), date_format)
+    name = texts.str.extract(f"({NAME_OF_ZONE})$")
+    local = _read(texts.str.replace(f"(?:{NAME_OF_ZONE})$", ""), date_format)
+    assert isinstance(local.dtype, pl.Datetime)
+    if local.dtype.time_zone is not None:  # the offset stands before the name, and says all
+        return _instants(local, timezone)
     result = local.dt.replace_time_zone("UTC").set(~name.is_in(UNIVERSAL).fill_null(False), None)
     for ambiguous in ("earliest", "latest"):
         zoned = local.dt.replace_time_zone(timezone, ambiguous=ambiguous, non_existent="null")

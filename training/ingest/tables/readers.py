@@ -1,6 +1,5 @@
 """Files to lazy frames: CSV in any encoding, blank-separated text, Parquet, JSON; columns of text stay text."""
 
-import csv
 import re
 import tempfile
 from collections.abc import Iterator
@@ -53,7 +52,7 @@ def _reading(table: Table, file: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="evervalue-") as folder:
         try:
             yield Path(folder)
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
             raise ValueError(_reading_problem(table, file, str(error))) from None
 
 
@@ -196,28 +195,8 @@ def _with_partitions(frame: pl.LazyFrame, table: Table, file: Path) -> pl.LazyFr
 
 def _reading_problem(table: Table, file: Path, error: str) -> str:
     """What is wrong with a file, in the recipe's terms where we know them."""
-    if "invalid utf-8" in error:
+    if "invalid utf-8" in error or "codec can't decode" in error:
         return f"{file} is not {table.encoding}; say its encoding in the recipe, such as encoding: cp1252"
     if "empty CSV" in error:
         return f"{file} has no rows"
-    long_row = _first_long_row(table, file) if "found more fields" in error else None
-    if long_row is not None:
-        return long_row
     return f"{file} cannot be read as {table.format}: {' '.join(error.split())}"
-
-
-def _first_long_row(table: Table, file: Path) -> str | None:
-    """Where the first CSV row with more fields than the first line is, as the csv module of Python reads it."""
-    with file.open(encoding=table.encoding, errors="replace", newline="") as handle:
-        for _ in range(table.skip_rows):
-            handle.readline()
-        rows = csv.reader(handle, delimiter=table.delimiter)
-        width = len(next(rows))
-        for row, cells in enumerate(rows, 1 if table.has_header else 2):
-            if len(cells) > width:
-                place = where(table, file, row)
-                return (
-                    f"{place}: {len(cells)} fields where the first line has {width}; "
-                    "is one with a delimiter unquoted?"
-                )
-    return None

@@ -46,8 +46,8 @@ class Table(Config):
     @field_validator("delimiter")
     @classmethod
     def _one_character(cls, value: str) -> str:
-        if len(value) != 1:
-            raise ValueError("a delimiter is one character")
+        if len(value) != 1 or not value.isascii():
+            raise ValueError("a delimiter is one character, of ASCII")
         return value
 
     @field_validator("quote", "escape")
@@ -62,6 +62,8 @@ class Table(Config):
     def _zone_at_the_end(cls, value: str | None) -> str | None:
         if value is not None and "%Z" in value.removesuffix("%Z"):
             raise ValueError("%Z, the name of a zone, is read at the end alone")
+        if value is not None and "%s" in value:
+            raise ValueError("seconds since 1970 are date_format: epoch_s")
         return value
 
     @field_validator("timezone")
@@ -80,8 +82,8 @@ class Table(Config):
 
     @property
     def escape_character(self) -> str | None:
-        """The character that takes the meaning from a quote behind it."""
-        return None if self.escape == "none" else self.escape
+        """The character that takes the meaning from a quote behind it; none where quotes are doubled."""
+        return None if self.escape in ("none", self.quote) else self.escape
 
 
 class Source(Table):

@@ -173,3 +173,13 @@ def test_cents_of_a_few_rows_are_amounts(read: Read, num_rows: int) -> None:
     content = "c,t,p\n" + "".join(f"{row},2024-01-01,{value}\n" for row, value in enumerate(cents))
     found = read(content, columns=BASE | {"amount": {"sql": "p / 100"}})["amount"].to_list()
     assert found == pytest.approx([value / 100 for value in cents], rel=1e-15)
+
+
+def test_ids_in_decimal_columns_stay_whole_in_sql(tmp_path: Path) -> None:
+    ids = ["1234567890123456789", "1234567890123456790"]
+    frame = pl.DataFrame({"c": ids, "t": ["2024-01-01"] * 2, "p": [1.0, 2.0]})
+    frame.with_columns(pl.col("c").cast(pl.Decimal(38, 0))).write_parquet(tmp_path / "x.parquet")
+    for customer in ("c", {"sql": "c"}, {"sql": "CAST(c AS VARCHAR)"}):
+        columns = BASE | {"customer_id": customer}
+        source = {"path": str(tmp_path / "x.parquet"), "format": "parquet", "columns": columns}
+        assert rows_of(Source.model_validate(source))["customer_id"].to_list() == ids

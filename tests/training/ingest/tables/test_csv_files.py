@@ -140,3 +140,67 @@ def test_shape_of_a_cell() -> None:
         "a_9",
         "",
     ]
+
+
+@pytest.mark.parametrize("row", ["1,234.50,DE", "12,50,DE", "5,9,DE,x"])
+def test_row_of_too_many_cells_is_refused_though_the_last_columns_are_not_read(
+    read: Read, row: str
+) -> None:
+    content = f"c,d,a,country\n1,2024-01-01,3,DE\n2,2024-01-02,{row}\n"
+    with pytest.raises(
+        ValueError, match="row 2 after the header: . fields where the first line has 4"
+    ):
+        read(content, columns=COLUMNS)
+
+
+def test_rows_that_are_too_short_are_told(read: Read, caplog: pytest.LogCaptureFixture) -> None:
+    rows = read("c,d,a,t\n1,2024-01-01,3\n\n2,2024-01-02,3,x\n", columns=COLUMNS)
+    assert rows["amount"].to_list() == [3.0, None, 3.0]
+    assert "1 rows have fewer cells than the first line" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "odd", ["1500,2024-01-05,-1500.50,x", "1500,2024-01-05,12,x", ",2024-01-05,,x", "", "a\u0085b"]
+)
+def test_one_odd_line_does_not_hide_what_a_quote_swallowed(read: Read, odd: str) -> None:
+    rows = [f"{n},2024-01-{n % 28 + 1:02},{n}.50,Item {n}" for n in range(1, 200)]
+    rows[90] = '91,2024-01-07,91.50,"Item 91'
+    rows[95] = odd
+    rows[120] = '121,2024-01-10,121.50,Item 121"'
+    with pytest.raises(ValueError, match="row 91 after the header, column 't'.*look like rows"):
+        read("\n".join(["c,d,a,t", *rows]) + "\n", columns=COLUMNS)
+
+
+def test_quote_in_the_first_column_that_swallows_rows_is_refused(read: Read) -> None:
+    content = 't,c,d,a\nCup,1,2024-01-01,1.5\n"Mug,2,2024-01-02,2.5\nTV 42",3,2024-01-03,3.5\n'
+    with pytest.raises(ValueError, match="row 2 after the header, column 't'.*look like rows"):
+        read(content, columns=COLUMNS)
+
+
+def test_lone_carriage_return_is_a_letter_of_its_cell(read: Read) -> None:
+    content = HEADER + '1,2024-01-01,3,a\rb\n2,2024-01-02,4,TV 17" x\n'
+    rows = read(content, columns=COLUMNS | {"text": "t"})
+    assert rows["text"].to_list() == ["a\rb", 'TV 17" x']
+
+
+def test_null_value_that_begins_with_the_escape_stays_null(read: Read) -> None:
+    columns = {"customer_id": "column_1", "occurred_at": "column_2", "amount": "column_3"}
+    content = "1\t2024-01-01\t5\n\\N\t2024-01-01\t\\N\n"
+    rows = read(
+        content, delimiter="\t", has_header=False, escape="\\", null_values=["\\N"], columns=columns
+    )
+    assert rows["customer_id"].to_list() == ["1", None]
+    assert rows["amount"].to_list() == [5.0, None]
+
+
+def test_escape_that_is_the_quote_means_that_quotes_are_doubled(read: Read) -> None:
+    rows = read(lines('"a ""b"" c"', '"d"'), columns=COLUMNS | {"text": "t"}, escape='"')
+    assert rows["text"].to_list() == ['a "b" c', "d"]
+
+
+def test_cells_beyond_the_limit_of_the_csv_module_and_other_encodings(read: Read) -> None:
+    content = HEADER + "a" * 200_000 + ',2024-01-01,5,17" x\n2,2024-01-01,5,6,7\n'
+    with pytest.raises(ValueError, match="row 2 after the header: 5 fields"):
+        read(content, columns=COLUMNS)
+    with pytest.raises(ValueError, match="lines.csv is not utf-8; say its encoding"):
+        read(lines('17" x', "é").encode("cp1252"), columns=COLUMNS)

@@ -89,3 +89,24 @@ def test_files_of_another_format_are_refused_by_their_first_bytes(
     (tmp_path / "orders.csv").write_bytes(head)
     with pytest.raises(ValueError, match=f"orders.csv is {meaning}; the recipe says format: csv"):
         source_files(source(tmp_path / "orders.csv"))
+
+
+@pytest.mark.parametrize("path", ["*.parquet", "a.parquet", "day=1"])
+def test_files_of_a_table_format_are_refused_however_they_are_named(
+    tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "orders" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "orders" / "day=1").mkdir()
+    for name in ("a.parquet", "day=1/a.parquet"):
+        pl.DataFrame({"c": [1]}).write_parquet(tmp_path / "orders" / name)
+    with pytest.raises(ValueError, match="orders is a Delta table"):
+        source_files(Table(path=f"{tmp_path}/orders/{path}", format="parquet", columns={}))
+
+
+def test_hidden_and_empty_files_beside_others_are_named_and_not_read(tmp_path: Path) -> None:
+    for name in ("a.csv", ".ipynb_checkpoints/a-checkpoint.csv", "__MACOSX/._a.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(CSV.format("a", 1))
+    (tmp_path / "part-1.csv").write_text("")
+    assert [file.name for file in source_files(source(tmp_path))] == ["a.csv"]
+    assert len(unread_files(source(tmp_path))) == 3

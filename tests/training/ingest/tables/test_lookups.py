@@ -65,3 +65,28 @@ def test_customer_table_that_matches_nobody_is_refused(tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("c,city\n001,x\n002,y\n")
     with pytest.raises(ValueError, match="customers: only 0 of 2 .*zeros in front, capital"):
         run(recipe(tmp_path / "other", tree, customers=people))
+
+
+def test_decimal_sign_of_a_lookup_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "lines.csv").write_text("c,t,p,s\n1,2024-01-01,5,A\n")
+    (tmp_path / "costs.csv").write_text("s;k\nA;1,500\nB;2,5\n")
+    lookup = {"path": str(tmp_path / "costs.csv"), "delimiter": ";", "decimal": ","}
+    tree = {
+        "path": str(tmp_path / "lines.csv"),
+        "columns": BASE | {"cost": "costs"},
+        "lookup": lookup | {"columns": {"costs": "k"}},
+        "lookup_on": "s",
+    }
+    [batch] = batches_of(Source.model_validate(tree))
+    assert batch.rows["cost"].to_list() == [1.5]
+    tree["lookup"] = lookup | {"columns": {"costs": {"sql": "SUM(k)"}}}
+    with pytest.raises(ValueError, match="columns.costs: .* depends on other rows"):
+        batches_of(Source.model_validate(tree))
+
+
+def test_rows_that_name_nothing_or_are_filtered_out_do_not_count(tmp_path: Path) -> None:
+    tree = source(tmp_path, "k,d\nA,2024-01-01\n", "A A A")
+    path = tmp_path / "lines.csv"
+    path.write_text("c,k,p\n1,A,5\n2,,5\n3,,5\n4,x,0\n5,y,0\n")
+    [batch] = batches_of(Source.model_validate(tree | {"filter": {"sql": "p > 0"}}))
+    assert (batch.num_keys, batch.num_found) == (1, 1)

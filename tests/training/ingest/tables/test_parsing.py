@@ -200,6 +200,12 @@ def test_names_of_zones_say_which_of_two_hours_is_meant() -> None:
     expected = [instant(2024, 11, 3, 8, 30), instant(2024, 11, 3, 9, 30), instant(2024, 7, 1, 12)]
     assert found == [*expected, None, None, None]
     assert parse_times(column(texts[:1]), "%Y-%m-%d %H:%M %Z", "UTC").to_list() == [None]
+    offset = column(["2024-01-01 10:00:00 -0500 EST"])
+    found = parse_times(offset, "%Y-%m-%d %H:%M:%S %z %Z", "America/New_York")
+    assert found.to_list() == [instant(2024, 1, 1, 15)]
+    together = column(["2024-01-01T10:00:00Z", "2024-07-01T10:00:00CEST"])
+    found = parse_times(together, "%Y-%m-%dT%H:%M:%S%Z", "Europe/Berlin")
+    assert found.to_list() == [instant(2024, 1, 1, 10), instant(2024, 7, 1, 8)]
 
 
 def test_a_time_with_its_own_zone_keeps_it() -> None:

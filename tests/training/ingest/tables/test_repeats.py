@@ -44,3 +44,18 @@ def test_rows_repeated_within_a_file_are_not_those_of_another(tmp_path: Path) ->
     path.write_text(path.read_text() + "".join(path.read_text().splitlines(True)[1:]) * 3)
     events, _ = run(recipe(tmp_path / "data", source | {"duplicates": "drop"}))
     assert events.height == 3 + 2 * 4
+
+
+def test_a_later_file_that_holds_an_earlier_one_is_refused(tmp_path: Path) -> None:
+    source = write(tmp_path, january=range(1, 4), whole=range(1, 20))
+    with pytest.raises(ValueError, match="whole.csv has 3 of the 3 rows of .*january.csv, too"):
+        run(recipe(tmp_path / "data", source))
+
+
+def test_rows_that_differ_in_a_column_that_is_not_read_are_not_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    for store in ("1", "2"):
+        (folder / f"{store}.csv").write_text(f"c,t,p,store\n9,2024-01-01,5,{store}\n")
+    events, _ = run(recipe(tmp_path / "data", {"path": str(folder), "columns": BASE}))
+    assert events["amount"].sum() == 10
