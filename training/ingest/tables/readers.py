@@ -60,7 +60,9 @@ def scan(table: Table, file: Path, folder: Path) -> Opened:
     """The rows of one file; copies are put into `folder` where polars could not read it as it is."""
     if table.format == "parquet":
         frame = pl.scan_parquet(file)
-        return Opened(frame.with_columns((cs.categorical() | cs.enum()).cast(pl.String)))
+        return Opened(
+            frame.with_columns((cs.categorical() | cs.enum() | cs.binary()).cast(pl.String))
+        )
     readable = _readable(table, file, folder)
     if table.format == "json":
         return Opened(_scan_json(readable))

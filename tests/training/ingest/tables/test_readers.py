@@ -200,3 +200,10 @@ def test_zone_that_is_not_that_of_the_recipe_is_refused(read: Read) -> None:
     assert rows["occurred_at"].dt.hour().to_list() == [18]
     with pytest.raises(ValueError, match="%Z, the name of a zone, is read at the end alone"):
         read(content, date_format="%Z %Y-%m-%d")
+
+
+def test_texts_that_parquet_has_as_bytes_are_texts(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"c": [b"a ", b"", b"b"], "t": ["2024-01-01"] * 3, "p": [1.0, 2.0, 3.0]})
+    frame.write_parquet(tmp_path / "x.parquet")
+    source = {"path": str(tmp_path / "x.parquet"), "format": "parquet", "columns": BASE}
+    assert rows_of(Source.model_validate(source))["customer_id"].to_list() == ["a", None, "b"]
