@@ -21,7 +21,7 @@ from training.evaluate.recipe import EvaluateConfig
 from training.run.job import train
 from training.tasks.recipes.union import TrainConfig
 
-pytestmark = pytest.mark.usefixtures("deepspeed_environment")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("deepspeed_environment")]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from training.tasks.recipes.union import TrainConfig
 from training.tracking.state import STATE_FILE
 from training.tracking.tracked import tracked
 
+pytestmark = pytest.mark.integration
+
 
 def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]

@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.builders import REPOSITORY
 from tests.training.tracking.runs import copied, only_run
 from training.tasks.recipes.union import TrainConfig
+
+pytestmark = pytest.mark.integration
 
 
 def run_script(script: str, folder: Path) -> str:
