@@ -71,6 +71,7 @@ def test_members_speak_for_themselves(sets: ExampleSets, models: SpendModels) ->
     assert models.contributions("text_llama", sets.test) is None
 
 
+@pytest.mark.integration
 def test_torch_is_loaded_for_dense_ziln_alone(models: SpendModels, tmp_path: Path) -> None:
     models.save(tmp_path)
     for champion, brings in (("lightgbm", False), ("ziln", True)):

@@ -90,6 +90,7 @@ def run_python(code: str, extensions: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.integration
 def test_lock_of_a_killed_compiler_is_cleared(tmp_path: Path) -> None:
     """torch would wait for such a lock for ever. The op is copied, so that this does not compile it again."""
     built = Path(os.environ.get("TORCH_EXTENSIONS_DIR", Path(sys.prefix) / "torch_extensions"))

@@ -153,6 +153,7 @@ def test_data_newer_than_the_artifact_are_served_as_they_are_scored(
     assert [answer["stage"] for answer in answers] == scores["stage"].to_list()
 
 
+@pytest.mark.integration
 def test_scores_explained_by_events_name_those_of_the_service(
     tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def losses_and_weights(recipe: dict[str, object]) -> tuple[list[float], dict[str
     return [*losses, *metrics.values()], weights
 
 
+@pytest.mark.integration
 @BASES
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_training_is_that_without_stored_activations(
@@ -82,6 +83,7 @@ def test_training_is_that_without_stored_activations(
             assert manifests == written
 
 
+@pytest.mark.integration
 @BASES
 def test_in_bf16_losses_stay_within_rounding(
     half_frozen: dict[str, object], base: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -101,6 +101,7 @@ def test_btyd_that_fits_first_to_the_later_customers_comes_with_the_stack(
     assert again.stack is not None and again.stack.btyd == again.btyd["bgnbd_gg"]
 
 
+@pytest.mark.integration
 def test_what_was_judged_stays_and_what_serves_is_another(
     tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
