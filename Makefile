@@ -44,12 +44,12 @@ mlflow: $(READY)
 
 # Unit tests, and the integration tests that a user's machine should pass; then all the rest.
 test: $(READY)
-	$(PY) -m pytest -n 2 -m 'not integration and not thorough' tests
-	$(PY) -m pytest -n 2 -m 'integration and not alone and not thorough' tests
+	$(PY) -m pytest -n 2 --dist worksteal -m 'not integration and not thorough' tests
+	$(PY) -m pytest -n 2 --dist worksteal -m 'integration and not alone and not thorough' tests
 	$(PY) -m pytest -m 'alone and not thorough' tests
 
 test-all: $(READY)
-	$(PY) -m pytest -n 2 -m 'thorough and not alone' tests
+	$(PY) -m pytest -n 2 --dist worksteal -m 'thorough and not alone' tests
 	$(PY) -m pytest -m 'thorough and alone' tests
 
 check: $(READY)
