@@ -44,6 +44,21 @@ BTYD = Btyd(
     GammaGamma(p=6.0, q=4.0, v=15.0, report=REPORT),
     typical=((2.0, 60.0, 100.0, 30.0),),
 )
+# Keys of a value model in metrics.json, written by hand: a contract.
+VALUE_METRICS = {
+    "mae",
+    "rmse",
+    "r2",
+    "spearman",
+    "gini",
+    "decile_mape",
+    "top_decile_share",
+    "bias",
+    "coverage_80",
+    "coverage_95",
+    "customers_per_second",
+    "ci",
+}
 
 
 @dataclass(frozen=True)

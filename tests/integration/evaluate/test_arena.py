@@ -10,7 +10,7 @@ import pytest
 from lifecycle.events.shards import read_items
 from lifecycle.folders import verify
 from lifecycle.names import VALUE_MODELS
-from tests.builders import TinyShop
+from tests.builders import VALUE_METRICS, TinyShop
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
 from training.prepare.job import prepare
@@ -21,20 +21,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 VALUE = {*VALUE_MODELS, "text_llama", "stack_without_llama"}
 RANKERS = {"popularity", "personal_frequency", "retriever"}
-VALUE_METRICS = {
-    "mae",
-    "rmse",
-    "r2",
-    "spearman",
-    "gini",
-    "decile_mape",
-    "top_decile_share",
-    "bias",
-    "coverage_80",
-    "coverage_95",
-    "customers_per_second",
-    "ci",
-}
 RANK_METRICS = {"hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers"}
 
 

@@ -22,7 +22,7 @@ from training.ingest.tables.parsing import (
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import ROW, Rows, all_numbers_in, check_parsed, number_rule
-from training.ingest.tables.sources import Source, Sql, Table
+from training.ingest.tables.sources import Source, Table
 
 BATCH_ROWS = 500_000
 ROW_HASH = "__row_hash"  # of the whole source row, within one run
@@ -172,16 +172,13 @@ def _parse_batch(
 ) -> ParsedRows:
     """The event columns of source rows."""
     rows = Rows(source.rows, table, source.file)
-    counts = dict(source.counts)
-    parsed = []
-    filters_first = sorted(expressions, key=lambda expression: not expression.is_filter)
-    for expression in filters_first:
-        if check_sql and isinstance(expression.value, Sql):
-            rows.check_row_by_row(expression)
-        if expression.is_filter:
-            counts[expression.dotted.replace(".", ":")] = rows.keep(expression)
-        else:
-            parsed.append(_parsed(rows, expression).alias(expression.column))
+    left_out = rows.keep_all(expressions, check_sql=check_sql)
+    counts = source.counts | {name.replace(".", ":"): count for name, count in left_out.items()}
+    parsed = [
+        _parsed(rows, expression).alias(expression.column)
+        for expression in expressions
+        if not expression.is_filter
+    ]
     if isinstance(rows.table, Source) and rows.table.drop_exact_duplicates:
         parsed.append(rows.row_hashes().alias(ROW_HASH))
     events = pl.DataFrame([rows.rows[ROW], *parsed])

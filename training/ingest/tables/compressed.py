@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 
@@ -18,7 +19,7 @@ def compression_of(file: Path) -> str | None:
 
 def decompressed(file: Path, compression: str, folder: Path) -> Path:
     """A copy of a file; ValueError where it is cut off or damaged."""
-    copy = folder / f"{len(list(folder.iterdir()))}{file.suffix}"
+    copy = folder / f"{uuid4().hex}{file.suffix}"
     try:
         with (
             pa.input_stream(str(file), compression=compression) as reader,

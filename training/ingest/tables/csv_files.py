@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import TextIO
+from uuid import uuid4
 
 from training.ingest.tables.csv_records import count_records
 from training.ingest.tables.sources import Table, numbered_names, where
@@ -51,7 +52,7 @@ def checked_csv(table: Table, file: Path, readable: Path, folder: Path) -> CsvFi
             count.num_short,
         )
     if table.escape_character is not None or count.num_stray_quotes or count.is_inside:
-        copy = folder / f"{len(list(folder.iterdir()))}.csv"
+        copy = folder / f"{uuid4().hex}.csv"
         num_records = _write(checked_records(table, file, readable), table, copy)
         return CsvFile(copy, '"', num_records - int(table.has_header))
     if count.num_lines > count.num_records or count.longest > count.width:

@@ -10,7 +10,7 @@ from training.ingest.tables.files import source_files
 from training.ingest.tables.parsing import RawColumn, parse_ids
 from training.ingest.tables.readers import opened
 from training.ingest.tables.rows import ROW, Rows, all_numbers_in, numbers_of
-from training.ingest.tables.sources import Source, Sql, Table
+from training.ingest.tables.sources import Source, Table
 
 KEY = "__lookup_key"
 IS_FOUND = "__lookup_is_found"
@@ -75,18 +75,15 @@ def _read(source: Source, table: Table, file: Path, on: str) -> pl.DataFrame:
         return all_numbers_in(frame.select(names), table.decimal)
 
     rows = Rows(frame.with_row_index(ROW, 1), table, file)
-    added = []
     expressions = expressions_of(table, frame.schema, file, all_numbers)
-    for expression in sorted(expressions, key=lambda each: not each.is_filter):
-        if isinstance(expression.value, Sql):
-            rows.check_row_by_row(expression)
-        if expression.is_filter:
-            rows.keep(expression)
-        else:
-            values = rows.evaluate(expression).alias(expression.column)
-            added.append(
-                values if table.decimal == source.decimal else _plain(values, table.decimal)
-            )
+    rows.keep_all(expressions, check_sql=True)
+    added = [
+        rows.evaluate(expression).alias(expression.column)
+        for expression in expressions
+        if not expression.is_filter
+    ]
+    if table.decimal != source.decimal:
+        added = [_plain(values, table.decimal) for values in added]
     return pl.DataFrame([_keys(rows.rows[on], table.decimal), *added])
 
 

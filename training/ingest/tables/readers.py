@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 import polars.selectors as cs
@@ -141,7 +142,7 @@ def _has_mark(file: Path) -> bool:
 
 def _transcoded(file: Path, encoding: str, folder: Path) -> Path:
     """A copy of the file in UTF-8."""
-    copy = folder / f"{len(list(folder.iterdir()))}{file.suffix}"
+    copy = folder / f"{uuid4().hex}{file.suffix}"
     try:
         with (
             copy.open("w", encoding="utf-8", newline="") as writer,

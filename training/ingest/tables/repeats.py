@@ -25,9 +25,8 @@ class EarlierRows:
     runs: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)  # hashes, file numbers
     present: list[np.ndarray] = field(default_factory=list)
     num_shared: int = 0  # rows of the present file that some earlier one has
-    shared_with: Counter[int] = field(
-        default_factory=Counter
-    )  # rows of the present file by earlier file
+    # Rows of the present file by the number of the earlier one.
+    shared_with: Counter[int] = field(default_factory=Counter)
 
     def are_shared(self, rows: pl.DataFrame) -> np.ndarray:
         """Which of the next rows (n,) of the present file an earlier file has."""

@@ -7,7 +7,7 @@ import polars as pl
 
 from training.ingest.tables.expressions import Expression
 from training.ingest.tables.parsing import RawColumn, parse_numbers
-from training.ingest.tables.sources import Table, where
+from training.ingest.tables.sources import Sql, Table, where
 
 ROW = "__row"
 NUMBER = "__number:"  # prefix of a column of text parsed as numbers
@@ -48,6 +48,19 @@ class Rows:
         before = self.rows.height
         self.rows = self.rows.filter(is_kept.fill_null(False))
         return before - self.rows.height
+
+    def keep_all(self, expressions: list[Expression], *, check_sql: bool) -> dict[str, int]:
+        """Keep the rows for which every filter is true; how many each leaves out, by its dotted name.
+
+        With `check_sql` ValueError where an expression depends on other rows than its own.
+        """
+        left_out = {}
+        for expression in sorted(expressions, key=lambda each: not each.is_filter):
+            if check_sql and isinstance(expression.value, Sql):
+                self.check_row_by_row(expression)
+            if expression.is_filter:
+                left_out[expression.dotted] = self.keep(expression)
+        return left_out
 
     def evaluate(self, expression: Expression) -> pl.Series:
         """The value of an expression for each row."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.builders import VALUE_METRICS
 from tests.training.evaluate.value.forecasts import sets_of
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.judging import judge, predictions_frame
@@ -17,21 +18,7 @@ def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() 
         "flat": Forecast(spent * 0 + 20, spent * 0 + 20, 10.0),
     }
     judged = judge(entries, sets, num_resamples=20, seed=0)
-    wanted = {
-        "mae",
-        "rmse",
-        "r2",
-        "spearman",
-        "gini",
-        "decile_mape",
-        "top_decile_share",
-        "bias",
-        "coverage_80",
-        "coverage_95",
-        "customers_per_second",
-        "ci",
-    }
-    assert set(judged["good"].metrics.model_dump()) == wanted
+    assert set(judged["good"].metrics.model_dump()) == VALUE_METRICS
     assert judged["good"].metrics.bias == pytest.approx(0.99)
     assert judged["flat"].metrics.spearman is None
     frame = predictions_frame(judged, sets)
