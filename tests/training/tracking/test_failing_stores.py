@@ -65,7 +65,7 @@ def test_damaged_store_is_named_at_once(
     started_at = time.monotonic()
     with pytest.raises(ZeroDivisionError), tracked(config, "one"):
         raise ZeroDivisionError
-    assert time.monotonic() - started_at < 10
+    assert time.monotonic() - started_at < 30
     (warning,) = warnings_in(caplog)
     assert str(store) in warning and "database" in warning
 
@@ -78,7 +78,7 @@ def test_store_whose_making_was_killed_is_made_anew(trained: TrainConfig, tmp_pa
         f"create_store(Path({str(path)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY)
-    give_up_at = time.monotonic() + 30
+    give_up_at = time.monotonic() + 120
     while not [part for part in path.parent.glob("*.tmp") if part.stat().st_size]:
         assert process.poll() is None and time.monotonic() < give_up_at
     process.kill()
@@ -98,7 +98,7 @@ def test_store_that_was_locked_for_a_while_gets_what_it_missed(
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(ZeroDivisionError), tracked(config, "one"):
         write_steps(config, 1, 2)
-        give_up_at = time.monotonic() + 30
+        give_up_at = time.monotonic() + 120
         while not warnings_in(caplog):
             assert time.monotonic() < give_up_at
             time.sleep(0.1)

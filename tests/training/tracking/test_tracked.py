@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow.artifacts import download_artifacts
 
+from lifecycle.folders import read_stored
 from lifecycle.llama.member import read_member
 from tests.builders import TinyShop
 from tests.training.tracking.runs import (
@@ -24,7 +25,7 @@ from training.prepare.dataset import examples_identity
 from training.run.job import train
 from training.tasks.identity import run_identity
 from training.tasks.recipes.union import TrainConfig, load_recipe
-from training.tracking.state import STATE_FILE
+from training.tracking.state import STATE_FILE, TrackedRun
 from training.tracking.tracked import tracked
 
 
@@ -132,8 +133,9 @@ def test_resumed_run_goes_on_in_the_same_mlflow_run_without_repeating_steps(
 
 
 def is_entered(config: TrainConfig) -> bool:
-    """Whether MLflow shows the run by now."""
-    return (config.output / STATE_FILE).exists() and bool(runs_of(config))
+    """Whether MLflow has the run by now. The store may not be asked earlier: it may still be made."""
+    path = config.output / STATE_FILE
+    return path.exists() and read_stored(path, TrackedRun).run_id is not None
 
 
 def test_metrics_appear_while_the_run_goes_on(
@@ -145,7 +147,7 @@ def test_metrics_appear_while_the_run_goes_on(
             write_steps(config, last)
             with (config.output / "progress.jsonl").open("a") as file:
                 file.write('{"step": 9, "lo')  # a line that is being written is left for later
-            give_up_at = time.monotonic() + 60  # MLflow is imported and its store made meanwhile
+            give_up_at = time.monotonic() + 120  # MLflow is imported and its store made meanwhile
             while not is_entered(config) or logged_steps(config)[-1:] != [last]:
                 assert time.monotonic() < give_up_at
                 time.sleep(0.05)
