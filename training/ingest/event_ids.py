@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from training.ingest.quality import QualityCounts
+from training.ingest.quality.counts import QualityCounts
 
 SAME_EVENT = ("customer_id", "occurred_at", "kind", "order_id", "item_id", "amount")
 ID_LENGTH = 16  # characters of 6 bits: among 10^10 events two get the same by chance with a probability of 10^-9
@@ -87,7 +87,8 @@ def numbered(ids: pl.Series, quality: QualityCounts) -> pl.Series:
 
 def without_repeated_ids(events: pl.DataFrame, quality: QualityCounts) -> pl.DataFrame:
     """Events that were given twice under one id, once; ValueError where the two differ."""
-    distinct = events.unique(maintain_order=True)
+    is_first = events.select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    distinct = events.filter(is_first)
     contradicting = distinct.filter(pl.col("event_id").is_duplicated())
     if contradicting.height:
         event_id = contradicting["event_id"][0]
@@ -97,7 +98,7 @@ def without_repeated_ids(events: pl.DataFrame, quality: QualityCounts) -> pl.Dat
         raise ValueError(
             f"event_id {event_id!r} is given to two events that contradict each other: {differing}"
         )
-    quality.drop("duplicate_event_id", events.height - distinct.height)
+    quality.account.drop("duplicate_event_id", events.filter(~is_first))
     return distinct
 
 

@@ -1,7 +1,6 @@
 """Job: any shop's tables to events, items and customers that every later stage can trust, with a quality report."""
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -11,19 +10,17 @@ from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.dates import days_of, span_of
-from training.ingest.quality import QualityCounts
+from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.report import QUALITY_FILE, quality_report, rows_dropped
+from training.ingest.quality.summary import log_summary
 from training.ingest.recipe import IngestConfig
-from training.ingest.report import QUALITY_FILE, quality_report
 from training.ingest.rules import checked_rows, event_rows
 from training.ingest.shards import append, finish_shards, spill_writers
 from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.files import source_files, unread_files
 from training.ingest.tables.sources import Source, Table
-from training.report.quality import write_quality_html
-from training.results.quality import QualityReport
 
 logger = logging.getLogger(__name__)
-MAX_REASONS = 3  # that the log names; quality.json has all
 BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
 
 
@@ -58,6 +55,8 @@ def ingest(config: IngestConfig) -> None:
         report = quality_report(quality, config.currency, items)
         write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))
         if config.quality_html:
+            from training.report.quality import write_quality_html  # which imports matplotlib
+
             write_quality_html(folder / "quality.html", report)
         assert quality.first_event_at is not None and quality.last_event_at is not None
         manifest = DataManifest(
@@ -78,18 +77,7 @@ def ingest(config: IngestConfig) -> None:
         quality.num_customers,
         num_shards,
     )
-    _tell_what_was_left_out(report)
-
-
-def _tell_what_was_left_out(report: QualityReport) -> None:
-    """The reasons for which most rows were left out, and which models the data cannot support."""
-    most = Counter(report.rows_dropped).most_common(MAX_REASONS)
-    reasons = ", ".join(f"{number} {reason}" for reason, number in most)
-    total = sum(report.rows_dropped.values())
-    logger.info("%d of %d rows left out: %s", total, report.num_rows_read, reasons or "none")
-    for name, support in report.models.items():
-        if not support.supported:
-            logger.info("the data do not support %s: it %s", name, support.reason)
+    log_summary(report)
 
 
 def _check_matches(quality: QualityCounts, min_share: float) -> None:
@@ -172,7 +160,7 @@ def _spill(
     with spill_writers(folder, num_shards) as writers:
         for number, source in enumerate(config.sources):
             for batch in read_batches(source):
-                quality.add_counts(source.path, batch.counts)
+                quality.add_read(source.path, batch.rows, batch.left_out)
                 if source.lookup is not None:
                     name = f"lookup {source.lookup.path}"
                     quality.add_matches(name, batch.num_keys, batch.num_found)
@@ -183,9 +171,9 @@ def _spill(
                     catalogue.add(rows)
                 append(event_rows(rows, number), writers)
                 num_rows += rows.height
-                logger.info("%s: %d rows read", batch.file.name, quality.num_rows_read)
+                logger.info("%s: %d rows read", batch.file.name, quality.account.read.rows)
     if num_rows == 0:
         paths = [source.path for source in config.sources]
         raise ValueError(
-            f"no usable event in {paths}; rows left out by reason: {dict(quality.dropped)}"
+            f"no usable event in {paths}; rows left out by reason: {rows_dropped(quality.account)}"
         )

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from lifecycle.config import Config
 from lifecycle.events.schema import EVENT_SCHEMA, KINDS, is_purchase
-from training.ingest.quality import QualityCounts
+from training.ingest.quality.account import money_of
+from training.ingest.quality.counts import QualityCounts
 from training.ingest.tables.batches import ROW_HASH, ParsedRows
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import Source, where
@@ -45,7 +46,7 @@ def checked_rows(
     rows = batch.rows
     for name in ("customer_id", "occurred_at"):
         kept = rows.drop_nulls(name)
-        quality.drop(f"missing_{name}", rows.height - kept.height)
+        quality.leave_out(f"missing_{name}", rows.filter(pl.col(name).is_null()))
         rows = kept
     if "amount" not in rows.columns and missing.amount == "drop":
         return rows  # a source of interactions: recommenders can be made of it, values cannot
@@ -74,7 +75,7 @@ def _with_amounts(
         place = where(source, batch.file, lacking[ROW][0])
         raise ValueError(f"{place}: amount is missing (missing.amount: error)")
     if missing.amount == "drop":
-        quality.drop("missing_amount", lacking.height)
+        quality.leave_out("missing_amount", lacking)
         return rows.filter(~needs_amount | pl.col("amount").is_not_null())
     filled = pl.when(needs_amount).then(pl.col("amount").fill_null(0.0)).otherwise("amount")
     return rows.with_columns(filled)
@@ -136,11 +137,14 @@ def without_outliers(
     share = pl.coalesce("with_purchase", "kept_share")
     amount = pl.when(share < 1.0).then(pl.col("amount") * share).otherwise("amount")
     treated = (
-        events.with_columns(shares["kept_share"])
+        events.with_columns(shares["kept_share"], given=pl.col("amount"))
         .join(of_refunds, on="event_id", how="left", maintain_order="left")
-        .with_columns(amount.alias("amount"))
-        .filter(share > 0.0)
-        .select(events.columns)
+        .with_columns(amount.alias("amount"), is_kept=share > 0.0)
     )
-    quality.drop("outlier", events.height - treated.height)
-    return treated
+    left_out = pl.col("given") - pl.when("is_kept").then("amount").otherwise(0.0)
+    money = money_of(treated.select("kind", amount=left_out))
+    num_rows = int((~treated["is_kept"]).sum())
+    quality.account.enter(
+        "outlier", money.model_copy(update={"rows": num_rows, "without_amount": 0})
+    )
+    return treated.filter("is_kept").select(events.columns)

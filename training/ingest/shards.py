@@ -20,7 +20,8 @@ from training.ingest.event_ids import (
     numbered,
     without_repeated_ids,
 )
-from training.ingest.quality import QualityCounts
+from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.dropped_orders import DroppedOrders
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
@@ -41,6 +42,7 @@ class Known:
     span: Span
     items: pl.Series | None
     customers: pl.Series | None
+    dropped_orders: DroppedOrders
 
 
 def _ids(folder: Path, name: str, table: Table | None) -> pl.Series | None:
@@ -80,6 +82,7 @@ def finish_shards(
         span=span,
         items=_ids(folder, "item_id", config.items),
         customers=_ids(folder, "customer_id", config.customers),
+        dropped_orders=quality.dropped_orders,
     )
     progress = Progress("shards written", num_shards, "shards")
     matches = []
@@ -126,6 +129,7 @@ def _finish_shard(
         shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
     )
     quality.set_events(events, num_matched=matches["refund_id"].n_unique())
+    quality.orders_half_dropped = known.dropped_orders.num_kept_in_part(events["order_id"])
     if known.items is not None:
         quality.set_unknown_items(events["item_id"].drop_nulls(), known.items)
     if known.customers is not None:
@@ -142,9 +146,9 @@ def _without_exact_duplicates(
     if not any(source.drop_exact_duplicates for source in sources):
         return rows
     is_first = pl.struct(SOURCE, "customer_id", ROW_HASH).is_first_distinct()
-    kept = rows.filter(pl.col(ROW_HASH).is_null() | is_first)
-    quality.drop("exact_duplicate", rows.height - kept.height)
-    return kept
+    is_kept = rows.select(pl.col(ROW_HASH).is_null() | is_first).to_series()
+    quality.account.drop("exact_duplicate", rows.filter(~is_kept))
+    return rows.filter(is_kept)
 
 
 def _within_span(rows: pl.DataFrame, span: Span, quality: QualityCounts) -> pl.DataFrame:
@@ -152,7 +156,7 @@ def _within_span(rows: pl.DataFrame, span: Span, quality: QualityCounts) -> pl.D
     with_reason = rows.with_columns(span.reason().alias("reason"))
     left_out = with_reason.drop_nulls("reason")
     for (reason,), part in left_out.group_by("reason"):
-        quality.drop(str(reason), part.height)
+        quality.account.drop(str(reason), part)
     quality.add_far_dates(left_out.filter(pl.col("reason") == FAR))
     return with_reason.filter(pl.col("reason").is_null()).drop("reason")
 

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
+from training.report.page import Cell, Section, Table, bar_chart, facts, write_page
 from training.results.quality import QualityReport
 
 
 def write_quality_html(path: Path, report: QualityReport) -> None:
     """quality.json for people: what was kept and why not, with plots."""
-    from training.report.page import Cell, Section, bar_chart, facts, write_page
-
     totals: dict[str, Cell] = {
         "num_rows_read": report.num_rows_read,
         "num_events": report.num_events,
@@ -28,8 +27,8 @@ def write_quality_html(path: Path, report: QualityReport) -> None:
     sections = [
         Section("What came in", [facts(totals), facts(report.rows_read)]),
         Section(
-            "Rows left out, by reason",
-            [facts(report.rows_dropped), facts(report.duplicates.model_dump())],
+            "Rows kept and left out, by reason",
+            [_account(report), facts(report.duplicates.model_dump())],
         ),
         Section("Which models these data support", [facts(verdicts)]),
         Section("Revenue by month", [revenue]),
@@ -44,5 +43,36 @@ def write_quality_html(path: Path, report: QualityReport) -> None:
             "Lines of items that the item table does not hold",
             [facts(report.unknown_to_catalogue.model_dump())],
         ),
+        Section("Rows found in other tables", [_matches(report)]),
+        Section("Dates far from all others", [facts(report.far_dates.model_dump())]),
+        Section("Orders that lost lines while others stay", [facts(report.orders_half_dropped)]),
+        Section(
+            "Files that were not read", [Table([], [[name] for name in report.files_not_read])]
+        ),
     ]
     write_page(path, "Data quality", sections)
+
+
+def _account(report: QualityReport) -> Table:
+    """What was read, kept and left out by reason, in rows and money."""
+    account = report.account
+    lines = {"read": account.read, "kept": account.kept, **account.dropped}
+    header = [
+        "",
+        "rows",
+        f"purchases ({report.currency})",
+        f"refunds ({report.currency})",
+        "rows without an amount",
+    ]
+    rows: list[list[Cell]] = [
+        [name, money.rows, money.purchases, money.refunds, money.without_amount]
+        for name, money in lines.items()
+    ]
+    return Table(header, rows)
+
+
+def _matches(report: QualityReport) -> Table:
+    rows: list[list[Cell]] = [
+        [name, found.rows, found.matched, found.share] for name, found in report.matches.items()
+    ]
+    return Table(["table", "rows that name something in it", "found", "share"], rows)

@@ -44,6 +44,32 @@ class Matches(Config):
         return self.matched / self.rows if self.rows else 1.0
 
 
+class Money(Config):
+    """What rows come to, in the shop's currency."""
+
+    rows: int = 0
+    purchases: float = 0.0  # purchases and renewals
+    refunds: float = 0.0  # negative
+    without_amount: int = 0  # rows that neither bring nor take back an amount
+
+    def plus(self, other: "Money") -> "Money":
+        """Both together."""
+        return Money(
+            rows=self.rows + other.rows,
+            purchases=self.purchases + other.purchases,
+            refunds=self.refunds + other.refunds,
+            without_amount=self.without_amount + other.without_amount,
+        )
+
+
+class MoneyAccount(Config):
+    """Kept and dropped together are what was read: rows, purchases and refunds."""
+
+    read: Money = Money()
+    kept: Money = Money()
+    dropped: dict[str, Money] = {}  # by reason
+
+
 class FarDates(Config):
     """Rows whose dates lie far from all others; they count nowhere else."""
 
@@ -98,4 +124,6 @@ class QualityReport(Config):
     # What earlier reports do not have.
     matches: dict[str, Matches] = {}  # by table: `lookup PATH`, customers, items
     far_dates: FarDates = FarDates()
+    account: MoneyAccount = MoneyAccount()
+    orders_half_dropped: dict[str, int] = {}  # that lost lines while others stay, by reason
     files_not_read: tuple[str, ...] = ()  # of the sources' folders

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.event_ids import ID_LENGTH, SAME_EVENT, content_ids, numbered
-from training.ingest.quality import QualityCounts
+from training.ingest.quality.counts import QualityCounts
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 texts = st.none() | st.text(max_size=20)

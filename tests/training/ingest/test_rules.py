@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.quality import QualityCounts
+from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.report import rows_dropped
 from training.ingest.refunds import MATCHES
 from training.ingest.rules import (
     SPILL_SCHEMA,
@@ -20,6 +21,7 @@ from training.ingest.rules import (
 from training.ingest.tables.batches import ParsedRows
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import Source
+from training.results.quality import Money
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 SOURCE = Source.model_validate(
@@ -32,9 +34,8 @@ def batch(**columns: list[object]) -> ParsedRows:
     given: dict[str, object] = {"customer_id": ["1"] * number, "occurred_at": [NOW] * number}
     given |= {"kind": ["purchase"] * number, **columns}
     types = {name: dtype for name, dtype in EVENT_SCHEMA.items() if name in given}
-    return ParsedRows(
-        Path("lines.csv"), pl.DataFrame(given, schema_overrides=types).with_row_index(ROW, 1), {}
-    )
+    rows = pl.DataFrame(given, schema_overrides=types).with_row_index(ROW, 1)
+    return ParsedRows(Path("lines.csv"), rows, number, {})
 
 
 def test_rows_without_customer_or_time_are_left_out_and_counted() -> None:
@@ -46,7 +47,7 @@ def test_rows_without_customer_or_time_are_left_out_and_counted() -> None:
         quality,
     )
     assert rows[ROW].to_list() == [3]
-    assert quality.dropped == {"missing_customer_id": 1, "missing_occurred_at": 1}
+    assert rows_dropped(quality.account) == {"missing_customer_id": 1, "missing_occurred_at": 1}
 
 
 @pytest.mark.parametrize(("rule", "amounts"), [("drop", [5.0, None]), ("zero", [5.0, 0.0, None])])
@@ -142,7 +143,14 @@ def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
     assert dict(kept.select("event_id", "amount").iter_rows()) == pytest.approx(amounts)
     assert kept.columns == events.columns
     assert quality.num_outliers == 2
-    assert quality.dropped == dropped
+    assert rows_dropped(quality.account) == dropped
+    left_out = dict(given)
+    for event_id, amount in kept.select("event_id", "amount").iter_rows():
+        left_out[event_id] -= amount
+    lost = {"purchase": left_out["p"] + left_out["out"]}
+    lost["refund"] = sum(left_out.values()) - lost["purchase"]
+    money = quality.account.dropped.get("outlier", Money())
+    assert (money.purchases, money.refunds) == pytest.approx((lost["purchase"], lost["refund"]))
 
 
 def test_source_without_amounts_keeps_interactions_unless_the_rule_says_otherwise() -> None:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from lifecycle.events.shards import read_data_manifest
+from lifecycle.paths import resolve_path
 from tests.training.ingest.recipes import log, recipe, run
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
@@ -46,6 +47,15 @@ def test_invoice_lines_as_shops_export_them(tmp_path: Path) -> None:
         "missing_customer_id": 1,
         "exact_duplicate": 1,
     }
+    bought = [15.3, 15.3, 2025.5, 18.0, 12.75, 99.0, 0.0, 2.55, -11062.06, 18.0, 18.0]
+    assert report["account"]["read"] == {
+        "rows": 13,
+        "purchases": pytest.approx(sum(bought)),
+        "refunds": pytest.approx(-5.1 - 12.75),
+        "without_amount": 0,
+    }
+    assert report["account"]["dropped"]["filter:postage"]["purchases"] == pytest.approx(36.0)
+    assert report["orders_half_dropped"] == {"filter:postage": 1}
     assert events.select("customer_id", "kind", "order_id", "item_id", "amount").rows() == [
         ("17850", "purchase", "536365", "85123A", pytest.approx(15.3)),
         ("17850", "purchase", "536365", "22423", pytest.approx(2025.5)),
@@ -134,8 +144,9 @@ def test_subscription_log_with_contacts_and_plans(tmp_path: Path) -> None:
         ("cancellation", None, None, None),
     ]
     assert report["refunds"] == {"total": 1, "matched": 1}
-    models = report["models"]
-    assert isinstance(models, dict) and models["service_cost"]["supported"]
+    assert report["models"]["service_cost"]["supported"]
+    read = {"rows": 6, "purchases": 20.0, "refunds": -10.0, "without_amount": 3}
+    assert report["account"]["read"] == read
 
 
 def test_bank_ledger_with_ids_of_its_own(tmp_path: Path) -> None:
@@ -169,6 +180,12 @@ def test_bank_ledger_with_ids_of_its_own(tmp_path: Path) -> None:
         "filter:no_margin": 1,
         "duplicate_event_id": 1,
     }
+    assert report["account"]["read"] == {
+        "rows": 7,
+        "purchases": pytest.approx(0.75 + 4.9 + 1000 + 0 + 4.9),
+        "refunds": -4.9,
+        "without_amount": 1,
+    }
 
 
 def test_cdnow_recipe_reads_the_packaged_file(tmp_path: Path) -> None:
@@ -180,6 +197,22 @@ def test_cdnow_recipe_reads_the_packaged_file(tmp_path: Path) -> None:
         23_570,
     )  # as Fader and Hardie describe the file
     assert events["amount"].sum() == pytest.approx(2_500_315.63, abs=0.01)
+    assert report["account"]["read"] == report["account"]["kept"]
+
+
+def test_journey_recipe_keeps_every_row_and_cent_of_the_packaged_files(tmp_path: Path) -> None:
+    config = IngestConfig.load(CONFIGS / "journey_ingest.yaml", [f"output={tmp_path / 'data'}"])
+    _, report = run(config)
+    baskets, campaigns, coupons = (
+        pl.read_parquet(resolve_path(each.path)) for each in config.sources
+    )
+    assert report["account"]["read"] == {
+        "rows": baskets.height + campaigns.height + coupons.height,
+        "purchases": pytest.approx(baskets["sales_value"].sum(), rel=1e-12),
+        "refunds": 0.0,
+        "without_amount": campaigns.height + coupons.height,
+    }
+    assert report["account"]["read"] == report["account"]["kept"]
 
 
 def test_every_ingest_recipe_loads_and_says_how_it_is_started() -> None:

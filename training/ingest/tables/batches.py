@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR, OWN_RATE
+from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR, OWN_RATE
 from training.ingest.tables.expressions import Expression, expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup, read_lookup
@@ -26,17 +26,21 @@ from training.ingest.tables.sources import Source, Table
 
 BATCH_ROWS = 500_000
 ROW_HASH = "__row_hash"  # of the whole source row, within one run
+IS_SHARED = "__is_shared"  # with a file before
+# Of rows that are left out: what the account and the count of orders need.
+TOLD = {name: EVENT_SCHEMA[name] for name in ("kind", "amount", "order_id")}
 NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price", OWN_RATE)
 IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
 
 @dataclass(frozen=True)
 class ParsedRows:
-    """Rows of one file, with `ROW` (data row from 1), and how many were read and dropped, by reason."""
+    """Rows of one file, with `ROW` (data row from 1), and of those that were left out what they would have told."""
 
     file: Path
     rows: pl.DataFrame
-    counts: dict[str, int]
+    num_read: int
+    left_out: dict[str, pl.DataFrame]  # TOLD columns, by reason
     num_keys: int = 0  # kept rows for which a lookup was asked
     num_found: int = 0  # those that it knew
 
@@ -53,7 +57,7 @@ def read_batches(table: Table) -> Iterator[ParsedRows]:
     for file in files:
         with opened(table, file) as found:
             for batch in _read_file(found, reading, file):
-                num_rows += batch.counts["rows_read"]
+                num_rows += batch.num_read
                 yield batch
         if reading.earlier is not None:
             reading.earlier.end_file(file, may_share=reading.drops_repeated)
@@ -124,8 +128,8 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     used = _used_columns(expressions, own, reading)
     for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
-            prepared = _prepared(rows, reading, file, offset)
-            yield _parse_batch(prepared, table, expressions, check_sql=not offset)
+            prepared = _prepared(rows, reading, offset)
+            yield _parse_batch(Rows(prepared, table, file), expressions, check_sql=not offset)
             offset += rows.height
     if found.num_rows is not None and offset != found.num_rows:
         raise ValueError(
@@ -153,27 +157,28 @@ def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Readi
     return [name for name in used if name in own] or own.names()[:1]
 
 
-def _prepared(rows: pl.DataFrame, reading: _Reading, file: Path, offset: int) -> ParsedRows:
-    """Source rows with their numbers and what the lookup adds, but for repeated ones."""
-    counts = {"rows_read": rows.height}
+def _prepared(rows: pl.DataFrame, reading: _Reading, offset: int) -> pl.DataFrame:
+    """Source rows with their numbers, whether an earlier file has them, and what the lookup adds."""
     numbered = rows.with_row_index(ROW, offset + 1)
     if reading.earlier is not None:
         is_shared = reading.earlier.are_shared(rows)
         if reading.drops_repeated:
-            numbered = numbered.filter(~is_shared)
-            counts["in_earlier_file"] = rows.height - numbered.height
+            numbered = numbered.with_columns(pl.Series(IS_SHARED, is_shared))
     if reading.lookup is None:
-        return ParsedRows(file, numbered, counts)
-    return ParsedRows(file, reading.lookup.join(numbered, reading.table.decimal), counts)
+        return numbered
+    return reading.lookup.join(numbered, reading.table.decimal)
 
 
-def _parse_batch(
-    source: ParsedRows, table: Table, expressions: list[Expression], *, check_sql: bool
-) -> ParsedRows:
+def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) -> ParsedRows:
     """The event columns of source rows."""
-    rows = Rows(source.rows, table, source.file)
-    left_out = rows.keep_all(expressions, check_sql=check_sql)
-    counts = source.counts | {name.replace(".", ":"): count for name, count in left_out.items()}
+    num_read = rows.rows.height
+    left_out = {}
+    if IS_SHARED in rows.names:
+        left_out["in_earlier_file"] = rows.rows.filter(IS_SHARED)
+        rows.rows = rows.rows.filter(~pl.col(IS_SHARED))
+    for name, others in rows.keep_all(expressions, check_sql=check_sql).items():
+        left_out[name.replace(".", ":")] = others
+    told = {reason: _told(others, rows, expressions) for reason, others in left_out.items()}
     parsed = [
         _parsed(rows, expression).alias(expression.column)
         for expression in expressions
@@ -183,9 +188,22 @@ def _parse_batch(
         parsed.append(rows.row_hashes().alias(ROW_HASH))
     events = pl.DataFrame([rows.rows[ROW], *parsed])
     if IS_FOUND not in rows.names:
-        return ParsedRows(source.file, events, counts)
+        return ParsedRows(rows.file, events, num_read, told)
     num_found = int(rows.rows[IS_FOUND].sum())
-    return ParsedRows(source.file, events, counts, rows.rows[KEY].count(), num_found)
+    return ParsedRows(rows.file, events, num_read, told, rows.rows[KEY].count(), num_found)
+
+
+def _told(others: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:
+    """What rows that are left out would have told of the TOLD columns; what does not parse there is missing."""
+    left_out = Rows(others, rows.table, rows.file, is_lenient=True)
+    columns = [others[ROW]]
+    for expression in expressions:
+        if expression.column in TOLD and others.height:
+            columns.append(_parsed(left_out, expression).alias(expression.column))
+    told = pl.DataFrame(columns)
+    return told.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in TOLD.items() if name not in told.columns
+    )
 
 
 def _parsed(rows: Rows, expression: Expression) -> pl.Series:
@@ -196,17 +214,19 @@ def _parsed(rows: Rows, expression: Expression) -> pl.Series:
         raise ValueError(
             f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
         )
-    if column.name == "occurred_at":
-        times = parse_times(column, table.date_format, table.timezone)
-        check_parsed(column, times, table, rows.file, _date_rule(table))
-        return times
-    if column.name in NUMBERS:
-        numbers = parse_numbers(column, table.decimal)
-        check_parsed(column, numbers, table, rows.file, number_rule(table))
-        return numbers
     if column.name in IDS:
         return parse_ids(column, table.decimal)
-    return parse_texts(column)
+    if column.name not in (*NUMBERS, "occurred_at"):
+        return parse_texts(column)
+    if column.name == "occurred_at":
+        parsed = parse_times(column, table.date_format, table.timezone)
+        rule = _date_rule(table)
+    else:
+        parsed = parse_numbers(column, table.decimal)
+        rule = number_rule(table)
+    if not rows.is_lenient:
+        check_parsed(column, parsed, table, rows.file, rule)
+    return parsed
 
 
 def _date_rule(table: Table) -> str:

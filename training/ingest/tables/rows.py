@@ -32,25 +32,31 @@ def all_numbers_in(rows: pl.DataFrame, decimal: str) -> bool:
 class Rows:
     """Rows of one file, of which filters keep fewer and fewer; columns of text become numbers when first needed."""
 
-    def __init__(self, rows: pl.DataFrame, table: Table, file: Path) -> None:
+    def __init__(
+        self, rows: pl.DataFrame, table: Table, file: Path, *, is_lenient: bool = False
+    ) -> None:
         self.table = table
         self.file = file
+        self.is_lenient = is_lenient  # what does not parse is missing: of rows that are left out
         self.names = [name for name in rows.columns if name != ROW]
         self.rows = rows  # with ROW, counted from 1
 
-    def keep(self, expression: Expression) -> int:
-        """Keep the rows for which a filter is true; how many it leaves out."""
+    def keep(self, expression: Expression) -> pl.DataFrame:
+        """Keep the rows for which a filter is true; the others."""
         is_kept = self.evaluate(expression)
         if is_kept.dtype != pl.Boolean:
             raise ValueError(
                 f"{expression.dotted}: must be true or false for each row, not {is_kept.dtype}"
             )
-        before = self.rows.height
-        self.rows = self.rows.filter(is_kept.fill_null(False))
-        return before - self.rows.height
+        is_kept = is_kept.fill_null(False)
+        left_out = self.rows.filter(~is_kept)
+        self.rows = self.rows.filter(is_kept)
+        return left_out
 
-    def keep_all(self, expressions: list[Expression], *, check_sql: bool) -> dict[str, int]:
-        """Keep the rows for which every filter is true; how many each leaves out, by its dotted name.
+    def keep_all(
+        self, expressions: list[Expression], *, check_sql: bool
+    ) -> dict[str, pl.DataFrame]:
+        """Keep the rows for which every filter is true; those that each leaves out, by its dotted name.
 
         With `check_sql` ValueError where an expression depends on other rows than its own.
         """
@@ -77,6 +83,8 @@ class Rows:
             values_of_rows = _select(frame, expression.expression)
         except pl.exceptions.PolarsError:
             values_of_rows = None
+        if values_of_rows is None and self.is_lenient:
+            return pl.Series("value", [None], dtype=pl.Float64).new_from_index(0, frame.height)
         if values_of_rows is None:
             raise ValueError(self._failure(frame, expression))
         return values_of_rows
@@ -106,7 +114,8 @@ class Rows:
             column = RawColumn(self.rows[name], self.rows[ROW], name)
             numbers = parse_numbers(column, self.table.decimal)
             reason = f"{number_rule(self.table)}, as {expression.dotted} needs"
-            check_parsed(column, numbers, self.table, self.file, reason)
+            if not self.is_lenient:
+                check_parsed(column, numbers, self.table, self.file, reason)
             self.rows = self.rows.with_columns(numbers.alias(NUMBER + name))
         return pl.col(NUMBER + name)
 

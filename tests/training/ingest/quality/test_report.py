@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.quality import QualityCounts
-from training.ingest.report import quality_report
+from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.report import quality_report
 from training.report.quality import write_quality_html
-from training.results.quality import QualityReport, Refunds
+from training.results.quality import Money, QualityReport, Refunds
 
 ITEMS = pl.DataFrame({"item_id": ["A", "B"], "title": ["lamp", None]})
 VOID = ("meta", "img")
@@ -42,10 +42,15 @@ SHARDS = (
 )
 
 
+LACKING = events(("", 1, "purchase", None, 7.0))
+POSTAGE = events(("1", 1, "purchase", "a", 3.5), ("9", 1, "purchase", "z", None))
+
+
 def report_of(*shards: pl.DataFrame) -> QualityReport:
     quality = QualityCounts()
-    quality.add_counts("lines.csv", {"rows_read": 9, "filter:postage": 2})
-    quality.drop("missing_customer_id", 1)
+    read = pl.concat([*shards, LACKING])
+    quality.add_read("lines.csv", read, {"filter:postage": POSTAGE})
+    quality.leave_out("missing_customer_id", LACKING)
     for shard in shards:
         of_shard = QualityCounts()
         of_shard.set_events(shard, num_matched=int((shard["kind"] == "refund").sum()))
@@ -80,6 +85,13 @@ def test_rows_read_are_kept_or_left_out_for_a_reason() -> None:
     assert report.rows_dropped == {"filter:postage": 2, "missing_customer_id": 1}
     assert report.rows_kept == 6
     assert report.num_rows_read == 6 + 2 + 1
+    account = report.account
+    assert account.read == Money(rows=9, purchases=20.5, refunds=-1.0, without_amount=2)
+    assert account.kept == Money(rows=6, purchases=10.0, refunds=-1.0, without_amount=1)
+    assert account.dropped == {
+        "filter:postage": Money(rows=2, purchases=3.5, without_amount=1),
+        "missing_customer_id": Money(rows=1, purchases=7.0),
+    }
 
 
 def test_verdicts_say_which_rule_decided() -> None:

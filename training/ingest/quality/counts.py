@@ -1,6 +1,7 @@
 """What ingest read, kept, dropped and found, counted while the rows stream by."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -8,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import is_purchase, order_key
+from training.ingest.quality.account import Account, money_of
+from training.ingest.quality.dropped_orders import DroppedOrders
 from training.results.quality import FarDates, Matches
 
 SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
@@ -23,21 +26,25 @@ class QualityCounts:
     """Counts of all sources, or of one shard while it is finished; `add_shard` brings them together."""
 
     # While rows are read.
-    sources: dict[str, Counter[str]] = field(default_factory=dict)
+    rows_read: Counter[str] = field(default_factory=Counter)  # by source
     amounts: np.ndarray = field(default_factory=lambda: np.zeros(NUM_BINS, dtype=np.int64))
     fence: float = float("inf")
     matches: dict[str, Matches] = field(default_factory=dict)
+    dropped_orders: DroppedOrders = field(default_factory=DroppedOrders)
     files_not_read: list[str] = field(default_factory=list)
     num_conflicting_items: int = 0
     days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
-    # While a shard is finished; rows are dropped in both passes.
-    dropped: Counter[str] = field(default_factory=Counter)
+    account: Account = field(
+        default_factory=Account
+    )  # both while rows are read and shards finished
+    # While a shard is finished.
     kinds: Counter[str] = field(default_factory=Counter)
     orders_per_customer: Counter[str] = field(default_factory=Counter)
     months: Counter[str] = field(default_factory=Counter)
     revenue_by_month: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     unknown_items: Counter[str] = field(default_factory=Counter)  # lines the catalogue has not
+    orders_half_dropped: Counter[str] = field(default_factory=Counter)  # by reason
     num_events: int = 0
     num_customers: int = 0
     num_repeat_customers: int = 0
@@ -49,17 +56,21 @@ class QualityCounts:
     first_event_at: datetime | None = None
     last_event_at: datetime | None = None
 
-    @property
-    def num_rows_read(self) -> int:
-        """Rows of all sources so far."""
-        return sum(counts["rows_read"] for counts in self.sources.values())
+    def add_read(
+        self, source: str, kept: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]
+    ) -> None:
+        """Enter rows read from a source: those that its filters keep, and the others by reason."""
+        for reason, rows in left_out.items():
+            self.leave_out(reason, rows)
+        parts = [money_of(rows) for rows in (kept, *left_out.values())]
+        self.rows_read[source] += sum(part.rows for part in parts)
+        for part in parts:
+            self.account.read = self.account.read.plus(part)
 
-    def add_counts(self, source: str, counts: dict[str, int]) -> None:
-        """Rows read from a source and dropped by its filters."""
-        self.sources.setdefault(source, Counter()).update(counts)
-        for reason, number in counts.items():
-            if reason != "rows_read":
-                self.drop(reason, number)
+    def leave_out(self, reason: str, rows: pl.DataFrame) -> None:
+        """Enter rows that are left out while they are read, and the orders that lose them."""
+        self.account.drop(reason, rows)
+        self.dropped_orders.add(reason, rows)
 
     def add_matches(self, table: str, rows: int, matched: int) -> None:
         """Count rows that name something in another table, and those whose name it has."""
@@ -70,11 +81,6 @@ class QualityCounts:
         """Where a table has fewer rows than there are names, as many as it has can be found at most."""
         found = self.matches[table]
         self.matches[table] = Matches(rows=min(rows, found.rows), matched=found.matched)
-
-    def drop(self, reason: str, number: int) -> None:
-        """Count rows left out for a reason."""
-        if number:
-            self.dropped[reason] += number
 
     def add_amounts(self, rows: pl.DataFrame) -> None:
         """Count purchase amounts by size, for the outlier fence."""
@@ -110,7 +116,7 @@ class QualityCounts:
 
     def add_shard(self, shard: "QualityCounts") -> None:
         """Take in what was counted while one shard was finished."""
-        self.dropped.update(shard.dropped)
+        self.account.add(shard.account)
         for table, found in shard.matches.items():
             self.add_matches(table, found.rows, found.matched)
         self.kinds.update(shard.kinds)
@@ -119,6 +125,7 @@ class QualityCounts:
         self.revenue_by_month.update(shard.revenue_by_month)
         self.missing.update(shard.missing)
         self.unknown_items.update(shard.unknown_items)
+        self.orders_half_dropped.update(shard.orders_half_dropped)
         self.num_events += shard.num_events
         self.num_customers += shard.num_customers
         self.num_repeat_customers += shard.num_repeat_customers
@@ -137,6 +144,7 @@ class QualityCounts:
         """Statistics of the finished events of one shard."""
         if events.is_empty():
             return
+        self.account.kept = money_of(events)
         at = pl.col("occurred_at")
         self.num_events = events.height
         self.num_refunds_matched = num_matched

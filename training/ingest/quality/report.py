@@ -6,7 +6,8 @@ import polars as pl
 
 from lifecycle.names import BTYD_MODELS
 from lifecycle.spend.support import LEARNERS, value_model_rules
-from training.ingest.quality import ORDER_GROUPS, QualityCounts
+from training.ingest.quality.account import Account
+from training.ingest.quality.counts import ORDER_GROUPS, QualityCounts
 from training.results.quality import (
     Duplicates,
     ModelSupport,
@@ -23,11 +24,13 @@ MIN_ITEMS = 20  # of a catalogue to recommend from
 def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) -> QualityReport:
     """What quality.json says. Raises ValueError where nothing is left."""
     if counts.first_event_at is None or counts.last_event_at is None:
-        raise ValueError(f"no usable event is left: {dict(counts.dropped)}")
+        raise ValueError(f"no usable event is left: {rows_dropped(counts.account)}")
+    account = counts.account.balanced()
+    dropped = rows_dropped(counts.account)
     days = (counts.last_event_at - counts.first_event_at).days + 1
     revenue = sorted(counts.revenue_by_month.items())
     return QualityReport(
-        num_rows_read=counts.num_rows_read,
+        num_rows_read=account.read.rows,
         num_events=counts.num_events,
         num_customers=counts.num_customers,
         num_items=items.height,
@@ -35,12 +38,12 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         first_event_at=counts.first_event_at.isoformat(),
         last_event_at=counts.last_event_at.isoformat(),
         days=days,
-        rows_read={path: of_source["rows_read"] for path, of_source in counts.sources.items()},
+        rows_read=dict(counts.rows_read),
         rows_kept=counts.num_events,
-        rows_dropped=dict(counts.dropped),
+        rows_dropped=dropped,
         duplicates=Duplicates(
-            dropped_exact=counts.dropped["exact_duplicate"],
-            dropped_same_id=counts.dropped["duplicate_event_id"],
+            dropped_exact=dropped.get("exact_duplicate", 0),
+            dropped_same_id=dropped.get("duplicate_event_id", 0),
             kept_equal=counts.num_equal_events,
         ),
         refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
@@ -60,9 +63,16 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         revenue_by_month={month: round(amount, 2) for month, amount in revenue},
         models=_verdicts(counts, days, items),
         matches=counts.matches,
+        account=account,
+        orders_half_dropped=dict(counts.orders_half_dropped),
         far_dates=counts.far_dates,
         files_not_read=tuple(counts.files_not_read),
     )
+
+
+def rows_dropped(account: Account) -> dict[str, int]:
+    """How many rows were left out, by reason."""
+    return {reason: money.rows for reason, money in account.dropped.items() if money.rows}
 
 
 def _verdicts(counts: QualityCounts, days: int, items: pl.DataFrame) -> dict[str, ModelSupport]:

@@ -1,0 +1,46 @@
+"""The last lines of ingest's log: what was left out, and what the data cannot support."""
+
+import logging
+import math
+
+from training.results.quality import Money, MoneyAccount, QualityReport
+
+logger = logging.getLogger(__name__)
+MAX_REASONS = 3  # that the log names; quality.json has all
+
+
+def log_summary(report: QualityReport) -> None:
+    """The reasons for which most was left out, in rows or money, and which models the data cannot support."""
+    account = report.account
+    worst = sorted(account.dropped, key=lambda reason: -_share(account, reason))[:MAX_REASONS]
+    reasons = [_in_words(reason, account.dropped[reason], report.currency) for reason in worst]
+    total = sum(report.rows_dropped.values())
+    logger.info(
+        "%d of %d rows left out: %s", total, account.read.rows, "; ".join(reasons) or "none"
+    )
+    if report.orders_half_dropped:
+        logger.warning(
+            "orders that lost lines while others stay, by reason: %s", report.orders_half_dropped
+        )
+    lacking: dict[str, list[str]] = {}
+    for name, support in report.models.items():
+        if not support.supported:
+            lacking.setdefault(support.reason, []).append(name)
+    for rule, names in lacking.items():
+        logger.info("the data do not support %s: %s", ", ".join(names), rule)
+
+
+def _share(account: MoneyAccount, reason: str) -> float:
+    """Of what was read, the largest part that was left out for a reason: of rows, purchases or refunds."""
+    dropped, read = account.dropped[reason], account.read
+    return max(
+        dropped.rows / max(read.rows, 1),
+        abs(dropped.purchases) / (abs(read.purchases) or math.inf),
+        abs(dropped.refunds) / (abs(read.refunds) or math.inf),
+    )
+
+
+def _in_words(reason: str, money: Money, currency: str) -> str:
+    amounts = {"purchases": money.purchases, "refunds": money.refunds}
+    told = [f"{name} {amount:,.2f} {currency}" for name, amount in amounts.items() if amount]
+    return f"{money.rows} {reason}{' (' + ', '.join(told) + ')' if told else ''}"
