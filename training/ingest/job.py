@@ -9,6 +9,7 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
+from training.ingest.currencies import UnmappedCodes, exchange_of, money_by_currency
 from training.ingest.dates import days_of, span_of
 from training.ingest.quality.counts import QualityCounts
 from training.ingest.quality.report import QUALITY_FILE, quality_report, rows_dropped
@@ -109,7 +110,8 @@ def _identity(config: IngestConfig) -> str:
 
 
 def _tables(config: IngestConfig) -> list[Table]:
-    return [*config.sources, *(table for table in (config.items, config.customers) if table)]
+    others = (config.items, config.customers, config.rates_table)
+    return [*config.sources, *(table for table in others if table)]
 
 
 def _num_shards(sources: tuple[Source, ...]) -> int:
@@ -157,9 +159,14 @@ def _spill(
 ) -> None:
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     num_rows = 0
+    exchange = exchange_of(config.currency, config.rates, config.rates_table)
+    unmapped = UnmappedCodes(config.currency)
     with spill_writers(folder, num_shards) as writers:
         for number, source in enumerate(config.sources):
-            for batch in read_batches(source):
+            for found in read_batches(source):
+                unmapped.add(found)
+                batch = exchange.converted(found, source)
+                quality.add_currencies(money_by_currency(batch.rows))
                 quality.add_read(source.path, batch.rows, batch.left_out)
                 if source.lookup is not None:
                     name = f"lookup {source.lookup.path}"
@@ -172,6 +179,7 @@ def _spill(
                 append(event_rows(rows, number), writers)
                 num_rows += rows.height
                 logger.info("%s: %d rows read", batch.file.name, quality.account.read.rows)
+    unmapped.warn()
     if num_rows == 0:
         paths = [source.path for source in config.sources]
         raise ValueError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from lifecycle.config import Config
+from training.ingest.currencies import Rates, RatesTable
 from training.ingest.rules import MissingRules, OutlierRules
 from training.ingest.tables.sources import Source, Table
 
@@ -23,6 +24,8 @@ class IngestConfig(Config):
     items: Table | None = None
     customers: CustomerTable | None = None
     currency: str = "USD"
+    rates: Rates = {}  # of other currencies, where sources map a `currency`
+    rates_table: RatesTable | None = None  # more of them
     output: Path
     num_shards: int | None = Field(None, ge=1, le=512)  # None: from the size of the sources
     missing: MissingRules = MissingRules()

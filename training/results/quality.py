@@ -125,5 +125,6 @@ class QualityReport(Config):
     matches: dict[str, Matches] = {}  # by table: `lookup PATH`, customers, items
     far_dates: FarDates = FarDates()
     account: MoneyAccount = MoneyAccount()
+    currencies: dict[str, Money] = {}  # where sources map one: what came in each, in the shop's
     orders_half_dropped: dict[str, int] = {}  # that lost lines while others stay, by reason
     files_not_read: tuple[str, ...] = ()  # of the sources' folders

@@ -35,7 +35,7 @@ def batch(**columns: list[object]) -> ParsedRows:
     given |= {"kind": ["purchase"] * number, **columns}
     types = {name: dtype for name, dtype in EVENT_SCHEMA.items() if name in given}
     rows = pl.DataFrame(given, schema_overrides=types).with_row_index(ROW, 1)
-    return ParsedRows(Path("lines.csv"), rows, number, {})
+    return ParsedRows(Path("lines.csv"), rows, number, {}, {})
 
 
 def test_rows_without_customer_or_time_are_left_out_and_counted() -> None:

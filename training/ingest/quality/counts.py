@@ -11,7 +11,7 @@ import polars as pl
 from lifecycle.events.schema import is_purchase, order_key
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.dropped_orders import DroppedOrders
-from training.results.quality import FarDates, Matches
+from training.results.quality import FarDates, Matches, Money
 
 SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
 LARGEST_LOG_AMOUNT = 10
@@ -31,6 +31,7 @@ class QualityCounts:
     fence: float = float("inf")
     matches: dict[str, Matches] = field(default_factory=dict)
     dropped_orders: DroppedOrders = field(default_factory=DroppedOrders)
+    currencies: dict[str, Money] = field(default_factory=dict)
     files_not_read: list[str] = field(default_factory=list)
     num_conflicting_items: int = 0
     days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
@@ -71,6 +72,11 @@ class QualityCounts:
         """Enter rows that are left out while they are read, and the orders that lose them."""
         self.account.drop(reason, rows)
         self.dropped_orders.add(reason, rows)
+
+    def add_currencies(self, found: Mapping[str, Money]) -> None:
+        """Count the money of each currency, in the shop's."""
+        for code, money in found.items():
+            self.currencies[code] = self.currencies.get(code, Money()).plus(money)
 
     def add_matches(self, table: str, rows: int, matched: int) -> None:
         """Count rows that name something in another table, and those whose name it has."""

@@ -64,6 +64,7 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         models=_verdicts(counts, days, items),
         matches=counts.matches,
         account=account,
+        currencies=counts.currencies,
         orders_half_dropped=dict(counts.orders_half_dropped),
         far_dates=counts.far_dates,
         files_not_read=tuple(counts.files_not_read),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR, OWN_RATE
+from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR
+from training.ingest.tables.currency_codes import codes_of, unmapped_columns
 from training.ingest.tables.expressions import Expression, expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup, read_lookup
@@ -22,14 +23,18 @@ from training.ingest.tables.parsing import (
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import ROW, Rows, all_numbers_in, check_parsed, number_rule
-from training.ingest.tables.sources import Source, Table
+from training.ingest.tables.sources import CURRENCY, Source, Table
 
 BATCH_ROWS = 500_000
 ROW_HASH = "__row_hash"  # of the whole source row, within one run
 IS_SHARED = "__is_shared"  # with a file before
 # Of rows that are left out: what the account and the count of orders need.
-TOLD = {name: EVENT_SCHEMA[name] for name in ("kind", "amount", "order_id")}
-NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price", OWN_RATE)
+TOLD = pl.Schema(
+    {
+        **{name: EVENT_SCHEMA[name] for name in ("kind", "amount", "order_id", "occurred_at")},
+        CURRENCY: pl.String(),
+    }
+)
 IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
 
@@ -41,6 +46,7 @@ class ParsedRows:
     rows: pl.DataFrame
     num_read: int
     left_out: dict[str, pl.DataFrame]  # TOLD columns, by reason
+    currency_codes: dict[str, set[str]]  # in columns that the recipe does not map
     num_keys: int = 0  # kept rows for which a lookup was asked
     num_found: int = 0  # those that it knew
 
@@ -154,6 +160,7 @@ def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Readi
     used = dict.fromkeys(chain.from_iterable(each.types for each in expressions))
     if reading.lookup is not None:
         used[reading.lookup.on] = None
+    used |= dict.fromkeys(unmapped_columns(table, expressions, own))
     return [name for name in used if name in own] or own.names()[:1]
 
 
@@ -187,10 +194,12 @@ def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) 
     if isinstance(rows.table, Source) and rows.table.drop_exact_duplicates:
         parsed.append(rows.row_hashes().alias(ROW_HASH))
     events = pl.DataFrame([rows.rows[ROW], *parsed])
+    unmapped = unmapped_columns(rows.table, expressions, rows.names)
+    codes = codes_of(rows.rows, unmapped, events["amount"]) if unmapped else {}
     if IS_FOUND not in rows.names:
-        return ParsedRows(rows.file, events, num_read, told)
+        return ParsedRows(rows.file, events, num_read, told, codes)
     num_found = int(rows.rows[IS_FOUND].sum())
-    return ParsedRows(rows.file, events, num_read, told, rows.rows[KEY].count(), num_found)
+    return ParsedRows(rows.file, events, num_read, told, codes, rows.rows[KEY].count(), num_found)
 
 
 def _told(others: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:
@@ -216,9 +225,9 @@ def _parsed(rows: Rows, expression: Expression) -> pl.Series:
         )
     if column.name in IDS:
         return parse_ids(column, table.decimal)
-    if column.name not in (*NUMBERS, "occurred_at"):
+    if column.name not in (*table.numbers, *table.times):
         return parse_texts(column)
-    if column.name == "occurred_at":
+    if column.name in table.times:
         parsed = parse_times(column, table.date_format, table.timezone)
         rule = _date_rule(table)
     else:

@@ -1,13 +1,16 @@
 """Source tables of a recipe: which files, in which format, and which event column takes which value."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from lifecycle.config import Config
-from lifecycle.events.schema import EVENT_SCHEMA, ITEM_COLUMNS
+from lifecycle.events.schema import EVENT_SCHEMA, ITEM_COLUMNS, OWN_RATE
+
+NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price", OWN_RATE)
+CURRENCY = "currency"  # a column of a source beside those of events: of its row's money
 
 
 class Sql(Config):
@@ -27,6 +30,8 @@ class Table(Config):
     columns of a file without header are `column_1`, `column_2` and so on.
     """
 
+    times: ClassVar[tuple[str, ...]] = ("occurred_at",)  # columns that hold times
+    numbers: ClassVar[tuple[str, ...]] = NUMBERS
     path: str
     format: Literal["csv", "parquet", "json"] = "csv"
     delimiter: str = ","  # a single blank stands for any run of blanks
@@ -99,7 +104,11 @@ class Source(Table):
     @field_validator("columns")
     @classmethod
     def _event_columns(cls, columns: dict[str, Value]) -> dict[str, Value]:
-        known = [*EVENT_SCHEMA, *(name for name in ITEM_COLUMNS if name not in EVENT_SCHEMA)]
+        known = [
+            *EVENT_SCHEMA,
+            CURRENCY,
+            *(name for name in ITEM_COLUMNS if name not in EVENT_SCHEMA),
+        ]
         for name in columns:
             if name not in known:
                 raise ValueError(

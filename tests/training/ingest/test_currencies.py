@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from tests.training.ingest.recipes import log, recipe, run
+from training.ingest.job import ingest
+
+COLUMNS = {"customer_id": "c", "occurred_at": "t", "amount": "a", "currency": "i"}
+LINES = (
+    "1,2024-01-01,EUR,10",
+    "1,2024-01-02,usd,10",
+    "2,2024-03-01,JPY,1000",
+    "2,2024-03-02,EUR,1",
+)
+
+
+def amounts(events: pl.DataFrame) -> list[float]:
+    return events["amount"].to_list()
+
+
+def test_money_is_converted_before_it_is_added_up(tmp_path: Path) -> None:
+    source = log(tmp_path / "x.csv", *LINES, columns=COLUMNS)
+    rates = {"USD": 0.9, "JPY": {"2024-01-01": 0.006, "2024-03-01": 0.007, "2024-03-02": 0.008}}
+    events, report = run(recipe(tmp_path / "data", source, currency="EUR", rates=rates))
+    assert amounts(events) == pytest.approx([10.0, 9.0, 7.0, 1.0])
+    assert report["account"]["kept"]["purchases"] == pytest.approx(27.0)
+    assert {code: money["rows"] for code, money in report["currencies"].items()} == {
+        "EUR": 2,
+        "JPY": 1,
+        "USD": 1,
+    }
+    assert report["currencies"]["USD"]["purchases"] == pytest.approx(9.0)
+
+
+def test_costs_and_discounts_are_money_too_and_rows_left_out_are_converted(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(
+        "c,t,a,d,k,cur,status\n1,2024-01-01,10,2,4,USD,paid\n1,2024-01-01,30,,,USD,void\n"
+    )
+    columns = {**COLUMNS, "currency": "cur", "discount": "d", "cost": "k"}
+    source = {
+        "path": str(tmp_path / "x.csv"),
+        "columns": columns,
+        "filter": {"void": {"sql": "status <> 'void'"}},
+    }
+    events, report = run(recipe(tmp_path / "data", source, currency="EUR", rates={"USD": 0.5}))
+    assert events.select("amount", "discount", "cost").row(0) == (5.0, 1.0, 2.0)
+    assert report["account"]["dropped"]["filter:void"]["purchases"] == 15.0
+
+
+def test_rates_of_a_table_hold_from_their_dates_on(tmp_path: Path) -> None:
+    (tmp_path / "rates.csv").write_text(
+        "day;code;per_eur\n2024-01-01;JPY;0,006\n2024-03-01;JPY;0,007\n2023-01-01;USD;0,9\n"
+    )
+    table = {
+        "path": str(tmp_path / "rates.csv"),
+        "delimiter": ";",
+        "decimal": ",",
+        "columns": {"currency": "code", "date": "day", "rate": "per_eur"},
+    }
+    source = log(tmp_path / "x.csv", *LINES, columns=COLUMNS)
+    events, _ = run(recipe(tmp_path / "data", source, currency="EUR", rates_table=table))
+    assert amounts(events) == pytest.approx([10.0, 9.0, 7.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("rates", "lines", "message"),
+    [
+        ({}, LINES, "x.csv, row 2 after the header: currency is 'USD'; say rates.USD"),
+        (
+            {"USD": {"2024-02-01": 1.0}},
+            LINES[:2],
+            "row 2 after the header: rates.USD begin after 2024-01-02",
+        ),
+        ({}, ("1,2024-01-01,,5",), "row 1 after the header: has money and no currency"),
+        ({"EUR": 2.0}, LINES[:1], "rates.EUR is 2.0; the shop's own currency has rate 1"),
+        ({"usd": 2.0, "USD": 3.0}, LINES[:2], "rates.USD: two rates hold from 0001-01-01 on"),
+    ],
+)
+def test_money_without_a_rate_is_refused(
+    tmp_path: Path, rates: dict[str, object], lines: tuple[str, ...], message: str
+) -> None:
+    source = log(tmp_path / "x.csv", *lines, columns=COLUMNS)
+    with pytest.raises(ValueError, match=message):
+        ingest(recipe(tmp_path / "data", source, currency="EUR", rates=rates))
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("rate", [0, -1, "x"])
+def test_rate_must_be_a_number_above_0(tmp_path: Path, rate: object) -> None:
+    source = log(tmp_path / "x.csv", *LINES, columns=COLUMNS)
+    with pytest.raises(ValidationError, match=r"rates\.USD"):
+        recipe(tmp_path / "data", source, rates={"USD": rate})
+
+
+def plain(path: Path, header: str, *lines: str, **changes: object) -> dict[str, object]:
+    """A source whose recipe does not know of currencies."""
+    path.write_text("\n".join([header, *lines]) + "\n")
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": "a"}
+    return {"path": str(path), "columns": columns, **changes}
+
+
+@pytest.mark.parametrize("name", ["Currency", "order_currency", "Währung", "presentment currency"])
+def test_currencies_that_the_recipe_does_not_map_are_not_added_up(
+    tmp_path: Path, name: str
+) -> None:
+    lines = ("1,2024-01-01,5,EUR", "1,2024-01-02,800,JPY")
+    source = plain(tmp_path / "x.csv", f"c,t,a,{name}", *lines)
+    with pytest.raises(ValueError, match=f"several currencies.*EUR .*{name}.*JPY"):
+        ingest(recipe(tmp_path / "data", source))
+
+
+def test_two_files_of_one_currency_each_are_not_added_up(tmp_path: Path) -> None:
+    euros = plain(tmp_path / "x.csv", "c,t,a,currency", "1,2024-01-01,5,EUR")
+    yen = plain(tmp_path / "y.csv", "c,t,a,ccy", "1,2024-01-01,5,JPY")
+    with pytest.raises(ValueError, match="EUR .*x.csv.*JPY .*y.csv"):
+        ingest(recipe(tmp_path / "data", euros, yen))
+
+
+def test_one_currency_that_the_recipe_calls_otherwise_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = plain(tmp_path / "x.csv", "c,t,a,currency", "1,2024-01-01,5,EUR", "1,2024-01-02,,JPY")
+    run(recipe(tmp_path / "data", source))
+    assert "x.csv, column 'currency' says EUR; the recipe says currency: USD" in caplog.text
+
+
+def test_recipe_may_keep_one_currency_or_compute_with_the_column_itself(tmp_path: Path) -> None:
+    lines = ("1,2024-01-01,5,EUR", "1,2024-01-02,800,JPY")
+    one = plain(tmp_path / "x.csv", "c,t,a,currency", *lines, filter={"sql": "currency = 'EUR'"})
+    events, report = run(recipe(tmp_path / "one", one, currency="EUR"))
+    assert (amounts(events), report["rows_dropped"]) == ([5.0], {"filter": 1})
+    own = plain(tmp_path / "y.csv", "c,t,a,currency", *lines)
+    sql = "CASE WHEN currency = 'JPY' THEN a * 0.01 ELSE a END"
+    own["columns"] = {"customer_id": "c", "occurred_at": "t", "amount": {"sql": sql}}
+    events, _ = run(recipe(tmp_path / "own", own, currency="EUR"))
+    assert amounts(events) == [5.0, 8.0]

@@ -1,0 +1,178 @@
+"""Money in several currencies, brought to the shop's own by the recipe's rates before anything is added up."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import polars as pl
+from pydantic import BeforeValidator, field_validator
+
+from training.ingest.quality.account import money_of
+from training.ingest.tables.batches import ParsedRows, read_batches
+from training.ingest.tables.rows import ROW
+from training.ingest.tables.sources import CURRENCY, Source, Table, Value, where
+from training.results.quality import Money
+
+logger = logging.getLogger(__name__)
+MONEY = ("amount", "discount", "cost", "price")
+ALWAYS = date(1, 1, 1)
+RATES = pl.Schema({CURRENCY: pl.String(), "date": pl.Date(), "rate": pl.Float64()})
+
+
+class RatesTable(Table):
+    """Rates in a file: columns `currency`, `rate`, and `date` where they change; each holds from its date on."""
+
+    times: ClassVar[tuple[str, ...]] = ("date",)
+    numbers: ClassVar[tuple[str, ...]] = ("rate",)
+
+    @field_validator("columns")
+    @classmethod
+    def _whole(cls, columns: dict[str, Value]) -> dict[str, Value]:
+        for name in columns:
+            if name not in RATES:
+                raise ValueError(f"unknown column {name!r}; rates have {', '.join(RATES)}")
+        for name in (CURRENCY, "rate"):
+            if name not in columns:
+                raise ValueError(f"needs {name}")
+        return columns
+
+
+def _checked_rate(value: object) -> object:
+    by_date = value if isinstance(value, Mapping) else {ALWAYS: value}
+    for since, rate in by_date.items():
+        if not isinstance(since, date):
+            date.fromisoformat(str(since))
+        if not isinstance(rate, int | float) or rate <= 0:
+            raise ValueError("a rate is a number above 0, or a map from dates to such numbers")
+    return value
+
+
+# Units of the shop's currency for one of another, by its code; or by the dates from which on each holds.
+Rates = dict[str, Annotated[float | dict[date, float], BeforeValidator(_checked_rate)]]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The shop's currency, and what one unit of each is worth in it from a date on."""
+
+    own: str
+    rates: pl.DataFrame  # RATES
+
+    def converted(self, batch: ParsedRows, source: Source) -> ParsedRows:
+        """Rows whose money is in the shop's currency; of those that were left out what is unknown is missing.
+
+        Raises ValueError with file, row and value where no rate holds.
+        """
+        if CURRENCY not in source.columns:
+            return batch
+        factors = self._factors(batch.rows)
+        columns = [name for name in MONEY if name in batch.rows.columns]
+        has_money = pl.any_horizontal(pl.col(columns).fill_null(0.0) != 0.0)
+        lacking = batch.rows.filter(
+            factors.is_null() & has_money & pl.col("occurred_at").is_not_null()
+        )
+        if lacking.height:
+            raise ValueError(self._problem(batch, source, lacking))
+        left_out = {
+            reason: rows.with_columns(pl.col("amount") * self._factors(rows))
+            for reason, rows in batch.left_out.items()
+        }
+        rows = batch.rows.with_columns(pl.col(columns) * factors.fill_null(1.0))
+        return replace(batch, rows=rows, left_out=left_out)
+
+    def _factors(self, rows: pl.DataFrame) -> pl.Series:
+        """What one unit of each row's currency is worth; null where that is not known."""
+        day = pl.col("occurred_at").dt.date().alias("date")
+        keys = rows.select(ROW, _code(), day).sort("date")
+        # Without `by` among sorted keys polars warns that it cannot check the order.
+        found = keys.join_asof(
+            self.rates, on="date", by=CURRENCY, strategy="backward", check_sortedness=False
+        )
+        return found.sort(ROW)["rate"]
+
+    def _problem(self, batch: ParsedRows, source: Source, lacking: pl.DataFrame) -> str:
+        row, code, at = lacking.select(ROW, _code(), "occurred_at").row(0)
+        place = where(source, batch.file, row)
+        if code is None:
+            return f"{place}: has money and no currency"
+        if code in self.rates[CURRENCY]:
+            return f"{place}: rates.{code} begin after {at.date()}"
+        return f"{place}: currency is {code!r}; say rates.{code}, how much {self.own} one {code} is"
+
+
+def _code() -> pl.Expr:
+    return pl.col(CURRENCY).str.to_uppercase()
+
+
+def exchange_of(own: str, rates: Rates, table: RatesTable | None) -> Exchange:
+    """The rates of a recipe. ValueError where one for the shop's own currency is not 1, or two hold at once."""
+    rows = _from_recipe(rates)
+    if table is not None:
+        rows = pl.concat([rows, _from_table(table)])
+    other = rows.filter((_code() == own.upper()) & (pl.col("rate") != 1.0))
+    if other.height:
+        raise ValueError(f"rates.{own} is {other['rate'][0]}; the shop's own currency has rate 1")
+    own_rate = pl.DataFrame([(own.upper(), ALWAYS, 1.0)], schema=RATES, orient="row")
+    known = pl.concat([rows.filter(_code() != own.upper()).with_columns(_code()), own_rate])
+    for code, since in (
+        known.filter(pl.struct(CURRENCY, "date").is_duplicated()).select(CURRENCY, "date").rows()
+    ):
+        raise ValueError(f"rates.{code}: two rates hold from {since} on")
+    return Exchange(own.upper(), known.sort("date"))
+
+
+def _from_recipe(rates: Rates) -> pl.DataFrame:
+    rows = []
+    for code, value in rates.items():
+        by_date = value if isinstance(value, dict) else {ALWAYS: value}
+        rows += [(code, since, rate) for since, rate in by_date.items()]
+    return pl.DataFrame(rows, schema=RATES, orient="row")
+
+
+def _from_table(table: RatesTable) -> pl.DataFrame:
+    rows = pl.concat([batch.rows for batch in read_batches(table)])
+    if "date" not in rows.columns:
+        rows = rows.with_columns(date=pl.lit(ALWAYS))
+    wrong = rows.filter(pl.any_horizontal(pl.all().is_null()) | ~(pl.col("rate") > 0))
+    if wrong.height:
+        raise ValueError(
+            f"{where(table, Path(table.path), wrong[ROW][0])}: needs a currency, a date and a rate above 0"
+        )
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in RATES.items())
+
+
+class UnmappedCodes:
+    """Codes of currencies in columns that the recipe does not map, over all sources."""
+
+    def __init__(self, own: str) -> None:
+        self.own = own.upper()
+        self.places: dict[str, str] = {}  # by code: the first file that has it, and the column
+
+    def add(self, batch: ParsedRows) -> None:
+        """ValueError where money of several currencies would be added up."""
+        for column, codes in batch.currency_codes.items():
+            for code in sorted(codes):
+                self.places.setdefault(code, f"{batch.file}, column {column!r}")
+        if len(self.places) > 1:
+            told = "; ".join(f"{code} ({place})" for code, place in self.places.items())
+            raise ValueError(
+                f"money of several currencies would be added up: {told}; map the column as `currency` "
+                "in columns and say rates, or keep one by a filter"
+            )
+
+    def warn(self) -> None:
+        """Say where the only currency is not the recipe's."""
+        for code, place in self.places.items():
+            if code != self.own:
+                logger.warning("%s says %s; the recipe says currency: %s", place, code, self.own)
+
+
+def money_by_currency(rows: pl.DataFrame) -> dict[str, Money]:
+    """What rows of each currency come to, in the shop's."""
+    if CURRENCY not in rows.columns:
+        return {}
+    groups = rows.with_columns(_code()).partition_by(CURRENCY, as_dict=True)
+    return {str(code): money_of(part) for (code,), part in groups.items()}
