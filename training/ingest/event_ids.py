@@ -2,19 +2,24 @@
 
 import binascii
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.quality.counts import QualityCounts
+from training.ingest.tables.sources import VERSION
 
 SAME_EVENT = ("customer_id", "occurred_at", "kind", "order_id", "item_id", "amount")
 ID_LENGTH = 16  # characters of 6 bits: among 10^10 events two get the same by chance with a probability of 10^-9
 EVENTS_PER_CHECK = 4_000_000
 FIRST_BYTES = np.array([(1 << 8 * number) - 1 for number in range(9)], dtype="<u8")
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
+READ_ORDER = "__read_order"
+OnRepeatedId = Literal["error", "latest", "first"]
 Words = NDArray[np.uint64]  # shape (n,), little-endian: the same bytes on every machine
 
 
@@ -85,21 +90,46 @@ def numbered(ids: pl.Series, quality: QualityCounts) -> pl.Series:
     return ids.scatter(positions, repeated.select(with_number).to_series())
 
 
-def without_repeated_ids(events: pl.DataFrame, quality: QualityCounts) -> pl.DataFrame:
-    """Events that were given twice under one id, once; ValueError where the two differ."""
-    is_first = events.select(pl.struct(pl.all()).is_first_distinct()).to_series()
-    distinct = events.filter(is_first)
-    contradicting = distinct.filter(pl.col("event_id").is_duplicated())
+def without_repeated_ids(
+    events: pl.DataFrame, rule: OnRepeatedId, quality: QualityCounts
+) -> pl.DataFrame:
+    """One event of each id. Rows that differ under one id are an error, unless `rule` says which of them holds.
+
+    With `latest` or `first` that is the row of the highest or lowest `VERSION`, and where there is
+    none the last or first that was read (`READ_ORDER`). ValueError where two of one version differ.
+    """
+    repeated = events.filter(pl.col("event_id").is_duplicated())
+    if repeated.is_empty():
+        return events
+    held = repeated.sort(VERSION, READ_ORDER).unique(
+        "event_id", keep="last" if rule == "latest" else "first", maintain_order=True
+    )
+    others = repeated.join(held, on=READ_ORDER, how="anti")
+    content = list(EVENT_SCHEMA)
+    replaced = others.join(held, on=content, how="anti", nulls_equal=True)
+    same = ["event_id"] if rule == "error" else ["event_id", VERSION]
+    contradicting = held.join(replaced, on=same, how="semi")
     if contradicting.height:
-        event_id = contradicting["event_id"][0]
-        same = contradicting.filter(pl.col("event_id") == event_id)
-        one, other = same.head(2).iter_rows(named=True)
-        differing = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
-        raise ValueError(
-            f"event_id {event_id!r} is given to two events that contradict each other: {differing}"
-        )
-    quality.account.drop("duplicate_event_id", events.filter(~is_first))
-    return distinct
+        one = contradicting.row(0, named=True)
+        other = replaced.join(contradicting.head(1), on=same, how="semi").row(0, named=True)
+        raise ValueError(_contradiction(one, other, rule))
+    copies = others.join(replaced, on=READ_ORDER, how="anti")
+    quality.account.drop("duplicate_event_id", copies)
+    quality.account.drop("replaced_event_id", replaced)
+    return events.join(others, on=READ_ORDER, how="anti", maintain_order="left")
+
+
+def _contradiction(one: dict[str, object], other: dict[str, object], rule: OnRepeatedId) -> str:
+    differing = {
+        name: (one[name], other[name]) for name in EVENT_SCHEMA if one[name] != other[name]
+    }
+    remedy = (
+        "say on_repeated_id: latest or first where one corrects the other"
+        if rule == "error"
+        else f"both have version {one[VERSION]}"
+    )
+    event_id = one["event_id"]
+    return f"event_id {event_id!r} is given to two events that contradict each other: {differing}; {remedy}"
 
 
 def check_ids_across_customers(folder: Path, num_events: int) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from lifecycle.config import Config
 from training.ingest.currencies import Rates, RatesTable
+from training.ingest.event_ids import OnRepeatedId
 from training.ingest.rules import MissingRules, OutlierRules
 from training.ingest.tables.sources import Source, Table
 
@@ -28,6 +29,8 @@ class IngestConfig(Config):
     rates_table: RatesTable | None = None  # more of them
     output: Path
     num_shards: int | None = Field(None, ge=1, le=512)  # None: from the size of the sources
+    # Which of rows that differ under one event_id holds: by their `version`, or the order in which they are read.
+    on_repeated_id: OnRepeatedId = "error"
     missing: MissingRules = MissingRules()
     outliers: OutlierRules = OutlierRules()
     # The first and the last day (UTC) that count. None: dates far from all others are set apart.

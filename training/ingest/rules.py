@@ -11,10 +11,12 @@ from training.ingest.quality.account import money_of
 from training.ingest.quality.counts import QualityCounts
 from training.ingest.tables.batches import ROW_HASH, ParsedRows
 from training.ingest.tables.rows import ROW
-from training.ingest.tables.sources import Source, where
+from training.ingest.tables.sources import VERSION, Source, where
 
 SOURCE = "__source"
-SPILL_SCHEMA = pl.Schema({**EVENT_SCHEMA, ROW_HASH: pl.UInt64(), SOURCE: pl.UInt16()})
+SPILL_SCHEMA = pl.Schema(
+    {**EVENT_SCHEMA, VERSION: pl.Float64(), ROW_HASH: pl.UInt64(), SOURCE: pl.UInt16()}
+)
 
 
 class MissingRules(Config):

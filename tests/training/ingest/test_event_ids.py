@@ -1,11 +1,15 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.events.schema import EVENT_SCHEMA
+from tests.training.ingest.recipes import recipe, run
 from training.ingest.event_ids import ID_LENGTH, SAME_EVENT, content_ids, numbered
+from training.ingest.job import ingest
 from training.ingest.quality.counts import QualityCounts
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -107,3 +111,66 @@ def test_equal_ids_are_told_apart_by_number_and_counted() -> None:
     assert numbered(pl.Series(["a", "b", "a", "a"]), quality).to_list() == ["a", "b", "a-1", "a-2"]
     assert quality.num_equal_events == 2
     assert numbered(pl.Series(["a", "b"]), quality).to_list() == ["a", "b"]
+
+
+ORDERS = {"event_id": "o", "customer_id": "c", "occurred_at": "t", "amount": "a"}
+
+
+def orders(path: Path, *lines: str, **columns: str) -> dict[str, object]:
+    """A source of lines `order,customer,time,amount,updated`."""
+    path.write_text("\n".join(["o,c,t,a,u", *lines]) + "\n")
+    return {"path": str(path), "columns": ORDERS | columns}
+
+
+FIRST = ("A,1,2024-01-01,5,2024-01-02", "B,1,2024-01-02,6,2024-01-02")
+CORRECTED = ("A,1,2024-01-01,7,2024-02-01", "B,1,2024-01-02,6,2024-02-01")
+
+
+@pytest.mark.parametrize(
+    ("rule", "columns", "amount", "replaced"),
+    [("latest", {}, 7.0, 5.0), ("first", {}, 5.0, 7.0)]
+    + [("latest", {"version": "u"}, 7.0, 5.0), ("first", {"version": "u"}, 5.0, 7.0)],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_corrected_rows_replace_each_other_by_version_or_by_the_order_of_reading(
+    tmp_path: Path,
+    rule: str,
+    columns: dict[str, str],
+    amount: float,
+    replaced: float,
+    swapped: bool,
+) -> None:
+    exports = [FIRST, CORRECTED]
+    if swapped and columns:
+        exports.reverse()  # the version says which is later
+    sources = [
+        orders(tmp_path / f"{number}.csv", *lines, **columns)
+        for number, lines in enumerate(exports)
+    ]
+    events, report = run(recipe(tmp_path / "data", *sources, on_repeated_id=rule))
+    assert events.select("event_id", "amount").rows() == [("A", amount), ("B", 6.0)]
+    dropped = report["account"]["dropped"]
+    assert dropped["replaced_event_id"]["purchases"] == replaced
+    assert dropped["duplicate_event_id"]["purchases"] == 6.0
+
+
+def test_versions_may_be_numbers_and_equal_ones_may_not_contradict(tmp_path: Path) -> None:
+    lines = ("A,1,2024-01-01,5,9", "A,1,2024-01-01,7,10", "A,1,2024-01-01,6,2")
+    source = orders(tmp_path / "x.csv", *lines, version="u")
+    events, _ = run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
+    assert events["amount"].to_list() == [7.0]
+    source = orders(tmp_path / "y.csv", *lines, "A,1,2024-01-01,8,10", version="u")
+    with pytest.raises(ValueError, match=r"contradict each other: .*; both have version 10.0"):
+        ingest(recipe(tmp_path / "other", source, on_repeated_id="latest"))
+
+
+def test_contradicting_rows_are_an_error_that_says_the_remedy(tmp_path: Path) -> None:
+    source = orders(tmp_path / "x.csv", *FIRST, *CORRECTED)
+    with pytest.raises(ValueError, match=r"'A' .*'amount': \(5.0, 7.0\)}; say on_repeated_id"):
+        ingest(recipe(tmp_path / "data", source))
+
+
+def test_version_that_is_no_number_and_no_time_is_named(tmp_path: Path) -> None:
+    source = orders(tmp_path / "x.csv", "A,1,2024-01-01,5,new", version="u")
+    with pytest.raises(ValueError, match="row 1 after the header: version is 'new', neither"):
+        ingest(recipe(tmp_path / "data", source))

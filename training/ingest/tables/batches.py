@@ -7,35 +7,19 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR
 from training.ingest.tables.currency_codes import codes_of, unmapped_columns
+from training.ingest.tables.event_columns import event_column, told
 from training.ingest.tables.expressions import Expression, expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup, read_lookup
-from training.ingest.tables.parsing import (
-    ZONE_NAME,
-    RawColumn,
-    parse_ids,
-    parse_numbers,
-    parse_texts,
-    parse_times,
-)
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
-from training.ingest.tables.rows import ROW, Rows, all_numbers_in, check_parsed, number_rule
-from training.ingest.tables.sources import CURRENCY, Source, Table
+from training.ingest.tables.rows import ROW, Rows, all_numbers_in
+from training.ingest.tables.sources import Source, Table
 
 BATCH_ROWS = 500_000
 ROW_HASH = "__row_hash"  # of the whole source row, within one run
 IS_SHARED = "__is_shared"  # with a file before
-# Of rows that are left out: what the account and the count of orders need.
-TOLD = pl.Schema(
-    {
-        **{name: EVENT_SCHEMA[name] for name in ("kind", "amount", "order_id", "occurred_at")},
-        CURRENCY: pl.String(),
-    }
-)
-IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
 
 @dataclass(frozen=True)
@@ -185,9 +169,9 @@ def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) 
         rows.rows = rows.rows.filter(~pl.col(IS_SHARED))
     for name, others in rows.keep_all(expressions, check_sql=check_sql).items():
         left_out[name.replace(".", ":")] = others
-    told = {reason: _told(others, rows, expressions) for reason, others in left_out.items()}
+    would_tell = {reason: told(others, rows, expressions) for reason, others in left_out.items()}
     parsed = [
-        _parsed(rows, expression).alias(expression.column)
+        event_column(rows, expression).alias(expression.column)
         for expression in expressions
         if not expression.is_filter
     ]
@@ -197,54 +181,8 @@ def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) 
     unmapped = unmapped_columns(rows.table, expressions, rows.names)
     codes = codes_of(rows.rows, unmapped, events["amount"]) if unmapped else {}
     if IS_FOUND not in rows.names:
-        return ParsedRows(rows.file, events, num_read, told, codes)
+        return ParsedRows(rows.file, events, num_read, would_tell, codes)
     num_found = int(rows.rows[IS_FOUND].sum())
-    return ParsedRows(rows.file, events, num_read, told, codes, rows.rows[KEY].count(), num_found)
-
-
-def _told(others: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:
-    """What rows that are left out would have told of the TOLD columns; what does not parse there is missing."""
-    left_out = Rows(others, rows.table, rows.file, is_lenient=True)
-    columns = [others[ROW]]
-    for expression in expressions:
-        if expression.column in TOLD and others.height:
-            columns.append(_parsed(left_out, expression).alias(expression.column))
-    told = pl.DataFrame(columns)
-    return told.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in TOLD.items() if name not in told.columns
+    return ParsedRows(
+        rows.file, events, num_read, would_tell, codes, rows.rows[KEY].count(), num_found
     )
-
-
-def _parsed(rows: Rows, expression: Expression) -> pl.Series:
-    """The values as the type that their event column has; ValueError with file, row and value where one does not."""
-    column = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
-    table = rows.table
-    if column.values.dtype.is_nested():
-        raise ValueError(
-            f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
-        )
-    if column.name in IDS:
-        return parse_ids(column, table.decimal)
-    if column.name not in (*table.numbers, *table.times):
-        return parse_texts(column)
-    if column.name in table.times:
-        parsed = parse_times(column, table.date_format, table.timezone)
-        rule = _date_rule(table)
-    else:
-        parsed = parse_numbers(column, table.decimal)
-        rule = number_rule(table)
-    if not rows.is_lenient:
-        check_parsed(column, parsed, table, rows.file, rule)
-    return parsed
-
-
-def _date_rule(table: Table) -> str:
-    if table.date_format is None:
-        return (
-            f"not an ISO 8601 date or time of {FIRST_YEAR}-{LAST_YEAR}; "
-            "say date_format, such as '%d/%m/%Y %H:%M'"
-        )
-    rule = f"which does not match date_format {table.date_format!r} with a year of {FIRST_YEAR}-{LAST_YEAR}"
-    if table.date_format.endswith(ZONE_NAME):
-        rule += f"; names of zones are UTC, GMT and those of timezone: {table.timezone}"
-    return rule

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR
+from training.ingest.tables.sources import Table
 
 ISO_FORMATS = (
     "%Y-%m-%d %H:%M:%S%.f",
@@ -194,3 +195,11 @@ def _localised(times: pl.Series, timezone: str) -> pl.Series:
         timezone, ambiguous="earliest", non_existent="null"
     )
     return zoned.zip_with(zoned.is_not_null(), later)
+
+
+def parse_versions(column: RawColumn, table: Table) -> pl.Series:
+    """Numbers, or times in microseconds since 1970, as float64: the higher, the later."""
+    numbers = parse_numbers(column, table.decimal)
+    if (numbers.is_not_null() | column.is_blank()).all():
+        return numbers
+    return parse_times(column, table.date_format, table.timezone).dt.epoch("us").cast(pl.Float64)

@@ -10,7 +10,9 @@ from lifecycle.config import Config
 from lifecycle.events.schema import EVENT_SCHEMA, ITEM_COLUMNS, OWN_RATE
 
 NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price", OWN_RATE)
-CURRENCY = "currency"  # a column of a source beside those of events: of its row's money
+# Columns of a source beside those of events: of a row's money, and which of the rows of one event_id is later.
+CURRENCY = "currency"
+VERSION = "version"
 
 
 class Sql(Config):
@@ -107,6 +109,7 @@ class Source(Table):
         known = [
             *EVENT_SCHEMA,
             CURRENCY,
+            VERSION,
             *(name for name in ITEM_COLUMNS if name not in EVENT_SCHEMA),
         ]
         for name in columns:

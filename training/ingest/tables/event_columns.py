@@ -1,0 +1,80 @@
+"""What a recipe's expressions give, as the types of event columns; every bad value is named by file, row and value."""
+
+import polars as pl
+
+from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR
+from training.ingest.tables.expressions import Expression
+from training.ingest.tables.parsing import (
+    ZONE_NAME,
+    RawColumn,
+    parse_ids,
+    parse_numbers,
+    parse_texts,
+    parse_times,
+    parse_versions,
+)
+from training.ingest.tables.rows import ROW, Rows, check_parsed, number_rule
+from training.ingest.tables.sources import CURRENCY, VERSION, Table
+
+# Of rows that are left out: what the account and the count of orders need.
+TOLD = pl.Schema(
+    {
+        **{name: EVENT_SCHEMA[name] for name in ("kind", "amount", "order_id", "occurred_at")},
+        CURRENCY: pl.String(),
+    }
+)
+IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
+
+
+def told(others: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:
+    """What rows that are left out would have told of the TOLD columns; what does not parse there is missing."""
+    left_out = Rows(others, rows.table, rows.file, is_lenient=True)
+    columns = [others[ROW]]
+    for expression in expressions:
+        if expression.column in TOLD and others.height:
+            columns.append(event_column(left_out, expression).alias(expression.column))
+    found = pl.DataFrame(columns)
+    return found.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in TOLD.items() if name not in found.columns
+    )
+
+
+def event_column(rows: Rows, expression: Expression) -> pl.Series:
+    """The values as the type that their event column has; ValueError with file, row and value where one does not."""
+    column = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
+    table = rows.table
+    if column.values.dtype.is_nested():
+        raise ValueError(
+            f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
+        )
+    if column.name in IDS:
+        return parse_ids(column, table.decimal)
+    if column.name == VERSION:
+        versions = parse_versions(column, table)
+        check_parsed(
+            column, versions, table, rows.file, f"neither a number nor {_date_rule(table)}"
+        )
+        return versions
+    if column.name not in (*table.numbers, *table.times):
+        return parse_texts(column)
+    if column.name in table.times:
+        parsed = parse_times(column, table.date_format, table.timezone)
+        rule = _date_rule(table)
+    else:
+        parsed = parse_numbers(column, table.decimal)
+        rule = number_rule(table)
+    if not rows.is_lenient:
+        check_parsed(column, parsed, table, rows.file, rule)
+    return parsed
+
+
+def _date_rule(table: Table) -> str:
+    if table.date_format is None:
+        return (
+            f"not an ISO 8601 date or time of {FIRST_YEAR}-{LAST_YEAR}; "
+            "say date_format, such as '%d/%m/%Y %H:%M'"
+        )
+    rule = f"which does not match date_format {table.date_format!r} with a year of {FIRST_YEAR}-{LAST_YEAR}"
+    if table.date_format.endswith(ZONE_NAME):
+        rule += f"; names of zones are UTC, GMT and those of timezone: {table.timezone}"
+    return rule
