@@ -177,7 +177,5 @@ def test_last_lines_say_what_was_left_out_and_what_the_data_do_not_support(
     caplog.set_level("INFO")
     run(recipe(tmp_path / "data", log(tmp_path / "x.csv", "1,2024-01-01,i,5", ",2024-01-02,i,5")))
     assert "1 of 2 rows left out: 1 missing_customer_id" in caplog.text
-    assert (
-        "the data do not support lightgbm, hurdle, ziln, text_llama, sequence_llama: needs 200 customers"
-        in caplog.text
-    )
+    learners = "lightgbm, hurdle, ziln, text_llama, sequence_llama"
+    assert f"the data do not support {learners}: needs 50 customers, and 1% of all" in caplog.text

@@ -16,7 +16,16 @@ NOTHING: Mapping[str, str] = {}
 
 
 def unsupported_models(sets: ExampleSets, first_event_at: datetime) -> dict[str, str]:
-    """The models for which the customers known at the latest training cutoff are too few, and why."""
+    """The models for which the customers known at the latest training cutoff are too few, and why.
+
+    ValueError where not one customer has come back by the test cutoff: then no model can say who
+    will.
+    """
+    if not (sets.test["num_order_days"] > 1).any():
+        raise ValueError(
+            f"none of {sets.test.height} customers has purchases on 2 days, so that nothing can be said of "
+            "their value: is the customer's id new for each order?"
+        )
     rows = sets.for_test.train.filter(pl.col("cutoff") == pl.col("cutoff").max())
     num_repeat = rows.filter(pl.col("num_order_days") > 1).height
     days = (rows["cutoff"][0] - first_event_at).days

@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 
-from lifecycle.names import BTYD_MODELS
+from lifecycle.names import BTYD_MODELS, PERSISTENCE
 from lifecycle.spend.support import LEARNERS, value_model_rules
 from training.ingest.quality.account import Account
 from training.ingest.quality.counts import ORDER_GROUPS, QualityCounts
@@ -84,14 +84,14 @@ def _verdicts(counts: QualityCounts, days: int, items: pl.DataFrame) -> dict[str
     enough_items = (items.height >= MIN_ITEMS, f"needs {MIN_ITEMS} items: {items.height}")
     enough_titles = (titled >= MIN_ITEMS, f"needs {MIN_ITEMS} items with a title: {titled}")
     rules = {
-        "persistence": (paid > 0, f"needs purchases with an amount: {paid} lines"),
         **value_model_rules(counts.num_customers, counts.num_repeat_customers, days),
         "recommendation": enough_items,
         "text_llama_rerank": enough_titles,
         "service_cost": (with_cost > 0, f"needs events with a cost: {with_cost}"),
     }
     if not paid:
-        rules |= dict.fromkeys((*BTYD_MODELS, *LEARNERS), rules["persistence"])
+        unpaid = (False, f"needs purchases with an amount: {paid} lines")
+        rules |= dict.fromkeys((PERSISTENCE, *BTYD_MODELS, *LEARNERS), unpaid)
     verdicts = {}
     for name, (holds, reason) in rules.items():
         verdicts[name] = ModelSupport(supported=bool(holds), reason=reason)

@@ -60,13 +60,20 @@ def test_few_customers_support_the_stack_but_not_what_learns_from_them_alone(
     told = unsupported_models(small, start)
     assert set(told) == {"lightgbm", "hurdle", "ziln", "text_llama", "sequence_llama"}
     assert re.fullmatch(
-        r"needs 200 customers and 90 days of data: \d+, \d+ before the latest.*", told["lightgbm"]
+        r".*; and 200 customers and 90 days of data: \d+ before the latest.*", told["lightgbm"]
     )
     assert set(unsupported_models(replace(small, train=train.head(30)), start)) > {
         *BTYD_MODELS,
         "stack",
         *told,
     }
+
+
+def test_customers_of_whom_nobody_comes_back_have_no_value_to_speak_of(tiny_shop: TinyShop) -> None:
+    sets = read_example_sets(tiny_shop.examples)
+    once = replace(sets, test=sets.test.with_columns(num_order_days=pl.lit(1)))
+    with pytest.raises(ValueError, match="none of [0-9]+ customers has purchases on 2 days"):
+        unsupported_models(once, datetime(2024, 1, 1, tzinfo=UTC))
 
 
 def test_bias_that_few_customers_cannot_tell_from_a_fair_one_does_not_exclude() -> None:

@@ -98,7 +98,7 @@ def test_verdicts_say_which_rule_decided() -> None:
     models = report_of(*SHARDS).models
     assert models["persistence"].supported
     assert not models["bgnbd_gg"].supported
-    wanted = "needs 50 customers with purchases on 2 days and 60 days of data: 1, 31"
+    wanted = "needs 50 customers, and 1% of all, with purchases on 2 days: 1 of 3; and 60 days of data: 31"
     assert models["bgnbd_gg"].reason == wanted
     assert not models["service_cost"].supported
 
