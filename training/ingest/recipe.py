@@ -38,6 +38,8 @@ class IngestConfig(Config):
     last_date: date | None = None
     # Of the rows that name something in a lookup or in the customer table; fewer are an error.
     min_matched_share: float = Field(0.5, ge=0, le=1)
+    # Ids of more than one customer, whose rows are left out. None: those that have a name of nobody, such as guest.
+    shared_ids: tuple[str, ...] | None = None
     quality_html: bool = True
 
     @model_validator(mode="after")

@@ -1,10 +1,10 @@
 """The shards of the events: rows are spilled into them as they come, then each is finished by itself."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -24,6 +24,7 @@ from training.ingest.event_ids import (
 )
 from training.ingest.quality.counts import QualityCounts
 from training.ingest.quality.dropped_orders import DroppedOrders
+from training.ingest.quality.heavy_customers import HeavyCustomers
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
@@ -45,6 +46,7 @@ class Known:
     items: pl.Series | None
     customers: pl.Series | None
     dropped_orders: DroppedOrders
+    shared: frozenset[str] = frozenset()  # ids of more than one customer, which are left out
 
 
 def _ids(folder: Path, name: str, table: Table | None) -> pl.Series | None:
@@ -86,23 +88,41 @@ def finish_shards(
         customers=_ids(folder, "customer_id", config.customers),
         dropped_orders=quality.dropped_orders,
     )
-    progress = Progress("shards written", num_shards, "shards")
-    matches = []
-
-    def finish(shard: int) -> tuple[pl.DataFrame, QualityCounts]:
-        return _finish_shard(config, folder, shard, known)
-
-    with ThreadPoolExecutor(SHARDS_AT_A_TIME) as threads:
-        for of_shard, found in threads.map(finish, range(num_shards)):
-            quality.add_shard(found)
-            matches.append(of_shard)
-            progress.advance(1)
+    finished = _finished(config, folder, range(num_shards), known)
+    heavy = HeavyCustomers()
+    for _, found in finished.values():
+        heavy.add(found.heavy)
+    quality.heavy_found = heavy.found(config.shared_ids)
+    shared = [customer.customer_id for customer in quality.heavy_found if customer.set_apart]
+    if shared:
+        again = set(shard_numbers(pl.Series(shared), num_shards).to_list())
+        finished |= _finished(config, folder, again, replace(known, shared=frozenset(shared)))
+    for shard in range(num_shards):
+        quality.add_shard(finished[shard][1])
+    matches = [finished[shard][0] for shard in range(num_shards)]
     pl.concat(matches).write_parquet(folder / "refunds.parquet")
     if known.customers is not None:
         quality.limit_matches("customers", known.customers.len())
     shutil.rmtree(folder / "spill")
     if any("event_id" in source.columns for source in config.sources):
         check_ids_across_customers(folder, quality.num_events)
+
+
+def _finished(
+    config: IngestConfig, folder: Path, shards: Collection[int], known: Known
+) -> dict[int, tuple[pl.DataFrame, QualityCounts]]:
+    """Which purchase each refund takes back, and the counts, by shard."""
+    progress = Progress("shards written", len(shards), "shards")
+    finished = {}
+
+    def finish(shard: int) -> tuple[pl.DataFrame, QualityCounts]:
+        return _finish_shard(config, folder, shard, known)
+
+    with ThreadPoolExecutor(SHARDS_AT_A_TIME) as threads:
+        for shard, result in zip(shards, threads.map(finish, shards), strict=True):
+            finished[shard] = result
+            progress.advance(1)
+    return finished
 
 
 def _finish_shard(
@@ -116,9 +136,10 @@ def _finish_shard(
     with pa.memory_map(_spill_file(folder / "spill", shard)) as file:
         rows = pl.from_arrow(pa.ipc.open_stream(file).read_all())
     assert isinstance(rows, pl.DataFrame)
-    rows = _within_span(
-        _without_exact_duplicates(rows, config.sources, quality), known.span, quality
-    )
+    is_shared = pl.col("customer_id").is_in(known.shared)
+    quality.account.drop("shared_id", rows.filter(is_shared))
+    rows = _without_exact_duplicates(rows.filter(~is_shared), config.sources, quality)
+    rows = _within_span(rows, known.span, quality)
     events = _identified(rows, config.on_repeated_id, quality)
     matches = match_refunds(events)
     events = without_outliers(events, matches, known.fence, config.outliers, quality)
@@ -130,7 +151,9 @@ def _finish_shard(
     events.write_parquet(
         shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
     )
-    quality.set_events(events, num_matched=matches["refund_id"].n_unique())
+    quality.set_events(
+        events, num_matched=matches["refund_id"].n_unique(), shared_ids=config.shared_ids
+    )
     quality.orders_half_dropped = known.dropped_orders.num_kept_in_part(events["order_id"])
     if known.items is not None:
         quality.set_unknown_items(events["item_id"].drop_nulls(), known.items)

@@ -45,6 +45,7 @@ def write_quality_html(path: Path, report: QualityReport) -> None:
         ),
         Section("Rows found in other tables", [_matches(report)]),
         Section("Dates far from all others", [facts(report.far_dates.model_dump())]),
+        Section("Customers with a share of orders that no person has", [_heavy(report)]),
         Section("Orders that lost lines while others stay", [facts(report.orders_half_dropped)]),
         Section(
             "Files that were not read", [Table([], [[name] for name in report.files_not_read])]
@@ -76,3 +77,32 @@ def _matches(report: QualityReport) -> Table:
         [name, found.rows, found.matched, found.share] for name, found in report.matches.items()
     ]
     return Table(["table", "rows that name something in it", "found", "share"], rows)
+
+
+def _heavy(report: QualityReport) -> Table:
+    header = [
+        "customer",
+        "orders",
+        "share",
+        "lines",
+        "share",
+        "days",
+        "most orders a day",
+        "revenue",
+        "",
+    ]
+    rows: list[list[Cell]] = [
+        [
+            each.customer_id,
+            each.orders,
+            each.share_of_orders,
+            each.lines,
+            each.share_of_lines,
+            each.days,
+            each.most_orders_a_day,
+            each.revenue,
+            "set apart" if each.set_apart else "kept",
+        ]
+        for each in report.heavy_customers
+    ]
+    return Table(header, rows)

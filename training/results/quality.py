@@ -70,6 +70,20 @@ class MoneyAccount(Config):
     dropped: dict[str, Money] = {}  # by reason
 
 
+class HeavyCustomer(Config):
+    """An id with a share of orders that no person has, or one that means nobody."""
+
+    customer_id: str
+    orders: int
+    lines: int
+    revenue: float
+    days: int  # with a purchase
+    most_orders_a_day: int
+    share_of_orders: float = 0.0  # of the whole shop's
+    share_of_lines: float = 0.0
+    set_apart: bool = False  # its rows are left out
+
+
 class FarDates(Config):
     """Rows whose dates lie far from all others; they count nowhere else."""
 
@@ -126,5 +140,6 @@ class QualityReport(Config):
     far_dates: FarDates = FarDates()
     account: MoneyAccount = MoneyAccount()
     currencies: dict[str, Money] = {}  # where sources map one: what came in each, in the shop's
+    heavy_customers: tuple[HeavyCustomer, ...] = ()
     orders_half_dropped: dict[str, int] = {}  # that lost lines while others stay, by reason
     files_not_read: tuple[str, ...] = ()  # of the sources' folders

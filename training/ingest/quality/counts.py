@@ -1,7 +1,7 @@
 """What ingest read, kept, dropped and found, counted while the rows stream by."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -11,7 +11,8 @@ import polars as pl
 from lifecycle.events.schema import is_purchase, order_key
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.dropped_orders import DroppedOrders
-from training.results.quality import FarDates, Matches, Money
+from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
+from training.results.quality import FarDates, HeavyCustomer, Matches, Money
 
 SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
 LARGEST_LOG_AMOUNT = 10
@@ -32,6 +33,7 @@ class QualityCounts:
     matches: dict[str, Matches] = field(default_factory=dict)
     dropped_orders: DroppedOrders = field(default_factory=DroppedOrders)
     currencies: dict[str, Money] = field(default_factory=dict)
+    heavy_found: list[HeavyCustomer] = field(default_factory=list)  # of all shards together
     files_not_read: list[str] = field(default_factory=list)
     num_conflicting_items: int = 0
     days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
@@ -45,6 +47,7 @@ class QualityCounts:
     revenue_by_month: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     unknown_items: Counter[str] = field(default_factory=Counter)  # lines the catalogue has not
+    heavy: HeavyCustomers = field(default_factory=HeavyCustomers)
     orders_half_dropped: Counter[str] = field(default_factory=Counter)  # by reason
     num_events: int = 0
     num_customers: int = 0
@@ -131,6 +134,7 @@ class QualityCounts:
         self.revenue_by_month.update(shard.revenue_by_month)
         self.missing.update(shard.missing)
         self.unknown_items.update(shard.unknown_items)
+        self.heavy.add(shard.heavy)
         self.orders_half_dropped.update(shard.orders_half_dropped)
         self.num_events += shard.num_events
         self.num_customers += shard.num_customers
@@ -146,8 +150,10 @@ class QualityCounts:
             self.first_event_at = min(first, shard.first_event_at)
             self.last_event_at = max(last, shard.last_event_at)
 
-    def set_events(self, events: pl.DataFrame, num_matched: int) -> None:
-        """Statistics of the finished events of one shard."""
+    def set_events(
+        self, events: pl.DataFrame, num_matched: int, shared_ids: Collection[str] | None = None
+    ) -> None:
+        """Statistics of the finished events of one shard; `shared_ids` are those of the recipe."""
         if events.is_empty():
             return
         self.account.kept = money_of(events)
@@ -160,7 +166,7 @@ class QualityCounts:
         self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
         lacking = events.null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
-        self._set_orders(events)
+        self._set_orders(events, shared_ids)
         self._set_months(events.filter(is_purchase()))
 
     def set_unknown_items(self, item_ids: pl.Series, catalogue: pl.Series) -> None:
@@ -169,12 +175,14 @@ class QualityCounts:
         self.add_matches("items", item_ids.len(), item_ids.len() - unknown.len())
         self.unknown_items.update(dict(unknown.value_counts().iter_rows()))
 
-    def _set_orders(self, events: pl.DataFrame) -> None:
+    def _set_orders(self, events: pl.DataFrame, shared_ids: Collection[str] | None) -> None:
         day = pl.col("occurred_at").dt.date()
         orders = events.group_by("customer_id").agg(
             order_key().filter(is_purchase()).n_unique().alias("orders"),
             day.filter(is_purchase()).n_unique().alias("days"),
+            is_purchase().sum().alias("lines"),
         )
+        self.heavy = heavy_customers(events, orders, shared_ids)
         self.num_customers = orders.height
         self.num_repeat_customers = int((orders["days"] > 1).sum())
         group = np.searchsorted(ORDER_GROUP_ENDS, orders["orders"].to_numpy())

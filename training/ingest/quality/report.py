@@ -65,6 +65,7 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         matches=counts.matches,
         account=account,
         currencies=counts.currencies,
+        heavy_customers=tuple(counts.heavy_found),
         orders_half_dropped=dict(counts.orders_half_dropped),
         far_dates=counts.far_dates,
         files_not_read=tuple(counts.files_not_read),

@@ -3,7 +3,7 @@
 import logging
 import math
 
-from training.results.quality import Money, MoneyAccount, QualityReport
+from training.results.quality import HeavyCustomer, Money, MoneyAccount, QualityReport
 
 logger = logging.getLogger(__name__)
 MAX_REASONS = 3  # that the log names; quality.json has all
@@ -22,6 +22,8 @@ def log_summary(report: QualityReport) -> None:
         logger.warning(
             "orders that lost lines while others stay, by reason: %s", report.orders_half_dropped
         )
+    for customer in report.heavy_customers:
+        logger.warning(_heavy(customer, report.currency))
     lacking: dict[str, list[str]] = {}
     for name, support in report.models.items():
         if not support.supported:
@@ -44,3 +46,14 @@ def _in_words(reason: str, money: Money, currency: str) -> str:
     amounts = {"purchases": money.purchases, "refunds": money.refunds}
     told = [f"{name} {amount:,.2f} {currency}" for name, amount in amounts.items() if amount]
     return f"{money.rows} {reason}{' (' + ', '.join(told) + ')' if told else ''}"
+
+
+def _heavy(customer: HeavyCustomer, currency: str) -> str:
+    fate = (
+        "set apart" if customer.set_apart else "kept; shared_ids of the recipe would set it apart"
+    )
+    return (
+        f"customer {customer.customer_id!r} has {customer.share_of_orders:.1%} of all orders and "
+        f"{customer.share_of_lines:.1%} of all lines: {customer.orders} orders on {customer.days} days, up to "
+        f"{customer.most_orders_a_day} a day, {customer.revenue:,.2f} {currency}; {fate}"
+    )

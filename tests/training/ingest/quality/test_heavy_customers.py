@@ -1,0 +1,85 @@
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.training.ingest.recipes import log, recipe, run
+
+START = date(2024, 1, 1)
+NUM_PERSONS = 150
+
+
+def persons() -> Iterator[str]:
+    """Purchases of persons, each on one to four days, `c1000` and on."""
+    for number in range(NUM_PERSONS):
+        for visit in range(1 + number % 4):
+            yield f"c{1000 + number},{START + timedelta(days=number + 9 * visit)},i{number % 7},10"
+
+
+def till(customer_id: str, per_day: int) -> list[str]:
+    """Purchases under one id, day by day."""
+    days = [START + timedelta(days=day) for day in range(60)]
+    return [f"{customer_id},{day},i{number},5" for day in days for number in range(per_day)]
+
+
+@pytest.mark.parametrize("name", ["0", "-1", "99999", "guest", "Walk-in Customer", "UNKNOWN"])
+def test_id_of_nobody_with_a_share_that_no_person_has_is_set_apart(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = log(tmp_path / "x.csv", *persons(), *till(name, per_day=3))
+    events, report = run(recipe(tmp_path / "data", lines))
+    assert report["num_customers"] == NUM_PERSONS == events["customer_id"].n_unique()
+    (heavy,) = report["heavy_customers"]
+    num_persons_orders = sum(1 + number % 4 for number in range(NUM_PERSONS))
+    assert heavy == {
+        "customer_id": name,
+        "orders": 60,  # without an order_id, a day is one
+        "lines": 180,
+        "revenue": 900.0,
+        "days": 60,
+        "most_orders_a_day": 1,
+        "share_of_orders": pytest.approx(60 / (60 + num_persons_orders)),
+        "share_of_lines": pytest.approx(180 / (180 + num_persons_orders)),
+        "set_apart": True,
+    }
+    dropped = {"rows": 180, "purchases": 900.0, "refunds": 0.0, "without_amount": 0}
+    assert report["account"]["dropped"] == {"shared_id": dropped}
+    assert f"customer {name!r} has " in caplog.text and "set apart" in caplog.text
+
+
+def test_giant_with_a_name_of_its_own_is_named_and_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = log(tmp_path / "x.csv", *persons(), *till("17841", per_day=3))
+    _, report = run(recipe(tmp_path / "data", lines))
+    assert report["num_customers"] == NUM_PERSONS + 1
+    (heavy,) = report["heavy_customers"]
+    assert (heavy["customer_id"], heavy["set_apart"]) == ("17841", False)
+    assert "kept; shared_ids of the recipe would set it apart" in caplog.text
+
+
+def test_person_whose_number_is_0_stays_and_guests_go_whatever_their_share(tmp_path: Path) -> None:
+    lines = log(tmp_path / "x.csv", *persons(), "0,2024-01-05,i,5", "Guest,2024-01-05,i,6")
+    events, report = run(recipe(tmp_path / "data", lines))
+    assert report["rows_dropped"] == {"shared_id": 1}
+    assert "0" in events["customer_id"].to_list()
+    assert [each["customer_id"] for each in report["heavy_customers"]] == ["Guest"]
+
+
+def test_recipe_says_which_ids_are_shared(tmp_path: Path) -> None:
+    lines = log(tmp_path / "x.csv", *persons(), *till("guest", 3), *till("T1", 1))
+    events, report = run(recipe(tmp_path / "data", lines, shared_ids=["T1", "absent"]))
+    customers = set(events["customer_id"])
+    assert "guest" in customers and "T1" not in customers
+    assert {each["customer_id"]: each["set_apart"] for each in report["heavy_customers"]} == {
+        "guest": False,
+        "T1": True,
+    }
+    _, report = run(recipe(tmp_path / "none", lines, shared_ids=[]))
+    assert report["rows_dropped"] == {}
+
+
+def test_ordinary_shop_has_no_heavy_customers(tmp_path: Path) -> None:
+    _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *persons())))
+    assert report["heavy_customers"] == [] and report["rows_dropped"] == {}

@@ -1,0 +1,114 @@
+"""Ids that stand for more than one customer: a till, guests, whoever gave no name."""
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from lifecycle.events.schema import is_purchase, order_key
+from training.results.quality import HeavyCustomer
+
+MIN_SHARE = 0.01  # of all orders, or of all lines
+TIMES_OTHERS = 5  # what 99 of 100 of the others have at most
+MOST_PER_SHARD = 3  # that are looked at, by orders and by lines
+NAMES_OF_NOBODY = frozenset(
+    "guest guestuser guestcustomer guestcheckout gast invité invitado walkin walkincustomer anonymous "
+    "anonymoususer anonymouscustomer anon unknown unknowncustomer unbekannt inconnu desconocido cash "
+    "cashcustomer cashsale countersale laufkunde barverkauf default defaultcustomer dummy noname "
+    "none null nil nan na undefined notset missing".split()
+)
+NO_LETTER = r"[\W_]"
+NUMBERS_OF_NOBODY = re.compile(r"^-?0+$|^-1$|^9{4,}$")
+
+
+@dataclass
+class HeavyCustomers:
+    """How many orders and lines customers have, and those who have most, over the shards."""
+
+    orders: Counter[int] = field(default_factory=Counter)  # customers by their number of orders
+    lines: Counter[int] = field(default_factory=Counter)
+    most: list[HeavyCustomer] = field(default_factory=list)
+
+    def add(self, other: "HeavyCustomers") -> None:
+        """Take in what one shard has."""
+        self.orders.update(other.orders)
+        self.lines.update(other.lines)
+        self.most += other.most
+
+    def found(self, given: Collection[str] | None) -> list[HeavyCustomer]:
+        """Those with a share that no person has, and those who are set apart, with their shares; most orders first.
+
+        A share is such where it is at least 1 % of all orders, or lines, and five times what 99 of
+        100 of the others have at most. Set apart are the ids `given` by the recipe, and without
+        them the names that mean nobody, and 0, -1 and 9999 with such a share.
+        """
+        heavy = []
+        for customer in self.most:
+            shares = {
+                "share_of_orders": _share(customer.orders, self.orders),
+                "share_of_lines": _share(customer.lines, self.lines),
+            }
+            name = customer.customer_id
+            is_heavy = _is_heavy(customer.orders, self.orders) or _is_heavy(
+                customer.lines, self.lines
+            )
+            is_apart = _is_nobody(name, is_heavy) if given is None else name in given
+            if is_heavy or is_apart:
+                heavy.append(customer.model_copy(update={**shares, "set_apart": is_apart}))
+        return sorted(heavy, key=lambda customer: -customer.orders)
+
+
+def _share(number: int, counts: Counter[int]) -> float:
+    return number / max(sum(size * customers for size, customers in counts.items()), 1)
+
+
+def _is_heavy(number: int, counts: Counter[int]) -> bool:
+    others = counts - Counter({number: 1})
+    if not others or _share(number, counts) < MIN_SHARE:
+        return False
+    sizes = np.array(sorted(others))
+    share = np.cumsum([others[size] for size in sizes]) / others.total()
+    return number >= TIMES_OTHERS * int(sizes[np.searchsorted(share, 0.99)])
+
+
+def _is_nobody(customer_id: str, is_heavy: bool) -> bool:
+    is_number = NUMBERS_OF_NOBODY.match(customer_id) is not None
+    letters = re.sub(NO_LETTER, "", customer_id.lower())
+    return letters in NAMES_OF_NOBODY or (is_number and is_heavy)
+
+
+def heavy_customers(
+    events: pl.DataFrame, counted: pl.DataFrame, given: Collection[str] | None
+) -> HeavyCustomers:
+    """What one shard says; the ids of the recipe and those of nobody are always among `most`.
+
+    `counted` has the `orders` and `lines` of every customer_id.
+    """
+    buyers = counted.filter(pl.col("lines") > 0).select("customer_id", "orders", "lines")
+    lowered = pl.col("customer_id").str.to_lowercase().str.replace_all(NO_LETTER, "")
+    of_nobody = lowered.is_in(list(NAMES_OF_NOBODY)) | pl.col("customer_id").is_in(
+        list(given or ())
+    )
+    parts = [buyers.top_k(MOST_PER_SHARD, by=name) for name in ("orders", "lines")]
+    most = pl.concat([*parts, buyers.filter(of_nobody)]).unique(maintain_order=True)
+    of_most = events.filter(
+        is_purchase() & pl.col("customer_id").is_in(most["customer_id"].implode())
+    )
+    day = pl.col("occurred_at").dt.date().alias("day")
+    by_day = of_most.group_by("customer_id", day).agg(
+        order_key().n_unique().alias("orders"), pl.col("amount").sum()
+    )
+    facts = by_day.group_by("customer_id").agg(
+        days=pl.len(), most_orders_a_day=pl.col("orders").max(), revenue=pl.col("amount").sum()
+    )
+    return HeavyCustomers(
+        orders=Counter(buyers["orders"].to_list()),
+        lines=Counter(buyers["lines"].to_list()),
+        most=[
+            HeavyCustomer.model_validate(row)
+            for row in most.join(facts, on="customer_id").iter_rows(named=True)
+        ],
+    )
