@@ -33,7 +33,9 @@ def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame
     features = features.with_columns(*given, *encode(settings.attributes, cutoffs))
     if LLAMA not in artifact.members:
         return features
-    return features.with_columns(value_prompts(events, features, artifact.items)["prompt"])
+    return features.with_columns(
+        value_prompts(events, features, artifact.items, settings.money_unit)["prompt"]
+    )
 
 
 def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contributions | None:

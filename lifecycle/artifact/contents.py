@@ -79,6 +79,7 @@ class Settings:
     categories: tuple[str, ...]  # the leading ones, in the order of their shares among FEATURES
     intervals: Intervals
     exclude_seen: bool
+    money_unit: float = 1.0  # in which prompts count money; artifacts from before have none
 
     def save(self, folder: Path) -> None:
         """Write as JSON."""

@@ -21,7 +21,7 @@ COARSE = (5, 2)
 
 
 def value_prompts(
-    events: pl.DataFrame, features: pl.DataFrame, items: pl.DataFrame
+    events: pl.DataFrame, features: pl.DataFrame, items: pl.DataFrame, money_unit: float
 ) -> pl.DataFrame:
     """customer_id, cutoff, prompt for every row of `features` (as `value_features` gives them), in their order.
 
@@ -29,24 +29,24 @@ def value_prompts(
     days since the first and the last order; orders of the last 28 and 91 days and of all time;
     spend of the last 28, 91 and 182 days and of all time. So each digit stands at the same place
     before the end of every prompt, which a decoder learns to read from hundreds of customers rather
-    than thousands, and amounts of any currency fit. Categories come from the catalogue and stand
-    first, as their length varies.
+    than thousands. Money counts in `money_unit`, so that amounts of any currency fit. Categories
+    come from the catalogue and stand first, as their length varies.
     """
     categories = _favourite_categories(events, features.select(KEYS), items)
     texts = features.join(categories, on=KEYS, how="left", maintain_order="left")
-    numbers = [_levels(DAYS, COARSE), _levels(ORDERS, COARSE), _levels(SPEND, FINE)]
+    numbers = [_levels(DAYS, COARSE), _levels(ORDERS, COARSE), _levels(SPEND, FINE, money_unit)]
     buys = pl.col("categories").fill_null("various things")
     prompt = pl.format("Buys {}\nDays{} Orders{} Spend{}:", buys, *numbers)
     return texts.select(*KEYS, prompt.alias("prompt"))
 
 
-def _levels(names: tuple[str, ...], scale: tuple[int, int]) -> pl.Expr:
-    """`,07,31`: log2(1 + x) of each column in steps of 1 / levels; the highest level that the digits hold is open."""
-    return pl.concat_str(pl.lit(",") + _level(name, *scale) for name in names)
+def _levels(names: tuple[str, ...], scale: tuple[int, int], unit: float = 1.0) -> pl.Expr:
+    """`,07,31`: log2(1 + x / unit) of each column in steps of 1 / levels; the highest level of the digits is open."""
+    return pl.concat_str(pl.lit(",") + _level(pl.col(name) / unit, *scale) for name in names)
 
 
-def _level(name: str, levels: int, digits: int) -> pl.Expr:
-    doublings = levels * pl.col(name).fill_null(0).clip(0).log1p() / math.log(2)
+def _level(number: pl.Expr, levels: int, digits: int) -> pl.Expr:
+    doublings = levels * number.fill_null(0).clip(0).log1p() / math.log(2)
     level = doublings.round().clip(upper_bound=10**digits - 1)
     return level.cast(pl.Int64).cast(pl.String).str.zfill(digits)
 

@@ -70,7 +70,9 @@ class Histories:
     category: np.ndarray
     title: np.ndarray
     kind: np.ndarray
-    amount: np.ndarray  # (m,) money in, refunds negative, 0 where there is none
+    amount: (
+        np.ndarray
+    )  # (m,) money in, in units of the vocabulary; refunds negative, 0 where there is none
 
 
 def histories(events: pl.DataFrame, vocabulary: Vocabulary) -> Histories:
@@ -86,7 +88,7 @@ def histories(events: pl.DataFrame, vocabulary: Vocabulary) -> Histories:
         pl.coalesce("category", unknown).cast(pl.Int32),
         pl.col("title").fill_null(NONE).cast(pl.Int32),
         pl.col("kind").replace_strict(kinds, return_dtype=pl.Int8),
-        pl.col("amount").fill_null(0.0).cast(pl.Float32),
+        (pl.col("amount").fill_null(0.0) / vocabulary.money_unit).cast(pl.Float32),
     )
     counts = events.group_by("customer_id", maintain_order=True).len()
     starts = np.concatenate([[0], np.cumsum(counts["len"].to_numpy())]).astype(np.int64)

@@ -12,6 +12,7 @@ NONE = 0  # positions of items and categories; titles have no unknown
 UNKNOWN = 1
 FIRST_KNOWN = 2
 FIRST_TITLE = 1
+MONEY_UNIT = "money_unit"
 VOCABULARY_FILE = "vocabulary.parquet"
 
 
@@ -27,6 +28,7 @@ class Vocabulary:
     """A row per item: item_id, the positions item, category and title, and what the last two are called."""
 
     table: pl.DataFrame  # item_id, item, category, title, category_name (lower case), title_text
+    money_unit: float = 1.0  # in which amounts are seen
 
     @property
     def num_items(self) -> int:
@@ -60,23 +62,31 @@ class Vocabulary:
         unseen = given.join(known, on="title_text", how="anti")
         added = _numbered(unseen, "title", FIRST_TITLE + known.height)
         titles = pl.concat([known, added], how="diagonal")
-        return Vocabulary(pl.concat([self.table, _placed(new, NO_ITEMS, categories, titles)]))
+        table = pl.concat([self.table, _placed(new, NO_ITEMS, categories, titles)])
+        return Vocabulary(table, self.money_unit)
 
     def save(self, folder: Path) -> None:
         """Write as Parquet."""
-        self.table.write_parquet(folder / VOCABULARY_FILE)
+        self.table.write_parquet(
+            folder / VOCABULARY_FILE, metadata={MONEY_UNIT: repr(self.money_unit)}
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "Vocabulary":
         """What `save` wrote."""
-        return cls(pl.read_parquet(folder / VOCABULARY_FILE))
+        path = folder / VOCABULARY_FILE
+        unit = pl.read_parquet_metadata(path).get(MONEY_UNIT, "1.0")  # of before there was one
+        return cls(pl.read_parquet(path), float(unit))
 
 
 NO_ITEMS = pl.DataFrame(schema={"item_id": pl.String, "item": pl.Int32})
 
 
 def fit_vocabulary(
-    num_customers: pl.DataFrame, items: pl.DataFrame, rules: VocabularyRules
+    num_customers: pl.DataFrame,
+    items: pl.DataFrame,
+    rules: VocabularyRules,
+    money_unit: float = 1.0,
 ) -> Vocabulary:
     """The items that most customers had dealt with, all categories of the catalogue among theirs, and all titles.
 
@@ -96,7 +106,7 @@ def fit_vocabulary(
         _numbered(names, "category", FIRST_KNOWN),
         _numbered(titles, "title", FIRST_TITLE),
     )
-    return Vocabulary(table.sort("item_id"))
+    return Vocabulary(table.sort("item_id"), money_unit)
 
 
 def _placed(

@@ -124,5 +124,6 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
         attributes=inputs.attributes,
         categories=inputs.categories,
         intervals=choice.winner.intervals,
+        money_unit=inputs.money_unit,
         exclude_seen=config.exclude_seen,
     )

@@ -62,6 +62,11 @@ class Inputs:
         return self.time_split.categories
 
     @property
+    def money_unit(self) -> float:
+        """In which encoders see money."""
+        return self.time_split.money_unit
+
+    @property
     def first_event_at(self) -> datetime:
         """Instant of the shop's first event."""
         return self.data.first_event_at

@@ -8,6 +8,7 @@ from training.ingest.tables.batches import read_batches
 from training.ingest.tables.rows import ROW, numbers_of
 from training.ingest.tables.sources import Table
 
+PRICE_DIGITS = 9  # .1 + .2 and .3 are one price; .003 and .004 are two
 COLUMNS = {
     "title": pl.String(),
     "category": pl.String(),
@@ -78,7 +79,7 @@ def _unit_price(rows: pl.DataFrame) -> pl.Expr:
     if not {"quantity", "amount"} <= set(rows.columns):
         return pl.lit(None, dtype=pl.Float64)
     is_sale = is_purchase() & (pl.col("quantity") > 0)
-    return pl.when(is_sale).then(pl.col("amount") / pl.col("quantity")).round(2)
+    return pl.when(is_sale).then(pl.col("amount") / pl.col("quantity")).round_sig_figs(PRICE_DIGITS)
 
 
 def _most_frequent(rows: pl.DataFrame, weight: str) -> pl.DataFrame:

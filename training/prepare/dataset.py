@@ -55,6 +55,7 @@ class Dataset(Stored):
     split: Literal["time"] = "time"
     data_identity: str
     seed: int
+    money_unit: float = 1.0  # in which encoders see money; examples from before have none
 
 
 class LeaveOneOutDataset(Stored):

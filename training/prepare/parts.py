@@ -1,14 +1,17 @@
 """The parts of examples that are split by time, written shard by shard."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from lifecycle.events.history import KEYS, customers_at, outcomes, prospects_at
 from lifecycle.events.schema import is_purchase
 from lifecycle.events.shards import read_items, read_shard, shard_paths
 from lifecycle.features.categories import leading_categories, placed_items
+from lifecycle.features.money import money_unit
 from lifecycle.features.numbers import FEATURES, value_features
 from lifecycle.features.prompts import value_prompts
 from lifecycle.jobs import Progress
@@ -26,8 +29,8 @@ class TooFewCustomersError(ValueError):
 
 def write_parts(
     config: PrepareConfig, cutoffs: Cutoffs, folder: Path
-) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Write every part and the sequences; returns rows by part and the leading categories.
+) -> tuple[dict[str, int], tuple[str, ...], float]:
+    """Write every part and the sequences; returns rows by part, the leading categories and the unit of money.
 
     Raises TooFewCustomersError where training, validation or test would have no rows.
     """
@@ -35,8 +38,9 @@ def write_parts(
     start = _midnight(cutoffs.all[0])
     categories = leading_categories(_spend_on_items(config.data, start), items)
     placed = placed_items(items, categories)
-    files = _write_shards(config, cutoffs, items, placed, folder)
-    write_sequences(config.data, items, start, config.vocabulary, folder / SEQUENCES)
+    unit = money_unit(_amounts_before(config.data, start))
+    files = _write_shards(config, cutoffs, items, placed, unit, folder)
+    write_sequences(config.data, items, start, config.vocabulary, unit, folder / SEQUENCES)
     num_rows = {}
     for part, part_files in files.items():
         num_rows[part] = merge_parts(part_files, folder / f"{part}.parquet")
@@ -44,11 +48,16 @@ def write_parts(
         raise TooFewCustomersError(
             f"too few customers: rows per part are {num_rows}, each part needs at least one"
         )
-    return num_rows, tuple(categories)
+    return num_rows, tuple(categories), unit
 
 
 def _write_shards(
-    config: PrepareConfig, cutoffs: Cutoffs, items: pl.DataFrame, placed: pl.DataFrame, folder: Path
+    config: PrepareConfig,
+    cutoffs: Cutoffs,
+    items: pl.DataFrame,
+    placed: pl.DataFrame,
+    unit: float,
+    folder: Path,
 ) -> dict[str, list[Path]]:
     """The rows of each shard in files of their own, by part."""
     paths = shard_paths(config.data)
@@ -56,7 +65,7 @@ def _write_shards(
     files: dict[str, list[Path]] = {}
     for number, path in enumerate(paths):
         events = read_shard(path)
-        rows = _examples(events, items, placed, cutoffs.all, config)
+        rows = _examples(events, items, placed, unit, cutoffs.all, config)
         is_validation = is_validation_customer(rows["customer_id"], config.seed)
         day = rows["cutoff"].dt.date()
         parts = {
@@ -90,17 +99,26 @@ def _spend_on_items(data: Path, cutoff: datetime) -> pl.DataFrame:
     return pl.concat(parts).group_by("item_id").agg(pl.sum("amount"))
 
 
+def _amounts_before(data: Path, cutoff: datetime) -> Iterator[np.ndarray]:
+    """The amounts of purchases before a cutoff, shard by shard."""
+    is_known = is_purchase() & (pl.col("occurred_at") < cutoff)
+    for path in shard_paths(data):
+        amounts = pl.scan_parquet(path).filter(is_known).select(pl.col("amount").drop_nulls())
+        yield amounts.collect()["amount"].to_numpy()
+
+
 def _examples(
     events: pl.DataFrame,
     items: pl.DataFrame,
     placed: pl.DataFrame,
+    unit: float,
     days: list[date],
     config: PrepareConfig,
 ) -> pl.DataFrame:
     """One row per customer and cutoff of a shard: keys, fold, outcomes, prompt, features."""
     keys = pl.concat([customers_at(events, _midnight(day)) for day in days])
     features = value_features(events, keys, config.horizon_days, placed)
-    prompts = value_prompts(events, features, items)
+    prompts = value_prompts(events, features, items, unit)
     results = outcomes(events, keys, config.horizon_days)
     fold = fold_of(keys["customer_id"], config.seed).alias("fold")
     columns = [

@@ -38,11 +38,16 @@ class Sequences:
 
 
 def write_sequences(
-    data: Path, items: pl.DataFrame, cutoff: datetime, rules: VocabularyRules, folder: Path
+    data: Path,
+    items: pl.DataFrame,
+    cutoff: datetime,
+    rules: VocabularyRules,
+    money_unit: float,
+    folder: Path,
 ) -> None:
     """Write the histories of an ingest folder, its vocabulary fitted on what happened before `cutoff`."""
     folder.mkdir()
-    vocabulary = fit_vocabulary(_customers_of_items(data, cutoff), items, rules)
+    vocabulary = fit_vocabulary(_customers_of_items(data, cutoff), items, rules, money_unit)
     vocabulary.save(folder)
     num_events = read_data_manifest(data).num_events
     files = {

@@ -60,7 +60,8 @@ class SequenceTask:
         days = config.sequence.history_days or _half_of_history(stored, self.last_cutoff)
         self.settings = config.sequence.model_copy(update={"history_days": days})
         revenue = np.where(np.isin(self.known.kind, REVENUE_NUMBERS), self.known.amount, 0.0)
-        self.revenue_before = np.concatenate([[0.0], np.cumsum(revenue, dtype=np.float64)])
+        sums = np.cumsum(revenue, dtype=np.float64) * stored.vocabulary.money_unit
+        self.revenue_before = np.concatenate([[0.0], sums])
         train = pl.read_parquet(config.examples / "train.parquet", columns=["target"])
         self.scale = target_scale(train)
         self.start_targets = train["target"].to_numpy()

@@ -199,7 +199,7 @@ def test_events_at_or_after_the_cutoff_change_neither_features_nor_prompt(
     results = []
     for events in (alone, together):
         features = value_features(events, cutoffs("a"), 30, PLACED)
-        results.append((features, value_prompts(events, features, ITEMS)))
+        results.append((features, value_prompts(events, features, ITEMS, 1.0)))
     assert results[0][0].equals(results[1][0])
     assert results[0][1].equals(results[1][1])
 

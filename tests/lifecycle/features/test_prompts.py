@@ -8,12 +8,11 @@ from lifecycle.features.prompts import value_prompts
 from tests.builders import ITEMS, cutoffs, make_events
 
 
-def prompt_of(rows: list[dict[str, object]], customer: str = "a") -> str:
+def prompt_of(rows: list[dict[str, object]], customer: str = "a", money_unit: float = 1.0) -> str:
     events = make_events(rows)
     keys = cutoffs(customer)
-    return str(
-        value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), ITEMS)["prompt"][0]
-    )
+    features = value_features(events, keys, 30, NO_CATEGORIES)
+    return str(value_prompts(events, features, ITEMS, money_unit)["prompt"][0])
 
 
 def test_prompt_tells_behaviour_in_levels_of_a_doubling() -> None:
@@ -31,17 +30,27 @@ def test_numbers_have_as_many_digits_whatever_their_size() -> None:
         changed = features.with_columns(
             pl.lit(amount).alias("total_spend"), pl.lit(amount).alias("recency_days")
         )
-        lengths.append(len(value_prompts(events, changed, ITEMS)["prompt"][0]))
+        lengths.append(len(value_prompts(events, changed, ITEMS, 1.0)["prompt"][0]))
     assert len(set(lengths)) == 1
+
+
+def test_small_money_is_told_apart_in_the_shops_own_unit() -> None:
+    def spends(*amounts: float) -> str:
+        return prompt_of([{"day": -3, "amount": each} for each in amounts], money_unit=1e-5)
+
+    assert spends(0.003).endswith("Spend,082,082,082,082:")  # log2(301) 8.23
+    assert spends(0.5).endswith("Spend,156,156,156,156:")
+    assert spends(0.003) != spends(0.004)
+    large = prompt_of([{"day": -3, "amount": 300.0}])
+    assert spends(0.003).split("Spend")[1] == large.split("Spend")[1]
 
 
 def test_category_of_many_words_is_cut() -> None:
     items = ITEMS.with_columns(pl.lit("a very long paragraph of a category " * 9).alias("category"))
     events = make_events([{"day": -3, "item_id": "i"}])
     keys = cutoffs("a")
-    prompt = value_prompts(events, value_features(events, keys, 30, NO_CATEGORIES), items)[
-        "prompt"
-    ][0]
+    features = value_features(events, keys, 30, NO_CATEGORIES)
+    prompt = value_prompts(events, features, items, 1.0)["prompt"][0]
     assert prompt.startswith("Buys a very long paragraph of\nDays")
 
 

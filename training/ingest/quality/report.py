@@ -60,7 +60,7 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
             items=len(counts.unknown_items), lines=counts.unknown_items.total()
         ),
         lines_by_month=dict(sorted(counts.months.items())),
-        revenue_by_month={month: round(amount, 2) for month, amount in revenue},
+        revenue_by_month=dict(revenue),
         models=_verdicts(counts, days, items),
         matches=counts.matches,
         account=account,
