@@ -1,8 +1,9 @@
 """Which earlier purchases each refund takes back."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 
 import polars as pl
 
@@ -12,6 +13,7 @@ MATCHES = pl.Schema(
     {"refund_id": pl.String(), "purchase_id": pl.String(), "refund_share": pl.Float64()}
 )
 ROUNDING = 1e-9
+MAX_LOOKED_AT = 200
 
 
 def match_refunds(events: pl.DataFrame) -> pl.DataFrame:
@@ -20,7 +22,9 @@ def match_refunds(events: pl.DataFrame) -> pl.DataFrame:
     A refund matches purchases or renewals of the same customer and item that are not later and not
     refunded in full yet; one without an item those of its order. Lines of the same order come
     first, then the latest; one that holds the whole refund is preferred to several. A refund of
-    more than was bought stays unmatched. `events` is sorted by time.
+    more than was bought stays unmatched. Of an order, and of an item, the latest MAX_LOOKED_AT
+    lines are looked at, so that the returns of a till cost no more than those of as many customers.
+    `events` is sorted by time.
     """
     refunds = events.filter(
         (pl.col("kind") == "refund")
@@ -28,19 +32,14 @@ def match_refunds(events: pl.DataFrame) -> pl.DataFrame:
     )
     if refunds.is_empty():
         return pl.DataFrame(schema=MATCHES)
-    by_item: dict[tuple[str, str | None], list[_Line]] = defaultdict(list)
-    by_order: dict[tuple[str, str | None], list[_Line]] = defaultdict(list)
+    groups: dict[_Key, _Lines] = defaultdict(_Lines)
     for line in _lines(_refundable(events, refunds)):
-        by_item[line.customer_id, line.item_id].append(line)
-        by_order[line.customer_id, line.order_id].append(line)
+        for key in dict.fromkeys(_keys(line)):
+            groups[key].all.append(line)
     matches = []
     for refund in _lines(refunds):
-        if refund.item_id is not None:
-            lines = by_item.get((refund.customer_id, refund.item_id), [])
-        else:
-            lines = by_order.get((refund.customer_id, refund.order_id), [])
-        earlier = [line for line in lines if line.at <= refund.at]
-        for line, part in _taken_back(refund, earlier):
+        found = (groups[key].latest(refund.at) for key in _sought(refund) if key in groups)
+        for line, part in _taken_back(refund, chain.from_iterable(found)):
             line.share_left -= part * _share(refund, line)
             matches.append((refund.event_id, line.event_id, part))
     return pl.DataFrame(matches, schema=MATCHES, orient="row")
@@ -56,6 +55,52 @@ class _Line:
     quantity: float | None
     amount: float | None
     share_left: float = 1.0  # not refunded yet
+
+
+_Key = tuple[str, str | None, str | None]  # customer, item, order; None: of any
+
+
+def _keys(line: _Line) -> list[_Key]:
+    """Under which a purchase is sought."""
+    customer, item, order = line.customer_id, line.item_id, line.order_id
+    keys: list[_Key] = [(customer, item, None)] if item is not None else []
+    return keys if order is None else [*keys, (customer, item, order), (customer, None, order)]
+
+
+def _sought(refund: _Line) -> list[_Key]:
+    """Under which keys the lines lie that a refund may take back, the first ones first."""
+    customer, item, order = refund.customer_id, refund.item_id, refund.order_id
+    keys: list[_Key] = [(customer, item, order)] if order is not None else []
+    return keys if item is None else [*keys, (customer, item, None)]
+
+
+@dataclass
+class _Lines:
+    """Purchases under one key by time, of which those up to an instant are open until they are refunded."""
+
+    all: list[_Line] = field(default_factory=list)
+    num_passed: int = 0  # of `all`
+    open: list[_Line] = field(default_factory=list)
+    num_met: int = (
+        0  # of the last ones in `open`, since those refunded in full were taken out of it
+    )
+
+    def latest(self, at: int) -> Iterator[_Line]:
+        """The latest ones that are not later than `at` and not refunded in full yet, latest first."""
+        if self.num_met:
+            met = self.open[-self.num_met :]
+            self.open[-self.num_met :] = [line for line in met if line.share_left > ROUNDING]
+        while self.num_passed < len(self.all) and self.all[self.num_passed].at <= at:
+            self.open.append(self.all[self.num_passed])
+            self.num_passed += 1
+        self.num_met = num_found = 0
+        for line in reversed(self.open):
+            self.num_met += 1
+            if line.share_left > ROUNDING:
+                yield line
+                num_found += 1
+            if num_found == MAX_LOOKED_AT:
+                return
 
 
 def _refundable(events: pl.DataFrame, refunds: pl.DataFrame) -> pl.DataFrame:
@@ -81,20 +126,16 @@ def _lines(events: pl.DataFrame) -> Iterator[_Line]:
         yield _Line(*row)
 
 
-def _taken_back(refund: _Line, earlier: list[_Line]) -> list[tuple[_Line, float]]:
+def _taken_back(refund: _Line, lines: Iterable[_Line]) -> list[tuple[_Line, float]]:
     """The lines that a refund takes back, each with its part of it; none where together they hold too little."""
-
-    def is_of_another_order(line: _Line) -> bool:
-        return refund.order_id is None or line.order_id != refund.order_id
-
-    newest_first = [line for line in reversed(earlier) if line.share_left > ROUNDING]
-    ordered = sorted(newest_first, key=is_of_another_order)
-    for line in ordered:
+    too_small: dict[int, _Line] = {}
+    for line in lines:
         if _share(refund, line) <= line.share_left + ROUNDING:
             return [(line, 1.0)]
+        too_small[id(line)] = line
     parts = []
     left = 1.0
-    for line in ordered:
+    for line in too_small.values():
         part = min(left, line.share_left / _share(refund, line))
         parts.append((line, part))
         left -= part

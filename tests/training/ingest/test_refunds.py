@@ -1,10 +1,12 @@
-from datetime import UTC, datetime
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.refunds import match_refunds
+from training.ingest import refunds
+from training.ingest.refunds import MAX_LOOKED_AT, match_refunds
 
 
 def matches(*rows: tuple[str, str, int, str | None, float | None, float]) -> dict[str, str]:
@@ -119,3 +121,58 @@ def test_refund_without_item_takes_back_lines_of_its_order_by_amount() -> None:
     assert dict(found.select("purchase_id", "refund_share").iter_rows()) == pytest.approx(
         {"p": 0.25, "q": 0.75}
     )
+
+
+def till(num_purchases: int, refunds: list[float]) -> pl.DataFrame:
+    """One customer buys one piece a minute, all of one item; then come refunds of so many pieces, one a minute."""
+    quantities = [1.0] * num_purchases + [-quantity for quantity in refunds]
+    minutes = [
+        datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=n) for n in range(len(quantities))
+    ]
+    kinds = ["purchase"] * num_purchases + ["refund"] * len(refunds)
+    rows = {
+        "event_id": [f"e{number}" for number in range(len(quantities))],
+        "customer_id": ["walk-in"] * len(quantities),
+        "item_id": ["A"] * len(quantities),
+        "occurred_at": minutes,
+        "kind": kinds,
+        "quantity": quantities,
+        "amount": [5.0 * quantity for quantity in quantities],
+    }
+    return pl.DataFrame(rows).select(
+        pl.col(name).cast(dtype) if name in rows else pl.lit(None, dtype).alias(name)
+        for name, dtype in EVENT_SCHEMA.items()
+    )
+
+
+def test_all_that_a_till_takes_back_is_matched_once_however_much_it_sold() -> None:
+    number = 3 * MAX_LOOKED_AT
+    found = match_refunds(till(number, [1.0] * number + [1.0]))
+    assert found["purchase_id"].to_list() == [f"e{place}" for place in reversed(range(number))]
+    assert found["refund_id"].n_unique() == number
+
+
+def test_refund_is_shared_among_the_latest_lines_alone() -> None:
+    found = match_refunds(till(2 * MAX_LOOKED_AT, [MAX_LOOKED_AT, MAX_LOOKED_AT + 1.0, 2.0]))
+    taken = found.group_by("refund_id", maintain_order=True).len()
+    refund, last = f"e{2 * MAX_LOOKED_AT}", f"e{2 * MAX_LOOKED_AT + 2}"
+    assert taken.rows() == [(refund, MAX_LOOKED_AT), (last, 2)]
+
+
+def test_returns_of_one_customer_cost_in_proportion_to_their_number() -> None:
+    def looked_at(number: int) -> int:
+        """Lines that are compared with refunds, most of which are of more than any line holds."""
+        purchases = till(number, [2.0] * (number // 2))
+        with pytest.MonkeyPatch.context() as patched:
+            counted = Counter[str]()
+            whole = refunds._share
+
+            def counting(refund: refunds._Line, line: refunds._Line) -> float:
+                counted["share"] += 1
+                return whole(refund, line)
+
+            patched.setattr(refunds, "_share", counting)
+            match_refunds(purchases)
+            return counted["share"]
+
+    assert looked_at(4000) < 5 * looked_at(1000)
