@@ -16,12 +16,24 @@ COLUMNS = {
     "description": pl.String(),
 }
 
+SEEN = pl.Schema(
+    {
+        "item_id": pl.String(),
+        **COLUMNS,
+        "month": pl.Datetime("us", "UTC"),
+        "occurred_at": pl.Datetime("us", "UTC"),
+        "lines": pl.UInt64(),
+    }
+)
+MIN_WAITING = 100_000  # rows
+
 
 class LineCatalogue:
     """Collects what the event lines say of their items, while they stream by."""
 
     def __init__(self) -> None:
-        self.seen: pl.DataFrame | None = None
+        self.seen = pl.DataFrame(schema=SEEN)
+        self.waiting: list[pl.DataFrame] = []  # until they are as many rows as `seen`
 
     def add(self, rows: pl.DataFrame) -> None:
         """Count each way that these lines describe an item; a purchase's `text` serves where there is no `title`."""
@@ -41,11 +53,18 @@ class LineCatalogue:
             columns.append(column.alias(name))
         described = rows.select("item_id", *columns, "occurred_at")
         month = pl.col("occurred_at").dt.truncate("1mo").alias("month")
-        parts = [described.with_columns(month, pl.lit(1, dtype=pl.UInt64).alias("lines"))]
-        if self.seen is not None:
-            parts.append(self.seen)
-        together = pl.concat(parts, how="diagonal").group_by("item_id", *COLUMNS, "month")
-        self.seen = together.agg(pl.col("occurred_at").min(), pl.col("lines").sum())
+        counted = described.with_columns(month, pl.lit(1, dtype=pl.UInt64).alias("lines"))
+        self.waiting.append(
+            counted.select(pl.col(name).cast(dtype) for name, dtype in SEEN.items())
+        )
+        if sum(part.height for part in self.waiting) > max(MIN_WAITING, self.seen.height):
+            self._merge()
+
+    def _merge(self) -> None:
+        together = pl.concat([self.seen, *self.waiting]).group_by("item_id", *COLUMNS, "month")
+        merged = together.agg(pl.col("occurred_at").min(), pl.col("lines").sum())
+        self.seen = merged.select(list(SEEN))
+        self.waiting = []
 
     def items(self, span: Span) -> pl.DataFrame:
         """One row per item of these days: its first title, category and description, and its median price.
@@ -53,8 +72,7 @@ class LineCatalogue:
         The first ones, since prompts show them: what a line says later must not reach an earlier
         cutoff.
         """
-        if self.seen is None:
-            return pl.DataFrame(schema={"item_id": pl.String(), **COLUMNS})
+        self._merge()
         day = pl.col("occurred_at").dt.date()
         ends_before = pl.col("month").dt.month_end().dt.date() < span.first
         seen = self.seen.filter(~ends_before & (day <= span.last))

@@ -14,7 +14,7 @@ from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup, read_lookup
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
-from training.ingest.tables.rows import ROW, Rows, all_numbers_in
+from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, all_numbers_in
 from training.ingest.tables.sources import Source, Table
 
 BATCH_ROWS = 500_000
@@ -56,7 +56,7 @@ def read_batches(table: Table) -> Iterator[ParsedRows]:
         raise ValueError(f"{named} has no rows")
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Reading:
     """What all files of a table have to do with each other."""
 
@@ -64,6 +64,7 @@ class _Reading:
     lookup: Lookup | None = None
     earlier: EarlierRows | None = None  # None: rows that files share are of no interest
     drops_repeated: bool = False
+    num_checked: int = 0  # rows by which SQL was found to go row by row
 
 
 def _reading_of(table: Table, files: list[Path]) -> _Reading:
@@ -119,7 +120,9 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
             prepared = _prepared(rows, reading, offset)
-            yield _parse_batch(Rows(prepared, table, file), expressions, check_sql=not offset)
+            check_sql = not offset and reading.num_checked < CHECKED_ROWS
+            yield _parse_batch(Rows(prepared, table, file), expressions, check_sql=check_sql)
+            reading.num_checked += rows.height * check_sql
             offset += rows.height
     if found.num_rows is not None and offset != found.num_rows:
         raise ValueError(
