@@ -5,9 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-STEPS = (
-    100  # units in the median amount of a shop that counts in less than its currency: 100 to 1000
-)
+STEPS = 100  # least units in a median amount below 1
 
 
 def money_unit(amounts: Iterable[np.ndarray]) -> float:

@@ -70,9 +70,7 @@ class Histories:
     category: np.ndarray
     title: np.ndarray
     kind: np.ndarray
-    amount: (
-        np.ndarray
-    )  # (m,) money in, in units of the vocabulary; refunds negative, 0 where there is none
+    amount: np.ndarray  # (m,) money in, in the vocabulary's unit; refunds negative, 0 for none
 
 
 def histories(events: pl.DataFrame, vocabulary: Vocabulary) -> Histories:
