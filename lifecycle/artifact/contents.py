@@ -80,6 +80,7 @@ class Settings:
     intervals: Intervals
     exclude_seen: bool
     money_unit: float = 1.0  # in which prompts count money; artifacts from before have none
+    timezone: str = "UTC"  # of the shop's days; artifacts from before have none
 
     def save(self, folder: Path) -> None:
         """Write as JSON."""

@@ -73,7 +73,7 @@ def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
 
     Columns: occurred_at and age_days (of the first line), amount (before refunds, without cancelled
     lines), gross (with them), discount (without them), num_lines. An order is the lines of one
-    order_id, or of one UTC day where there is none. `events` come from `with_cancellations`.
+    `order_key`. `events` come from `with_cancellations`.
     """
     lines = events.filter(is_purchase())
     moments = lines.group_by(

@@ -40,5 +40,17 @@ def is_purchase() -> pl.Expr:
 
 
 def order_key() -> pl.Expr:
-    """What makes lines one order: their order_id, or the UTC day where there is none."""
+    """What makes lines one order: their order_id, or the UTC day where there is none.
+
+    Where the shop's days are others, `with_shop_days` has written them as order_ids.
+    """
     return pl.coalesce("order_id", pl.col("occurred_at").dt.date().cast(pl.String))
+
+
+def with_shop_days(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
+    """Events of which purchases without an order_id have their day in the shop's zone there."""
+    if timezone == "UTC":
+        return events
+    day = pl.col("occurred_at").dt.convert_time_zone(timezone).dt.date().cast(pl.String)
+    order = pl.when(is_purchase()).then(pl.coalesce("order_id", day)).otherwise("order_id")
+    return events.with_columns(order.alias("order_id"))

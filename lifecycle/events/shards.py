@@ -24,6 +24,7 @@ class DataManifest(Manifest):
 
     num_shards: int
     currency: str
+    timezone: str = "UTC"  # of the shop's days; data from before say none
     first_event_at: Instant
     last_event_at: Instant
     num_events: int

@@ -19,7 +19,7 @@ from lifecycle.artifact.champion import load_champion
 from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import load_artifact
 from lifecycle.artifact.leave_out import event_effects
-from lifecycle.events.schema import OWN_RATE
+from lifecycle.events.schema import OWN_RATE, with_shop_days
 from lifecycle.features.attributes import PREFIX, given
 from lifecycle.spend.contributions import Reason
 from lifecycle.value.clv import CustomerValues
@@ -86,6 +86,7 @@ class Predictor:
         if not customers:
             return []
         events, cutoffs = self._with_cutoffs(customers)
+        events = with_shop_days(events, self.artifact.settings.timezone)
         examples = examples_for(self.artifact, events, cutoffs).with_row_index("row")
         answers = self._buyers(examples.filter(IS_BUYER), events, customers, cutoffs)
         answers |= self._prospects(examples.filter(~IS_BUYER))

@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import JsonValue
 
 from lifecycle.artifact.contents import Artifact
-from lifecycle.events.schema import is_purchase
+from lifecycle.events.schema import is_purchase, with_shop_days
 from lifecycle.names import RETRIEVER
 from lifecycle.recommend.baselines import before
 from lifecycle.recommend.groups import customer_group
@@ -92,7 +92,8 @@ def _told(ranked: pl.DataFrame, bought: pl.DataFrame, related: set[str]) -> list
 def _purchases(artifact: Artifact, customer: CustomerQuery, as_of: datetime) -> pl.DataFrame:
     """customer_id, order_id, item_id, occurred_at of the customer's purchases of catalogue items before `as_of`."""
     assert artifact.retriever is not None
-    purchases = customer.events.filter(is_purchase())
+    events = with_shop_days(customer.events, artifact.settings.timezone)
+    purchases = events.filter(is_purchase())
     known = with_positions(before(purchases, as_of), artifact.retriever.item_ids)
     return known.with_columns(pl.lit(customer.customer_id or "").alias("customer_id"))
 

@@ -125,5 +125,6 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
         categories=inputs.categories,
         intervals=choice.winner.intervals,
         money_unit=inputs.money_unit,
+        timezone=inputs.data.timezone,
         exclude_seen=config.exclude_seen,
     )

@@ -41,6 +41,11 @@ def ingest(config: IngestConfig) -> None:
             quality.files_not_read += unread_files(table)
         if quality.files_not_read:
             logger.warning("not read, though they lie in the folders: %s", quality.files_not_read)
+        zones = {source.timezone for source in config.sources}
+        if len(zones) > 1:
+            logger.warning(
+                "sources have times of %s; the shop's zone is %s", sorted(zones), config.timezone
+            )
         _write_tables(config, folder, quality)
         _spill(config, folder / "spill", num_shards, quality, catalogue)
         span = span_of(quality.days, config.first_date, config.last_date)
@@ -64,6 +69,7 @@ def ingest(config: IngestConfig) -> None:
             identity=identity,
             num_shards=num_shards,
             currency=config.currency,
+            timezone=config.timezone,
             first_event_at=quality.first_event_at,
             last_event_at=quality.last_event_at,
             num_events=quality.num_events,

@@ -42,6 +42,12 @@ class IngestConfig(Config):
     shared_ids: tuple[str, ...] | None = None
     quality_html: bool = True
 
+    @property
+    def timezone(self) -> str:
+        """The zone of the shop's days: the first that a source names, UTC where none does."""
+        zones = [source.timezone for source in self.sources if source.timezone != "UTC"]
+        return zones[0] if zones else "UTC"
+
     @model_validator(mode="after")
     def _dates_in_order(self) -> "IngestConfig":
         if self.first_date and self.last_date and self.last_date < self.first_date:

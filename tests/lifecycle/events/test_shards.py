@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.events.schema import EVENT_SCHEMA, order_key
+from lifecycle.events.schema import EVENT_SCHEMA, order_key, with_shop_days
 from lifecycle.events.shards import DATA_KIND, DataManifest, shard_numbers, shard_paths, stable_hash
 from lifecycle.folders import new_folder, write_manifest
 
@@ -120,3 +120,18 @@ def test_lines_without_order_id_are_one_order_per_utc_day() -> None:
         {"occurred_at": times, "order_id": [None, None, "X"]}, schema_overrides=EVENT_SCHEMA
     )
     assert events.select(order_key()).to_series().to_list() == ["2024-01-01", "2024-01-01", "X"]
+
+
+def test_lines_without_order_id_are_one_order_per_day_of_the_shop() -> None:
+    evening = datetime(2024, 1, 1, 23, 30, tzinfo=UTC)  # in Berlin the next day
+    events = pl.DataFrame(
+        {
+            "occurred_at": [evening] * 3,
+            "kind": ["purchase", "renewal", "refund"],
+            "order_id": [None, "X", None],
+        },
+        schema_overrides=EVENT_SCHEMA,
+    )
+    orders = with_shop_days(events, "Europe/Berlin")["order_id"].to_list()
+    assert orders == ["2024-01-02", "X", None]
+    assert with_shop_days(events, "UTC").equals(events)

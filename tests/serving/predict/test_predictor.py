@@ -1,5 +1,6 @@
 """Values: the contract's identities, any batch, any history, what moved them."""
 
+import copy
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -202,3 +203,18 @@ def test_description_is_json_and_says_what_serves(predictor: Predictor) -> None:
     described = json.loads(json.dumps(predictor.describe(), allow_nan=False))
     assert described["champion"] in described["metrics"]
     assert described["num_items"] == 40
+
+
+def test_lines_of_one_evening_of_the_shop_are_valued_as_one_order(predictor: Predictor) -> None:
+    artifact = predictor.artifact
+    berlin = replace(artifact, settings=replace(artifact.settings, timezone="Europe/Berlin"))
+    there = copy.copy(predictor)
+    there.champion = replace(predictor.champion, artifact=berlin)
+    day = TEST_CUTOFF - timedelta(days=10)
+    evening = [day - timedelta(minutes=5), day + timedelta(minutes=5)]  # two days of UTC
+    without_ids = CustomerQuery("x", events_of(*({"occurred_at": at} for at in evening)), {})
+    one_order = CustomerQuery(
+        "x", events_of(*({"occurred_at": at, "order_id": "1"} for at in evening)), {}
+    )
+    assert there.value([without_ids]) == predictor.value([one_order])
+    assert there.value([without_ids]) != predictor.value([without_ids])

@@ -99,3 +99,17 @@ def test_retriever_serves_under_every_filter_and_says_why(
 def test_artifact_without_items_recommends_nothing(predictor: Predictor) -> None:
     with pytest.raises(ValueError, match="^customers: .*name no items"):
         recommend(replace(predictor.artifact, retriever=None), [], RecommendOptions())
+
+
+def test_lines_of_one_evening_of_the_shop_are_one_order(predictor: Predictor) -> None:
+    berlin = replace(predictor.artifact.settings, timezone="Europe/Berlin")
+    artifact = replace(predictor.artifact, settings=berlin)
+    day = TEST_CUTOFF - timedelta(days=10)
+    evening = [day - timedelta(minutes=5), day + timedelta(minutes=5)]  # two days of UTC
+    lines = [{"occurred_at": at, "item_id": "i5"} for at in evening]
+    query = CustomerQuery("x", events_of(*lines), {})
+    options = RecommendOptions(candidates=("i5",))
+    (answer,) = recommend(artifact, [query], options)
+    assert answer["recommendations"][0]["reason"] == "bought once before"
+    (answer,) = recommend(predictor.artifact, [query], options)
+    assert answer["recommendations"][0]["reason"] == "bought in 2 orders before"

@@ -1,5 +1,6 @@
 """The rows of a source table in batches: filtered, computed and parsed, every problem named by file, row and value."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -8,15 +9,18 @@ from pathlib import Path
 import polars as pl
 
 from training.ingest.tables.currency_codes import codes_of, unmapped_columns
-from training.ingest.tables.event_columns import event_column, told
+from training.ingest.tables.event_columns import event_column, told, with_shop_days
 from training.ingest.tables.expressions import Expression, expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup, read_lookup
+from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, all_numbers_in
 from training.ingest.tables.sources import Source, Table
+from training.ingest.tables.times import are_midnights
 
+logger = logging.getLogger(__name__)
 BATCH_ROWS = 500_000
 ROW_HASH = "__row_hash"  # of the whole source row, within one run
 IS_SHARED = "__is_shared"  # with a file before
@@ -117,11 +121,13 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     expressions = expressions_of(table, schema, file, all_numbers)
     offset = 0
     used = _used_columns(expressions, own, reading)
+    timezone = _timezone_of(found.frame, table, file, expressions)
     for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
             prepared = _prepared(rows, reading, offset)
             check_sql = not offset and reading.num_checked < CHECKED_ROWS
-            yield _parse_batch(Rows(prepared, table, file), expressions, check_sql=check_sql)
+            parts = Rows(prepared, table, file, timezone)
+            yield _parse_batch(parts, expressions, check_sql=check_sql)
             reading.num_checked += rows.height * check_sql
             offset += rows.height
     if found.num_rows is not None and offset != found.num_rows:
@@ -137,6 +143,29 @@ def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
         return True
     batches = frame.select(names).collect_batches(chunk_size=BATCH_ROWS)
     return all(all_numbers_in(rows, decimal) for rows in batches)
+
+
+def _timezone_of(
+    frame: pl.LazyFrame, table: Table, file: Path, expressions: list[Expression]
+) -> str:
+    """The zone of a file's times: UTC where all are midnights, which are dates, and stay these dates in every zone."""
+    own = set(frame.collect_schema())
+    times = [each for each in expressions if each.column in table.times]
+    if (
+        table.timezone == "UTC"
+        or not times
+        or not all(own.issuperset(each.types) for each in times)
+    ):
+        return table.timezone
+    for expression in times:
+        names = list(expression.types)
+        for batch in frame.select(names).collect_batches(chunk_size=BATCH_ROWS):
+            rows = Rows(batch.with_row_index(ROW, 1), table, file)
+            values = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
+            if not are_midnights(values, table.date_format):
+                return table.timezone
+    logger.info("%s: its times are all midnights, taken as dates of no zone", file)
+    return "UTC"
 
 
 def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Reading) -> list[str]:
@@ -181,6 +210,8 @@ def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) 
     if isinstance(rows.table, Source) and rows.table.drop_exact_duplicates:
         parsed.append(rows.row_hashes().alias(ROW_HASH))
     events = pl.DataFrame([rows.rows[ROW], *parsed])
+    if isinstance(rows.table, Source):
+        events = with_shop_days(events, rows, expressions)
     unmapped = unmapped_columns(rows.table, expressions, rows.names)
     codes = codes_of(rows.rows, unmapped, events["amount"]) if unmapped else {}
     if IS_FOUND not in rows.names:

@@ -2,19 +2,12 @@
 
 import polars as pl
 
-from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR
+from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR, is_purchase
 from training.ingest.tables.expressions import Expression
-from training.ingest.tables.parsing import (
-    ZONE_NAME,
-    RawColumn,
-    parse_ids,
-    parse_numbers,
-    parse_texts,
-    parse_times,
-    parse_versions,
-)
+from training.ingest.tables.parsing import RawColumn, parse_ids, parse_numbers, parse_texts
 from training.ingest.tables.rows import ROW, Rows, check_parsed, number_rule
 from training.ingest.tables.sources import CURRENCY, VERSION, Table
+from training.ingest.tables.times import ZONE_NAME, parse_times, parse_versions, shop_days
 
 # Of rows that are left out: what the account and the count of orders need.
 TOLD = pl.Schema(
@@ -28,7 +21,7 @@ IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
 def told(others: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:
     """What rows that are left out would have told of the TOLD columns; what does not parse there is missing."""
-    left_out = Rows(others, rows.table, rows.file, is_lenient=True)
+    left_out = Rows(others, rows.table, rows.file, rows.timezone, is_lenient=True)
     columns = [others[ROW]]
     for expression in expressions:
         if expression.column in TOLD and others.height:
@@ -58,7 +51,7 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
     if column.name not in (*table.numbers, *table.times):
         return parse_texts(column)
     if column.name in table.times:
-        parsed = parse_times(column, table.date_format, table.timezone)
+        parsed = parse_times(column, table.date_format, rows.timezone)
         rule = _date_rule(table)
     else:
         parsed = parse_numbers(column, table.decimal)
@@ -66,6 +59,21 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
     if not rows.is_lenient:
         check_parsed(column, parsed, table, rows.file, rule)
     return parsed
+
+
+def with_shop_days(events: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:
+    """Events of which purchases without an order_id have the shop's day there; `order_key` knows only that of UTC."""
+    if rows.timezone == "UTC":
+        return events
+    if "order_id" not in events.columns:
+        events = events.with_columns(pl.lit(None, pl.String).alias("order_id"))
+    if not events["order_id"].has_nulls():
+        return events
+    at = next(each for each in expressions if each.column == "occurred_at")
+    column = RawColumn(rows.evaluate(at), rows.rows[ROW], at.column)
+    days = shop_days(column, events["occurred_at"], rows.table.date_format, rows.timezone)
+    day = pl.when(is_purchase()).then(days)
+    return events.with_columns(pl.coalesce("order_id", day).alias("order_id"))
 
 
 def _date_rule(table: Table) -> str:

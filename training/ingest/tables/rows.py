@@ -33,10 +33,17 @@ class Rows:
     """Rows of one file, of which filters keep fewer and fewer; columns of text become numbers when first needed."""
 
     def __init__(
-        self, rows: pl.DataFrame, table: Table, file: Path, *, is_lenient: bool = False
+        self,
+        rows: pl.DataFrame,
+        table: Table,
+        file: Path,
+        timezone: str | None = None,
+        *,
+        is_lenient: bool = False,
     ) -> None:
         self.table = table
         self.file = file
+        self.timezone = timezone or table.timezone  # of this file's times
         self.is_lenient = is_lenient  # what does not parse is missing: of rows that are left out
         self.names = [name for name in rows.columns if name != ROW]
         self.rows = rows  # with ROW, counted from 1

@@ -13,8 +13,8 @@ from training.ingest.tables.parsing import (
     parse_ids,
     parse_numbers,
     parse_texts,
-    parse_times,
 )
+from training.ingest.tables.times import parse_times
 
 
 def test_ids_read_as_floats_are_the_ids() -> None:

@@ -1,15 +1,19 @@
 """Local times, changes of the clock, names of zones, and dates that have none."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+from lifecycle.events.schema import order_key
+from lifecycle.events.shards import read_data_manifest
+from tests.training.ingest.recipes import LOG, log, recipe, run
 from tests.training.ingest.tables.columns import column, instant
 from training.ingest.tables.parsing import (
     RawColumn,
-    parse_times,
 )
+from training.ingest.tables.times import are_midnights, parse_times
 
 
 def test_local_times_around_both_changes_of_the_clock() -> None:
@@ -80,3 +84,77 @@ def test_a_time_with_its_own_zone_keeps_it() -> None:
     assert parse_times(RawColumn(zoned, zoned, "x"), None, "Europe/Berlin").item() == instant(
         2024, 7, 1, 1
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "date_format", "are_dates"),
+    [
+        (["2024-03-01 00:00:00", "2024-03-02T00:00"], None, True),
+        ([datetime(2024, 3, 1), None, datetime(2024, 3, 2)], None, True),
+        (["01.03.2024 00:00", ""], "%d.%m.%Y %H:%M", True),
+        ([date(2024, 3, 1)], None, True),
+        (["2024-03-01 00:00:00", "2024-03-02 00:00:01"], None, False),
+        (["2024-03-01T00:00:00Z"], None, False),  # an instant, whatever the hour
+        (["2024-03-01 00:00:00+01:00"], None, False),
+        (["01.03.2024 00:00 CET"], "%d.%m.%Y %H:%M %Z", False),
+        (["01.03.2024 00:00 +0100"], "%d.%m.%Y %H:%M %z", False),
+        (["1709251200"], "epoch_s", False),
+        ([datetime(2024, 3, 1, tzinfo=UTC)], None, False),
+    ],
+)
+def test_times_that_are_all_midnights_are_dates(
+    values: list[object], date_format: str | None, are_dates: bool
+) -> None:
+    assert are_midnights(column(values), date_format) is are_dates
+
+
+def test_a_ledger_of_midnights_keeps_its_dates(tmp_path: Path) -> None:
+    ledger = pl.DataFrame({"c": ["1", "1"], "t": [datetime(2024, 3, 1), datetime(2024, 3, 2)]})
+    ledger.with_columns(a=5.0).write_parquet(tmp_path / "ledger.parquet")
+    source = {
+        "path": str(tmp_path / "ledger.parquet"),
+        "format": "parquet",
+        "timezone": "Europe/Berlin",
+        "columns": {"customer_id": "c", "occurred_at": "t", "amount": "a"},
+    }
+    events, _ = run(recipe(tmp_path / "data", source))
+    assert events["occurred_at"].to_list() == [instant(2024, 3, 1), instant(2024, 3, 2)]
+    assert events["order_id"].to_list() == [None, None]
+    assert read_data_manifest(tmp_path / "data").timezone == "Europe/Berlin"
+
+
+def test_an_order_without_id_is_one_per_day_of_the_shop(tmp_path: Path) -> None:
+    lines = [
+        "1,2024-01-05 18:30,A,5",
+        "1,2024-01-05 23:30,B,5",  # in New York the same evening, in UTC the next day
+        "1,2024-01-05 19:00,C,5",  # midnight in UTC
+        "1,2024-01-06,D,5",  # a date alone is that date
+        "1,2024-01-06 00:30,E,5",
+    ]
+    source = log(tmp_path / "log.csv", *lines, timezone="America/New_York")
+    events, report = run(recipe(tmp_path / "data", source))
+    orders = events.sort("item_id").select(order_key()).to_series()
+    assert orders.to_list() == ["2024-01-05"] * 3 + ["2024-01-06"] * 2
+    assert report["customers_by_orders"]["2"] == 1
+
+
+def test_given_order_ids_and_those_of_refunds_stay(tmp_path: Path) -> None:
+    source = log(
+        tmp_path / "log.csv",
+        "1,2024-01-05 18:30,A,5",
+        "1,2024-01-05 20:30,A,-5",
+        timezone="America/New_York",
+        kind={"sql": "CASE WHEN a < 0 THEN 'refund' ELSE 'purchase' END"},
+    )
+    columns = LOG | {"order_id": {"sql": "CASE WHEN i = 'B' THEN 'O-1' END"}}
+    other = log(tmp_path / "other.csv", "1,2024-01-05 18:30,B,5", timezone="America/New_York")
+    events, _ = run(recipe(tmp_path / "data", source, other | {"columns": columns}))
+    kept = {
+        (item, kind): order
+        for item, kind, order in events.select("item_id", "kind", "order_id").iter_rows()
+    }
+    assert kept == {
+        ("A", "purchase"): "2024-01-05",
+        ("A", "refund"): None,
+        ("B", "purchase"): "O-1",
+    }
