@@ -153,6 +153,7 @@ def tiny_artifact(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory)
             models=models,
             num_resamples=20,
             clv=ClvSettings(period_days=30, num_periods=4),
+            report_html=False,
             output=output,
         )
     )

@@ -212,7 +212,8 @@ def _write_results(
     predictions.write_parquet(output / "predictions.parquet")
     recommendation.rankings.write_parquet(output / "rankings.parquet")
     results.write(output / "metrics.json")
-    write_report(output / "report.html", results, predictions, test)
+    if inputs.config.report_html:
+        write_report(output / "report.html", results, predictions, test)
 
 
 def _llama_forecast(inputs: Inputs, name: str, sets: ExampleSets) -> Forecast:

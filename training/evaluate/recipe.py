@@ -40,6 +40,7 @@ class EvaluateConfig(Config):
     num_resamples: int = Field(300, ge=20)
     num_workers: int = Field(2, ge=1)
     seed: int = 0
+    report_html: bool = True
     output: Path
 
     @field_validator("models")

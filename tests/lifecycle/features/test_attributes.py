@@ -36,6 +36,8 @@ from training.evaluate.value.windows import read_example_sets, target_of
 from training.score.job import score
 from training.score.recipe import ScoreConfig
 
+QUICK = {"models": ["lightgbm"], "num_resamples": 20, "report_html": False}
+
 
 def test_numbers_stay_and_categories_become_their_places() -> None:
     table = pl.DataFrame(
@@ -110,8 +112,7 @@ def club(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
             json.dumps(manifest | {"usable_attributes": usable})
         )
         places = {"data": folder / "data", "examples": tiny_shop.examples, "output": folder / name}
-        changes = {"models": ["lightgbm"], "num_resamples": 20}
-        evaluate(EvaluateConfig.model_validate(places | changes))
+        evaluate(EvaluateConfig.model_validate(places | QUICK))
     return folder
 
 
@@ -222,7 +223,7 @@ def test_attributes_may_have_any_name_and_value(
     manifest = json.loads((data / MANIFEST).read_text())
     (data / MANIFEST).write_text(json.dumps(manifest | {"usable_attributes": list(odd)}))
     places = {"data": data, "examples": tiny_shop.examples, "output": tmp_path / "arena"}
-    evaluate(EvaluateConfig.model_validate(places | {"models": ["lightgbm"], "num_resamples": 20}))
+    evaluate(EvaluateConfig.model_validate(places | QUICK))
     artifact = tmp_path / "arena" / "artifact"
     assert sorted(load_artifact(artifact).attributes) == sorted(odd)
     score(ScoreConfig(data=data, artifact=artifact, output=tmp_path / "scores"))

@@ -200,6 +200,7 @@ def test_cdnow_recipe_reads_the_packaged_file(tmp_path: Path) -> None:
     assert report["account"]["read"] == report["account"]["kept"]
 
 
+@pytest.mark.integration
 def test_journey_recipe_keeps_every_row_and_cent_of_the_packaged_files(tmp_path: Path) -> None:
     config = IngestConfig.load(CONFIGS / "journey_ingest.yaml", [f"output={tmp_path / 'data'}"])
     _, report = run(config)

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,7 +12,8 @@ import polars as pl
 
 from tests.builders import TinyShop
 from training.report.arena import write_report
-from training.report.page import Estimate, Section, Table, number, write_page
+from training.report.page import Estimate, Paragraph, Section, Table, number, write_page
+from training.report.verdict import verdict_section
 from training.results.arena import Results
 
 VOID = {"meta", "img", "br"}
@@ -46,8 +48,19 @@ def read(path: Path) -> Balance:
     return page
 
 
-def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> None:
-    plots = read(tiny_artifact.parent / "report.html").plots
+def report_of(metrics: Mapping[str, object], artifact: Path, shop: TinyShop, path: Path) -> None:
+    """The page about the tiny shop, had the arena found these metrics."""
+    predictions = pl.read_parquet(artifact.parent / "predictions.parquet")
+    test = pl.read_parquet(shop.examples / "test.parquet")
+    write_report(path, Results.model_validate(metrics), predictions, test)
+
+
+def test_report_of_the_arena_is_whole_and_has_its_plots(
+    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
+) -> None:
+    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
+    report_of(metrics, tiny_artifact, tiny_shop, tmp_path / "report.html")
+    plots = read(tmp_path / "report.html").plots
     for wanted in (
         "gain curves",
         "calibration of",
@@ -66,8 +79,7 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> 
             base64.b64decode(source.removeprefix("data:image/svg+xml;base64,"))
         )
         assert len(list(drawing.iter())) > 50
-    text = (tiny_artifact.parent / "report.html").read_text()
-    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
+    text = (tmp_path / "report.html").read_text()
     chosen = {name: found["rmse"] for name, found in metrics["selection"]["backtest"].items()}
     assert len(chosen) > 2 and all(f">{number(rmse)}</td>" in text for rmse in chosen.values())
     assert all(
@@ -82,16 +94,13 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path) -> 
 
 
 def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_and_the_budget_change(
-    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
+    tiny_artifact: Path,
 ) -> None:
     metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
-    predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet")
-    test = pl.read_parquet(tiny_shop.examples / "test.parquet")
 
     def told(**changes: object) -> str:
-        results = Results.model_validate(metrics | changes)
-        write_report(tmp_path / "report.html", results, predictions, test)
-        return (tmp_path / "report.html").read_text()
+        section = verdict_section(Results.model_validate(metrics | changes))
+        return " ".join(part.text for part in section.parts if isinstance(part, Paragraph))
 
     unclear = {"mae": [1.0, -1.0, 3.0], "gini": [0.01, -0.1, 0.1], "rmse": None}
     better = {"mae": [2.0, 1.0, 3.0], "gini": [-0.02, -0.03, -0.01], "rmse": [-3.0, -5.0, -1.0]}
