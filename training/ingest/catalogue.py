@@ -1,12 +1,15 @@
 """The item catalogue, from an item table or derived from the lines, and the table of customer attributes."""
 
+from collections import Counter
+
 import polars as pl
 
 from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, is_purchase
 from training.ingest.dates import Span
-from training.ingest.tables.batches import read_batches
+from training.ingest.quality.counts import QualityCounts
 from training.ingest.tables.rows import ROW, numbers_of
 from training.ingest.tables.sources import Table
+from training.ingest.tables.whole import WholeTable, read_whole
 
 PRICE_DIGITS = 9  # .1 + .2 and .3 are one price; .003 and .004 are two
 COLUMNS = {
@@ -124,33 +127,39 @@ def _weighted_median(rows: pl.DataFrame, name: str, weight: str) -> pl.DataFrame
     return counts.filter(reached).unique("item_id", keep="first", maintain_order=True).drop(weight)
 
 
-def read_item_table(table: Table) -> tuple[pl.DataFrame, int]:
-    """The catalogue of an item table and how many of its items are described in more than one way.
+def read_item_table(table: Table, quality: QualityCounts) -> pl.DataFrame:
+    """The catalogue of an item table. Raises ValueError where no column is mapped to item_id.
 
-    Such items keep their most frequent description. Raises ValueError where no column is mapped to
-    item_id.
+    Items that are described in more than one way keep their most frequent description, and are
+    counted.
     """
-    rows = _read_table(table, "item_id", "items")
+    whole = _read_table(table, "item_id", "items")
+    rows = whole.rows
     for name, dtype in COLUMNS.items():
         if name not in rows.columns:
             rows = rows.with_columns(pl.lit(None, dtype=dtype).alias(name))
     is_repeated = pl.col("item_id").is_duplicated()
     repeated = rows.filter(is_repeated)
-    num_conflicting = repeated.unique().filter(is_repeated)["item_id"].n_unique()
+    quality.num_conflicting_items = repeated.unique().filter(is_repeated)["item_id"].n_unique()
     counted = repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines"))
     merged = _most_frequent(counted, weight="lines")
     items = pl.concat([rows.filter(~is_repeated), merged.select(rows.columns)]).sort("item_id")
+    left_out = whole.left_out + Counter(repeated=repeated.height - merged.height)
+    quality.set_table("items", whole.num_read, items.height, left_out)
     others = [name for name in rows.columns if name not in ("item_id", *COLUMNS)]
-    return items.select("item_id", *COLUMNS, *others), num_conflicting
+    return items.select("item_id", *COLUMNS, *others)
 
 
-def read_customer_table(table: Table) -> pl.DataFrame:
+def read_customer_table(table: Table, quality: QualityCounts) -> pl.DataFrame:
     """One row per customer; attributes that are numbers throughout are written as such.
 
     Raises ValueError where two rows of one customer contradict each other, or for a discount rate
     out of range.
     """
-    rows = _read_table(table, "customer_id", "customers").unique(maintain_order=True)
+    whole = _read_table(table, "customer_id", "customers")
+    rows = whole.rows.unique(maintain_order=True)
+    left_out = whole.left_out + Counter(repeated=whole.rows.height - rows.height)
+    quality.set_table("customers", whole.num_read, rows.height, left_out)
     _check_customers(rows)
     numbers = []
     for name in rows.columns:
@@ -180,8 +189,10 @@ def _check_customers(rows: pl.DataFrame) -> None:
         )
 
 
-def _read_table(table: Table, key: str, name: str) -> pl.DataFrame:
+def _read_table(table: Table, key: str, name: str) -> WholeTable:
     if key not in table.columns:
         raise ValueError(f"{name}.columns needs {key}")
-    batches = [batch.rows.drop(ROW).drop_nulls(key) for batch in read_batches(table)]
-    return pl.concat(batches)
+    whole = read_whole(table)
+    rows = whole.rows.drop(ROW).drop_nulls(key)
+    missing = Counter({f"missing_{key}": whole.rows.height - rows.height})
+    return WholeTable(rows, whole.num_read, whole.left_out + missing)

@@ -19,6 +19,7 @@ from training.ingest.rules import checked_rows, event_rows
 from training.ingest.shards import append, finish_shards, spill_writers
 from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.files import source_files, unread_files
+from training.ingest.tables.lookups import Lookup, read_lookup
 from training.ingest.tables.sources import Source, Table
 
 logger = logging.getLogger(__name__)
@@ -36,18 +37,9 @@ def ingest(config: IngestConfig) -> None:
         config.save(folder / "ingest.yaml")
         quality = QualityCounts()
         catalogue = LineCatalogue()
-        for table in _tables(config):
-            check_columns(table)
-            quality.files_not_read += unread_files(table)
-        if quality.files_not_read:
-            logger.warning("not read, though they lie in the folders: %s", quality.files_not_read)
-        zones = {source.timezone for source in config.sources}
-        if len(zones) > 1:
-            logger.warning(
-                "sources have times of %s; the shop's zone is %s", sorted(zones), config.timezone
-            )
+        lookups = _checked_lookups(config, quality)
         _write_tables(config, folder, quality)
-        _spill(config, folder / "spill", num_shards, quality, catalogue)
+        _spill(config, folder / "spill", num_shards, lookups, quality, catalogue)
         span = span_of(quality.days, config.first_date, config.last_date)
         finish_shards(config, folder, num_shards, span, quality)
         _check_matches(quality, config.min_matched_share)
@@ -87,6 +79,28 @@ def ingest(config: IngestConfig) -> None:
     log_summary(report)
 
 
+def _checked_lookups(config: IngestConfig, quality: QualityCounts) -> list[Lookup | None]:
+    """The lookup of each source, once every table's columns fit the recipe; no rows of sources are read yet."""
+    lookups = [read_lookup(source) for source in config.sources]
+    for source, lookup in zip(config.sources, lookups, strict=True):
+        check_columns(source, lookup)
+        if lookup is not None:
+            rows = lookup.rows.height
+            quality.set_table(lookup.name, lookup.num_read, rows, lookup.left_out)
+    for table in _other_tables(config):
+        check_columns(table)
+    for table in _tables(config):
+        quality.files_not_read += unread_files(table)
+    if quality.files_not_read:
+        logger.warning("not read, though they lie in the folders: %s", quality.files_not_read)
+    zones = {source.timezone for source in config.sources}
+    if len(zones) > 1:
+        logger.warning(
+            "sources have times of %s; the shop's zone is %s", sorted(zones), config.timezone
+        )
+    return lookups
+
+
 def _check_matches(quality: QualityCounts, min_share: float) -> None:
     """ValueError where a table has too few of the names that rows call for, as where its ids lost their zeros.
 
@@ -116,8 +130,12 @@ def _identity(config: IngestConfig) -> str:
 
 
 def _tables(config: IngestConfig) -> list[Table]:
+    return [*config.sources, *_other_tables(config)]
+
+
+def _other_tables(config: IngestConfig) -> list[Table]:
     others = (config.items, config.customers, config.rates_table)
-    return [*config.sources, *(table for table in others if table)]
+    return [table for table in others if table]
 
 
 def _num_shards(sources: tuple[Source, ...]) -> int:
@@ -150,33 +168,34 @@ def _usable_attributes(config: IngestConfig) -> list[str]:
 def _write_tables(config: IngestConfig, folder: Path, quality: QualityCounts) -> None:
     _usable_attributes(config)
     if config.items is not None:
-        items, quality.num_conflicting_items = read_item_table(config.items)
+        items = read_item_table(config.items, quality)
         items.write_parquet(folder / "items.parquet")
     if config.customers is not None:
-        read_customer_table(config.customers).write_parquet(folder / "customers.parquet")
+        customers = read_customer_table(config.customers, quality)
+        customers.write_parquet(folder / "customers.parquet")
 
 
 def _spill(
     config: IngestConfig,
     folder: Path,
     num_shards: int,
+    lookups: list[Lookup | None],
     quality: QualityCounts,
     catalogue: LineCatalogue,
 ) -> None:
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     num_rows = 0
-    exchange = exchange_of(config.currency, config.rates, config.rates_table)
+    exchange = exchange_of(config.currency, config.rates, config.rates_table, quality)
     unmapped = UnmappedCodes(config.currency)
     with spill_writers(folder, num_shards) as writers:
-        for number, source in enumerate(config.sources):
-            for found in read_batches(source):
+        for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
+            for found in read_batches(source, lookup):
                 unmapped.add(found)
                 batch = exchange.converted(found, source)
                 quality.add_currencies(money_by_currency(batch.rows))
                 quality.add_read(source.path, batch.rows, batch.left_out)
-                if source.lookup is not None:
-                    name = f"lookup {source.lookup.path}"
-                    quality.add_matches(name, batch.num_keys, batch.num_found)
+                if lookup is not None:
+                    quality.add_matches(lookup.name, batch.num_keys, batch.num_found)
                 rows = checked_rows(batch, source, config.missing, quality)
                 quality.add_amounts(rows)
                 quality.days.update(days_of(rows))

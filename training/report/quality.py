@@ -43,6 +43,7 @@ def write_quality_html(path: Path, report: QualityReport) -> None:
             "Lines of items that the item table does not hold",
             [facts(report.unknown_to_catalogue.model_dump())],
         ),
+        Section("Rows of the other tables", [_tables(report)]),
         Section("Rows found in other tables", [_matches(report)]),
         Section("Dates far from all others", [facts(report.far_dates.model_dump())]),
         Section("Customers with a share of orders that no person has", [_heavy(report)]),
@@ -70,6 +71,14 @@ def _account(report: QualityReport) -> Table:
         for name, money in lines.items()
     ]
     return Table(header, rows)
+
+
+def _tables(report: QualityReport) -> Table:
+    rows: list[list[Cell]] = []
+    for name, found in report.tables.items():
+        reasons = ", ".join(f"{count} {reason}" for reason, count in found.dropped.items())
+        rows.append([name, found.read, found.kept, reasons])
+    return Table(["table", "read", "kept", "left out"], rows)
 
 
 def _matches(report: QualityReport) -> Table:

@@ -62,6 +62,14 @@ class Money(Config):
         )
 
 
+class TableRows(Config):
+    """Rows of a table of items, customers, rates or a lookup: kept and dropped together are what was read."""
+
+    read: int
+    kept: int
+    dropped: dict[str, int] = {}  # by reason
+
+
 class MoneyAccount(Config):
     """Kept and dropped together are what was read: rows, purchases and refunds."""
 
@@ -139,6 +147,7 @@ class QualityReport(Config):
     matches: dict[str, Matches] = {}  # by table: `lookup PATH`, customers, items
     far_dates: FarDates = FarDates()
     account: MoneyAccount = MoneyAccount()
+    tables: dict[str, TableRows] = {}  # beside the sources: items, customers, rates, `lookup PATH`
     currencies: dict[str, Money] = {}  # where sources map one: what came in each, in the shop's
     heavy_customers: tuple[HeavyCustomer, ...] = ()
     orders_half_dropped: dict[str, int] = {}  # that lost lines while others stay, by reason

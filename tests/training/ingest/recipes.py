@@ -15,6 +15,7 @@ from lifecycle.folders import verify
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 from training.ingest.tables.batches import ParsedRows, read_batches
+from training.ingest.tables.lookups import read_lookup
 from training.ingest.tables.sources import Source
 
 LOG = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a"}
@@ -70,7 +71,7 @@ def rows_of(source: Source) -> pl.DataFrame:
 
 
 def batches_of(source: Source) -> list[ParsedRows]:
-    return list(read_batches(source))
+    return list(read_batches(source, read_lookup(source)))
 
 
 def amount(sql: str) -> dict[str, object]:

@@ -6,7 +6,9 @@ import pytest
 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.dates import Span
+from training.ingest.quality.counts import QualityCounts
 from training.ingest.tables.sources import Table
+from training.results.quality import TableRows
 
 EVER = Span(date.min, date.max)
 
@@ -83,29 +85,37 @@ def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path
     text = (
         "id,name,brand,price\n2,box,X,1\n1,lamp,Y,2\n1,Lamp,Y,2\n1,lamp,Y,2\n3,jar,Z,\n3,jar,Z,\n"
     )
-    items, num_conflicting = read_item_table(
-        table(tmp_path / "i.csv", text, item_id="id", title="name", brand="brand", price="price")
+    given = table(
+        tmp_path / "i.csv", text, item_id="id", title="name", brand="brand", price="price"
     )
+    quality = QualityCounts()
+    items = read_item_table(given, quality)
     assert items.select("item_id", "title", "price", "brand").rows() == [
         ("1", "lamp", 2.0, "Y"),
         ("2", "box", 1.0, "X"),
         ("3", "jar", None, "Z"),
     ]
-    assert num_conflicting == 1
+    assert quality.num_conflicting_items == 1
+    assert quality.tables["items"] == TableRows(read=6, kept=3, dropped={"repeated": 3})
 
 
 def test_customers_may_be_repeated_but_not_contradict_each_other(tmp_path: Path) -> None:
     text = "id,age\n2.0,31\n1,40\n2,31\n,50\n"
-    customers = read_customer_table(table(tmp_path / "c.csv", text, customer_id="id", age="age"))
+    quality = QualityCounts()
+    given = table(tmp_path / "c.csv", text, customer_id="id", age="age")
+    customers = read_customer_table(given, quality)
     assert customers.rows() == [("1", 40.0), ("2", 31.0)]
+    left_out = {"missing_customer_id": 1, "repeated": 1}
+    assert quality.tables["customers"] == TableRows(read=4, kept=2, dropped=left_out)
     with pytest.raises(
         ValueError, match=r"two rows contradict each other for '2': \{'age': \('31', '32'\)\}"
     ):
-        read_customer_table(table(tmp_path / "c.csv", text + "2,32\n", customer_id="id", age="age"))
+        contradicting = table(tmp_path / "c.csv", text + "2,32\n", customer_id="id", age="age")
+        read_customer_table(contradicting, quality)
 
 
 def test_tables_need_their_key(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="items.columns needs item_id"):
-        read_item_table(table(tmp_path / "i.csv", "id\n1\n", title="id"))
+        read_item_table(table(tmp_path / "i.csv", "id\n1\n", title="id"), QualityCounts())
     with pytest.raises(ValueError, match="customers.columns needs customer_id"):
-        read_customer_table(table(tmp_path / "c.csv", "id\n1\n", age="id"))
+        read_customer_table(table(tmp_path / "c.csv", "id\n1\n", age="id"), QualityCounts())

@@ -12,7 +12,7 @@ from lifecycle.events.schema import is_purchase, order_key
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.dropped_orders import DroppedOrders
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
-from training.results.quality import FarDates, HeavyCustomer, Matches, Money
+from training.results.quality import FarDates, HeavyCustomer, Matches, Money, TableRows
 
 SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
 LARGEST_LOG_AMOUNT = 10
@@ -35,6 +35,7 @@ class QualityCounts:
     currencies: dict[str, Money] = field(default_factory=dict)
     heavy_found: list[HeavyCustomer] = field(default_factory=list)  # of all shards together
     files_not_read: list[str] = field(default_factory=list)
+    tables: dict[str, TableRows] = field(default_factory=dict)
     num_conflicting_items: int = 0
     days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
     account: Account = field(
@@ -75,6 +76,12 @@ class QualityCounts:
         """Enter rows that are left out while they are read, and the orders that lose them."""
         self.account.drop(reason, rows)
         self.dropped_orders.add(reason, rows)
+
+    def set_table(self, name: str, num_read: int, kept: int, left_out: Counter[str]) -> None:
+        """Enter a table that is read at once; every row is kept, or left out for a reason."""
+        assert num_read == kept + left_out.total(), (name, num_read, kept, left_out)
+        dropped = {reason: count for reason, count in left_out.items() if count}
+        self.tables[name] = TableRows(read=num_read, kept=kept, dropped=dropped)
 
     def add_currencies(self, found: Mapping[str, Money]) -> None:
         """Count the money of each currency, in the shop's."""

@@ -64,6 +64,7 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         models=_verdicts(counts, days, items),
         matches=counts.matches,
         account=account,
+        tables=counts.tables,
         currencies=counts.currencies,
         heavy_customers=tuple(counts.heavy_found),
         orders_half_dropped=dict(counts.orders_half_dropped),

@@ -12,7 +12,7 @@ from training.ingest.tables.currency_codes import codes_of, unmapped_columns
 from training.ingest.tables.event_columns import event_column, told, with_shop_days
 from training.ingest.tables.expressions import Expression, expressions_of
 from training.ingest.tables.files import source_files
-from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup, read_lookup
+from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
@@ -39,15 +39,15 @@ class ParsedRows:
     num_found: int = 0  # those that it knew
 
 
-def read_batches(table: Table) -> Iterator[ParsedRows]:
-    """The rows of a table that its filter keeps, parsed, in batches.
+def read_batches(table: Table, lookup: Lookup | None = None) -> Iterator[ParsedRows]:
+    """The rows of a table that its filter keeps, parsed, in batches; `lookup` is that of a source.
 
     Raises ValueError for an unknown column, an expression that does not evaluate, a value that does
     not parse (with file, row and value), a table without rows, or a lookup that does not fit.
     """
     num_rows = 0
     files = source_files(table)
-    reading = _reading_of(table, files)
+    reading = _reading_of(table, files, lookup)
     for file in files:
         with opened(table, file) as found:
             for batch in _read_file(found, reading, file):
@@ -71,23 +71,22 @@ class _Reading:
     num_checked: int = 0  # rows by which SQL was found to go row by row
 
 
-def _reading_of(table: Table, files: list[Path]) -> _Reading:
+def _reading_of(table: Table, files: list[Path], lookup: Lookup | None) -> _Reading:
     """Of several files of a source it is watched whether they share rows."""
     if not isinstance(table, Source):
         return _Reading(table)
     watches = len(files) > 1 and table.duplicates != "keep"
     earlier = EarlierRows() if watches else None
-    return _Reading(table, read_lookup(table), earlier, table.duplicates == "drop")
+    return _Reading(table, lookup, earlier, table.duplicates == "drop")
 
 
-def check_columns(table: Table) -> None:
+def check_columns(table: Table, lookup: Lookup | None = None) -> None:
     """ValueError where a value of the recipe does not fit a file of a table; the rows are not read.
 
     Files whose columns are known only after they were copied or read are left for later, but for
     the first.
     """
     files = source_files(table)
-    lookup = read_lookup(table) if isinstance(table, Source) else None
     for file in files:
         if file == files[0] or has_cheap_schema(table, file):
             schema = schema_of(table, file)
@@ -130,11 +129,7 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
             yield _parse_batch(parts, expressions, check_sql=check_sql)
             reading.num_checked += rows.height * check_sql
             offset += rows.height
-    if found.num_rows is not None and offset != found.num_rows:
-        raise ValueError(
-            f"{file}: {found.num_rows} rows by its line ends and quotes, but {offset} were read; "
-            "say the `quote` and `escape` of the program that wrote it"
-        )
+    found.check_count(offset, file)
 
 
 def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:

@@ -1,5 +1,6 @@
 """A small table joined to every row of a source, by a column that both share."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,13 @@ class Lookup:
     path: str
     on: str
     rows: pl.DataFrame
+    num_read: int
+    left_out: Counter[str]  # rows of the lookup, by reason
+
+    @property
+    def name(self) -> str:
+        """What quality.json calls it."""
+        return f"lookup {self.path}"
 
     @property
     def names(self) -> list[str]:
@@ -56,18 +64,24 @@ def read_lookup(source: Source) -> Lookup | None:
     if source.lookup is None or source.lookup_on is None:
         return None
     table = source.lookup
-    parts = [_read(source, table, path, source.lookup_on) for path in source_files(table)]
-    rows = pl.concat(parts, how="vertical_relaxed").drop_nulls(KEY)
+    left_out: Counter[str] = Counter()
+    parts = [_read(source, table, path, left_out) for path in source_files(table)]
+    with_blanks = pl.concat(parts, how="vertical_relaxed")
+    rows = with_blanks.drop_nulls(KEY)
+    num_read = with_blanks.height + left_out.total()
+    left_out[f"missing_{source.lookup_on}"] = with_blanks.height - rows.height
     if rows[KEY].is_duplicated().any():
         twice = rows.filter(pl.col(KEY).is_duplicated())[KEY][0]
         raise ValueError(f"lookup {table.path}: {source.lookup_on!r} is not unique: {twice!r}")
-    return Lookup(table.path, source.lookup_on, rows)
+    return Lookup(table.path, source.lookup_on, rows, num_read, left_out)
 
 
-def _read(source: Source, table: Table, file: Path, on: str) -> pl.DataFrame:
-    """The rows of one file of a lookup."""
+def _read(source: Source, table: Table, file: Path, left_out: Counter[str]) -> pl.DataFrame:
+    """The rows of one file of a lookup; those that its filters leave out are counted."""
+    on = source.lookup_on
     with opened(table, file) as found:
         frame = found.frame.collect()
+        found.check_count(frame.height, file)
     if on not in frame.columns:
         raise ValueError(f"lookup {file}: unknown column {on!r}; it has {frame.columns}")
 
@@ -76,7 +90,8 @@ def _read(source: Source, table: Table, file: Path, on: str) -> pl.DataFrame:
 
     rows = Rows(frame.with_row_index(ROW, 1), table, file)
     expressions = expressions_of(table, frame.schema, file, all_numbers)
-    rows.keep_all(expressions, check_sql=True)
+    for reason, others in rows.keep_all(expressions, check_sql=True).items():
+        left_out[reason.replace(".", ":")] += others.height
     added = [
         rows.evaluate(expression).alias(expression.column)
         for expression in expressions

@@ -24,6 +24,14 @@ class Opened:
     frame: pl.LazyFrame
     num_rows: int | None = None
 
+    def check_count(self, num_read: int, file: Path) -> None:
+        """ValueError where other than these rows were read."""
+        if self.num_rows is not None and num_read != self.num_rows:
+            raise ValueError(
+                f"{file}: {self.num_rows} rows by its line ends and quotes, but {num_read} were read; "
+                "say the `quote` and `escape` of the program that wrote it"
+            )
+
 
 @contextmanager
 def opened(table: Table, file: Path) -> Iterator[Opened]:

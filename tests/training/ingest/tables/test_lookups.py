@@ -7,6 +7,8 @@ import pytest
 
 from tests.training.ingest.recipes import BASE, batches_of, recipe, run
 from training.ingest.tables.sources import Source
+from training.report.quality import write_quality_html
+from training.results.quality import QualityReport
 
 
 def source(folder: Path, lookup: str, keys: str, **changes: object) -> dict[str, object]:
@@ -90,3 +92,38 @@ def test_rows_that_name_nothing_or_are_filtered_out_do_not_count(tmp_path: Path)
     path.write_text("c,k,p\n1,A,5\n2,,5\n3,,5\n4,x,0\n5,y,0\n")
     [batch] = batches_of(Source.model_validate(tree | {"filter": {"sql": "p > 0"}}))
     assert (batch.num_keys, batch.num_found) == (1, 1)
+
+
+def test_rows_of_every_other_table_are_kept_or_left_out_for_a_reason(tmp_path: Path) -> None:
+    lookup = "k,d,new\nA,2024-01-01,1\nB,2024-01-02,1\nA,2023-01-01,0\n,2024-01-03,1\n"
+    tree = source(tmp_path, lookup, "A B A", filter={"old": {"sql": "new = 1"}})
+    tree["columns"] = BASE | {"occurred_at": "day", "item_id": "k", "currency": {"sql": "'USD'"}}
+    (tmp_path / "people.csv").write_text("c,test\n1,0\n1,0\n2,0\n,0\n9,1\n")
+    (tmp_path / "items.csv").write_text("i,t\nA,lamp\nA,Lamp\nB,box\n,none\n")
+    (tmp_path / "rates.csv").write_text("code,rate\nUSD,0.5\nGBP,0\n")
+    columns = {"currency": "code", "rate": "rate"}
+    others = {
+        "customers": {"columns": {"customer_id": "c"}, "filter": {"tests": {"sql": "test = 0"}}},
+        "items": {"columns": {"item_id": "i", "title": "t"}},
+        "rates_table": {"columns": columns, "filter": {"sql": "rate > 0"}},
+    }
+    files = {"customers": "people.csv", "items": "items.csv", "rates_table": "rates.csv"}
+    tables = {name: table | {"path": str(tmp_path / files[name])} for name, table in others.items()}
+    _, report = run(recipe(tmp_path / "data", tree, currency="EUR", **tables))
+    assert report["tables"] == {
+        f"lookup {tmp_path / 'lookup.csv'}": {
+            "read": 4,
+            "kept": 2,
+            "dropped": {"filter:old": 1, "missing_k": 1},
+        },
+        "customers": {
+            "read": 5,
+            "kept": 2,
+            "dropped": {"filter:tests": 1, "missing_customer_id": 1, "repeated": 1},
+        },
+        "items": {"read": 4, "kept": 2, "dropped": {"missing_item_id": 1, "repeated": 1}},
+        "rates": {"read": 2, "kept": 1, "dropped": {"filter": 1}},
+    }
+    page = tmp_path / "quality.html"
+    write_quality_html(page, QualityReport.model_validate(report))
+    assert "1 missing_customer_id" in page.read_text()
