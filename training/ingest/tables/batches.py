@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from training.ingest.tables.csv_files import MAX_CELL_LETTERS
 from training.ingest.tables.currency_codes import codes_of, unmapped_columns
 from training.ingest.tables.event_columns import event_column, told, with_shop_days
 from training.ingest.tables.expressions import Expression, expressions_of
@@ -17,7 +18,7 @@ from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, all_numbers_in
-from training.ingest.tables.sources import Source, Table
+from training.ingest.tables.sources import Source, Table, where
 from training.ingest.tables.times import are_midnights
 
 logger = logging.getLogger(__name__)
@@ -124,12 +125,25 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
             prepared = _prepared(rows, reading, offset)
+            _check_cells(prepared, table, file)
             check_sql = not offset and reading.num_checked < CHECKED_ROWS
             parts = Rows(prepared, table, file, timezone)
             yield _parse_batch(parts, expressions, check_sql=check_sql)
             reading.num_checked += rows.height * check_sql
             offset += rows.height
     found.check_count(offset, file)
+
+
+def _check_cells(rows: pl.DataFrame, table: Table, file: Path) -> None:
+    """ValueError for a cell of more than MAX_CELL_LETTERS."""
+    for values in rows.select(pl.col(pl.String)).iter_columns():
+        longest = values.str.len_bytes().arg_max()
+        if longest is not None and len(values[longest]) > MAX_CELL_LETTERS:
+            place = where(table, file, rows[ROW][longest])
+            raise ValueError(
+                f"{place}: column {values.name!r} has a cell of {len(values[longest])} letters; "
+                f"at most {MAX_CELL_LETTERS} are read"
+            )
 
 
 def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import BASE, Read, amount, batches_of, rows_of
+from training.ingest.tables.csv_files import MAX_CELL_LETTERS
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import Source
 
@@ -185,3 +186,23 @@ def test_ids_in_decimal_columns_stay_whole_in_sql(tmp_path: Path) -> None:
         columns = BASE | {"customer_id": customer}
         source = {"path": str(tmp_path / "x.parquet"), "format": "parquet", "columns": columns}
         assert rows_of(Source.model_validate(source))["customer_id"].to_list() == ids
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "json"])
+def test_cells_have_a_stated_length(tmp_path: Path, format: str) -> None:
+    path = tmp_path / f"lines.{format}"
+    source = Source.model_validate(
+        {"path": str(path), "format": format, "columns": BASE | {"text": "x"}}
+    )
+    rows = pl.DataFrame({"c": ["1"] * 2, "t": ["2024-01-01"] * 2, "p": [1.0, 2.0], "x": ["x"] * 2})
+    write = {
+        "csv": pl.DataFrame.write_csv,
+        "parquet": pl.DataFrame.write_parquet,
+        "json": pl.DataFrame.write_ndjson,
+    }[format]
+    write(rows.with_columns(pl.Series("x", ["short", "x" * MAX_CELL_LETTERS])), path)
+    assert rows_of(source)["text"].str.len_chars().to_list() == [5, MAX_CELL_LETTERS]
+    longer = pl.Series("x", ["short", "x" * (MAX_CELL_LETTERS + 1)])
+    write(rows.with_columns(longer), path)
+    with pytest.raises(ValueError, match="row 2.*: column 'x' has a cell of 16777217 letters"):
+        rows_of(source)
