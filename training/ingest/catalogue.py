@@ -6,7 +6,7 @@ import polars as pl
 
 from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, is_purchase
 from training.ingest.dates import Span
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.tables.rows import ROW, numbers_of
 from training.ingest.tables.sources import Table
 from training.ingest.tables.whole import WholeTable, read_whole
@@ -127,7 +127,7 @@ def _weighted_median(rows: pl.DataFrame, name: str, weight: str) -> pl.DataFrame
     return counts.filter(reached).unique("item_id", keep="first", maintain_order=True).drop(weight)
 
 
-def read_item_table(table: Table, quality: QualityCounts) -> pl.DataFrame:
+def read_item_table(table: Table, counts: ReadCounts) -> pl.DataFrame:
     """The catalogue of an item table. Raises ValueError where no column is mapped to item_id.
 
     Items that are described in more than one way keep their most frequent description, and are
@@ -140,17 +140,17 @@ def read_item_table(table: Table, quality: QualityCounts) -> pl.DataFrame:
             rows = rows.with_columns(pl.lit(None, dtype=dtype).alias(name))
     is_repeated = pl.col("item_id").is_duplicated()
     repeated = rows.filter(is_repeated)
-    quality.num_conflicting_items = repeated.unique().filter(is_repeated)["item_id"].n_unique()
+    counts.num_conflicting_items = repeated.unique().filter(is_repeated)["item_id"].n_unique()
     counted = repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines"))
     merged = _most_frequent(counted, weight="lines")
     items = pl.concat([rows.filter(~is_repeated), merged.select(rows.columns)]).sort("item_id")
     left_out = whole.left_out + Counter(repeated=repeated.height - merged.height)
-    quality.set_table("items", whole.num_read, items.height, left_out)
+    counts.set_table("items", whole.num_read, items.height, left_out)
     others = [name for name in rows.columns if name not in ("item_id", *COLUMNS)]
     return items.select("item_id", *COLUMNS, *others)
 
 
-def read_customer_table(table: Table, quality: QualityCounts) -> pl.DataFrame:
+def read_customer_table(table: Table, counts: ReadCounts) -> pl.DataFrame:
     """One row per customer; attributes that are numbers throughout are written as such.
 
     Raises ValueError where two rows of one customer contradict each other, or for a discount rate
@@ -159,7 +159,7 @@ def read_customer_table(table: Table, quality: QualityCounts) -> pl.DataFrame:
     whole = _read_table(table, "customer_id", "customers")
     rows = whole.rows.unique(maintain_order=True)
     left_out = whole.left_out + Counter(repeated=whole.rows.height - rows.height)
-    quality.set_table("customers", whole.num_read, rows.height, left_out)
+    counts.set_table("customers", whole.num_read, rows.height, left_out)
     _check_customers(rows)
     numbers = []
     for name in rows.columns:

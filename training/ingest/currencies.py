@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import BeforeValidator, field_validator
 
 from training.ingest.quality.account import money_of
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.tables.batches import ParsedRows
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import CURRENCY, Source, Table, Value, where
@@ -109,13 +109,11 @@ def _code() -> pl.Expr:
     return pl.col(CURRENCY).str.to_uppercase()
 
 
-def exchange_of(
-    own: str, rates: Rates, table: RatesTable | None, quality: QualityCounts
-) -> Exchange:
+def exchange_of(own: str, rates: Rates, table: RatesTable | None, counts: ReadCounts) -> Exchange:
     """The rates of a recipe. ValueError where one for the shop's own currency is not 1, or two hold at once."""
     rows = _from_recipe(rates)
     if table is not None:
-        rows = pl.concat([rows, _from_table(table, quality)])
+        rows = pl.concat([rows, _from_table(table, counts)])
     other = rows.filter((_code() == own.upper()) & (pl.col("rate") != 1.0))
     if other.height:
         raise ValueError(f"rates.{own} is {other['rate'][0]}; the shop's own currency has rate 1")
@@ -136,10 +134,10 @@ def _from_recipe(rates: Rates) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=RATES, orient="row")
 
 
-def _from_table(table: RatesTable, quality: QualityCounts) -> pl.DataFrame:
+def _from_table(table: RatesTable, counts: ReadCounts) -> pl.DataFrame:
     whole = read_whole(table)
     rows = whole.rows
-    quality.set_table("rates", whole.num_read, rows.height, whole.left_out)
+    counts.set_table("rates", whole.num_read, rows.height, whole.left_out)
     if "date" not in rows.columns:
         rows = rows.with_columns(date=pl.lit(ALWAYS))
     wrong = rows.filter(pl.any_horizontal(pl.all().is_null()) | ~(pl.col("rate") > 0))

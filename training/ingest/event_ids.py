@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.tables.sources import VERSION
 
 SAME_EVENT = ("customer_id", "occurred_at", "kind", "order_id", "item_id", "amount")
@@ -76,7 +76,7 @@ def _mixed(low: Words, high: Words) -> tuple[Words, Words]:
     return low, high
 
 
-def numbered(ids: pl.Series, quality: QualityCounts) -> pl.Series:
+def numbered(ids: pl.Series, counts: ShardCounts) -> pl.Series:
     """Equal ids told apart by a number behind the second and later ones."""
     # A few too many do no harm: the ids themselves decide.
     positions = ids.hash().is_duplicated().arg_true()
@@ -85,13 +85,13 @@ def numbered(ids: pl.Series, quality: QualityCounts) -> pl.Series:
     number = pl.int_range(pl.len()).over("id")
     repeated = ids.gather(positions).to_frame("id").select("id", number=number)
     is_later = pl.col("number") > 0
-    quality.num_equal_events += repeated.filter(is_later).height
+    counts.num_equal_events += repeated.filter(is_later).height
     with_number = pl.when(is_later).then(pl.format("{}-{}", "id", "number")).otherwise("id")
     return ids.scatter(positions, repeated.select(with_number).to_series())
 
 
 def without_repeated_ids(
-    events: pl.DataFrame, rule: OnRepeatedId, quality: QualityCounts
+    events: pl.DataFrame, rule: OnRepeatedId, counts: ShardCounts
 ) -> pl.DataFrame:
     """One event of each id. Rows that differ under one id are an error, unless `rule` says which of them holds.
 
@@ -114,8 +114,8 @@ def without_repeated_ids(
         other = replaced.join(contradicting.head(1), on=same, how="semi").row(0, named=True)
         raise ValueError(_contradiction(one, other, rule))
     copies = others.join(replaced, on=READ_ORDER, how="anti")
-    quality.account.drop("duplicate_event_id", copies)
-    quality.account.drop("replaced_event_id", replaced)
+    counts.account.drop("duplicate_event_id", copies)
+    counts.account.drop("replaced_event_id", replaced)
     return events.join(others, on=READ_ORDER, how="anti", maintain_order="left")
 
 

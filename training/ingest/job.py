@@ -1,6 +1,8 @@
 """Job: any shop's tables to events, items and customers that every later stage can trust, with a quality report."""
 
 import logging
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +13,7 @@ from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.currencies import UnmappedCodes, exchange_of, money_by_currency
 from training.ingest.dates import days_of, span_of
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import QUALITY_FILE, quality_report, rows_dropped
 from training.ingest.quality.summary import log_summary
 from training.ingest.recipe import IngestConfig
@@ -21,6 +23,7 @@ from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.files import source_files, unread_files
 from training.ingest.tables.lookups import Lookup, read_lookup
 from training.ingest.tables.sources import Source, Table
+from training.results.quality import Matches
 
 logger = logging.getLogger(__name__)
 BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
@@ -35,64 +38,59 @@ def ingest(config: IngestConfig) -> None:
     num_shards = config.num_shards or _num_shards(config.sources)
     with new_folder(config.output) as folder:
         config.save(folder / "ingest.yaml")
-        quality = QualityCounts()
+        read = ReadCounts()
         catalogue = LineCatalogue()
-        lookups = _checked_lookups(config, quality)
-        _write_tables(config, folder, quality)
-        _spill(config, folder / "spill", num_shards, lookups, quality, catalogue)
-        span = span_of(quality.days, config.first_date, config.last_date)
-        finish_shards(config, folder, num_shards, span, quality)
-        _check_matches(quality, config.min_matched_share)
-        if quality.far_dates.rows:
-            logger.warning(
-                "set apart, as their dates lie far from all others: %s", quality.far_dates
-            )
+        lookups = _checked_lookups(config, read)
+        _write_tables(config, folder, read)
+        _spill(config, folder / "spill", num_shards, lookups, read, catalogue)
+        span = span_of(read.days, config.first_date, config.last_date)
+        finished = finish_shards(config, folder, num_shards, span, read)
         if config.items is None:
             catalogue.items(span).write_parquet(folder / "items.parquet")
         items = pl.read_parquet(folder / "items.parquet")
-        report = quality_report(quality, config.currency, items)
+        report = quality_report(read, finished, config.currency, items)
+        _check_matches(report.matches, config.min_matched_share)
         write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))
         if config.quality_html:
             from training.report.quality import write_quality_html  # which imports matplotlib
 
             write_quality_html(folder / "quality.html", report)
-        assert quality.first_event_at is not None and quality.last_event_at is not None
         manifest = DataManifest(
             identity=identity,
             num_shards=num_shards,
             currency=config.currency,
             timezone=config.timezone,
-            first_event_at=quality.first_event_at,
-            last_event_at=quality.last_event_at,
-            num_events=quality.num_events,
-            num_customers=quality.num_customers,
+            first_event_at=datetime.fromisoformat(report.first_event_at),
+            last_event_at=datetime.fromisoformat(report.last_event_at),
+            num_events=report.num_events,
+            num_customers=report.num_customers,
             usable_attributes=tuple(_usable_attributes(config)),
         )
         write_manifest(folder, DATA_KIND, manifest)
     logger.info(
         "%s: %d events of %d customers in %d shards",
         config.output,
-        quality.num_events,
-        quality.num_customers,
+        report.num_events,
+        report.num_customers,
         num_shards,
     )
     log_summary(report)
 
 
-def _checked_lookups(config: IngestConfig, quality: QualityCounts) -> list[Lookup | None]:
+def _checked_lookups(config: IngestConfig, read: ReadCounts) -> list[Lookup | None]:
     """The lookup of each source, once every table's columns fit the recipe; no rows of sources are read yet."""
     lookups = [read_lookup(source) for source in config.sources]
     for source, lookup in zip(config.sources, lookups, strict=True):
         check_columns(source, lookup)
         if lookup is not None:
             rows = lookup.rows.height
-            quality.set_table(lookup.name, lookup.num_read, rows, lookup.left_out)
+            read.set_table(lookup.name, lookup.num_read, rows, lookup.left_out)
     for table in _other_tables(config):
         check_columns(table)
     for table in _tables(config):
-        quality.files_not_read += unread_files(table)
-    if quality.files_not_read:
-        logger.warning("not read, though they lie in the folders: %s", quality.files_not_read)
+        read.files_not_read += unread_files(table)
+    if read.files_not_read:
+        logger.warning("not read, though they lie in the folders: %s", read.files_not_read)
     zones = {source.timezone for source in config.sources}
     if len(zones) > 1:
         logger.warning(
@@ -101,12 +99,12 @@ def _checked_lookups(config: IngestConfig, quality: QualityCounts) -> list[Looku
     return lookups
 
 
-def _check_matches(quality: QualityCounts, min_share: float) -> None:
+def _check_matches(matches: Mapping[str, Matches], min_share: float) -> None:
     """ValueError where a table has too few of the names that rows call for, as where its ids lost their zeros.
 
     Of items that is a warning: those that a shop sells no more are missing from many catalogues.
     """
-    for table, found in quality.matches.items():
+    for table, found in matches.items():
         if found.share >= min_share:
             continue
         line = (
@@ -165,13 +163,13 @@ def _usable_attributes(config: IngestConfig) -> list[str]:
     return [name for name, usable in declared.items() if usable]
 
 
-def _write_tables(config: IngestConfig, folder: Path, quality: QualityCounts) -> None:
+def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts) -> None:
     _usable_attributes(config)
     if config.items is not None:
-        items = read_item_table(config.items, quality)
+        items = read_item_table(config.items, read)
         items.write_parquet(folder / "items.parquet")
     if config.customers is not None:
-        customers = read_customer_table(config.customers, quality)
+        customers = read_customer_table(config.customers, read)
         customers.write_parquet(folder / "customers.parquet")
 
 
@@ -180,33 +178,33 @@ def _spill(
     folder: Path,
     num_shards: int,
     lookups: list[Lookup | None],
-    quality: QualityCounts,
+    read: ReadCounts,
     catalogue: LineCatalogue,
 ) -> None:
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     num_rows = 0
-    exchange = exchange_of(config.currency, config.rates, config.rates_table, quality)
+    exchange = exchange_of(config.currency, config.rates, config.rates_table, read)
     unmapped = UnmappedCodes(config.currency)
     with spill_writers(folder, num_shards) as writers:
         for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
             for found in read_batches(source, lookup):
                 unmapped.add(found)
                 batch = exchange.converted(found, source)
-                quality.add_currencies(money_by_currency(batch.rows))
-                quality.add_read(source.path, batch.rows, batch.left_out)
+                read.add_currencies(money_by_currency(batch.rows))
+                read.add_read(source.path, batch.rows, batch.left_out)
                 if lookup is not None:
-                    quality.add_matches(lookup.name, batch.num_keys, batch.num_found)
-                rows = checked_rows(batch, source, config.missing, quality)
-                quality.add_amounts(rows)
-                quality.days.update(days_of(rows))
+                    read.add_matches(lookup.name, batch.num_keys, batch.num_found)
+                rows = checked_rows(batch, source, config.missing, read)
+                read.add_amounts(rows)
+                read.days.update(days_of(rows))
                 if config.items is None:
                     catalogue.add(rows)
                 append(event_rows(rows, number), writers)
                 num_rows += rows.height
-                logger.info("%s: %d rows read", batch.file.name, quality.account.read.rows)
+                logger.info("%s: %d rows read", batch.file.name, read.account.read.rows)
     unmapped.warn()
     if num_rows == 0:
         paths = [source.path for source in config.sources]
         raise ValueError(
-            f"no usable event in {paths}; rows left out by reason: {rows_dropped(quality.account)}"
+            f"no usable event in {paths}; rows left out by reason: {rows_dropped(read.account)}"
         )

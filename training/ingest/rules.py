@@ -8,7 +8,8 @@ from pydantic import Field
 from lifecycle.config import Config
 from lifecycle.events.schema import EVENT_SCHEMA, KINDS, is_purchase
 from training.ingest.quality.account import money_of
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.read_counts import ReadCounts
+from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.tables.batches import ROW_HASH, ParsedRows
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import VERSION, Source, where
@@ -38,7 +39,7 @@ class OutlierRules(Config):
 
 
 def checked_rows(
-    batch: ParsedRows, source: Source, missing: MissingRules, quality: QualityCounts
+    batch: ParsedRows, source: Source, missing: MissingRules, counts: ReadCounts
 ) -> pl.DataFrame:
     """The rows of a batch that have a customer, a time, a known kind, and an amount of the right sign.
 
@@ -48,13 +49,13 @@ def checked_rows(
     rows = batch.rows
     for name in ("customer_id", "occurred_at"):
         kept = rows.drop_nulls(name)
-        quality.leave_out(f"missing_{name}", rows.filter(pl.col(name).is_null()))
+        counts.leave_out(f"missing_{name}", rows.filter(pl.col(name).is_null()))
         rows = kept
     if "amount" not in rows.columns and missing.amount == "drop":
         return rows  # a source of interactions: recommenders can be made of it, values cannot
     if "amount" not in rows.columns:
         rows = rows.with_columns(pl.lit(None, dtype=pl.Float64).alias("amount"))
-    rows = _with_amounts(rows, batch, source, missing, quality)
+    rows = _with_amounts(rows, batch, source, missing, counts)
     _check_signs(rows, batch, source)
     takes_back = (pl.col("kind") == "refund") & (pl.col("amount") > 0)
     negated = pl.when(takes_back).then(-pl.col("amount")).otherwise("amount")
@@ -66,7 +67,7 @@ def _with_amounts(
     batch: ParsedRows,
     source: Source,
     missing: MissingRules,
-    quality: QualityCounts,
+    counts: ReadCounts,
 ) -> pl.DataFrame:
     """The rows by the rule for those that need an amount and have none."""
     needs_amount = is_purchase() | (pl.col("kind") == "refund")
@@ -77,7 +78,7 @@ def _with_amounts(
         place = where(source, batch.file, lacking[ROW][0])
         raise ValueError(f"{place}: amount is missing (missing.amount: error)")
     if missing.amount == "drop":
-        quality.leave_out("missing_amount", lacking)
+        counts.leave_out("missing_amount", lacking)
         return rows.filter(~needs_amount | pl.col("amount").is_not_null())
     filled = pl.when(needs_amount).then(pl.col("amount").fill_null(0.0)).otherwise("amount")
     return rows.with_columns(filled)
@@ -120,7 +121,7 @@ def without_outliers(
     matches: pl.DataFrame,
     fence: float,
     rules: OutlierRules,
-    quality: QualityCounts,
+    counts: ShardCounts,
 ) -> pl.DataFrame:
     """Apply the outlier rule to purchases above `fence`, and to refunds by what they take back (`match_refunds`)."""
     is_matched = pl.col("event_id").is_in(matches["refund_id"].implode())
@@ -128,7 +129,7 @@ def without_outliers(
     is_large_purchase = is_purchase() & (pl.col("amount") > fence)
     is_outlier = is_large_purchase | is_large_refund
     num_outliers = events.select(is_outlier.fill_null(False).sum()).item()
-    quality.num_outliers += num_outliers
+    counts.num_outliers += num_outliers
     if num_outliers == 0 or rules.action == "flag":
         return events
     kept = fence / pl.col("amount").abs() if rules.action == "clip" else pl.lit(0.0)
@@ -146,7 +147,7 @@ def without_outliers(
     left_out = pl.col("given") - pl.when("is_kept").then("amount").otherwise(0.0)
     money = money_of(treated.select("kind", amount=left_out))
     num_rows = int((~treated["is_kept"]).sum())
-    quality.account.enter(
+    counts.account.enter(
         "outlier", money.model_copy(update={"rows": num_rows, "without_amount": 0})
     )
     return treated.filter("is_kept").select(events.columns)

@@ -22,9 +22,10 @@ from training.ingest.event_ids import (
     numbered,
     without_repeated_ids,
 )
-from training.ingest.quality.counts import QualityCounts
 from training.ingest.quality.dropped_orders import DroppedOrders
 from training.ingest.quality.heavy_customers import HeavyCustomers
+from training.ingest.quality.read_counts import ReadCounts
+from training.ingest.quality.shard_counts import Finished, ShardCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
@@ -77,45 +78,54 @@ def _spill_file(folder: Path, shard: int) -> str:
 
 
 def finish_shards(
-    config: IngestConfig, folder: Path, num_shards: int, span: Span, quality: QualityCounts
-) -> None:
+    config: IngestConfig, folder: Path, num_shards: int, span: Span, read: ReadCounts
+) -> Finished:
     """Second pass, a few shards at a time: see `_finish_shard`."""
     (folder / "events").mkdir()
     known = Known(
-        fence=quality.outlier_fence(config.outliers.spread),
+        fence=read.outlier_fence(config.outliers.spread),
         span=span,
         items=_ids(folder, "item_id", config.items),
         customers=_ids(folder, "customer_id", config.customers),
-        dropped_orders=quality.dropped_orders,
+        dropped_orders=read.dropped_orders,
     )
-    finished = _finished(config, folder, range(num_shards), known)
-    heavy = HeavyCustomers()
-    for _, found in finished.values():
-        heavy.add(found.heavy)
-    quality.heavy_found = heavy.found(config.shared_ids)
-    shared = [customer.customer_id for customer in quality.heavy_found if customer.set_apart]
+    shards = _finished(config, folder, range(num_shards), known)
+    customers = HeavyCustomers()
+    for shard in shards.values():
+        customers.add(shard.counts.heavy)
+    heavy = customers.found(config.shared_ids)
+    shared = [customer.customer_id for customer in heavy if customer.set_apart]
     if shared:
         again = set(shard_numbers(pl.Series(shared), num_shards).to_list())
-        finished |= _finished(config, folder, again, replace(known, shared=frozenset(shared)))
-    for shard in range(num_shards):
-        quality.add_shard(finished[shard][1])
-    matches = [finished[shard][0] for shard in range(num_shards)]
-    pl.concat(matches).write_parquet(folder / "refunds.parquet")
-    if known.customers is not None:
-        quality.limit_matches("customers", known.customers.len())
+        shards |= _finished(config, folder, again, replace(known, shared=frozenset(shared)))
+    counts = ShardCounts()
+    for number in range(num_shards):
+        counts.add(shards[number].counts)
+    pl.concat([shards[number].matches for number in range(num_shards)]).write_parquet(
+        folder / "refunds.parquet"
+    )
     shutil.rmtree(folder / "spill")
     if any("event_id" in source.columns for source in config.sources):
-        check_ids_across_customers(folder, quality.num_events)
+        check_ids_across_customers(folder, counts.num_events)
+    return Finished(counts, known.fence, tuple(heavy))
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A finished shard: which purchase each refund takes back, and the counts."""
+
+    matches: pl.DataFrame
+    counts: ShardCounts
 
 
 def _finished(
     config: IngestConfig, folder: Path, shards: Collection[int], known: Known
-) -> dict[int, tuple[pl.DataFrame, QualityCounts]]:
-    """Which purchase each refund takes back, and the counts, by shard."""
+) -> dict[int, _Shard]:
+    """The shards of these numbers, written."""
     progress = Progress("shards written", len(shards), "shards")
     finished = {}
 
-    def finish(shard: int) -> tuple[pl.DataFrame, QualityCounts]:
+    def finish(shard: int) -> _Shard:
         return _finish_shard(config, folder, shard, known)
 
     with ThreadPoolExecutor(SHARDS_AT_A_TIME) as threads:
@@ -125,24 +135,19 @@ def _finished(
     return finished
 
 
-def _finish_shard(
-    config: IngestConfig, folder: Path, shard: int, known: Known
-) -> tuple[pl.DataFrame, QualityCounts]:
-    """Write one shard: without duplicates, in the order of time, with event ids, outliers treated.
-
-    Returns which purchase each refund takes back, and the counts of this shard.
-    """
-    quality = QualityCounts()
+def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) -> _Shard:
+    """Write one shard: without duplicates, in the order of time, with event ids, outliers treated."""
+    counts = ShardCounts()
     with pa.memory_map(_spill_file(folder / "spill", shard)) as file:
         rows = pl.from_arrow(pa.ipc.open_stream(file).read_all())
     assert isinstance(rows, pl.DataFrame)
     is_shared = pl.col("customer_id").is_in(known.shared)
-    quality.account.drop("shared_id", rows.filter(is_shared))
-    rows = _without_exact_duplicates(rows.filter(~is_shared), config.sources, quality)
-    rows = _within_span(rows, known.span, quality)
-    events = _identified(rows, config.on_repeated_id, quality)
+    counts.account.drop("shared_id", rows.filter(is_shared))
+    rows = _without_exact_duplicates(rows.filter(~is_shared), config.sources, counts)
+    rows = _within_span(rows, known.span, counts)
+    events = _identified(rows, config.on_repeated_id, counts)
     matches = match_refunds(events)
-    events = without_outliers(events, matches, known.fence, config.outliers, quality)
+    events = without_outliers(events, matches, known.fence, config.outliers, counts)
     if config.outliers.action == "drop":
         matches = matches.join(
             events, left_on="purchase_id", right_on="event_id", how="semi", maintain_order="left"
@@ -151,42 +156,40 @@ def _finish_shard(
     events.write_parquet(
         shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
     )
-    quality.set_events(
+    counts.set_events(
         events, num_matched=matches["refund_id"].n_unique(), shared_ids=config.shared_ids
     )
-    quality.orders_half_dropped = known.dropped_orders.num_kept_in_part(events["order_id"])
+    counts.orders_half_dropped = known.dropped_orders.num_kept_in_part(events["order_id"])
     if known.items is not None:
-        quality.set_unknown_items(events["item_id"].drop_nulls(), known.items)
+        counts.match_items(events["item_id"].drop_nulls(), known.items)
     if known.customers is not None:
-        customers = events["customer_id"].unique()
-        num_known = int(customers.is_in(known.customers.implode()).sum())
-        quality.add_matches("customers", customers.len(), num_known)
-    return matches, quality
+        counts.match_customers(events["customer_id"], known.customers)
+    return _Shard(matches, counts)
 
 
 def _without_exact_duplicates(
-    rows: pl.DataFrame, sources: tuple[Source, ...], quality: QualityCounts
+    rows: pl.DataFrame, sources: tuple[Source, ...], counts: ShardCounts
 ) -> pl.DataFrame:
     """One of each set of equal source rows, where the source asks for it."""
     if not any(source.drop_exact_duplicates for source in sources):
         return rows
     is_first = pl.struct(SOURCE, "customer_id", ROW_HASH).is_first_distinct()
     is_kept = rows.select(pl.col(ROW_HASH).is_null() | is_first).to_series()
-    quality.account.drop("exact_duplicate", rows.filter(~is_kept))
+    counts.account.drop("exact_duplicate", rows.filter(~is_kept))
     return rows.filter(is_kept)
 
 
-def _within_span(rows: pl.DataFrame, span: Span, quality: QualityCounts) -> pl.DataFrame:
+def _within_span(rows: pl.DataFrame, span: Span, counts: ShardCounts) -> pl.DataFrame:
     """The rows but for those whose dates are set apart, which are counted with what they would have brought."""
     with_reason = rows.with_columns(span.reason().alias("reason"))
     left_out = with_reason.drop_nulls("reason")
     for (reason,), part in left_out.group_by("reason"):
-        quality.account.drop(str(reason), part)
-    quality.add_far_dates(left_out.filter(pl.col("reason") == FAR))
+        counts.account.drop(str(reason), part)
+    counts.add_far_dates(left_out.filter(pl.col("reason") == FAR))
     return with_reason.filter(pl.col("reason").is_null()).drop("reason")
 
 
-def _identified(rows: pl.DataFrame, rule: OnRepeatedId, quality: QualityCounts) -> pl.DataFrame:
+def _identified(rows: pl.DataFrame, rule: OnRepeatedId, counts: ShardCounts) -> pl.DataFrame:
     """The events sorted by customer and time, rows of the same time in source order, each with an event_id.
 
     An event without id gets one from its content and, among events of equal content, its number.
@@ -196,9 +199,9 @@ def _identified(rows: pl.DataFrame, rule: OnRepeatedId, quality: QualityCounts) 
     by_customer = pl.col("customer_id").cast(customers)
     events = rows.with_row_index(READ_ORDER).sort(by_customer, "occurred_at", maintain_order=True)
     is_lacking = events["event_id"].is_null()
-    ids = numbered(content_ids(events.filter(is_lacking)), quality)
+    ids = numbered(content_ids(events.filter(is_lacking)), counts)
     if is_lacking.all():
         return events.with_columns(ids.alias("event_id")).select(list(EVENT_SCHEMA))
     all_ids = events["event_id"].scatter(is_lacking.arg_true(), ids)
     events = events.with_columns(all_ids.alias("event_id"))
-    return without_repeated_ids(events, rule, quality).select(list(EVENT_SCHEMA))
+    return without_repeated_ids(events, rule, counts).select(list(EVENT_SCHEMA))

@@ -38,6 +38,10 @@ class Matches(Config):
     rows: int
     matched: int
 
+    def plus(self, other: "Matches") -> "Matches":
+        """Both together."""
+        return Matches(rows=self.rows + other.rows, matched=self.matched + other.matched)
+
     @property
     def share(self) -> float:
         """1 where no row names anything."""

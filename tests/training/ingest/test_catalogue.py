@@ -6,7 +6,7 @@ import pytest
 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.dates import Span
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.tables.sources import Table
 from training.results.quality import TableRows
 
@@ -88,7 +88,7 @@ def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path
     given = table(
         tmp_path / "i.csv", text, item_id="id", title="name", brand="brand", price="price"
     )
-    quality = QualityCounts()
+    quality = ReadCounts()
     items = read_item_table(given, quality)
     assert items.select("item_id", "title", "price", "brand").rows() == [
         ("1", "lamp", 2.0, "Y"),
@@ -101,7 +101,7 @@ def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path
 
 def test_customers_may_be_repeated_but_not_contradict_each_other(tmp_path: Path) -> None:
     text = "id,age\n2.0,31\n1,40\n2,31\n,50\n"
-    quality = QualityCounts()
+    quality = ReadCounts()
     given = table(tmp_path / "c.csv", text, customer_id="id", age="age")
     customers = read_customer_table(given, quality)
     assert customers.rows() == [("1", 40.0), ("2", 31.0)]
@@ -116,6 +116,6 @@ def test_customers_may_be_repeated_but_not_contradict_each_other(tmp_path: Path)
 
 def test_tables_need_their_key(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="items.columns needs item_id"):
-        read_item_table(table(tmp_path / "i.csv", "id\n1\n", title="id"), QualityCounts())
+        read_item_table(table(tmp_path / "i.csv", "id\n1\n", title="id"), ReadCounts())
     with pytest.raises(ValueError, match="customers.columns needs customer_id"):
-        read_customer_table(table(tmp_path / "c.csv", "id\n1\n", age="id"), QualityCounts())
+        read_customer_table(table(tmp_path / "c.csv", "id\n1\n", age="id"), ReadCounts())

@@ -10,7 +10,7 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from tests.training.ingest.recipes import recipe, run
 from training.ingest.event_ids import ID_LENGTH, SAME_EVENT, content_ids, numbered
 from training.ingest.job import ingest
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.shard_counts import ShardCounts
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 texts = st.none() | st.text(max_size=20)
@@ -107,7 +107,7 @@ def by_hand(values: list[object]) -> str:
 
 
 def test_equal_ids_are_told_apart_by_number_and_counted() -> None:
-    quality = QualityCounts()
+    quality = ShardCounts()
     assert numbered(pl.Series(["a", "b", "a", "a"]), quality).to_list() == ["a", "b", "a-1", "a-2"]
     assert quality.num_equal_events == 2
     assert numbered(pl.Series(["a", "b"]), quality).to_list() == ["a", "b"]

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import rows_dropped
+from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.refunds import MATCHES
 from training.ingest.rules import (
     SPILL_SCHEMA,
@@ -39,38 +40,34 @@ def batch(**columns: list[object]) -> ParsedRows:
 
 
 def test_rows_without_customer_or_time_are_left_out_and_counted() -> None:
-    quality = QualityCounts()
+    counts = ReadCounts()
     rows = checked_rows(
         batch(customer_id=[None, "1", "1"], occurred_at=[None, None, NOW]),
         SOURCE,
         MissingRules(),
-        quality,
+        counts,
     )
     assert rows[ROW].to_list() == [3]
-    assert rows_dropped(quality.account) == {"missing_customer_id": 1, "missing_occurred_at": 1}
+    assert rows_dropped(counts.account) == {"missing_customer_id": 1, "missing_occurred_at": 1}
 
 
 @pytest.mark.parametrize(("rule", "amounts"), [("drop", [5.0, None]), ("zero", [5.0, 0.0, None])])
 def test_missing_amount_matters_for_money_only(rule: str, amounts: list[float | None]) -> None:
     given = batch(amount=[5.0, None, None], kind=["purchase", "renewal", "view"])
-    rows = checked_rows(
-        given, SOURCE, MissingRules.model_validate({"amount": rule}), QualityCounts()
-    )
+    rows = checked_rows(given, SOURCE, MissingRules.model_validate({"amount": rule}), ReadCounts())
     assert rows["amount"].to_list() == amounts
 
 
 def test_missing_amount_as_an_error_names_the_row() -> None:
     with pytest.raises(ValueError, match="lines.csv, row 2 after the header: amount is missing"):
-        checked_rows(
-            batch(amount=[5.0, None]), SOURCE, MissingRules(amount="error"), QualityCounts()
-        )
+        checked_rows(batch(amount=[5.0, None]), SOURCE, MissingRules(amount="error"), ReadCounts())
 
 
 @pytest.mark.parametrize("kind", ["purchase", "renewal"])
 def test_negative_purchase_is_refused_with_row_and_value(kind: str) -> None:
     with pytest.raises(ValueError, match=f"row 2 after the header: amount is -3.0 for a {kind}"):
         checked_rows(
-            batch(amount=[5.0, -3.0], kind=[kind, kind]), SOURCE, MissingRules(), QualityCounts()
+            batch(amount=[5.0, -3.0], kind=[kind, kind]), SOURCE, MissingRules(), ReadCounts()
         )
 
 
@@ -79,12 +76,12 @@ def test_unknown_kind_is_refused_with_row_and_value(kind: str | None, shown: str
     with pytest.raises(
         ValueError, match=f"row 2 after the header: kind is {shown}; kinds are purchase, refund"
     ):
-        checked_rows(batch(kind=["view", kind]), SOURCE, MissingRules(), QualityCounts())
+        checked_rows(batch(kind=["view", kind]), SOURCE, MissingRules(), ReadCounts())
 
 
 def test_refunds_are_negative_whatever_their_sign() -> None:
     amounts = checked_rows(
-        batch(amount=[5.0, -3.0, 0.0], kind=["refund"] * 3), SOURCE, MissingRules(), QualityCounts()
+        batch(amount=[5.0, -3.0, 0.0], kind=["refund"] * 3), SOURCE, MissingRules(), ReadCounts()
     )["amount"].to_list()
     assert amounts == [-5.0, -3.0, 0.0]
     assert math.copysign(1, amounts[2]) == 1
@@ -92,7 +89,7 @@ def test_refunds_are_negative_whatever_their_sign() -> None:
 
 def test_event_rows_have_the_whole_schema_and_positive_discounts_and_costs() -> None:
     rows = checked_rows(
-        batch(discount=[-1.5], cost=[2.0], amount=[1.0]), SOURCE, MissingRules(), QualityCounts()
+        batch(discount=[-1.5], cost=[2.0], amount=[1.0]), SOURCE, MissingRules(), ReadCounts()
     )
     events = event_rows(rows, 3)
     assert events.schema == SPILL_SCHEMA
@@ -100,14 +97,14 @@ def test_event_rows_have_the_whole_schema_and_positive_discounts_and_costs() -> 
 
 
 def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
-    quality = QualityCounts()
+    counts = ReadCounts()
     amounts = np.exp(np.random.default_rng(1).normal(3, 1, 20_001))
-    quality.add_amounts(batch(amount=amounts.tolist()).rows)
+    counts.add_amounts(batch(amount=amounts.tolist()).rows)
     low, high = np.quantile(np.log(amounts), [0.25, 0.75])
-    assert quality.outlier_fence(3.0) == pytest.approx(
+    assert counts.outlier_fence(3.0) == pytest.approx(
         math.exp(high + 3 * (high - low)), rel=0.15
     )  # bins of 1/100
-    assert QualityCounts().outlier_fence(3.0) == math.inf
+    assert ReadCounts().outlier_fence(3.0) == math.inf
 
 
 @pytest.mark.parametrize(
@@ -130,7 +127,7 @@ def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
 def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
     action: str, amounts: dict[str, float], dropped: dict[str, int]
 ) -> None:
-    quality = QualityCounts()
+    counts = ShardCounts()
     given = {"p": 5.0, "out": 100.0, "r": -80.0, "both": -25.0, "orphan": -70.0, "small": -5.0}
     kinds = ["purchase", "purchase", "refund", "refund", "refund", "refund"]
     events = batch(event_id=list(given), amount=list(given.values()), kind=kinds).rows
@@ -138,26 +135,26 @@ def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
         [("r", "out", 1.0), ("both", "out", 0.8), ("both", "p", 0.2)], schema=MATCHES, orient="row"
     )
     kept = without_outliers(
-        events, matches, 50.0, OutlierRules.model_validate({"action": action}), quality
+        events, matches, 50.0, OutlierRules.model_validate({"action": action}), counts
     )
     assert dict(kept.select("event_id", "amount").iter_rows()) == pytest.approx(amounts)
     assert kept.columns == events.columns
-    assert quality.num_outliers == 2
-    assert rows_dropped(quality.account) == dropped
+    assert counts.num_outliers == 2
+    assert rows_dropped(counts.account) == dropped
     left_out = dict(given)
     for event_id, amount in kept.select("event_id", "amount").iter_rows():
         left_out[event_id] -= amount
     lost = {"purchase": left_out["p"] + left_out["out"]}
     lost["refund"] = sum(left_out.values()) - lost["purchase"]
-    money = quality.account.dropped.get("outlier", Money())
+    money = counts.account.dropped.get("outlier", Money())
     assert (money.purchases, money.refunds) == pytest.approx((lost["purchase"], lost["refund"]))
 
 
 def test_source_without_amounts_keeps_interactions_unless_the_rule_says_otherwise() -> None:
     given = batch(kind=["purchase", "view"])
-    assert "amount" not in checked_rows(given, SOURCE, MissingRules(), QualityCounts()).columns
-    assert checked_rows(given, SOURCE, MissingRules(amount="zero"), QualityCounts())[
+    assert "amount" not in checked_rows(given, SOURCE, MissingRules(), ReadCounts()).columns
+    assert checked_rows(given, SOURCE, MissingRules(amount="zero"), ReadCounts())[
         "amount"
     ].to_list() == [0.0, None]
     with pytest.raises(ValueError, match="row 1 after the header: amount is missing"):
-        checked_rows(given, SOURCE, MissingRules(amount="error"), QualityCounts())
+        checked_rows(given, SOURCE, MissingRules(amount="error"), ReadCounts())

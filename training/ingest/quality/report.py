@@ -7,9 +7,11 @@ import polars as pl
 from lifecycle.names import BTYD_MODELS, PERSISTENCE
 from lifecycle.spend.support import LEARNERS, value_model_rules
 from training.ingest.quality.account import Account
-from training.ingest.quality.counts import ORDER_GROUPS, QualityCounts
+from training.ingest.quality.read_counts import ReadCounts
+from training.ingest.quality.shard_counts import ORDER_GROUPS, Finished, ShardCounts
 from training.results.quality import (
     Duplicates,
+    Matches,
     ModelSupport,
     Outliers,
     QualityReport,
@@ -21,14 +23,19 @@ QUALITY_FILE = "quality.json"
 MIN_ITEMS = 20  # of a catalogue to recommend from
 
 
-def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) -> QualityReport:
+def quality_report(
+    read: ReadCounts, finished: Finished, currency: str, items: pl.DataFrame
+) -> QualityReport:
     """What quality.json says. Raises ValueError where nothing is left."""
+    counts = finished.counts
+    whole = Account()
+    whole.add(read.account)
+    whole.add(counts.account)
+    dropped = rows_dropped(whole)
     if counts.first_event_at is None or counts.last_event_at is None:
-        raise ValueError(f"no usable event is left: {rows_dropped(counts.account)}")
-    account = counts.account.balanced()
-    dropped = rows_dropped(counts.account)
+        raise ValueError(f"no usable event is left: {dropped}")
+    account = whole.balanced()
     days = (counts.last_event_at - counts.first_event_at).days + 1
-    revenue = sorted(counts.revenue_by_month.items())
     return QualityReport(
         num_rows_read=account.read.rows,
         num_events=counts.num_events,
@@ -38,7 +45,7 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         first_event_at=counts.first_event_at.isoformat(),
         last_event_at=counts.last_event_at.isoformat(),
         days=days,
-        rows_read=dict(counts.rows_read),
+        rows_read=dict(read.rows_read),
         rows_kept=counts.num_events,
         rows_dropped=dropped,
         duplicates=Duplicates(
@@ -49,28 +56,44 @@ def quality_report(counts: QualityCounts, currency: str, items: pl.DataFrame) ->
         refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
         outliers=Outliers(
             total=counts.num_outliers,
-            fence=None if math.isinf(counts.fence) else counts.fence,
+            fence=None if math.isinf(finished.fence) else finished.fence,
         ),
         events_by_kind=dict(counts.kinds.most_common()),
         customers_by_orders={name: counts.orders_per_customer[name] for name in ORDER_GROUPS},
         missing_values=dict(counts.missing),
         items_without_title=_untitled(items),
-        items_with_conflicting_rows=counts.num_conflicting_items,
+        items_with_conflicting_rows=read.num_conflicting_items,
         unknown_to_catalogue=UnknownItems(
             items=len(counts.unknown_items), lines=counts.unknown_items.total()
         ),
         lines_by_month=dict(sorted(counts.months.items())),
-        revenue_by_month=dict(revenue),
+        revenue_by_month=dict(sorted(counts.revenue_by_month.items())),
         models=_verdicts(counts, days, items),
-        matches=counts.matches,
+        matches=_matches(read, counts),
         account=account,
-        tables=counts.tables,
-        currencies=counts.currencies,
-        heavy_customers=tuple(counts.heavy_found),
+        tables=read.tables,
+        currencies=read.currencies,
+        heavy_customers=finished.heavy,
         orders_half_dropped=dict(counts.orders_half_dropped),
         far_dates=counts.far_dates,
-        files_not_read=tuple(counts.files_not_read),
+        files_not_read=tuple(read.files_not_read),
     )
+
+
+def _matches(read: ReadCounts, counts: ShardCounts) -> dict[str, Matches]:
+    """By table: the lookups, items and customers.
+
+    Where the table of customers has fewer rows than there are customers, as many as it has can be
+    found at most.
+    """
+    matches = dict(read.matches)
+    if counts.item_matches is not None:
+        matches["items"] = counts.item_matches
+    if counts.customer_matches is not None:
+        found = counts.customer_matches
+        most = min(found.rows, read.tables["customers"].kept)
+        matches["customers"] = Matches(rows=most, matched=found.matched)
+    return matches
 
 
 def rows_dropped(account: Account) -> dict[str, int]:
@@ -78,7 +101,7 @@ def rows_dropped(account: Account) -> dict[str, int]:
     return {reason: money.rows for reason, money in account.dropped.items() if money.rows}
 
 
-def _verdicts(counts: QualityCounts, days: int, items: pl.DataFrame) -> dict[str, ModelSupport]:
+def _verdicts(counts: ShardCounts, days: int, items: pl.DataFrame) -> dict[str, ModelSupport]:
     """Which models these data can support, each with the rule and the number that decided."""
     paid = counts.num_paid_lines
     titled = items.height - _untitled(items)

@@ -22,6 +22,8 @@ def log_summary(report: QualityReport) -> None:
         logger.warning(
             "orders that lost lines while others stay, by reason: %s", report.orders_half_dropped
         )
+    if report.far_dates.rows:
+        logger.warning("set apart, as their dates lie far from all others: %s", report.far_dates)
     for customer in report.heavy_customers:
         logger.warning(_heavy(customer, report.currency))
     lacking: dict[str, list[str]] = {}

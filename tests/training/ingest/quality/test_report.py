@@ -1,4 +1,5 @@
 import base64
+import math
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -9,8 +10,9 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.quality.counts import QualityCounts
+from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import quality_report
+from training.ingest.quality.shard_counts import Finished, ShardCounts
 from training.report.quality import write_quality_html
 from training.results.quality import Money, QualityReport, Refunds
 
@@ -47,15 +49,15 @@ POSTAGE = events(("1", 1, "purchase", "a", 3.5), ("9", 1, "purchase", "z", None)
 
 
 def report_of(*shards: pl.DataFrame) -> QualityReport:
-    quality = QualityCounts()
-    read = pl.concat([*shards, LACKING])
-    quality.add_read("lines.csv", read, {"filter:postage": POSTAGE})
-    quality.leave_out("missing_customer_id", LACKING)
+    read = ReadCounts()
+    read.add_read("lines.csv", pl.concat([*shards, LACKING]), {"filter:postage": POSTAGE})
+    read.leave_out("missing_customer_id", LACKING)
+    together = ShardCounts()
     for shard in shards:
-        of_shard = QualityCounts()
-        of_shard.set_events(shard, num_matched=int((shard["kind"] == "refund").sum()))
-        quality.add_shard(of_shard)
-    return quality_report(quality, "EUR", ITEMS)
+        counts = ShardCounts()
+        counts.set_events(shard, num_matched=int((shard["kind"] == "refund").sum()))
+        together.add(counts)
+    return quality_report(read, Finished(together, math.inf, ()), "EUR", ITEMS)
 
 
 def test_report_counts_customers_orders_days_and_refunds_over_shards() -> None:

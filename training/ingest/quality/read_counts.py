@@ -1,0 +1,89 @@
+"""What ingest reads, leaves out and finds while the rows of the sources stream by."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from lifecycle.events.schema import is_purchase
+from training.ingest.quality.account import Account, money_of
+from training.ingest.quality.dropped_orders import DroppedOrders
+from training.results.quality import Matches, Money, TableRows
+
+SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
+LARGEST_LOG_AMOUNT = 10
+BINS_PER_DECADE = 100
+NUM_BINS = (LARGEST_LOG_AMOUNT - SMALLEST_LOG_AMOUNT) * BINS_PER_DECADE
+
+
+@dataclass
+class ReadCounts:
+    """Counts of all sources and tables."""
+
+    account: Account = field(default_factory=Account)
+    rows_read: Counter[str] = field(default_factory=Counter)  # by source
+    days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
+    amounts: np.ndarray = field(default_factory=lambda: np.zeros(NUM_BINS, dtype=np.int64))
+    dropped_orders: DroppedOrders = field(default_factory=DroppedOrders)
+    currencies: dict[str, Money] = field(default_factory=dict)
+    matches: dict[str, Matches] = field(default_factory=dict)  # of lookups
+    tables: dict[str, TableRows] = field(default_factory=dict)
+    num_conflicting_items: int = 0
+    files_not_read: list[str] = field(default_factory=list)
+
+    def add_read(
+        self, source: str, kept: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]
+    ) -> None:
+        """Enter rows read from a source: those that its filters keep, and the others by reason."""
+        for reason, rows in left_out.items():
+            self.leave_out(reason, rows)
+        parts = [money_of(rows) for rows in (kept, *left_out.values())]
+        self.rows_read[source] += sum(part.rows for part in parts)
+        for part in parts:
+            self.account.read = self.account.read.plus(part)
+
+    def leave_out(self, reason: str, rows: pl.DataFrame) -> None:
+        """Enter rows that are left out while they are read, and the orders that lose them."""
+        self.account.drop(reason, rows)
+        self.dropped_orders.add(reason, rows)
+
+    def set_table(self, name: str, num_read: int, kept: int, left_out: Counter[str]) -> None:
+        """Enter a table that is read at once; every row is kept, or left out for a reason."""
+        assert num_read == kept + left_out.total(), (name, num_read, kept, left_out)
+        dropped = {reason: count for reason, count in left_out.items() if count}
+        self.tables[name] = TableRows(read=num_read, kept=kept, dropped=dropped)
+
+    def add_currencies(self, found: Mapping[str, Money]) -> None:
+        """Count the money of each currency, in the shop's."""
+        for code, money in found.items():
+            self.currencies[code] = self.currencies.get(code, Money()).plus(money)
+
+    def add_matches(self, table: str, rows: int, matched: int) -> None:
+        """Count rows that name something in a lookup, and those whose name it has."""
+        before = self.matches.get(table, Matches(rows=0, matched=0))
+        self.matches[table] = before.plus(Matches(rows=rows, matched=matched))
+
+    def add_amounts(self, rows: pl.DataFrame) -> None:
+        """Count purchase amounts by size, for the outlier fence."""
+        if "amount" not in rows.columns:
+            return
+        positive = rows.filter(is_purchase() & (pl.col("amount") > 0))["amount"].to_numpy()
+        bins = np.floor((np.log10(positive) - SMALLEST_LOG_AMOUNT) * BINS_PER_DECADE)
+        inside = np.clip(bins.astype(np.int64), 0, NUM_BINS - 1)
+        self.amounts += np.bincount(inside, minlength=NUM_BINS)
+
+    def outlier_fence(self, spread: float) -> float:
+        """The amount `spread` interquartile ranges of log amount above the third quartile; inf without purchases."""
+        if not self.amounts.sum():
+            return float("inf")
+        low = self._log_amount(0.25)
+        high = self._log_amount(0.75)
+        return float(10 ** (high + spread * max(high - low, 0.01)))
+
+    def _log_amount(self, quantile: float) -> float:
+        share = np.cumsum(self.amounts) / self.amounts.sum()
+        num_bins = int(np.searchsorted(share, quantile)) + 1
+        return SMALLEST_LOG_AMOUNT + num_bins / BINS_PER_DECADE

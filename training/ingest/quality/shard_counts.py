@@ -1,0 +1,151 @@
+"""What ingest keeps, leaves out and finds while it finishes the shards of the events."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from lifecycle.events.schema import is_purchase, order_key
+from training.ingest.quality.account import Account, money_of
+from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
+from training.results.quality import FarDates, HeavyCustomer, Matches
+
+ORDER_GROUP_ENDS = (0, 1, 2, 5, 10, 20)
+ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
+
+
+@dataclass
+class ShardCounts:
+    """Counts of one shard, or of several by `add`."""
+
+    account: Account = field(default_factory=Account)
+    kinds: Counter[str] = field(default_factory=Counter)
+    orders_per_customer: Counter[str] = field(default_factory=Counter)
+    months: Counter[str] = field(default_factory=Counter)
+    revenue_by_month: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    unknown_items: Counter[str] = field(default_factory=Counter)  # lines the catalogue has not
+    orders_half_dropped: Counter[str] = field(default_factory=Counter)  # by reason
+    item_matches: Matches | None = None  # lines whose item the given catalogue has
+    customer_matches: Matches | None = None  # customers that the given table has
+    heavy: HeavyCustomers = field(default_factory=HeavyCustomers)
+    far_dates: FarDates = field(default_factory=FarDates)
+    num_events: int = 0
+    num_customers: int = 0
+    num_repeat_customers: int = 0
+    num_outliers: int = 0
+    num_equal_events: int = 0
+    num_refunds_matched: int = 0
+    num_paid_lines: int = 0
+    first_event_at: datetime | None = None
+    last_event_at: datetime | None = None
+
+    def add(self, other: "ShardCounts") -> None:
+        """Take in the counts of one more shard."""
+        self.account.add(other.account)
+        self.kinds.update(other.kinds)
+        self.orders_per_customer.update(other.orders_per_customer)
+        self.months.update(other.months)
+        self.revenue_by_month.update(other.revenue_by_month)
+        self.missing.update(other.missing)
+        self.unknown_items.update(other.unknown_items)
+        self.orders_half_dropped.update(other.orders_half_dropped)
+        self.item_matches = _together(self.item_matches, other.item_matches)
+        self.customer_matches = _together(self.customer_matches, other.customer_matches)
+        self.heavy.add(other.heavy)
+        self.far_dates = self.far_dates.plus(other.far_dates)
+        self.num_events += other.num_events
+        self.num_customers += other.num_customers
+        self.num_repeat_customers += other.num_repeat_customers
+        self.num_outliers += other.num_outliers
+        self.num_equal_events += other.num_equal_events
+        self.num_refunds_matched += other.num_refunds_matched
+        self.num_paid_lines += other.num_paid_lines
+        if other.first_event_at is not None and other.last_event_at is not None:
+            first = self.first_event_at or other.first_event_at
+            last = self.last_event_at or other.last_event_at
+            self.first_event_at = min(first, other.first_event_at)
+            self.last_event_at = max(last, other.last_event_at)
+
+    def add_far_dates(self, rows: pl.DataFrame) -> None:
+        """Count rows of one shard whose dates lie far from all others."""
+        if rows.height:
+            at = rows["occurred_at"].sort()
+            revenue = rows.filter(is_purchase())["amount"].sum()
+            ends = (at[0].isoformat(), at[-1].isoformat())
+            self.far_dates = self.far_dates.plus(
+                FarDates(rows=rows.height, revenue=revenue, first_at=ends[0], last_at=ends[1])
+            )
+
+    def set_events(
+        self, events: pl.DataFrame, num_matched: int, shared_ids: Collection[str] | None = None
+    ) -> None:
+        """Statistics of the finished events of one shard; `shared_ids` are those of the recipe."""
+        if events.is_empty():
+            return
+        self.account.kept = money_of(events)
+        at = pl.col("occurred_at")
+        self.num_events = events.height
+        self.num_refunds_matched = num_matched
+        self.first_event_at, self.last_event_at = events.select(first=at.min(), last=at.max()).row(
+            0
+        )
+        self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
+        lacking = events.null_count().row(0, named=True)
+        self.missing.update({name: count for name, count in lacking.items() if count})
+        self._set_orders(events, shared_ids)
+        self._set_months(events.filter(is_purchase()))
+
+    def match_items(self, item_ids: pl.Series, catalogue: pl.Series) -> None:
+        """Lines of this shard whose item is in the catalogue that the shop gave, and what the others name."""
+        unknown = item_ids.filter(~item_ids.is_in(catalogue.implode()))
+        self.item_matches = Matches(rows=item_ids.len(), matched=item_ids.len() - unknown.len())
+        self.unknown_items.update(dict(unknown.value_counts().iter_rows()))
+
+    def match_customers(self, customer_ids: pl.Series, table: pl.Series) -> None:
+        """Customers of this shard that the table of customers has."""
+        customers = customer_ids.unique()
+        num_known = int(customers.is_in(table.implode()).sum())
+        self.customer_matches = Matches(rows=customers.len(), matched=num_known)
+
+    def _set_orders(self, events: pl.DataFrame, shared_ids: Collection[str] | None) -> None:
+        day = pl.col("occurred_at").dt.date()
+        orders = events.group_by("customer_id").agg(
+            order_key().filter(is_purchase()).n_unique().alias("orders"),
+            day.filter(is_purchase()).n_unique().alias("days"),
+            is_purchase().sum().alias("lines"),
+        )
+        self.heavy = heavy_customers(events, orders, shared_ids)
+        self.num_customers = orders.height
+        self.num_repeat_customers = int((orders["days"] > 1).sum())
+        group = np.searchsorted(ORDER_GROUP_ENDS, orders["orders"].to_numpy())
+        sizes = np.bincount(group, minlength=len(ORDER_GROUPS)).tolist()
+        self.orders_per_customer.update(dict(zip(ORDER_GROUPS, sizes, strict=True)))
+
+    def _set_months(self, purchases: pl.DataFrame) -> None:
+        self.num_paid_lines = purchases["amount"].count()
+        months = purchases.group_by(pl.col("occurred_at").dt.truncate("1mo")).agg(
+            pl.len(), pl.col("amount").sum()
+        )
+        named = months.with_columns(pl.col("occurred_at").dt.strftime("%Y-%m"))
+        for month, lines, amount in named.iter_rows():
+            self.months[month] += lines
+            self.revenue_by_month[month] += amount
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What all shards together have."""
+
+    counts: ShardCounts
+    fence: float  # of outliers
+    heavy: tuple[HeavyCustomer, ...]  # before any of them was set apart
+
+
+def _together(one: Matches | None, other: Matches | None) -> Matches | None:
+    if one is None or other is None:
+        return one or other
+    return one.plus(other)
