@@ -93,7 +93,7 @@ def _time_split(config: PrepareConfig, data: DataManifest, folder: Path) -> Data
     if config.train_cutoffs is not None and "num_train_cutoffs" in config.model_fields_set:
         logger.warning("num_train_cutoffs is ignored: the recipe gives train_cutoffs")
     cutoffs = read_cutoffs(config)
-    num_rows, categories, money_unit = write_parts(config, cutoffs, folder)
+    parts = write_parts(config, cutoffs, folder)
     stored = read_sequences(folder / SEQUENCES)
     customers = training_customers(stored, cutoffs.train[-1], config.seed)
     train = folder / "train.parquet"
@@ -103,15 +103,15 @@ def _time_split(config: PrepareConfig, data: DataManifest, folder: Path) -> Data
         train_cutoffs=cutoffs.train,
         selection=_selection(cutoffs),
         features=FEATURES,
-        categories=categories,
+        categories=parts.categories,
         standardisation=fit_standardisation(train, FEATURES, config.standardisation),
         prompt_version=PROMPT_VERSION,
         sequence_version=SEQUENCE_VERSION,
-        num_rows=num_rows | {"train_customers": len(customers)},
+        num_rows=parts.num_rows | {"train_customers": len(customers)},
         backtest=_backtest(config, cutoffs, data, folder),
         data_identity=data.identity,
         seed=config.seed,
-        money_unit=money_unit,
+        money_unit=parts.money_unit,
     )
 
 

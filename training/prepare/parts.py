@@ -1,6 +1,7 @@
 """The parts of examples that are split by time, written shard by shard."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -27,10 +28,17 @@ class TooFewCustomersError(ValueError):
     """A part of the examples has no rows."""
 
 
-def write_parts(
-    config: PrepareConfig, cutoffs: Cutoffs, folder: Path
-) -> tuple[dict[str, int], tuple[str, ...], float]:
-    """Write every part and the sequences; returns rows by part, the leading categories and the unit of money.
+@dataclass(frozen=True)
+class WrittenParts:
+    """What was written, and what was found on the way."""
+
+    num_rows: dict[str, int]  # by part
+    categories: tuple[str, ...]  # the leading ones
+    money_unit: float
+
+
+def write_parts(config: PrepareConfig, cutoffs: Cutoffs, folder: Path) -> WrittenParts:
+    """Write every part and the sequences.
 
     Raises TooFewCustomersError where training, validation or test would have no rows.
     """
@@ -48,7 +56,7 @@ def write_parts(
         raise TooFewCustomersError(
             f"too few customers: rows per part are {num_rows}, each part needs at least one"
         )
-    return num_rows, tuple(categories), unit
+    return WrittenParts(num_rows, tuple(categories), unit)
 
 
 def _write_shards(
