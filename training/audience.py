@@ -1,16 +1,22 @@
-"""Job: customers for a campaign, chosen from scores.parquet by an SQL condition, as CSV."""
+"""Job: customers for a campaign, chosen from scores.parquet by an SQL condition, as CSV and Parquet."""
 
 import logging
 from pathlib import Path
 
-from pydantic import Field
+import numpy as np
+import polars as pl
+from pydantic import Field, field_validator
 
 from lifecycle.config import Config
-from lifecycle.folders import whole_file
+from lifecycle.events.shards import stable_hash
+from lifecycle.folders import read_manifest, whole_file
 from lifecycle.jobs import run_job
+from training.score.recipe import SCORES_FILE, SCORES_KIND, ScoresManifest
+from training.spreadsheet import write_spreadsheet_csv
 
 logger = logging.getLogger(__name__)
 GROUP = "group"
+EXACT = ".parquet"
 
 
 class AudienceConfig(Config):
@@ -24,32 +30,49 @@ class AudienceConfig(Config):
     # Share that is left alone, so that what the campaign brings can be measured.
     holdout: float = Field(0.0, ge=0, lt=1)
     salt: str = "campaign"  # another one holds out others
-    output: Path  # a CSV file
+    # Texts that begin like a formula get a single quote in front; false writes every cell as it is.
+    spreadsheet_safe: bool = True
+    output: Path  # a CSV file; the same with exact values lies beside it as Parquet
+
+    @field_validator("output")
+    @classmethod
+    def _leaves_the_name_of_the_parquet_file(cls, output: Path) -> Path:
+        if output.suffix == EXACT:
+            raise ValueError(f"is CSV, and {output.name} is the name of the Parquet file beside it")
+        return output
 
 
 def audience(config: AudienceConfig) -> None:
-    """Write the CSV, whole or not at all; with a holdout its column `group` says contact or holdout.
+    """Write CSV and Parquet, each whole or not at all; with a holdout their column `group` says contact or holdout.
 
     Who is held out follows from the customer's id and the salt alone, so that it is the same in
     every export.
     """
-    import polars as pl
-
-    from lifecycle.events.shards import stable_hash
-    from lifecycle.folders import read_manifest
-    from training.score.recipe import SCORES_KIND, ScoresManifest
-
     read_manifest(config.scores, SCORES_KIND, ScoresManifest)
-    scores = pl.read_parquet(config.scores / "scores.parquet")
-    flat = [name for name, dtype in scores.schema.items() if not dtype.is_nested()]
-    for key, names in (("columns", config.columns), ("order_by", (config.order_by,))):
-        for name in names:
-            if name not in flat:
-                raise ValueError(
-                    f"{key}: scores have no column {name!r} for CSV; columns are {', '.join(flat)}"
-                )
-            if names.count(name) > 1:
-                raise ValueError(f"{key} names {name!r} twice")
+    scores = pl.read_parquet(config.scores / SCORES_FILE)
+    found = _chosen(scores, config)
+    config.output.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(config.output.with_suffix(EXACT)) as unfinished:
+        found.write_parquet(unfinished)
+    num_changed = 0
+    with whole_file(config.output) as unfinished:
+        if config.spreadsheet_safe:
+            num_changed = write_spreadsheet_csv(found, unfinished)
+        else:
+            found.write_csv(unfinished)
+    logger.info(
+        "%s: %d of %d customers; %d cells made safe for spreadsheets, exact in %s",
+        config.output,
+        found.height,
+        scores.height,
+        num_changed,
+        config.output.with_suffix(EXACT).name,
+    )
+
+
+def _chosen(scores: pl.DataFrame, config: AudienceConfig) -> pl.DataFrame:
+    """Those who fit the condition, highest first: the columns of the recipe, and the group where some are held out."""
+    _check_columns(scores, config)
     try:
         chosen = scores.filter(pl.sql_expr(config.where))
     except pl.exceptions.PolarsError as error:
@@ -61,18 +84,26 @@ def audience(config: AudienceConfig) -> None:
     chosen = chosen.sort(config.order_by, "customer_id", descending=[True, False], nulls_last=True)
     chosen = chosen.head(config.limit or chosen.height)
     found = chosen.select(config.columns)
-    if config.holdout:
-        is_held_out = stable_hash(chosen["customer_id"], config.salt) / 2.0**64 < config.holdout
-        found = found.with_columns(
-            pl.when(pl.Series(is_held_out))
-            .then(pl.lit("holdout"))
-            .otherwise(pl.lit("contact"))
-            .alias(GROUP)
-        )
-    config.output.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(config.output) as unfinished:
-        found.write_csv(unfinished)
-    logger.info("%s: %d of %d customers", config.output, found.height, scores.height)
+    if not config.holdout:
+        return found
+    return found.with_columns(_groups(chosen["customer_id"], config))
+
+
+def _check_columns(scores: pl.DataFrame, config: AudienceConfig) -> None:
+    flat = [name for name, dtype in scores.schema.items() if not dtype.is_nested()]
+    for key, names in (("columns", config.columns), ("order_by", (config.order_by,))):
+        for name in names:
+            if name not in flat:
+                raise ValueError(
+                    f"{key}: scores have no column {name!r} for CSV; columns are {', '.join(flat)}"
+                )
+            if names.count(name) > 1:
+                raise ValueError(f"{key} names {name!r} twice")
+
+
+def _groups(customer_ids: pl.Series, config: AudienceConfig) -> pl.Series:
+    is_held_out = stable_hash(customer_ids, config.salt) / 2.0**64 < config.holdout
+    return pl.Series(GROUP, np.where(is_held_out, "holdout", "contact"), dtype=pl.String)
 
 
 def main() -> None:

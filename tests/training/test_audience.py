@@ -1,14 +1,18 @@
-"""Audiences: who is in them, who is held out, and conditions that are refused."""
+"""Audiences: who is in them, who is held out, cells safe for spreadsheets, and conditions that are refused."""
 
+import csv
+import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from lifecycle.folders import write_manifest
 from tests.builders import TinyShop
 from training.audience import AudienceConfig, audience
 from training.score.job import score
-from training.score.recipe import ScoreConfig
+from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def test_audience_is_who_fits_the_highest_first(scores: Path, tmp_path: Path) ->
         == fitting.sort("clv", descending=True)["customer_id"].to_list()[:5]
     )
     assert written.columns == ["customer_id", "clv", "segment", "stage", "next_best_action"]
-    assert [path.name for path in tmp_path.iterdir()] == ["audience.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audience.csv", "audience.parquet"]
 
 
 def test_who_is_held_out_is_the_same_in_every_export(scores: Path, tmp_path: Path) -> None:
@@ -56,6 +60,57 @@ def test_who_is_held_out_is_the_same_in_every_export(scores: Path, tmp_path: Pat
     assert everybody[1].items() <= everybody[0].items() and everybody[2] != everybody[1]
     share = list(everybody[0].values()).count("holdout") / len(everybody[0])
     assert 0.3 < share < 0.7
+
+
+FORMULA = '=HYPERLINK("http://x.example/","me")'
+IDS = (FORMULA, "+49 170", "-7", " ＝A1", "c-1")
+
+
+@pytest.fixture
+def hostile_scores(tmp_path: Path) -> Path:
+    """Scores of customers whose ids run in a spreadsheet, but for the last."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    table = {"customer_id": IDS, "clv": [5.0, 4.0, 3.0, -2.0, -12.5], "segment": ["top"] * 5}
+    pl.DataFrame(table).write_parquet(folder / "scores.parquet")
+    content = {"identity": "x", "as_of": datetime(2024, 1, 1, tzinfo=UTC), "model": "stack"}
+    about = content | {"artifact_files": "y", "num_customers": 5}
+    write_manifest(folder, SCORES_KIND, ScoresManifest.model_validate(about))
+    return folder
+
+
+def ids_in(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row["customer_id"] for row in csv.DictReader(file)]
+
+
+def test_ids_that_a_spreadsheet_would_run_are_made_harmless_counted_and_kept_exact_beside(
+    hostile_scores: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    columns = ["customer_id", "clv", "segment"]
+    config = recipe(hostile_scores, tmp_path, columns=columns, holdout=0.5)
+    with caplog.at_level(logging.INFO, logger="training.audience"):
+        audience(config)
+    assert ids_in(config.output) == [*(f"'{name}" for name in IDS[:4]), "c-1"]
+    assert ",-12.5," in config.output.read_text()  # a number stays one
+    exact = pl.read_parquet(tmp_path / "audience.parquet")
+    assert exact["customer_id"].to_list() == list(IDS)
+    assert exact.columns == [*columns, "group"]
+    assert "5 of 5 customers; 4 cells made safe for spreadsheets" in caplog.messages[-1]
+
+
+def test_cells_are_written_as_they_are_where_the_recipe_says_so(
+    hostile_scores: Path, tmp_path: Path
+) -> None:
+    columns = ["customer_id", "clv"]
+    config = recipe(hostile_scores, tmp_path, columns=columns, spreadsheet_safe=False)
+    audience(config)
+    assert ids_in(config.output) == list(IDS)
+
+
+def test_csv_does_not_take_the_place_of_the_parquet_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is CSV, and list.parquet is the name"):
+        AudienceConfig(scores=tmp_path, where="true", output=tmp_path / "list.parquet")
 
 
 @pytest.mark.parametrize(
