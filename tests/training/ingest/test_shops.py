@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from lifecycle.events.shards import read_data_manifest
 from lifecycle.paths import resolve_path
@@ -188,6 +189,24 @@ def test_bank_ledger_with_ids_of_its_own(tmp_path: Path) -> None:
     }
 
 
+def test_bank_counts_losses_as_service_and_closings_as_cancellations(tmp_path: Path) -> None:
+    (tmp_path / "ledger.csv").write_text(
+        "posting_id;account_id;booked_on;product;type;amount;margin\nP1;007;01.07.2024;loan;interest;12,00;\n"
+        "P2;007;02.07.2024;cash;posting;-50,00;-0,60\nP3;007;03.07.2024;account;closing;1.000,00;\n"
+    )
+    tree = yaml.safe_load((CONFIGS / "bank_ingest.yaml").read_text())
+    del tree["sources"][1]  # this bank has no contacts
+    tree["sources"][0]["path"] = str(tmp_path / "ledger.csv")
+    places = {"output": str(tmp_path / "data"), "quality_html": False}
+    events, report = run(IngestConfig.model_validate(tree | places))
+    assert events.select("kind", "amount", "cost").rows() == [
+        ("purchase", 12.0, None),
+        ("support", None, 0.6),
+        ("cancellation", None, None),
+    ]
+    assert report["models"]["service_cost"]["supported"]
+
+
 def test_cdnow_recipe_reads_the_packaged_file(tmp_path: Path) -> None:
     events, report = run(
         IngestConfig.load(CONFIGS / "cdnow_ingest.yaml", [f"output={tmp_path / 'data'}"])
@@ -218,7 +237,7 @@ def test_journey_recipe_keeps_every_row_and_cent_of_the_packaged_files(tmp_path:
 
 def test_every_ingest_recipe_loads_and_says_how_it_is_started() -> None:
     recipes = sorted(CONFIGS.glob("*_ingest.yaml"))
-    assert len(recipes) == 5
+    assert len(recipes) == 6
     for path in recipes:
         IngestConfig.load(path)
         assert path.read_text().startswith(f"# python -m training.ingest --config {path}")
