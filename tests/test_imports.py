@@ -30,7 +30,7 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("artifact",),
     ),
     "training": (
-        ("recipe", "results", "distributed", "prepare", "spreadsheet"),
+        ("recipe", "results", "distributed", "prepare"),
         ("tasks", "report", "score"),
         ("loop", "tracking", "ingest", "evaluate", "audience"),
         ("run", "plan", "setup", "pipeline"),

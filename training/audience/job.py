@@ -1,45 +1,18 @@
-"""Job: customers for a campaign, chosen from scores.parquet by an SQL condition, as CSV and Parquet."""
+"""Customers for a campaign, chosen from scores.parquet by an SQL condition, as CSV and Parquet."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pydantic import Field, field_validator
 
-from lifecycle.config import Config
 from lifecycle.events.shards import stable_hash
 from lifecycle.folders import read_manifest, whole_file
-from lifecycle.jobs import run_job
+from training.audience.recipe import EXACT, AudienceConfig
+from training.audience.spreadsheet import write_spreadsheet_csv
 from training.score.recipe import SCORES_FILE, SCORES_KIND, ScoresManifest
-from training.spreadsheet import write_spreadsheet_csv
 
 logger = logging.getLogger(__name__)
 GROUP = "group"
-EXACT = ".parquet"
-
-
-class AudienceConfig(Config):
-    """Recipe of `python -m training.audience`."""
-
-    scores: Path  # the folder that training.score wrote
-    where: str  # a condition on the columns of scores.parquet in polars' SQL
-    columns: tuple[str, ...] = ("customer_id", "clv", "segment", "stage", "next_best_action")
-    order_by: str = "clv"  # highest first
-    limit: int | None = Field(None, ge=1)
-    # Share that is left alone, so that what the campaign brings can be measured.
-    holdout: float = Field(0.0, ge=0, lt=1)
-    salt: str = "campaign"  # another one holds out others
-    # Texts that begin like a formula get a single quote in front; false writes every cell as it is.
-    spreadsheet_safe: bool = True
-    output: Path  # a CSV file; the same with exact values lies beside it as Parquet
-
-    @field_validator("output")
-    @classmethod
-    def _leaves_the_name_of_the_parquet_file(cls, output: Path) -> Path:
-        if output.suffix == EXACT:
-            raise ValueError(f"is CSV, and {output.name} is the name of the Parquet file beside it")
-        return output
 
 
 def audience(config: AudienceConfig) -> None:
@@ -104,12 +77,3 @@ def _check_columns(scores: pl.DataFrame, config: AudienceConfig) -> None:
 def _groups(customer_ids: pl.Series, config: AudienceConfig) -> pl.Series:
     is_held_out = stable_hash(customer_ids, config.salt) / 2.0**64 < config.holdout
     return pl.Series(GROUP, np.where(is_held_out, "holdout", "contact"), dtype=pl.String)
-
-
-def main() -> None:
-    """Entry point of `python -m training.audience`."""
-    run_job(AudienceConfig.load, "training.audience", audience)
-
-
-if __name__ == "__main__":
-    main()
