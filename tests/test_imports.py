@@ -19,7 +19,7 @@ ALLOWED = {  # what each package may import of the others
 }
 FLOORS = {  # each folder or file may import those on lower floors
     "lifecycle": (
-        ("names", "paths", "metrics"),
+        ("names", "paths", "metrics", "strict_json"),
         ("config",),
         ("folders", "jobs"),
         ("events",),
