@@ -48,6 +48,8 @@ MAY_IMPORT_TORCH = (
 WITHOUT_TORCH = (
     "lifecycle/llama/member.py",
     "lifecycle/llama/lora.py",
+    "lifecycle/llama/base_model/files.py",
+    "training/tasks/base_model.py",
     "training/tasks/identity.py",
     "training/tasks/rows.py",
     "training/tasks/conversations.py",

@@ -4,6 +4,7 @@ import logging
 
 from lifecycle.folders import is_complete, read_stored, write_manifest
 from lifecycle.jobs import run_job
+from training.tasks.base_model import check_base_model
 from training.tasks.recipes.union import load_recipe
 from tuning.recipe import TuneConfig, check_trial, search_identity
 from tuning.space import check_space, recipe_with
@@ -23,6 +24,7 @@ def tune(config: TuneConfig) -> None:
     if is_complete(config.output, SEARCH_KIND, identity):
         logger.info("%s is complete already", config.output)
         return
+    check_base_model(trial)
     _claim_output(config, identity)
     from tuning.results import (
         RESULT_FILE,
