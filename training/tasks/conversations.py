@@ -59,7 +59,7 @@ def _conversations_of(file: Path) -> list[Conversation]:
 def _messages(line: bytes, place: str) -> list[Message]:
     """The checked messages of one line."""
     try:
-        record = parse_json(line)
+        record = parse_json(line.strip())
     except ValueError as error:
         raise ValueError(f"{place} is not JSON in UTF-8: {error}") from None
     if isinstance(record, list):
