@@ -21,7 +21,8 @@ FLOORS = {  # each folder or file may import those on lower floors
     "lifecycle": (
         ("names", "paths", "metrics", "strict_json"),
         ("config",),
-        ("folders", "jobs"),
+        ("differences", "jobs"),
+        ("folders",),
         ("events",),
         ("features", "recommend"),
         ("btyd", "decisions"),
