@@ -199,6 +199,9 @@ def _checked_member(key: str, name: str, config: EvaluateConfig) -> MemberManife
 def _base_model(config: EvaluateConfig, members: dict[str, MemberManifest]) -> Path | None:
     if config.base_model is not None:
         base_model_identity(config.base_model)
+        from lifecycle.llama.base_model.loading import check_loading
+
+        check_loading(config.base_model, with_head=True)
         return Path(config.base_model).absolute()
     return Path(decoder_of(members[LLAMA]).base_model) if LLAMA in members else None
 

@@ -185,6 +185,8 @@ def _spill(
     unmapped.warn()
     if num_rows == 0:
         paths = [source.path for source in config.sources]
-        raise ValueError(
-            f"no usable event in {paths}; rows left out by reason: {rows_dropped(quality.account)}"
+        dropped = rows_dropped(quality.account)
+        remedy = (
+            "; without amounts `amount: 1` counts orders" if "missing_amount" in dropped else ""
         )
+        raise ValueError(f"no usable event in {paths}; rows left out by reason: {dropped}{remedy}")
