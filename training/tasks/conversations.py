@@ -136,8 +136,12 @@ def conversations_identity(path: Path, validation_path: Path | None, base_model:
 
 
 def check_chat_template(base_model: str) -> None:
-    """ValueError where the base model does not say how it renders a conversation."""
-    if not _chat_template(base_model):
+    """ValueError where the base model does not say how it renders a conversation, or not in characters."""
+    template = _chat_template(base_model)
+    half = half_pair(template) if isinstance(template, str) else None
+    if half is not None:
+        raise ValueError(f"the chat template of {base_model} {half_pair_line(half)}")
+    if not template:
         raise ValueError(
             f"base_model {base_model!r} has no chat template (chat_template.jinja, or chat_template in "
             "tokenizer_config.json); take an instruction-tuned model"

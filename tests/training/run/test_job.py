@@ -173,10 +173,19 @@ def test_recipe_that_never_took_a_step_may_be_corrected(
             train(mistaken.model_copy(update={"max_tokens": 51}))
 
 
-def test_mistakes_are_found_before_anything_is_written(config: TrainConfig, tmp_path: Path) -> None:
+def test_mistakes_are_found_before_anything_is_written(
+    config: TrainConfig, tiny_base_model: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "text"
+    mute = Path(shutil.copytree(tiny_base_model, tmp_path / "mute"))
+    (mute / "tokenizer.json").unlink()
+    deeper = Path(shutil.copytree(tiny_base_model, tmp_path / "deeper"))
+    told = json.loads((deeper / "config.json").read_text())
+    (deeper / "config.json").write_text(json.dumps(told | {"num_hidden_layers": 3}))
     for change, message in (
         ({"base_model": "nowhere"}, "base_model 'nowhere' is not a folder with config.json"),
+        ({"base_model": str(mute)}, "mute has no tokenizer"),
+        ({"base_model": str(deeper)}, "deeper lacks layers.2.input_layernorm.weight, "),
         ({"examples": tmp_path / "none"}, "does not exist"),
         ({"global_batch": 8000}, "global_batch is 8000, but the run has only 342 rows"),
         (

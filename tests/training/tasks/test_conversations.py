@@ -188,3 +188,6 @@ def test_base_model_without_a_chat_template_is_refused(
         json.dumps(settings | {"chat_template": "{{ messages }}"})
     )
     check_chat_template(str(older))
+    (older / "tokenizer_config.json").write_text(json.dumps({"chat_template": "\ud83d"}))
+    with pytest.raises(ValueError, match="the chat template of .*older holds .ud83d, half of a"):
+        check_chat_template(str(older))
