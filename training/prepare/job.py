@@ -73,7 +73,7 @@ def _recipe(config: PrepareConfig) -> Tree:
 def _made_from(config: PrepareConfig, data: DataManifest) -> Tree:
     """What the identity stands for, key by key."""
     versions = {
-        "features": len(FEATURES),
+        "num_features": len(FEATURES),
         "prompt_version": PROMPT_VERSION,
         "sequence_version": SEQUENCE_VERSION,
     }

@@ -43,23 +43,34 @@ def json_problem(file: Path, readable: Path) -> str | None:
 
     `readable` is a copy of `file` in UTF-8, or the file itself.
     """
-    first: dict[str, Row] = {}  # by key
     try:
-        for row in _entries(readable) if _is_array(readable) else _lines(readable):
-            place, values = row
-            for key, value in values.items():
-                if value is None:
-                    continue
-                before, others = first.setdefault(key, row)
-                if _kind(value) != _kind(others[key]):
-                    told = f"{key} is {_kind(value)}, and {_kind(others[key])} in {before}"
-                    return f"{file}, {place}: {told}; a column holds values of one kind"
+        has_rows = bool(sum(1 for _ in _rows(readable)))
     except ValueError as error:
         return f"{file}{error}"
-    if not first:
+    if not has_rows:
         return f"{file} has no rows"
-    problem = _half_pair_problem(readable, SECOND_ALONE)
+    problem = _half_pair_problem(readable, SECOND_ALONE) or _kinds_problem(_rows(readable))
     return None if problem is None else f"{file}, {problem}"
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    """The objects of a file with their places; ValueError, as it follows the file's name, for what is none."""
+    return _entries(file) if _is_array(file) else _lines(file)
+
+
+def _kinds_problem(rows: Iterator[Row]) -> str | None:
+    """The first value that cannot stand in one column with those before it."""
+    first: dict[str, tuple[str, str]] = {}  # place and kind, by key
+    for place, values in rows:
+        for key, value in values.items():
+            if value is None:
+                continue
+            kind = _kind(value)
+            before, kind_before = first.setdefault(key, (place, kind))
+            if kind != kind_before:
+                told = f"{key} is {kind}, and {kind_before} in {before}"
+                return f"{place}: {told}; a column holds values of one kind"
+    return None
 
 
 def _is_array(file: Path) -> bool:
@@ -68,7 +79,6 @@ def _is_array(file: Path) -> bool:
 
 
 def _lines(file: Path) -> Iterator[Row]:
-    """The objects of all lines; ValueError, as it follows the file's name, for a line that is none."""
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
@@ -91,7 +101,6 @@ def _object(line: bytes) -> dict[str, JsonValue]:
 
 
 def _entries(file: Path) -> Iterator[Row]:
-    """The objects of an array; ValueError, as it follows the file's name, for an entry that is none."""
     try:
         values = parse_json(file.read_bytes())
     except ValueError as error:

@@ -100,6 +100,14 @@ def test_file_that_holds_no_rows_is_named(tmp_path: Path, content: str, message:
     assert str(caught.value).startswith(f"{path}{message}")
 
 
+def test_kinds_that_polars_reads_together_are_not_blamed_for_a_fault_behind(tmp_path: Path) -> None:
+    mixed = '{"c": "a", "t": "2024-01-01", "p": 1, "title": {"en": "tea"}}'
+    plain = '{"c": "a", "t": "2024-01-01", "p": 1, "title": "tea"}'
+    assert rows(tmp_path / "lines.jsonl", "\n".join([plain, mixed]).encode()) == 2
+    with pytest.raises(ValueError, match="line 3: p is NaN"):
+        rows(tmp_path / "lines.jsonl", "\n".join([plain, mixed, '{"p": NaN}']).encode())
+
+
 def test_line_of_a_compressed_file_is_named_and_a_byte_of_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl.gz"
     broken = gzip.compress("\n".join([*GOOD, "{"]).encode() + b"\n", mtime=0)
