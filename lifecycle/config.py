@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from lifecycle.paths import resolve_path
 
 C = TypeVar("C", bound="Config")
+R = TypeVar("R")  # what is made of a recipe
 # Reads a YAML file and applies overrides, such as the `load` of a Config.
 Load = Callable[[Path, list[str]], C]
 Tree = dict[str, object]  # a recipe, or a part of one, as YAML has it
@@ -33,9 +34,8 @@ class Config(BaseModel):
         Raises ValueError naming the dotted key, the value and the rule for anything that does not
         fit.
         """
-        tree = read_recipe(path, overrides or [])
         try:
-            return cls.model_validate(tree)
+            return checked_recipe(path, overrides or [], cls.model_validate)
         except ValidationError as error:
             raise ValueError(f"{path}: {describe(error)}") from None
 
@@ -46,6 +46,75 @@ def read_recipe(path: Path, overrides: list[str]) -> Tree:
     for override in overrides:
         apply_override(tree, override)
     return tree
+
+
+def checked_recipe(path: Path, overrides: list[str], check: Callable[[Tree], R]) -> R:
+    """What `check` makes of a recipe. Where it refuses the null of `key=null`, the key or the entry is removed instead.
+
+    So `members=null` gives the default, `sources.1=null` leaves that source out, and `lora=null`
+    stays null. Raises ValueError where the recipe needs what was removed, and ValidationError for
+    anything else.
+    """
+    tree = read_recipe(path, overrides)
+    nulls = {name for name, _, text in map(_parted, overrides) if _read_value(text) is None}
+    try:
+        return check(tree)
+    except ValidationError as error:
+        refused = [name for name in nulls if _is_refused_null(error, name)]
+        if not refused:
+            raise
+    before = read_yaml(path)
+    for dotted in sorted(refused, key=_later_first, reverse=True):
+        _remove(tree, dotted, before)
+    try:
+        return check(tree)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            place = ".".join(map(str, problem["loc"]))
+            removed = [name for name in refused if f"{name}.".startswith(f"{place}.")]
+            if removed and problem["type"] in ("missing", "too_short"):
+                line = f"override '{removed[0]}=null' removes what the recipe needs"
+                raise ValueError(f"{line}: {place}") from None
+        raise
+
+
+def _is_refused_null(error: ValidationError, dotted: str) -> bool:
+    """Whether a key that is known must not be null."""
+    keys = dotted.split(".")
+    return any(
+        problem["input"] is None
+        and problem["type"] != "extra_forbidden"
+        and [str(key) for key in problem["loc"][: len(keys)]] == keys
+        for problem in error.errors(include_url=False)
+    )
+
+
+def _later_first(dotted: str) -> list[str]:
+    """In this order, reversed, entries of a list are removed from its end, so that the others keep their positions."""
+    return [key.zfill(9) if key.isdecimal() else key for key in dotted.split(".")]
+
+
+def _remove(tree: Tree, dotted: str, before: Tree) -> None:
+    """Remove a key or an entry; ValueError for one below others that was not there `before` the overrides."""
+    *parents, leaf = dotted.split(".")
+    node: object = tree
+    was: object = before
+    for key in parents:
+        node = _entry(node, key)
+        was = _entry(was, key)
+    if parents and isinstance(was, dict) and leaf not in was:
+        raise ValueError(f"override '{dotted}=null': there is no {leaf!r} in {list(was)} to remove")
+    if isinstance(node, list):
+        del node[int(leaf)]
+    elif isinstance(node, dict):
+        del node[leaf]
+
+
+def _entry(node: object, key: str) -> object:
+    """The value of a key or the entry at a position; None where there is none."""
+    if isinstance(node, list):
+        return node[int(key)] if key.isdecimal() and int(key) < len(node) else None
+    return node.get(key) if isinstance(node, dict) else None
 
 
 def read_yaml(path: Path) -> Tree:
@@ -78,7 +147,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def apply_override(tree: Tree, override: str) -> None:
     """Set one dotted key in place, e.g. `optimizer.learning_rate=1e-3` or `sources.0.path=x.csv`."""
-    dotted, equals, text = override.partition("=")
+    dotted, equals, text = _parted(override)
     if not equals or not dotted:
         raise ValueError(f"override {override!r} must have the form key.sub=value")
     node: object = tree
@@ -96,6 +165,10 @@ def apply_override(tree: Tree, override: str) -> None:
         node[leaf] = value
     else:
         raise ValueError(f"override {dotted!r} reaches into {node!r}, which has no keys")
+
+
+def _parted(override: str) -> tuple[str, str, str]:
+    return override.partition("=")
 
 
 def _read_value(text: str) -> object:

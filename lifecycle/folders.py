@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lifecycle.config import describe
+from lifecycle.config import Tree, describe
+from lifecycle.differences import differences
 
 MANIFEST = "manifest.json"
 # 1 for the other kinds; raised when a kind's files change meaning.
@@ -47,6 +48,7 @@ class Manifest(Stored):
     """What the manifest of every kind of folder says; kinds of which more is read have a class of their own."""
 
     identity: str
+    made_from: Tree = {}  # what the identity stands for, key by key
 
 
 class FileList(Stored):
@@ -192,13 +194,21 @@ def new_folder(folder: Path) -> Iterator[Path]:
     os.replace(temporary, folder)  # an empty folder may be there
 
 
-def is_complete(folder: Path, kind: str, identity: str) -> bool:
-    """Whether `folder` was already made from the same inputs; ValueError if it is complete but from others."""
+def is_complete(folder: Path, kind: str, identity: str, made_from: Tree | None = None) -> bool:
+    """Whether `folder` was already made from the same inputs; ValueError if it is complete but from others.
+
+    With `made_from`, what the identity stands for, the message names the keys that differ.
+    """
     if not (folder / MANIFEST).exists():
         return False
-    if read_manifest(folder, kind, Manifest).identity != identity:
+    manifest = read_manifest(folder, kind, Manifest)
+    if manifest.identity != identity:
+        told = ""
+        if manifest.made_from and made_from is not None:
+            told = ", ".join(differences(manifest.made_from, made_from))
         raise ValueError(
-            f"{folder} is complete and was made from another config or other inputs; delete it or choose another output"
+            f"{folder} is complete and was made from another config or other inputs{told and f': {told}'}; "
+            "delete it or choose another output"
         )
     return True
 

@@ -31,11 +31,12 @@ def setup(config: SetupConfig) -> None:
     from lifecycle.paths import resolve_path
 
     gguf = resolve_path(config.gguf)
-    identity = fingerprint([gguf.name, gguf.stat().st_size])
-    if is_complete(config.base_model, BASE_MODEL_KIND, identity):
+    made_from = {"gguf": gguf.name, "bytes of gguf": gguf.stat().st_size}
+    identity = fingerprint(list(made_from.values()))
+    if is_complete(config.base_model, BASE_MODEL_KIND, identity, made_from):
         logger.info("%s is complete already", config.base_model)
     else:
-        manifest = BaseModelManifest(identity=identity, source=gguf.name)
+        manifest = BaseModelManifest(identity=identity, made_from=made_from, source=gguf.name)
         with new_folder(config.base_model) as folder:
             convert_gguf(gguf, folder)
             write_manifest(folder, BASE_MODEL_KIND, manifest)

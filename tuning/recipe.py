@@ -9,7 +9,7 @@ from pydantic import Field
 from lifecycle.config import Config, Tree
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import base_model_identity
-from training.tasks.identity import run_identity
+from training.tasks.identity import run_identity, run_origin
 from training.tasks.recipes.union import TrainConfig
 from training.tasks.rows import check_activation_cache, num_training_rows
 from tuning.space import Range
@@ -61,5 +61,13 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
 
 def search_identity(config: TuneConfig, base: TrainConfig) -> str:
     """Fingerprint of what decides the result: the search, the recipe it starts from, the examples, the base model."""
-    search: Tree = config.model_dump(mode="json", exclude={"output", "base"})
-    return fingerprint([search, run_identity(base)])
+    return fingerprint([_search(config), run_identity(base)])
+
+
+def search_made_from(config: TuneConfig, base: TrainConfig) -> Tree:
+    """What `search_identity` stands for, key by key."""
+    return _search(config) | {"base": run_origin(base).made_from}
+
+
+def _search(config: TuneConfig) -> Tree:
+    return config.model_dump(mode="json", exclude={"output", "base"})

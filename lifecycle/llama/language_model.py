@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from lifecycle.llama.decoder import (
     architecture,
     attention_of,
+    check_finite,
     load_tokenizer,
     save_decoder,
     with_lora,
@@ -76,11 +77,16 @@ class TaughtLanguageModel(nn.Module):
 def load_causal_model(
     folder: str | Path, attention: str, dtype: torch.dtype, config: PreTrainedConfig | None = None
 ) -> PreTrainedModel:
-    """A language model with its vocabulary head; `config` comes before the folder's own."""
+    """A language model with its vocabulary head; `config` comes before the folder's own.
+
+    Raises ValueError where a weight is not finite.
+    """
     transformers_logging.disable_progress_bar()
-    return AutoModelForCausalLM.from_pretrained(
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder, config=config, dtype=dtype, attn_implementation=attention
     )
+    check_finite(model, folder)
+    return model
 
 
 def new_language_model(

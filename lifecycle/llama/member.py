@@ -17,6 +17,7 @@ from lifecycle.folders import (
     read_manifest,
     verify,
 )
+from lifecycle.llama.base_model.files import check_files
 
 MEMBER_KIND = "member"
 
@@ -67,15 +68,11 @@ def base_model_identity(base_model: str) -> BaseModelIdentity:
     The revision is the commit of a Hugging Face snapshot, or the identity in the folder's manifest,
     or None.
 
-    Raises ValueError where the folder does not exist or holds no safetensors.
+    Raises ValueError where the folder does not exist or is not whole; see `check_files`.
     """
+    check_files(base_model)
     folder = Path(base_model)
-    files = sorted(folder.glob("*.safetensors"))
-    if not (folder / "config.json").is_file() or not files:
-        raise ValueError(
-            f"base_model {base_model!r} is not a folder with config.json and *.safetensors"
-        )
-    hashes = [file_sha256(file) for file in files]
+    hashes = [file_sha256(file) for file in sorted(folder.glob("*.safetensors"))]
     return BaseModelIdentity(path=base_model, revision=_revision(folder), sha256="+".join(hashes))
 
 

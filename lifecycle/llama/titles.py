@@ -106,5 +106,9 @@ def token_embeddings(base_model: str) -> Tensor:
             for key in weights.keys():  # noqa: SIM118  (it is no mapping)
                 if key == name or key.endswith(f".{name}"):
                     found: Tensor = weights.get_tensor(key)
+                    if not torch.isfinite(found).all():
+                        raise ValueError(
+                            f"{file}: {key} has weights that are not finite; copy it anew"
+                        )
                     return found.float()
     raise ValueError(f"base_model {base_model!r} has no {name} in its *.safetensors")

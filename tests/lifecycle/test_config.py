@@ -22,6 +22,8 @@ class Part(Config):
 class Recipe(Config):
     optimizer: Optimizer = Optimizer()
     parts: tuple[Part, ...] = ()
+    members: dict[str, Path] = {}
+    limit: int | None = 5
     output: Path
 
 
@@ -68,6 +70,56 @@ def test_wrong_override_names_the_dotted_key(recipe: Path, override: str, messag
     with pytest.raises(ValueError) as error:
         Recipe.load(recipe, [override])
     assert message in str(error.value)
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Path:
+    path = tmp_path / "members.yaml"
+    path.write_text(
+        "output: out\nmembers: {a: x, b: y}\nparts: [{path: a}, {path: b}, {path: c}]\n"
+    )
+    return path
+
+
+def test_null_removes_a_key_an_entry_of_a_list_or_one_of_a_map(members: Path) -> None:
+    assert Recipe.load(members, ["members=null"]).members == {}
+    assert Recipe.load(members, ["members.a=null"]).members == {"b": Path("y")}
+    assert Recipe.load(members, ["optimizer=null"]).optimizer == Optimizer()
+    config = Recipe.load(members, ["parts.0=null", "parts.1=null", "parts.2.path=d"])
+    assert [part.path for part in config.parts] == ["d"]
+
+
+def test_null_stays_null_where_that_means_something(members: Path) -> None:
+    assert Recipe.load(members).limit == 5
+    assert Recipe.load(members, ["limit=null"]).limit is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("output=null", "override 'output=null' removes what the recipe needs: output"),
+        (
+            "parts.0.path=null",
+            "override 'parts.0.path=null' removes what the recipe needs: parts.0.path",
+        ),
+        ("members.c=null", "override 'members.c=null': there is no 'c' in ['a', 'b'] to remove"),
+        ("parts.3=null", "'3' is not a position in a list of 3"),
+        ("member=null", "unknown key 'member'"),
+    ],
+)
+def test_null_of_what_is_needed_or_not_there_is_refused(
+    members: Path, override: str, message: str
+) -> None:
+    with pytest.raises(ValueError) as error:
+        Recipe.load(members, [override])
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_null_that_leaves_too_few_entries_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("parts: [{path: a}]\n")
+    with pytest.raises(ValueError, match="'parts.0=null' removes what the recipe needs: parts"):
+        Parts.load(path, ["parts.0=null"])
 
 
 def test_missing_key_is_named(tmp_path: Path) -> None:

@@ -152,8 +152,18 @@ def test_empty_folder_and_what_a_killed_job_left_beside_it_are_taken_over(tmp_pa
 def test_is_complete_tells_same_inputs_from_others(folder: Path, tmp_path: Path) -> None:
     assert is_complete(folder, "artifact", "one")
     assert not is_complete(tmp_path / "nowhere", "artifact", "one")
-    with pytest.raises(ValueError, match="from another config or other inputs"):
-        is_complete(folder, "artifact", "two")
+    with pytest.raises(ValueError, match="from another config or other inputs; delete it"):
+        is_complete(folder, "artifact", "two", {"seed": 1})
+
+
+def test_folder_that_knows_what_it_was_made_from_names_the_keys_that_differ(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    manifest = Manifest(identity="one", made_from={"seed": 0, "content of data": "ab"})
+    write_manifest(tmp_path / "data", "data", manifest)
+    assert is_complete(tmp_path / "data", "data", "one", {"seed": 1})
+    told = 'other inputs: seed was 0 and is 1, content of data was "ab" and is "cd"; delete it'
+    with pytest.raises(ValueError, match=told):
+        is_complete(tmp_path / "data", "data", "two", {"seed": 1, "content of data": "cd"})
 
 
 def test_write_json_leaves_no_temporary_file_and_refuses_nan(tmp_path: Path) -> None:

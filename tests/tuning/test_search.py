@@ -13,7 +13,7 @@ from tests.builders import TinyShop, turns, write_conversations
 from tests.tuning.recipes import TRIAL, search_recipe, train_recipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.rows import num_training_rows
-from tuning.recipe import check_trial, search_identity
+from tuning.recipe import check_trial, search_identity, search_made_from
 from tuning.results import (
     write_results,
 )
@@ -107,11 +107,15 @@ def test_identity_changes_with_what_decides_the_result(
 def test_output_of_another_search_is_refused(
     tmp_path: Path, tiny_shop: TinyShop, tiny_base_model: Path
 ) -> None:
-    train_recipe(tmp_path, tiny_shop, tiny_base_model)
+    base = train_recipe(tmp_path, tiny_shop, tiny_base_model)
     config = search_recipe(tmp_path)
     config.output.mkdir()
     (config.output / "identity.txt").write_text("another")
-    with pytest.raises(ValueError, match="holds another search"):
+    with pytest.raises(ValueError, match="holds another search; go on with the recipe as it was"):
+        tune(config)
+    before = search_made_from(config.model_copy(update={"seed": 7}), base)
+    (config.output / "made_from.json").write_text(json.dumps(before))
+    with pytest.raises(ValueError, match="holds another search: seed was 7 and is 0; go on with"):
         tune(config)
 
 

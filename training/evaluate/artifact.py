@@ -44,6 +44,7 @@ def new_artifact(
     settings = _settings(inputs, test, choice, models)
     manifest = ArtifactManifest(
         identity=inputs.identity,
+        made_from=inputs.made_from,
         champion=choice.champion,
         recommender=choice.recommender,
         horizon_days=inputs.horizon_days,

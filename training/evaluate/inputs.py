@@ -7,7 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from lifecycle.config import Tree
 from lifecycle.decisions.actions import ActionRule, read_actions
+from lifecycle.differences import content
 from lifecycle.events.shards import DataManifest, read_data_manifest, read_items
 from lifecycle.features.attributes import AttributeCode, encode, fit_attributes, read_customers
 from lifecycle.features.numbers import FEATURES
@@ -49,6 +51,7 @@ class Inputs:
     actions: tuple[ActionRule, ...]
     attributes: tuple[AttributeCode, ...]  # of customers, declared usable for prediction
     identity: str
+    made_from: Tree  # what the identity stands for, key by key
 
     @property
     def encoded_customers(self) -> pl.DataFrame:
@@ -111,17 +114,34 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     base_model = _base_model(config, members)
     # Neither the places of folders nor the number of workers changes what comes out.
     recipe = config.model_dump(mode="json", exclude=PLACES | {"num_workers"})
-    trained = [
-        {name: member.identity for name, member in found.items()} for found in (members, earlier)
-    ]
+    trained = [_identities(found) for found in (members, earlier)]
     actions = read_actions(config.actions)
     table = [rule.model_dump(mode="json") for rule in actions]
     identity = fingerprint([recipe, table, data.identity, examples, *trained])
-    items = read_items(config.data)
-    attributes = _attributes(config, dataset)
-    return Inputs(
-        config, data, examples, dataset, members, base_model, items, actions, attributes, identity
+    made_from = (
+        recipe
+        | content("data", data.identity)
+        | content("examples", examples)
+        | content("actions", fingerprint(table))
+        | {"content of members": trained[0], "content of backtest_members": trained[1]}
     )
+    return Inputs(
+        config,
+        data,
+        examples,
+        dataset,
+        members,
+        base_model,
+        read_items(config.data),
+        actions,
+        _attributes(config, dataset),
+        identity,
+        made_from,
+    )
+
+
+def _identities(members: dict[str, MemberManifest]) -> dict[str, str]:
+    return {name: member.identity for name, member in members.items()}
 
 
 def _attributes(
@@ -179,6 +199,9 @@ def _checked_member(key: str, name: str, config: EvaluateConfig) -> MemberManife
 def _base_model(config: EvaluateConfig, members: dict[str, MemberManifest]) -> Path | None:
     if config.base_model is not None:
         base_model_identity(config.base_model)
+        from lifecycle.llama.base_model.loading import check_loading
+
+        check_loading(config.base_model, with_head=True)
         return Path(config.base_model).absolute()
     return Path(decoder_of(members[LLAMA]).base_model) if LLAMA in members else None
 

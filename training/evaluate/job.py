@@ -19,7 +19,8 @@ def evaluate(config: EvaluateConfig) -> None:
     from training.evaluate.inputs import read_inputs
 
     inputs = read_inputs(config)
-    if is_complete(config.output / "artifact", ARTIFACT_KIND, inputs.identity):
+    artifact = config.output / "artifact"
+    if is_complete(artifact, ARTIFACT_KIND, inputs.identity, inputs.made_from):
         logger.info("%s is complete already", config.output / "artifact")
         return
     config.output.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.currencies import UnmappedCodes, exchange_of, money_by_currency
 from training.ingest.dates import days_of, span_of
+from training.ingest.origin import ingest_made_from
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import QUALITY_FILE, quality_report, rows_dropped
 from training.ingest.quality.summary import log_summary
@@ -32,7 +33,8 @@ BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
 def ingest(config: IngestConfig) -> None:
     """Write the ingest folder; a complete one from the same recipe and files is left as it is."""
     identity = _identity(config)
-    if is_complete(config.output, DATA_KIND, identity):
+    made_from = ingest_made_from(config)
+    if is_complete(config.output, DATA_KIND, identity, made_from):
         logger.info("%s is complete already", config.output)
         return
     num_shards = config.num_shards or _num_shards(config.sources)
@@ -57,6 +59,7 @@ def ingest(config: IngestConfig) -> None:
             write_quality_html(folder / "quality.html", report)
         manifest = DataManifest(
             identity=identity,
+            made_from=made_from,
             num_shards=num_shards,
             currency=config.currency,
             timezone=config.timezone,
@@ -205,6 +208,8 @@ def _spill(
     unmapped.warn()
     if num_rows == 0:
         paths = [source.path for source in config.sources]
-        raise ValueError(
-            f"no usable event in {paths}; rows left out by reason: {rows_dropped(read.account)}"
+        dropped = rows_dropped(read.account)
+        remedy = (
+            "; without amounts `amount: 1` counts orders" if "missing_amount" in dropped else ""
         )
+        raise ValueError(f"no usable event in {paths}; rows left out by reason: {dropped}{remedy}")

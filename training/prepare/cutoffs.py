@@ -48,6 +48,8 @@ def _purchase_days(data: Path) -> tuple[date, date]:
     first, last = pl.concat(spans).select(pl.col("first").min(), pl.col("last").max()).row(0)
     if first is None:
         raise ValueError(
-            f"{data} has no purchases or renewals with an amount: there is no value to learn from"
+            f"{data} has no purchases or renewals with an amount: there is no value to learn from; "
+            "where a log has none, `amount: 1` among the columns of its source counts orders "
+            "(lines, where an order has several)"
         )
     return first, last

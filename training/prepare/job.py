@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+from lifecycle.config import Tree
+from lifecycle.differences import content
 from lifecycle.events.shards import DataManifest, read_data_manifest
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
@@ -49,7 +51,8 @@ TIME_KEYS = (
 def prepare(config: PrepareConfig) -> None:
     """Write the examples folder; a complete one from the same recipe and data is left as it is."""
     data = read_data_manifest(config.data)
-    if is_complete(config.output, EXAMPLES_KIND, _identity(config, data)):
+    made_from = _made_from(config, data)
+    if is_complete(config.output, EXAMPLES_KIND, _identity(config, data), made_from):
         logger.info("%s is complete already", config.output)
         return
     with new_folder(config.output) as folder:
@@ -58,10 +61,23 @@ def prepare(config: PrepareConfig) -> None:
 
 
 def _identity(config: PrepareConfig, data: DataManifest) -> str:
-    ignored = set(TIME_KEYS) if config.split == LEAVE_ONE_OUT else set()
-    recipe = config.model_dump(mode="json", exclude={"output", "data", *ignored})
     versions = [FORMAT_VERSIONS[EXAMPLES_KIND], FEATURES, PROMPT_VERSION, SEQUENCE_VERSION]
-    return fingerprint([recipe, data.identity, *versions])
+    return fingerprint([_recipe(config), data.identity, *versions])
+
+
+def _recipe(config: PrepareConfig) -> Tree:
+    ignored = set(TIME_KEYS) if config.split == LEAVE_ONE_OUT else set()
+    return config.model_dump(mode="json", exclude={"output", "data", *ignored})
+
+
+def _made_from(config: PrepareConfig, data: DataManifest) -> Tree:
+    """What the identity stands for, key by key."""
+    versions = {
+        "num_features": len(FEATURES),
+        "prompt_version": PROMPT_VERSION,
+        "sequence_version": SEQUENCE_VERSION,
+    }
+    return _recipe(config) | content("data", data.identity) | versions
 
 
 def _write_examples(
@@ -75,7 +91,8 @@ def _write_examples(
         dataset = _time_split(config, data, folder)
     config.save(folder / "prepare.yaml")
     write_json(folder / DATASET_FILE, dataset.model_dump(mode="json"))
-    write_manifest(folder, EXAMPLES_KIND, Manifest(identity=_identity(config, data)))
+    manifest = Manifest(identity=_identity(config, data), made_from=_made_from(config, data))
+    write_manifest(folder, EXAMPLES_KIND, manifest)
     return dataset
 
 

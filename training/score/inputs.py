@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from lifecycle.artifact.contents import check_currency
 from lifecycle.artifact.files import load_artifact
+from lifecycle.config import Tree
+from lifecycle.differences import content
 from lifecycle.events.shards import read_data_manifest
 from lifecycle.folders import fingerprint, package_versions, read_manifest
 from training.score.parts import MIN_PARTS, ScoreParts
@@ -17,6 +19,7 @@ class ScoreInputs:
 
     parts: ScoreParts
     identity: str
+    made_from: Tree  # what the identity stands for, key by key
     model: str
     artifact_files: str  # the same recipe may have been trained again
 
@@ -34,12 +37,15 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
         as_of.isoformat(),
         config.explain,
     ]
+    told = content("data", data.identity) | content("artifact", artifact.manifest.identity)
+    told |= {"as_of": as_of.isoformat(), "explain": config.explain}
     if config.previous is not None:
-        made_from += [_identity_before(config, artifact_files), config.max_age_days]
+        before = _identity_before(config, artifact_files)
+        made_from += [before, config.max_age_days]
+        told |= content("previous", before) | {"max_age_days": config.max_age_days}
     identity = fingerprint(made_from)
-    return ScoreInputs(
-        _parts(config, as_of, identity), identity, artifact.settings.champion, artifact_files
-    )
+    parts = _parts(config, as_of, identity)
+    return ScoreInputs(parts, identity, told, artifact.settings.champion, artifact_files)
 
 
 def as_of_instant(given: datetime | date | None, last_event_at: datetime) -> datetime:

@@ -26,7 +26,7 @@ def score(config: ScoreConfig) -> None:
     from training.score.scorer import score_parts
 
     inputs = read_inputs(config)
-    if is_complete(config.output, SCORES_KIND, inputs.identity):
+    if is_complete(config.output, SCORES_KIND, inputs.identity, inputs.made_from):
         _remove_parts(config.output)
         logger.info("%s is complete already", config.output)
         return
@@ -48,6 +48,7 @@ def _write(inputs: "ScoreInputs", output: Path) -> int:
         num_customers = merge_parts(inputs.parts, folder)
         manifest = ScoresManifest(
             identity=inputs.identity,
+            made_from=inputs.made_from,
             as_of=inputs.parts.as_of,
             model=inputs.model,
             artifact_files=inputs.artifact_files,

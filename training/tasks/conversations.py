@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lifecycle.folders import file_sha256, fingerprint
 from lifecycle.paths import SUFFIXES, files_at
+from lifecycle.strict_json import half_pair, half_pair_line, parse_json
 
 ROLES = ("system", "user", "assistant")
 VALIDATION_SHARE = 0.05
@@ -58,9 +59,13 @@ def _conversations_of(file: Path) -> list[Conversation]:
 def _messages(line: bytes, place: str) -> list[Message]:
     """The checked messages of one line."""
     try:
-        record = json.loads(line)
-    except ValueError:  # also where the bytes are not UTF-8
-        raise ValueError(f"{place} is not JSON in UTF-8") from None
+        record = parse_json(line.strip())
+    except ValueError as error:
+        raise ValueError(f"{place} is not JSON in UTF-8: {error}") from None
+    if isinstance(record, list):
+        raise ValueError(
+            f"{place} is a JSON array; write one conversation a line, without brackets around all"
+        )
     if (
         not isinstance(record, dict)
         or set(record) != {"messages"}
@@ -86,6 +91,9 @@ def _message(message: object, place: str) -> Message:
         raise ValueError(f"{place} has an unknown role; roles are {', '.join(ROLES)}")
     if not isinstance(message["content"], str) or not message["content"].strip():
         raise ValueError(f"{place} has no content; it must be a text that is not blank")
+    half = half_pair(message["content"])
+    if half is not None:
+        raise ValueError(f"{place}: its content {half_pair_line(half)}")
     return message
 
 
@@ -128,8 +136,12 @@ def conversations_identity(path: Path, validation_path: Path | None, base_model:
 
 
 def check_chat_template(base_model: str) -> None:
-    """ValueError where the base model does not say how it renders a conversation."""
-    if not _chat_template(base_model):
+    """ValueError where the base model does not say how it renders a conversation, or not in characters."""
+    template = _chat_template(base_model)
+    half = half_pair(template) if isinstance(template, str) else None
+    if half is not None:
+        raise ValueError(f"the chat template of {base_model} {half_pair_line(half)}")
+    if not template:
         raise ValueError(
             f"base_model {base_model!r} has no chat template (chat_template.jinja, or chat_template in "
             "tokenizer_config.json); take an instruction-tuned model"

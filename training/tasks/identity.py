@@ -1,9 +1,12 @@
 """What a training run is known by, and what the manifest of its member says."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic_core import to_jsonable_python
 
+from lifecycle.config import Tree
+from lifecycle.differences import content
 from lifecycle.features.sequence import SEQUENCE_VERSION, SequenceSettings
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import (
@@ -23,20 +26,49 @@ from training.tasks.recipes.text import TextRecipe
 from training.tasks.recipes.union import TrainConfig, settings_of_other_encoder
 
 FAILURE_LIMITS = {"max_failures", "start_timeout_seconds", "keep_checkpoints", "min_workers"}
+# Keys that change how fast a run is, and what it learns by rounding errors alone.
+SPEED = {"num_workers", "cpus_per_worker"}
+
+
+@dataclass(frozen=True)
+class RunOrigin:
+    """What a run is made from: one fingerprint, and key by key what it stands for."""
+
+    identity: str
+    made_from: Tree
 
 
 def run_identity(config: TrainConfig) -> str:
-    """Fingerprint of what decides the trained weights: the recipe, the data of the task and the base model.
+    """Fingerprint of what decides the trained weights; see `run_origin`."""
+    return run_origin(config).identity
+
+
+def run_origin(config: TrainConfig) -> RunOrigin:
+    """What decides the trained weights: the recipe, the data of the task and the base model.
 
     Where files lie does not decide them, nor how failures are met and where the run is tracked: a
-    run that gave up may go on with other limits, and a server may move. The settings of both
-    encoders belong to it: recipes of task value once had them all.
+    run that gave up may go on with other limits, and a server may move. Nor do the number of
+    workers and, where checkpoints hold whole tensors, how ZeRO shards them; in the fingerprint
+    their defaults stand for any others. So do the settings of the other encoder: recipes of task
+    value once had them all.
     """
     recipe = config.model_dump(mode="json", exclude={*PATHS, *FAILURE_LIMITS, "tracking"})
+    fast = SPEED | ({"zero"} if config.gathered_checkpoints else set())
+    data = data_identity(config)
+    base_model = _sha256(_base_model(config))
+    start = _start_identity(config)
+    name_of_data = "conversations" if isinstance(config, SftRecipe) else "examples"
+    made_from = (
+        {name: value for name, value in recipe.items() if name not in fast}
+        | content(name_of_data, data)
+        | content("base_model", base_model)
+        | content("start_from", start[0] if start else None)
+    )
+    for name in fast:
+        recipe[name] = to_jsonable_python(type(config).model_fields[name].default)
     for name, field in settings_of_other_encoder(type(config)).items():
         recipe[name] = to_jsonable_python(field.default)
-    base_model = _sha256(_base_model(config))
-    return fingerprint([recipe, data_identity(config), base_model, *_start_identity(config)])
+    return RunOrigin(fingerprint([recipe, data, base_model, *start]), made_from)
 
 
 def _start_identity(config: TrainConfig) -> list[str]:
@@ -107,8 +139,10 @@ def member_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberMan
 
 def _text_manifest(config: TextRecipe, metrics: dict[str, float]) -> MemberManifest:
     dataset = read_dataset(config.examples)
+    origin = run_origin(config)
     return MemberManifest(
-        identity=run_identity(config),
+        identity=origin.identity,
+        made_from=origin.made_from,
         task=config.task,
         encoder=config.encoder,
         name=LLAMA,
@@ -127,8 +161,10 @@ def _text_manifest(config: TextRecipe, metrics: dict[str, float]) -> MemberManif
 
 def _sequence_manifest(config: SequenceRecipe, metrics: dict[str, float]) -> MemberManifest:
     dataset = read_dataset(config.examples)
+    origin = run_origin(config)
     return MemberManifest(
-        identity=run_identity(config),
+        identity=origin.identity,
+        made_from=origin.made_from,
         task=config.task,
         encoder=config.encoder,
         name=SEQUENCE_LLAMA,
@@ -144,8 +180,10 @@ def _sequence_manifest(config: SequenceRecipe, metrics: dict[str, float]) -> Mem
 
 
 def _language_manifest(config: SftRecipe, metrics: dict[str, float]) -> MemberManifest:
+    origin = run_origin(config)
     return MemberManifest(
-        identity=run_identity(config),
+        identity=origin.identity,
+        made_from=origin.made_from,
         task=config.task,
         encoder=config.encoder,
         name=f"{LLAMA}_{config.adapter}",

@@ -140,6 +140,21 @@ def test_killed_driver_resumes_with_the_same_command(
     check_one_mlflow_run(output)
 
 
+@pytest.mark.thorough
+def test_killed_run_goes_on_with_other_workers_and_sharding_and_with_no_other_recipe(
+    cluster: str, recipe: Path, alone: dict[str, Path], killed: Killed
+) -> None:
+    output = killed.restore()
+    changed = ("optimizer.learning_rate=0.1", "global_batch=16")
+    log = finish(start(recipe, cluster, *killed.overrides, *changed), status=1)
+    told = "optimizer.learning_rate was 0.0005 and is 0.1, global_batch was 8 and is 16"
+    assert f"training.run: {output} holds a run of another recipe: {told}; go on with" in log
+    log = finish(start(recipe, cluster, *killed.overrides, "num_workers=1", "zero.stage=0"))
+    [(_, num_workers)] = resumed_steps(log)
+    assert num_workers == 1
+    assert metrics_of(output) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
+
+
 def check_one_mlflow_run(output: Path) -> None:
     """MLflow has a killed and resumed run once, whole, with growing steps, and its member once."""
     client = MlflowClient(f"sqlite:///{output / 'mlflow.db'}")

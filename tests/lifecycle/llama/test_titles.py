@@ -1,11 +1,12 @@
 """Vectors of titles: means of a base model's token embeddings, the same after saving, and near for similar titles."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
 from lifecycle.llama.titles import (
@@ -29,6 +30,17 @@ def test_token_embeddings_are_those_of_the_model(name: str, request: pytest.Fixt
     folder = request.getfixturevalue(name)
     expected = AutoModel.from_pretrained(folder).get_input_embeddings().weight.detach()
     torch.testing.assert_close(token_embeddings(str(folder)), expected.float())
+
+
+def test_embeddings_that_are_no_numbers_are_named(tiny_base_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_base_model, tmp_path / "base"))
+    name = "model.embed_tokens.weight"
+    weights = load_file(folder / "model.safetensors")
+    weights[name][1, 2] = float("inf")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    message = f"{folder / 'model.safetensors'}: {name} has weights that are not finite; copy it"
+    with pytest.raises(ValueError, match=message):
+        token_embeddings(str(folder))
 
 
 def test_vectors_are_centred_principal_components_of_mean_token_embeddings(

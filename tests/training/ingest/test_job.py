@@ -101,8 +101,13 @@ def test_source_without_amounts_says_that_values_cannot_be_learned(tmp_path: Pat
             "supported": False,
             "reason": "needs purchases with an amount: 0 lines",
         }
-    with pytest.raises(ValueError, match="no purchases or renewals with an amount"):
+    with pytest.raises(
+        ValueError, match="no purchases or renewals with an amount: .*`amount: 1` .* counts orders"
+    ):
         prepare(PrepareConfig(data=tmp_path / "data", output=tmp_path / "examples"))
+    source["columns"] |= {"amount": 1}
+    counted, _ = run(recipe(tmp_path / "orders", source))
+    assert counted["amount"].to_list() == [1.0] * 600
     prepare(PrepareConfig(data=tmp_path / "data", output=tmp_path / "loo", split="leave_one_out"))
 
 

@@ -45,6 +45,10 @@ def test_sources_that_contradict_each_other_under_one_event_id(
         ({"filter": {"sql": "a > 100"}}, "no usable event in .*'filter': 2"),
         ({"filter": {"none": False}}, "no usable event in .*'filter:none': 2"),
         (
+            {"columns": LOG | {"amount": {"sql": "NULLIF(a, a)"}}},
+            "no usable event in .*'missing_amount': 2.*without amounts `amount: 1` counts orders",
+        ),
+        (
             {"columns": LOG | {"customer_id": {"sql": "NULLIF(c, c)"}}},
             "no usable event in .*'missing_customer_id': 2",
         ),

@@ -112,9 +112,11 @@ def test_failing_recipe_leaves_an_existing_folder_untouched(tmp_path: Path) -> N
     run(invoices(tmp_path, INVOICES))
     before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
     with pytest.raises(
-        ValueError, match="is complete and was made from another config or other inputs"
+        ValueError, match=r"or other inputs: files of sources.0 was .1 of \d+ bytes, last changed"
     ):
         ingest(invoices(tmp_path, INVOICES.replace(",0.85,", ",x,")))
+    with pytest.raises(ValueError, match='other inputs: currency was ".*" and is "SEK"'):
+        ingest(invoices(tmp_path, INVOICES).model_copy(update={"currency": "SEK"}))
     assert {
         path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()
     } == before

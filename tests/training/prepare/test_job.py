@@ -215,5 +215,5 @@ def test_preparing_twice_changes_nothing_and_another_recipe_is_refused(tiny_shop
     before = (tiny_shop.examples / "manifest.json").read_bytes()
     prepare(recipe)
     assert (tiny_shop.examples / "manifest.json").read_bytes() == before
-    with pytest.raises(ValueError, match="made from another config"):
+    with pytest.raises(ValueError, match="other inputs: horizon_days was 60 and is 30; delete"):
         prepare(recipe.model_copy(update={"horizon_days": 30}))

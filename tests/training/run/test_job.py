@@ -18,6 +18,7 @@ from lifecycle.llama.text_model import load_value_model
 from tests.builders import TinyShop, kept_process_state
 from training.prepare.dataset import examples_identity
 from training.run.job import train
+from training.tasks.identity import run_origin
 from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 
 
@@ -129,7 +130,7 @@ def test_second_call_leaves_a_complete_run_as_it_is(trained: TrainConfig) -> Non
 
 def test_another_recipe_into_a_complete_output_is_refused(trained: TrainConfig) -> None:
     with pytest.raises(
-        ValueError, match="is complete and was made from another config or other inputs"
+        ValueError, match="made from another config or other inputs: seed was 0 and is 1; delete it"
     ):
         train(trained.model_copy(update={"seed": 1}))
 
@@ -140,10 +141,25 @@ def test_another_recipe_into_an_unfinished_run_is_refused(
     unfinished = config.model_copy(update={"output": tmp_path})
     unfinished.save(tmp_path / "config.yaml")
     (tmp_path / "progress.jsonl").write_text('{"step": 1}\n')
+    optimizer = config.optimizer.model_copy(update={"learning_rate": 0.1})
+    changed = {"optimizer": optimizer, "global_batch": 8}
+    told = "optimizer.learning_rate was 0.002 and is 0.1, global_batch was 16 and is 8"
     with pytest.raises(
-        ValueError, match=f"{tmp_path} holds a run of another recipe; delete it or choose another"
+        ValueError,
+        match=f"{tmp_path} holds a run of another recipe: {told}; go on with the recipe as it was,",
     ):
-        train(unfinished.model_copy(update={"epochs": 9}))
+        train(unfinished.model_copy(update=changed))
+
+
+def test_unfinished_run_whose_inputs_changed_meanwhile_is_refused(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    unfinished = config.model_copy(update={"output": tmp_path})
+    before = run_origin(unfinished).made_from | {"content of examples": "others"}
+    (tmp_path / "made_from.json").write_text(json.dumps(before))
+    (tmp_path / "progress.jsonl").write_text('{"step": 1}\n')
+    with pytest.raises(ValueError, match='another recipe: content of examples was "others" and is'):
+        train(unfinished)
 
 
 def test_recipe_that_never_took_a_step_may_be_corrected(
@@ -157,10 +173,19 @@ def test_recipe_that_never_took_a_step_may_be_corrected(
             train(mistaken.model_copy(update={"max_tokens": 51}))
 
 
-def test_mistakes_are_found_before_anything_is_written(config: TrainConfig, tmp_path: Path) -> None:
+def test_mistakes_are_found_before_anything_is_written(
+    config: TrainConfig, tiny_base_model: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "text"
+    mute = Path(shutil.copytree(tiny_base_model, tmp_path / "mute"))
+    (mute / "tokenizer.json").unlink()
+    deeper = Path(shutil.copytree(tiny_base_model, tmp_path / "deeper"))
+    told = json.loads((deeper / "config.json").read_text())
+    (deeper / "config.json").write_text(json.dumps(told | {"num_hidden_layers": 3}))
     for change, message in (
         ({"base_model": "nowhere"}, "base_model 'nowhere' is not a folder with config.json"),
+        ({"base_model": str(mute)}, "mute has no tokenizer"),
+        ({"base_model": str(deeper)}, "deeper lacks layers.2.input_layernorm.weight, "),
         ({"examples": tmp_path / "none"}, "does not exist"),
         ({"global_batch": 8000}, "global_batch is 8000, but the run has only 342 rows"),
         (

@@ -184,5 +184,5 @@ def test_scoring_again_changes_nothing(
     verify(tmp_path / "scores", SCORES_KIND)
     manifest = read_manifest(tmp_path / "scores", SCORES_KIND, ScoresManifest)
     assert manifest.num_customers == pl.read_parquet(tmp_path / "scores" / "scores.parquet").height
-    with pytest.raises(ValueError, match="other inputs"):
+    with pytest.raises(ValueError, match="other inputs: as_of was .* and is .2024-08-01T00"):
         score(config.model_copy(update={"as_of": datetime(2024, 8, 1, tzinfo=UTC)}))

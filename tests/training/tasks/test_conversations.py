@@ -35,7 +35,32 @@ def test_file_folder_and_glob_are_read_in_name_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"messages": [' + SECRET, "line 2 is not JSON in UTF-8"),
+        ('{"messages": [' + SECRET, "line 2 is not JSON in UTF-8: expecting value at column 15"),
+        (
+            json.dumps({"messages": turns("a", SECRET)})[:-2],
+            "line 2 is not JSON in UTF-8: it ends before it is whole: a bracket is not closed",
+        ),
+        (
+            json.dumps({"messages": turns("a", SECRET)})[:-1] + ",}",
+            "line 2 is not JSON in UTF-8: a comma stands before the closing bracket at column",
+        ),
+        (
+            json.dumps({"messages": [SECRET, float("nan")]}),
+            "line 2 is not JSON in UTF-8: NaN is no JSON value; write null where there is no number",
+        ),
+        (
+            json.dumps([{"messages": turns("a", SECRET)}]),
+            "line 2 is a JSON array; write one conversation a line, without brackets around all",
+        ),
+        (
+            json.dumps({"messages": turns("a", f"{SECRET} \ud83d")}),
+            "line 2, message 2: its content holds \\ud83d, half of a surrogate pair, which is no character",
+        ),
+        (
+            json.dumps({"messages": turns(f"\ude00 {SECRET}", "b")}),
+            "line 2, message 1: its content holds \\ude00, half of a surrogate pair",
+        ),
+        ('{"messages": ' + "[" * 100_000, "line 2 is not JSON in UTF-8: its brackets are nested"),
         (json.dumps(SECRET), 'line 2 must be {"messages": [...]}, with no other key'),
         (
             json.dumps({"messages": turns("a", "b"), SECRET: 1}),
@@ -83,8 +108,14 @@ def test_unusable_line_is_named_and_its_words_are_not(
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_bytes(b'{"messages": "\xff"}\n')
-    with pytest.raises(ValueError, match="c.jsonl, line 1 is not JSON in UTF-8"):
+    with pytest.raises(ValueError, match="line 1 is not JSON in UTF-8: byte 0xff at column 15"):
         read_conversations(path)
+
+
+def test_whole_emoji_is_learned_however_it_is_written(tmp_path: Path) -> None:
+    path = write_conversations(tmp_path / "c.jsonl", turns("\U0001f600", "b"))
+    path.open("a").write(path.read_text().replace("\\ud83d\\ude00", "\U0001f600"))
+    assert [c.messages[0]["content"] for c in read_conversations(path)] == ["\U0001f600"] * 2
 
 
 def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
@@ -157,3 +188,6 @@ def test_base_model_without_a_chat_template_is_refused(
         json.dumps(settings | {"chat_template": "{{ messages }}"})
     )
     check_chat_template(str(older))
+    (older / "tokenizer_config.json").write_text(json.dumps({"chat_template": "\ud83d"}))
+    with pytest.raises(ValueError, match="the chat template of .*older holds .ud83d, half of a"):
+        check_chat_template(str(older))

@@ -8,7 +8,7 @@ from lifecycle.folders import fingerprint
 from lifecycle.llama.member import base_model_identity
 from tests.builders import TinyShop
 from training.prepare.dataset import examples_identity
-from training.tasks.identity import run_identity
+from training.tasks.identity import run_identity, run_origin
 from training.tasks.recipes.union import parse_recipe
 
 # What decided the weights of every run of task value then, at its defaults.
@@ -83,3 +83,26 @@ def test_runs_of_task_value_are_known_by_the_settings_of_both_encoders(
     sha256 = base_model_identity(str(tiny_base_model)).sha256
     expected = fingerprint([FORMER_RECIPE | changes, data, sha256])
     assert run_identity(parse_recipe(places | changes)) == expected
+
+
+def test_run_may_go_on_with_other_workers_and_sharding_where_checkpoints_are_whole(
+    tiny_shop: TinyShop, tiny_base_model: Path
+) -> None:
+    recipe = {
+        "data": str(tiny_shop.data),
+        "examples": str(tiny_shop.examples),
+        "base_model": str(tiny_base_model),
+        "output": "o",
+    }
+    before = run_origin(parse_recipe(recipe))
+    for change in ({"num_workers": 4}, {"cpus_per_worker": 2.0}, {"zero": {"stage": 3}}):
+        assert run_origin(parse_recipe(recipe | change)) == before
+    for changed in ({"micro_batch": 4}, {"lora": None}, {"device": "gpu"}, {"seed": 1}):
+        assert run_identity(parse_recipe(recipe | changed)) != before.identity
+    shards = recipe | {"lora": None}
+    assert run_identity(parse_recipe(shards | {"num_workers": 4})) == run_identity(
+        parse_recipe(shards)
+    )
+    assert run_identity(parse_recipe(shards | {"zero": {"stage": 3}})) != run_identity(
+        parse_recipe(shards)
+    )

@@ -106,7 +106,7 @@ def test_second_call_leaves_a_complete_run_as_it_is_and_other_conversations_are_
     } == before
     moved.open("a").write(json.dumps({"messages": turns("one", "more")}) + "\n")
     with pytest.raises(
-        ValueError, match="is complete and was made from another config or other inputs"
+        ValueError, match="config or other inputs: content of conversations was .* and is "
     ):
         train(trained.model_copy(update={"conversations": moved}))
 

@@ -14,6 +14,8 @@ import polars.selectors as cs
 from training.ingest.tables.compressed import compression_of, decompressed
 from training.ingest.tables.csv_files import checked_csv
 from training.ingest.tables.files import partition_values
+from training.ingest.tables.json_files import json_problem, scan_json
+from training.ingest.tables.parquet_files import text_problem
 from training.ingest.tables.sources import Table, numbered_names, where
 
 
@@ -62,7 +64,7 @@ def _reading(table: Table, file: Path) -> Iterator[Path]:
         try:
             yield Path(folder)
         except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
-            raise ValueError(_reading_problem(table, file, str(error))) from None
+            raise ValueError(_reading_problem(table, file, error, Path(folder))) from None
 
 
 def scan(table: Table, file: Path, folder: Path) -> Opened:
@@ -74,7 +76,7 @@ def scan(table: Table, file: Path, folder: Path) -> Opened:
         )
     readable = _readable(table, file, folder)
     if table.format == "json":
-        return Opened(_scan_json(readable))
+        return Opened(scan_json(file, readable))
     if table.delimiter == " ":
         return Opened(_scan_blank_separated(table, readable))
     found = checked_csv(table, file, readable, folder)
@@ -89,14 +91,6 @@ def _readable(table: Table, file: Path, folder: Path) -> Path:
     if table.format == "json" and _is_utf8(table.encoding) and _has_mark(file):
         return _transcoded(file, "utf-8-sig", folder)
     return file if _is_utf8(table.encoding) else _transcoded(file, table.encoding, folder)
-
-
-def _scan_json(file: Path) -> pl.LazyFrame:
-    with file.open("rb") as handle:
-        is_array = handle.read(1 << 12).lstrip().startswith(b"[")
-    if is_array:
-        return pl.read_json(file, infer_schema_length=None).lazy()
-    return pl.scan_ndjson(file, infer_schema_length=None)
 
 
 def _scan_csv(table: Table, file: Path, quote: str | None) -> pl.LazyFrame:
@@ -204,10 +198,19 @@ def _with_partitions(frame: pl.LazyFrame, table: Table, file: Path) -> pl.LazyFr
     return frame.with_columns(**added)
 
 
-def _reading_problem(table: Table, file: Path, error: str) -> str:
+def _reading_problem(table: Table, file: Path, error: Exception, folder: Path) -> str:
     """What is wrong with a file, in the recipe's terms where we know them."""
-    if "invalid utf-8" in error or "codec can't decode" in error:
+    words = " ".join(str(error).split())
+    if table.format == "json" and isinstance(error, pl.exceptions.PolarsError):
+        problem = json_problem(file, _readable(table, file, folder))
+        if problem is not None:
+            return problem
+    if table.format == "parquet" and "utf" in words.lower():
+        problem = text_problem(file)
+        if problem is not None:
+            return f"{file}{problem}"
+    if "invalid utf-8" in words or "codec can't decode" in words:
         return f"{file} is not {table.encoding}; say its encoding in the recipe, such as encoding: cp1252"
-    if "empty CSV" in error:
+    if "empty CSV" in words:
         return f"{file} has no rows"
-    return f"{file} cannot be read as {table.format}: {' '.join(error.split())}"
+    return f"{file} cannot be read as {table.format}: {words}"

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from lifecycle.config import Tree, describe, read_recipe
+from lifecycle.config import Tree, checked_recipe, describe
 from training.recipe import PATHS
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
@@ -46,22 +46,34 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> TrainConfig:
 
     Raises ValueError naming the dotted key, the value and the rule for anything that does not fit.
     """
-    fields = read_recipe(path, overrides or [])
     try:
-        return parse_recipe(fields)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        return checked_recipe(path, overrides or [], lambda fields: _parsed(path, fields))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {describe(error)}") from None
 
 
 def parse_recipe(fields: Mapping[str, object]) -> TrainConfig:
     """The recipe of keys and values as YAML has them; ValueError for anything that does not fit."""
     try:
-        kind = Kind.model_validate(fields)
-        recipe_class = kind.recipe_class()
-        own = _own_fields(kind, recipe_class, fields)
-        return recipe_class.model_validate(own)
+        return _recipe_of(fields)
     except ValidationError as error:
         raise ValueError(describe(error)) from None
+
+
+def _parsed(path: Path, fields: Mapping[str, object]) -> TrainConfig:
+    """The recipe in a file, which ValueErrors name; ValidationError where pydantic refuses it."""
+    try:
+        return _recipe_of(fields)
+    except ValidationError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _recipe_of(fields: Mapping[str, object]) -> TrainConfig:
+    kind = Kind.model_validate(fields)
+    recipe_class = kind.recipe_class()
+    return recipe_class.model_validate(_own_fields(kind, recipe_class, fields))
 
 
 def settings_of_other_encoder(recipe_class: type[TrainConfig]) -> dict[str, FieldInfo]:
