@@ -11,6 +11,7 @@ from training.ingest.tables.rows import ROW, numbers_of
 from training.ingest.tables.sources import Table
 from training.ingest.tables.whole import WholeTable, read_whole
 
+WEIGHT = "__weight"  # a column of no shop
 PRICE_DIGITS = 9  # .1 + .2 and .3 are one price; .003 and .004 are two
 COLUMNS = {
     "title": pl.String(),
@@ -141,8 +142,8 @@ def read_item_table(table: Table, counts: ReadCounts) -> pl.DataFrame:
     is_repeated = pl.col("item_id").is_duplicated()
     repeated = rows.filter(is_repeated)
     counts.num_conflicting_items = repeated.unique().filter(is_repeated)["item_id"].n_unique()
-    counted = repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias("lines"))
-    merged = _most_frequent(counted, weight="lines")
+    counted = repeated.with_columns(pl.lit(1, dtype=pl.UInt64).alias(WEIGHT))
+    merged = _most_frequent(counted, weight=WEIGHT)
     items = pl.concat([rows.filter(~is_repeated), merged.select(rows.columns)]).sort("item_id")
     left_out = whole.left_out + Counter(repeated=repeated.height - merged.height)
     counts.set_table("items", whole.num_read, items.height, left_out)

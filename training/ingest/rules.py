@@ -15,6 +15,7 @@ from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import VERSION, Source, where
 
 SOURCE = "__source"
+NOTHING = 1e-9  # what is left of 3 * .15 - .45
 SPILL_SCHEMA = pl.Schema(
     {**EVENT_SCHEMA, VERSION: pl.Float64(), ROW_HASH: pl.UInt64(), SOURCE: pl.UInt16()}
 )
@@ -51,12 +52,16 @@ def checked_rows(
         kept = rows.drop_nulls(name)
         counts.leave_out(f"missing_{name}", rows.filter(pl.col(name).is_null()))
         rows = kept
+    _check_cost_signs(rows, batch, source, counts)
     if "amount" not in rows.columns and missing.amount == "drop":
         return rows  # a source of interactions: recommenders can be made of it, values cannot
     if "amount" not in rows.columns:
         rows = rows.with_columns(pl.lit(None, dtype=pl.Float64).alias("amount"))
     rows = _with_amounts(rows, batch, source, missing, counts)
+    is_nothing = pl.col("amount").abs() < NOTHING
+    rows = rows.with_columns(pl.when(is_nothing).then(0.0).otherwise("amount").alias("amount"))
     _check_signs(rows, batch, source)
+    _check_quantities(rows, batch, source)
     takes_back = (pl.col("kind") == "refund") & (pl.col("amount") > 0)
     negated = pl.when(takes_back).then(-pl.col("amount")).otherwise("amount")
     return rows.with_columns(negated.alias("amount"))
@@ -100,6 +105,38 @@ def _check_signs(rows: pl.DataFrame, batch: ParsedRows, source: Source) -> None:
             f"{where(source, batch.file, row)}: amount is {amount} for a {kind}, which needs 0 or more; "
             "say in `kind` which rows are refunds"
         )
+
+
+def _check_quantities(rows: pl.DataFrame, batch: ParsedRows, source: Source) -> None:
+    if "quantity" not in rows.columns:
+        return
+    odd = rows.filter(is_purchase() & (pl.col("quantity") < 0) & (pl.col("amount") > 0)).head(1)
+    for row, kind, quantity, amount in odd.select(ROW, "kind", "quantity", "amount").iter_rows():
+        raise ValueError(
+            f"{where(source, batch.file, row)}: quantity is {quantity} for a {kind} of {amount}; "
+            "say in `kind` which rows are refunds"
+        )
+
+
+def _check_cost_signs(
+    rows: pl.DataFrame, batch: ParsedRows, source: Source, counts: ReadCounts
+) -> None:
+    """ValueError where costs of a source have both signs: which is money out, and which was given back?"""
+    if "cost" not in rows.columns:
+        return
+    for sign in (1, -1):
+        found = rows.filter(pl.col("cost").sign() == sign).head(1)
+        for row, cost in found.select(ROW, "cost").iter_rows():
+            place = where(source, batch.file, row)
+            told = counts.cost_signs.setdefault(source.path, {}).setdefault(
+                sign, f"{cost} in {place}"
+            )
+            other = counts.cost_signs[source.path].get(-sign)
+            if other is not None:
+                raise ValueError(
+                    f"cost is {told}, but {other}: write ABS(cost) where both are money out, "
+                    "or 0 for what was given back"
+                )
 
 
 def event_rows(rows: pl.DataFrame, source_number: int) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from training.ingest.event_ids import (
     numbered,
     without_repeated_ids,
 )
-from training.ingest.quality.dropped_orders import DroppedOrders
+from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.shard_counts import Finished, ShardCounts
@@ -46,7 +46,7 @@ class Known:
     span: Span
     items: pl.Series | None
     customers: pl.Series | None
-    dropped_orders: DroppedOrders
+    lost_orders: LostOrders
     shared: frozenset[str] = frozenset()  # ids of more than one customer, which are left out
 
 
@@ -87,7 +87,7 @@ def finish_shards(
         span=span,
         items=_ids(folder, "item_id", config.items),
         customers=_ids(folder, "customer_id", config.customers),
-        dropped_orders=read.dropped_orders,
+        lost_orders=read.dropped_orders.found(),
     )
     shards = _finished(config, folder, range(num_shards), known)
     customers = HeavyCustomers()
@@ -159,7 +159,7 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     counts.set_events(
         events, num_matched=matches["refund_id"].n_unique(), shared_ids=config.shared_ids
     )
-    counts.orders_half_dropped = known.dropped_orders.num_kept_in_part(events["order_id"])
+    counts.orders_half_dropped = num_kept_in_part(known.lost_orders, events["order_id"])
     if known.items is not None:
         counts.match_items(events["item_id"].drop_nulls(), known.items)
     if known.customers is not None:

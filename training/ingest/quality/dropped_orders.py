@@ -1,11 +1,15 @@
 """Orders that lost some of their lines while others stay, as where only an order's first line has its status."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
 
 MAX_PARTS = 64  # that wait to be merged
+LostOrders = Mapping[
+    str, np.ndarray
+]  # by the reason: ascending hashes of the ids of orders that have lost a line
 
 
 class DroppedOrders:
@@ -23,16 +27,21 @@ class DroppedOrders:
         if len(parts) > MAX_PARTS:
             parts[:] = [np.unique(np.concatenate(parts))]
 
-    def num_kept_in_part(self, order_ids: pl.Series) -> Counter[str]:
-        """How many of these orders, of which lines are kept, have lost others, by the reason."""
-        if not self.parts:
-            return Counter()
-        kept = _hashes(order_ids)
-        found: Counter[str] = Counter()
-        for reason, parts in self.parts.items():
-            lost = np.unique(np.concatenate(parts))
-            found[reason] = int(np.isin(kept, lost, assume_unique=True).sum())
-        return +found
+    def found(self) -> LostOrders:
+        """All of them."""
+        return {reason: np.unique(np.concatenate(parts)) for reason, parts in self.parts.items()}
+
+
+def num_kept_in_part(lost: LostOrders, order_ids: pl.Series) -> Counter[str]:
+    """How many of these orders, of which lines are kept, have lost others, by the reason."""
+    if not lost:
+        return Counter()
+    kept = _hashes(order_ids)
+    found: Counter[str] = Counter()
+    for reason, hashes in lost.items():
+        places = np.minimum(np.searchsorted(hashes, kept), hashes.size - 1)
+        found[reason] = int((hashes[places] == kept).sum())
+    return +found
 
 
 def _hashes(order_ids: pl.Series) -> np.ndarray:

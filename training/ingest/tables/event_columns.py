@@ -1,12 +1,20 @@
 """What a recipe's expressions give, as the types of event columns; every bad value is named by file, row and value."""
 
+from datetime import UTC, datetime
+
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR, is_purchase
 from training.ingest.tables.expressions import Expression
-from training.ingest.tables.parsing import RawColumn, parse_ids, parse_numbers, parse_texts
+from training.ingest.tables.parsing import (
+    RawColumn,
+    parse_ids,
+    parse_numbers,
+    parse_texts,
+    with_lost_digits,
+)
 from training.ingest.tables.rows import ROW, Rows, check_parsed, number_rule
-from training.ingest.tables.sources import CURRENCY, VERSION, Table
+from training.ingest.tables.sources import CURRENCY, VERSION, Table, where
 from training.ingest.tables.times import ZONE_NAME, parse_times, parse_versions, shop_days
 
 # Of rows that are left out: what the account and the count of orders need.
@@ -16,6 +24,9 @@ TOLD = pl.Schema(
         CURRENCY: pl.String(),
     }
 )
+FIRST_MILLISECONDS = datetime(
+    1970, 3, 1, tzinfo=UTC
+)  # seconds until 2130, taken for milliseconds, lie before
 IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
 
@@ -41,6 +52,8 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
             f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
         )
     if column.name in IDS:
+        if not rows.is_lenient:
+            _check_digits(column, rows)
         return parse_ids(column, table.decimal)
     if column.name == VERSION:
         versions = parse_versions(column, table)
@@ -58,7 +71,35 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
         rule = number_rule(table)
     if not rows.is_lenient:
         check_parsed(column, parsed, table, rows.file, rule)
+        if column.name in table.times:
+            _check_unit(parsed, rows)
     return parsed
+
+
+def _check_digits(column: RawColumn, rows: Rows) -> None:
+    """ValueError for the first id that has lost digits: two of them would be one customer."""
+    lost = with_lost_digits(column)
+    index = lost.arg_max() if lost.any() else None
+    if index is not None:
+        place = where(rows.table, rows.file, column.rows[index])
+        raise ValueError(
+            f"{place}: {column.name} is {column.values[index]!r}, an id that has lost digits; "
+            "export it as text, not as a number that a spreadsheet or a float has rounded"
+        )
+
+
+def _check_unit(times: pl.Series, rows: Rows) -> None:
+    """ValueError where numbers are read as milliseconds and are seconds: all lie in the first months of 1970."""
+    latest = times.max()
+    if (
+        rows.table.date_format == "epoch_ms"
+        and isinstance(latest, datetime)
+        and latest < FIRST_MILLISECONDS
+    ):
+        raise ValueError(
+            f"{rows.file}: by date_format epoch_ms all times lie before {latest:%Y-%m-%d}; "
+            "say epoch_s where they are seconds"
+        )
 
 
 def with_shop_days(events: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice, product
 from pathlib import Path
@@ -12,9 +12,12 @@ import yaml
 
 from lifecycle.events.schema import KINDS
 from training.ingest.tables.sources import Sql, Table, Value, table_values
+from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
 
 COMPARES = re.compile(r"[<>=]|\b(between|greatest|least)\b", re.IGNORECASE)
 MAX_TRIALS = 512
+QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Expression:
     value: Value
     expression: pl.Expr
     types: dict[str, pl.DataType]
+    # Numbers that it divides by, as columns: polars multiplies by 1 / 100 in long tables, and divides in short ones.
+    divisors: dict[str, int | float] = field(default_factory=dict)
 
     @property
     def column(self) -> str:
@@ -99,22 +104,35 @@ def quoted(text: str) -> str:
 def _sql_expression(
     value: Sql, dotted: str, schema: pl.Schema, file: Path, all_numbers: Callable[[list[str]], bool]
 ) -> Expression:
+    sql, divisors = prepared_sql(value.sql)
     try:
-        expression = pl.sql_expr(value.sql)
+        pl.sql_expr(value.sql)
+        expression = pl.sql_expr(sql)
         roots = dict.fromkeys(expression.meta.root_names())
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{dotted}: {value.sql!r} is not an SQL expression: {error}") from None
     for name in roots:
-        if name not in schema:
+        if name not in schema and name not in divisors:
             raise ValueError(
                 f"{dotted}: unknown column {name!r} in {value.sql!r}; {file} has {schema.names()}"
             )
-    given = {name: schema[name] for name in roots}
-    types = column_types(value.sql, given, all_numbers)
+    _check_literals(value.sql, dotted, schema, file)
+    given = {name: schema[name] for name in roots if name in schema}
+    types = column_types(sql, given, all_numbers)
     if types is None:
-        problem = _problem(value.sql, given)
+        problem = _problem(sql, given)
         raise ValueError(f"{dotted}: {value.sql!r} cannot be computed from {file}: {problem}")
-    return Expression(dotted, value, expression, types)
+    return Expression(dotted, value, expression, types, divisors)
+
+
+def _check_literals(sql: str, dotted: str, schema: pl.Schema, file: Path) -> None:
+    """ValueError where a number of an expression is also the name of a column, as 2023 may be."""
+    for literal in NUMBER.findall(QUOTED.sub(" ", sql)):
+        if literal in schema:
+            raise ValueError(
+                f"{dotted}: {literal} in {sql!r} may mean the number or the column {literal!r} of {file}; "
+                f'for the column write "{literal}" in double quotes, for the number {float(literal)}'
+            )
 
 
 def column_types(
@@ -139,6 +157,8 @@ def column_types(
 
 def wide(dtype: pl.DataType) -> pl.DataType:
     """The type in which SQL computes with a column. In the file's own, 3 * 100 of bytes would be 44."""
+    if dtype == pl.Null:
+        return pl.String()
     if dtype == pl.UInt64 or (isinstance(dtype, pl.Decimal) and dtype.scale == 0):
         return pl.Int128()  # also ids, which NUMBER columns of databases hold
     if dtype.is_integer() and dtype != pl.Int128:
@@ -168,8 +188,9 @@ def _choices(dtype: pl.DataType) -> list[pl.DataType]:
 def _problem(sql: str, types: dict[str, pl.DataType]) -> str | None:
     """Why the expression does not evaluate on columns of these types; `+` adds, though polars joins texts by it."""
     without_plus = re.sub(r'("[^"]*")|\+', lambda match: match[1] or "-", sql)
+    divisors = {name: pl.Float64() for name in re.findall(f'"({DIVISOR}[^"]*)"', sql)}
     try:
-        pl.DataFrame(schema=types).select(pl.sql_expr(without_plus).alias("value"))
+        pl.DataFrame(schema=types | divisors).select(pl.sql_expr(without_plus).alias("value"))
     except pl.exceptions.PolarsError as error:
         return " ".join(str(error).split())
     return None

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+ROUNDED = r"^\s*\d([.,]\d+)?E\+\d\d\s*$"  # such as 1.23457E+12
 THOUSANDS = {
-    ".": (r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", ","),
-    ",": (r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)?$", "."),
+    ".": (r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$", ","),
+    ",": (r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$", "."),
 }
 
 
@@ -37,11 +38,22 @@ def parse_ids(column: RawColumn, decimal: str) -> pl.Series:
         texts = whole.cast(pl.String).zip_with(is_whole, texts)
     elif values.dtype == pl.String:
         texts = texts.str.strip_chars()
-        if texts.str.contains(f"{decimal}0", literal=True).any():
-            texts = texts.str.replace(rf"^(-?\d+)[{decimal}]0+$", "${1}")
+        if texts.str.contains("[.,]0").any():
+            texts = texts.str.replace(rf"^(-?\d+)(?:[{decimal}]0+|\.0)$", "${1}")
     elif values.dtype.is_decimal():
         texts = texts.str.replace(r"\.0+$", "")
     return _without_blanks(texts, column)
+
+
+def with_lost_digits(column: RawColumn) -> pl.Series:
+    """Which ids cannot be whole: floats beyond the integers that they hold, and what Excel makes of long numbers."""
+    values = column.values
+    if values.dtype.is_float():
+        most = 2**24 if values.dtype == pl.Float32 else 2**53
+        return (values.abs() > most).fill_null(False)
+    if values.dtype == pl.String:
+        return values.str.contains(ROUNDED).fill_null(False)
+    return pl.Series([False]).new_from_index(0, values.len())
 
 
 def parse_texts(column: RawColumn) -> pl.Series:

@@ -85,7 +85,10 @@ class Rows:
             elif self.rows.schema[name] == pl.Float32:
                 values = values.cast(pl.String)  # its shortest decimal: 19.99, not 19.989999771
             inputs.append(values.cast(dtype).alias(name))
-        frame = self.rows.select(ROW, *inputs)
+        frame = self.rows.select(ROW, *inputs).with_columns(
+            pl.Series(name, np.full(self.rows.height, number))
+            for name, number in expression.divisors.items()
+        )
         try:
             values_of_rows = _select(frame, expression.expression)
         except pl.exceptions.PolarsError:
@@ -139,7 +142,8 @@ class Rows:
             except pl.exceptions.PolarsError as problem:
                 high = middle
                 error = " ".join(str(problem).split())
-        row = frame.row(min(low, frame.height - 1), named=True)
+        shown = frame.drop(expression.divisors)
+        row = shown.row(min(low, frame.height - 1), named=True)
         place = where(self.table, self.file, row.pop(ROW))
         return f"{place}: {expression.dotted} ({expression.value}) cannot be computed from {row}: {error}"
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.training.ingest.recipes import recipe, run
 from training.ingest.quality import dropped_orders
-from training.ingest.quality.dropped_orders import DroppedOrders
+from training.ingest.quality.dropped_orders import DroppedOrders, num_kept_in_part
 
 # As shops' platforms export orders: customer, time and status stand on the first line of an order alone.
 EXPORT = """Name,Email,Created,Status,Item,Price
@@ -50,6 +50,6 @@ def test_many_parts_are_merged_without_losing_an_order(monkeypatch: pytest.Monke
         orders.add("lost", pl.DataFrame({"order_id": [f"#{number}", f"#{number + 1}", None]}))
     assert sum(len(parts) for parts in orders.parts.values()) <= 4
     kept = pl.Series([f"#{number}" for number in range(15, 40)] * 2)
-    assert orders.num_kept_in_part(kept) == {"lost": 6}
+    assert num_kept_in_part(orders.found(), kept) == {"lost": 6}
     orders.add("other", pl.DataFrame({"order_id": [None]}, schema={"order_id": pl.String()}))
     assert list(orders.parts) == ["lost"]
