@@ -1,0 +1,159 @@
+"""Writes the rows of a source as CSV, Parquet or JSON: one file, some below a glob, or a folder."""
+
+import bz2
+import gzip
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.harness.generated_exports.rows import Row
+from benchmarks.harness.generated_exports.source import Source
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
+    ".gz of two": lambda data: gzip.compress(data[:99]) + gzip.compress(data[99:]),
+}
+SUFFIXES = {
+    "csv": (".csv", ".CSV", ".txt", ".tsv"),
+    "parquet": (".parquet",),
+    "json": (".json", ".jsonl", ".ndjson"),
+}
+OTHER_FILES = {"readme.md": b"# columns", "_SUCCESS": b"", ".crc": b"x", "old.xlsx": b"PK\x03\x04"}
+OTHER_DELIMITERS = ";\t|~^"
+
+
+def write_source(source: Source, files: list[list[Row]], folder: Path) -> tuple[str, list[str]]:
+    """Write the files; the path for the recipe, and the files of its folder that are not read."""
+    draw = source.draft.random
+    _fit_dialect(source)
+    folder.mkdir(parents=True)
+    suffix = draw.choice(SUFFIXES[source.form])
+    for number, rows in enumerate(files):
+        compression = draw.choice(list(COMPRESS)) if draw.random() < 0.3 else ""
+        compression = "" if source.form == "parquet" else compression
+        name = f"part-{number:03d}{suffix}{compression.removesuffix(' of two')}"
+        data = COMPRESS[compression](_content(source, rows, is_first=number == 0))
+        (folder / name).write_bytes(data)
+    if len(files) == 1 and draw.random() < 0.7:
+        return str(folder / name), []
+    if draw.random() < 0.5:
+        return f"{folder}/part-*", []
+    return str(folder), _add_others(source, folder)
+
+
+def _add_others(source: Source, folder: Path) -> list[str]:
+    """Files that an export's folder also has, the names of those that are not read."""
+    draw = source.draft.random
+    if draw.random() < 0.5:
+        return []
+    names = draw.sample(list(OTHER_FILES), 2)
+    for name in names:
+        (folder / name).write_bytes(OTHER_FILES[name])
+    if draw.random() < 0.5:
+        names.append(f"part-999{SUFFIXES[source.form][0]}")
+        (folder / names[-1]).write_bytes(b"")
+    return sorted(names)
+
+
+def _content(source: Source, rows: list[Row], *, is_first: bool) -> bytes:
+    """The bytes of a file; later ones may have their columns in another order."""
+    draw = source.draft.random
+    order = list(range(len(source.columns)))
+    has_names = source.form != "csv" or source.dialect.has_header
+    if not is_first and has_names and draw.random() < 0.2:
+        draw.shuffle(order)
+    names = [source.columns[index][0] for index in order]
+    cells = [[row.cells[index] for index in order] for row in rows]
+    writers = {"csv": _csv, "parquet": _parquet, "json": _json}
+    return writers[source.form](source, names, cells)
+
+
+def _csv(source: Source, names: list[str], rows: list[list[object]]) -> bytes:
+    draw = source.draft.random
+    texts = [list(map(str, row)) for row in rows]
+    return source.dialect.text(names, texts, draw)
+
+
+def _fit_dialect(source: Source) -> None:
+    """Without quotes no cell may hold the separator; the recipe says what it came to."""
+    dialect = source.dialect
+    cells = [cell for row in source.rows for cell in row.cells if isinstance(cell, str)]
+    cells += [name for name, _ in source.columns]
+    together = "".join(cells)
+    if dialect.quoting == "none" and dialect.delimiter in together:
+        free = [letter for letter in OTHER_DELIMITERS if letter not in together]
+        source.draft.dialect = replace(dialect, delimiter=free[0])
+
+
+def _parquet(source: Source, names: list[str], rows: list[list[object]]) -> bytes:
+    draw = source.draft.random
+    arrays = []
+    for index, name in enumerate(names):
+        cells = [row[index] for row in rows]
+        arrays.append(_array(cells, source.draft.types.get(name), draw))
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        pa.table(arrays, names=names),
+        sink,
+        row_group_size=draw.choice((7, 1000)),
+        compression=draw.choice(("snappy", "zstd", "gzip", "none")),
+        use_dictionary=draw.random() < 0.5,
+        data_page_version=draw.choice(("1.0", "2.0")),
+        use_deprecated_int96_timestamps=draw.random() < 0.2,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def _array(cells: list[object], dtype: pa.DataType | None, draw: random.Random) -> pa.Array:
+    """Cells as the type of their column, or as pandas has them: nothing at all, whole numbers beside blanks."""
+    are_blank = [cell is None for cell in cells]
+    if all(are_blank) and draw.random() < 0.5:
+        return pa.nulls(len(cells))
+    if dtype is not None and pa.types.is_decimal(dtype):
+        cells = [None if cell is None else Decimal(str(cell)) for cell in cells]
+    elif dtype is not None and (pa.types.is_floating(dtype) or pa.types.is_integer(dtype)):
+        number = float if pa.types.is_floating(dtype) else int
+        cells = [None if cell is None else number(str(cell)) for cell in cells]
+    array = pa.array(cells, dtype)
+    small = dtype in (pa.int64(), pa.int16()) and all(abs(int(cell or 0)) < 2**53 for cell in cells)
+    if small and any(are_blank) and draw.random() < 0.5:
+        return array.cast(pa.float64())
+    return array
+
+
+def _json(source: Source, names: list[str], rows: list[list[object]]) -> bytes:
+    draw = source.draft.random
+    leaves_out = draw.random() < 0.5
+    objects = []
+    for row in rows:
+        pairs = [
+            (name, _json_cell(cell))
+            for name, cell in zip(names, row, strict=True)
+            if cell is not None or not leaves_out or not objects  # each key stands once
+        ]
+        if draw.random() < 0.2:
+            draw.shuffle(pairs)
+        objects.append(json.dumps(dict(pairs), ensure_ascii=draw.random() < 0.5))
+    if draw.random() < 0.25:
+        text = "[" + ",\n".join(objects) + "]"
+    else:
+        text = "\n".join(objects) + draw.choice(("", "\n"))
+    return text.encode(draw.choice(("utf-8", "utf-8", "utf-8-sig")))
+
+
+def _json_cell(cell: object) -> object:
+    """Whole amounts as whole numbers, as JavaScript has them, and what is nested."""
+    if isinstance(cell, tuple):
+        return {"zip": cell[0], "lines": list(cell[1:])}
+    if not isinstance(cell, Decimal):
+        return cell
+    return int(cell) if cell == cell.to_integral_value() else float(cell)
