@@ -1,6 +1,8 @@
 """The columns of a source but for money: ids, times, kinds, texts, and those that nothing reads."""
 
 from collections.abc import Callable
+from datetime import time
+from decimal import Decimal
 
 import pyarrow as pa
 
@@ -26,6 +28,13 @@ UNUSED = (
     "Überschrift",
     "emoji 🎁",
 )
+PARQUET_ONLY: dict[str, tuple[object, pa.DataType]] = {
+    "uuid": (b"\xff\xfe\x00", pa.binary()),
+    "tags": (("a", "b"), pa.list_(pa.string())),
+    "time": (time(8, 30), pa.time64("us")),
+    "parts": ((("k", "v"),), pa.map_(pa.string(), pa.string())),
+    "weight": (Decimal("1.250"), pa.decimal128(38, 10)),
+}
 ADDRESS = ("0123", "Lane 1", "Hill")  # nested in JSON
 UNUSED_CELLS = ("x", "0", "", "a b", "12.5", "2024-01-01", "yes")
 
@@ -94,7 +103,9 @@ def _id_type(draft: Draft, style: str) -> pa.DataType:
     if style == "float":
         return pa.float64()
     if style == "number":
-        return draft.random.choice((pa.int64(), pa.uint64(), pa.decimal128(38, 0), pa.decimal128(22, 2)))
+        return draft.random.choice(
+            (pa.int64(), pa.uint64(), pa.decimal128(38, 0), pa.decimal128(22, 2))
+        )
     return draft.random.choice(
         (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.string_view())
     )
@@ -141,7 +152,9 @@ def add_kind(draft: Draft, style: str, negative: str) -> None:
     elif style == "negative":
         draft.kind = {"sql": f"CASE WHEN {negative} THEN 'refund' ELSE 'purchase' END"}
     elif style == "prefix":
-        draft.kind = draft.sql("CASE WHEN TRIM({o}) LIKE 'C%' THEN 'refund' ELSE 'purchase' END", o="order_id")
+        draft.kind = draft.sql(
+            "CASE WHEN TRIM({o}) LIKE 'C%' THEN 'refund' ELSE 'purchase' END", o="order_id"
+        )
     else:
         _add_flag(draft)
 
@@ -150,6 +163,7 @@ def _add_flag(draft: Draft) -> None:
     yes, no, condition, dtype = draft.random.choice(
         (
             ("Y", "N", "{k} = 'Y'", pa.string()),
+            ("Y", None, "{k} = 'Y'", pa.string()),
             ("Retoure", "Verkauf", "{k} = 'Retoure'", pa.dictionary(pa.int8(), pa.string())),
             (1, 0, "{k} = 1", pa.int8()),
             ("true", "false", "{k} = 'true'", pa.string()),
@@ -175,6 +189,10 @@ def add_unused(draft: Draft) -> list[tuple[str, Cell]]:
         columns.append((name, lambda event: draft.random.choice(UNUSED_CELLS)))
     if draft.form == "json" and draft.random.random() < 0.3:
         columns.append(("address", lambda event: ADDRESS))
+    if draft.form == "parquet" and draft.random.random() < 0.5:
+        name, (cell, dtype) = draft.random.choice(list(PARQUET_ONLY.items()))
+        draft.types[name] = dtype
+        columns.append((name, lambda event: cell))
     if draft.form == "csv" and draft.random.random() < 0.1:
         columns.append(("row", lambda event: written(draft, draft.random.randint(1, 10**6))))
     return columns

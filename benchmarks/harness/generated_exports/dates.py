@@ -95,7 +95,9 @@ def text_style(draw: random.Random) -> DateStyle:
             DateStyle(local(zone, "%Y-%m-%dT%H:%M:%S.%f"), MICROSECOND, zone),
             DateStyle(local("UTC", "%Y-%m-%d"), DAY, zone),
             DateStyle(local("UTC", "%Y-%m-%dT%H:%M:%SZ"), SECOND, zone),
-            DateStyle(iso(zone, "milliseconds", "T"), timedelta(milliseconds=1), draw.choice(ZONES)),
+            DateStyle(
+                iso(zone, "milliseconds", "T"), timedelta(milliseconds=1), draw.choice(ZONES)
+            ),
             DateStyle(iso(zone, "seconds", " "), SECOND, draw.choice(ZONES)),
             DateStyle(_some_iso(draw, zone), SECOND, zone),
             *number_styles(),

@@ -80,10 +80,25 @@ class Shop:
         """Of a new order."""
         return self.next_id("" if self.order_style == "int" else "R-")
 
+    def _days_of_change(self, zone: ZoneInfo) -> list[datetime]:
+        """The midnights in UTC after which the zone goes over to summer or winter time."""
+        first = datetime.combine(self.start, datetime.min.time(), UTC)
+        days = [first + number * DAY for number in range(self.num_days)]
+        offsets = [day.astimezone(zone).utcoffset() for day in [*days, first + self.num_days * DAY]]
+        return [
+            day
+            for day, *pair in zip(days, offsets, offsets[1:], strict=False)
+            if pair[0] != pair[1]
+        ]
+
     def instant(self, resolution: timedelta, zone: ZoneInfo) -> datetime:
         """A time in UTC that occurs once in the zone; of whole days their midnight in UTC."""
         start = datetime.combine(self.start, datetime.min.time(), UTC)
         offset = self.random.randrange(self.num_days * DAY // timedelta(microseconds=1))
+        changes = self._days_of_change(zone)
+        if changes and self.random.random() < 0.2:
+            start = self.random.choice(changes)
+            offset %= DAY // timedelta(microseconds=1)
         at = start + timedelta(microseconds=offset) // resolution * resolution
         return at if resolution == DAY else once(at, zone)
 

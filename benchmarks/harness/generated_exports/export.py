@@ -54,8 +54,16 @@ def drawn_export(seed: int, folder: Path) -> Export:
     if draw.random() < FLAWED:
         tree = draw.choice(trees)
         export.flaw = spoiled(draw, tree, export.rows[str(tree["path"])])
+    elif draw.random() < FLAWED and _has_contradictions(export):
+        del recipe["on_repeated_id"]
+        export.flaw = "rows differ under one event_id"
     export.recipe_file.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
     return export
+
+
+def _has_contradictions(export: Export) -> bool:
+    rows = [row for source in export.rows.values() for row in source.all()]
+    return any(row.fate == "replaced_event_id" for row in rows)
 
 
 def _drawn_rules(shop: Shop) -> Rules:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.harness.generated_exports.columns import ID_ROLES
 from benchmarks.harness.generated_exports.rows import Row
 from benchmarks.harness.generated_exports.source import Source
 
@@ -28,6 +30,7 @@ SUFFIXES = {
     "json": (".json", ".jsonl", ".ndjson"),
 }
 OTHER_FILES = {"readme.md": b"# columns", "_SUCCESS": b"", ".crc": b"x", "old.xlsx": b"PK\x03\x04"}
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 OTHER_DELIMITERS = ";\t|~^"
 
 
@@ -37,6 +40,9 @@ def write_source(source: Source, files: list[list[Row]], folder: Path) -> tuple[
     _fit_dialect(source)
     folder.mkdir(parents=True)
     suffix = draw.choice(SUFFIXES[source.form])
+    if source.has_folders:
+        _write_folders(source, files, folder, suffix)
+        return str(folder), []
     for number, rows in enumerate(files):
         compression = draw.choice(list(COMPRESS)) if draw.random() < 0.3 else ""
         compression = "" if source.form == "parquet" else compression
@@ -48,6 +54,18 @@ def write_source(source: Source, files: list[list[Row]], folder: Path) -> tuple[
     if draw.random() < 0.5:
         return f"{folder}/part-*", []
     return str(folder), _add_others(source, folder)
+
+
+def _write_folders(source: Source, files: list[list[Row]], folder: Path, suffix: str) -> None:
+    """A folder for each day, in whose name alone it stands."""
+    date = source.draft.name("occurred_at")
+    place = source.place("occurred_at")
+    for rows in files:
+        cell = rows[0].cells[place]
+        value = HIVE_NULL if rows[0].event.at is None else quote(str(cell), safe="")
+        file = folder / f"{quote(date, safe='')}={value}" / f"part-0{suffix}"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(_content(source, rows, is_first=True))
 
 
 def _add_others(source: Source, folder: Path) -> list[str]:
@@ -68,6 +86,9 @@ def _content(source: Source, rows: list[Row], *, is_first: bool) -> bytes:
     """The bytes of a file; later ones may have their columns in another order."""
     draw = source.draft.random
     order = list(range(len(source.columns)))
+    if source.has_folders:
+        date = source.draft.name("occurred_at")
+        order = [index for index in order if source.columns[index][0] != date]
     has_names = source.form != "csv" or source.dialect.has_header
     if not is_first and has_names and draw.random() < 0.2:
         draw.shuffle(order)
@@ -88,7 +109,7 @@ def _fit_dialect(source: Source) -> None:
     dialect = source.dialect
     cells = [cell for row in source.rows for cell in row.cells if isinstance(cell, str)]
     cells += [name for name, _ in source.columns]
-    together = "".join(cells)
+    together = "\x1f".join(cells)
     if dialect.quoting == "none" and dialect.delimiter in together:
         free = [letter for letter in OTHER_DELIMITERS if letter not in together]
         source.draft.dialect = replace(dialect, delimiter=free[0])
@@ -99,7 +120,9 @@ def _parquet(source: Source, names: list[str], rows: list[list[object]]) -> byte
     arrays = []
     for index, name in enumerate(names):
         cells = [row[index] for row in rows]
-        arrays.append(_array(cells, source.draft.types.get(name), draw))
+        array = _array(cells, source.draft.types.get(name), draw)
+        are_ids = name in [source.draft.names.get(role) for role in ID_ROLES]
+        arrays.append(_as_numbers(array) if are_ids and draw.random() < 0.2 else array)
     sink = pa.BufferOutputStream()
     pq.write_table(
         pa.table(arrays, names=names),
@@ -110,7 +133,7 @@ def _parquet(source: Source, names: list[str], rows: list[list[object]]) -> byte
         data_page_version=draw.choice(("1.0", "2.0")),
         use_deprecated_int96_timestamps=draw.random() < 0.2,
     )
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _array(cells: list[object], dtype: pa.DataType | None, draw: random.Random) -> pa.Array:
@@ -124,16 +147,24 @@ def _array(cells: list[object], dtype: pa.DataType | None, draw: random.Random) 
         number = float if pa.types.is_floating(dtype) else int
         cells = [None if cell is None else number(str(cell)) for cell in cells]
     array = pa.array(cells, dtype)
-    small = dtype in (pa.int64(), pa.int16()) and all(abs(int(cell or 0)) < 2**53 for cell in cells)
-    if small and any(are_blank) and draw.random() < 0.5:
+    whole = [cell for cell in cells if isinstance(cell, int)]
+    is_exact = dtype in (pa.int64(), pa.int16()) and all(abs(cell) < 2**53 for cell in whole)
+    if is_exact and any(are_blank) and draw.random() < 0.5:
         return array.cast(pa.float64())
     return array
+
+
+def _as_numbers(array: pa.Array) -> pa.Array:
+    """Ids as numbers where those of the file all are, as programs do that guess types."""
+    texts = [str(value) for value in array.to_pylist() if value is not None]
+    are_numbers = all(text.isascii() and text.isdecimal() and text[0] != "0" for text in texts)
+    return array.cast(pa.string()).cast(pa.int64()) if texts and are_numbers else array
 
 
 def _json(source: Source, names: list[str], rows: list[list[object]]) -> bytes:
     draw = source.draft.random
     leaves_out = draw.random() < 0.5
-    objects = []
+    objects: list[str] = []
     for row in rows:
         pairs = [
             (name, _json_cell(cell))

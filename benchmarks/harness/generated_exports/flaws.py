@@ -115,6 +115,17 @@ def _amount_of(rows: list[Row]) -> float:
     return float(next((abs(row.event.amount) for row in rows if row.event.amount), 0))
 
 
+def _unmapped_currency(draw: random.Random, tree: Tree, rows: Rows) -> str:
+    columns = tree["columns"]
+    assert isinstance(columns, dict)
+    sold = [row.event for row in rows.all() if row.fate == KEPT and row.event.amount]
+    is_named = not str(columns.get("currency", "column_")).startswith("column_")
+    if len({event.currency for event in sold}) < 2 or not is_named:
+        return ""
+    del columns["currency"]
+    return "money of several currencies in a column that the recipe does not map"
+
+
 def _plain_csv(tree: Tree) -> Path | None:
     """The only file of a source, where it is CSV in UTF-8."""
     path = Path(str(tree["path"]))
@@ -133,6 +144,7 @@ FLAWS: tuple[Callable[[random.Random, Tree, Rows], str], ...] = (
     _cut_off,
     _unknown_cards,
     _decimal,
+    _unmapped_currency,
 )
 
 

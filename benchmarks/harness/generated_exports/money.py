@@ -102,6 +102,10 @@ def _times(draft: Draft, is_signed: bool) -> str:
     return draft.sql("{q} < 0", q="quantity")["sql"]
 
 
+BEHIND = "CASE WHEN {a} LIKE '%-' THEN '-' || REPLACE({a}, '-', '') ELSE {a} END"
+PARENTHESES = (
+    "CASE WHEN {a} LIKE '(%' THEN '-' || REPLACE(REPLACE({a}, '(', ''), ')', '') ELSE {a} END"
+)
 # By style: what stands before and behind the number, whether thousands are grouped, the value, and what is negative.
 TEXTS: dict[str, tuple[str, str, bool, str, str]] = {
     "grouped": ("", "", True, "", "{a} < 0"),
@@ -111,8 +115,8 @@ TEXTS: dict[str, tuple[str, str, bool, str, str]] = {
     "pound": ("£", "", False, "REPLACE({a}, '£', '')", "{a} LIKE '-%'"),
     "euro": ("", "\u00a0€", True, "REPLACE({a}, '€', '')", "{a} LIKE '-%'"),
     "code": ("EUR ", "", True, "REPLACE({a}, 'EUR ', '')", "{a} LIKE '-%'"),
-    "behind": ("", "-", True, "CASE WHEN {a} LIKE '%-' THEN '-' || REPLACE({a}, '-', '') ELSE {a} END", "{a} LIKE '%-'"),
-    "parentheses": ("(", ")", False, "CASE WHEN {a} LIKE '(%' THEN '-' || REPLACE(REPLACE({a}, '(', ''), ')', '') ELSE {a} END", "{a} LIKE '(%'"),
+    "behind": ("", "-", True, BEHIND, "{a} LIKE '%-'"),
+    "parentheses": ("(", ")", False, PARENTHESES, "{a} LIKE '(%'"),
     "minus": ("−", "", False, "REPLACE({a}, '−', '-')", "{a} LIKE '−%'"),
     "plain": ("", "", False, "", "{a} LIKE '-%'"),
 }  # fmt: skip

@@ -119,7 +119,10 @@ def _line(event: Event, export: Export) -> Line:
 def _num_equal(lines: list[Line]) -> int | None:
     """None where some lines are equal in what they are but not in all."""
     distinct = len(set(lines))
-    alike = {(line.customer_id, line.at, line.kind, line.order_id, line.item_id, line.numbers[1]) for line in lines}
+    alike = {
+        (line.customer_id, line.at, line.kind, line.order_id, line.item_id, line.numbers[1])
+        for line in lines
+    }
     return len(lines) - distinct if len(alike) == distinct else None
 
 

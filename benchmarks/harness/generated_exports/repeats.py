@@ -1,6 +1,7 @@
 """Rows that come again, copied or corrected, and the files that rows are in."""
 
 from dataclasses import replace
+from itertools import groupby
 
 from benchmarks.harness.generated_exports.events import Event
 from benchmarks.harness.generated_exports.rows import KEPT, NAMES_OF_NOBODY, Row, Rules
@@ -68,6 +69,10 @@ def in_files(source: Source) -> list[list[Row]]:
     """The rows in one file or several, each with some rows."""
     draw = source.draft.random
     rows = source.rows
+    if source.has_folders:
+        rows.sort(key=lambda row: str(row.cells[source.place("occurred_at")] or ""))
+        by_day = groupby(rows, key=lambda row: row.event.at)
+        return [list(group) for _, group in by_day]
     number = min(draw.choice((1, 1, 2, 5)), len(rows))
     ends = sorted(draw.sample(range(1, len(rows)), number - 1))
     return [rows[start:end] for start, end in zip([0, *ends], [*ends, len(rows)], strict=True)]

@@ -45,6 +45,7 @@ class Source:
     rows: list[Row]
     recipe: dict[str, object]
     lookup: dict[str, str] | None = None  # customers by their cards
+    has_folders: bool = False  # whose names say the day
 
     @property
     def form(self) -> str:
@@ -55,6 +56,10 @@ class Source:
     def dialect(self) -> Dialect:
         """Of a CSV file."""
         return self.draft.dialect
+
+    def place(self, role: str) -> int:
+        """Which cell holds something."""
+        return [name for name, _ in self.columns].index(self.draft.name(role))
 
     def render(self, row: Row) -> None:
         """Write the cells of a row; of CSV as texts, where equal rows have the same words for nothing."""
@@ -98,7 +103,9 @@ def drawn_source(shop: Shop, role: str, rules: Rules, earlier: list[Event]) -> S
     recipe = {"format": form, **style.recipe(), **filters, "columns": draft.values}
     if draft.kind is not None:
         recipe["kind"] = draft.kind
-    return Source(draft, columns, rows, recipe, lookup)
+    can_have_folders = style.resolution == DAY and (form != "csv" or dialect.has_header)
+    has_folders = can_have_folders and draw.random() < 0.4
+    return Source(draft, columns, rows, recipe, lookup, has_folders)
 
 
 def _place(name: str) -> int:

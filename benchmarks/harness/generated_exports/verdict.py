@@ -24,18 +24,24 @@ from training.ingest.recipe import IngestConfig
 from training.results.quality import Money, QualityReport
 
 NUMBERS = ("quantity", "amount", "discount", "cost", "rating")
+KINDS = ("right", "false", "refused", "refused_wrongly", "accepted_wrongly", "failed")
+MAX_SHOWN = 400  # letters of a line
 SHOWN = 3  # differing lines
 MAX_MESSAGE = 1000  # letters of a message that a user can read
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind` is right, false, refused, refused_wrongly, accepted_wrongly or failed; `details` say why."""
+    """`kind` is one of KINDS; `details` say why."""
 
     seed: int
     kind: str
     details: tuple[str, ...] = ()
     recipe: str = ""
+
+    def first_detail(self) -> str:
+        """In one line."""
+        return self.details[0].strip().splitlines()[-1][:MAX_SHOWN] if self.details else ""
 
     def __str__(self) -> str:
         return "\n  ".join((f"seed {self.seed}: {self.kind}", *self.details, self.recipe))
@@ -138,7 +144,7 @@ def _of_lines(expected: Expected, lines: list[Line]) -> Iterator[str]:
     told = Counter(_key(line, has_id=line.event_id in given) for line in lines)
     for name, found in {"missing": right - told, "unexpected": told - right}.items():
         for key in sorted(found)[:SHOWN]:
-            yield f"{name} line ({found.total()} in all): {', '.join(key)[:400]}"
+            yield f"{name} line ({found.total()} in all): {', '.join(key)[:MAX_SHOWN]}"
 
 
 def _of_customers(expected: Expected, lines: list[Line]) -> Iterator[str]:
@@ -167,7 +173,9 @@ def _of_account(expected: Expected, report: QualityReport) -> Iterator[str]:
     yield from _of_money("kept", expected.kept, report.account.kept)
     for reason in sorted({*expected.dropped, *report.account.dropped}):
         right = expected.dropped.get(reason, Sums())
-        yield from _of_money(f"dropped {reason}", right, report.account.dropped.get(reason, Money()))
+        yield from _of_money(
+            f"dropped {reason}", right, report.account.dropped.get(reason, Money())
+        )
     rows = {reason: sums.rows for reason, sums in expected.dropped.items()}
     if rows != report.rows_dropped:
         yield f"rows dropped: expected {rows}, got {report.rows_dropped}"
