@@ -61,9 +61,7 @@ def _as_number(draft: Draft, value: str) -> object:
 def _as_float(draft: Draft, value: str) -> object:
     if draft.form != "csv":
         return float(value)
-    # Money of an export is often text in the shop's own form while its ids went through floats.
-    sign = "." if draft.random.random() < 0.01 else draft.dialect.decimal
-    return value + sign + "0"
+    return value + draft.float_sign + "0"
 
 
 def _as_either(draft: Draft, value: str) -> object:

@@ -51,7 +51,14 @@ class Draft:
     types: dict[str, pa.DataType] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
     kind: Value | None = None
+    # Money is often text in the shop's own form while ids beside it went through floats.
+    has_plain_floats: bool = False
     names: dict[str, str] = field(default_factory=dict)  # of columns by what they hold
+
+    @property
+    def float_sign(self) -> str:
+        """Of ids that became floats."""
+        return "." if self.has_plain_floats else self.dialect.decimal
 
     def name(self, role: str) -> str:
         """The column that holds something, the same each time; in characters that the file has."""

@@ -21,14 +21,14 @@ def add_repeats(source: Source, rules: Rules) -> None:
         _correct(source, has_versions="version" in source.draft.values)
     if draw.random() < 0.4:
         for row in draw.sample(source.rows, max(1, len(source.rows) // 15)):
-            if row.fate == KEPT and _is_plain(source, row):
+            if row.fate == KEPT and _is_plain(source, row, rules):
                 _insert(source, Row(row.event, row.cells), after=row)
 
 
-def _is_plain(source: Source, row: Row) -> bool:
+def _is_plain(source: Source, row: Row, rules: Rules) -> bool:
     """Whether no other rule decides on copies of a row."""
     event = row.event
-    if event.customer_id in NAMES_OF_NOBODY:
+    if event.customer_id in (*NAMES_OF_NOBODY, *(rules.shared_ids or ())):
         return False
     same = [other for other in source.rows if other.event.event_id == event.event_id]
     return event.event_id is None or all(other.event == event for other in same)

@@ -79,7 +79,7 @@ def drawn_source(shop: Shop, role: str, rules: Rules, earlier: list[Event]) -> S
     form = draw.choice(FORMS)
     style = parquet_style(draw) if form == "parquet" else text_style(draw)
     dialect = drawn_dialect(draw) if form == "csv" else Dialect()
-    draft = Draft(shop, draw, form, dialect, [])
+    draft = Draft(shop, draw, form, dialect, [], has_plain_floats=draw.random() < 0.1)
     told = _told(draft, style, rules)
     has_refunds = role == "sales" and draw.random() < 0.6
     kind_style = _kind_style(draw, told, role, has_refunds=has_refunds)

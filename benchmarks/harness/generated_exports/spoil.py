@@ -33,7 +33,8 @@ def spoil(draft: Draft, rows: list[Row], told: Told, rules: Rules, *, can_be_far
     if draw.random() < 0.15 and rules.shared_ids is None and is_open:
         for row in some(draft, rows, 0.08):
             row.event = replace(row.event, customer_id=draw.choice(NAMES_OF_NOBODY))
-    if can_be_far and is_open and len(rows) >= MIN_ROWS and draw.random() < 0.5:
+    can_be_far = can_be_far and is_open and not rules.shared_ids
+    if can_be_far and len(rows) >= MIN_ROWS and draw.random() < 0.5:
         for row in list(some(draft, rows, 0.1))[:1]:
             assert row.event.at is not None
             far = row.event.at.replace(year=draw.choice(FAR_YEARS), day=1)

@@ -135,7 +135,7 @@ def _key(line: Line, *, has_id: bool) -> tuple[str, ...]:
 
 
 def _rounded(number: float) -> float:
-    return float(f"{round(number, 8) + 0.0:.9g}")
+    return float(f"{round(number, 7) + 0.0:.9g}")
 
 
 def _of_lines(expected: Expected, lines: list[Line]) -> Iterator[str]:
