@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.harness.generated_exports.columns import ID_ROLES
+from benchmarks.harness.generated_exports.cells.columns import ID_ROLES
 from benchmarks.harness.generated_exports.rows import Row
 from benchmarks.harness.generated_exports.source import Source
 
@@ -51,6 +51,9 @@ def write_source(source: Source, files: list[list[Row]], folder: Path) -> tuple[
         (folder / name).write_bytes(data)
     if len(files) == 1 and draw.random() < 0.7:
         return str(folder / name), []
+    has_names = source.form == "parquet" or (source.form == "csv" and source.dialect.has_header)
+    if has_names and draw.random() < 0.15:  # a day on which nothing happened
+        (folder / f"part-800{suffix}").write_bytes(_content(source, [], is_first=False))
     if draw.random() < 0.5:
         return f"{folder}/part-*", []
     return str(folder), _add_others(source, folder)

@@ -62,6 +62,9 @@ def decide(sources: Iterable[Rows], rules: Rules) -> None:
     kept: list[Row] = []
     for source in sources:
         _mark_shared(source)
+        for row in source.all():
+            if row.fate == KEPT and _is_nobody(row.event.customer_id, rules):
+                row.fate = "shared_id"
         if source.drop_exact:
             _mark_first(source.all(), lambda row: row.cells, "exact_duplicate")
         kept += [row for row in source.all() if row.fate == KEPT]
@@ -107,15 +110,14 @@ def _mark_first(rows: list[Row], key: Callable[[Row], Cells], reason: str) -> No
             seen.add(key(row))
 
 
+def _is_nobody(customer_id: str | None, rules: Rules) -> bool:
+    return customer_id in (NAMES_OF_NOBODY if rules.shared_ids is None else rules.shared_ids)
+
+
 def _fate(row: Row, rules: Rules) -> str:
-    """Why a row is left out that neither its source nor its filter leaves out."""
+    """Why the dates of the recipe leave a row out, or `kept`."""
     event = row.event
     assert event.at is not None
-    if rules.shared_ids is None:
-        if event.customer_id in NAMES_OF_NOBODY:
-            return "shared_id"
-    elif event.customer_id in rules.shared_ids:
-        return "shared_id"
     if rules.first_date is not None and event.at.date() < rules.first_date:
         return "before_first_date"
     if rules.last_date is not None and event.at.date() > rules.last_date:

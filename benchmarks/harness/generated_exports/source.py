@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from benchmarks.harness.generated_exports.columns import (
+from benchmarks.harness.generated_exports.cells.columns import (
     add_id,
     add_kind,
     add_number,
@@ -14,9 +14,11 @@ from benchmarks.harness.generated_exports.columns import (
     add_time,
     add_unused,
 )
-from benchmarks.harness.generated_exports.csv_text import Dialect, drawn_dialect
-from benchmarks.harness.generated_exports.dates import DateStyle, parquet_style, text_style
-from benchmarks.harness.generated_exports.draft import Cell, Draft
+from benchmarks.harness.generated_exports.cells.csv_text import Dialect, drawn_dialect
+from benchmarks.harness.generated_exports.cells.dates import DateStyle, parquet_style, text_style
+from benchmarks.harness.generated_exports.cells.draft import Cell, Draft
+from benchmarks.harness.generated_exports.cells.money import add_amount
+from benchmarks.harness.generated_exports.cells.texts import TEXTS
 from benchmarks.harness.generated_exports.events import (
     DAY,
     Event,
@@ -27,10 +29,8 @@ from benchmarks.harness.generated_exports.events import (
     orders,
     refund_of,
 )
-from benchmarks.harness.generated_exports.money import add_amount
 from benchmarks.harness.generated_exports.rows import Row, Rules
 from benchmarks.harness.generated_exports.spoil import add_cards, add_filter, forget_amounts, spoil
-from benchmarks.harness.generated_exports.texts import TEXTS
 
 FORMS = ("csv", "csv", "csv", "parquet", "json")
 OWN_CURRENCY = "EUR"

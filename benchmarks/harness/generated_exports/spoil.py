@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from benchmarks.harness.generated_exports.draft import Draft
+from benchmarks.harness.generated_exports.cells.draft import Draft
 from benchmarks.harness.generated_exports.events import DAY, Told, once
 from benchmarks.harness.generated_exports.rows import KEPT, NAMES_OF_NOBODY, Row, Rules
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from benchmarks.harness.generated_exports.draft import Draft, Value
+from benchmarks.harness.generated_exports.cells.draft import Draft, Value
 from benchmarks.harness.generated_exports.events import Event
 
 SIX_DIGITS = 10**6  # that a float32 holds exactly in its shortest decimal

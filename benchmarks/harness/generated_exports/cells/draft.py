@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from benchmarks.harness.generated_exports.csv_text import Dialect
+from benchmarks.harness.generated_exports.cells.csv_text import Dialect
 from benchmarks.harness.generated_exports.events import Event, Shop
 
 Value = str | int | dict[str, str]  # of an event column in the recipe

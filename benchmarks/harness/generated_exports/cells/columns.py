@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from benchmarks.harness.generated_exports.dates import DateStyle
-from benchmarks.harness.generated_exports.draft import Cell, Draft
+from benchmarks.harness.generated_exports.cells.dates import DateStyle
+from benchmarks.harness.generated_exports.cells.draft import Cell, Draft
+from benchmarks.harness.generated_exports.cells.money import cell_of, number_type, written
 from benchmarks.harness.generated_exports.events import Event
-from benchmarks.harness.generated_exports.money import cell_of, number_type, written
 
 EXACT_FLOAT = 2**53
 ID_ROLES = ("customer_id", "order_id", "item_id", "event_id")
@@ -29,7 +29,7 @@ UNUSED = (
     "emoji 🎁",
 )
 PARQUET_ONLY: dict[str, tuple[object, pa.DataType]] = {
-    "uuid": (b"\xff\xfe\x00", pa.binary()),
+    "raw id": (b"\xff\xfe\x00", pa.binary()),
     "tags": (("a", "b"), pa.list_(pa.string())),
     "time": (time(8, 30), pa.time64("us")),
     "parts": ((("k", "v"),), pa.map_(pa.string(), pa.string())),
@@ -187,7 +187,7 @@ def add_unused(draft: Draft) -> list[tuple[str, Cell]]:
         columns.append((name, lambda event: draft.random.choice(UNUSED_CELLS)))
     if draft.form == "json" and draft.random.random() < 0.3:
         columns.append(("address", lambda event: ADDRESS))
-    if draft.form == "parquet" and draft.random.random() < 0.5:
+    if draft.form == "parquet" and draft.random.random() < 0.3:
         name, (cell, dtype) = draft.random.choice(list(PARQUET_ONLY.items()))
         draft.types[name] = dtype
         columns.append((name, lambda event: cell))
