@@ -2,10 +2,10 @@
 
 Each export is drawn at random: formats, quotes, encodings, ways to write money, times and ids,
 repeated rows, rows to leave out. What it must come to is summed up from what was drawn. `false` are
-those that ingest reads without complaint and yet tells anything else; `refused` those that are
-ambiguous or broken and refused; `refused_wrongly` those that are legal and refused;
-`accepted_wrongly` the broken ones that are read; `failed` those that end in a traceback or in a
-message of many lines. `--only SEED` shows one export: its recipe and what differs.
+those that ingest reads without complaint and yet tells anything else, broken ones among them;
+`refused` those that are broken and refused; `refused_wrongly` those that are legal and refused;
+`failed` those that end in a traceback or in a message of many lines. `--only SEED` shows one
+export: its recipe and what differs.
 """
 
 import argparse

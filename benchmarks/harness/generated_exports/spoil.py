@@ -35,7 +35,8 @@ def spoil(draft: Draft, rows: list[Row], told: Told, rules: Rules, *, can_be_far
             row.event = replace(row.event, customer_id=draw.choice(NAMES_OF_NOBODY))
     can_be_far = can_be_far and is_open and not rules.shared_ids
     if can_be_far and len(rows) >= MIN_ROWS and draw.random() < 0.5:
-        for row in list(some(draft, rows, 0.1))[:1]:
+        known = [row for row in rows if row.event.customer_id not in NAMES_OF_NOBODY]
+        for row in list(some(draft, known, 0.1))[:1]:
             assert row.event.at is not None
             far = row.event.at.replace(year=draw.choice(FAR_YEARS), day=1)
             far = far if told.resolution == DAY else once(far, told.zone)

@@ -24,7 +24,7 @@ from training.ingest.recipe import IngestConfig
 from training.results.quality import Money, QualityReport
 
 NUMBERS = ("quantity", "amount", "discount", "cost", "rating")
-KINDS = ("right", "false", "refused", "refused_wrongly", "accepted_wrongly", "failed")
+KINDS = ("right", "false", "refused", "refused_wrongly", "failed")
 MAX_SHOWN = 400  # letters of a line
 SHOWN = 3  # differing lines
 MAX_MESSAGE = 1000  # letters of a message that a user can read
@@ -67,7 +67,7 @@ def judged(export: Export) -> Verdict:
     except Exception:  # whatever a user would see as a traceback is what this looks for
         return Verdict(export.seed, "failed", (traceback.format_exc(),), recipe)
     if export.flaw:
-        return Verdict(export.seed, "accepted_wrongly", (export.flaw,), recipe)
+        return Verdict(export.seed, "false", (f"read without complaint: {export.flaw}",), recipe)
     found = tuple(differences(expected_of(export), export, config.output))
     return Verdict(export.seed, "false" if found else "right", found, recipe)
 
