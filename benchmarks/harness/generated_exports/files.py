@@ -92,7 +92,10 @@ def _content(source: Source, rows: list[Row], *, is_first: bool) -> bytes:
     if source.has_folders:
         date = source.draft.name("occurred_at")
         order = [index for index in order if source.columns[index][0] != date]
+    given = [name for name, _ in source.columns]
     has_names = source.form != "csv" or source.dialect.has_header
+    # Of two columns of one name only their order tells which is which.
+    has_names = has_names and len(set(given)) == len(given)
     if not is_first and has_names and draw.random() < 0.2:
         draw.shuffle(order)
     names = [source.columns[index][0] for index in order]
