@@ -1,0 +1,1 @@
+"""Ways to write cells: names, money, times, ids, texts, and the CSV around them."""

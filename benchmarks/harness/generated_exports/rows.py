@@ -1,0 +1,140 @@
+"""Rows of an export, and what becomes of each by the rules of `docs/data.md`."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from benchmarks.harness.generated_exports.events import Event
+
+KEPT = "kept"
+NAMES_OF_NOBODY = ("guest", "Guest", "walk-in", "anonymous", "UNKNOWN")
+Cells = tuple[object, ...]
+
+
+@dataclass
+class Row:
+    """`fate` is `kept`, or the reason for which it is left out."""
+
+    event: Event
+    cells: Cells = ()
+    fate: str = KEPT
+
+
+@dataclass
+class Rows:
+    """The rows of a source by file, in the order in which they are read, and the keys that decide on them."""
+
+    files: list[list[Row]]
+    drop_exact: bool = False
+    duplicates: str | None = None
+
+    def all(self) -> list[Row]:
+        """Of all files."""
+        return [row for file in self.files for row in file]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Keys of the recipe that decide on rows of all sources."""
+
+    missing_amount: str | None = None
+    on_repeated_id: str | None = None
+    shared_ids: tuple[str, ...] | None = None
+    first_date: date | None = None
+    last_date: date | None = None
+    # Of other currencies: what one is worth, by the dates from which on it is.
+    rates: dict[str, dict[date, Decimal]] = field(default_factory=dict)
+
+    def worth(self, event: Event, money: Decimal | None) -> Decimal | None:
+        """In the shop's currency."""
+        if money is None:
+            return None
+        known = self.rates.get(event.currency or "")
+        if known is None:
+            return money
+        day = event.at.date() if event.at is not None else date.max
+        return money * known[max(since for since in known if since <= day)]
+
+
+def decide(sources: Iterable[Rows], rules: Rules) -> None:
+    """Set the fate of every row, in the order of the rules."""
+    kept: list[Row] = []
+    for source in sources:
+        _mark_shared(source)
+        for row in source.all():
+            if row.fate == KEPT and _is_nobody(row.event.customer_id, rules):
+                row.fate = "shared_id"
+        if source.drop_exact:
+            _mark_first(source.all(), lambda row: row.cells, "exact_duplicate")
+        kept += [row for row in source.all() if row.fate == KEPT]
+    for row in kept:
+        row.fate = _fate(row, rules)
+    _decide_repeated([row for row in kept if row.fate == KEPT], rules)
+
+
+def shares_too_much(source: Rows) -> bool:
+    """Whether a file has more than half of its rows, or of an earlier file's, in common with earlier ones."""
+    earlier: list[set[Cells]] = []
+    for file in source.files:
+        all_earlier = set().union(*earlier)
+        shared = sum(row.cells in all_earlier for row in file)
+        if 2 * shared > len(file):
+            return True
+        for other in earlier:
+            if 2 * sum(row.cells in other for row in file) > len(other):
+                return True
+        earlier.append({row.cells for row in file})
+    return False
+
+
+def _mark_shared(source: Rows) -> None:
+    """`duplicates: drop` counts rows that an earlier file has once."""
+    if source.duplicates != "drop":
+        return
+    seen: set[Cells] = set()
+    for file in source.files:
+        for row in file:
+            if row.cells in seen:
+                row.fate = "in_earlier_file"
+        seen.update(row.cells for row in file)
+
+
+def _mark_first(rows: list[Row], key: Callable[[Row], Cells], reason: str) -> None:
+    """All but the first of equal rows get the reason."""
+    seen: set[Cells] = set()
+    for row in rows:
+        if row.fate == KEPT:
+            if key(row) in seen:
+                row.fate = reason
+            seen.add(key(row))
+
+
+def _is_nobody(customer_id: str | None, rules: Rules) -> bool:
+    return customer_id in (NAMES_OF_NOBODY if rules.shared_ids is None else rules.shared_ids)
+
+
+def _fate(row: Row, rules: Rules) -> str:
+    """Why the dates of the recipe leave a row out, or `kept`."""
+    event = row.event
+    assert event.at is not None
+    if rules.first_date is not None and event.at.date() < rules.first_date:
+        return "before_first_date"
+    if rules.last_date is not None and event.at.date() > rules.last_date:
+        return "after_last_date"
+    return KEPT
+
+
+def _decide_repeated(kept: list[Row], rules: Rules) -> None:
+    """One row of each event id; equal ones are counted once, the others replaced."""
+    groups: dict[str, list[Row]] = {}
+    for row in kept:
+        if row.event.event_id is not None:
+            groups.setdefault(row.event.event_id, []).append(row)
+    for rows in groups.values():
+        by_version = sorted(rows, key=lambda row: row.event.version)
+        held = by_version[-1 if rules.on_repeated_id == "latest" else 0]
+        for row in rows:
+            if row is not held:
+                same = row.event == held.event
+                row.fate = "duplicate_event_id" if same else "replaced_event_id"
