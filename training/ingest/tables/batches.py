@@ -11,13 +11,13 @@ import polars as pl
 from training.ingest.tables.csv_files import MAX_CELL_LETTERS
 from training.ingest.tables.currency_codes import codes_of, unmapped_columns
 from training.ingest.tables.event_columns import event_column, told, with_shop_days
-from training.ingest.tables.expressions import Expression, expressions_of
+from training.ingest.tables.expressions import Expression, Numbers, expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
-from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, all_numbers_in
+from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, numbers_in_batches
 from training.ingest.tables.sources import Source, Table, where
 from training.ingest.tables.times import are_midnights
 
@@ -93,7 +93,7 @@ def check_columns(table: Table, lookup: Lookup | None = None) -> None:
             schema = schema_of(table, file)
             if schema:
                 whole = _with_lookup(schema, lookup, file)
-                expressions_of(table, whole, file, lambda names: False)
+                expressions_of(table, whole, file, lambda names: Numbers(are_all=False))
 
 
 def _with_lookup(schema: pl.Schema, lookup: Lookup | None, file: Path) -> pl.Schema:
@@ -112,22 +112,26 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     lookup = reading.lookup
     schema = _with_lookup(own, lookup, file)
 
-    def all_numbers(names: list[str]) -> bool:
-        added = [name for name in names if name not in own]
-        if lookup and not all_numbers_in(lookup.rows.select(added), table.decimal):
-            return False
-        return _all_numbers(found.frame, [name for name in names if name in own], table.decimal)
+    def numbers_in(names: list[str]) -> Numbers:
+        of_file = found.frame.select(name for name in names if name in own)
+        batches = of_file.collect_batches(chunk_size=BATCH_ROWS)
+        numbers = numbers_in_batches(batches, table.decimal)
+        if lookup is None or not numbers.are_all:
+            return numbers
+        added = lookup.rows.select(name for name in names if name not in own)
+        return numbers_in_batches([added], lookup.decimal)
 
-    expressions = expressions_of(table, schema, file, all_numbers)
+    expressions = expressions_of(table, schema, file, numbers_in)
     offset = 0
     used = _used_columns(expressions, own, reading)
+    decimals = dict.fromkeys(lookup.names, lookup.decimal) if lookup else None
     timezone = _timezone_of(found.frame, table, file, expressions)
     for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
             prepared = _prepared(rows, reading, offset)
             _check_cells(prepared, table, file)
             check_sql = not offset and reading.num_checked < CHECKED_ROWS
-            parts = Rows(prepared, table, file, timezone)
+            parts = Rows(prepared, table, file, timezone, decimals)
             yield _parse_batch(parts, expressions, check_sql=check_sql)
             reading.num_checked += rows.height * check_sql
             offset += rows.height
@@ -144,14 +148,6 @@ def _check_cells(rows: pl.DataFrame, table: Table, file: Path) -> None:
                 f"{place}: column {values.name!r} has a cell of {len(values[longest])} letters; "
                 f"at most {MAX_CELL_LETTERS} are read"
             )
-
-
-def _all_numbers(frame: pl.LazyFrame, names: list[str], decimal: str) -> bool:
-    """Whether every value of these columns of text is a number, and none has leading zeros, as codes have."""
-    if not names:
-        return True
-    batches = frame.select(names).collect_batches(chunk_size=BATCH_ROWS)
-    return all(all_numbers_in(rows, decimal) for rows in batches)
 
 
 def _timezone_of(

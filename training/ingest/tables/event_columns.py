@@ -32,7 +32,7 @@ IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
 def told(others: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:
     """What rows that are left out would have told of the TOLD columns; what does not parse there is missing."""
-    left_out = Rows(others, rows.table, rows.file, rows.timezone, is_lenient=True)
+    left_out = Rows(others, rows.table, rows.file, rows.timezone, rows.decimals, is_lenient=True)
     columns = [others[ROW]]
     for expression in expressions:
         if expression.column in TOLD and others.height:
@@ -47,6 +47,7 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
     """The values as the type that their event column has; ValueError with file, row and value where one does not."""
     column = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
     table = rows.table
+    decimal = rows.decimal_of(expression)
     if column.values.dtype.is_nested():
         raise ValueError(
             f"{expression.dotted}: {rows.file} has {column.values.dtype} there, not one value for each row"
@@ -54,7 +55,7 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
     if column.name in IDS:
         if not rows.is_lenient:
             _check_digits(column, rows)
-        return parse_ids(column, table.decimal)
+        return parse_ids(column, decimal)
     if column.name == VERSION:
         versions = parse_versions(column, table)
         check_parsed(
@@ -67,7 +68,7 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
         parsed = parse_times(column, table.date_format, rows.timezone)
         rule = _date_rule(table)
     else:
-        parsed = parse_numbers(column, table.decimal)
+        parsed = parse_numbers(column, decimal)
         rule = number_rule(table)
     if not rows.is_lenient:
         check_parsed(column, parsed, table, rows.file, rule)

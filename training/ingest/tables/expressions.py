@@ -15,9 +15,21 @@ from training.ingest.tables.sources import Sql, Table, Value, table_values
 from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
 
 COMPARES = re.compile(r"[<>=]|\b(between|greatest|least)\b", re.IGNORECASE)
+ORDERS = re.compile(r"<(?!>)|(?<!<)>|\b(between|greatest|least)\b", re.IGNORECASE)
 MAX_TRIALS = 512
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What columns of text hold: numbers alone, or numbers mostly and an odd cell, as it is told."""
+
+    are_all: bool
+    odd: str | None = None
+
+
+NumbersIn = Callable[[list[str]], Numbers]
 
 
 @dataclass(frozen=True)
@@ -43,17 +55,17 @@ class Expression:
 
 
 def expressions_of(
-    table: Table, schema: pl.Schema, file: Path, all_numbers: Callable[[list[str]], bool]
+    table: Table, schema: pl.Schema, file: Path, numbers_in: NumbersIn
 ) -> list[Expression]:
     """Every value of the recipe for a file of this schema; ValueError for a column or expression that does not fit.
 
-    `all_numbers` says whether every value of the given text columns is a number; it is asked where
+    `numbers_in` says what the given text columns hold; it is asked where
     an expression such as `paid < price` means one thing for texts and another for numbers.
     """
     expressions = []
     for dotted, value in table_values(table).items():
         if isinstance(value, Sql):
-            expressions.append(_sql_expression(value, dotted, schema, file, all_numbers))
+            expressions.append(_sql_expression(value, dotted, schema, file, numbers_in))
         else:
             expressions.append(_plain_expression(value, dotted, schema, file))
     return expressions
@@ -102,7 +114,7 @@ def quoted(text: str) -> str:
 
 
 def _sql_expression(
-    value: Sql, dotted: str, schema: pl.Schema, file: Path, all_numbers: Callable[[list[str]], bool]
+    value: Sql, dotted: str, schema: pl.Schema, file: Path, numbers_in: NumbersIn
 ) -> Expression:
     sql, divisors = prepared_sql(value.sql)
     try:
@@ -118,7 +130,7 @@ def _sql_expression(
             )
     _check_literals(value.sql, dotted, schema, file)
     given = {name: schema[name] for name in roots if name in schema}
-    types = column_types(sql, given, all_numbers)
+    types = column_types(sql, given, numbers_in, f"{file}: {dotted}")
     if types is None:
         problem = _problem(sql, given)
         raise ValueError(f"{dotted}: {value.sql!r} cannot be computed from {file}: {problem}")
@@ -136,13 +148,14 @@ def _check_literals(sql: str, dotted: str, schema: pl.Schema, file: Path) -> Non
 
 
 def column_types(
-    sql: str, given: dict[str, pl.DataType], all_numbers: Callable[[list[str]], bool]
+    sql: str, given: dict[str, pl.DataType], numbers_in: NumbersIn, place: str
 ) -> dict[str, pl.DataType] | None:
     """The types with which an SQL expression evaluates, None where there are none.
 
     A column of text is a number where the expression computes with it (`+` adds; texts are joined
     by `||`), and stays text where that evaluates as well, unless the expression compares and the
-    whole file holds numbers.
+    whole file holds numbers. ValueError where it asks which is more, and an odd cell among numbers would
+    make it go by letters.
     """
     working = _working_types(sql, tuple((name, wide(dtype)) for name, dtype in given.items()))
     if not working:
@@ -150,9 +163,15 @@ def column_types(
     fewest = min(working, key=lambda types: sum(types[name] != wide(given[name]) for name in given))
     most = min(working, key=lambda types: sum(types[name] == pl.String for name in given))
     undecided = [name for name in given if most[name] != fewest[name]]
-    if undecided and COMPARES.search(sql) and all_numbers(undecided):
-        return most
-    return fewest
+    if not undecided or not COMPARES.search(sql):
+        return fewest
+    numbers = numbers_in(undecided)
+    if numbers.odd and ORDERS.search(sql):
+        raise ValueError(
+            f"{place}: {sql!r} compares numbers, but {numbers.odd}; make it one of null_values, or write "
+            "column || '' where texts are compared"
+        )
+    return most if numbers.are_all else fewest
 
 
 def wide(dtype: pl.DataType) -> pl.DataType:
@@ -188,7 +207,9 @@ def _choices(dtype: pl.DataType) -> list[pl.DataType]:
 def _problem(sql: str, types: dict[str, pl.DataType]) -> str | None:
     """Why the expression does not evaluate on columns of these types; `+` adds, though polars joins texts by it."""
     without_plus = re.sub(r'("[^"]*")|\+', lambda match: match[1] or "-", sql)
-    divisors = {name: pl.Float64() for name in re.findall(f'"({DIVISOR}[^"]*)"', sql)}
+    divisors: dict[str, pl.DataType] = dict.fromkeys(
+        re.findall(f'"({DIVISOR}[^"]*)"', sql), pl.Float64()
+    )
     try:
         pl.DataFrame(schema=types | divisors).select(pl.sql_expr(without_plus).alias("value"))
     except pl.exceptions.PolarsError as error:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
-from training.ingest.tables.expressions import expressions_of
+from training.ingest.tables.expressions import Numbers, expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.parsing import RawColumn, parse_ids
 from training.ingest.tables.readers import opened
-from training.ingest.tables.rows import ROW, Rows, all_numbers_in, numbers_of
+from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
 from training.ingest.tables.sources import Source, Table
 
 KEY = "__lookup_key"
@@ -26,6 +26,7 @@ class Lookup:
     rows: pl.DataFrame
     num_read: int
     left_out: Counter[str]  # rows of the lookup, by reason
+    decimal: str
 
     @property
     def name(self) -> str:
@@ -65,7 +66,7 @@ def read_lookup(source: Source) -> Lookup | None:
         return None
     table = source.lookup
     left_out: Counter[str] = Counter()
-    parts = [_read(source, table, path, left_out) for path in source_files(table)]
+    parts = [_read(table, path, source.lookup_on, left_out) for path in source_files(table)]
     with_blanks = pl.concat(parts, how="vertical_relaxed")
     rows = with_blanks.drop_nulls(KEY)
     num_read = with_blanks.height + left_out.total()
@@ -73,23 +74,22 @@ def read_lookup(source: Source) -> Lookup | None:
     if rows[KEY].is_duplicated().any():
         twice = rows.filter(pl.col(KEY).is_duplicated())[KEY][0]
         raise ValueError(f"lookup {table.path}: {source.lookup_on!r} is not unique: {twice!r}")
-    return Lookup(table.path, source.lookup_on, rows, num_read, left_out)
+    return Lookup(table.path, source.lookup_on, rows, num_read, left_out, table.decimal)
 
 
-def _read(source: Source, table: Table, file: Path, left_out: Counter[str]) -> pl.DataFrame:
+def _read(table: Table, file: Path, on: str, left_out: Counter[str]) -> pl.DataFrame:
     """The rows of one file of a lookup; those that its filters leave out are counted."""
-    on = source.lookup_on
     with opened(table, file) as found:
         frame = found.frame.collect()
         found.check_count(frame.height, file)
     if on not in frame.columns:
         raise ValueError(f"lookup {file}: unknown column {on!r}; it has {frame.columns}")
 
-    def all_numbers(names: list[str]) -> bool:
-        return all_numbers_in(frame.select(names), table.decimal)
+    def numbers_in(names: list[str]) -> Numbers:
+        return numbers_in_batches([frame.select(names)], table.decimal)
 
     rows = Rows(frame.with_row_index(ROW, 1), table, file)
-    expressions = expressions_of(table, frame.schema, file, all_numbers)
+    expressions = expressions_of(table, frame.schema, file, numbers_in)
     for reason, others in rows.keep_all(expressions, check_sql=True).items():
         left_out[reason.replace(".", ":")] += others.height
     added = [
@@ -97,15 +97,7 @@ def _read(source: Source, table: Table, file: Path, left_out: Counter[str]) -> p
         for expression in expressions
         if not expression.is_filter
     ]
-    if table.decimal != source.decimal:
-        added = [_plain(values, table.decimal) for values in added]
     return pl.DataFrame([_keys(rows.rows[on], table.decimal), *added])
-
-
-def _plain(values: pl.Series, decimal: str) -> pl.Series:
-    """Numbers in text as numbers, where the source, which reads them next, has another decimal sign."""
-    numbers = numbers_of(values, decimal) if values.dtype == pl.String else None
-    return values if numbers is None or not numbers.count() else numbers
 
 
 def _keys(values: pl.Series, decimal: str) -> pl.Series:

@@ -1,16 +1,19 @@
 """Rows of one file while a recipe is applied to them: filters leave out some, expressions are computed of the rest."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from training.ingest.tables.expressions import Expression
+from training.ingest.tables.expressions import Expression, Numbers
 from training.ingest.tables.parsing import RawColumn, parse_numbers
 from training.ingest.tables.sources import Sql, Table, where
 
 ROW = "__row"
 NUMBER = "__number:"  # prefix of a column of text parsed as numbers
+LEADING_ZERO = r"^\s*[+-]?0\d"
 CHECKED_ROWS = 100_000  # of the first rows of a file
 
 
@@ -19,14 +22,31 @@ def numbers_of(values: pl.Series, decimal: str) -> pl.Series | None:
     column = RawColumn(values, values, values.name)
     numbers = parse_numbers(column, decimal)
     is_bad = numbers.is_null() & ~column.is_blank()
-    if is_bad.any() or values.str.contains(r"^\s*[+-]?0\d").any():
+    if is_bad.any() or values.str.contains(LEADING_ZERO).any():
         return None
     return numbers
 
 
-def all_numbers_in(rows: pl.DataFrame, decimal: str) -> bool:
-    """Whether every value is a number, and none has leading zeros, as codes have."""
-    return all(numbers_of(values, decimal) is not None for values in rows.iter_columns())
+def numbers_in_batches(batches: Iterable[pl.DataFrame], decimal: str) -> Numbers:
+    """Whether every value of these rows is a number, and none has leading zeros, as codes have."""
+    odd: dict[str, str] = {}
+    num_given: Counter[str] = Counter()
+    num_odd: Counter[str] = Counter()
+    for rows in batches:
+        for values in rows.iter_columns():
+            given = values.drop_nulls()
+            given = given.filter(given.str.strip_chars() != "")
+            is_odd = parse_numbers(RawColumn(given, given, given.name), decimal).is_null()
+            is_odd |= given.str.contains(LEADING_ZERO)
+            num_given[given.name] += given.len()
+            num_odd[given.name] += int(is_odd.sum())
+            if is_odd.any():
+                odd.setdefault(given.name, given.filter(is_odd)[0])
+    for name, cell in odd.items():
+        if 2 * num_odd[name] <= num_given[name]:
+            others = num_given[name] - num_odd[name]
+            return Numbers(False, f"column {name!r} holds {cell!r} beside {others} numbers")
+    return Numbers(not odd)
 
 
 class Rows:
@@ -38,6 +58,7 @@ class Rows:
         table: Table,
         file: Path,
         timezone: str | None = None,
+        decimals: Mapping[str, str] | None = None,
         *,
         is_lenient: bool = False,
     ) -> None:
@@ -47,6 +68,7 @@ class Rows:
         self.is_lenient = is_lenient  # what does not parse is missing: of rows that are left out
         self.names = [name for name in rows.columns if name != ROW]
         self.rows = rows  # with ROW, counted from 1
+        self.decimals = decimals or {}  # of columns with another decimal sign than the table
 
     def keep(self, expression: Expression) -> pl.DataFrame:
         """Keep the rows for which a filter is true; the others."""
@@ -99,6 +121,12 @@ class Rows:
             raise ValueError(self._failure(frame, expression))
         return values_of_rows
 
+    def decimal_of(self, expression: Expression) -> str:
+        """The decimal sign of what an expression gives: that of the only column it takes, or the table's."""
+        if len(expression.types) != 1:
+            return self.table.decimal
+        return self.decimals.get(next(iter(expression.types)), self.table.decimal)
+
     def check_row_by_row(self, expression: Expression) -> None:
         """ValueError where the value of a row depends on other rows, as that of SUM(x) does."""
         kept = self.rows
@@ -122,7 +150,7 @@ class Rows:
     def _number(self, name: str, expression: Expression) -> pl.Expr:
         if NUMBER + name not in self.rows.columns:
             column = RawColumn(self.rows[name], self.rows[ROW], name)
-            numbers = parse_numbers(column, self.table.decimal)
+            numbers = parse_numbers(column, self.decimals.get(name, self.table.decimal))
             reason = f"{number_rule(self.table)}, as {expression.dotted} needs"
             if not self.is_lenient:
                 check_parsed(column, numbers, self.table, self.file, reason)

@@ -1,7 +1,8 @@
 import polars as pl
 import pytest
 
-from training.ingest.tables.expressions import column_types
+from tests.training.ingest.recipes import BASE, Read, amount
+from training.ingest.tables.expressions import Numbers, column_types
 
 TEXT = pl.String()
 NUMBER = pl.Float64()
@@ -10,7 +11,7 @@ NUMBER = pl.Float64()
 def types_of(sql: str, *, numbers: bool = False) -> dict[str, str] | None:
     """`number` or `text` for each column of an expression whose columns are all texts in the file."""
     names = dict.fromkeys(pl.sql_expr(sql).meta.root_names())
-    types = column_types(sql, {name: TEXT for name in names}, lambda _: numbers)
+    types = column_types(sql, {name: TEXT for name in names}, lambda _: Numbers(numbers), "x")
     return (
         None
         if types is None
@@ -55,8 +56,59 @@ def test_expression_that_fits_no_types_has_none() -> None:
 
 def test_whole_numbers_can_serve_as_text_and_other_types_stay() -> None:
     given: dict[str, pl.DataType] = {"number": pl.Int64(), "quantity": pl.Int32()}
-    types = column_types("number LIKE 'C%' OR quantity < 0", given, lambda _: False)
+    types = column_types("number LIKE 'C%' OR quantity < 0", given, lambda _: Numbers(False), "x")
     assert types == {"number": TEXT, "quantity": pl.Int64()}
-    assert column_types("a > DATE '2024-01-01'", {"a": pl.Date()}, lambda _: False) == {
-        "a": pl.Date()
-    }
+    assert column_types(
+        "a > DATE '2024-01-01'", {"a": pl.Date()}, lambda _: Numbers(False), "x"
+    ) == {"a": pl.Date()}
+
+
+def test_an_odd_cell_among_numbers_is_told_where_the_expression_asks_which_is_more(
+    read: Read,
+) -> None:
+    content = (
+        "c,t,p,q\n1,2024-01-05,9,10\n2,2024-01-06,100,20\n3,2024-01-07,-,5\n4,2024-01-07,5,30\n"
+    )
+    with pytest.raises(
+        ValueError, match=r"filter: 'p < q' compares numbers, but column 'p' holds '-' beside 3"
+    ):
+        read(content, filter={"sql": "p < q"}, columns=BASE | {"amount": "q"})
+    rows = read(content, filter={"sql": "p < q"}, columns=BASE | {"amount": "q"}, null_values=["-"])
+    assert rows["customer_id"].to_list() == ["1", "4"]
+    as_texts = {"sql": "p || '' < q || ''"}
+    assert read(content, filter=as_texts, columns=BASE | {"amount": "q"})[
+        "customer_id"
+    ].to_list() == ["2", "3"]
+    assert read(content, filter={"sql": "p <> q"}, columns=BASE | {"amount": "q"}).height == 4
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("CAST(p AS INT) * CAST(q AS INTEGER)", 5e9),
+        ("p::int * q::int", 5e9),
+        ("EXTRACT(MONTH FROM DATE(t)) * 100 + EXTRACT(DAY FROM DATE(t))", 1205.0),
+        ("ABS(LENGTH(c) - 4)", 3.0),
+        ("CASE WHEN c <> 'LENGTH(c) / 2' THEN 7 END", 7.0),
+    ],
+)
+def test_sql_computes_in_types_that_hold_its_results(read: Read, sql: str, expected: float) -> None:
+    content = "c,t,p,q\n1,2024-12-05,100000,50000\n"
+    assert read(content, columns=BASE | {"amount": {"sql": sql}})["amount"].to_list() == [expected]
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 7])
+def test_division_is_the_same_in_files_of_any_length(read: Read, num_rows: int) -> None:
+    content = "c,t,p\n" + "1,2024-01-01,57\n" * num_rows
+    assert read(content, **amount("p / 100"))["amount"].to_list() == [0.57] * num_rows
+    assert read(content, filter={"sql": "p / 100 <= 0.57"}).height == num_rows
+
+
+def test_number_that_is_also_the_name_of_a_column_is_refused(read: Read) -> None:
+    content = "c,t,2023,2024\n1,2024-01-01,5,7\n"
+    with pytest.raises(
+        ValueError, match="2023 in '2023 \\+ 2024' may mean the number or the column"
+    ):
+        read(content, **amount("2023 + 2024"))
+    assert read(content, **amount('"2023" + "2024"'))["amount"].to_list() == [12.0]
+    assert read(content, **amount('"2023" + 2024.0'))["amount"].to_list() == [2029.0]
