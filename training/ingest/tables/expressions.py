@@ -168,8 +168,8 @@ def column_types(
     numbers = numbers_in(undecided)
     if numbers.odd and ORDERS.search(sql):
         raise ValueError(
-            f"{place}: {sql!r} compares numbers, but {numbers.odd}; make it one of null_values, or write "
-            "column || '' where texts are compared"
+            f"{place}: {sql!r} compares numbers, but {numbers.odd}; "
+            "make it one of null_values, or mend it"
         )
     return most if numbers.are_all else fewest
 
