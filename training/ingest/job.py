@@ -23,6 +23,7 @@ from training.ingest.shards import append, finish_shards, spill_writers
 from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.files import source_files, unread_files
 from training.ingest.tables.lookups import Lookup, read_lookup
+from training.ingest.tables.repeats import EarlierRows, is_watched
 from training.ingest.tables.sources import Source, Table
 from training.results.quality import Matches
 
@@ -176,6 +177,26 @@ def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts) -> None:
         customers.write_parquet(folder / "customers.parquet")
 
 
+def _watched(config: IngestConfig) -> set[int]:
+    """The sources, by number, of which it is watched whether files share rows: those with another file of such events.
+
+    What has ids and comes again by rule is no mistake.
+    """
+    kinds: dict[str, list[int]] = {}
+    for number, source in enumerate(config.sources):
+        comes_again = "event_id" in source.columns and config.on_repeated_id != "error"
+        if is_watched(source) and not comes_again:
+            kinds.setdefault(str(source.columns.get("kind", source.kind or "purchase")), []).append(
+                number
+            )
+    watched: set[int] = set()
+    for numbers in kinds.values():
+        num_files = sum(len(source_files(config.sources[number])) for number in numbers)
+        if num_files > 1:
+            watched.update(numbers)
+    return watched
+
+
 def _spill(
     config: IngestConfig,
     folder: Path,
@@ -188,9 +209,11 @@ def _spill(
     num_rows = 0
     exchange = exchange_of(config.currency, config.rates, config.rates_table, read)
     unmapped = UnmappedCodes(config.currency)
+    watched = _watched(config)
+    earlier = EarlierRows()
     with spill_writers(folder, num_shards) as writers:
         for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
-            for found in read_batches(source, lookup):
+            for found in read_batches(source, lookup, earlier if number in watched else None):
                 unmapped.add(found)
                 batch = exchange.converted(found, source)
                 read.add_currencies(money_by_currency(batch.rows))

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from training.ingest.tables.csv_files import MAX_CELL_LETTERS
 from training.ingest.tables.currency_codes import codes_of, unmapped_columns
-from training.ingest.tables.event_columns import event_column, told, with_shop_days
+from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
 from training.ingest.tables.expressions import Expression, Numbers, expressions_of
 from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
@@ -24,7 +24,6 @@ from training.ingest.tables.times import are_midnights
 logger = logging.getLogger(__name__)
 BATCH_ROWS = 500_000
 ROW_HASH = "__row_hash"  # of the whole source row, within one run
-IS_SHARED = "__is_shared"  # with a file before
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,27 @@ class ParsedRows:
     num_found: int = 0  # those that it knew
 
 
-def read_batches(table: Table, lookup: Lookup | None = None) -> Iterator[ParsedRows]:
+def read_batches(
+    table: Table, lookup: Lookup | None = None, earlier: EarlierRows | None = None
+) -> Iterator[ParsedRows]:
     """The rows of a table that its filter keeps, parsed, in batches; `lookup` is that of a source.
+
+    With `earlier` it is watched whether files share rows, also with those of sources before.
 
     Raises ValueError for an unknown column, an expression that does not evaluate, a value that does
     not parse (with file, row and value), a table without rows, or a lookup that does not fit.
     """
     num_rows = 0
     files = source_files(table)
-    reading = _reading_of(table, files, lookup)
+    drops_repeated = isinstance(table, Source) and table.duplicates == "drop"
+    reading = _Reading(table, lookup, earlier, drops_repeated)
     for file in files:
         with opened(table, file) as found:
             for batch in _read_file(found, reading, file):
                 num_rows += batch.num_read
                 yield batch
-        if reading.earlier is not None:
-            reading.earlier.end_file(file, may_share=reading.drops_repeated)
+        if earlier is not None:
+            earlier.end_file(file, may_share=drops_repeated)
     if num_rows == 0:
         named = files[0] if len(files) == 1 else table.path
         raise ValueError(f"{named} has no rows")
@@ -70,15 +74,6 @@ class _Reading:
     earlier: EarlierRows | None = None  # None: rows that files share are of no interest
     drops_repeated: bool = False
     num_checked: int = 0  # rows by which SQL was found to go row by row
-
-
-def _reading_of(table: Table, files: list[Path], lookup: Lookup | None) -> _Reading:
-    """Of several files of a source it is watched whether they share rows."""
-    if not isinstance(table, Source):
-        return _Reading(table)
-    watches = len(files) > 1 and table.duplicates != "keep"
-    earlier = EarlierRows() if watches else None
-    return _Reading(table, lookup, earlier, table.duplicates == "drop")
 
 
 def check_columns(table: Table, lookup: Lookup | None = None) -> None:
@@ -132,7 +127,8 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
             _check_cells(prepared, table, file)
             check_sql = not offset and reading.num_checked < CHECKED_ROWS
             parts = Rows(prepared, table, file, timezone, decimals)
-            yield _parse_batch(parts, expressions, check_sql=check_sql)
+            batch = _parse_batch(parts, expressions, check_sql=check_sql)
+            yield batch if reading.earlier is None else _without_shared(batch, reading)
             reading.num_checked += rows.height * check_sql
             offset += rows.height
     found.check_count(offset, file)
@@ -176,7 +172,7 @@ def _timezone_of(
 def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Reading) -> list[str]:
     """The columns of a file that are read, at least one."""
     table = reading.table
-    if reading.earlier is not None or (isinstance(table, Source) and table.drop_exact_duplicates):
+    if isinstance(table, Source) and table.drop_exact_duplicates:
         return own.names()  # rows that differ in any column are not duplicates
     used = dict.fromkeys(chain.from_iterable(each.types for each in expressions))
     if reading.lookup is not None:
@@ -186,24 +182,27 @@ def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Readi
 
 
 def _prepared(rows: pl.DataFrame, reading: _Reading, offset: int) -> pl.DataFrame:
-    """Source rows with their numbers, whether an earlier file has them, and what the lookup adds."""
+    """Source rows with their numbers, and what the lookup adds."""
     numbered = rows.with_row_index(ROW, offset + 1)
-    if reading.earlier is not None:
-        is_shared = reading.earlier.are_shared(rows)
-        if reading.drops_repeated:
-            numbered = numbered.with_columns(pl.Series(IS_SHARED, is_shared))
     if reading.lookup is None:
         return numbered
     return reading.lookup.join(numbered, reading.table.decimal)
+
+
+def _without_shared(batch: ParsedRows, reading: _Reading) -> ParsedRows:
+    """Rows that an earlier file has are counted, and left out where the recipe says so."""
+    assert reading.earlier is not None
+    is_shared = pl.Series(reading.earlier.are_shared(batch.rows))
+    if not reading.drops_repeated or not is_shared.any():
+        return batch
+    left_out = batch.left_out | {"in_earlier_file": only_told(batch.rows.filter(is_shared))}
+    return replace(batch, rows=batch.rows.filter(~is_shared), left_out=left_out)
 
 
 def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) -> ParsedRows:
     """The event columns of source rows."""
     num_read = rows.rows.height
     left_out = {}
-    if IS_SHARED in rows.names:
-        left_out["in_earlier_file"] = rows.rows.filter(IS_SHARED)
-        rows.rows = rows.rows.filter(~pl.col(IS_SHARED))
     for name, others in rows.keep_all(expressions, check_sql=check_sql).items():
         left_out[name.replace(".", ":")] = others
     would_tell = {reason: told(others, rows, expressions) for reason, others in left_out.items()}

@@ -37,10 +37,14 @@ def told(others: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.
     for expression in expressions:
         if expression.column in TOLD and others.height:
             columns.append(event_column(left_out, expression).alias(expression.column))
-    found = pl.DataFrame(columns)
-    return found.with_columns(
-        pl.lit(None, dtype).alias(name) for name, dtype in TOLD.items() if name not in found.columns
-    )
+    return only_told(pl.DataFrame(columns))
+
+
+def only_told(rows: pl.DataFrame) -> pl.DataFrame:
+    """The TOLD columns of rows, absent ones null, with ROW."""
+    absent = [name for name in TOLD if name not in rows.columns]
+    filled = rows.with_columns(pl.lit(None, TOLD[name]).alias(name) for name in absent)
+    return filled.select(ROW, *TOLD)
 
 
 def event_column(rows: Rows, expression: Expression) -> pl.Series:

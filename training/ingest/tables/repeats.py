@@ -1,5 +1,6 @@
-"""Rows that several files of one source share, as where an export was made again or its months overlap."""
+"""Rows that several files share: an export was made again, its months overlap, or two sources name one file."""
 
+import filecmp
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,29 +9,41 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from lifecycle.events.schema import EVENT_SCHEMA
+from training.ingest.tables.sources import VERSION, Source
+
 logger = logging.getLogger(__name__)
+COMPARED = {**EVENT_SCHEMA, VERSION: pl.Float64()}
 MAX_SHARED = 0.5  # of the rows of a file
 REMEDY = "say duplicates: drop to count them once, or keep where they are different events"
+COPY_SEED = np.uint64(0x9E3779B97F4A7C15)
+
+
+def is_watched(source: Source) -> bool:
+    """Whether rows that an earlier file has are of interest: not where the recipe says what becomes of them."""
+    return source.duplicates != "keep" and not source.drop_exact_duplicates
 
 
 @dataclass
 class EarlierRows:
-    """Hashes of the rows of all files before the present one, each with the number of its file.
+    """Hashes of the events of all files before the present one, each with the number of its file.
 
-    They lie in sorted runs, each at most half as long as the one before it, so that a thousand
-    files cost little more than one of as many rows.
+    The second of equal rows within a file has a hash of its own, so that as many are shared as both
+    files have. Hashes lie in sorted runs, each at most half as long as the one before it, so that a
+    thousand files cost little more than one of as many rows.
     """
 
     files: list[tuple[Path, int]] = field(default_factory=list)  # with their numbers of rows
     runs: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)  # hashes, file numbers
     present: list[np.ndarray] = field(default_factory=list)
+    contents: list[np.ndarray] = field(default_factory=list)  # of the present file, ascending
     num_shared: int = 0  # rows of the present file that some earlier one has
     # Rows of the present file by the number of the earlier one.
     shared_with: Counter[int] = field(default_factory=Counter)
 
-    def are_shared(self, rows: pl.DataFrame) -> np.ndarray:
-        """Which of the next rows (n,) of the present file an earlier file has."""
-        hashes = rows.hash_rows().to_numpy()
+    def are_shared(self, events: pl.DataFrame) -> np.ndarray:
+        """Which of the next events (n,) of the present file an earlier file has."""
+        hashes = self._numbered(_hashes(events))
         is_shared = np.zeros(hashes.size, dtype=bool)
         for run, files in self.runs:
             places = np.minimum(np.searchsorted(run, hashes), run.size - 1)
@@ -45,12 +58,14 @@ class EarlierRows:
     def end_file(self, file: Path, *, may_share: bool) -> None:
         """Take the present file among the earlier ones.
 
-        ValueError where it has more than half of its rows in common with all of them, or more than
-        half of the rows of one of them.
+        ValueError where it equals one of them, or has more than half of its rows in common with all
+        of them, or more than half of the rows of one of them.
         """
         num_rows = sum(hashes.size for hashes in self.present)
-        if self.num_shared and not may_share:
+        if num_rows and not may_share:
+            self._check_bytes(file)
             self._check(file, num_rows)
+        if self.num_shared and not may_share:
             message = "%s: %d of its %d rows are in earlier files, too; they count twice"
             logger.warning(message, file, self.num_shared, num_rows)
         if num_rows:
@@ -58,15 +73,38 @@ class EarlierRows:
             self.runs.append((hashes, np.full(hashes.size, len(self.files), dtype=np.uint32)))
         self.files.append((file, num_rows))
         self.present = []
+        self.contents = []
         self.shared_with = Counter()
         self.num_shared = 0
         while len(self.runs) > 1 and 2 * self.runs[-1][0].size > self.runs[-2][0].size:
             self._merge_last()
 
+    def _numbered(self, contents: np.ndarray) -> np.ndarray:
+        """Hashes of contents, and of the number of the copy in this file where one comes again."""
+        copies = np.zeros(contents.size, dtype=np.uint64)
+        for before in self.contents:
+            found = np.searchsorted(before, contents, "right") - np.searchsorted(before, contents)
+            copies += found.astype(np.uint64)
+        series = pl.Series("content", contents)
+        again = series.is_duplicated().arg_true()
+        if again.len():
+            number = pl.int_range(pl.len(), dtype=pl.UInt64).over("content")
+            within = series.gather(again).to_frame().select(number).to_series().to_numpy()
+            copies[again.to_numpy()] += within
+        self.contents.append(np.sort(contents))
+        hashes: np.ndarray = contents + copies * COPY_SEED
+        return hashes
+
+    def _check_bytes(self, file: Path) -> None:
+        for earlier, num_rows in self.files:
+            is_candidate = num_rows and earlier != file and _size(earlier) == _size(file)
+            if is_candidate and filecmp.cmp(earlier, file, shallow=False):
+                raise ValueError(f"{file} equals {earlier} byte for byte; {REMEDY}")
+
     def _check(self, file: Path, num_rows: int) -> None:
         if self.num_shared > MAX_SHARED * num_rows:
             raise ValueError(
-                f"{file}: {self.num_shared} of its {num_rows} rows are in earlier files of this source, too; {REMEDY}"
+                f"{file}: {self.num_shared} of its {num_rows} rows are in earlier files, too; {REMEDY}"
             )
         for number, shared in self.shared_with.items():
             earlier, num_earlier = self.files[number]
@@ -83,3 +121,16 @@ class EarlierRows:
         files = np.concatenate([before[1], last[1]])
         distinct, first = np.unique(hashes, return_index=True)
         self.runs.append((distinct, files[first]))
+
+
+def _hashes(events: pl.DataFrame) -> np.ndarray:
+    """Of all that the recipe reads of an event, whatever the columns' order and the types in the file."""
+    columns = [
+        (pl.col(name) if name in events.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in COMPARED.items()
+    ]
+    return events.select(columns).hash_rows().to_numpy()
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size

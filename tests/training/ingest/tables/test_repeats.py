@@ -18,7 +18,7 @@ def write(folder: Path, **days_of: range) -> dict[str, object]:
 
 def test_files_that_are_equal_are_refused(tmp_path: Path) -> None:
     source = write(tmp_path, a=range(1, 9), b=range(9, 12), copy=range(1, 9))
-    with pytest.raises(ValueError, match="copy.csv: 8 of its 8 rows are in earlier files"):
+    with pytest.raises(ValueError, match="copy.csv equals .*a.csv byte for byte; say duplicates"):
         run(recipe(tmp_path / "data", source))
     events, report = run(recipe(tmp_path / "data", source | {"duplicates": "drop"}))
     assert events["amount"].sum() == sum(range(1, 12))
@@ -52,10 +52,68 @@ def test_a_later_file_that_holds_an_earlier_one_is_refused(tmp_path: Path) -> No
         run(recipe(tmp_path / "data", source))
 
 
-def test_rows_that_differ_in_a_column_that_is_not_read_are_not_the_same(tmp_path: Path) -> None:
+def test_copies_are_told_by_what_the_recipe_reads(tmp_path: Path) -> None:
+    """Whatever the order of the columns and whatever else the files hold."""
+    folder = tmp_path / "lines"
+    copies = {
+        "order": "p,t,c\n5,2024-01-01,9\n6,2024-01-02,8\n",
+        "added": "c,t,p,exported_at\n9,2024-01-01,5,today\n8,2024-01-02,6,today\n",
+        "digits": "c,t,p\n9.0,2024-01-01,5.0\n8.0,2024-01-02,6.00\n",
+        "snapshot=2024-02-01/same": "c,t,p\n9,2024-01-01,5\n8,2024-01-02,6\n",
+    }
+    for name, content in copies.items():
+        write(tmp_path)
+        (folder / "first.csv").write_text("c,t,p\n9,2024-01-01,5\n8,2024-01-02,6\n")
+        copy = folder / f"{name}.csv"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(content)
+        source = {"path": str(folder), "columns": BASE}
+        with pytest.raises(ValueError, match="rows are in earlier files, too|byte for byte"):
+            run(recipe(tmp_path / "data", source))
+        events, report = run(
+            recipe(tmp_path / f"{copy.stem}-once", source | {"duplicates": "drop"})
+        )
+        assert (events["amount"].sum(), report["rows_dropped"]) == (11, {"in_earlier_file": 2})
+        copy.unlink()
+
+
+def test_rows_told_apart_by_a_column_that_is_read_are_not_the_same(tmp_path: Path) -> None:
     folder = tmp_path / "lines"
     folder.mkdir()
     for store in ("1", "2"):
         (folder / f"{store}.csv").write_text(f"c,t,p,store\n9,2024-01-01,5,{store}\n")
-    events, _ = run(recipe(tmp_path / "data", {"path": str(folder), "columns": BASE}))
+    columns = BASE | {"order_id": "store"}
+    events, _ = run(recipe(tmp_path / "data", {"path": str(folder), "columns": columns}))
     assert events["amount"].sum() == 10
+
+
+def test_two_sources_of_one_file_are_refused_unless_they_read_other_rows(tmp_path: Path) -> None:
+    source = write(tmp_path, a=range(1, 9))
+    twice = {"path": str(tmp_path / "lines" / "a.csv"), "columns": BASE}
+    with pytest.raises(ValueError, match="a.csv: 8 of its 8 rows are in earlier files"):
+        run(recipe(tmp_path / "data", source, twice))
+    events, _ = run(recipe(tmp_path / "views", source, twice | {"kind": "view"}))
+    assert events.height == 16
+    halves = [source | {"filter": {"sql": sql}} for sql in ("p < 4", "p >= 4")]
+    events, _ = run(recipe(tmp_path / "halves", *halves))
+    assert events.height == 8
+
+
+def test_of_equal_rows_as_many_are_dropped_as_an_earlier_file_has(tmp_path: Path) -> None:
+    source = write(tmp_path, a=range(1, 4))
+    (tmp_path / "lines" / "b.csv").write_text(
+        "c,t,p\n1,2024-01-01,1\n1,2024-01-01,1\n1,2024-01-01,1\n"
+    )
+    events, report = run(recipe(tmp_path / "data", source | {"duplicates": "drop"}))
+    assert report["rows_dropped"] == {"in_earlier_file": 1}
+    assert events["amount"].sum() == 1 + 2 + 3 + 2
+
+
+def test_a_correction_taken_back_is_no_copy(tmp_path: Path) -> None:
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    for number, amount in enumerate((10, 99, 10)):
+        (folder / f"{number}.csv").write_text(f"i,c,t,p\n1,9,2024-01-01,{amount}\n")
+    source = {"path": str(folder), "columns": BASE | {"event_id": "i"}, "duplicates": "drop"}
+    events, _ = run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
+    assert events["amount"].to_list() == [10.0]
