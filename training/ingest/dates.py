@@ -7,6 +7,8 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from lifecycle.events.schema import is_purchase
+
 FAR = "date_far_from_others"
 MIN_ROWS = 100  # of fewer, one row is more than may be set apart
 MIN_GAP_DAYS = 90
@@ -35,18 +37,23 @@ class Span:
         )
 
 
-def span_of(rows_by_day: Mapping[date, int], first: date | None, last: date | None) -> Span:
+def span_of(
+    rows_by_day: Mapping[date, int],
+    purchases_by_day: Mapping[date, int],
+    first: date | None,
+    last: date | None,
+) -> Span:
     """The days that belong together, by the numbers of rows on each; `first` and `last` are the recipe's word.
 
     A gap is too long where it is over 90 days and over ten times the shop's own (the 99th
     percentile of the gaps between its days). What lies beyond one is set apart where it is at most
-    1 % of all rows. ValueError where it is more and yet not a time of the shop's own: at least 5 %
-    of the rows, less than two years away.
+    1 % of all rows and of all purchases. ValueError where it is more and yet not a time of the
+    shop's own: at least 5 % of the rows, less than two years away.
     """
     days = sorted(day for day in rows_by_day if (first or day) <= day <= (last or day))
     if not days:
         return Span(first or date.min, last or date.max, first is not None, last is not None)
-    counts = np.array([rows_by_day[day] for day in days])
+    counts = np.array([(rows_by_day[day], purchases_by_day.get(day, 0)) for day in days])
     low, high = _together(days, counts, open_low=first is not None, open_high=last is not None)
     return Span(first or days[low], last or days[high], first is not None, last is not None)
 
@@ -54,26 +61,30 @@ def span_of(rows_by_day: Mapping[date, int], first: date | None, last: date | No
 def _together(
     days: list[date], counts: np.ndarray, *, open_low: bool, open_high: bool
 ) -> tuple[int, int]:
-    """Positions of the first and the last day that are kept; what an open end has is kept whatever its date."""
+    """Positions of the first and the last day that are kept; what an open end has is kept whatever its date.
+
+    `counts` has the rows and the purchases of each day, shape (n, 2).
+    """
     low, high = 0, len(days) - 1
-    total = int(counts.sum())
+    totals = np.maximum(counts.sum(axis=0), 1)
+    total = int(totals[0])
     if total < MIN_ROWS or len(days) < 2:
         return low, high
     gaps = np.diff([day.toordinal() for day in days])
     limit = max(MIN_GAP_DAYS, TIMES_OWN_GAP * float(np.quantile(gaps, 0.99, method="lower")))
-    middle = int(np.searchsorted(np.cumsum(counts), total / 2))
+    middle = int(np.searchsorted(np.cumsum(counts[:, 0]), total / 2))
     for place in np.flatnonzero(gaps > limit):
         is_before = place < middle
         beyond = counts[: place + 1] if is_before else counts[place + 1 :]
         if (open_low and is_before) or (open_high and not is_before):
             continue
-        share = int(beyond.sum()) / total
-        if share <= MAX_SET_APART and is_before:
+        shares = beyond.sum(axis=0) / totals
+        if shares.max() <= MAX_SET_APART and is_before:
             low = max(low, int(place) + 1)
-        elif share <= MAX_SET_APART:
+        elif shares.max() <= MAX_SET_APART:
             high = min(high, int(place))
-        elif share < MIN_EPOCH or gaps[place] > MAX_EPOCH_GAP_DAYS:
-            raise ValueError(_question(days, int(place), int(beyond.sum()), total, is_before))
+        elif shares[0] < MIN_EPOCH or gaps[place] > MAX_EPOCH_GAP_DAYS:
+            raise ValueError(_question(days, int(place), int(beyond[:, 0].sum()), total, is_before))
     return low, high
 
 
@@ -88,7 +99,7 @@ def _question(days: list[date], place: int, num_rows: int, total: int, is_before
     )
 
 
-def days_of(rows: pl.DataFrame) -> dict[date, int]:
-    """How many rows each day (UTC) has."""
-    counts = rows.select(pl.col("occurred_at").dt.date().alias("day")).group_by("day").len()
-    return dict(counts.iter_rows())
+def days_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """How many rows and how many purchases each `day` (UTC) has."""
+    day = pl.col("occurred_at").dt.date().alias("day")
+    return rows.group_by(day).agg(pl.len().alias("rows"), is_purchase().sum().alias("purchases"))

@@ -46,7 +46,7 @@ def ingest(config: IngestConfig) -> None:
         lookups = _checked_lookups(config, read)
         _write_tables(config, folder, read)
         _spill(config, folder / "spill", num_shards, lookups, read, catalogue)
-        span = span_of(read.days, config.first_date, config.last_date)
+        span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
         finished = finish_shards(config, folder, num_shards, span, read)
         if config.items is None:
             catalogue.items(span).write_parquet(folder / "items.parquet")
@@ -222,7 +222,7 @@ def _spill(
                     read.add_matches(lookup.name, batch.num_keys, batch.num_found)
                 rows = checked_rows(batch, source, config.missing, read)
                 read.add_amounts(rows)
-                read.days.update(days_of(rows))
+                read.add_days(days_of(rows))
                 if config.items is None:
                     catalogue.add(rows)
                 append(event_rows(rows, number), writers)

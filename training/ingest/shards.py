@@ -1,5 +1,6 @@
 """The shards of the events: rows are spilled into them as they come, then each is finished by itself."""
 
+import logging
 import shutil
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
 from training.ingest.tables.batches import ROW_HASH
 from training.ingest.tables.sources import Source, Table
 
+logger = logging.getLogger(__name__)
 TABLE_FILES = {"item_id": "items.parquet", "customer_id": "customers.parquet"}
 ROW_GROUP_ROWS = 16_384
 SHARDS_AT_A_TIME = 2  # polars and numpy release the interpreter's lock; more would take more memory
@@ -94,6 +96,10 @@ def finish_shards(
     for shard in shards.values():
         customers.add(shard.counts.heavy)
     heavy = customers.found(config.shared_ids)
+    named = {customer.customer_id for customer in heavy}
+    for name in config.shared_ids or ():
+        if name not in named:
+            logger.warning("shared_ids names %r, whom no row has", name)
     shared = [customer.customer_id for customer in heavy if customer.set_apart]
     if shared:
         again = set(shard_numbers(pl.Series(shared), num_shards).to_list())

@@ -20,7 +20,7 @@ def shop(
 
 
 def ends(rows_by_day: dict[date, int], **recipe_dates: date) -> tuple[date, date]:
-    span = span_of(rows_by_day, recipe_dates.get("first"), recipe_dates.get("last"))
+    span = span_of(rows_by_day, rows_by_day, recipe_dates.get("first"), recipe_dates.get("last"))
     return span.first, span.last
 
 
@@ -111,3 +111,12 @@ def test_rows_that_are_set_apart_are_not_in_the_catalogue(tmp_path: Path) -> Non
     )
     run(recipe(tmp_path / "data", source))
     assert pl.read_parquet(tmp_path / "data" / "items.parquet")["item_id"].to_list() == ["I"]
+
+
+def test_views_do_not_outvote_purchases() -> None:
+    bought = shop(100, 5, start=date(2023, 1, 1))
+    viewed = shop(100, 600, start=date(2024, 6, 1))
+    with pytest.raises(ValueError, match="500 of 60500 rows are dated up to 2023-04-10"):
+        span_of(bought | viewed, bought, None, None)
+    span = span_of(bought | viewed, {}, None, None)
+    assert (span.first, span.last) == (date(2024, 6, 1), date(2024, 9, 8))

@@ -13,14 +13,19 @@ from training.results.quality import HeavyCustomer
 
 MIN_SHARE = 0.01  # of all orders, or of all lines
 TIMES_OTHERS = 5  # what 99 of 100 of the others have at most
-MOST_PER_SHARD = 3  # that are looked at, by orders and by lines
+MOST_PER_SHARD = 50  # that are looked at, by orders and by lines
+SUM_SHARE = 0.1  # of all revenue, from which the name of a sum is taken for a row of sums
 NAMES_OF_NOBODY = frozenset(
     "guest guestuser guestcustomer guestcheckout gast invité invitado walkin walkincustomer anonymous "
     "anonymoususer anonymouscustomer anon unknown unknowncustomer unbekannt inconnu desconocido cash "
     "cashcustomer cashsale countersale laufkunde barverkauf default defaultcustomer dummy noname "
     "none null nil nan na undefined notset missing".split()
 )
+NAMES_OF_SUMS = frozenset(
+    "total totals subtotal grandtotal sum summe gesamt gesamtsumme totale somme suma".split()
+)
 NO_LETTER = r"[\W_]"
+MYSQL_NULL = "\\N"
 NUMBERS_OF_NOBODY = re.compile(r"^-?0+$|^-1$|^9{4,}$")
 
 
@@ -31,19 +36,22 @@ class HeavyCustomers:
     orders: Counter[int] = field(default_factory=Counter)  # customers by their number of orders
     lines: Counter[int] = field(default_factory=Counter)
     most: list[HeavyCustomer] = field(default_factory=list)
+    revenue: float = 0.0  # of all customers
 
     def add(self, other: "HeavyCustomers") -> None:
         """Take in what one shard has."""
         self.orders.update(other.orders)
         self.lines.update(other.lines)
         self.most += other.most
+        self.revenue += other.revenue
 
     def found(self, given: Collection[str] | None) -> list[HeavyCustomer]:
         """Those with a share that no person has, and those who are set apart, with their shares; most orders first.
 
         A share is such where it is at least 1 % of all orders, or lines, and five times what 99 of
-        100 of the others have at most. Set apart are the ids `given` by the recipe, and without
-        them the names that mean nobody, and 0, -1 and 9999 with such a share.
+        100 of the others have at most; with such a share are no others, unless most have it. Set
+        apart are the ids `given` by the recipe, and without them the names that mean nobody, 0, -1
+        and 9999 with such a share, and names of sums that hold a tenth of the revenue.
         """
         heavy = []
         for customer in self.most:
@@ -55,10 +63,18 @@ class HeavyCustomers:
             is_heavy = _is_heavy(customer.orders, self.orders) or _is_heavy(
                 customer.lines, self.lines
             )
-            is_apart = _is_nobody(name, is_heavy) if given is None else name in given
+            is_apart = self._is_apart(customer, is_heavy) if given is None else name in given
             if is_heavy or is_apart:
                 heavy.append(customer.model_copy(update={**shares, "set_apart": is_apart}))
         return sorted(heavy, key=lambda customer: -customer.orders)
+
+    def _is_apart(self, customer: HeavyCustomer, is_heavy: bool) -> bool:
+        letters = re.sub(NO_LETTER, "", customer.customer_id.lower())
+        if letters in NAMES_OF_SUMS:
+            return customer.revenue >= SUM_SHARE * self.revenue > 0
+        is_number = NUMBERS_OF_NOBODY.match(customer.customer_id) is not None
+        is_name = letters in NAMES_OF_NOBODY or not letters or customer.customer_id == MYSQL_NULL
+        return (is_name and not is_number) or (is_number and is_heavy)
 
 
 def _share(number: int, counts: Counter[int]) -> float:
@@ -66,18 +82,15 @@ def _share(number: int, counts: Counter[int]) -> float:
 
 
 def _is_heavy(number: int, counts: Counter[int]) -> bool:
-    others = counts - Counter({number: 1})
-    if not others or _share(number, counts) < MIN_SHARE:
+    if _share(number, counts) < MIN_SHARE:
+        return False
+    light = Counter({size: n for size, n in counts.items() if _share(size, counts) < MIN_SHARE})
+    others = light if 2 * light.total() > counts.total() else counts - Counter({number: 1})
+    if not others:
         return False
     sizes = np.array(sorted(others))
     share = np.cumsum([others[size] for size in sizes]) / others.total()
     return number >= TIMES_OTHERS * int(sizes[np.searchsorted(share, 0.99)])
-
-
-def _is_nobody(customer_id: str, is_heavy: bool) -> bool:
-    is_number = NUMBERS_OF_NOBODY.match(customer_id) is not None
-    letters = re.sub(NO_LETTER, "", customer_id.lower())
-    return letters in NAMES_OF_NOBODY or (is_number and is_heavy)
 
 
 def heavy_customers(
@@ -87,13 +100,13 @@ def heavy_customers(
 
     `counted` has the `orders` and `lines` of every customer_id.
     """
-    buyers = counted.filter(pl.col("lines") > 0).select("customer_id", "orders", "lines")
+    everybody = counted.select("customer_id", "orders", "lines")
+    buyers = everybody.filter(pl.col("lines") > 0)
     lowered = pl.col("customer_id").str.to_lowercase().str.replace_all(NO_LETTER, "")
-    of_nobody = lowered.is_in(list(NAMES_OF_NOBODY)) | pl.col("customer_id").is_in(
-        list(given or ())
-    )
+    is_named = lowered.is_in([*NAMES_OF_NOBODY, *NAMES_OF_SUMS, ""])
+    of_nobody = is_named | pl.col("customer_id").is_in([*(given or ()), MYSQL_NULL])
     parts = [buyers.top_k(MOST_PER_SHARD, by=name) for name in ("orders", "lines")]
-    most = pl.concat([*parts, buyers.filter(of_nobody)]).unique(maintain_order=True)
+    most = pl.concat([*parts, everybody.filter(of_nobody)]).unique(maintain_order=True)
     of_most = events.filter(
         is_purchase() & pl.col("customer_id").is_in(most["customer_id"].implode())
     )
@@ -109,6 +122,9 @@ def heavy_customers(
         lines=Counter(buyers["lines"].to_list()),
         most=[
             HeavyCustomer.model_validate(row)
-            for row in most.join(facts, on="customer_id").iter_rows(named=True)
+            for row in most.join(facts, on="customer_id", how="left")
+            .fill_null(0)
+            .iter_rows(named=True)
         ],
+        revenue=float(events.filter(is_purchase())["amount"].sum()),
     )

@@ -26,6 +26,7 @@ class ReadCounts:
     account: Account = field(default_factory=Account)
     rows_read: Counter[str] = field(default_factory=Counter)  # by source
     days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
+    purchase_days: Counter[date] = field(default_factory=Counter)
     amounts: np.ndarray = field(default_factory=lambda: np.zeros(NUM_BINS, dtype=np.int64))
     dropped_orders: DroppedOrders = field(default_factory=DroppedOrders)
     currencies: dict[str, Money] = field(default_factory=dict)
@@ -47,6 +48,12 @@ class ReadCounts:
         self.rows_read[source] += sum(part.rows for part in parts)
         for part in parts:
             self.account.read = self.account.read.plus(part)
+
+    def add_days(self, days: pl.DataFrame) -> None:
+        """Count the rows and the purchases of each `day`."""
+        for day, num_rows, num_purchases in days.select("day", "rows", "purchases").iter_rows():
+            self.days[day] += num_rows
+            self.purchase_days[day] += num_purchases
 
     def leave_out(self, reason: str, rows: pl.DataFrame) -> None:
         """Enter rows that are left out while they are read, and the orders that lose them."""

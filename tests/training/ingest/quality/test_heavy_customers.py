@@ -83,3 +83,39 @@ def test_recipe_says_which_ids_are_shared(tmp_path: Path) -> None:
 def test_ordinary_shop_has_no_heavy_customers(tmp_path: Path) -> None:
     _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *persons())))
     assert report["heavy_customers"] == [] and report["rows_dropped"] == {}
+
+
+def test_several_tills_do_not_hide_each_other(tmp_path: Path) -> None:
+    tills = [line for number in range(5) for line in till(f"TILL{number}", per_day=1)]
+    _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *persons(), *tills)))
+    named = {each["customer_id"] for each in report["heavy_customers"]}
+    assert named == {f"TILL{number}" for number in range(5)}
+
+
+@pytest.mark.parametrize("name", ["guest", "-", "\\N", "?"])
+def test_ids_of_nobody_go_though_they_bought_nothing(tmp_path: Path, name: str) -> None:
+    bought = log(tmp_path / "x.csv", *persons())
+    viewed = log(tmp_path / "y.csv", f"{name},2024-01-05,i,", "c1000,2024-01-06,i,", kind="view")
+    events, report = run(recipe(tmp_path / "data", bought, viewed))
+    assert report["rows_dropped"] == {"shared_id": 1}
+    assert name not in events["customer_id"].to_list()
+
+
+def test_rows_of_sums_are_told_by_their_money_and_a_customer_of_that_name_stays(
+    tmp_path: Path,
+) -> None:
+    num_orders = sum(1 + number % 4 for number in range(NUM_PERSONS))
+    sums = log(tmp_path / "x.csv", *persons(), f"Total,2024-06-30,,{10 * num_orders}")
+    events, report = run(recipe(tmp_path / "data", sums))
+    assert report["account"]["dropped"]["shared_id"]["purchases"] == 10 * num_orders
+    assert events["amount"].sum() == 10 * num_orders
+    company = log(tmp_path / "y.csv", *persons(), "Total,2024-06-30,i,50")
+    _, report = run(recipe(tmp_path / "company", company))
+    assert report["rows_dropped"] == {}
+
+
+def test_shared_id_that_no_row_has_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *persons()), shared_ids=["TIL0"]))
+    assert "shared_ids names 'TIL0', whom no row has" in caplog.text
