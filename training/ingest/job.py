@@ -11,6 +11,7 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
+from training.ingest.corrections import are_corrected, with_left_out
 from training.ingest.currencies import UnmappedCodes, exchange_of, money_by_currency
 from training.ingest.dates import days_of, span_of
 from training.ingest.origin import ingest_made_from
@@ -225,8 +226,10 @@ def _spill(
                 read.add_days(days_of(rows))
                 if config.items is None:
                     catalogue.add(rows)
-                append(event_rows(rows, number), writers)
                 num_rows += rows.height
+                if are_corrected(config, source):
+                    rows = with_left_out(rows, batch)
+                append(event_rows(rows, number), writers)
                 logger.info("%s: %d rows read", batch.file.name, read.account.read.rows)
     unmapped.warn()
     if num_rows == 0:

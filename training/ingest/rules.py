@@ -15,9 +15,16 @@ from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import VERSION, Source, where
 
 SOURCE = "__source"
+IS_LEFT_OUT = "__is_left_out"  # of rows that stand for their version alone, see `corrections`
 NOTHING = 1e-9  # what is left of 3 * .15 - .45
 SPILL_SCHEMA = pl.Schema(
-    {**EVENT_SCHEMA, VERSION: pl.Float64(), ROW_HASH: pl.UInt64(), SOURCE: pl.UInt16()}
+    {
+        **EVENT_SCHEMA,
+        VERSION: pl.Float64(),
+        ROW_HASH: pl.UInt64(),
+        SOURCE: pl.UInt16(),
+        IS_LEFT_OUT: pl.Boolean(),
+    }
 )
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.events.shards import shard_numbers, shard_path
 from lifecycle.jobs import Progress
+from training.ingest.corrections import without_left_out
 from training.ingest.dates import FAR, Span
 from training.ingest.event_ids import (
     READ_ORDER,
@@ -147,11 +148,12 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     with pa.memory_map(_spill_file(folder / "spill", shard)) as file:
         rows = pl.from_arrow(pa.ipc.open_stream(file).read_all())
     assert isinstance(rows, pl.DataFrame)
+    rows = without_left_out(rows, config.on_repeated_id, counts)
     is_shared = pl.col("customer_id").is_in(known.shared)
     counts.account.drop("shared_id", rows.filter(is_shared))
     rows = _without_exact_duplicates(rows.filter(~is_shared), config.sources, counts)
-    rows = _within_span(rows, known.span, counts)
     events = _identified(rows, config.on_repeated_id, counts)
+    events = _within_span(events, known.span, counts)
     matches = match_refunds(events)
     events = without_outliers(events, matches, known.fence, config.outliers, counts)
     if config.outliers.action == "drop":

@@ -27,6 +27,7 @@ TOLD = pl.Schema(
 FIRST_MILLISECONDS = datetime(
     1970, 3, 1, tzinfo=UTC
 )  # seconds until 2130, taken for milliseconds, lie before
+VERSIONED = ("customer_id", "event_id", VERSION)  # of which event a row is a version
 IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
 
@@ -34,17 +35,20 @@ def told(others: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.
     """What rows that are left out would have told of the TOLD columns; what does not parse there is missing."""
     left_out = Rows(others, rows.table, rows.file, rows.timezone, rows.decimals, is_lenient=True)
     columns = [others[ROW]]
+    has_ids = any(each.column == "event_id" for each in expressions)
+    wanted = (*TOLD, *VERSIONED) if has_ids else tuple(TOLD)
     for expression in expressions:
-        if expression.column in TOLD and others.height:
+        if expression.column in wanted and others.height:
             columns.append(event_column(left_out, expression).alias(expression.column))
     return only_told(pl.DataFrame(columns))
 
 
 def only_told(rows: pl.DataFrame) -> pl.DataFrame:
-    """The TOLD columns of rows, absent ones null, with ROW."""
+    """The TOLD columns of rows, absent ones null, with ROW and what they have of VERSIONED."""
     absent = [name for name in TOLD if name not in rows.columns]
     filled = rows.with_columns(pl.lit(None, TOLD[name]).alias(name) for name in absent)
-    return filled.select(ROW, *TOLD)
+    also = [name for name in VERSIONED if name in rows.columns]
+    return filled.select(ROW, *TOLD, *also)
 
 
 def event_column(rows: Rows, expression: Expression) -> pl.Series:
@@ -62,9 +66,10 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
         return parse_ids(column, decimal)
     if column.name == VERSION:
         versions = parse_versions(column, table)
-        check_parsed(
-            column, versions, table, rows.file, f"neither a number nor {_date_rule(table)}"
-        )
+        if not rows.is_lenient:
+            check_parsed(
+                column, versions, table, rows.file, f"neither a number nor {_date_rule(table)}"
+            )
         return versions
     if column.name not in (*table.numbers, *table.times):
         return parse_texts(column)

@@ -1,0 +1,67 @@
+"""Corrected rows whose later version is one that the recipe leaves out."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.ingest.recipes import BASE, recipe, run
+
+COLUMNS = BASE | {"event_id": "i"}
+PAID = {"not_paid": {"sql": "status = 'paid'"}}
+
+
+def exports(folder: Path, *files: str) -> dict[str, object]:
+    """Daily files of lines `event,customer,time,amount,status`."""
+    (folder / "lines").mkdir()
+    for number, lines in enumerate(files):
+        content = "i,c,t,p,status\n" + lines
+        (folder / "lines" / f"{number}.csv").write_text(content)
+    return {"path": str(folder / "lines"), "columns": COLUMNS}
+
+
+FIRST = "1,1,2024-01-05,50,paid\n2,2,2024-01-06,20,paid\n"
+
+
+@pytest.mark.parametrize(
+    ("correction", "changes", "reasons"),
+    [
+        ("1,1,2024-01-05,50,cancelled\n", {"filter": PAID}, {"filter:not_paid": 1}),
+        ("1,1,2024-01-05,,paid\n", {}, {"missing_amount": 1}),
+        ("1,1,,50,paid\n", {}, {"missing_occurred_at": 1}),
+        ("1,1,2025-01-05,50,paid\n", {}, {"after_last_date": 1}),
+    ],
+)
+def test_what_a_left_out_version_corrects_does_not_come_back(
+    tmp_path: Path, correction: str, changes: dict[str, object], reasons: dict[str, int]
+) -> None:
+    source = exports(tmp_path, FIRST, correction + "3,3,2024-02-06,10,paid\n") | changes
+    config = recipe(tmp_path / "data", source, on_repeated_id="latest", last_date="2024-12-31")
+    events, report = run(config)
+    assert sorted(events["event_id"]) == ["2", "3"]
+    assert report["rows_dropped"] == reasons | {"replaced_event_id": 1}
+    assert report["account"]["kept"]["purchases"] == 30
+
+
+def test_a_version_that_is_kept_replaces_one_that_was_left_out(tmp_path: Path) -> None:
+    source = exports(
+        tmp_path,
+        "1,1,2024-01-05,50,open\n",
+        "1,1,2024-01-05,50,paid\n",
+        "1,1,2024-01-05,40,refused\n",
+        "1,1,2024-01-05,45,paid\n",
+    )
+    config = recipe(tmp_path / "data", source | {"filter": PAID}, on_repeated_id="latest")
+    events, _ = run(config)
+    assert events["amount"].to_list() == [45.0]
+    first = recipe(tmp_path / "first", source | {"filter": PAID}, on_repeated_id="first")
+    with pytest.raises(ValueError, match="no usable event is left"):
+        run(first)  # the first version was not paid
+
+
+def test_by_version_whatever_the_order_of_reading(tmp_path: Path) -> None:
+    source = exports(tmp_path, "1,1,2024-01-05,50,9\n1,1,2024-01-05,60,8\n2,2,2024-01-05,7,1\n")
+    source["columns"] = COLUMNS | {"version": "status"}
+    source["filter"] = {"sql": "p <> 50"}
+    events, report = run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
+    assert events["event_id"].to_list() == ["2"]
+    assert report["rows_dropped"] == {"filter": 1, "replaced_event_id": 1}

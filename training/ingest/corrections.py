@@ -1,0 +1,47 @@
+"""Corrected rows: the version that holds may be one that a filter, a missing amount or a missing date leaves out."""
+
+import polars as pl
+
+from training.ingest.event_ids import READ_ORDER, OnRepeatedId
+from training.ingest.quality.shard_counts import ShardCounts
+from training.ingest.recipe import IngestConfig
+from training.ingest.rules import IS_LEFT_OUT
+from training.ingest.tables.batches import ParsedRows
+from training.ingest.tables.event_columns import VERSIONED
+from training.ingest.tables.rows import ROW
+from training.ingest.tables.sources import VERSION, Source
+
+
+def are_corrected(config: IngestConfig, source: Source) -> bool:
+    """Whether rows of a source may replace others, by the recipe."""
+    return config.on_repeated_id != "error" and "event_id" in source.columns
+
+
+def with_left_out(rows: pl.DataFrame, batch: ParsedRows) -> pl.DataFrame:
+    """The rows of a batch that are kept, and between them what all others have of VERSIONED, as they were read."""
+    dropped = batch.rows.join(rows, on=ROW, how="anti")
+    parts = [dropped, *batch.left_out.values()]
+    names = [ROW, *(name for name in VERSIONED if name in batch.rows.columns)]
+    found = [part.select(names) for part in parts if part.height]
+    if not found:
+        return rows
+    others = pl.concat(found)
+    known = others.drop_nulls(["customer_id", "event_id"])
+    told = known.with_columns(pl.lit(True).alias(IS_LEFT_OUT))
+    return pl.concat([rows, told], how="diagonal").sort(ROW)
+
+
+def without_left_out(rows: pl.DataFrame, rule: OnRepeatedId, counts: ShardCounts) -> pl.DataFrame:
+    """The kept rows of a shard, but for those whose version that holds was left out."""
+    is_left_out = pl.col(IS_LEFT_OUT).fill_null(False)
+    left_out = rows.filter(is_left_out)
+    if left_out.is_empty():
+        return rows.drop(IS_LEFT_OUT)
+    ordered = rows.with_row_index(READ_ORDER).join(left_out, on="event_id", how="semi")
+    held = ordered.sort(VERSION, READ_ORDER, maintain_order=True).unique(
+        "event_id", keep="last" if rule == "latest" else "first", maintain_order=True
+    )
+    lost = held.filter(is_left_out)
+    kept = rows.filter(~is_left_out).drop(IS_LEFT_OUT)
+    counts.account.drop("replaced_event_id", kept.join(lost, on="event_id", how="semi"))
+    return kept.join(lost, on="event_id", how="anti", maintain_order="left")
