@@ -52,7 +52,9 @@ def ingest(config: IngestConfig) -> None:
         if config.items is None:
             catalogue.items(span).write_parquet(folder / "items.parquet")
         items = pl.read_parquet(folder / "items.parquet")
-        report = quality_report(read, finished, config.currency, items)
+        report = quality_report(
+            read, finished, config.currency, items, [source.path for source in config.sources]
+        )
         _check_matches(report.matches, config.min_matched_share)
         write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))
         if config.quality_html:

@@ -24,6 +24,7 @@ from training.ingest.event_ids import (
     numbered,
     without_repeated_ids,
 )
+from training.ingest.quality.alike_ids import alike_ids
 from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
 from training.ingest.quality.read_counts import ReadCounts
@@ -114,7 +115,8 @@ def finish_shards(
     shutil.rmtree(folder / "spill")
     if any("event_id" in source.columns for source in config.sources):
         check_ids_across_customers(folder, counts.num_events)
-    return Finished(counts, known.fence, tuple(heavy))
+    alike = alike_ids(counts.id_forms, (shard_path(folder, n) for n in range(num_shards)))
+    return Finished(counts, known.fence, tuple(heavy), alike)
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,8 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     is_shared = pl.col("customer_id").is_in(known.shared)
     counts.account.drop("shared_id", rows.filter(is_shared))
     rows = _without_exact_duplicates(rows.filter(~is_shared), config.sources, counts)
+    if len(config.sources) > 1:
+        counts.count_sources(rows, SOURCE)
     events = _identified(rows, config.on_repeated_id, counts)
     events = _within_span(events, known.span, counts)
     matches = match_refunds(events)

@@ -48,6 +48,7 @@ def write_quality_html(path: Path, report: QualityReport) -> None:
         Section("Dates far from all others", [facts(report.far_dates.model_dump())]),
         Section("Customers with a share of orders that no person has", [_heavy(report)]),
         Section("Orders that lost lines while others stay", [facts(report.orders_half_dropped)]),
+        Section("Ids that may be written in two ways", [_ids(report)]),
         Section(
             "Files that were not read", [Table([], [[name] for name in report.files_not_read])]
         ),
@@ -71,6 +72,18 @@ def _account(report: QualityReport) -> Table:
         for name, money in lines.items()
     ]
     return Table(header, rows)
+
+
+def _ids(report: QualityReport) -> Table:
+    alike = report.alike_ids
+    long = report.long_orders
+    rows: list[list[Cell]] = [
+        ["alike but for letters, zeros or blanks", alike.ids, ", ".join(alike.example)],
+        ["orders over more than 60 days", long.orders, long.example or ""],
+    ]
+    for path, found in report.customers_of_sources.items():
+        rows.append([f"customers of {path}", found.customers, f"{found.buyers} of them bought"])
+    return Table(["", "number", ""], rows)
 
 
 def _tables(report: QualityReport) -> Table:

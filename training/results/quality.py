@@ -96,6 +96,45 @@ class HeavyCustomer(Config):
     set_apart: bool = False  # its rows are left out
 
 
+class AlikeIds(Config):
+    """Ids that differ from others only in capital letters, zeros in front, blanks or marks."""
+
+    ids: int = 0
+    example: tuple[str, ...] = ()
+
+
+class LongOrders(Config):
+    """Orders whose purchases lie more than 60 days apart: an order_id may be no order's."""
+
+    orders: int = 0
+    of: int = 0  # orders with an order_id
+    example: str | None = None
+
+    def plus(self, other: "LongOrders") -> "LongOrders":
+        """Both together."""
+        return LongOrders(
+            orders=self.orders + other.orders,
+            of=self.of + other.of,
+            example=self.example if self.example is not None else other.example,
+        )
+
+
+class SourceCustomers(Config):
+    """Customers of a source, and those of them who bought, there or in any source."""
+
+    customers: int = 0
+    bought_here: int = 0
+    buyers: int = 0
+
+    def plus(self, other: "SourceCustomers") -> "SourceCustomers":
+        """Both together."""
+        return SourceCustomers(
+            customers=self.customers + other.customers,
+            bought_here=self.bought_here + other.bought_here,
+            buyers=self.buyers + other.buyers,
+        )
+
+
 class FarDates(Config):
     """Rows whose dates lie far from all others; they count nowhere else."""
 
@@ -155,4 +194,7 @@ class QualityReport(Config):
     currencies: dict[str, Money] = {}  # where sources map one: what came in each, in the shop's
     heavy_customers: tuple[HeavyCustomer, ...] = ()
     orders_half_dropped: dict[str, int] = {}  # that lost lines while others stay, by reason
+    alike_ids: AlikeIds = AlikeIds()
+    long_orders: LongOrders = LongOrders()
+    customers_of_sources: dict[str, SourceCustomers] = {}  # by path, where there are several
     files_not_read: tuple[str, ...] = ()  # of the sources' folders

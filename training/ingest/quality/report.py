@@ -1,6 +1,7 @@
 """quality.json: what ingest kept, dropped and found, and the verdict which models these data can support."""
 
 import math
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from training.results.quality import (
     Outliers,
     QualityReport,
     Refunds,
+    SourceCustomers,
     UnknownItems,
 )
 
@@ -24,9 +26,13 @@ MIN_ITEMS = 20  # of a catalogue to recommend from
 
 
 def quality_report(
-    read: ReadCounts, finished: Finished, currency: str, items: pl.DataFrame
+    read: ReadCounts,
+    finished: Finished,
+    currency: str,
+    items: pl.DataFrame,
+    sources: Sequence[str] = (),
 ) -> QualityReport:
-    """What quality.json says. Raises ValueError where nothing is left."""
+    """What quality.json says, of these `sources`. Raises ValueError where nothing is left."""
     counts = finished.counts
     whole = Account()
     whole.add(read.account)
@@ -76,8 +82,20 @@ def quality_report(
         heavy_customers=finished.heavy,
         orders_half_dropped=dict(counts.orders_half_dropped),
         far_dates=counts.far_dates,
+        alike_ids=finished.alike,
+        long_orders=counts.long_orders,
+        customers_of_sources=_customers_of(sources, counts),
         files_not_read=tuple(read.files_not_read),
     )
+
+
+def _customers_of(sources: Sequence[str], counts: ShardCounts) -> dict[str, SourceCustomers]:
+    """By path; sources of one path together."""
+    found: dict[str, SourceCustomers] = {}
+    for number, customers in counts.of_sources.items():
+        path = sources[number]
+        found[path] = found.get(path, SourceCustomers()).plus(customers)
+    return found
 
 
 def _matches(read: ReadCounts, counts: ShardCounts) -> dict[str, Matches]:

@@ -10,10 +10,19 @@ import polars as pl
 
 from lifecycle.events.schema import is_purchase, order_key
 from training.ingest.quality.account import Account, money_of
+from training.ingest.quality.alike_ids import form_hashes
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
-from training.results.quality import FarDates, HeavyCustomer, Matches
+from training.results.quality import (
+    AlikeIds,
+    FarDates,
+    HeavyCustomer,
+    LongOrders,
+    Matches,
+    SourceCustomers,
+)
 
 ORDER_GROUP_ENDS = (0, 1, 2, 5, 10, 20)
+LONG_ORDER_DAYS = 60
 ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
 
 
@@ -33,6 +42,9 @@ class ShardCounts:
     customer_matches: Matches | None = None  # customers that the given table has
     heavy: HeavyCustomers = field(default_factory=HeavyCustomers)
     far_dates: FarDates = field(default_factory=FarDates)
+    long_orders: LongOrders = field(default_factory=LongOrders)
+    id_forms: list[np.ndarray] = field(default_factory=list)  # see `alike_ids`
+    of_sources: dict[int, SourceCustomers] = field(default_factory=dict)  # by number
     num_events: int = 0
     num_customers: int = 0
     num_repeat_customers: int = 0
@@ -57,6 +69,10 @@ class ShardCounts:
         self.customer_matches = _together(self.customer_matches, other.customer_matches)
         self.heavy.add(other.heavy)
         self.far_dates = self.far_dates.plus(other.far_dates)
+        self.long_orders = self.long_orders.plus(other.long_orders)
+        self.id_forms += other.id_forms
+        for number, found in other.of_sources.items():
+            self.of_sources[number] = self.of_sources.get(number, SourceCustomers()).plus(found)
         self.num_events += other.num_events
         self.num_customers += other.num_customers
         self.num_repeat_customers += other.num_repeat_customers
@@ -96,8 +112,25 @@ class ShardCounts:
         self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
         lacking = events.null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
+        self.id_forms = [form_hashes(events["customer_id"])]
+        self.long_orders = _long_orders(events)
         self._set_orders(events, shared_ids)
         self._set_months(events.filter(is_purchase()))
+
+    def count_sources(self, rows: pl.DataFrame, source: str) -> None:
+        """Customers of each source, and which of them bought; `source` is the column of its number."""
+        is_buyer = is_purchase().any().over("customer_id").alias("is_buyer")
+        by_customer = (
+            rows.with_columns(is_buyer)
+            .group_by(source, "customer_id")
+            .agg(pl.col("is_buyer").first(), is_purchase().any().alias("bought_here"))
+        )
+        of_source = by_customer.group_by(source).agg(
+            pl.len().alias("customers"), pl.col("is_buyer").sum(), pl.col("bought_here").sum()
+        )
+        for number, customers, buyers, bought_here in of_source.iter_rows():
+            found = SourceCustomers(customers=customers, buyers=buyers, bought_here=bought_here)
+            self.of_sources[number] = found
 
     def match_items(self, item_ids: pl.Series, catalogue: pl.Series) -> None:
         """Lines of this shard whose item is in the catalogue that the shop gave, and what the others name."""
@@ -142,7 +175,20 @@ class Finished:
 
     counts: ShardCounts
     fence: float  # of outliers
-    heavy: tuple[HeavyCustomer, ...]  # before any of them was set apart
+    heavy: tuple[HeavyCustomer, ...] = ()  # before any of them was set apart
+    alike: AlikeIds = AlikeIds()
+
+
+def _long_orders(events: pl.DataFrame) -> LongOrders:
+    is_given = is_purchase() & pl.col("order_id").is_not_null()
+    at = pl.col("occurred_at")
+    days = (at.max() - at.min()).dt.total_days().alias("days")
+    orders = events.filter(is_given).group_by("customer_id", "order_id").agg(days)
+    long = orders.filter(pl.col("days") > LONG_ORDER_DAYS)
+    example = long["order_id"].min()
+    return LongOrders(
+        orders=long.height, of=orders.height, example=None if example is None else str(example)
+    )
 
 
 def _together(one: Matches | None, other: Matches | None) -> Matches | None:

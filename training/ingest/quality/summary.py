@@ -6,6 +6,8 @@ import math
 from training.results.quality import HeavyCustomer, Money, MoneyAccount, QualityReport
 
 logger = logging.getLogger(__name__)
+LONG_ORDERS = 0.01  # of all orders, more of which are told
+MIN_STRANGERS = 10  # customers of a source, of whom one should have bought
 MAX_REASONS = 3  # that the log names; quality.json has all
 
 
@@ -24,6 +26,7 @@ def log_summary(report: QualityReport) -> None:
         )
     if report.far_dates.rows:
         logger.warning("set apart, as their dates lie far from all others: %s", report.far_dates)
+    _warn_of_ids(report)
     for customer in report.heavy_customers:
         logger.warning(_heavy(customer, report.currency))
     lacking: dict[str, list[str]] = {}
@@ -32,6 +35,33 @@ def log_summary(report: QualityReport) -> None:
             lacking.setdefault(support.reason, []).append(name)
     for rule, names in lacking.items():
         logger.info("the data do not support %s: %s", ", ".join(names), rule)
+
+
+def _warn_of_ids(report: QualityReport) -> None:
+    """What ids tell that are written in two ways, or are no order's."""
+    alike = report.alike_ids
+    if alike.ids:
+        logger.warning(
+            "%d ids differ from others only in capital letters, zeros in front, blanks or marks, such as %s; "
+            "if they are one customer's, write them alike",
+            alike.ids,
+            list(alike.example),
+        )
+    long = report.long_orders
+    if long.orders > LONG_ORDERS * long.of:
+        logger.warning(
+            "%d of %d orders have purchases more than 60 days apart, such as %r; is order_id an order's number?",
+            long.orders,
+            long.of,
+            long.example,
+        )
+    for path, found in report.customers_of_sources.items():
+        if found.customers >= MIN_STRANGERS and not found.buyers:
+            logger.warning(
+                "none of the %d customers of %s bought anything; are ids written alike?",
+                found.customers,
+                path,
+            )
 
 
 def _share(account: MoneyAccount, reason: str) -> float:

@@ -164,8 +164,18 @@ def _localised(times: pl.Series, timezone: str) -> pl.Series:
 
 
 def parse_versions(column: RawColumn, table: Table) -> pl.Series:
-    """Numbers, or times in microseconds since 1970, as float64: the higher, the later."""
+    """Numbers, or times in microseconds since 1970, as float64: the higher, the later.
+
+    A number of eight digits that is a date, such as 20240701, is that time: beside times of another
+    file it would be none.
+    """
     numbers = parse_numbers(column, table.decimal)
-    if (numbers.is_not_null() | column.is_blank()).all():
+    if not (numbers.is_not_null() | column.is_blank()).all():
+        times = parse_times(column, table.date_format, table.timezone)
+        return times.dt.epoch("us").cast(pl.Float64)
+    texts = numbers.cast(pl.Int64, strict=False).cast(pl.String)
+    dates = texts.str.to_date("%Y%m%d", strict=False)
+    is_date = dates.dt.year().is_between(FIRST_YEAR, LAST_YEAR).fill_null(False)
+    if not (is_date | column.is_blank()).all():
         return numbers
-    return parse_times(column, table.date_format, table.timezone).dt.epoch("us").cast(pl.Float64)
+    return dates.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64)

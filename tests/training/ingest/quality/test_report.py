@@ -57,7 +57,7 @@ def report_of(*shards: pl.DataFrame) -> QualityReport:
         counts = ShardCounts()
         counts.set_events(shard, num_matched=int((shard["kind"] == "refund").sum()))
         together.add(counts)
-    return quality_report(read, Finished(together, math.inf, ()), "EUR", ITEMS)
+    return quality_report(read, Finished(together, math.inf), "EUR", ITEMS)
 
 
 def test_report_counts_customers_orders_days_and_refunds_over_shards() -> None:
