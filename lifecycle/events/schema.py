@@ -22,6 +22,7 @@ EVENT_SCHEMA = pl.Schema(
         "rating": pl.Float64(),
         "text": pl.String(),
         "impression_id": pl.String(),
+        "shop_day": pl.Date(),  # of the shop's clock; null where that is UTC
     }
 )
 FIRST_YEAR = 1900  # of events; dates outside are slips that would move every cutoff
@@ -40,17 +41,14 @@ def is_purchase() -> pl.Expr:
 
 
 def order_key() -> pl.Expr:
-    """What makes lines one order: their order_id, or the UTC day where there is none.
-
-    Where the shop's days are others, `with_shop_days` has written them as order_ids.
-    """
-    return pl.coalesce("order_id", pl.col("occurred_at").dt.date().cast(pl.String))
+    """What makes lines one order: their order_id, or the day of the shop where there is none."""
+    day = pl.coalesce("shop_day", pl.col("occurred_at").dt.date())
+    return pl.coalesce("order_id", day.cast(pl.String))
 
 
 def with_shop_days(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
-    """Events of which purchases without an order_id have their day in the shop's zone there."""
+    """Events with their day by the shop's clock, where they have none yet."""
     if timezone == "UTC":
         return events
-    day = pl.col("occurred_at").dt.convert_time_zone(timezone).dt.date().cast(pl.String)
-    order = pl.when(is_purchase()).then(pl.coalesce("order_id", day)).otherwise("order_id")
-    return events.with_columns(order.alias("order_id"))
+    day = pl.col("occurred_at").dt.convert_time_zone(timezone).dt.date()
+    return events.with_columns(pl.coalesce("shop_day", day).alias("shop_day"))

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import AfterValidator, AwareDatetime, PlainSerializer
 
+from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.folders import Manifest, read_manifest
 
 DATA_KIND = "data"
@@ -66,9 +67,14 @@ def shard_paths(data: Path) -> list[Path]:
     return [shard_path(data, shard) for shard in range(read_data_manifest(data).num_shards)]
 
 
+def scan_shard(path: Path) -> pl.LazyFrame:
+    """The events of one shard, sorted by customer and time; columns that older ones lack are null."""
+    return pl.scan_parquet(path, schema=EVENT_SCHEMA, missing_columns="insert")
+
+
 def read_shard(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    """The events of one shard, sorted by customer and time."""
-    return pl.read_parquet(path, columns=columns)
+    """The same in memory."""
+    return scan_shard(path).select(columns or EVENT_SCHEMA.names()).collect()
 
 
 def read_items(data: Path) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Rankings that need no model: popular items, and the items a customer buys most often.
 
-Purchases are frames with columns customer_id, order_id (may be null), item_id and occurred_at; rows
+Purchases are frames with columns customer_id, order_id (may be null), item_id, occurred_at and, where
+there are any, the shop_day of those without order_id; rows
 without an item and rows at or after the cutoff are ignored. Orders are told apart by `order_key`.
 A popularity is a frame item_id, score, best first. Rankings are frames customer_id, rank (1 =
 best), item_id, score, where the score never rises with the rank, for the customers asked for (each
@@ -19,6 +20,8 @@ POPULARITY_WINDOW_DAYS = 91
 def before(purchases: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """The purchases of an item before the cutoff (exclusive, UTC), each with an order_id."""
     in_time = (pl.col("occurred_at") < cutoff) & pl.col("item_id").is_not_null()
+    if "shop_day" not in purchases.columns:
+        purchases = purchases.with_columns(pl.lit(None, pl.Date).alias("shop_day"))
     order_id = order_key().alias("order_id")
     return purchases.filter(in_time).select("customer_id", order_id, "item_id", "occurred_at")
 

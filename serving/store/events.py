@@ -7,7 +7,13 @@ import polars as pl
 from cachetools import LRUCache
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from lifecycle.events.shards import DATA_KIND, read_data_manifest, shard_numbers, shard_paths
+from lifecycle.events.shards import (
+    DATA_KIND,
+    read_data_manifest,
+    scan_shard,
+    shard_numbers,
+    shard_paths,
+)
 from lifecycle.features.attributes import PREFIX, read_customers
 from serving.predict.queries import Attributes
 
@@ -79,7 +85,7 @@ class EventStore:
         for (shard,), rows in wanted.group_by("shard"):
             assert isinstance(shard, int)
             ids = rows["customer_id"].to_list()
-            scan = pl.scan_parquet(self.shards[shard]).filter(pl.col("customer_id").is_in(ids))
+            scan = scan_shard(self.shards[shard]).filter(pl.col("customer_id").is_in(ids))
             events = scan.select(EVENT_SCHEMA.names()).collect()
             events = events.sort("customer_id", "occurred_at", maintain_order=True)
             for (customer,), own in events.group_by("customer_id", maintain_order=True):

@@ -5,7 +5,14 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA, order_key, with_shop_days
-from lifecycle.events.shards import DATA_KIND, DataManifest, shard_numbers, shard_paths, stable_hash
+from lifecycle.events.shards import (
+    DATA_KIND,
+    DataManifest,
+    read_shard,
+    shard_numbers,
+    shard_paths,
+    stable_hash,
+)
 from lifecycle.folders import new_folder, write_manifest
 
 MASK = (1 << 64) - 1
@@ -116,22 +123,25 @@ def test_lines_without_order_id_are_one_order_per_utc_day() -> None:
         datetime(2024, 1, 1, 23, tzinfo=UTC),
         datetime(2024, 1, 2, tzinfo=UTC),
     ]
-    events = pl.DataFrame(
-        {"occurred_at": times, "order_id": [None, None, "X"]}, schema_overrides=EVENT_SCHEMA
-    )
+    rows = [
+        {"occurred_at": at, "order_id": order}
+        for at, order in zip(times, (None, None, "X"), strict=True)
+    ]
+    events = pl.DataFrame(rows, schema=EVENT_SCHEMA)
     assert events.select(order_key()).to_series().to_list() == ["2024-01-01", "2024-01-01", "X"]
 
 
 def test_lines_without_order_id_are_one_order_per_day_of_the_shop() -> None:
     evening = datetime(2024, 1, 1, 23, 30, tzinfo=UTC)  # in Berlin the next day
-    events = pl.DataFrame(
-        {
-            "occurred_at": [evening] * 3,
-            "kind": ["purchase", "renewal", "refund"],
-            "order_id": [None, "X", None],
-        },
-        schema_overrides=EVENT_SCHEMA,
-    )
-    orders = with_shop_days(events, "Europe/Berlin")["order_id"].to_list()
-    assert orders == ["2024-01-02", "X", None]
+    rows = [{"occurred_at": evening, "order_id": order} for order in (None, "X")]
+    events = pl.DataFrame(rows, schema=EVENT_SCHEMA)
+    orders = with_shop_days(events, "Europe/Berlin").select(order_key()).to_series()
+    assert orders.to_list() == ["2024-01-02", "X"]
     assert with_shop_days(events, "UTC").equals(events)
+
+
+def test_shards_from_before_there_were_days_of_the_shop_are_read(tmp_path: Path) -> None:
+    events = pl.DataFrame([{"customer_id": "1"}], schema=EVENT_SCHEMA)
+    events.drop("shop_day").write_parquet(tmp_path / "shard.parquet")
+    assert read_shard(tmp_path / "shard.parquet").equals(events)
+    assert read_shard(tmp_path / "shard.parquet", ["shop_day"])["shop_day"].to_list() == [None]

@@ -11,7 +11,7 @@ from lifecycle.events.schema import is_purchase, order_key
 from lifecycle.events.shards import read_shard, shard_paths
 from training.evaluate.inputs import Inputs
 
-COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id"]
+COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id", "shop_day"]
 NEXT_BASKET = "next_basket"
 NEXT_ITEM = "next_item"
 

@@ -110,7 +110,7 @@ class ShardCounts:
             0
         )
         self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
-        lacking = events.null_count().row(0, named=True)
+        lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         self.id_forms = [form_hashes(events["customer_id"])]
         self.long_orders = _long_orders(events)

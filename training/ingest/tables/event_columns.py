@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR, is_purchase
+from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR
 from training.ingest.tables.expressions import Expression
 from training.ingest.tables.parsing import (
     RawColumn,
@@ -113,18 +113,13 @@ def _check_unit(times: pl.Series, rows: Rows) -> None:
 
 
 def with_shop_days(events: pl.DataFrame, rows: Rows, expressions: list[Expression]) -> pl.DataFrame:
-    """Events of which purchases without an order_id have the shop's day there; `order_key` knows only that of UTC."""
+    """Events with the day of the shop, of which those without an order_id make one order; none where that is UTC's."""
     if rows.timezone == "UTC":
-        return events
-    if "order_id" not in events.columns:
-        events = events.with_columns(pl.lit(None, pl.String).alias("order_id"))
-    if not events["order_id"].has_nulls():
         return events
     at = next(each for each in expressions if each.column == "occurred_at")
     column = RawColumn(rows.evaluate(at), rows.rows[ROW], at.column)
     days = shop_days(column, events["occurred_at"], rows.table.date_format, rows.timezone)
-    day = pl.when(is_purchase()).then(days)
-    return events.with_columns(pl.coalesce("order_id", day).alias("order_id"))
+    return events.with_columns(days.alias("shop_day"))
 
 
 def _date_rule(table: Table) -> str:

@@ -107,7 +107,7 @@ class Source(Table):
     @classmethod
     def _event_columns(cls, columns: dict[str, Value]) -> dict[str, Value]:
         known = [
-            *EVENT_SCHEMA,
+            *(name for name in EVENT_SCHEMA if name != "shop_day"),
             CURRENCY,
             VERSION,
             *(name for name in ITEM_COLUMNS if name not in EVENT_SCHEMA),

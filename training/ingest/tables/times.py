@@ -47,10 +47,10 @@ def parse_times(column: RawColumn, date_format: str | None, timezone: str) -> pl
 def shop_days(
     column: RawColumn, instants: pl.Series, date_format: str | None, timezone: str
 ) -> pl.Series:
-    """The day of the shop of each parsed instant, as ISO text: in its zone, but dates without a time as they are."""
+    """The day of the shop of each parsed instant: in its zone, but dates without a time as they are."""
     days = instants.dt.convert_time_zone(timezone).dt.date()
     is_alone = _dates_alone(column, date_format)
-    return days.zip_with(~is_alone, instants.dt.date()).cast(pl.String)
+    return days.zip_with(~is_alone, instants.dt.date())
 
 
 def _dates_alone(column: RawColumn, date_format: str | None) -> pl.Series:

@@ -40,7 +40,7 @@ def purchases(*rows: tuple[str, float, str | None, str]) -> pl.DataFrame:
             "item_id": pl.String,
         },
         orient="row",
-    )
+    ).with_columns(shop_day=pl.lit(None, pl.Date))
 
 
 def test_next_basket_is_the_first_order_at_or_after_the_cutoff() -> None:
