@@ -35,8 +35,17 @@ class ParsedRows:
     num_read: int
     left_out: dict[str, pl.DataFrame]  # TOLD columns, by reason
     currency_codes: dict[str, set[str]]  # in columns that the recipe does not map
-    num_keys: int = 0  # kept rows for which a lookup was asked
-    num_found: int = 0  # those that it knew
+    is_found: pl.Series | None = None  # whether the lookup has a row's key; null without one
+
+    @property
+    def num_keys(self) -> int:
+        """Kept rows for which a lookup was asked."""
+        return 0 if self.is_found is None else self.is_found.count()
+
+    @property
+    def num_found(self) -> int:
+        """Those that it knew."""
+        return 0 if self.is_found is None else int(self.is_found.sum())
 
 
 def read_batches(
@@ -196,7 +205,8 @@ def _without_shared(batch: ParsedRows, reading: _Reading) -> ParsedRows:
     if not reading.drops_repeated or not is_shared.any():
         return batch
     left_out = batch.left_out | {"in_earlier_file": only_told(batch.rows.filter(is_shared))}
-    return replace(batch, rows=batch.rows.filter(~is_shared), left_out=left_out)
+    is_found = None if batch.is_found is None else batch.is_found.filter(~is_shared)
+    return replace(batch, rows=batch.rows.filter(~is_shared), left_out=left_out, is_found=is_found)
 
 
 def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) -> ParsedRows:
@@ -218,9 +228,8 @@ def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) 
         events = with_shop_days(events, rows, expressions)
     unmapped = unmapped_columns(rows.table, expressions, rows.names)
     codes = codes_of(rows.rows, unmapped, events["amount"]) if unmapped else {}
-    if IS_FOUND not in rows.names:
-        return ParsedRows(rows.file, events, num_read, would_tell, codes)
-    num_found = int(rows.rows[IS_FOUND].sum())
-    return ParsedRows(
-        rows.file, events, num_read, would_tell, codes, rows.rows[KEY].count(), num_found
-    )
+    is_found = None
+    if IS_FOUND in rows.names:
+        known = pl.when(pl.col(KEY).is_not_null()).then(pl.col(IS_FOUND).fill_null(False))
+        is_found = rows.rows.select(known).to_series()
+    return ParsedRows(rows.file, events, num_read, would_tell, codes, is_found)

@@ -21,7 +21,9 @@ COPY_SEED = np.uint64(0x9E3779B97F4A7C15)
 
 def is_watched(source: Source) -> bool:
     """Whether rows that an earlier file has are of interest: not where the recipe says what becomes of them."""
-    return source.duplicates != "keep" and not source.drop_exact_duplicates
+    if source.duplicates is None:
+        return not source.drop_exact_duplicates
+    return source.duplicates == "drop"
 
 
 @dataclass
