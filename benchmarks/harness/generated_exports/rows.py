@@ -1,5 +1,6 @@
 """Rows of an export, and what becomes of each by the rules of `docs/data.md`."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -67,37 +68,53 @@ def decide(sources: Iterable[Rows], rules: Rules) -> None:
                 row.fate = "shared_id"
         if source.drop_exact:
             _mark_first(source.all(), lambda row: row.cells, "exact_duplicate")
-        kept += [row for row in source.all() if row.fate == KEPT]
+        kept += source.all()
+    _decide_repeated([row for row in kept if row.fate == KEPT or _has_version(row, rules)], rules)
     for row in kept:
-        row.fate = _fate(row, rules)
-    _decide_repeated([row for row in kept if row.fate == KEPT], rules)
+        if row.fate == KEPT:
+            row.fate = _fate(row, rules)
 
 
 def shares_too_much(source: Rows) -> bool:
     """Whether a file has more than half of its rows, or of an earlier file's, in common with earlier ones."""
-    earlier: list[set[Cells]] = []
+    earlier: list[Counter[Cells]] = []
     for file in source.files:
-        all_earlier = set().union(*earlier)
-        shared = sum(row.cells in all_earlier for row in file)
-        if 2 * shared > len(file):
+        own = _contents(file)
+        shared = own & _most(earlier)
+        if 2 * shared.total() > own.total():
             return True
         for other in earlier:
-            if 2 * sum(row.cells in other for row in file) > len(other):
+            if 2 * (own & other).total() > other.total() > 0:
                 return True
-        earlier.append({row.cells for row in file})
+        earlier.append(own)
     return False
 
 
 def _mark_shared(source: Rows) -> None:
-    """`duplicates: drop` counts rows that an earlier file has once."""
+    """`duplicates: drop` counts rows that an earlier file has once, as many as it has."""
     if source.duplicates != "drop":
         return
-    seen: set[Cells] = set()
+    earlier: list[Counter[Cells]] = []
     for file in source.files:
+        own = _contents(file)
+        left = _most(earlier)
         for row in file:
-            if row.cells in seen:
+            if not row.fate.startswith("filter") and left[row.cells] > 0:
+                left[row.cells] -= 1
                 row.fate = "in_earlier_file"
-        seen.update(row.cells for row in file)
+        earlier.append(own)
+
+
+def _contents(file: list[Row]) -> Counter[Cells]:
+    return Counter(row.cells for row in file if not row.fate.startswith("filter"))
+
+
+def _most(files: list[Counter[Cells]]) -> Counter[Cells]:
+    """Of each content as many as one of the files has."""
+    most: Counter[Cells] = Counter()
+    for file in files:
+        most |= file
+    return most
 
 
 def _mark_first(rows: list[Row], key: Callable[[Row], Cells], reason: str) -> None:
@@ -125,6 +142,12 @@ def _fate(row: Row, rules: Rules) -> str:
     return KEPT
 
 
+def _has_version(row: Row, rules: Rules) -> bool:
+    """Whether a row that is left out may replace others."""
+    is_left_out = row.fate.startswith(("filter", "missing"))
+    return is_left_out and rules.on_repeated_id is not None and row.event.customer_id is not None
+
+
 def _decide_repeated(kept: list[Row], rules: Rules) -> None:
     """One row of each event id; equal ones are counted once, the others replaced."""
     groups: dict[str, list[Row]] = {}
@@ -135,6 +158,6 @@ def _decide_repeated(kept: list[Row], rules: Rules) -> None:
         by_version = sorted(rows, key=lambda row: row.event.version)
         held = by_version[-1 if rules.on_repeated_id == "latest" else 0]
         for row in rows:
-            if row is not held:
-                same = row.event == held.event
+            if row is not held and row.fate == KEPT:
+                same = row.event == held.event and held.fate == KEPT
                 row.fate = "duplicate_event_id" if same else "replaced_event_id"
