@@ -24,7 +24,7 @@ from training.ingest.shards import append, finish_shards, spill_writers
 from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.files import source_files, unread_files
 from training.ingest.tables.lookups import Lookup, read_lookup
-from training.ingest.tables.repeats import EarlierRows, is_watched
+from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.sources import Source, Table
 from training.results.quality import Matches
 
@@ -188,7 +188,7 @@ def _watched(config: IngestConfig) -> set[int]:
     kinds: dict[str, list[int]] = {}
     for number, source in enumerate(config.sources):
         comes_again = "event_id" in source.columns and config.on_repeated_id != "error"
-        if is_watched(source) and not comes_again:
+        if source.duplicates != "keep" and not comes_again:
             kinds.setdefault(str(source.columns.get("kind", source.kind or "purchase")), []).append(
                 number
             )

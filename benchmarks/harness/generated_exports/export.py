@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -124,6 +124,8 @@ def _write(source: Source, export: Export, folder: Path) -> dict[str, object]:
     add_repeats(source, export.rules)
     files = in_files(source)
     rows = Rows(files, drop_exact=draw.random() < 0.3)
+    if any(row.event.at is not None and row.event.at.time() != time() for row in source.rows):
+        rows.zone = str(source.recipe.get("timezone", "UTC"))
     if len(files) > 1:
         rows.duplicates = draw.choice((None, "keep", "drop"))
         if rows.duplicates is None and shares_too_much(rows):

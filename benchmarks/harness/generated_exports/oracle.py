@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from benchmarks.harness.generated_exports.events import Event
 from benchmarks.harness.generated_exports.export import Export
@@ -60,7 +61,7 @@ def expected_of(export: Export) -> Expected:
         rows = source.all()
         expected.rows_read[path] = len(rows)
         for row in rows:
-            _enter(expected, row, export)
+            _enter(expected, row, export, ZoneInfo(source.zone))
         if path in export.lookups:
             asked = [row for row in rows if row.event.card is not None and not _is_filtered(row)]
             known = sum(row.event.card in export.lookups[path] for row in asked)
@@ -74,7 +75,7 @@ def _is_filtered(row: Row) -> bool:
     return row.fate.startswith("filter") or row.fate == "in_earlier_file"
 
 
-def _enter(expected: Expected, row: Row, export: Export) -> None:
+def _enter(expected: Expected, row: Row, export: Export, zone: ZoneInfo) -> None:
     event = row.event
     amount = export.rules.worth(event, event.amount)
     part = expected.kept if row.fate == KEPT else expected.dropped[row.fate]
@@ -91,7 +92,7 @@ def _enter(expected: Expected, row: Row, export: Export) -> None:
     expected.lines_by_customer[event.customer_id] += 1
     if event.kind in REVENUE:
         expected.revenue_by_customer[event.customer_id] += amount or 0
-        order = event.order_id or event.at.date().isoformat()
+        order = event.order_id or event.at.astimezone(zone).date().isoformat()
         expected.orders_by_customer[event.customer_id].add(order)
     expected.lines.append(_line(event, export))
 

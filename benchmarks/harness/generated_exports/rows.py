@@ -29,6 +29,7 @@ class Rows:
     files: list[list[Row]]
     drop_exact: bool = False
     duplicates: str | None = None
+    zone: str = "UTC"  # whose days make orders of lines without an id
 
     def all(self) -> list[Row]:
         """Of all files."""
@@ -99,14 +100,19 @@ def _mark_shared(source: Rows) -> None:
         own = _contents(file)
         left = _most(earlier)
         for row in file:
-            if not row.fate.startswith("filter") and left[row.cells] > 0:
-                left[row.cells] -= 1
+            if not row.fate.startswith("filter") and left[_content(row)] > 0:
+                left[_content(row)] -= 1
                 row.fate = "in_earlier_file"
         earlier.append(own)
 
 
 def _contents(file: list[Row]) -> Counter[Cells]:
-    return Counter(row.cells for row in file if not row.fate.startswith("filter"))
+    return Counter(_content(row) for row in file if not row.fate.startswith("filter"))
+
+
+def _content(row: Row) -> Cells:
+    """All that the recipe reads of a row: its event, and its version."""
+    return (row.event, row.event.version)
 
 
 def _most(files: list[Counter[Cells]]) -> Counter[Cells]:

@@ -68,7 +68,8 @@ def read_batches(
                 num_rows += batch.num_read
                 yield batch
         if earlier is not None:
-            earlier.end_file(file, may_share=drops_repeated)
+            once = isinstance(table, Source) and table.drop_exact_duplicates
+            earlier.end_file(file, may_share=drops_repeated, counts_once=once)
     if num_rows == 0:
         named = files[0] if len(files) == 1 else table.path
         raise ValueError(f"{named} has no rows")

@@ -10,20 +10,13 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.tables.sources import VERSION, Source
+from training.ingest.tables.sources import VERSION
 
 logger = logging.getLogger(__name__)
 COMPARED = {**EVENT_SCHEMA, VERSION: pl.Float64()}
 MAX_SHARED = 0.5  # of the rows of a file
 REMEDY = "say duplicates: drop to count them once, or keep where they are different events"
 COPY_SEED = np.uint64(0x9E3779B97F4A7C15)
-
-
-def is_watched(source: Source) -> bool:
-    """Whether rows that an earlier file has are of interest: not where the recipe says what becomes of them."""
-    if source.duplicates is None:
-        return not source.drop_exact_duplicates
-    return source.duplicates == "drop"
 
 
 @dataclass
@@ -57,8 +50,8 @@ class EarlierRows:
         self.num_shared += int(is_shared.sum())
         return is_shared
 
-    def end_file(self, file: Path, *, may_share: bool) -> None:
-        """Take the present file among the earlier ones.
+    def end_file(self, file: Path, *, may_share: bool, counts_once: bool = False) -> None:
+        """Take the present file among the earlier ones; `counts_once` where equal rows do.
 
         ValueError where it equals one of them, or has more than half of its rows in common with all
         of them, or more than half of the rows of one of them.
@@ -68,8 +61,11 @@ class EarlierRows:
             self._check_bytes(file)
             self._check(file, num_rows)
         if self.num_shared and not may_share:
-            message = "%s: %d of its %d rows are in earlier files, too; they count twice"
-            logger.warning(message, file, self.num_shared, num_rows)
+            message = "%s: %d of its %d rows are in earlier files, too; %s"
+            fate = (
+                "of those equal in every column one counts" if counts_once else "they count twice"
+            )
+            logger.warning(message, file, self.num_shared, num_rows, fate)
         if num_rows:
             hashes = np.unique(np.concatenate(self.present))
             self.runs.append((hashes, np.full(hashes.size, len(self.files), dtype=np.uint32)))
