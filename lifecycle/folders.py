@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lifecycle.config import Tree, describe
@@ -174,8 +175,25 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, whose place it takes after the with-block, which writes its manifest last.
 
     Nothing that exists is replaced: what a job leaves unfinished lies in the temporary folder.
-    Raises ValueError where `folder` is complete already, or holds something else.
+    Raises ValueError where `folder` is complete already, holds something else, or is being written
+    by another process.
     """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f".{folder.name}.lock")
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        line = f"{folder} is being written by another run; wait for it, or end it"
+        raise ValueError(line) from None
+    try:
+        yield from _unfinished(folder)
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _unfinished(folder: Path) -> Iterator[Path]:
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} is complete already; delete it or choose another output")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

@@ -1,5 +1,7 @@
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,17 @@ def test_file_whose_writing_fails_stays_as_it_was(tmp_path: Path) -> None:
         unfinished.write_text("after")
     assert path.read_text() == "after"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_second_run_leaves_the_first_in_peace(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "data") as first:
+        (first / "new").write_text("first")
+        second = (
+            "from pathlib import Path; from lifecycle.folders import new_folder\n"
+            f"with new_folder(Path({str(tmp_path / 'data')!r})): pass"
+        )
+        ended = subprocess.run([sys.executable, "-c", second], capture_output=True, text=True)
+        assert "data is being written by another run; wait for it, or end it" in ended.stderr
+        write_manifest(first, "data", ONE)
+    assert (tmp_path / "data" / "new").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]

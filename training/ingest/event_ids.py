@@ -152,4 +152,7 @@ def _check_suspects(events: pl.DataFrame) -> None:
     if repeated.height:
         event_id = repeated["event_id"][0]
         customers = repeated.filter(pl.col("event_id") == event_id)["customer_id"].to_list()
-        raise ValueError(f"event_id {event_id!r} is given to events of two customers: {customers}")
+        raise ValueError(
+            f"event_id {event_id!r} is given to events of two customers: {customers}; "
+            "an id belongs to one: leave out the rows of the other by a filter, or map no event_id"
+        )

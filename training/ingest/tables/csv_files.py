@@ -24,6 +24,7 @@ LINE_END = "\n"
 LONE_RETURN = re.compile(r"\r(?!\n)")
 STAND_IN = "\ue000"  # for a lone carriage return, at which the csv module would end a line
 SHAPED_ROWS = 1000  # first records, which tell how the cells of a column look
+FEWER_CELLS = "%s: %d rows have fewer cells than the first line; the rest are empty"
 MAX_SHAPES = 20  # of a column that is not free text
 REMEDY = "say `quote: none` where no cell is quoted, or the `quote` and `escape` of the program that wrote it"
 
@@ -46,11 +47,7 @@ def checked_csv(table: Table, file: Path, readable: Path, folder: Path) -> CsvFi
     count = count_records(table, readable)
     num_rows = count.num_records - int(table.has_header)
     if count.num_short and not count.num_stray_quotes:
-        logger.warning(
-            "%s: %d rows have fewer cells than the first line; the rest are empty",
-            file,
-            count.num_short,
-        )
+        logger.warning(FEWER_CELLS, file, count.num_short)
     if table.escape_character is not None or count.num_stray_quotes or count.is_inside:
         copy = folder / f"{uuid4().hex}.csv"
         num_records = _write(checked_records(table, file, readable), table, copy)
@@ -91,6 +88,12 @@ def checked_records(table: Table, file: Path, readable: Path) -> Iterator[list[s
                 raise ValueError(f"{where(table, file, number)}{problem}")
             yield record
             number += 1
+
+
+def header_of(table: Table, file: Path, readable: Path) -> list[str]:
+    """The cells of the first record that is not empty; none of an empty file."""
+    with readable.open(encoding="utf-8-sig", newline="\n") as handle, _large_cells():
+        return next(_records(table, file, handle), [])
 
 
 def _records(table: Table, file: Path, handle: TextIO) -> Iterator[list[str]]:
@@ -180,24 +183,28 @@ class Columns:
     def look_like_records(self, cell: str, index: int) -> bool:
         """Whether a line of a cell is what a quote would swallow that was opened in its column and never closed.
 
-        Such lines have as many cells as there are columns; the last one, which ends at the next
-        quote, has as many as stand before that column, and where this is the first one the line of
-        the quote is whole. One that looks as others of its columns do is enough.
+        Such lines have as many cells as there are columns; the first one has as many as stand from
+        that column on, and the last one, which ends at the next quote, as many as stand before it.
+        One that looks as others of its columns do is enough.
         """
         first, *middle, last = (line.rstrip("\r") for line in cell.split(LINE_END))
-        whole = [line.split(self.delimiter) for line in (middle if index else [first, *middle])]
+        whole = [line.split(self.delimiter) for line in middle]
         rows = [row for row in whole if len(row) == len(self.names)]
+        begin = first.split(self.delimiter)
         end = last.split(self.delimiter)
         if len(end) == index + 1:
             rows.append(end[:-1])
-        return any(self._fits(row) for row in rows)
+        is_rest = len(begin) == len(self.names) - index
+        return any(self._fits(row) for row in rows) or (
+            is_rest and self._fits(begin[1:] if index else begin, index + 1 if index else 0)
+        )
 
-    def _fits(self, cells: list[str]) -> bool:
-        """Whether most columns that tell agree, among them one that holds numbers and is no free text."""
+    def _fits(self, cells: list[str], start: int = 0) -> bool:
+        """Whether most columns that tell agree, from `start` on, among them one of numbers and no free text."""
         agreeing = 0
         telling = 0
         has_digits = False
-        for cell, shapes in zip(cells, self.shapes, strict=False):
+        for cell, shapes in zip(cells, self.shapes[start:], strict=False):
             if 0 < len(shapes) <= MAX_SHAPES:
                 telling += 1
                 found = shape(cell)

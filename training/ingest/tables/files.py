@@ -42,7 +42,16 @@ def source_files(table: Table) -> list[Path]:
         _check_table_format(folder)
     for file in files:
         _check_content(file, table)
+    if path.is_dir():
+        _check_links(path, table)
     return files
+
+
+def _check_links(folder: Path, table: Table) -> None:
+    """ValueError for a link to a file of this format that is not there, as where large files were not fetched."""
+    for file in folder.rglob("*"):
+        if file.is_symlink() and not file.exists() and file.name.endswith(_suffixes(table)):
+            raise ValueError(f"{file} is a link to {file.readlink()}, which is not there")
 
 
 def unread_files(table: Table) -> list[str]:
@@ -51,8 +60,13 @@ def unread_files(table: Table) -> list[str]:
     if not path.is_dir():
         return []
     read = set(_files_of(table))
-    others = (file for file in path.rglob("*") if file.is_file() and file not in read)
+    others = (file for file in path.rglob("*") if not _is_folder(file) and file not in read)
     return sorted(str(file.relative_to(path)) for file in others)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder that is looked into: links to folders are not."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def partition_values(table: Table, file: Path) -> dict[str, str | None]:

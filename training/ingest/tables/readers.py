@@ -1,7 +1,9 @@
 """Files to lazy frames: CSV in any encoding, blank-separated text, Parquet, JSON; columns of text stay text."""
 
+import logging
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +14,13 @@ import polars as pl
 import polars.selectors as cs
 
 from training.ingest.tables.compressed import compression_of, decompressed
-from training.ingest.tables.csv_files import checked_csv
+from training.ingest.tables.csv_files import FEWER_CELLS, checked_csv, header_of
 from training.ingest.tables.files import partition_values
 from training.ingest.tables.json_files import json_problem, scan_json
 from training.ingest.tables.parquet_files import text_problem
 from training.ingest.tables.sources import Table, numbered_names, where
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,29 @@ def schema_of(table: Table, file: Path) -> pl.Schema:
     """The columns of one file; no rows are read where the format tells columns without them."""
     with _reading(table, file) as folder:
         if table.format == "csv" and table.delimiter != " ":
-            frame = _scan_csv(table, _readable(table, file, folder), table.quote_character)
+            frame = _frame_of_header(table, file, _readable(table, file, folder))
         else:
             frame = scan(table, file, folder).frame
         return _with_partitions(frame, table, file).collect_schema()
+
+
+def _frame_of_header(table: Table, file: Path, readable: Path) -> pl.LazyFrame:
+    """Its columns as they will be read, quoted ones too."""
+    header = header_of(table, file, readable)
+    if not any(mark in cell for cell in header for mark in ('"', "\n", table.delimiter)):
+        return _scan_csv(table, readable, table.quote_character)
+    names = distinct_names(numbered(header)) if table.has_header else numbered_names(len(header))
+    return pl.LazyFrame(schema=dict.fromkeys(names, pl.String()))
+
+
+def numbered(names: list[str]) -> list[str]:
+    """Names as polars tells them apart: a second `a` is `a_duplicated_0`."""
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        result.append(f"{name}_duplicated_{seen[name] - 1}" if seen[name] else name)
+        seen[name] += 1
+    return result
 
 
 @contextmanager
@@ -174,10 +197,17 @@ def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
     lines = all_lines.filter(line.str.contains(r"\S"))
     words = line.str.extract_all(r"\S+")
     length = words.list.len()
-    facts = lines.select(first=words.first(), most=length.max(), row=length.arg_max())
-    first, most, row = facts.collect().row(0)
+    facts = lines.select(
+        first=words.first(),
+        most=length.max(),
+        row=length.arg_max(),
+        num_short=(length < length.first()).sum(),
+    )
+    first, most, row, num_short = facts.collect().row(0)
     if first is None:
         return pl.LazyFrame()
+    if num_short:
+        logger.warning(FEWER_CELLS, file, num_short)
     if most > len(first):
         place = where(table, file, row + 1 - int(table.has_header))
         raise ValueError(f"{place}: {most} values where the first line has {len(first)}")
