@@ -1,6 +1,5 @@
 """Money in several currencies, brought to the shop's own by the recipe's rates before anything is added up."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,13 +12,13 @@ from pydantic import BeforeValidator, field_validator
 from training.ingest.quality.account import money_of
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.tables.batches import ParsedRows
+from training.ingest.tables.currency_codes import canonical, canonical_codes
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import CURRENCY, Source, Table, Value, where
+from training.ingest.tables.unmapped_currencies import MONEY
 from training.ingest.tables.whole import read_whole
 from training.results.quality import Money
 
-logger = logging.getLogger(__name__)
-MONEY = ("amount", "discount", "cost", "price")
 ALWAYS = date(1, 1, 1)
 RATES = pl.Schema({CURRENCY: pl.String(), "date": pl.Date(), "rate": pl.Float64()})
 
@@ -88,7 +87,7 @@ class Exchange:
     def _factors(self, rows: pl.DataFrame) -> pl.Series:
         """What one unit of each row's currency is worth; null where that is not known."""
         day = pl.col("occurred_at").dt.date().alias("date")
-        keys = rows.select(ROW, _code(), day).sort("date")
+        keys = rows.select(ROW, canonical_codes(CURRENCY), day).sort("date")
         # Without `by` among sorted keys polars warns that it cannot check the order.
         found = keys.join_asof(
             self.rates, on="date", by=CURRENCY, strategy="backward", check_sortedness=False
@@ -96,7 +95,7 @@ class Exchange:
         return found.sort(ROW)["rate"]
 
     def _problem(self, batch: ParsedRows, source: Source, lacking: pl.DataFrame) -> str:
-        row, code, at = lacking.select(ROW, _code(), "occurred_at").row(0)
+        row, code, at = lacking.select(ROW, canonical_codes(CURRENCY), "occurred_at").row(0)
         place = where(source, batch.file, row)
         if code is None:
             return f"{place}: has money and no currency"
@@ -105,25 +104,28 @@ class Exchange:
         return f"{place}: currency is {code!r}; say rates.{code}, how much {self.own} one {code} is"
 
 
-def _code() -> pl.Expr:
-    return pl.col(CURRENCY).str.to_uppercase()
-
-
 def exchange_of(own: str, rates: Rates, table: RatesTable | None, counts: ReadCounts) -> Exchange:
     """The rates of a recipe. ValueError where one for the shop's own currency is not 1, or two hold at once."""
     rows = _from_recipe(rates)
     if table is not None:
         rows = pl.concat([rows, _from_table(table, counts)])
-    other = rows.filter((_code() == own.upper()) & (pl.col("rate") != 1.0))
+    other = rows.filter((canonical_codes(CURRENCY) == canonical(own)) & (pl.col("rate") != 1.0))
     if other.height:
         raise ValueError(f"rates.{own} is {other['rate'][0]}; the shop's own currency has rate 1")
-    own_rate = pl.DataFrame([(own.upper(), ALWAYS, 1.0)], schema=RATES, orient="row")
-    known = pl.concat([rows.filter(_code() != own.upper()).with_columns(_code()), own_rate])
+    own_rate = pl.DataFrame([(canonical(own), ALWAYS, 1.0)], schema=RATES, orient="row")
+    known = pl.concat(
+        [
+            rows.filter(canonical_codes(CURRENCY) != canonical(own)).with_columns(
+                canonical_codes(CURRENCY)
+            ),
+            own_rate,
+        ]
+    )
     for code, since in (
         known.filter(pl.struct(CURRENCY, "date").is_duplicated()).select(CURRENCY, "date").rows()
     ):
         raise ValueError(f"rates.{code}: two rates hold from {since} on")
-    return Exchange(own.upper(), known.sort("date"))
+    return Exchange(canonical(own), known.sort("date"))
 
 
 def _from_recipe(rates: Rates) -> pl.DataFrame:
@@ -148,35 +150,9 @@ def _from_table(table: RatesTable, counts: ReadCounts) -> pl.DataFrame:
     return rows.select(pl.col(name).cast(dtype) for name, dtype in RATES.items())
 
 
-class UnmappedCodes:
-    """Codes of currencies in columns that the recipe does not map, over all sources."""
-
-    def __init__(self, own: str) -> None:
-        self.own = own.upper()
-        self.places: dict[str, str] = {}  # by code: the first file that has it, and the column
-
-    def add(self, batch: ParsedRows) -> None:
-        """ValueError where money of several currencies would be added up."""
-        for column, codes in batch.currency_codes.items():
-            for code in sorted(codes):
-                self.places.setdefault(code, f"{batch.file}, column {column!r}")
-        if len(self.places) > 1:
-            told = "; ".join(f"{code} ({place})" for code, place in self.places.items())
-            raise ValueError(
-                f"money of several currencies would be added up: {told}; map the column as `currency` "
-                "in columns and say rates, or keep one by a filter"
-            )
-
-    def warn(self) -> None:
-        """Say where the only currency is not the recipe's."""
-        for code, place in self.places.items():
-            if code != self.own:
-                logger.warning("%s says %s; the recipe says currency: %s", place, code, self.own)
-
-
 def money_by_currency(rows: pl.DataFrame) -> dict[str, Money]:
     """What rows of each currency come to, in the shop's."""
     if CURRENCY not in rows.columns:
         return {}
-    groups = rows.with_columns(_code()).partition_by(CURRENCY, as_dict=True)
+    groups = rows.with_columns(canonical_codes(CURRENCY)).partition_by(CURRENCY, as_dict=True)
     return {str(code): money_of(part) for (code,), part in groups.items()}

@@ -12,7 +12,7 @@ from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.corrections import are_corrected, with_left_out
-from training.ingest.currencies import UnmappedCodes, exchange_of, money_by_currency
+from training.ingest.currencies import exchange_of, money_by_currency
 from training.ingest.dates import days_of, span_of
 from training.ingest.origin import ingest_made_from
 from training.ingest.quality.read_counts import ReadCounts
@@ -26,6 +26,7 @@ from training.ingest.tables.files import source_files, unread_files
 from training.ingest.tables.lookups import Lookup, read_lookup
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.sources import Source, Table
+from training.ingest.tables.unmapped_currencies import UnmappedCodes
 from training.results.quality import Matches
 
 logger = logging.getLogger(__name__)
@@ -211,13 +212,13 @@ def _spill(
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     num_rows = 0
     exchange = exchange_of(config.currency, config.rates, config.rates_table, read)
-    unmapped = UnmappedCodes(config.currency)
+    unmapped = UnmappedCodes(config.currency, is_stated=config.states_currency)
     watched = _watched(config)
     earlier = EarlierRows()
     with spill_writers(folder, num_shards) as writers:
         for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
             for found in read_batches(source, lookup, earlier if number in watched else None):
-                unmapped.add(found)
+                unmapped.add(found.currency_codes)
                 batch = exchange.converted(found, source)
                 read.add_currencies(money_by_currency(batch.rows))
                 read.add_read(source.path, batch.rows, batch.left_out)

@@ -94,45 +94,18 @@ def test_rate_must_be_a_number_above_0(tmp_path: Path, rate: object) -> None:
         recipe(tmp_path / "data", source, rates={"USD": rate})
 
 
-def plain(path: Path, header: str, *lines: str, **changes: object) -> dict[str, object]:
-    """A source whose recipe does not know of currencies."""
-    path.write_text("\n".join([header, *lines]) + "\n")
-    columns = {"customer_id": "c", "occurred_at": "t", "amount": "a"}
-    return {"path": str(path), "columns": columns, **changes}
-
-
-@pytest.mark.parametrize("name", ["Currency", "order_currency", "Währung", "presentment currency"])
-def test_currencies_that_the_recipe_does_not_map_are_not_added_up(
-    tmp_path: Path, name: str
+def test_hundredths_have_a_rate_of_their_own_and_small_letters_mean_the_code(
+    tmp_path: Path,
 ) -> None:
-    lines = ("1,2024-01-01,5,EUR", "1,2024-01-02,800,JPY")
-    source = plain(tmp_path / "x.csv", f"c,t,a,{name}", *lines)
-    with pytest.raises(ValueError, match=f"several currencies.*EUR .*{name}.*JPY"):
-        ingest(recipe(tmp_path / "data", source))
-
-
-def test_two_files_of_one_currency_each_are_not_added_up(tmp_path: Path) -> None:
-    euros = plain(tmp_path / "x.csv", "c,t,a,currency", "1,2024-01-01,5,EUR")
-    yen = plain(tmp_path / "y.csv", "c,t,a,ccy", "1,2024-01-01,5,JPY")
-    with pytest.raises(ValueError, match="EUR .*x.csv.*JPY .*y.csv"):
-        ingest(recipe(tmp_path / "data", euros, yen))
-
-
-def test_one_currency_that_the_recipe_calls_otherwise_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    source = plain(tmp_path / "x.csv", "c,t,a,currency", "1,2024-01-01,5,EUR", "1,2024-01-02,,JPY")
-    run(recipe(tmp_path / "data", source))
-    assert "x.csv, column 'currency' says EUR; the recipe says currency: USD" in caplog.text
-
-
-def test_recipe_may_keep_one_currency_or_compute_with_the_column_itself(tmp_path: Path) -> None:
-    lines = ("1,2024-01-01,5,EUR", "1,2024-01-02,800,JPY")
-    one = plain(tmp_path / "x.csv", "c,t,a,currency", *lines, filter={"sql": "currency = 'EUR'"})
-    events, report = run(recipe(tmp_path / "one", one, currency="EUR"))
-    assert (amounts(events), report["rows_dropped"]) == ([5.0], {"filter": 1})
-    own = plain(tmp_path / "y.csv", "c,t,a,currency", *lines)
-    sql = "CASE WHEN currency = 'JPY' THEN a * 0.01 ELSE a END"
-    own["columns"] = {"customer_id": "c", "occurred_at": "t", "amount": {"sql": sql}}
-    events, _ = run(recipe(tmp_path / "own", own, currency="EUR"))
-    assert amounts(events) == [5.0, 8.0]
+    lines = ("1,2024-01-01,GBP,2", "1,2024-01-02,gbp,3", "1,2024-01-03,GBp,450")
+    source = log(tmp_path / "x.csv", *lines, columns=COLUMNS)
+    events, report = run(recipe(tmp_path / "data", source, currency="GBP", rates={"GBp": 0.01}))
+    assert amounts(events) == pytest.approx([2.0, 3.0, 4.5])
+    assert {code: money["rows"] for code, money in report["currencies"].items()} == {
+        "GBP": 2,
+        "GBp": 1,
+    }
+    with pytest.raises(
+        ValueError, match="row 3 after the header: currency is 'GBp'; say rates.GBp"
+    ):
+        ingest(recipe(tmp_path / "without", source, currency="GBP"))

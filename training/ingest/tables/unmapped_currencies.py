@@ -1,0 +1,216 @@
+"""Columns that a recipe does not map and that yet say in which currencies the money is."""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from training.ingest.tables.currency_codes import (
+    DOUBTFUL,
+    canonical,
+    code_in,
+    names_currency,
+    resolved,
+    well_known,
+)
+from training.ingest.tables.expressions import Expression
+from training.ingest.tables.sources import CURRENCY, Sql, Table
+
+logger = logging.getLogger(__name__)
+MONEY = ("amount", "discount", "cost", "price")
+SAMPLED_ROWS = 1000  # of each file, to find columns whose values alone are currencies
+MAX_CURRENCIES = 40  # in such a column
+MAX_LETTERS = 30
+
+
+@dataclass(frozen=True)
+class CodeColumn:
+    """A column of text, or a field of one, that may tell the currency of money."""
+
+    path: tuple[str, ...]
+    is_named: bool  # whether its name says so, or its values alone
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return ".".join(self.path)
+
+    @property
+    def values(self) -> pl.Expr:
+        """Its texts without surrounding blanks."""
+        values = pl.col(self.path[0])
+        for name in self.path[1:]:
+            values = values.struct.field(name)
+        return values.str.strip_chars()
+
+
+@dataclass(frozen=True)
+class FoundCodes:
+    """Codes and signs of currencies that stand beside money in a column of a file."""
+
+    file: Path
+    column: CodeColumn
+    codes: frozenset[str]
+
+
+def currency_columns(
+    frame: pl.LazyFrame, table: Table, expressions: list[Expression], schema: pl.Schema
+) -> list[CodeColumn]:
+    """Of `_unmapped_columns` those that are named after currencies, or hold these alone in the first rows of a file.
+
+    `schema` has the columns of the file and of its lookup.
+    """
+    columns = _unmapped_columns(table, expressions, schema)
+    own = frame.collect_schema()
+    sampled = dict.fromkeys(each.path[0] for each in columns if not each.is_named)
+    names = [name for name in sampled if name in own]
+    sample = frame.select(names).head(SAMPLED_ROWS).collect()
+    return [each for each in columns if each.is_named or _holds_currencies(sample, each)]
+
+
+def _unmapped_columns(
+    table: Table, expressions: list[Expression], schema: Mapping[str, pl.DataType]
+) -> list[CodeColumn]:
+    """The texts that the recipe's money is read regardless of, whatever they hold; none where it maps a currency."""
+    if CURRENCY in table.columns:
+        return []
+    money = [each for each in expressions if each.column in MONEY and _is_regardless(each, schema)]
+    columns = []
+    for name, dtype in schema.items():
+        if not all(name in each.types for each in money):
+            columns += _own_texts((name,), dtype)
+    for each in money:
+        for name in each.types:
+            columns += _texts_beside(each, (name,), schema[name])
+    return list(dict.fromkeys(columns))
+
+
+def _is_regardless(money: Expression, schema: Mapping[str, pl.DataType]) -> bool:
+    """Whether an expression uses columns and none that names currencies; constants are in the shop's."""
+    texts = [name for name, dtype in money.types.items() if dtype == pl.String]
+    for name in money.types:
+        texts += _used_texts(money, schema[name])
+    return bool(money.types) and not any(map(names_currency, texts))
+
+
+def _used_texts(money: Expression, dtype: pl.DataType) -> list[str]:
+    """The names of the texts in objects that an expression uses."""
+    texts = []
+    for name, inner in _fields(dtype):
+        if _mentions(money, name):
+            texts += [name] if inner == pl.String else _used_texts(money, inner)
+    return texts
+
+
+def _texts_beside(money: Expression, path: tuple[str, ...], dtype: pl.DataType) -> list[CodeColumn]:
+    """The texts in the objects that an expression goes through, but for those that it uses."""
+    columns = []
+    for name, inner in _fields(dtype):
+        if not _mentions(money, name):
+            columns += _own_texts((*path, name), inner)
+        elif inner != pl.String:
+            columns += _texts_beside(money, (*path, name), inner)
+    return columns
+
+
+def _own_texts(path: tuple[str, ...], dtype: pl.DataType) -> list[CodeColumn]:
+    """A column or field of text; of an object that is named after currencies all its texts."""
+    is_named = names_currency(path[-1])
+    if dtype == pl.String:
+        return [CodeColumn(path, is_named)]
+    if not is_named:
+        return []
+    return [CodeColumn((*path, name), True) for name, inner in _fields(dtype) if inner == pl.String]
+
+
+def _fields(dtype: pl.DataType) -> list[tuple[str, pl.DataType]]:
+    return list(pl.Schema(dtype.to_schema()).items()) if isinstance(dtype, pl.Struct) else []
+
+
+def _mentions(money: Expression, name: str) -> bool:
+    sql = money.value.sql if isinstance(money.value, Sql) else ""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", sql) is not None
+
+
+def _holds_currencies(sample: pl.DataFrame, column: CodeColumn) -> bool:
+    if column.path[0] not in sample.columns:
+        return False
+    texts = _texts(sample, column)
+    return 0 < len(texts) <= MAX_CURRENCIES and all(map(well_known, texts))
+
+
+def codes_of(
+    rows: pl.DataFrame, columns: list[CodeColumn], events: pl.DataFrame, file: Path
+) -> list[FoundCodes]:
+    """The codes in columns of source rows, beside money of the events made of them."""
+    if not columns:
+        return []
+    money = [name for name in MONEY if name in events.columns]
+    has_money = events.select(pl.any_horizontal(pl.col(money) != 0.0).fill_null(False))
+    with_money = rows.select({each.path[0] for each in columns})
+    with_money = with_money.filter(has_money.to_series())
+    found = []
+    for column in columns:
+        read = code_in if column.is_named else well_known
+        codes = {read(text) for text in _texts(with_money, column)}
+        found.append(FoundCodes(file, column, frozenset(code for code in codes if code)))
+    return [each for each in found if each.codes]
+
+
+def _texts(rows: pl.DataFrame, column: CodeColumn) -> list[str]:
+    """The distinct values; long ones and numbers are no codes of a column that is named so."""
+    texts = rows.select(column.values.alias("text")).to_series().drop_nulls().unique()
+    texts = texts.filter(texts != "")
+    if column.is_named:
+        is_short = texts.str.len_chars() <= MAX_LETTERS
+        texts = texts.filter(is_short & ~texts.str.contains(r"\d"))
+    return texts.to_list()
+
+
+class UnmappedCodes:
+    """Currencies in columns that the recipe does not map, over all tables."""
+
+    def __init__(self, own: str, *, is_stated: bool) -> None:
+        self.own = canonical(own)
+        self.is_stated = is_stated  # whether the recipe says itself which currency is its own
+        self.places: dict[str, str] = {}  # by code: the first file that has it, and the column
+        self.by_values: dict[str, dict[str, str]] = {}  # the same by column, where no name tells it
+
+    def add(self, found: Iterable[FoundCodes]) -> None:
+        """ValueError where money of several currencies would be added up."""
+        for each in found:
+            name = each.column.name
+            places = self.places if each.column.is_named else self.by_values.setdefault(name, {})
+            for code in sorted(each.codes):
+                place = f"{each.file}, column {name!r}"
+                places.setdefault(resolved(code, self.own), place)
+            if each.column.is_named or places.keys() - DOUBTFUL:
+                self._check_one(places)
+        others = [code for code in self.places if code != self.own]
+        if others and self.is_stated:
+            raise ValueError(f"{self._told(others[0])}; {self._remedy()}")
+
+    def _check_one(self, places: Mapping[str, str]) -> None:
+        if len(places) > 1:
+            told = "; ".join(f"{code} ({place})" for code, place in places.items())
+            raise ValueError(
+                f"money of several currencies would be added up: {told}; {self._remedy()}"
+            )
+
+    def warn(self) -> None:
+        """Say where the only currency is not the recipe's."""
+        for code in self.places:
+            if code != self.own:
+                logger.warning("%s", self._told(code))
+
+    def _told(self, code: str) -> str:
+        return f"{self.places[code]} says {code}; the recipe says currency: {self.own}"
+
+    def _remedy(self) -> str:
+        return (
+            "map the column as `currency` in columns and say rates, or keep one by a filter; "
+            f"of money in {self.own} already say `currency: {{sql: \"'{self.own}'\"}}` there"
+        )
