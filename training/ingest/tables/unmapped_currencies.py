@@ -10,7 +10,6 @@ import polars as pl
 
 from training.ingest.tables.currency_codes import (
     DOUBTFUL,
-    canonical,
     code_in,
     names_currency,
     resolved,
@@ -67,8 +66,18 @@ def currency_columns(
     own = frame.collect_schema()
     sampled = dict.fromkeys(each.path[0] for each in columns if not each.is_named)
     names = [name for name in sampled if name in own]
-    sample = frame.select(names).head(SAMPLED_ROWS).collect()
+    sample = _first_rows(frame, names)
     return [each for each in columns if each.is_named or _holds_currencies(sample, each)]
+
+
+def _first_rows(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
+    """The first rows of those columns that can be read: what the recipe does not use need not be text."""
+    try:
+        return frame.select(names).head(SAMPLED_ROWS).collect()
+    except pl.exceptions.PolarsError:
+        if len(names) == 1:
+            return pl.DataFrame()
+    return pl.concat([_first_rows(frame, [name]) for name in names], how="horizontal")
 
 
 def _unmapped_columns(
@@ -174,7 +183,7 @@ class UnmappedCodes:
     """Currencies in columns that the recipe does not map, over all tables."""
 
     def __init__(self, own: str, *, is_stated: bool) -> None:
-        self.own = canonical(own)
+        self.own = own
         self.is_stated = is_stated  # whether the recipe says itself which currency is its own
         self.places: dict[str, str] = {}  # by code: the first file that has it, and the column
         self.by_values: dict[str, dict[str, str]] = {}  # the same by column, where no name tells it

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.training.ingest.recipes import recipe, run
+from tests.training.ingest.recipes import log, recipe, run
 from training.ingest.job import ingest
 
 
@@ -217,3 +217,23 @@ def test_orders_that_are_counted_have_no_currency(tmp_path: Path) -> None:
     source["columns"] = {"customer_id": "c", "occurred_at": "t", "amount": 1}
     events, _ = run(recipe(tmp_path / "data", source))
     assert amounts(events) == [1.0, 1.0]
+
+
+def test_prices_of_items_in_several_currencies_are_refused(tmp_path: Path) -> None:
+    source = log(tmp_path / "x.csv", "1,2024-01-05,x,100")
+    (tmp_path / "i.csv").write_text("i,p,currency\nx,1000,JPY\ny,5,EUR\n")
+    columns = {"item_id": "i", "price": "p"}
+    table = {"path": str(tmp_path / "i.csv"), "columns": columns}
+    with pytest.raises(ValueError, match="several currencies.*EUR .*i.csv.*JPY .*i.csv"):
+        ingest(recipe(tmp_path / "data", source, items=table))
+    table["columns"] = {"item_id": "i", "title": "p"}
+    run(recipe(tmp_path / "data", source, items=table))
+
+
+def test_columns_that_the_recipe_does_not_use_need_not_be_text(tmp_path: Path) -> None:
+    rows = {"c": ["1"], "t": ["2024-01-01"], "a": [5.0], "raw": [b"\xff\xfe\x00"], "k7": ["EUR"]}
+    pl.DataFrame(rows).write_parquet(tmp_path / "x.parquet")
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": "a"}
+    source = {"path": str(tmp_path / "x.parquet"), "format": "parquet", "columns": columns}
+    events, _ = run(recipe(tmp_path / "data", source))
+    assert amounts(events) == [5.0]
