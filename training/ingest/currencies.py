@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, field_validator
 
 from training.ingest.quality.account import money_of
 from training.ingest.quality.read_counts import ReadCounts
+from training.ingest.refunds import CURRENCY_NUMBER, RATE
 from training.ingest.tables.batches import ParsedRows
 from training.ingest.tables.currency_codes import canonical, canonical_codes
 from training.ingest.tables.rows import ROW
@@ -81,8 +82,21 @@ class Exchange:
             reason: rows.with_columns(pl.col("amount") * self._factors(rows))
             for reason, rows in batch.left_out.items()
         }
-        rows = batch.rows.with_columns(pl.col(columns) * factors.fill_null(1.0))
+        rows = batch.rows.with_columns(
+            *self._changing(batch.rows, factors), pl.col(columns) * factors.fill_null(1.0)
+        )
         return replace(batch, rows=rows, left_out=left_out)
+
+    def _changing(self, rows: pl.DataFrame, factors: pl.Series) -> list[pl.Series]:
+        """What `match_refunds` needs of rows whose currency has several rates; nothing where none has."""
+        several = self.rates.filter(pl.col(CURRENCY).is_duplicated())[CURRENCY].unique().sort()
+        if several.is_empty():
+            return []
+        codes = rows.select(canonical_codes(CURRENCY)).to_series()
+        number = codes.replace_strict(
+            several, range(len(several)), default=None, return_dtype=pl.UInt16()
+        )
+        return [number.alias(CURRENCY_NUMBER), factors.alias(RATE)]
 
     def _factors(self, rows: pl.DataFrame) -> pl.Series:
         """What one unit of each row's currency is worth; null where that is not known."""

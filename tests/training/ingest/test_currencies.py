@@ -109,3 +109,49 @@ def test_hundredths_have_a_rate_of_their_own_and_small_letters_mean_the_code(
         ValueError, match="row 3 after the header: currency is 'GBp'; say rates.GBp"
     ):
         ingest(recipe(tmp_path / "without", source, currency="GBP"))
+
+
+def paid_back(path: Path, *lines: str) -> dict[str, object]:
+    """A source of lines `customer,time,item,amount,kind,currency`."""
+    path.write_text("\n".join(["c,t,i,a,k,cur", *lines]) + "\n")
+    columns = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a", "kind": "k"}
+    return {"path": str(path), "columns": {**columns, "currency": "cur"}}
+
+
+MONTHLY = {"USD": {"2024-01-01": 0.9, "2024-02-01": 0.95}}
+
+
+@pytest.mark.parametrize(
+    ("refund", "matched"),
+    [
+        ("100,refund,USD", 1),
+        ("101,refund,USD", 0),
+        ("90,refund,EUR", 1),
+        ("91,refund,EUR", 0),
+    ],
+)
+def test_refunds_match_whatever_became_of_the_rate(
+    tmp_path: Path, refund: str, matched: int
+) -> None:
+    lines = ("1,2024-01-05,x,100,purchase,USD", f"1,2024-02-05,x,{refund}")
+    source = paid_back(tmp_path / "x.csv", *lines)
+    run(recipe(tmp_path / "data", source, currency="EUR", rates=MONTHLY))
+    assert pl.read_parquet(tmp_path / "data" / "refunds.parquet").height == matched
+
+
+def test_refund_of_a_clipped_purchase_shrinks_with_it_though_the_rate_changed(
+    tmp_path: Path,
+) -> None:
+    usual = [f"{number},2024-01-03,y,{number % 9 + 1},purchase,EUR" for number in range(2, 200)]
+    lines = ("1,2024-01-05,x,100000,purchase,USD", "1,2024-02-05,x,50000,refund,USD")
+    source = paid_back(tmp_path / "x.csv", *usual, *lines)
+    clip = {"action": "clip"}
+    config = recipe(tmp_path / "data", source, currency="EUR", rates=MONTHLY, outliers=clip)
+    events, report = run(config)
+    bought, taken_back = amounts(events.filter(pl.col("customer_id") == "1"))
+    assert 9.0 < bought < 90_000.0
+    assert taken_back == pytest.approx(-bought / 2 * 0.95 / 0.9)
+    assert report["account"]["read"]["refunds"] == pytest.approx(-47_500.0)
+    outlier = report["account"]["dropped"]["outlier"]
+    assert outlier["purchases"] == pytest.approx(90_000.0 - bought)
+    assert outlier["refunds"] == pytest.approx(-47_500.0 - taken_back)
