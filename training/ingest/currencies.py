@@ -16,8 +16,8 @@ from training.ingest.tables.batches import ParsedRows
 from training.ingest.tables.currency_codes import canonical, canonical_codes
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import CURRENCY, Source, Table, Value, where
-from training.ingest.tables.unmapped_currencies import MONEY
-from training.ingest.tables.whole import read_whole
+from training.ingest.tables.unmapped_currencies import MONEY, UnmappedCodes
+from training.ingest.tables.whole import WholeTable, read_whole
 from training.results.quality import Money
 
 ALWAYS = date(1, 1, 1)
@@ -62,12 +62,15 @@ class Exchange:
 
     own: str
     rates: pl.DataFrame  # RATES
+    unmapped: UnmappedCodes  # what other columns of the tables say of their currencies
 
     def converted(self, batch: ParsedRows, source: Source) -> ParsedRows:
         """Rows whose money is in the shop's currency; of those that were left out what is unknown is missing.
 
-        Raises ValueError with file, row and value where no rate holds.
+        Raises ValueError with file, row and value where no rate holds, or where a column that the
+        recipe does not map has other currencies.
         """
+        self.unmapped.add(batch.currency_codes)
         if CURRENCY not in source.columns:
             return batch
         factors = self._factors(batch.rows)
@@ -98,6 +101,38 @@ class Exchange:
         )
         return [number.alias(CURRENCY_NUMBER), factors.alias(RATE)]
 
+    def converted_prices(self, table: WholeTable) -> pl.DataFrame:
+        """Items whose prices are in the shop's currency, which they name no more.
+
+        Prices have no date. Raises ValueError where a currency has no rate, or several, and that of
+        `converted`.
+        """
+        self.unmapped.add(table.currency_codes)
+        items = table.rows
+        if not {CURRENCY, "price"} <= set(items.columns):
+            return items
+        lasting = self.rates.filter(~pl.col(CURRENCY).is_duplicated())
+        rates = lasting.select(CURRENCY, pl.col("rate").alias(RATE))
+        codes = items.with_columns(canonical_codes(CURRENCY))
+        rated = codes.join(rates, on=CURRENCY, how="left", maintain_order="left")
+        lacking = rated.filter((pl.col("price") != 0.0) & pl.col(RATE).is_null())
+        if lacking.height:
+            raise ValueError(self._price_problem(*lacking.select("item_id", CURRENCY).row(0)))
+        return rated.with_columns(pl.col("price") * pl.col(RATE).fill_null(1.0)).drop(
+            CURRENCY, RATE
+        )
+
+    def _price_problem(self, item: str, code: str | None) -> str:
+        place = f"items: the price of {item!r}"
+        if code is None:
+            return f"{place} has no currency"
+        if code not in self.rates[CURRENCY]:
+            return f"{place} is in {code!r}; say rates.{code}, how much {self.own} one {code} is"
+        return (
+            f"{place} is in {code}, whose rates change, and prices have no date; compute the price in "
+            f"{self.own}, and say `currency: {{sql: \"'{self.own}'\"}}` in items.columns"
+        )
+
     def _factors(self, rows: pl.DataFrame) -> pl.Series:
         """What one unit of each row's currency is worth; null where that is not known."""
         day = pl.col("occurred_at").dt.date().alias("date")
@@ -118,7 +153,9 @@ class Exchange:
         return f"{place}: currency is {code!r}; say rates.{code}, how much {self.own} one {code} is"
 
 
-def exchange_of(own: str, rates: Rates, table: RatesTable | None, counts: ReadCounts) -> Exchange:
+def exchange_of(
+    own: str, rates: Rates, table: RatesTable | None, counts: ReadCounts, *, is_stated: bool
+) -> Exchange:
     """The rates of a recipe. ValueError where one for the shop's own currency is not 1, or two hold at once."""
     rows = _from_recipe(rates)
     if table is not None:
@@ -139,7 +176,8 @@ def exchange_of(own: str, rates: Rates, table: RatesTable | None, counts: ReadCo
         known.filter(pl.struct(CURRENCY, "date").is_duplicated()).select(CURRENCY, "date").rows()
     ):
         raise ValueError(f"rates.{code}: two rates hold from {since} on")
-    return Exchange(canonical(own), known.sort("date"))
+    unmapped = UnmappedCodes(canonical(own), is_stated=is_stated)
+    return Exchange(canonical(own), known.sort("date"), unmapped)
 
 
 def _from_recipe(rates: Rates) -> pl.DataFrame:

@@ -111,6 +111,43 @@ def test_hundredths_have_a_rate_of_their_own_and_small_letters_mean_the_code(
         ingest(recipe(tmp_path / "without", source, currency="GBP"))
 
 
+def items(path: Path, *lines: str) -> dict[str, object]:
+    path.write_text("\n".join(["i,p,cur", *lines]) + "\n")
+    return {"path": str(path), "columns": {"item_id": "i", "price": "p", "currency": "cur"}}
+
+
+def test_prices_of_items_are_converted_before_lines_of_one_item_are_merged(tmp_path: Path) -> None:
+    source = log(tmp_path / "x.csv", "1,2024-01-05,x,100")
+    table = items(tmp_path / "i.csv", "x,1000,jpy", "x,6,EUR", "y,7,EUR", "z,,", "free,0,")
+    run(recipe(tmp_path / "data", source, currency="EUR", rates={"JPY": 0.006}, items=table))
+    found = pl.read_parquet(tmp_path / "data" / "items.parquet")
+    assert dict(found.select("item_id", "price").iter_rows()) == {
+        "x": 6.0,
+        "y": 7.0,
+        "z": None,
+        "free": 0.0,
+    }
+    assert "currency" not in found.columns
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("x,5,USD", "the price of 'x' is in 'USD'; say rates.USD, how much EUR one USD is"),
+        ("x,5,", "the price of 'x' has no currency"),
+        ("x,5,JPY", "the price of 'x' is in JPY, whose rates change, and prices have no date"),
+    ],
+)
+def test_prices_without_one_lasting_rate_are_refused(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    source = log(tmp_path / "x.csv", "1,2024-01-05,x,100")
+    table = items(tmp_path / "i.csv", line)
+    rates = {"JPY": {"2024-01-01": 0.006, "2024-06-01": 0.007}}
+    with pytest.raises(ValueError, match=message):
+        ingest(recipe(tmp_path / "data", source, currency="EUR", rates=rates, items=table))
+
+
 def paid_back(path: Path, *lines: str) -> dict[str, object]:
     """A source of lines `customer,time,item,amount,kind,currency`."""
     path.write_text("\n".join(["c,t,i,a,k,cur", *lines]) + "\n")
