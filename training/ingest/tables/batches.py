@@ -24,6 +24,7 @@ from training.ingest.tables.unmapped_currencies import (
     FoundCodes,
     codes_of,
     currency_columns,
+    money_uses_lookup,
 )
 
 logger = logging.getLogger(__name__)
@@ -136,6 +137,9 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     unmapped = currency_columns(found.frame, table, expressions, schema)
     used = _used_columns(expressions, unmapped, own, reading)
     decimals = dict.fromkeys(lookup.names, lookup.decimal) if lookup else None
+    of_lookup = []
+    if lookup and money_uses_lookup(table, expressions, schema):
+        of_lookup = lookup.currency_codes
     timezone = _timezone_of(found.frame, table, file, expressions)
     for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
@@ -143,7 +147,8 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
             _check_cells(prepared, table, file)
             check_sql = not offset and reading.num_checked < CHECKED_ROWS
             parts = Rows(prepared, table, file, timezone, decimals)
-            batch = _parse_batch(parts, expressions, unmapped, check_sql=check_sql)
+            parsed = _parse_batch(parts, expressions, unmapped, check_sql=check_sql)
+            batch = replace(parsed, currency_codes=parsed.currency_codes + of_lookup)
             yield batch if reading.earlier is None else _without_shared(batch, reading)
             reading.num_checked += rows.height * check_sql
             offset += rows.height

@@ -1,24 +1,20 @@
 """Columns that a recipe does not map and that yet say in which currencies the money is."""
 
-import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from training.ingest.tables.currency_codes import (
-    DOUBTFUL,
     code_in,
     names_currency,
-    resolved,
     well_known,
 )
 from training.ingest.tables.expressions import Expression
-from training.ingest.tables.sources import CURRENCY, Sql, Table
+from training.ingest.tables.sources import CURRENCY, Source, Sql, Table
 
-logger = logging.getLogger(__name__)
 MONEY = ("amount", "discount", "cost", "price")
 SAMPLED_ROWS = 1000  # of each file, to find columns whose values alone are currencies
 MAX_CURRENCIES = 40  # in such a column
@@ -84,17 +80,41 @@ def _unmapped_columns(
     table: Table, expressions: list[Expression], schema: Mapping[str, pl.DataType]
 ) -> list[CodeColumn]:
     """The texts that the recipe's money is read regardless of, whatever they hold; none where it maps a currency."""
-    if CURRENCY in table.columns:
-        return []
-    money = [each for each in expressions if each.column in MONEY and _is_regardless(each, schema)]
+    money = _money(table, expressions, schema)
     columns = []
     for name, dtype in schema.items():
-        if not all(name in each.types for each in money):
+        if not all(_is_used(name, each, table) for each in money):
             columns += _own_texts((name,), dtype)
     for each in money:
         for name in each.types:
             columns += _texts_beside(each, (name,), schema[name])
     return list(dict.fromkeys(columns))
+
+
+def money_uses_lookup(table: Table, expressions: list[Expression], schema: pl.Schema) -> bool:
+    """Whether money that is read regardless of currencies comes from the lookup of a source."""
+    money = _money(table, expressions, schema)
+    return any(_uses_lookup(each, table) for each in money)
+
+
+def _uses_lookup(money: Expression, table: Table) -> bool:
+    lookup = table.lookup if isinstance(table, Source) else None
+    return lookup is not None and not lookup.columns.keys().isdisjoint(money.types)
+
+
+def _is_used(name: str, money: Expression, table: Table) -> bool:
+    """Whether an expression computes with a column, or with what the lookup has for it, such as rates."""
+    is_key = isinstance(table, Source) and name == table.lookup_on
+    return name in money.types or (is_key and _uses_lookup(money, table))
+
+
+def _money(
+    table: Table, expressions: list[Expression], schema: Mapping[str, pl.DataType]
+) -> list[Expression]:
+    """What the recipe reads as money of one currency."""
+    if CURRENCY in table.columns:
+        return []
+    return [each for each in expressions if each.column in MONEY and _is_regardless(each, schema)]
 
 
 def _is_regardless(money: Expression, schema: Mapping[str, pl.DataType]) -> bool:
@@ -159,12 +179,26 @@ def codes_of(
         return []
     money = [name for name in MONEY if name in events.columns]
     has_money = events.select(pl.any_horizontal(pl.col(money) != 0.0).fill_null(False))
-    with_money = rows.select({each.path[0] for each in columns})
-    with_money = with_money.filter(has_money.to_series())
+    names = {each.path[0] for each in columns}
+    return _found(rows.select(names).filter(has_money.to_series()), columns, file)
+
+
+def codes_of_lookup(
+    rows: pl.DataFrame, expressions: list[Expression], on: str, file: Path
+) -> list[FoundCodes]:
+    """The codes in columns of a lookup that it does not add, `on` apart."""
+    used = {on, *(name for each in expressions for name in each.types)}
+    names = [name for name, dtype in rows.schema.items() if dtype == pl.String and name not in used]
+    columns = [CodeColumn((name,), names_currency(name)) for name in names]
+    likely = [each for each in columns if each.is_named or _holds_currencies(rows, each)]
+    return _found(rows, likely, file)
+
+
+def _found(rows: pl.DataFrame, columns: list[CodeColumn], file: Path) -> list[FoundCodes]:
     found = []
     for column in columns:
         read = code_in if column.is_named else well_known
-        codes = {read(text) for text in _texts(with_money, column)}
+        codes = {read(text) for text in _texts(rows, column)}
         found.append(FoundCodes(file, column, frozenset(code for code in codes if code)))
     return [each for each in found if each.codes]
 
@@ -177,49 +211,3 @@ def _texts(rows: pl.DataFrame, column: CodeColumn) -> list[str]:
         is_short = texts.str.len_chars() <= MAX_LETTERS
         texts = texts.filter(is_short & ~texts.str.contains(r"\d"))
     return texts.to_list()
-
-
-class UnmappedCodes:
-    """Currencies in columns that the recipe does not map, over all tables."""
-
-    def __init__(self, own: str, *, is_stated: bool) -> None:
-        self.own = own
-        self.is_stated = is_stated  # whether the recipe says itself which currency is its own
-        self.places: dict[str, str] = {}  # by code: the first file that has it, and the column
-        self.by_values: dict[str, dict[str, str]] = {}  # the same by column, where no name tells it
-
-    def add(self, found: Iterable[FoundCodes]) -> None:
-        """ValueError where money of several currencies would be added up."""
-        for each in found:
-            name = each.column.name
-            places = self.places if each.column.is_named else self.by_values.setdefault(name, {})
-            for code in sorted(each.codes):
-                place = f"{each.file}, column {name!r}"
-                places.setdefault(resolved(code, self.own), place)
-            if each.column.is_named or places.keys() - DOUBTFUL:
-                self._check_one(places)
-        others = [code for code in self.places if code != self.own]
-        if others and self.is_stated:
-            raise ValueError(f"{self._told(others[0])}; {self._remedy()}")
-
-    def _check_one(self, places: Mapping[str, str]) -> None:
-        if len(places) > 1:
-            told = "; ".join(f"{code} ({place})" for code, place in places.items())
-            raise ValueError(
-                f"money of several currencies would be added up: {told}; {self._remedy()}"
-            )
-
-    def warn(self) -> None:
-        """Say where the only currency is not the recipe's."""
-        for code in self.places:
-            if code != self.own:
-                logger.warning("%s", self._told(code))
-
-    def _told(self, code: str) -> str:
-        return f"{self.places[code]} says {code}; the recipe says currency: {self.own}"
-
-    def _remedy(self) -> str:
-        return (
-            "map the column as `currency` in columns and say rates, or keep one by a filter; "
-            f"of money in {self.own} already say `currency: {{sql: \"'{self.own}'\"}}` there"
-        )
