@@ -1,10 +1,12 @@
 """The item catalogue, from an item table or derived from the lines, and the table of customer attributes."""
 
 from collections import Counter
+from dataclasses import replace
 
 import polars as pl
 
 from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, is_purchase
+from training.ingest.currencies import Exchange
 from training.ingest.dates import Span
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.tables.rows import ROW, numbers_of
@@ -128,14 +130,16 @@ def _weighted_median(rows: pl.DataFrame, name: str, weight: str) -> pl.DataFrame
     return counts.filter(reached).unique("item_id", keep="first", maintain_order=True).drop(weight)
 
 
-def read_item_table(table: Table, counts: ReadCounts) -> pl.DataFrame:
-    """The catalogue of an item table. Raises ValueError where no column is mapped to item_id.
+def read_item_table(table: Table, counts: ReadCounts, exchange: Exchange) -> pl.DataFrame:
+    """The catalogue of an item table, with prices in the shop's currency.
+
+    Raises ValueError where no column is mapped to item_id, or a price cannot be converted.
 
     Items that are described in more than one way keep their most frequent description, and are
     counted.
     """
     whole = _read_table(table, "item_id", "items")
-    rows = whole.rows
+    rows = exchange.converted_prices(whole)
     for name, dtype in COLUMNS.items():
         if name not in rows.columns:
             rows = rows.with_columns(pl.lit(None, dtype=dtype).alias(name))
@@ -196,4 +200,4 @@ def _read_table(table: Table, key: str, name: str) -> WholeTable:
     whole = read_whole(table)
     rows = whole.rows.drop(ROW).drop_nulls(key)
     missing = Counter({f"missing_{key}": whole.rows.height - rows.height})
-    return WholeTable(rows, whole.num_read, whole.left_out + missing)
+    return replace(whole, rows=rows, left_out=whole.left_out + missing)

@@ -1,6 +1,5 @@
 """Money in several currencies, brought to the shop's own by the recipe's rates before anything is added up."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,14 +11,16 @@ from pydantic import BeforeValidator, field_validator
 
 from training.ingest.quality.account import money_of
 from training.ingest.quality.read_counts import ReadCounts
+from training.ingest.refunds import CURRENCY_NUMBER, RATE
 from training.ingest.tables.batches import ParsedRows
+from training.ingest.tables.currency_codes import canonical, canonical_codes
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import CURRENCY, Source, Table, Value, where
-from training.ingest.tables.whole import read_whole
+from training.ingest.tables.unmapped_currencies import MONEY
+from training.ingest.tables.whole import WholeTable, read_whole
+from training.ingest.unmapped_codes import UnmappedCodes
 from training.results.quality import Money
 
-logger = logging.getLogger(__name__)
-MONEY = ("amount", "discount", "cost", "price")
 ALWAYS = date(1, 1, 1)
 RATES = pl.Schema({CURRENCY: pl.String(), "date": pl.Date(), "rate": pl.Float64()})
 
@@ -62,12 +63,15 @@ class Exchange:
 
     own: str
     rates: pl.DataFrame  # RATES
+    unmapped: UnmappedCodes  # what other columns of the tables say of their currencies
 
     def converted(self, batch: ParsedRows, source: Source) -> ParsedRows:
         """Rows whose money is in the shop's currency; of those that were left out what is unknown is missing.
 
-        Raises ValueError with file, row and value where no rate holds.
+        Raises ValueError with file, row and value where no rate holds, or where a column that the
+        recipe does not map has other currencies.
         """
+        self.unmapped.add(batch.currency_codes)
         if CURRENCY not in source.columns:
             return batch
         factors = self._factors(batch.rows)
@@ -82,13 +86,58 @@ class Exchange:
             reason: rows.with_columns(pl.col("amount") * self._factors(rows))
             for reason, rows in batch.left_out.items()
         }
-        rows = batch.rows.with_columns(pl.col(columns) * factors.fill_null(1.0))
+        rows = batch.rows.with_columns(
+            *self._changing(batch.rows, factors), pl.col(columns) * factors.fill_null(1.0)
+        )
         return replace(batch, rows=rows, left_out=left_out)
+
+    def _changing(self, rows: pl.DataFrame, factors: pl.Series) -> list[pl.Series]:
+        """What `match_refunds` needs of rows whose currency has several rates; nothing where none has."""
+        several = self.rates.filter(pl.col(CURRENCY).is_duplicated())[CURRENCY].unique().sort()
+        if several.is_empty():
+            return []
+        codes = rows.select(canonical_codes(CURRENCY)).to_series()
+        number = codes.replace_strict(
+            several, range(len(several)), default=None, return_dtype=pl.UInt16()
+        )
+        return [number.alias(CURRENCY_NUMBER), factors.alias(RATE)]
+
+    def converted_prices(self, table: WholeTable) -> pl.DataFrame:
+        """Items whose prices are in the shop's currency, which they name no more.
+
+        Prices have no date. Raises ValueError where a currency has no rate, or several, and that of
+        `converted`.
+        """
+        self.unmapped.add(table.currency_codes)
+        items = table.rows
+        if not {CURRENCY, "price"} <= set(items.columns):
+            return items
+        lasting = self.rates.filter(~pl.col(CURRENCY).is_duplicated())
+        rates = lasting.select(CURRENCY, pl.col("rate").alias(RATE))
+        codes = items.with_columns(canonical_codes(CURRENCY))
+        rated = codes.join(rates, on=CURRENCY, how="left", maintain_order="left")
+        lacking = rated.filter((pl.col("price") != 0.0) & pl.col(RATE).is_null())
+        if lacking.height:
+            raise ValueError(self._price_problem(*lacking.select("item_id", CURRENCY).row(0)))
+        return rated.with_columns(pl.col("price") * pl.col(RATE).fill_null(1.0)).drop(
+            CURRENCY, RATE
+        )
+
+    def _price_problem(self, item: str, code: str | None) -> str:
+        place = f"items: the price of {item!r}"
+        if code is None:
+            return f"{place} has no currency"
+        if code not in self.rates[CURRENCY]:
+            return f"{place} is in {code!r}; say rates.{code}, how much {self.own} one {code} is"
+        return (
+            f"{place} is in {code}, whose rates change, and prices have no date; compute the price in "
+            f"{self.own}, and say `currency: {{sql: \"'{self.own}'\"}}` in items.columns"
+        )
 
     def _factors(self, rows: pl.DataFrame) -> pl.Series:
         """What one unit of each row's currency is worth; null where that is not known."""
         day = pl.col("occurred_at").dt.date().alias("date")
-        keys = rows.select(ROW, _code(), day).sort("date")
+        keys = rows.select(ROW, canonical_codes(CURRENCY), day).sort("date")
         # Without `by` among sorted keys polars warns that it cannot check the order.
         found = keys.join_asof(
             self.rates, on="date", by=CURRENCY, strategy="backward", check_sortedness=False
@@ -96,7 +145,7 @@ class Exchange:
         return found.sort(ROW)["rate"]
 
     def _problem(self, batch: ParsedRows, source: Source, lacking: pl.DataFrame) -> str:
-        row, code, at = lacking.select(ROW, _code(), "occurred_at").row(0)
+        row, code, at = lacking.select(ROW, canonical_codes(CURRENCY), "occurred_at").row(0)
         place = where(source, batch.file, row)
         if code is None:
             return f"{place}: has money and no currency"
@@ -105,25 +154,31 @@ class Exchange:
         return f"{place}: currency is {code!r}; say rates.{code}, how much {self.own} one {code} is"
 
 
-def _code() -> pl.Expr:
-    return pl.col(CURRENCY).str.to_uppercase()
-
-
-def exchange_of(own: str, rates: Rates, table: RatesTable | None, counts: ReadCounts) -> Exchange:
+def exchange_of(
+    own: str, rates: Rates, table: RatesTable | None, counts: ReadCounts, *, is_stated: bool
+) -> Exchange:
     """The rates of a recipe. ValueError where one for the shop's own currency is not 1, or two hold at once."""
     rows = _from_recipe(rates)
     if table is not None:
         rows = pl.concat([rows, _from_table(table, counts)])
-    other = rows.filter((_code() == own.upper()) & (pl.col("rate") != 1.0))
+    other = rows.filter((canonical_codes(CURRENCY) == canonical(own)) & (pl.col("rate") != 1.0))
     if other.height:
         raise ValueError(f"rates.{own} is {other['rate'][0]}; the shop's own currency has rate 1")
-    own_rate = pl.DataFrame([(own.upper(), ALWAYS, 1.0)], schema=RATES, orient="row")
-    known = pl.concat([rows.filter(_code() != own.upper()).with_columns(_code()), own_rate])
+    own_rate = pl.DataFrame([(canonical(own), ALWAYS, 1.0)], schema=RATES, orient="row")
+    known = pl.concat(
+        [
+            rows.filter(canonical_codes(CURRENCY) != canonical(own)).with_columns(
+                canonical_codes(CURRENCY)
+            ),
+            own_rate,
+        ]
+    )
     for code, since in (
         known.filter(pl.struct(CURRENCY, "date").is_duplicated()).select(CURRENCY, "date").rows()
     ):
         raise ValueError(f"rates.{code}: two rates hold from {since} on")
-    return Exchange(own.upper(), known.sort("date"))
+    unmapped = UnmappedCodes(canonical(own), is_stated=is_stated)
+    return Exchange(canonical(own), known.sort("date"), unmapped)
 
 
 def _from_recipe(rates: Rates) -> pl.DataFrame:
@@ -148,35 +203,9 @@ def _from_table(table: RatesTable, counts: ReadCounts) -> pl.DataFrame:
     return rows.select(pl.col(name).cast(dtype) for name, dtype in RATES.items())
 
 
-class UnmappedCodes:
-    """Codes of currencies in columns that the recipe does not map, over all sources."""
-
-    def __init__(self, own: str) -> None:
-        self.own = own.upper()
-        self.places: dict[str, str] = {}  # by code: the first file that has it, and the column
-
-    def add(self, batch: ParsedRows) -> None:
-        """ValueError where money of several currencies would be added up."""
-        for column, codes in batch.currency_codes.items():
-            for code in sorted(codes):
-                self.places.setdefault(code, f"{batch.file}, column {column!r}")
-        if len(self.places) > 1:
-            told = "; ".join(f"{code} ({place})" for code, place in self.places.items())
-            raise ValueError(
-                f"money of several currencies would be added up: {told}; map the column as `currency` "
-                "in columns and say rates, or keep one by a filter"
-            )
-
-    def warn(self) -> None:
-        """Say where the only currency is not the recipe's."""
-        for code, place in self.places.items():
-            if code != self.own:
-                logger.warning("%s says %s; the recipe says currency: %s", place, code, self.own)
-
-
 def money_by_currency(rows: pl.DataFrame) -> dict[str, Money]:
     """What rows of each currency come to, in the shop's."""
     if CURRENCY not in rows.columns:
         return {}
-    groups = rows.with_columns(_code()).partition_by(CURRENCY, as_dict=True)
+    groups = rows.with_columns(canonical_codes(CURRENCY)).partition_by(CURRENCY, as_dict=True)
     return {str(code): money_of(part) for (code,), part in groups.items()}

@@ -12,7 +12,7 @@ from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.corrections import are_corrected, with_left_out
-from training.ingest.currencies import UnmappedCodes, exchange_of, money_by_currency
+from training.ingest.currencies import Exchange, exchange_of, money_by_currency
 from training.ingest.dates import days_of, span_of
 from training.ingest.origin import ingest_made_from
 from training.ingest.quality.read_counts import ReadCounts
@@ -45,8 +45,10 @@ def ingest(config: IngestConfig) -> None:
         read = ReadCounts()
         catalogue = LineCatalogue()
         lookups = _checked_lookups(config, read)
-        _write_tables(config, folder, read)
-        _spill(config, folder / "spill", num_shards, lookups, read, catalogue)
+        rates = (config.rates, config.rates_table)
+        exchange = exchange_of(config.currency, *rates, read, is_stated=config.states_currency)
+        _write_tables(config, folder, read, exchange)
+        _spill(config, folder / "spill", num_shards, lookups, read, catalogue, exchange)
         span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
         finished = finish_shards(config, folder, num_shards, span, read)
         if config.items is None:
@@ -170,10 +172,10 @@ def _usable_attributes(config: IngestConfig) -> list[str]:
     return [name for name, usable in declared.items() if usable]
 
 
-def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts) -> None:
+def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts, exchange: Exchange) -> None:
     _usable_attributes(config)
     if config.items is not None:
-        items = read_item_table(config.items, read)
+        items = read_item_table(config.items, read, exchange)
         items.write_parquet(folder / "items.parquet")
     if config.customers is not None:
         customers = read_customer_table(config.customers, read)
@@ -207,17 +209,15 @@ def _spill(
     lookups: list[Lookup | None],
     read: ReadCounts,
     catalogue: LineCatalogue,
+    exchange: Exchange,
 ) -> None:
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     num_rows = 0
-    exchange = exchange_of(config.currency, config.rates, config.rates_table, read)
-    unmapped = UnmappedCodes(config.currency)
     watched = _watched(config)
     earlier = EarlierRows()
     with spill_writers(folder, num_shards) as writers:
         for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
             for found in read_batches(source, lookup, earlier if number in watched else None):
-                unmapped.add(found)
                 batch = exchange.converted(found, source)
                 read.add_currencies(money_by_currency(batch.rows))
                 read.add_read(source.path, batch.rows, batch.left_out)
@@ -233,7 +233,7 @@ def _spill(
                     rows = with_left_out(rows, batch)
                 append(event_rows(rows, number), writers)
                 logger.info("%s: %d rows read", batch.file.name, read.account.read.rows)
-    unmapped.warn()
+    exchange.unmapped.warn()
     if num_rows == 0:
         paths = [source.path for source in config.sources]
         dropped = rows_dropped(read.account)

@@ -9,7 +9,7 @@ from lifecycle.config import Config
 from training.ingest.currencies import Rates, RatesTable
 from training.ingest.event_ids import OnRepeatedId
 from training.ingest.rules import MissingRules, OutlierRules
-from training.ingest.tables.sources import Source, Table
+from training.ingest.tables.sources import CURRENCY, Source, Table
 
 
 class CustomerTable(Table):
@@ -47,6 +47,13 @@ class IngestConfig(Config):
         """The zone of the shop's days: the first that a source names, UTC where none does."""
         zones = [source.timezone for source in self.sources if source.timezone != "UTC"]
         return zones[0] if zones else "UTC"
+
+    @property
+    def states_currency(self) -> bool:
+        """Whether the recipe says itself in which currency results are."""
+        maps_one = any(CURRENCY in source.columns for source in self.sources)
+        has_rates = bool(self.rates) or self.rates_table is not None
+        return "currency" in self.model_fields_set or maps_one or has_rates
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> "IngestConfig":

@@ -12,6 +12,9 @@ from lifecycle.events.schema import is_purchase
 MATCHES = pl.Schema(
     {"refund_id": pl.String(), "purchase_id": pl.String(), "refund_share": pl.Float64()}
 )
+# Of events whose amount was converted by a rate that changes: the currency, and what one unit of it was worth.
+CURRENCY_NUMBER = "__currency_number"
+RATE = "__rate"
 ROUNDING = 1e-9
 MAX_LOOKED_AT = 200
 
@@ -24,7 +27,8 @@ def match_refunds(events: pl.DataFrame) -> pl.DataFrame:
     first, then the latest; one that holds the whole refund is preferred to several. A refund of
     more than was bought stays unmatched. Of an order, and of an item, the latest MAX_LOOKED_AT
     lines are looked at, so that the returns of a till cost no more than those of as many customers.
-    `events` is sorted by time.
+    Amounts of one currency are compared as they were paid, so that its rate may have changed since.
+    `events` is sorted by time, and may have CURRENCY_NUMBER and RATE.
     """
     refunds = events.filter(
         (pl.col("kind") == "refund")
@@ -54,6 +58,8 @@ class _Line:
     event_id: str
     quantity: float | None
     amount: float | None
+    currency: int | None = None
+    rate: float | None = None
     share_left: float = 1.0  # not refunded yet
 
 
@@ -121,7 +127,10 @@ def _refundable(events: pl.DataFrame, refunds: pl.DataFrame) -> pl.DataFrame:
 
 def _lines(events: pl.DataFrame) -> Iterator[_Line]:
     at = pl.col("occurred_at").cast(pl.Int64)
-    rows = events.select("customer_id", "item_id", "order_id", at, "event_id", "quantity", "amount")
+    paid = [name for name in (CURRENCY_NUMBER, RATE) if name in events.columns]
+    rows = events.select(
+        "customer_id", "item_id", "order_id", at, "event_id", "quantity", "amount", *paid
+    )
     for row in rows.iter_rows():
         yield _Line(*row)
 
@@ -150,5 +159,12 @@ def _share(refund: _Line, purchase: _Line) -> float:
     bought = purchase.quantity
     if not taken or not bought or refund.item_id is None:
         taken = refund.amount or 0.0
-        bought = purchase.amount or 0.0
+        bought = (purchase.amount or 0.0) * _change_of_rate(refund, purchase)
     return abs(taken / bought) if bought else float(taken != 0)
+
+
+def _change_of_rate(refund: _Line, purchase: _Line) -> float:
+    """What their currency was worth at the refund, in that of the purchase; 1 where they have not one that changes."""
+    if not refund.rate or not purchase.rate or refund.currency != purchase.currency:
+        return 1.0
+    return refund.rate / purchase.rate

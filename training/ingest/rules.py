@@ -10,6 +10,7 @@ from lifecycle.events.schema import EVENT_SCHEMA, KINDS, is_purchase
 from training.ingest.quality.account import money_of
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.shard_counts import ShardCounts
+from training.ingest.refunds import CURRENCY_NUMBER, RATE
 from training.ingest.tables.batches import ROW_HASH, ParsedRows
 from training.ingest.tables.rows import ROW
 from training.ingest.tables.sources import VERSION, Source, where
@@ -24,6 +25,8 @@ SPILL_SCHEMA = pl.Schema(
         ROW_HASH: pl.UInt64(),
         SOURCE: pl.UInt16(),
         IS_LEFT_OUT: pl.Boolean(),
+        CURRENCY_NUMBER: pl.UInt16(),
+        RATE: pl.Float64(),
     }
 )
 

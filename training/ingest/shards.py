@@ -30,7 +30,7 @@ from training.ingest.quality.heavy_customers import HeavyCustomers
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.shard_counts import Finished, ShardCounts
 from training.ingest.recipe import IngestConfig
-from training.ingest.refunds import match_refunds
+from training.ingest.refunds import CURRENCY_NUMBER, RATE, match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
 from training.ingest.tables.batches import ROW_HASH
 from training.ingest.tables.sources import Source, Table
@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 TABLE_FILES = {"item_id": "items.parquet", "customer_id": "customers.parquet"}
 ROW_GROUP_ROWS = 16_384
 SHARDS_AT_A_TIME = 2  # polars and numpy release the interpreter's lock; more would take more memory
+IDENTIFIED = [*EVENT_SCHEMA, CURRENCY_NUMBER, RATE]  # columns until refunds are matched
 SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
 
 
@@ -159,6 +160,7 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     events = _identified(rows, config.on_repeated_id, counts)
     events = _within_span(events, known.span, counts)
     matches = match_refunds(events)
+    events = events.select(list(EVENT_SCHEMA))
     events = without_outliers(events, matches, known.fence, config.outliers, counts)
     if config.outliers.action == "drop":
         matches = matches.join(
@@ -213,7 +215,7 @@ def _identified(rows: pl.DataFrame, rule: OnRepeatedId, counts: ShardCounts) -> 
     is_lacking = events["event_id"].is_null()
     ids = numbered(content_ids(events.filter(is_lacking)), counts)
     if is_lacking.all():
-        return events.with_columns(ids.alias("event_id")).select(list(EVENT_SCHEMA))
+        return events.with_columns(ids.alias("event_id")).select(IDENTIFIED)
     all_ids = events["event_id"].scatter(is_lacking.arg_true(), ids)
     events = events.with_columns(all_ids.alias("event_id"))
-    return without_repeated_ids(events, rule, counts).select(list(EVENT_SCHEMA))
+    return without_repeated_ids(events, rule, counts).select(IDENTIFIED)

@@ -5,11 +5,13 @@ import polars as pl
 import pytest
 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
+from training.ingest.currencies import exchange_of
 from training.ingest.dates import Span
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.tables.sources import Table
 from training.results.quality import TableRows
 
+DOLLARS = exchange_of("USD", {}, None, ReadCounts(), is_stated=False)
 EVER = Span(date.min, date.max)
 
 
@@ -89,7 +91,7 @@ def test_item_table_keeps_other_columns_and_counts_contradictions(tmp_path: Path
         tmp_path / "i.csv", text, item_id="id", title="name", brand="brand", price="price"
     )
     quality = ReadCounts()
-    items = read_item_table(given, quality)
+    items = read_item_table(given, quality, DOLLARS)
     assert items.select("item_id", "title", "price", "brand").rows() == [
         ("1", "lamp", 2.0, "Y"),
         ("2", "box", 1.0, "X"),
@@ -116,6 +118,6 @@ def test_customers_may_be_repeated_but_not_contradict_each_other(tmp_path: Path)
 
 def test_tables_need_their_key(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="items.columns needs item_id"):
-        read_item_table(table(tmp_path / "i.csv", "id\n1\n", title="id"), ReadCounts())
+        read_item_table(table(tmp_path / "i.csv", "id\n1\n", title="id"), ReadCounts(), DOLLARS)
     with pytest.raises(ValueError, match="customers.columns needs customer_id"):
         read_customer_table(table(tmp_path / "c.csv", "id\n1\n", age="id"), ReadCounts())

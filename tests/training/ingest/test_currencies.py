@@ -94,45 +94,101 @@ def test_rate_must_be_a_number_above_0(tmp_path: Path, rate: object) -> None:
         recipe(tmp_path / "data", source, rates={"USD": rate})
 
 
-def plain(path: Path, header: str, *lines: str, **changes: object) -> dict[str, object]:
-    """A source whose recipe does not know of currencies."""
-    path.write_text("\n".join([header, *lines]) + "\n")
-    columns = {"customer_id": "c", "occurred_at": "t", "amount": "a"}
-    return {"path": str(path), "columns": columns, **changes}
-
-
-@pytest.mark.parametrize("name", ["Currency", "order_currency", "Währung", "presentment currency"])
-def test_currencies_that_the_recipe_does_not_map_are_not_added_up(
-    tmp_path: Path, name: str
+def test_hundredths_have_a_rate_of_their_own_and_small_letters_mean_the_code(
+    tmp_path: Path,
 ) -> None:
-    lines = ("1,2024-01-01,5,EUR", "1,2024-01-02,800,JPY")
-    source = plain(tmp_path / "x.csv", f"c,t,a,{name}", *lines)
-    with pytest.raises(ValueError, match=f"several currencies.*EUR .*{name}.*JPY"):
-        ingest(recipe(tmp_path / "data", source))
+    lines = ("1,2024-01-01,GBP,2", "1,2024-01-02,gbp,3", "1,2024-01-03,GBp,450")
+    source = log(tmp_path / "x.csv", *lines, columns=COLUMNS)
+    events, report = run(recipe(tmp_path / "data", source, currency="GBP", rates={"GBp": 0.01}))
+    assert amounts(events) == pytest.approx([2.0, 3.0, 4.5])
+    assert {code: money["rows"] for code, money in report["currencies"].items()} == {
+        "GBP": 2,
+        "GBp": 1,
+    }
+    with pytest.raises(
+        ValueError, match="row 3 after the header: currency is 'GBp'; say rates.GBp"
+    ):
+        ingest(recipe(tmp_path / "without", source, currency="GBP"))
 
 
-def test_two_files_of_one_currency_each_are_not_added_up(tmp_path: Path) -> None:
-    euros = plain(tmp_path / "x.csv", "c,t,a,currency", "1,2024-01-01,5,EUR")
-    yen = plain(tmp_path / "y.csv", "c,t,a,ccy", "1,2024-01-01,5,JPY")
-    with pytest.raises(ValueError, match="EUR .*x.csv.*JPY .*y.csv"):
-        ingest(recipe(tmp_path / "data", euros, yen))
+def items(path: Path, *lines: str) -> dict[str, object]:
+    path.write_text("\n".join(["i,p,cur", *lines]) + "\n")
+    return {"path": str(path), "columns": {"item_id": "i", "price": "p", "currency": "cur"}}
 
 
-def test_one_currency_that_the_recipe_calls_otherwise_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_prices_of_items_are_converted_before_lines_of_one_item_are_merged(tmp_path: Path) -> None:
+    source = log(tmp_path / "x.csv", "1,2024-01-05,x,100")
+    table = items(tmp_path / "i.csv", "x,1000,jpy", "x,6,EUR", "y,7,EUR", "z,,", "free,0,")
+    run(recipe(tmp_path / "data", source, currency="EUR", rates={"JPY": 0.006}, items=table))
+    found = pl.read_parquet(tmp_path / "data" / "items.parquet")
+    assert dict(found.select("item_id", "price").iter_rows()) == {
+        "x": 6.0,
+        "y": 7.0,
+        "z": None,
+        "free": 0.0,
+    }
+    assert "currency" not in found.columns
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("x,5,USD", "the price of 'x' is in 'USD'; say rates.USD, how much EUR one USD is"),
+        ("x,5,", "the price of 'x' has no currency"),
+        ("x,5,JPY", "the price of 'x' is in JPY, whose rates change, and prices have no date"),
+    ],
+)
+def test_prices_without_one_lasting_rate_are_refused(
+    tmp_path: Path, line: str, message: str
 ) -> None:
-    source = plain(tmp_path / "x.csv", "c,t,a,currency", "1,2024-01-01,5,EUR", "1,2024-01-02,,JPY")
-    run(recipe(tmp_path / "data", source))
-    assert "x.csv, column 'currency' says EUR; the recipe says currency: USD" in caplog.text
+    source = log(tmp_path / "x.csv", "1,2024-01-05,x,100")
+    table = items(tmp_path / "i.csv", line)
+    rates = {"JPY": {"2024-01-01": 0.006, "2024-06-01": 0.007}}
+    with pytest.raises(ValueError, match=message):
+        ingest(recipe(tmp_path / "data", source, currency="EUR", rates=rates, items=table))
 
 
-def test_recipe_may_keep_one_currency_or_compute_with_the_column_itself(tmp_path: Path) -> None:
-    lines = ("1,2024-01-01,5,EUR", "1,2024-01-02,800,JPY")
-    one = plain(tmp_path / "x.csv", "c,t,a,currency", *lines, filter={"sql": "currency = 'EUR'"})
-    events, report = run(recipe(tmp_path / "one", one, currency="EUR"))
-    assert (amounts(events), report["rows_dropped"]) == ([5.0], {"filter": 1})
-    own = plain(tmp_path / "y.csv", "c,t,a,currency", *lines)
-    sql = "CASE WHEN currency = 'JPY' THEN a * 0.01 ELSE a END"
-    own["columns"] = {"customer_id": "c", "occurred_at": "t", "amount": {"sql": sql}}
-    events, _ = run(recipe(tmp_path / "own", own, currency="EUR"))
-    assert amounts(events) == [5.0, 8.0]
+def paid_back(path: Path, *lines: str) -> dict[str, object]:
+    """A source of lines `customer,time,item,amount,kind,currency`."""
+    path.write_text("\n".join(["c,t,i,a,k,cur", *lines]) + "\n")
+    columns = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a", "kind": "k"}
+    return {"path": str(path), "columns": {**columns, "currency": "cur"}}
+
+
+MONTHLY = {"USD": {"2024-01-01": 0.9, "2024-02-01": 0.95}}
+
+
+@pytest.mark.parametrize(
+    ("refund", "matched"),
+    [
+        ("100,refund,USD", 1),
+        ("101,refund,USD", 0),
+        ("90,refund,EUR", 1),
+        ("91,refund,EUR", 0),
+    ],
+)
+def test_refunds_match_whatever_became_of_the_rate(
+    tmp_path: Path, refund: str, matched: int
+) -> None:
+    lines = ("1,2024-01-05,x,100,purchase,USD", f"1,2024-02-05,x,{refund}")
+    source = paid_back(tmp_path / "x.csv", *lines)
+    run(recipe(tmp_path / "data", source, currency="EUR", rates=MONTHLY))
+    assert pl.read_parquet(tmp_path / "data" / "refunds.parquet").height == matched
+
+
+def test_refund_of_a_clipped_purchase_shrinks_with_it_though_the_rate_changed(
+    tmp_path: Path,
+) -> None:
+    usual = [f"{number},2024-01-03,y,{number % 9 + 1},purchase,EUR" for number in range(2, 200)]
+    lines = ("1,2024-01-05,x,100000,purchase,USD", "1,2024-02-05,x,50000,refund,USD")
+    source = paid_back(tmp_path / "x.csv", *usual, *lines)
+    clip = {"action": "clip"}
+    config = recipe(tmp_path / "data", source, currency="EUR", rates=MONTHLY, outliers=clip)
+    events, report = run(config)
+    bought, taken_back = amounts(events.filter(pl.col("customer_id") == "1"))
+    assert 9.0 < bought < 90_000.0
+    assert taken_back == pytest.approx(-bought / 2 * 0.95 / 0.9)
+    assert report["account"]["read"]["refunds"] == pytest.approx(-47_500.0)
+    outlier = report["account"]["dropped"]["outlier"]
+    assert outlier["purchases"] == pytest.approx(90_000.0 - bought)
+    assert outlier["refunds"] == pytest.approx(-47_500.0 - taken_back)

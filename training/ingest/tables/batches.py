@@ -9,7 +9,6 @@ from pathlib import Path
 import polars as pl
 
 from training.ingest.tables.csv_files import MAX_CELL_LETTERS
-from training.ingest.tables.currency_codes import codes_of, unmapped_columns
 from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
 from training.ingest.tables.expressions import Expression, Numbers, expressions_of
 from training.ingest.tables.files import source_files
@@ -20,6 +19,13 @@ from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, numbers_in_batches
 from training.ingest.tables.sources import Source, Table, where
 from training.ingest.tables.times import are_midnights
+from training.ingest.tables.unmapped_currencies import (
+    CodeColumn,
+    FoundCodes,
+    codes_of,
+    currency_columns,
+    money_uses_lookup,
+)
 
 logger = logging.getLogger(__name__)
 BATCH_ROWS = 500_000
@@ -34,7 +40,7 @@ class ParsedRows:
     rows: pl.DataFrame
     num_read: int
     left_out: dict[str, pl.DataFrame]  # TOLD columns, by reason
-    currency_codes: dict[str, set[str]]  # in columns that the recipe does not map
+    currency_codes: list[FoundCodes]  # in columns that the recipe does not map
     is_found: pl.Series | None = None  # whether the lookup has a row's key; null without one
 
     @property
@@ -128,8 +134,12 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
 
     expressions = expressions_of(table, schema, file, numbers_in)
     offset = 0
-    used = _used_columns(expressions, own, reading)
+    unmapped = currency_columns(found.frame, table, expressions, schema)
+    used = _used_columns(expressions, unmapped, own, reading)
     decimals = dict.fromkeys(lookup.names, lookup.decimal) if lookup else None
+    of_lookup = []
+    if lookup and money_uses_lookup(table, expressions, schema):
+        of_lookup = lookup.currency_codes
     timezone = _timezone_of(found.frame, table, file, expressions)
     for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
@@ -137,7 +147,8 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
             _check_cells(prepared, table, file)
             check_sql = not offset and reading.num_checked < CHECKED_ROWS
             parts = Rows(prepared, table, file, timezone, decimals)
-            batch = _parse_batch(parts, expressions, check_sql=check_sql)
+            parsed = _parse_batch(parts, expressions, unmapped, check_sql=check_sql)
+            batch = replace(parsed, currency_codes=parsed.currency_codes + of_lookup)
             yield batch if reading.earlier is None else _without_shared(batch, reading)
             reading.num_checked += rows.height * check_sql
             offset += rows.height
@@ -179,7 +190,9 @@ def _timezone_of(
     return "UTC"
 
 
-def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Reading) -> list[str]:
+def _used_columns(
+    expressions: list[Expression], unmapped: list[CodeColumn], own: pl.Schema, reading: _Reading
+) -> list[str]:
     """The columns of a file that are read, at least one."""
     table = reading.table
     if isinstance(table, Source) and table.drop_exact_duplicates:
@@ -187,7 +200,7 @@ def _used_columns(expressions: list[Expression], own: pl.Schema, reading: _Readi
     used = dict.fromkeys(chain.from_iterable(each.types for each in expressions))
     if reading.lookup is not None:
         used[reading.lookup.on] = None
-    used |= dict.fromkeys(unmapped_columns(table, expressions, own))
+    used |= dict.fromkeys(each.path[0] for each in unmapped)
     return [name for name in used if name in own] or own.names()[:1]
 
 
@@ -210,7 +223,9 @@ def _without_shared(batch: ParsedRows, reading: _Reading) -> ParsedRows:
     return replace(batch, rows=batch.rows.filter(~is_shared), left_out=left_out, is_found=is_found)
 
 
-def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) -> ParsedRows:
+def _parse_batch(
+    rows: Rows, expressions: list[Expression], unmapped: list[CodeColumn], *, check_sql: bool
+) -> ParsedRows:
     """The event columns of source rows."""
     num_read = rows.rows.height
     left_out = {}
@@ -227,8 +242,7 @@ def _parse_batch(rows: Rows, expressions: list[Expression], *, check_sql: bool) 
     events = pl.DataFrame([rows.rows[ROW], *parsed])
     if isinstance(rows.table, Source):
         events = with_shop_days(events, rows, expressions)
-    unmapped = unmapped_columns(rows.table, expressions, rows.names)
-    codes = codes_of(rows.rows, unmapped, events["amount"]) if unmapped else {}
+    codes = codes_of(rows.rows, unmapped, events, rows.file)
     is_found = None
     if IS_FOUND in rows.names:
         known = pl.when(pl.col(KEY).is_not_null()).then(pl.col(IS_FOUND).fill_null(False))

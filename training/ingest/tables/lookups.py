@@ -12,6 +12,7 @@ from training.ingest.tables.parsing import RawColumn, parse_ids
 from training.ingest.tables.readers import opened
 from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
 from training.ingest.tables.sources import Source, Table
+from training.ingest.tables.unmapped_currencies import FoundCodes, codes_of_lookup
 
 KEY = "__lookup_key"
 IS_FOUND = "__lookup_is_found"
@@ -27,6 +28,7 @@ class Lookup:
     num_read: int
     left_out: Counter[str]  # rows of the lookup, by reason
     decimal: str
+    currency_codes: list[FoundCodes]  # in columns that it does not add
 
     @property
     def name(self) -> str:
@@ -66,7 +68,8 @@ def read_lookup(source: Source) -> Lookup | None:
         return None
     table = source.lookup
     left_out: Counter[str] = Counter()
-    parts = [_read(table, path, source.lookup_on, left_out) for path in source_files(table)]
+    codes: list[FoundCodes] = []
+    parts = [_read(table, path, source.lookup_on, left_out, codes) for path in source_files(table)]
     with_blanks = pl.concat(parts, how="vertical_relaxed")
     rows = with_blanks.drop_nulls(KEY)
     num_read = with_blanks.height + left_out.total()
@@ -74,11 +77,13 @@ def read_lookup(source: Source) -> Lookup | None:
     if rows[KEY].is_duplicated().any():
         twice = rows.filter(pl.col(KEY).is_duplicated())[KEY][0]
         raise ValueError(f"lookup {table.path}: {source.lookup_on!r} is not unique: {twice!r}")
-    return Lookup(table.path, source.lookup_on, rows, num_read, left_out, table.decimal)
+    return Lookup(table.path, source.lookup_on, rows, num_read, left_out, table.decimal, codes)
 
 
-def _read(table: Table, file: Path, on: str, left_out: Counter[str]) -> pl.DataFrame:
-    """The rows of one file of a lookup; those that its filters leave out are counted."""
+def _read(
+    table: Table, file: Path, on: str, left_out: Counter[str], codes: list[FoundCodes]
+) -> pl.DataFrame:
+    """The rows of one file of a lookup; those that its filters leave out are counted, and codes of currencies added."""
     with opened(table, file) as found:
         frame = found.frame.collect()
         found.check_count(frame.height, file)
@@ -92,6 +97,7 @@ def _read(table: Table, file: Path, on: str, left_out: Counter[str]) -> pl.DataF
     expressions = expressions_of(table, frame.schema, file, numbers_in)
     for reason, others in rows.keep_all(expressions, check_sql=True).items():
         left_out[reason.replace(".", ":")] += others.height
+    codes += codes_of_lookup(rows.rows, expressions, on, file)
     added = [
         rows.evaluate(expression).alias(expression.column)
         for expression in expressions

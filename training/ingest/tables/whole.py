@@ -7,6 +7,7 @@ import polars as pl
 
 from training.ingest.tables.batches import read_batches
 from training.ingest.tables.sources import Table
+from training.ingest.tables.unmapped_currencies import FoundCodes
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class WholeTable:
     rows: pl.DataFrame
     num_read: int
     left_out: Counter[str]  # by reason
+    currency_codes: list[FoundCodes]  # in columns that the recipe does not map
 
 
 def read_whole(table: Table) -> WholeTable:
@@ -23,9 +25,11 @@ def read_whole(table: Table) -> WholeTable:
     parts = []
     num_read = 0
     left_out: Counter[str] = Counter()
+    codes: list[FoundCodes] = []
     for batch in read_batches(table):
         parts.append(batch.rows)
         num_read += batch.num_read
+        codes += batch.currency_codes
         for reason, others in batch.left_out.items():
             left_out[reason] += others.height
-    return WholeTable(pl.concat(parts), num_read, left_out)
+    return WholeTable(pl.concat(parts), num_read, left_out, codes)

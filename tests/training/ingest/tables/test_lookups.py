@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.training.ingest.recipes import BASE, batches_of, recipe, run
+from tests.training.ingest.recipes import BASE, batches_of, log, recipe, run
+from training.ingest.job import ingest
 from training.ingest.tables.sources import Source
 from training.report.quality import write_quality_html
 from training.results.quality import QualityReport
@@ -127,3 +128,27 @@ def test_rows_of_every_other_table_are_kept_or_left_out_for_a_reason(tmp_path: P
     page = tmp_path / "quality.html"
     write_quality_html(page, QualityReport.model_validate(report))
     assert "1 missing_customer_id" in page.read_text()
+
+
+def test_prices_of_a_lookup_in_several_currencies_are_refused(tmp_path: Path) -> None:
+    shop = log(tmp_path / "x.csv", "1,2024-01-05,x,2", "1,2024-01-06,y,3")
+    (tmp_path / "i.csv").write_text("i,p,currency\nx,1000,JPY\ny,5,EUR\n")
+    lookup = {"path": str(tmp_path / "i.csv"), "columns": {"each": "p"}}
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": {"sql": "a * each"}}
+    shop |= {"lookup": lookup, "lookup_on": "i", "columns": columns}
+    with pytest.raises(ValueError, match="several currencies.*EUR .*i.csv.*JPY .*i.csv"):
+        ingest(recipe(tmp_path / "data", shop))
+    columns["amount"] = "a"
+    events, _ = run(recipe(tmp_path / "data", shop))
+    assert events["amount"].to_list() == [2.0, 3.0]
+
+
+def test_a_lookup_may_hold_the_rates_of_a_column(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("c,t,currency,a\n1,2024-01-01,EUR,5\n1,2024-01-02,JPY,800\n")
+    (tmp_path / "rates.csv").write_text("currency,worth\nEUR,1\nJPY,0.01\n")
+    lookup = {"path": str(tmp_path / "rates.csv"), "columns": {"worth": "worth"}}
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": {"sql": "a * worth"}}
+    shop = {"path": str(tmp_path / "x.csv"), "columns": columns}
+    shop |= {"lookup": lookup, "lookup_on": "currency"}
+    events, _ = run(recipe(tmp_path / "data", shop, currency="EUR"))
+    assert events["amount"].to_list() == [5.0, 8.0]
