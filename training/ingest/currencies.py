@@ -135,8 +135,8 @@ class Exchange:
         )
 
     def _factors(self, rows: pl.DataFrame) -> pl.Series:
-        """What one unit of each row's currency is worth; null where that is not known."""
-        day = pl.col("occurred_at").dt.date().alias("date")
+        """What one unit of each row's currency is worth, without a date by the latest rate; null where unknown."""
+        day = pl.col("occurred_at").dt.date().fill_null(date.max).alias("date")
         keys = rows.select(ROW, canonical_codes(CURRENCY), day).sort("date")
         # Without `by` among sorted keys polars warns that it cannot check the order.
         found = keys.join_asof(
