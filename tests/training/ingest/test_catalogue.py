@@ -121,3 +121,10 @@ def test_tables_need_their_key(tmp_path: Path) -> None:
         read_item_table(table(tmp_path / "i.csv", "id\n1\n", title="id"), ReadCounts(), DOLLARS)
     with pytest.raises(ValueError, match="customers.columns needs customer_id"):
         read_customer_table(table(tmp_path / "c.csv", "id\n1\n", age="id"), ReadCounts())
+
+
+def test_columns_of_items_may_have_any_name(tmp_path: Path) -> None:
+    given = table(tmp_path / "i.csv", "id,lines\n1,5\n1,5\n1,6\n", item_id="id", lines="lines")
+    assert read_item_table(given, ReadCounts(), DOLLARS).select("item_id", "lines").rows() == [
+        ("1", "5")
+    ]

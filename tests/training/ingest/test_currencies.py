@@ -192,3 +192,11 @@ def test_refund_of_a_clipped_purchase_shrinks_with_it_though_the_rate_changed(
     outlier = report["account"]["dropped"]["outlier"]
     assert outlier["purchases"] == pytest.approx(90_000.0 - bought)
     assert outlier["refunds"] == pytest.approx(-47_500.0 - taken_back)
+
+
+def test_money_of_a_row_without_a_date_is_told_by_the_latest_rate(tmp_path: Path) -> None:
+    source = log(tmp_path / "x.csv", "1,2024-01-01,EUR,5", "2,,JPY,1000", columns=COLUMNS)
+    rates = {"JPY": {"2024-01-01": 0.006, "2024-03-01": 0.0064}}
+    _, report = run(recipe(tmp_path / "data", source, currency="EUR", rates=rates))
+    assert report["account"]["dropped"]["missing_occurred_at"]["purchases"] == pytest.approx(6.4)
+    assert report["account"]["read"]["purchases"] == pytest.approx(11.4)

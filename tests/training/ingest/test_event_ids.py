@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from tests.training.ingest.recipes import recipe, run
+from tests.training.ingest.recipes import BASE, recipe, run
 from training.ingest.event_ids import ID_LENGTH, SAME_EVENT, content_ids, numbered
 from training.ingest.job import ingest
 from training.ingest.quality.shard_counts import ShardCounts
+from training.ingest.tables.parsing import RawColumn
+from training.ingest.tables.sources import Source
+from training.ingest.tables.times import parse_versions
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 texts = st.none() | st.text(max_size=20)
@@ -174,3 +177,13 @@ def test_version_that_is_no_number_and_no_time_is_named(tmp_path: Path) -> None:
     source = orders(tmp_path / "x.csv", "A,1,2024-01-01,5,new", version="u")
     with pytest.raises(ValueError, match="row 1 after the header: version is 'new', neither"):
         ingest(recipe(tmp_path / "data", source))
+
+
+def test_versions_that_are_dates_compare_with_times() -> None:
+    days = RawColumn(pl.Series(["20240701", ""]), pl.Series([1, 2]), "version")
+    times = RawColumn(pl.Series(["2024-06-01"]), pl.Series([1]), "version")
+    source = Source.model_validate({"path": "x", "columns": BASE})
+    later, absent = parse_versions(days, source).to_list()
+    assert absent is None and later > parse_versions(times, source).item()
+    numbers = RawColumn(pl.Series(["1", "20240701"]), pl.Series([1, 2]), "version")
+    assert parse_versions(numbers, source).to_list() == [1.0, 20240701.0]

@@ -158,3 +158,22 @@ def test_source_without_amounts_keeps_interactions_unless_the_rule_says_otherwis
     ].to_list() == [0.0, None]
     with pytest.raises(ValueError, match="row 1 after the header: amount is missing"):
         checked_rows(given, SOURCE, MissingRules(amount="error"), ReadCounts())
+
+
+def test_what_floats_leave_of_a_free_line_is_nothing() -> None:
+    rows = checked_rows(batch(amount=[3 * 0.15 - 0.45]), SOURCE, MissingRules(), ReadCounts())
+    assert rows["amount"].to_list() == [0.0]
+
+
+def test_purchase_of_negative_quantity_is_refused() -> None:
+    given = batch(amount=[100.0, 100.0], quantity=[1.0, -1.0])
+    with pytest.raises(ValueError, match="row 2.*: quantity is -1.0 for a purchase of 100.0"):
+        checked_rows(given, SOURCE, MissingRules(), ReadCounts())
+
+
+def test_costs_of_both_signs_are_refused_also_in_another_batch() -> None:
+    counts = ReadCounts()
+    checked_rows(batch(amount=[100.0], cost=[60.0]), SOURCE, MissingRules(), counts)
+    given = batch(amount=[-100.0], kind=["refund"], cost=[-30.0])
+    with pytest.raises(ValueError, match="cost is -30.0 in .*, but 60.0 in .*: write ABS.cost."):
+        checked_rows(given, SOURCE, MissingRules(), counts)

@@ -206,3 +206,20 @@ def test_cells_have_a_stated_length(tmp_path: Path, format: str) -> None:
     write(rows.with_columns(longer), path)
     with pytest.raises(ValueError, match="row 2.*: column 'x' has a cell of 16777217 letters"):
         rows_of(source)
+
+
+def test_id_that_lost_digits_is_refused_with_its_row(read: Read) -> None:
+    content = "c,t,p\n17,2024-01-01,5\n1.23457E+12,2024-01-01,5\n"
+    with pytest.raises(
+        ValueError, match="row 2 .*: customer_id is '1.23457E.12', an id that has lost"
+    ):
+        read(content)
+
+
+def test_seconds_are_no_milliseconds(read: Read) -> None:
+    content = "c,t,p\n1,1704067200,5\n1,1735689600,5\n"
+    with pytest.raises(
+        ValueError, match="by date_format epoch_ms .* before 1970-01-21; say epoch_s"
+    ):
+        read(content, date_format="epoch_ms")
+    assert read(content, date_format="epoch_s")["occurred_at"].dt.year().to_list() == [2024, 2025]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.training.ingest.recipes import Read
+from tests.training.ingest.recipes import Read, amount
 from training.ingest.tables.csv_files import shape
 from training.ingest.tables.readers import distinct_names, opened
 from training.ingest.tables.sources import Source
@@ -204,3 +204,25 @@ def test_cells_beyond_the_limit_of_the_csv_module_and_other_encodings(read: Read
         read(content, columns=COLUMNS)
     with pytest.raises(ValueError, match="lines.csv is not utf-8; say its encoding"):
         read(lines('17" x', "é").encode("cp1252"), columns=COLUMNS)
+
+
+@pytest.mark.parametrize("num_lines", [4, 100])
+def test_ditto_marks_swallow_no_rows(read: Read, num_lines: int) -> None:
+    lines = "".join(f'hat,",{row},2024-01-01,{row}\n' for row in range(num_lines))
+    content = "n,d,c,t,p\n" + lines
+    with pytest.raises(ValueError, match="column 'd': .*its lines look like rows.*quote: none"):
+        read(content)
+    assert read(content, quote="none")["amount"].sum() == sum(range(num_lines))
+
+
+def test_addresses_of_several_lines_with_commas_are_one_cell(read: Read) -> None:
+    content = 'c,a,t,p\n1,"Road 5, 2nd floor\n10115 Berlin",2024-01-01,5\n2,"x",2024-01-02,6\n'
+    assert read(content)["amount"].to_list() == [5.0, 6.0]
+
+
+def test_quoted_names_of_columns(read: Read) -> None:
+    content = 'c,"size (\\")",t,p\r\n1,9,2024-01-01,5\r\n'
+    assert read(content, escape="\\")["amount"].to_list() == [5.0]
+    assert read('c,"p, net",t,p\n1,9,2024-01-01,5\n', **amount('"p, net" + p'))[
+        "amount"
+    ].to_list() == [14.0]

@@ -110,3 +110,18 @@ def test_hidden_and_empty_files_beside_others_are_named_and_not_read(tmp_path: P
     (tmp_path / "part-1.csv").write_text("")
     assert [file.name for file in source_files(source(tmp_path))] == ["a.csv"]
     assert len(unread_files(source(tmp_path))) == 3
+
+
+def test_links_are_read_or_named(tmp_path: Path) -> None:
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "2022.csv").write_text("c,t,p\n1,2022-01-01,7\n")
+    (folder / "2022.csv").symlink_to(tmp_path / "2022.csv")
+    (folder / "older").symlink_to(tmp_path / "elsewhere")
+    table = Source.model_validate({"path": str(folder), "columns": BASE})
+    assert [file.name for file in source_files(table)] == ["2022.csv"]
+    assert unread_files(table) == ["older"]
+    (folder / "2023.csv").symlink_to(tmp_path / "2023.csv")
+    with pytest.raises(ValueError, match="2023.csv is a link to .*2023.csv, which is not there"):
+        source_files(table)

@@ -13,6 +13,7 @@ from training.ingest.tables.parsing import (
     parse_ids,
     parse_numbers,
     parse_texts,
+    with_lost_digits,
 )
 from training.ingest.tables.times import parse_times
 
@@ -173,3 +174,32 @@ def test_dates_far_from_any_shop_are_no_dates(value: object, date_format: str | 
 def test_first_and_last_year_are_dates() -> None:
     times = parse_times(column(["1900-01-01", "2199-12-31T23:59:59Z"]), None, "UTC")
     assert times.to_list() == [instant(1900, 1, 1), instant(2199, 12, 31, 23, 59, 59)]
+
+
+def test_a_group_of_thousands_does_not_begin_with_zero() -> None:
+    assert parse_numbers(column(["1,250", "0,500", "0,906"]), ".").to_list() == [1250.0, None, None]
+    assert parse_numbers(column(["1.250", "0.500"]), ",").to_list() == [1250.0, None]
+
+
+def test_ids_that_went_through_floats_where_the_decimal_sign_is_a_comma() -> None:
+    ids = column(["17850", "17850.0", "17850,0", "1.50", "1.000"])
+    assert parse_ids(ids, ",").to_list() == ["17850", "17850", "17850", "1.50", "1.000"]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        (
+            ["1.23457E+12", "1,23457E+12", "1E+12", "12", "E+12", "5E2"],
+            None,
+            [True] * 3 + [False] * 3,
+        ),
+        ([1234567890123456789.0, 17850.0], pl.Float64(), [True, False]),
+        ([16777218.0, 17850.0], pl.Float32(), [True, False]),
+        ([1234567890123456789, 1], pl.Int64(), [False, False]),
+    ],
+)
+def test_ids_that_lost_digits(
+    values: list[object], dtype: pl.DataType | None, expected: list[bool]
+) -> None:
+    assert with_lost_digits(column(values, dtype)).to_list() == expected

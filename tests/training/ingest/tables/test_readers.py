@@ -207,3 +207,8 @@ def test_texts_that_parquet_has_as_bytes_are_texts(tmp_path: Path) -> None:
     frame.write_parquet(tmp_path / "x.parquet")
     source = {"path": str(tmp_path / "x.parquet"), "format": "parquet", "columns": BASE}
     assert rows_of(Source.model_validate(source))["customer_id"].to_list() == ["a", None, "b"]
+
+
+def test_short_lines_between_blanks_are_told(read: Read, caplog: pytest.LogCaptureFixture) -> None:
+    read("c t p q\n1 2024-01-05 40 2\n2 2024-01-05 50\n", delimiter=" ")
+    assert "1 rows have fewer cells than the first line" in caplog.text
