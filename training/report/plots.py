@@ -36,7 +36,9 @@ def gain_curve(predictions: pl.DataFrame, champion: str) -> Picture:
     for axes, order in ((gains, "highest prediction first"), (lorenz, "lowest spend first")):
         axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
         axes.set_xlabel(f"share of customers, {order}")
-        axes.legend(fontsize=7)
+    # Where curves leave room: matplotlib looks for it among all points, and takes its time.
+    gains.legend(fontsize=7, loc="lower right")
+    lorenz.legend(fontsize=7, loc="upper left")
     gains.set_ylabel("share of actual spend")
     lorenz.set_ylabel("share of spend")
     return picture(figure, "gain curves of all models, and Lorenz curves")
@@ -74,7 +76,7 @@ def calibration(rows: pl.DataFrame, name: str) -> Picture:
     axes.set_xticks(positions, [str(position + 1) for position in positions])
     axes.set_xlabel("decile of the prediction, lowest first; above it predicted / actual")
     axes.set_ylabel("mean spend")
-    axes.legend()
+    axes.legend(loc="upper left")
     return picture(figure, f"calibration of {name} by decile")
 
 
@@ -137,7 +139,7 @@ def _error_by(
     axes.set_xticks(np.arange(len(labels)) + 0.4 - width / 2, labels)
     axes.set_xlabel(unit)
     axes.set_ylabel("mean absolute error")
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left")
     return picture(figure, f"mean absolute error by {unit}")
 
 
