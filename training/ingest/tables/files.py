@@ -24,6 +24,15 @@ MAGIC = {
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
     b"PAR1": "a Parquet file",
     b"%PDF": "a PDF",
+    b"\xfd7zXZ": "an xz archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"<!DOCTY": "an HTML page",
+    b"<!docty": "an HTML page",
+    b"<html": "an HTML page",
+    b"<HTML": "an HTML page",
+    b"<table": "an HTML page",
+    b"<?xml": "an XML file",
 }
 HEAD_BYTES = 8
 LEVELS = 5  # of folders above a file, in which a table format would have its own
@@ -129,4 +138,6 @@ def _check_content(file: Path, table: Table) -> None:
         return
     for magic, meaning in MAGIC.items():
         if head.startswith(magic):
-            raise ValueError(f"{file} is {meaning}; the recipe says format: {table.format}")
+            raise ValueError(
+                f"{file} is {meaning}; the recipe says format: {table.format}. Export it as CSV or Parquet"
+            )
