@@ -22,8 +22,8 @@ import yaml
 from benchmarks.harness.evidence import write_evidence
 from benchmarks.harness.scratch import scratch_folder
 from lifecycle.events.shards import read_data_manifest
+from training.ingest.files.found import source_files
 from training.ingest.recipe import IngestConfig
-from training.ingest.tables.files import source_files
 
 RECIPE = Path("training/configs/journey_ingest.yaml")
 SEED = 7

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from training.ingest.files.found import source_files
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
-from training.ingest.tables.files import source_files
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 

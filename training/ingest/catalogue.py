@@ -9,8 +9,8 @@ from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, is_purchase
 from training.ingest.currencies import Exchange
 from training.ingest.dates import Span
 from training.ingest.quality.read_counts import ReadCounts
+from training.ingest.sources import Table
 from training.ingest.tables.rows import ROW, numbers_of
-from training.ingest.tables.sources import Table
 from training.ingest.tables.whole import WholeTable, read_whole
 
 WEIGHT = "__weight"  # a column of no shop

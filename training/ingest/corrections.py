@@ -6,10 +6,10 @@ from training.ingest.event_ids import READ_ORDER, OnRepeatedId
 from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.rules import IS_LEFT_OUT
+from training.ingest.sources import VERSION, Source
 from training.ingest.tables.batches import ParsedRows
 from training.ingest.tables.event_columns import VERSIONED
 from training.ingest.tables.rows import ROW
-from training.ingest.tables.sources import VERSION, Source
 
 
 def are_corrected(config: IngestConfig, source: Source) -> bool:

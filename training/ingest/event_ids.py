@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.quality.shard_counts import ShardCounts
-from training.ingest.tables.sources import VERSION
+from training.ingest.sources import VERSION
 
 SAME_EVENT = ("customer_id", "occurred_at", "kind", "order_id", "item_id", "amount")
 ID_LENGTH = 16  # characters of 6 bits: among 10^10 events two get the same by chance with a probability of 10^-9

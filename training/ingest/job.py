@@ -14,6 +14,7 @@ from training.ingest.catalogue import LineCatalogue, read_customer_table, read_i
 from training.ingest.corrections import are_corrected, with_left_out
 from training.ingest.currencies import Exchange, exchange_of, money_by_currency
 from training.ingest.dates import days_of, span_of
+from training.ingest.files.found import source_files, unread_files
 from training.ingest.origin import ingest_made_from
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import QUALITY_FILE, quality_report, rows_dropped
@@ -21,11 +22,10 @@ from training.ingest.quality.summary import log_summary
 from training.ingest.recipe import IngestConfig
 from training.ingest.rules import checked_rows, event_rows
 from training.ingest.shards import append, finish_shards, spill_writers
+from training.ingest.sources import Source, Table
 from training.ingest.tables.batches import check_columns, read_batches
-from training.ingest.tables.files import source_files, unread_files
 from training.ingest.tables.lookups import Lookup, read_lookup
 from training.ingest.tables.repeats import EarlierRows
-from training.ingest.tables.sources import Source, Table
 from training.results.quality import Matches
 
 logger = logging.getLogger(__name__)

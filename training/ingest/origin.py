@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from lifecycle.config import Tree
+from training.ingest.files.found import source_files
 from training.ingest.recipe import IngestConfig
-from training.ingest.tables.files import source_files
-from training.ingest.tables.sources import Table
+from training.ingest.sources import Table
 
 
 def ingest_made_from(config: IngestConfig) -> Tree:

@@ -9,7 +9,7 @@ from lifecycle.config import Config
 from training.ingest.currencies import Rates, RatesTable
 from training.ingest.event_ids import OnRepeatedId
 from training.ingest.rules import MissingRules, OutlierRules
-from training.ingest.tables.sources import CURRENCY, Source, Table
+from training.ingest.sources import CURRENCY, Source, Table
 
 
 class CustomerTable(Table):

@@ -11,9 +11,9 @@ from training.ingest.quality.account import money_of
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.refunds import CURRENCY_NUMBER, RATE
+from training.ingest.sources import VERSION, Source, where
 from training.ingest.tables.batches import ROW_HASH, ParsedRows
 from training.ingest.tables.rows import ROW
-from training.ingest.tables.sources import VERSION, Source, where
 
 SOURCE = "__source"
 IS_LEFT_OUT = "__is_left_out"  # of rows that stand for their version alone, see `corrections`

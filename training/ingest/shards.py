@@ -32,8 +32,8 @@ from training.ingest.quality.shard_counts import Finished, ShardCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import CURRENCY_NUMBER, RATE, match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
+from training.ingest.sources import Source, Table
 from training.ingest.tables.batches import ROW_HASH
-from training.ingest.tables.sources import Source, Table
 
 logger = logging.getLogger(__name__)
 TABLE_FILES = {"item_id": "items.parquet", "customer_id": "customers.parquet"}

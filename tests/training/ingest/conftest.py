@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import BASE, Read, rows_of
-from training.ingest.tables.sources import Source
+from training.ingest.sources import Source
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from lifecycle.events.shards import shard_paths
 from lifecycle.folders import verify
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
+from training.ingest.sources import Source
 from training.ingest.tables.batches import ParsedRows, read_batches
 from training.ingest.tables.lookups import read_lookup
-from training.ingest.tables.sources import Source
 
 LOG = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a"}
 

@@ -8,7 +8,7 @@ from training.ingest.catalogue import LineCatalogue, read_customer_table, read_i
 from training.ingest.currencies import exchange_of
 from training.ingest.dates import Span
 from training.ingest.quality.read_counts import ReadCounts
-from training.ingest.tables.sources import Table
+from training.ingest.sources import Table
 from training.results.quality import TableRows
 
 DOLLARS = exchange_of("USD", {}, None, ReadCounts(), is_stated=False)

@@ -11,8 +11,8 @@ from tests.training.ingest.recipes import BASE, recipe, run
 from training.ingest.event_ids import ID_LENGTH, SAME_EVENT, content_ids, numbered
 from training.ingest.job import ingest
 from training.ingest.quality.shard_counts import ShardCounts
+from training.ingest.sources import Source
 from training.ingest.tables.parsing import RawColumn
-from training.ingest.tables.sources import Source
 from training.ingest.tables.times import parse_versions
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)

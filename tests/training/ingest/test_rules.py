@@ -19,9 +19,9 @@ from training.ingest.rules import (
     event_rows,
     without_outliers,
 )
+from training.ingest.sources import Source
 from training.ingest.tables.batches import ParsedRows
 from training.ingest.tables.rows import ROW
-from training.ingest.tables.sources import Source
 from training.results.quality import Money
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)

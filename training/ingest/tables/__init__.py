@@ -1,1 +1,1 @@
-"""The tables of a recipe: which files, how they are read, what is computed of their rows."""
+"""Rows of text to event columns: filtered, computed, parsed, looked up, and watched for what comes again."""

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import polars as pl
 
-from training.ingest.tables.csv_files import MAX_CELL_LETTERS
+from training.ingest.files.csv_quotes import MAX_CELL_LETTERS
+from training.ingest.files.found import source_files
+from training.ingest.files.readers import Opened, has_cheap_schema, opened, schema_of
+from training.ingest.sources import Source, Table, where
 from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
 from training.ingest.tables.expressions import Expression, Numbers, expressions_of
-from training.ingest.tables.files import source_files
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.parsing import RawColumn
-from training.ingest.tables.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, numbers_in_batches
-from training.ingest.tables.sources import Source, Table, where
 from training.ingest.tables.times import are_midnights
 from training.ingest.tables.unmapped_currencies import (
     CodeColumn,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR
+from training.ingest.sources import CURRENCY, VERSION, Table, where
 from training.ingest.tables.expressions import Expression
 from training.ingest.tables.parsing import (
     RawColumn,
@@ -14,7 +15,6 @@ from training.ingest.tables.parsing import (
     with_lost_digits,
 )
 from training.ingest.tables.rows import ROW, Rows, check_parsed, number_rule
-from training.ingest.tables.sources import CURRENCY, VERSION, Table, where
 from training.ingest.tables.times import ZONE_NAME, parse_times, parse_versions, shop_days
 
 # Of rows that are left out: what the account and the count of orders need.

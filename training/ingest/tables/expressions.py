@@ -11,8 +11,8 @@ import polars as pl
 import yaml
 
 from lifecycle.events.schema import KINDS
-from training.ingest.tables.csv_hints import hint
-from training.ingest.tables.sources import Sql, Table, Value, table_values
+from training.ingest.files.csv_hints import hint
+from training.ingest.sources import Sql, Table, Value, table_values
 from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
 
 COMPARES = re.compile(r"[<>=]|\b(between|greatest|least)\b", re.IGNORECASE)
@@ -80,7 +80,7 @@ def _check_names(table: Table, schema: pl.Schema, file: Path) -> None:
         remedy = hint(table, file, schema.names())
         if remedy:
             raise ValueError(
-                f"{file} has none of the columns {named}: it has {schema.names()[:9]}{remedy}"
+                f"unknown column {named[0]!r}; {file} has {schema.names()[:9]}{remedy}"
             )
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
+from training.ingest.files.found import source_files
+from training.ingest.files.readers import opened
+from training.ingest.sources import Source, Table
 from training.ingest.tables.expressions import Numbers, expressions_of
-from training.ingest.tables.files import source_files
 from training.ingest.tables.parsing import RawColumn, parse_ids
-from training.ingest.tables.readers import opened
 from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
-from training.ingest.tables.sources import Source, Table
 from training.ingest.tables.unmapped_currencies import FoundCodes, codes_of_lookup
 
 KEY = "__lookup_key"

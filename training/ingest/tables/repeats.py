@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.tables.sources import VERSION
+from training.ingest.sources import VERSION
 
 logger = logging.getLogger(__name__)
 COMPARED = {**EVENT_SCHEMA, VERSION: pl.Float64()}

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from training.ingest.sources import Sql, Table, where
 from training.ingest.tables.expressions import Expression, Numbers
 from training.ingest.tables.parsing import RawColumn, parse_numbers
-from training.ingest.tables.sources import Sql, Table, where
 
 ROW = "__row"
 NUMBER = "__number:"  # prefix of a column of text parsed as numbers

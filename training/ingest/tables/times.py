@@ -6,8 +6,8 @@ from datetime import time
 import polars as pl
 
 from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR
+from training.ingest.sources import Table
 from training.ingest.tables.parsing import RawColumn, parse_numbers
-from training.ingest.tables.sources import Table
 
 ISO_FORMATS = (
     "%Y-%m-%d %H:%M:%S%.f",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import polars as pl
 
+from training.ingest.sources import CURRENCY, Source, Sql, Table
 from training.ingest.tables.currency_codes import (
     code_in,
     names_currency,
     well_known,
 )
 from training.ingest.tables.expressions import Expression
-from training.ingest.tables.sources import CURRENCY, Source, Sql, Table
 
 MONEY = ("amount", "discount", "cost", "price")
 SAMPLED_ROWS = 1000  # of each file, to find columns whose values alone are currencies

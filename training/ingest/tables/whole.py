@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from training.ingest.sources import Table
 from training.ingest.tables.batches import read_batches
-from training.ingest.tables.sources import Table
 from training.ingest.tables.unmapped_currencies import FoundCodes
 
 

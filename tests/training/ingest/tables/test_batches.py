@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import BASE, Read, amount, batches_of, rows_of
-from training.ingest.tables.csv_files import MAX_CELL_LETTERS
+from training.ingest.files.csv_quotes import MAX_CELL_LETTERS
+from training.ingest.sources import Source
 from training.ingest.tables.rows import ROW
-from training.ingest.tables.sources import Source
 
 CANCELLATION = {"sql": "CASE WHEN c LIKE 'C%' THEN 'refund' ELSE 'purchase' END"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.ingest.recipes import BASE, batches_of, log, recipe, run
 from training.ingest.job import ingest
-from training.ingest.tables.sources import Source
+from training.ingest.sources import Source
 from training.report.quality import write_quality_html
 from training.results.quality import QualityReport
 

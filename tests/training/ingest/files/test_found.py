@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from tests.training.ingest.recipes import BASE, rows_of
-from training.ingest.tables.files import source_files, unread_files
-from training.ingest.tables.sources import Source, Table
+from training.ingest.files.found import source_files, unread_files
+from training.ingest.sources import Source, Table
 
 CSV = "c,t,p\n{},2024-0{}-01,2.5\n"
 

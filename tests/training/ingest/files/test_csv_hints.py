@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.training.ingest.recipes import BASE
+from training.ingest.sources import Source
 from training.ingest.tables.batches import check_columns
-from training.ingest.tables.sources import Source
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from uuid import uuid4
 import polars as pl
 import polars.selectors as cs
 
-from training.ingest.tables.compressed import compression_of, decompressed
-from training.ingest.tables.csv_files import FEWER_CELLS, checked_csv, header_of
-from training.ingest.tables.files import partition_values
-from training.ingest.tables.json_files import json_problem, scan_json
-from training.ingest.tables.parquet_files import text_problem
-from training.ingest.tables.sources import Table, numbered_names, where
+from training.ingest.files.compressed import compression_of, decompressed
+from training.ingest.files.csv_hints import hint
+from training.ingest.files.csv_quotes import FEWER_CELLS, checked_csv, header_of
+from training.ingest.files.found import partition_values
+from training.ingest.files.json_rows import json_problem, scan_json
+from training.ingest.files.parquet_texts import text_problem
+from training.ingest.sources import Table, numbered_names, where
 
 logger = logging.getLogger(__name__)
 
@@ -240,7 +241,10 @@ def _reading_problem(table: Table, file: Path, error: Exception, folder: Path) -
         if problem is not None:
             return f"{file}{problem}"
     if "invalid utf-8" in words or "codec can't decode" in words:
-        return f"{file} is not {table.encoding}; say its encoding in the recipe, such as encoding: cp1252"
+        remedy = (
+            hint(table, file, []) or "; say its encoding in the recipe, such as encoding: cp1252"
+        )
+        return f"{file} is not {table.encoding}{remedy}"
     if "empty CSV" in words:
         return f"{file} has no rows"
     return f"{file} cannot be read as {table.format}: {words}"

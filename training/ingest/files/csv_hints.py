@@ -3,7 +3,7 @@
 import codecs
 from pathlib import Path
 
-from training.ingest.tables.sources import Table
+from training.ingest.sources import Table
 
 HEAD_BYTES = 4096
 DELIMITERS = (";", "\t", "|", ",")

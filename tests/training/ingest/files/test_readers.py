@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import BASE, Read, amount, rows_of
+from training.ingest.sources import Source
 from training.ingest.tables.rows import ROW
-from training.ingest.tables.sources import Source
 
 
 def test_csv_is_read_as_text(read: Read) -> None:

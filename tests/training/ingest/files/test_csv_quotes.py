@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.ingest.recipes import Read, amount
-from training.ingest.tables.csv_files import shape
-from training.ingest.tables.readers import distinct_names, opened
-from training.ingest.tables.sources import Source
+from training.ingest.files.csv_quotes import shape
+from training.ingest.files.readers import distinct_names, opened
+from training.ingest.sources import Source
 
 COLUMNS = {"customer_id": "c", "occurred_at": "d", "amount": "a"}
 HEADER = "c,d,a,t\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from lifecycle.paths import SUFFIXES, files_at, resolve_path
-from training.ingest.tables.compressed import COMPRESSED
-from training.ingest.tables.sources import Table
+from training.ingest.files.compressed import COMPRESSED
+from training.ingest.sources import Table
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 TABLE_FORMATS = {

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TextIO
 from uuid import uuid4
 
-from training.ingest.tables.csv_records import count_records
-from training.ingest.tables.sources import Table, numbered_names, where
+from training.ingest.files.csv_records import count_records
+from training.ingest.sources import Table, numbered_names, where
 
 logger = logging.getLogger(__name__)
 MAX_CELL_LETTERS = 16 << 20

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.training.ingest.recipes import BASE, rows_of
-from training.ingest.tables.sources import Source
+from training.ingest.sources import Source
 
 
 @pytest.mark.parametrize("is_declared_text", [True, False])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.ingest.recipes import BASE, rows_of
-from training.ingest.tables.sources import Source
+from training.ingest.sources import Source
 
 GOOD = [json.dumps({"c": f"c{n}", "t": "2024-01-01", "p": n + 0.5}) for n in range(3)]
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from training.ingest.tables.sources import Table
+from training.ingest.sources import Table
 
 NEWLINE = 0x0A
 RETURN = 0x0D

@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from lifecycle.paths import resolve_path
-from training.ingest.tables.files import source_files
-from training.ingest.tables.sources import Source, Sql, Table, table_values
+from training.ingest.files.found import source_files
+from training.ingest.sources import Source, Sql, Table, table_values
 
 COLUMNS = {"customer_id": "c", "occurred_at": "t"}
 
