@@ -19,6 +19,21 @@ def hint(table: Table, file: Path, names: list[str]) -> str:
     return f"; {remedy}" if remedy else ""
 
 
+def is_other_utf8(file: Path) -> bool:
+    """Whether a file has letters beyond ASCII, all of them in UTF-8, which no other encoding gives by chance."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    has_others = False
+    try:
+        with file.open("rb") as handle:
+            while chunk := handle.read(1 << 20):
+                has_others |= not chunk.isascii()
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return has_others
+
+
 def _of_bytes(head: bytes, table: Table) -> str | None:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or 4 * head.count(0) > len(head):
         return "it looks like UTF-16: say encoding: utf-16"

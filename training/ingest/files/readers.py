@@ -1,6 +1,5 @@
 """Files to lazy frames: CSV in any encoding, blank-separated text, Parquet, JSON; columns of text stay text."""
 
-import logging
 import re
 import tempfile
 from collections import Counter
@@ -14,14 +13,17 @@ import polars as pl
 import polars.selectors as cs
 
 from training.ingest.files.compressed import compression_of, decompressed
-from training.ingest.files.csv_hints import hint
-from training.ingest.files.csv_quotes import FEWER_CELLS, checked_csv, header_of
+from training.ingest.files.csv_hints import hint, is_other_utf8
+from training.ingest.files.csv_quotes import checked_csv, header_of
 from training.ingest.files.found import partition_values
 from training.ingest.files.json_rows import json_problem, scan_json
 from training.ingest.files.parquet_texts import text_problem
-from training.ingest.sources import Table, numbered_names, where
+from training.ingest.files.words import scan_words
+from training.ingest.sources import Table, numbered_names
 
-logger = logging.getLogger(__name__)
+SINGLE_BYTES = re.compile(
+    r"(?i)(cp|windows[-_]?)125\d|latin|iso[-_]?8859"
+)  # every byte is a letter to these
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def scan(table: Table, file: Path, folder: Path) -> Opened:
     if table.format == "json":
         return Opened(scan_json(file, readable))
     if table.delimiter == " ":
-        return Opened(_scan_blank_separated(table, readable))
+        return Opened(scan_words(table, readable))
     found = checked_csv(table, file, readable, folder)
     return Opened(_scan_csv(table, found.path, found.quote), found.num_rows)
 
@@ -167,7 +169,9 @@ def _has_mark(file: Path) -> bool:
 
 
 def _transcoded(file: Path, encoding: str, folder: Path) -> Path:
-    """A copy of the file in UTF-8."""
+    """A copy of the file in UTF-8; ValueError for one that is in UTF-8 already, whatever the recipe says."""
+    if SINGLE_BYTES.match(encoding) and is_other_utf8(file):
+        raise ValueError(f"{file} is in UTF-8, not in {encoding}; say encoding: utf-8 for it")
     copy = folder / f"{uuid4().hex}{file.suffix}"
     try:
         with (
@@ -181,44 +185,6 @@ def _transcoded(file: Path, encoding: str, folder: Path) -> Path:
     except UnicodeError as error:
         raise ValueError(f"{file} is not {encoding}: {error}") from None
     return copy
-
-
-def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
-    """Words between any runs of blanks; empty lines are skipped, lines with more words than the first refused."""
-    line = pl.col("line")
-    all_lines = pl.scan_csv(
-        file,
-        separator="\x1f",
-        has_header=False,
-        skip_lines=table.skip_rows,
-        infer_schema=False,
-        quote_char=None,
-        schema={"line": pl.String()},
-    )
-    lines = all_lines.filter(line.str.contains(r"\S"))
-    words = line.str.extract_all(r"\S+")
-    length = words.list.len()
-    facts = lines.select(
-        first=words.first(),
-        most=length.max(),
-        row=length.arg_max(),
-        num_short=(length < length.first()).sum(),
-    )
-    first, most, row, num_short = facts.collect().row(0)
-    if first is None:
-        return pl.LazyFrame()
-    if num_short:
-        logger.warning(FEWER_CELLS, file, num_short)
-    if most > len(first):
-        place = where(table, file, row + 1 - int(table.has_header))
-        raise ValueError(f"{place}: {most} values where the first line has {len(first)}")
-    names = list(first) if table.has_header else numbered_names(len(first))
-    rows = lines.slice(1) if table.has_header else lines
-    columns = [
-        words.list.get(index, null_on_oob=True).alias(name) for index, name in enumerate(names)
-    ]
-    cells = rows.select(columns)
-    return cells.with_columns(pl.when(~pl.all().is_in(list(table.null_values))).then(pl.all()))
 
 
 def _with_partitions(frame: pl.LazyFrame, table: Table, file: Path) -> pl.LazyFrame:

@@ -212,3 +212,12 @@ def test_texts_that_parquet_has_as_bytes_are_texts(tmp_path: Path) -> None:
 def test_short_lines_between_blanks_are_told(read: Read, caplog: pytest.LogCaptureFixture) -> None:
     read("c t p q\n1 2024-01-05 40 2\n2 2024-01-05 50\n", delimiter=" ")
     assert "1 rows have fewer cells than the first line" in caplog.text
+
+
+def test_utf8_is_not_taken_for_another_encoding(read: Read) -> None:
+    content = "c,t,p\nJos\u00e9,2024-01-01,5\n"
+    with pytest.raises(ValueError, match="is in UTF-8, not in cp1252; say encoding: utf-8"):
+        read(content, encoding="cp1252")
+    rows = read(content.encode("cp1252"), encoding="cp1252")
+    assert rows["customer_id"].to_list() == ["Jos\u00e9"]
+    assert read("c,t,p\nJose,2024-01-01,5\n", encoding="latin-1").height == 1
