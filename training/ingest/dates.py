@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,8 @@ MIN_ROWS = 100  # of fewer, one row is more than may be set apart
 MIN_GAP_DAYS = 90
 TIMES_OWN_GAP = 10  # the gap that 99 of 100 of the shop's own are at most
 MAX_SET_APART = 0.01  # of all rows
+THIN_DAYS = 30  # at the end, with at most THIN of the rows that as many days before have
+THIN = 0.1
 MIN_EPOCH = 0.05  # of all rows: so many behind a gap are the shop's own time ...
 MAX_EPOCH_GAP_DAYS = 730  # ... unless years lie between
 
@@ -86,6 +88,28 @@ def _together(
         elif shares[0] < MIN_EPOCH or gaps[place] > MAX_EPOCH_GAP_DAYS:
             raise ValueError(_question(days, int(place), int(beyond[:, 0].sum()), total, is_before))
     return low, high
+
+
+def thin_end(rows_by_day: Mapping[date, int], span: Span) -> str | None:
+    """What to tell of a last month or more with hardly any rows, such as those of which day and month are swapped."""
+    days = sorted(day for day in rows_by_day if span.first <= day <= span.last)
+    counts = np.array([rows_by_day[day] for day in days])
+    total = int(counts.sum())
+    from_end = np.cumsum(counts[::-1])
+    num_thin = int(np.searchsorted(from_end, MAX_SET_APART * total, side="right"))
+    if span.last_is_given or total < MIN_ROWS or not 0 < num_thin < len(days):
+        return None
+    first, end, before = days[-num_thin], days[-1], days[-num_thin - 1]
+    num_days = (end - before).days
+    since = before - timedelta(days=num_days)
+    usual = sum(rows_by_day[day] for day in days if since < day <= before) / num_days
+    num_rows = int(from_end[num_thin - 1])
+    if num_days < THIN_DAYS or num_rows > THIN * usual * num_days:
+        return None
+    return (
+        f"only {num_rows} of {total} rows are dated after {before}, over {num_days} days: where day and month "
+        f"are swapped in them, say last_date: {before} (the first of them is of {first})"
+    )
 
 
 def _question(days: list[date], place: int, num_rows: int, total: int, is_before: bool) -> str:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import log, recipe, run
-from training.ingest.dates import span_of
+from training.ingest.dates import Span, span_of, thin_end
 
 START = date(2024, 1, 1)
 
@@ -120,3 +120,16 @@ def test_views_do_not_outvote_purchases() -> None:
         span_of(bought | viewed, bought, None, None)
     span = span_of(bought | viewed, {}, None, None)
     assert (span.first, span.last) == (date(2024, 6, 1), date(2024, 9, 8))
+
+
+def test_an_end_of_hardly_any_rows_is_told() -> None:
+    days = shop(180, 6)
+    assert thin_end(days, Span(START, START + timedelta(days=179))) is None
+    swapped = {date(2024, month, 5): 1 for month in range(7, 13)}
+    told = thin_end(days | swapped, Span(START, date(2024, 12, 31)))
+    assert (
+        told is not None and "only 6 of 1086 rows are dated after 2024-06-28, over 160 days" in told
+    )
+    assert thin_end(days | swapped, Span(START, date(2024, 12, 31), last_is_given=True)) is None
+    falling = {START + timedelta(days=day): 400 - day for day in range(400)}
+    assert thin_end(falling, Span(START, date(2025, 12, 31))) is None
