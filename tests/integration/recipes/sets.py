@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from tests.builders import REPOSITORY
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
@@ -26,17 +24,11 @@ def beside(folder: Path, name: str) -> Iterator[Path]:
         yield exports
 
 
-def judge(name: str, *overrides: str, ingest_recipe: Path | None = None) -> None:
-    """Run ingest, prepare and evaluate; only what decides nothing is overridden, such as `num_resamples`."""
-    ingest(IngestConfig.load(ingest_recipe or CONFIGS / f"{name}_ingest.yaml"))
+def judge(name: str, *overrides: str, absent: tuple[str, ...] = ()) -> None:
+    """Run ingest, prepare and evaluate; only what decides nothing is overridden, such as `num_resamples`.
+
+    `absent` are the keys of tables whose optional files are not there.
+    """
+    ingest(IngestConfig.load(CONFIGS / f"{name}_ingest.yaml", [f"{key}=null" for key in absent]))
     prepare(PrepareConfig.load(CONFIGS / f"{name}_prepare.yaml"))
     evaluate(EvaluateConfig.load(CONFIGS / f"{name}_evaluate.yaml", list(overrides)))
-
-
-def without_optional_files(name: str, path: Path) -> Path:
-    """Write the ingest recipe with the blocks of its optional files deleted."""
-    tree = yaml.safe_load((CONFIGS / f"{name}_ingest.yaml").read_text())
-    del tree["sources"][1:]
-    tree.pop("items", None)
-    path.write_text(yaml.safe_dump(tree))
-    return path

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.recipes.bank import write_bank
 from tests.integration.recipes.files import read_json, rows_of
-from tests.integration.recipes.sets import CONFIGS, beside, judge, without_optional_files
+from tests.integration.recipes.sets import CONFIGS, beside, judge
 from training.score.job import score
 from training.score.recipe import ScoreConfig
 
@@ -25,8 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("set")
     with beside(home, "bank") as exports:
         write_bank(exports, ACCOUNTS, 1)
-        recipe = without_optional_files("bank", home / "bare.yaml")
-        judge("bank", "num_resamples=20", ingest_recipe=recipe)
+        judge("bank", "num_resamples=20", absent=("sources.1",))
         score(ScoreConfig.load(CONFIGS / "bank_score.yaml"))
     return exports
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tests.integration.recipes.files import read_json, rows_of
-from tests.integration.recipes.sets import CONFIGS, beside, judge, without_optional_files
+from tests.integration.recipes.sets import CONFIGS, beside, judge
 from tests.integration.recipes.subscriptions import write_subscriptions
 from tests.integration.runs import finish, start
 from training.audience.job import audience
@@ -145,8 +145,13 @@ def test_campaign_list_holds_who_is_valuable_and_runs_nothing(folder: Path, tmp_
 
 
 def test_exports_without_contacts_and_plans_are_enough(folder: Path, tmp_path: Path) -> None:
-    recipe = without_optional_files("subscriptions", tmp_path / "bare.yaml")
-    paths = [f"sources.0.path={folder / 'log.csv'}", f"output={tmp_path / 'data'}"]
+    recipe = CONFIGS / "subscriptions_ingest.yaml"
+    paths = [
+        "sources.1=null",
+        "items=null",
+        f"sources.0.path={folder / 'log.csv'}",
+        f"output={tmp_path / 'data'}",
+    ]
     ingest(IngestConfig.load(recipe, paths))
     kinds = read_json(tmp_path / "data" / "quality.json")["events_by_kind"]
     whole = read_json(folder / "data" / "quality.json")["events_by_kind"]
