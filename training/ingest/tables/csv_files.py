@@ -7,7 +7,7 @@ is looked at, and a file in which a quote swallowed lines is refused with row, c
 import csv
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, dropwhile, islice
@@ -168,8 +168,9 @@ class Columns:
                 f": {len(record)} fields where the first line has {width}; "
                 "is one with a delimiter unquoted?"
             )
+        num_missing = width - len(record)
         for index, cell in enumerate(record):
-            if LINE_END in cell and self.look_like_records(cell, index):
+            if LINE_END in cell and self.look_like_records(cell, index, num_missing):
                 begin = cell.partition(LINE_END)[0][:40]
                 return (
                     f", column {self.names[index]!r}: the cell that begins {begin!r} holds "
@@ -177,33 +178,45 @@ class Columns:
                 )
         return None
 
-    def look_like_records(self, cell: str, index: int) -> bool:
+    def look_like_records(self, cell: str, index: int, num_missing: int = 0) -> bool:
         """Whether a line of a cell is what a quote would swallow that was opened in its column and never closed.
 
-        Such lines have as many cells as there are columns; the last one, which ends at the next
-        quote, has as many as stand before that column, and where this is the first one the line of
-        the quote is whole. One that looks as others of its columns do is enough.
+        Such lines have as many cells as there are columns. The first one has what stands behind the
+        quote, and the last one what stands before the next quote; where that is in a later column,
+        the record has as many cells less. A line that looks as others of its columns do is enough,
+        and of the first one and the last one together, most cells.
         """
+        width = len(self.names)
         first, *middle, last = (line.rstrip("\r") for line in cell.split(LINE_END))
         whole = [line.split(self.delimiter) for line in (middle if index else [first, *middle])]
-        rows = [row for row in whole if len(row) == len(self.names)]
+        if any(self._fits(enumerate(row)) for row in whole if len(row) == width):
+            return True
         end = last.split(self.delimiter)
-        if len(end) == index + 1:
-            rows.append(end[:-1])
-        return any(self._fits(row) for row in rows)
+        if len(end) != index + num_missing + 1:
+            return False
+        before = list(enumerate(end[:-1]))
+        if self._fits(before):
+            return True
+        begin = first.split(self.delimiter)
+        if len(begin) != width - index:
+            return False
+        behind = enumerate(begin[1:], start=index + 1)
+        is_mark = not begin[0].strip() and not end[-1].strip()  # a quote alone, meaning ditto
+        return self._fits([*before, *behind], needs_digits=not is_mark)
 
-    def _fits(self, cells: list[str]) -> bool:
+    def _fits(self, cells: Iterable[tuple[int, str]], *, needs_digits: bool = True) -> bool:
         """Whether most columns that tell agree, among them one that holds numbers and is no free text."""
         agreeing = 0
         telling = 0
         has_digits = False
-        for cell, shapes in zip(cells, self.shapes, strict=False):
+        for column, cell in cells:
+            shapes = self.shapes[column]
             if 0 < len(shapes) <= MAX_SHAPES:
                 telling += 1
                 found = shape(cell)
                 agreeing += found in shapes
                 has_digits |= found in shapes and "9" in found
-        return has_digits and 2 * agreeing > telling
+        return (has_digits or not needs_digits) and 2 * agreeing > telling
 
 
 def shape(cell: str) -> str:
