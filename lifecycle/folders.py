@@ -177,7 +177,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, whose place it takes after the with-block, which writes its manifest last.
 
     Nothing that exists is replaced. Raises ValueError where `folder` is complete already, or holds
-    something else, where another run writes it, and where its disk is full.
+    something else, or where another run writes it; OSError where its disk is full.
     """
     temporary = folder.with_name(folder.name + ".incomplete")
     temporary.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         except BaseException as error:
             shutil.rmtree(temporary, ignore_errors=True)
             if NO_ROOM.search(str(error)):  # of polars it is no OSError
-                raise ValueError(f"{folder} cannot be written: {error}") from error
+                raise OSError(f"{folder} cannot be written: {error}") from error
             raise
         os.replace(temporary, folder)  # an empty folder may be there
 

@@ -199,7 +199,7 @@ def small_files() -> Iterator[None]:
 def test_folder_for_which_there_is_no_room_is_named(tmp_path: Path, is_parquet: bool) -> None:
     frame = pl.DataFrame({"a": range(300_000)})
     with (
-        pytest.raises(ValueError, match="data cannot be written: .*File too large"),
+        pytest.raises(OSError, match="data cannot be written: .*File too large"),
         new_folder(tmp_path / "data") as folder,
     ):
         if is_parquet:
