@@ -45,12 +45,8 @@ def checked_csv(table: Table, file: Path, readable: Path, folder: Path) -> CsvFi
     """
     count = count_records(table, readable)
     num_rows = count.num_records - int(table.has_header)
-    if count.num_short and not count.num_stray_quotes:
-        logger.warning(
-            "%s: %d rows have fewer cells than the first line; the rest are empty",
-            file,
-            count.num_short,
-        )
+    if not count.num_stray_quotes:
+        warn_of_short_rows(file, count.num_short)
     if table.escape_character is not None or count.num_stray_quotes or count.is_inside:
         copy = folder / f"{uuid4().hex}.csv"
         num_records = _write(checked_records(table, file, readable), table, copy)
@@ -59,6 +55,14 @@ def checked_csv(table: Table, file: Path, readable: Path, folder: Path) -> CsvFi
         for _ in checked_records(table, file, readable):
             pass
     return CsvFile(readable, table.quote_character, num_rows)
+
+
+def warn_of_short_rows(file: Path, num_short: int) -> None:
+    """A line in the log where rows have fewer cells than the first line."""
+    if num_short:
+        logger.warning(
+            "%s: %d rows have fewer cells than the first line; the rest are empty", file, num_short
+        )
 
 
 def _write(records: Iterator[list[str]], table: Table, copy: Path) -> int:

@@ -19,11 +19,16 @@ TABLE_FORMATS = {
     "_spark_metadata": "the output of a Spark stream, of which only some files hold",
     "_temporary": "the output of a Spark job that has not ended",
 }
+REPACK = "unpack it, or pack it with gzip, bzip2 or zstd"
 MAGIC = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook",
-    b"PAR1": "a Parquet file",
-    b"%PDF": "a PDF",
+    b"PK\x03\x04": ("a zip archive or an Excel workbook", "unpack it, or export CSV"),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", "export CSV"),
+    b"PAR1": ("a Parquet file", "say `format: parquet`"),
+    b"%PDF": ("a PDF", "export CSV"),
+    b"\xfd7zXZ\0": ("compressed with xz", REPACK),
+    b"7z\xbc\xaf": ("a 7z archive", REPACK),
+    b"Rar!": ("a RAR archive", REPACK),
+    b"\x04\x22\x4d\x18": ("compressed with lz4", REPACK),
 }
 HEAD_BYTES = 8
 LEVELS = 5  # of folders above a file, in which a table format would have its own
@@ -113,6 +118,8 @@ def _check_content(file: Path, table: Table) -> None:
                 f"{file} is not a Parquet file, or is cut off; the recipe says format: parquet"
             )
         return
-    for magic, meaning in MAGIC.items():
+    for magic, (meaning, remedy) in MAGIC.items():
         if head.startswith(magic):
-            raise ValueError(f"{file} is {meaning}; the recipe says format: {table.format}")
+            raise ValueError(
+                f"{file} is {meaning}; the recipe says format: {table.format}; {remedy}"
+            )

@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 import polars.selectors as cs
 
+from training.ingest.tables.blank_separated import scan_blank_separated
 from training.ingest.tables.compressed import compression_of, decompressed
-from training.ingest.tables.csv_files import checked_csv
+from training.ingest.tables.csv_files import checked_csv, warn_of_short_rows
+from training.ingest.tables.encodings import check_encoding, has_mark, is_utf8, transcoded
 from training.ingest.tables.files import partition_values
+from training.ingest.tables.headers import check_header
 from training.ingest.tables.json_files import json_problem, scan_json
 from training.ingest.tables.parquet_files import text_problem
-from training.ingest.tables.sources import Table, numbered_names, where
+from training.ingest.tables.sources import Table, numbered_names
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ def opened(table: Table, file: Path) -> Iterator[Opened]:
 def schema_of(table: Table, file: Path) -> pl.Schema:
     """The columns of one file; no rows are read where the format tells columns without them."""
     with _reading(table, file) as folder:
-        if table.format == "csv" and table.delimiter != " ":
-            frame = _scan_csv(table, _readable(table, file, folder), table.quote_character)
+        if table.format == "csv":
+            frame = _unchecked_csv(table, file, _readable(table, file, folder))
         else:
             frame = scan(table, file, folder).frame
         return _with_partitions(frame, table, file).collect_schema()
@@ -78,19 +80,33 @@ def scan(table: Table, file: Path, folder: Path) -> Opened:
     if table.format == "json":
         return Opened(scan_json(file, readable))
     if table.delimiter == " ":
-        return Opened(_scan_blank_separated(table, readable))
+        frame, num_short = scan_blank_separated(table, file, readable)
+        warn_of_short_rows(file, num_short)
+        return Opened(frame)
+    check_header(table, file, readable, _scan_csv(table, readable, table.quote_character))
     found = checked_csv(table, file, readable, folder)
     return Opened(_scan_csv(table, found.path, found.quote), found.num_rows)
 
 
 def _readable(table: Table, file: Path, folder: Path) -> Path:
     """The file, or a copy of it that is not compressed and in UTF-8."""
+    named = file
     compression = compression_of(file)
     if compression:
         file = decompressed(file, compression, folder)
-    if table.format == "json" and _is_utf8(table.encoding) and _has_mark(file):
-        return _transcoded(file, "utf-8-sig", folder)
-    return file if _is_utf8(table.encoding) else _transcoded(file, table.encoding, folder)
+    check_encoding(named, file, table.encoding)
+    if table.format == "json" and is_utf8(table.encoding) and has_mark(file):
+        return transcoded(file, "utf-8-sig", folder)
+    return file if is_utf8(table.encoding) else transcoded(file, table.encoding, folder)
+
+
+def _unchecked_csv(table: Table, file: Path, readable: Path) -> pl.LazyFrame:
+    """The columns of a CSV file, whose rows nobody has counted."""
+    if table.delimiter == " ":
+        return scan_blank_separated(table, file, readable)[0]
+    frame = _scan_csv(table, readable, table.quote_character)
+    check_header(table, file, readable, frame)
+    return frame
 
 
 def _scan_csv(table: Table, file: Path, quote: str | None) -> pl.LazyFrame:
@@ -128,66 +144,8 @@ def has_cheap_schema(table: Table, file: Path) -> bool:
     """Whether `schema_of` knows the columns of a file without reading all of it."""
     if table.format == "parquet":
         return True
-    is_plain = table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding)
+    is_plain = table.format == "csv" and table.delimiter != " " and is_utf8(table.encoding)
     return is_plain and compression_of(file) is None
-
-
-def _is_utf8(encoding: str) -> bool:
-    return encoding.lower().replace("-", "").replace("_", "") in ("utf8", "ascii")
-
-
-def _has_mark(file: Path) -> bool:
-    """Whether a file begins with the byte order mark that some programs put before UTF-8."""
-    with file.open("rb") as handle:
-        return handle.read(3) == b"\xef\xbb\xbf"
-
-
-def _transcoded(file: Path, encoding: str, folder: Path) -> Path:
-    """A copy of the file in UTF-8."""
-    copy = folder / f"{uuid4().hex}{file.suffix}"
-    try:
-        with (
-            copy.open("w", encoding="utf-8", newline="") as writer,
-            file.open(encoding=encoding, newline="") as reader,
-        ):
-            while chunk := reader.read(1 << 20):
-                writer.write(chunk)
-    except LookupError:
-        raise ValueError(f"encoding {encoding!r} is unknown") from None
-    except UnicodeError as error:
-        raise ValueError(f"{file} is not {encoding}: {error}") from None
-    return copy
-
-
-def _scan_blank_separated(table: Table, file: Path) -> pl.LazyFrame:
-    """Words between any runs of blanks; empty lines are skipped, lines with more words than the first refused."""
-    line = pl.col("line")
-    all_lines = pl.scan_csv(
-        file,
-        separator="\x1f",
-        has_header=False,
-        skip_lines=table.skip_rows,
-        infer_schema=False,
-        quote_char=None,
-        schema={"line": pl.String()},
-    )
-    lines = all_lines.filter(line.str.contains(r"\S"))
-    words = line.str.extract_all(r"\S+")
-    length = words.list.len()
-    facts = lines.select(first=words.first(), most=length.max(), row=length.arg_max())
-    first, most, row = facts.collect().row(0)
-    if first is None:
-        return pl.LazyFrame()
-    if most > len(first):
-        place = where(table, file, row + 1 - int(table.has_header))
-        raise ValueError(f"{place}: {most} values where the first line has {len(first)}")
-    names = list(first) if table.has_header else numbered_names(len(first))
-    rows = lines.slice(1) if table.has_header else lines
-    columns = [
-        words.list.get(index, null_on_oob=True).alias(name) for index, name in enumerate(names)
-    ]
-    cells = rows.select(columns)
-    return cells.with_columns(pl.when(~pl.all().is_in(list(table.null_values))).then(pl.all()))
 
 
 def _with_partitions(frame: pl.LazyFrame, table: Table, file: Path) -> pl.LazyFrame:

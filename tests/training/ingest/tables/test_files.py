@@ -81,13 +81,17 @@ def test_values_in_names_of_folders_are_columns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("head", "meaning"),
-    [(b"PK\x03\x04rest", "a zip archive or an Excel workbook"), (b"PAR1rest", "a Parquet file")],
+    [
+        (b"PK\x03\x04rest", "a zip archive or an Excel workbook; .*; unpack it, or export CSV"),
+        (b"PAR1rest", "a Parquet file; .*; say `format: parquet`"),
+        (b"\xfd7zXZ\0rest", "compressed with xz; .*; unpack it, or pack it with gzip"),
+    ],
 )
 def test_files_of_another_format_are_refused_by_their_first_bytes(
     tmp_path: Path, head: bytes, meaning: str
 ) -> None:
     (tmp_path / "orders.csv").write_bytes(head)
-    with pytest.raises(ValueError, match=f"orders.csv is {meaning}; the recipe says format: csv"):
+    with pytest.raises(ValueError, match=f"orders.csv is {meaning}"):
         source_files(source(tmp_path / "orders.csv"))
 
 

@@ -67,6 +67,16 @@ def test_blank_separated_with_header_and_null_values(read: Read) -> None:
     assert rows["amount"].to_list() == [11.77, None, None]
 
 
+def test_lines_with_too_few_values_are_counted(
+    read: Read, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = read("c t p q\n1 2024-01-01 5 1\n\n2 2024-01-01 7\n3\n", delimiter=" ")
+    assert rows["amount"].to_list() == [5.0, 7.0, None]
+    assert caplog.messages[0].endswith(
+        "lines.csv: 2 rows have fewer cells than the first line; the rest are empty"
+    )
+
+
 def test_line_with_too_many_values_is_named(read: Read) -> None:
     with pytest.raises(
         ValueError, match=r"lines.csv, row 2 after the header: 4 values where the first line has 3"
