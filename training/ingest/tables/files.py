@@ -8,7 +8,7 @@ plain Parquet they also have what was deleted. Values that stand in names of fol
 from pathlib import Path
 from urllib.parse import unquote
 
-from lifecycle.paths import SUFFIXES, files_at, resolve_path
+from lifecycle.paths import SUFFIXES, broken_links_at, files_at, resolve_path
 from training.ingest.tables.compressed import COMPRESSED
 from training.ingest.tables.sources import Table
 
@@ -37,6 +37,7 @@ LEVELS = 5  # of folders above a file, in which a table format would have its ow
 def source_files(table: Table) -> list[Path]:
     """The files of a table in name order; ValueError where there are none or a file is not what `format` says."""
     path = resolve_path(table.path)
+    _check_links(path, _suffixes(table))
     files = _files_of(table)
     if not files:
         others = f"; it holds {unread_files(table)[:5]}" if path.is_dir() else ""
@@ -51,13 +52,22 @@ def source_files(table: Table) -> list[Path]:
 
 
 def unread_files(table: Table) -> list[str]:
-    """The files in a table's folder that are not read, by their names below it; none where `path` names files."""
+    """What lies in a table's folder and is not read, by its name below it; none where `path` names files.
+
+    Links to folders are not followed, as they may lead anywhere.
+    """
     path = resolve_path(table.path)
     if not path.is_dir():
         return []
     read = set(_files_of(table))
-    others = (file for file in path.rglob("*") if file.is_file() and file not in read)
-    return sorted(str(file.relative_to(path)) for file in others)
+    others = []
+    for file in sorted(path.rglob("*")):
+        name = str(file.relative_to(path))
+        if file.is_file():
+            others += [name] * (file not in read)
+        elif file.is_symlink():
+            others.append(f"{name} (a link to {file.readlink()})")
+    return others
 
 
 def partition_values(table: Table, file: Path) -> dict[str, str | None]:
@@ -86,6 +96,12 @@ def _suffixes(table: Table) -> tuple[str, ...]:
     if table.format == "parquet":
         return plain
     return (*plain, *(first + second for first in plain for second in COMPRESSED))
+
+
+def _check_links(path: Path, suffixes: tuple[str, ...]) -> None:
+    """ValueError for a link among a table's files that leads to no file."""
+    for file in broken_links_at(path, suffixes):
+        raise ValueError(f"{file} is a link to {file.readlink()}, which does not exist")
 
 
 def _check_table_format(folder: Path) -> None:

@@ -114,3 +114,30 @@ def test_hidden_and_empty_files_beside_others_are_named_and_not_read(tmp_path: P
     (tmp_path / "part-1.csv").write_text("")
     assert [file.name for file in source_files(source(tmp_path))] == ["a.csv"]
     assert len(unread_files(source(tmp_path))) == 3
+
+
+def test_links_are_followed_to_files_and_named_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "2022.csv").write_text(CSV.format("a", 1))
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    (folder / "2024.csv").write_text(CSV.format("b", 2))
+    (folder / "2022.csv").symlink_to("../archive/2022.csv")
+    (folder / "2023").symlink_to("../archive")
+    (folder / "notes.md").symlink_to("nowhere")
+    (folder / ".#2024.csv").symlink_to("lock-of-an-editor")
+    assert [file.name for file in source_files(source(folder))] == ["2022.csv", "2024.csv"]
+    assert unread_files(source(folder)) == [
+        ".#2024.csv (a link to lock-of-an-editor)",
+        "2023 (a link to ../archive)",
+        "notes.md (a link to nowhere)",
+    ]
+
+
+@pytest.mark.parametrize("path", ["", "*.csv", "2023.csv"])
+def test_broken_link_among_the_files_of_a_table_is_refused(tmp_path: Path, path: str) -> None:
+    (tmp_path / "2024.csv").write_text(CSV.format("a", 1))
+    (tmp_path / "2023.csv").symlink_to("nowhere/2023.csv")
+    told = "2023.csv is a link to nowhere/2023.csv, which does not exist"
+    with pytest.raises(ValueError, match=told):
+        source_files(source(tmp_path / path))
