@@ -152,4 +152,7 @@ def _check_suspects(events: pl.DataFrame) -> None:
     if repeated.height:
         event_id = repeated["event_id"][0]
         customers = repeated.filter(pl.col("event_id") == event_id)["customer_id"].to_list()
-        raise ValueError(f"event_id {event_id!r} is given to events of two customers: {customers}")
+        raise ValueError(
+            f"event_id {event_id!r} is given to events of two customers: {customers}; "
+            "put what tells them apart before it, such as {sql: \"'web-' || id\"}, or leave event_id out"
+        )
