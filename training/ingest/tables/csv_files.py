@@ -206,10 +206,13 @@ class Columns:
             return False
         behind = enumerate(begin[1:], start=index + 1)
         is_mark = not begin[0].strip() and not end[-1].strip()  # a quote alone, meaning ditto
-        return self._fits([*before, *behind], needs_digits=not is_mark)
+        return self._fits([*before, *behind], is_likely=is_mark)
 
-    def _fits(self, cells: Iterable[tuple[int, str]], *, needs_digits: bool = True) -> bool:
-        """Whether most columns that tell agree, among them one that holds numbers and is no free text."""
+    def _fits(self, cells: Iterable[tuple[int, str]], *, is_likely: bool = False) -> bool:
+        """Whether most columns that tell agree, among them one that holds numbers and is no free text.
+
+        Where that is likely, half of them are enough, of words alone.
+        """
         agreeing = 0
         telling = 0
         has_digits = False
@@ -220,7 +223,9 @@ class Columns:
                 found = shape(cell)
                 agreeing += found in shapes
                 has_digits |= found in shapes and "9" in found
-        return (has_digits or not needs_digits) and 2 * agreeing > telling
+        if is_likely:
+            return 2 * agreeing >= telling
+        return has_digits and 2 * agreeing > telling
 
 
 def shape(cell: str) -> str:

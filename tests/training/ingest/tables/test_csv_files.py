@@ -213,6 +213,7 @@ def test_cells_beyond_the_limit_of_the_csv_module_and_other_encodings(read: Read
         ["hat,x,9,2024-01-04,5", 'hat,",1,2024-01-05,1', 'cup,",2,2024-01-06,2'],
         ["hat,x,9,2024-01-04,5", 'hat,"Cup,1,2024-01-05,1', 'cup,big",2,2024-01-06,2'],
         ["hat,x,9,2024-01-04,5", 'hat,",1,2024-01-05,1', 'cup,x,",2024-01-06,2'],
+        ['hat,",1,2024-01-05,1', 'cup,",2,2024-01-06,2'],
     ],
 )
 def test_quotes_that_mean_ditto_are_refused_though_no_digits_stand_before_them(
