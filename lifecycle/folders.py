@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ FORMAT_VERSIONS = {
     "examples": 5,
     "artifact": 8,
 }
+NO_ROOM = re.compile(r"(errno|os error) (27|28|122)\b", re.IGNORECASE)  # EFBIG, ENOSPC, EDQUOT
 PACKAGES = (
     "evervalue",
     "ray",
@@ -174,42 +176,52 @@ def verify(folder: Path, kind: str) -> None:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, whose place it takes after the with-block, which writes its manifest last.
 
-    Nothing that exists is replaced: what a job leaves unfinished lies in the temporary folder.
-    Raises ValueError where `folder` is complete already, holds something else, or is being written
-    by another process.
+    Nothing that exists is replaced. Raises ValueError where `folder` is complete already, or holds
+    something else, or where another run writes it; OSError where its disk is full.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    path = folder.with_name(f".{folder.name}.lock")
-    lock = FileLock(path, blocking=False)
+    temporary = folder.with_name(folder.name + ".incomplete")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    with _sole_writer(folder, temporary):
+        _check_vacant(folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            assert (temporary / MANIFEST).exists(), f"{folder} was left without a manifest"
+        except BaseException as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if NO_ROOM.search(str(error)):  # of polars it is no OSError
+                raise OSError(f"{folder} cannot be written: {error}") from error
+            raise
+        os.replace(temporary, folder)  # an empty folder may be there
+
+
+@contextmanager
+def _sole_writer(folder: Path, temporary: Path) -> Iterator[None]:
+    """ValueError where another run writes `folder`. The kernel frees the lock with its owner, however that one ends.
+
+    Its file is removed while it is held; who opened it before finds that it has no name any more.
+    """
+    lock = FileLock(temporary.with_name(temporary.name + ".lock"), blocking=False)
     try:
         lock.acquire()
     except Timeout:
-        line = f"{folder} is being written by another run; wait for it, or end it"
-        raise ValueError(line) from None
+        raise ValueError(f"{folder} is being written by another run; wait until it ends") from None
     try:
-        yield from _unfinished(folder)
+        yield
     finally:
-        path.unlink(missing_ok=True)
+        Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 
-def _unfinished(folder: Path) -> Iterator[Path]:
+def _check_vacant(folder: Path) -> None:
+    """ValueError where `folder` is more than an empty folder."""
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} is complete already; delete it or choose another output")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(
             f"{folder} is not empty and has no {MANIFEST}; choose another output, or delete it yourself"
         )
-    temporary = folder.with_name(folder.name + ".incomplete")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        assert (temporary / MANIFEST).exists(), f"{folder} was left without a manifest"
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    os.replace(temporary, folder)  # an empty folder may be there
 
 
 def is_complete(folder: Path, kind: str, identity: str, made_from: Tree | None = None) -> bool:

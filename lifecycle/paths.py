@@ -28,14 +28,21 @@ def files_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     Of a folder, what programs keep for themselves is passed over: hidden files and folders, and what
     macOS adds to archives.
     """
+    return [file for file in _named_at(path, suffixes) if file.is_file()]
+
+
+def broken_links_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Links that would be among `files_at` if what they lead to existed."""
+    return [file for file in _named_at(path, suffixes) if file.is_symlink() and not file.exists()]
+
+
+def _named_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if path.is_dir():
         named = (file for file in path.rglob("*") if file.name.lower().endswith(suffixes))
-        return sorted(file for file in named if file.is_file() and not _is_hidden(file, path))
-    if path.is_file():
+        return sorted(file for file in named if not _is_hidden(file, path))
+    if path.is_file() or path.is_symlink():
         return [path]
-    return [
-        Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()
-    ]
+    return [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:

@@ -1,9 +1,15 @@
 import hashlib
 import json
+import os
+import resource
+import signal
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from lifecycle.folders import (
@@ -141,6 +147,67 @@ def test_nothing_that_exists_is_replaced(folder: Path, tmp_path: Path) -> None:
     assert [path.read_text() for path in mine.iterdir()] == ["of the user"]
 
 
+def test_second_run_of_one_output_ends_at_once_and_the_first_is_unharmed(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "data"
+    with new_folder(path) as first:
+        (first / "rows").write_text("1")
+        with (
+            pytest.raises(ValueError, match="deep/data is being written by another run"),
+            new_folder(path),
+        ):
+            pass
+        with new_folder(first / "inner") as inner:
+            write_manifest(inner, "data", ONE)
+        write_manifest(first, "data", ONE)
+    verify(path, "data")
+    assert list(read_manifest(path, "data", FileList).files) == ["inner/manifest.json", "rows"]
+    assert os.listdir(path.parent) == ["data"]
+
+
+def test_lock_of_a_killed_run_does_not_block(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    lines = f"""
+        import os, signal
+        from pathlib import Path
+        from lifecycle.folders import new_folder
+        with new_folder(Path({str(path)!r})) as folder:
+            (folder / "rest").write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(lines)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert (tmp_path / "data.incomplete" / "rest").exists()
+    with new_folder(path) as folder:
+        write_manifest(folder, "data", ONE)
+    assert os.listdir(tmp_path) == ["data"]
+    assert read_manifest(path, "data", FileList).files == {}
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file of more than a MiB can be written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("small_files")
+@pytest.mark.parametrize("is_parquet", [True, False])
+def test_folder_for_which_there_is_no_room_is_named(tmp_path: Path, is_parquet: bool) -> None:
+    frame = pl.DataFrame({"a": range(300_000)})
+    with (
+        pytest.raises(OSError, match="data cannot be written: .*File too large"),
+        new_folder(tmp_path / "data") as folder,
+    ):
+        if is_parquet:
+            frame.write_parquet(folder / "rows", compression="uncompressed")
+        (folder / "rows").write_bytes(bytes(2 << 20))
+    assert not os.listdir(tmp_path)
+
+
 def test_empty_folder_and_what_a_killed_job_left_beside_it_are_taken_over(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data.incomplete").mkdir()
@@ -196,17 +263,3 @@ def test_file_whose_writing_fails_stays_as_it_was(tmp_path: Path) -> None:
         unfinished.write_text("after")
     assert path.read_text() == "after"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_second_run_leaves_the_first_in_peace(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "data") as first:
-        (first / "new").write_text("first")
-        second = (
-            "from pathlib import Path; from lifecycle.folders import new_folder\n"
-            f"with new_folder(Path({str(tmp_path / 'data')!r})): pass"
-        )
-        ended = subprocess.run([sys.executable, "-c", second], capture_output=True, text=True)
-        assert "data is being written by another run; wait for it, or end it" in ended.stderr
-        write_manifest(first, "data", ONE)
-    assert (tmp_path / "data" / "new").read_text() == "first"
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -154,5 +154,5 @@ def _check_suspects(events: pl.DataFrame) -> None:
         customers = repeated.filter(pl.col("event_id") == event_id)["customer_id"].to_list()
         raise ValueError(
             f"event_id {event_id!r} is given to events of two customers: {customers}; "
-            "an id belongs to one: leave out the rows of the other by a filter, or map no event_id"
+            "put what tells them apart before it, such as {sql: \"'web-' || id\"}, or leave event_id out"
         )

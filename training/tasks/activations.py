@@ -241,4 +241,5 @@ class ShareWriter:
                 write_manifest(temporary, ACTIVATIONS_KIND, self.manifest)
         except (OSError, SafetensorError) as error:
             if not self._is_complete(share):  # on shared storage another node's may show late
-                raise ValueError(f"activation_cache {share} cannot be written: {error}") from error
+                told = error.__cause__ or error
+                raise ValueError(f"activation_cache {share} cannot be written: {told}") from error

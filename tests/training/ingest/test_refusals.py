@@ -31,7 +31,7 @@ def test_sources_that_contradict_each_other_under_one_event_id(
     message = (
         "contradict each other: {'amount': (5.0, 6.0)}"
         if is_same_customer
-        else "events of two customers"
+        else f"events of two customers: {sorted([one, other])}; put what tells them apart before it"
     )
     with pytest.raises(ValueError) as error:
         ingest(recipe(tmp_path / "data", first, second))

@@ -7,7 +7,7 @@ is looked at, and a file in which a quote swallowed lines is refused with row, c
 import csv
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, dropwhile, islice
@@ -24,7 +24,6 @@ LINE_END = "\n"
 LONE_RETURN = re.compile(r"\r(?!\n)")
 STAND_IN = "\ue000"  # for a lone carriage return, at which the csv module would end a line
 SHAPED_ROWS = 1000  # first records, which tell how the cells of a column look
-FEWER_CELLS = "%s: %d rows have fewer cells than the first line; the rest are empty"
 MAX_SHAPES = 20  # of a column that is not free text
 REMEDY = "say `quote: none` where no cell is quoted, or the `quote` and `escape` of the program that wrote it"
 
@@ -46,8 +45,8 @@ def checked_csv(table: Table, file: Path, readable: Path, folder: Path) -> CsvFi
     """
     count = count_records(table, readable)
     num_rows = count.num_records - int(table.has_header)
-    if count.num_short and not count.num_stray_quotes:
-        logger.warning(FEWER_CELLS, file, count.num_short)
+    if not count.num_stray_quotes:
+        warn_of_short_rows(file, count.num_short)
     if table.escape_character is not None or count.num_stray_quotes or count.is_inside:
         copy = folder / f"{uuid4().hex}.csv"
         num_records = _write(checked_records(table, file, readable), table, copy)
@@ -56,6 +55,14 @@ def checked_csv(table: Table, file: Path, readable: Path, folder: Path) -> CsvFi
         for _ in checked_records(table, file, readable):
             pass
     return CsvFile(readable, table.quote_character, num_rows)
+
+
+def warn_of_short_rows(file: Path, num_short: int) -> None:
+    """A line in the log where rows have fewer cells than the first line."""
+    if num_short:
+        logger.warning(
+            "%s: %d rows have fewer cells than the first line; the rest are empty", file, num_short
+        )
 
 
 def _write(records: Iterator[list[str]], table: Table, copy: Path) -> int:
@@ -171,8 +178,9 @@ class Columns:
                 f": {len(record)} fields where the first line has {width}; "
                 "is one with a delimiter unquoted?"
             )
+        num_missing = width - len(record)
         for index, cell in enumerate(record):
-            if LINE_END in cell and self.look_like_records(cell, index):
+            if LINE_END in cell and self.look_like_records(cell, index, num_missing):
                 begin = cell.partition(LINE_END)[0][:40]
                 return (
                     f", column {self.names[index]!r}: the cell that begins {begin!r} holds "
@@ -180,36 +188,49 @@ class Columns:
                 )
         return None
 
-    def look_like_records(self, cell: str, index: int) -> bool:
+    def look_like_records(self, cell: str, index: int, num_missing: int = 0) -> bool:
         """Whether a line of a cell is what a quote would swallow that was opened in its column and never closed.
 
-        Such lines have as many cells as there are columns; the first one has as many as stand from
-        that column on, and the last one, which ends at the next quote, as many as stand before it.
-        One that looks as others of its columns do is enough.
+        Such lines have as many cells as there are columns. The first one has what stands behind the
+        quote, and the last one what stands before the next quote; where that is in a later column,
+        the record has as many cells less. A line that looks as others of its columns do is enough,
+        and of the first one and the last one together, most cells.
         """
+        width = len(self.names)
         first, *middle, last = (line.rstrip("\r") for line in cell.split(LINE_END))
-        whole = [line.split(self.delimiter) for line in middle]
-        rows = [row for row in whole if len(row) == len(self.names)]
-        begin = first.split(self.delimiter)
+        whole = [line.split(self.delimiter) for line in (middle if index else [first, *middle])]
+        if any(self._fits(enumerate(row)) for row in whole if len(row) == width):
+            return True
         end = last.split(self.delimiter)
-        if len(end) == index + 1:
-            rows.append(end[:-1])
-        is_rest = len(begin) == len(self.names) - index
-        return any(self._fits(row) for row in rows) or (
-            is_rest and self._fits(begin[1:] if index else begin, index + 1 if index else 0)
-        )
+        if len(end) != index + num_missing + 1:
+            return False
+        before = list(enumerate(end[:-1]))
+        if self._fits(before):
+            return True
+        begin = first.split(self.delimiter)
+        if len(begin) != width - index:
+            return False
+        behind = enumerate(begin[1:], start=index + 1)
+        is_mark = not begin[0].strip() and not end[-1].strip()  # a quote alone, meaning ditto
+        return self._fits([*before, *behind], is_likely=is_mark)
 
-    def _fits(self, cells: list[str], start: int = 0) -> bool:
-        """Whether most columns that tell agree, from `start` on, among them one of numbers and no free text."""
+    def _fits(self, cells: Iterable[tuple[int, str]], *, is_likely: bool = False) -> bool:
+        """Whether most columns that tell agree, among them one that holds numbers and is no free text.
+
+        Where that is likely, half of them are enough, of words alone.
+        """
         agreeing = 0
         telling = 0
         has_digits = False
-        for cell, shapes in zip(cells, self.shapes[start:], strict=False):
+        for column, cell in cells:
+            shapes = self.shapes[column]
             if 0 < len(shapes) <= MAX_SHAPES:
                 telling += 1
                 found = shape(cell)
                 agreeing += found in shapes
                 has_digits |= found in shapes and "9" in found
+        if is_likely:
+            return 2 * agreeing >= telling
         return has_digits and 2 * agreeing > telling
 
 

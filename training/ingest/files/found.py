@@ -8,7 +8,7 @@ plain Parquet they also have what was deleted. Values that stand in names of fol
 from pathlib import Path
 from urllib.parse import unquote
 
-from lifecycle.paths import SUFFIXES, files_at, resolve_path
+from lifecycle.paths import SUFFIXES, broken_links_at, files_at, resolve_path
 from training.ingest.files.compressed import COMPRESSED
 from training.ingest.sources import Table
 
@@ -19,20 +19,16 @@ TABLE_FORMATS = {
     "_spark_metadata": "the output of a Spark stream, of which only some files hold",
     "_temporary": "the output of a Spark job that has not ended",
 }
+REPACK = "unpack it, or pack it with gzip, bzip2 or zstd"
 MAGIC = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook",
-    b"PAR1": "a Parquet file",
-    b"%PDF": "a PDF",
-    b"\xfd7zXZ": "an xz archive",
-    b"7z\xbc\xaf": "a 7z archive",
-    b"Rar!": "a RAR archive",
-    b"<!DOCTY": "an HTML page",
-    b"<!docty": "an HTML page",
-    b"<html": "an HTML page",
-    b"<HTML": "an HTML page",
-    b"<table": "an HTML page",
-    b"<?xml": "an XML file",
+    b"PK\x03\x04": ("a zip archive or an Excel workbook", "unpack it, or export CSV"),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", "export CSV"),
+    b"PAR1": ("a Parquet file", "say `format: parquet`"),
+    b"%PDF": ("a PDF", "export CSV"),
+    b"\xfd7zXZ\0": ("compressed with xz", REPACK),
+    b"7z\xbc\xaf": ("a 7z archive", REPACK),
+    b"Rar!": ("a RAR archive", REPACK),
+    b"\x04\x22\x4d\x18": ("compressed with lz4", REPACK),
 }
 HEAD_BYTES = 8
 LEVELS = 5  # of folders above a file, in which a table format would have its own
@@ -41,6 +37,7 @@ LEVELS = 5  # of folders above a file, in which a table format would have its ow
 def source_files(table: Table) -> list[Path]:
     """The files of a table in name order; ValueError where there are none or a file is not what `format` says."""
     path = resolve_path(table.path)
+    _check_links(path, _suffixes(table))
     files = _files_of(table)
     if not files:
         others = f"; it holds {unread_files(table)[:5]}" if path.is_dir() else ""
@@ -51,31 +48,26 @@ def source_files(table: Table) -> list[Path]:
         _check_table_format(folder)
     for file in files:
         _check_content(file, table)
-    if path.is_dir():
-        _check_links(path, table)
     return files
 
 
-def _check_links(folder: Path, table: Table) -> None:
-    """ValueError for a link to a file of this format that is not there, as where large files were not fetched."""
-    for file in folder.rglob("*"):
-        if file.is_symlink() and not file.exists() and file.name.endswith(_suffixes(table)):
-            raise ValueError(f"{file} is a link to {file.readlink()}, which is not there")
-
-
 def unread_files(table: Table) -> list[str]:
-    """The files in a table's folder that are not read, by their names below it; none where `path` names files."""
+    """What lies in a table's folder and is not read, by its name below it; none where `path` names files.
+
+    Links to folders are not followed, as they may lead anywhere.
+    """
     path = resolve_path(table.path)
     if not path.is_dir():
         return []
     read = set(_files_of(table))
-    others = (file for file in path.rglob("*") if not _is_folder(file) and file not in read)
-    return sorted(str(file.relative_to(path)) for file in others)
-
-
-def _is_folder(path: Path) -> bool:
-    """Whether it is a folder that is looked into: links to folders are not."""
-    return path.is_dir() and not path.is_symlink()
+    others = []
+    for file in sorted(path.rglob("*")):
+        name = str(file.relative_to(path))
+        if file.is_file():
+            others += [name] * (file not in read)
+        elif file.is_symlink():
+            others.append(f"{name} (a link to {file.readlink()})")
+    return others
 
 
 def partition_values(table: Table, file: Path) -> dict[str, str | None]:
@@ -104,6 +96,12 @@ def _suffixes(table: Table) -> tuple[str, ...]:
     if table.format == "parquet":
         return plain
     return (*plain, *(first + second for first in plain for second in COMPRESSED))
+
+
+def _check_links(path: Path, suffixes: tuple[str, ...]) -> None:
+    """ValueError for a link among a table's files that leads to no file."""
+    for file in broken_links_at(path, suffixes):
+        raise ValueError(f"{file} is a link to {file.readlink()}, which does not exist")
 
 
 def _check_table_format(folder: Path) -> None:
@@ -136,8 +134,8 @@ def _check_content(file: Path, table: Table) -> None:
                 f"{file} is not a Parquet file, or is cut off; the recipe says format: parquet"
             )
         return
-    for magic, meaning in MAGIC.items():
+    for magic, (meaning, remedy) in MAGIC.items():
         if head.startswith(magic):
             raise ValueError(
-                f"{file} is {meaning}; the recipe says format: {table.format}. Export it as CSV or Parquet"
+                f"{file} is {meaning}; the recipe says format: {table.format}; {remedy}"
             )

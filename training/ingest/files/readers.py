@@ -7,23 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 import polars.selectors as cs
 
+from training.ingest.files.blank_separated import scan_blank_separated
 from training.ingest.files.compressed import compression_of, decompressed
-from training.ingest.files.csv_hints import hint, is_other_utf8
-from training.ingest.files.csv_quotes import checked_csv, header_of
+from training.ingest.files.csv_quotes import checked_csv, header_of, warn_of_short_rows
+from training.ingest.files.encodings import check_encoding, has_mark, is_utf8, transcoded
 from training.ingest.files.found import partition_values
+from training.ingest.files.headers import check_header
 from training.ingest.files.json_rows import json_problem, scan_json
 from training.ingest.files.parquet_texts import text_problem
-from training.ingest.files.words import scan_words
 from training.ingest.sources import Table, numbered_names
-
-SINGLE_BYTES = re.compile(
-    r"(?i)(cp|windows[-_]?)125\d|latin|iso[-_]?8859"
-)  # every byte is a letter to these
 
 
 @dataclass(frozen=True)
@@ -57,30 +53,11 @@ def opened(table: Table, file: Path) -> Iterator[Opened]:
 def schema_of(table: Table, file: Path) -> pl.Schema:
     """The columns of one file; no rows are read where the format tells columns without them."""
     with _reading(table, file) as folder:
-        if table.format == "csv" and table.delimiter != " ":
-            frame = _frame_of_header(table, file, _readable(table, file, folder))
+        if table.format == "csv":
+            frame = _unchecked_csv(table, file, _readable(table, file, folder))
         else:
             frame = scan(table, file, folder).frame
         return _with_partitions(frame, table, file).collect_schema()
-
-
-def _frame_of_header(table: Table, file: Path, readable: Path) -> pl.LazyFrame:
-    """Its columns as they will be read, quoted ones too."""
-    header = header_of(table, file, readable)
-    if not any(mark in cell for cell in header for mark in ('"', "\n", table.delimiter)):
-        return _scan_csv(table, readable, table.quote_character)
-    names = distinct_names(numbered(header)) if table.has_header else numbered_names(len(header))
-    return pl.LazyFrame(schema=dict.fromkeys(names, pl.String()))
-
-
-def numbered(names: list[str]) -> list[str]:
-    """Names as polars tells them apart: a second `a` is `a_duplicated_0`."""
-    seen: Counter[str] = Counter()
-    result = []
-    for name in names:
-        result.append(f"{name}_duplicated_{seen[name] - 1}" if seen[name] else name)
-        seen[name] += 1
-    return result
 
 
 @contextmanager
@@ -104,19 +81,49 @@ def scan(table: Table, file: Path, folder: Path) -> Opened:
     if table.format == "json":
         return Opened(scan_json(file, readable))
     if table.delimiter == " ":
-        return Opened(scan_words(table, readable))
+        frame, num_short = scan_blank_separated(table, file, readable)
+        warn_of_short_rows(file, num_short)
+        return Opened(frame)
+    check_header(table, file, readable, _scan_csv(table, readable, table.quote_character))
     found = checked_csv(table, file, readable, folder)
     return Opened(_scan_csv(table, found.path, found.quote), found.num_rows)
 
 
 def _readable(table: Table, file: Path, folder: Path) -> Path:
     """The file, or a copy of it that is not compressed and in UTF-8."""
+    named = file
     compression = compression_of(file)
     if compression:
         file = decompressed(file, compression, folder)
-    if table.format == "json" and _is_utf8(table.encoding) and _has_mark(file):
-        return _transcoded(file, "utf-8-sig", folder)
-    return file if _is_utf8(table.encoding) else _transcoded(file, table.encoding, folder)
+    check_encoding(named, file, table.encoding)
+    if table.format == "json" and is_utf8(table.encoding) and has_mark(file):
+        return transcoded(file, "utf-8-sig", folder)
+    return file if is_utf8(table.encoding) else transcoded(file, table.encoding, folder)
+
+
+def _unchecked_csv(table: Table, file: Path, readable: Path) -> pl.LazyFrame:
+    """The columns of a CSV file, whose rows nobody has counted."""
+    if table.delimiter == " ":
+        return scan_blank_separated(table, file, readable)[0]
+    header = header_of(table, file, readable)
+    if any(mark in cell for cell in header for mark in ('"', "\n", table.delimiter)):
+        names = (
+            distinct_names(_numbered(header)) if table.has_header else numbered_names(len(header))
+        )
+        return pl.LazyFrame(schema=dict.fromkeys(names, pl.String()))
+    frame = _scan_csv(table, readable, table.quote_character)
+    check_header(table, file, readable, frame)
+    return frame
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Names as polars tells them apart: a second `a` is `a_duplicated_0`."""
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        result.append(f"{name}_duplicated_{seen[name] - 1}" if seen[name] else name)
+        seen[name] += 1
+    return result
 
 
 def _scan_csv(table: Table, file: Path, quote: str | None) -> pl.LazyFrame:
@@ -154,37 +161,8 @@ def has_cheap_schema(table: Table, file: Path) -> bool:
     """Whether `schema_of` knows the columns of a file without reading all of it."""
     if table.format == "parquet":
         return True
-    is_plain = table.format == "csv" and table.delimiter != " " and _is_utf8(table.encoding)
+    is_plain = table.format == "csv" and table.delimiter != " " and is_utf8(table.encoding)
     return is_plain and compression_of(file) is None
-
-
-def _is_utf8(encoding: str) -> bool:
-    return encoding.lower().replace("-", "").replace("_", "") in ("utf8", "ascii")
-
-
-def _has_mark(file: Path) -> bool:
-    """Whether a file begins with the byte order mark that some programs put before UTF-8."""
-    with file.open("rb") as handle:
-        return handle.read(3) == b"\xef\xbb\xbf"
-
-
-def _transcoded(file: Path, encoding: str, folder: Path) -> Path:
-    """A copy of the file in UTF-8; ValueError for one that is in UTF-8 already, whatever the recipe says."""
-    if SINGLE_BYTES.match(encoding) and is_other_utf8(file):
-        raise ValueError(f"{file} is in UTF-8, not in {encoding}; say encoding: utf-8 for it")
-    copy = folder / f"{uuid4().hex}{file.suffix}"
-    try:
-        with (
-            copy.open("w", encoding="utf-8", newline="") as writer,
-            file.open(encoding=encoding, newline="") as reader,
-        ):
-            while chunk := reader.read(1 << 20):
-                writer.write(chunk)
-    except LookupError:
-        raise ValueError(f"encoding {encoding!r} is unknown") from None
-    except UnicodeError as error:
-        raise ValueError(f"{file} is not {encoding}: {error}") from None
-    return copy
 
 
 def _with_partitions(frame: pl.LazyFrame, table: Table, file: Path) -> pl.LazyFrame:
@@ -207,10 +185,7 @@ def _reading_problem(table: Table, file: Path, error: Exception, folder: Path) -
         if problem is not None:
             return f"{file}{problem}"
     if "invalid utf-8" in words or "codec can't decode" in words:
-        remedy = (
-            hint(table, file, []) or "; say its encoding in the recipe, such as encoding: cp1252"
-        )
-        return f"{file} is not {table.encoding}{remedy}"
+        return f"{file} is not {table.encoding}; say its encoding in the recipe, such as encoding: cp1252"
     if "empty CSV" in words:
         return f"{file} has no rows"
     return f"{file} cannot be read as {table.format}: {words}"

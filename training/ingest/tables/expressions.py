@@ -11,7 +11,6 @@ import polars as pl
 import yaml
 
 from lifecycle.events.schema import KINDS
-from training.ingest.files.csv_hints import hint
 from training.ingest.sources import Sql, Table, Value, table_values
 from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
 
@@ -64,24 +63,12 @@ def expressions_of(
     an expression such as `paid < price` means one thing for texts and another for numbers.
     """
     expressions = []
-    _check_names(table, schema, file)
     for dotted, value in table_values(table).items():
         if isinstance(value, Sql):
             expressions.append(_sql_expression(value, dotted, schema, file, numbers_in))
         else:
             expressions.append(_plain_expression(value, dotted, schema, file))
     return expressions
-
-
-def _check_names(table: Table, schema: pl.Schema, file: Path) -> None:
-    """ValueError with a remedy where a file has none of the columns that the recipe names, and looks like another."""
-    named = [value for value in table.columns.values() if isinstance(value, str)]
-    if named and not any(name in schema for name in named):
-        remedy = hint(table, file, schema.names())
-        if remedy:
-            raise ValueError(
-                f"unknown column {named[0]!r}; {file} has {schema.names()[:9]}{remedy}"
-            )
 
 
 def _plain_expression(

@@ -206,6 +206,46 @@ def test_cells_beyond_the_limit_of_the_csv_module_and_other_encodings(read: Read
         read(lines('17" x', "é").encode("cp1252"), columns=COLUMNS)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [f'hat,",{n},2024-01-{n:02},{n}' for n in range(1, 9)],
+        ["hat,x,9,2024-01-04,5", 'hat,",1,2024-01-05,1', 'cup,",2,2024-01-06,2'],
+        ["hat,x,9,2024-01-04,5", 'hat,"Cup,1,2024-01-05,1', 'cup,big",2,2024-01-06,2'],
+        ["hat,x,9,2024-01-04,5", 'hat,",1,2024-01-05,1', 'cup,x,",2024-01-06,2'],
+        ['hat,",1,2024-01-05,1', 'cup,",2,2024-01-06,2'],
+    ],
+)
+def test_quotes_that_mean_ditto_are_refused_though_no_digits_stand_before_them(
+    read: Read, rows: list[str]
+) -> None:
+    content = "\n".join(["n,t,c,d,a", *rows]) + "\n"
+    with pytest.raises(ValueError, match="column 't'.*look like rows; say `quote: none`"):
+        read(content, columns=COLUMNS)
+
+
+def test_quotes_that_mean_ditto_in_a_table_of_words_are_refused(read: Read) -> None:
+    content = 'i,t,k\nhat,Hat,wear\ncap,",wear\ncup,",home\n'
+    with pytest.raises(ValueError, match="row 2 after the header, column 't'.*look like rows"):
+        read(content, columns=COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12 Main St, Apt 4\nSpringfield, 12345",
+        "5 stars, 2024\n10, 20 or 30, all fine",
+        "Flat 3,\nOld Road 7,\nLeeds",
+        ", and so on\nor not,",
+        "\n",
+    ],
+)
+def test_texts_of_several_lines_with_commas_and_digits_stay_readable(read: Read, text: str) -> None:
+    content = f'n,t,c,d,a\nhat,x,9,2024-01-04,5\ncup,"{text}",1,2024-01-05,1\n'
+    rows = read(content, columns=COLUMNS | {"text": "t"})
+    assert rows["text"].to_list() == ["x", text.strip() or None]
+
+
 @pytest.mark.parametrize("num_lines", [4, 100])
 def test_ditto_marks_swallow_no_rows(read: Read, num_lines: int) -> None:
     lines = "".join(f'hat,",{row},2024-01-01,{row}\n' for row in range(num_lines))

@@ -81,13 +81,17 @@ def test_values_in_names_of_folders_are_columns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("head", "meaning"),
-    [(b"PK\x03\x04rest", "a zip archive or an Excel workbook"), (b"PAR1rest", "a Parquet file")],
+    [
+        (b"PK\x03\x04rest", "a zip archive or an Excel workbook; .*; unpack it, or export CSV"),
+        (b"PAR1rest", "a Parquet file; .*; say `format: parquet`"),
+        (b"\xfd7zXZ\0rest", "compressed with xz; .*; unpack it, or pack it with gzip"),
+    ],
 )
 def test_files_of_another_format_are_refused_by_their_first_bytes(
     tmp_path: Path, head: bytes, meaning: str
 ) -> None:
     (tmp_path / "orders.csv").write_bytes(head)
-    with pytest.raises(ValueError, match=f"orders.csv is {meaning}; the recipe says format: csv"):
+    with pytest.raises(ValueError, match=f"orders.csv is {meaning}"):
         source_files(source(tmp_path / "orders.csv"))
 
 
@@ -112,16 +116,28 @@ def test_hidden_and_empty_files_beside_others_are_named_and_not_read(tmp_path: P
     assert len(unread_files(source(tmp_path))) == 3
 
 
-def test_links_are_read_or_named(tmp_path: Path) -> None:
-    folder = tmp_path / "lines"
+def test_links_are_followed_to_files_and_named_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "2022.csv").write_text(CSV.format("a", 1))
+    folder = tmp_path / "orders"
     folder.mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "2022.csv").write_text("c,t,p\n1,2022-01-01,7\n")
-    (folder / "2022.csv").symlink_to(tmp_path / "2022.csv")
-    (folder / "older").symlink_to(tmp_path / "elsewhere")
-    table = Source.model_validate({"path": str(folder), "columns": BASE})
-    assert [file.name for file in source_files(table)] == ["2022.csv"]
-    assert unread_files(table) == ["older"]
-    (folder / "2023.csv").symlink_to(tmp_path / "2023.csv")
-    with pytest.raises(ValueError, match="2023.csv is a link to .*2023.csv, which is not there"):
-        source_files(table)
+    (folder / "2024.csv").write_text(CSV.format("b", 2))
+    (folder / "2022.csv").symlink_to("../archive/2022.csv")
+    (folder / "2023").symlink_to("../archive")
+    (folder / "notes.md").symlink_to("nowhere")
+    (folder / ".#2024.csv").symlink_to("lock-of-an-editor")
+    assert [file.name for file in source_files(source(folder))] == ["2022.csv", "2024.csv"]
+    assert unread_files(source(folder)) == [
+        ".#2024.csv (a link to lock-of-an-editor)",
+        "2023 (a link to ../archive)",
+        "notes.md (a link to nowhere)",
+    ]
+
+
+@pytest.mark.parametrize("path", ["", "*.csv", "2023.csv"])
+def test_broken_link_among_the_files_of_a_table_is_refused(tmp_path: Path, path: str) -> None:
+    (tmp_path / "2024.csv").write_text(CSV.format("a", 1))
+    (tmp_path / "2023.csv").symlink_to("nowhere/2023.csv")
+    told = "2023.csv is a link to nowhere/2023.csv, which does not exist"
+    with pytest.raises(ValueError, match=told):
+        source_files(source(tmp_path / path))

@@ -67,6 +67,16 @@ def test_blank_separated_with_header_and_null_values(read: Read) -> None:
     assert rows["amount"].to_list() == [11.77, None, None]
 
 
+def test_lines_with_too_few_values_are_counted(
+    read: Read, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = read("c t p q\n1 2024-01-01 5 1\n\n2 2024-01-01 7\n3\n", delimiter=" ")
+    assert rows["amount"].to_list() == [5.0, 7.0, None]
+    assert caplog.messages[0].endswith(
+        "lines.csv: 2 rows have fewer cells than the first line; the rest are empty"
+    )
+
+
 def test_line_with_too_many_values_is_named(read: Read) -> None:
     with pytest.raises(
         ValueError, match=r"lines.csv, row 2 after the header: 4 values where the first line has 3"
@@ -216,7 +226,7 @@ def test_short_lines_between_blanks_are_told(read: Read, caplog: pytest.LogCaptu
 
 def test_utf8_is_not_taken_for_another_encoding(read: Read) -> None:
     content = "c,t,p\nJos\u00e9,2024-01-01,5\n"
-    with pytest.raises(ValueError, match="is in UTF-8, not in cp1252; say encoding: utf-8"):
+    with pytest.raises(ValueError, match="is UTF-8, not cp1252"):
         read(content, encoding="cp1252")
     rows = read(content.encode("cp1252"), encoding="cp1252")
     assert rows["customer_id"].to_list() == ["Jos\u00e9"]

@@ -1,22 +1,23 @@
-"""Words between any runs of blanks, as old exports write their columns."""
+"""Text whose cells stand between any runs of blanks, as in logs and old research data."""
 
-import logging
 from pathlib import Path
 
 import polars as pl
 
-from training.ingest.files.csv_quotes import FEWER_CELLS
 from training.ingest.sources import Table, numbered_names, where
 
-logger = logging.getLogger(__name__)
+UNUSED = "\x1f"  # a delimiter that cuts no line
 
 
-def scan_words(table: Table, file: Path) -> pl.LazyFrame:
-    """Words between any runs of blanks; empty lines are skipped, lines with more words than the first refused."""
+def scan_blank_separated(table: Table, file: Path, readable: Path) -> tuple[pl.LazyFrame, int]:
+    """The rows of `file`, of which `readable` is a copy in UTF-8, or the file itself; how many are too short.
+
+    Empty lines are skipped. Raises ValueError for a line with more words than the first.
+    """
     line = pl.col("line")
     all_lines = pl.scan_csv(
-        file,
-        separator="\x1f",
+        readable,
+        separator=UNUSED,
         has_header=False,
         skip_lines=table.skip_rows,
         infer_schema=False,
@@ -26,17 +27,13 @@ def scan_words(table: Table, file: Path) -> pl.LazyFrame:
     lines = all_lines.filter(line.str.contains(r"\S"))
     words = line.str.extract_all(r"\S+")
     length = words.list.len()
+    num_short = (length < length.first()).sum()
     facts = lines.select(
-        first=words.first(),
-        most=length.max(),
-        row=length.arg_max(),
-        num_short=(length < length.first()).sum(),
+        first=words.first(), most=length.max(), row=length.arg_max(), short=num_short
     )
-    first, most, row, num_short = facts.collect().row(0)
+    first, most, row, short = facts.collect().row(0)
     if first is None:
-        return pl.LazyFrame()
-    if num_short:
-        logger.warning(FEWER_CELLS, file, num_short)
+        return pl.LazyFrame(), 0
     if most > len(first):
         place = where(table, file, row + 1 - int(table.has_header))
         raise ValueError(f"{place}: {most} values where the first line has {len(first)}")
@@ -46,4 +43,6 @@ def scan_words(table: Table, file: Path) -> pl.LazyFrame:
         words.list.get(index, null_on_oob=True).alias(name) for index, name in enumerate(names)
     ]
     cells = rows.select(columns)
-    return cells.with_columns(pl.when(~pl.all().is_in(list(table.null_values))).then(pl.all()))
+    return cells.with_columns(
+        pl.when(~pl.all().is_in(list(table.null_values))).then(pl.all())
+    ), short

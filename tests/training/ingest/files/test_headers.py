@@ -1,0 +1,68 @@
+"""CSV files that do not have the columns of their recipe: the message says what they look like, and which key helps."""
+
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from tests.training.ingest.recipes import BASE, Read
+
+ROWS = "c,t,p\n1,2024-01-01,2\n"
+SEMICOLONS = ROWS.replace(",", ";")
+NO_HEADER = {
+    "has_header": False,
+    "columns": {"customer_id": "column_1", "occurred_at": "column_2", "amount": "column_3"},
+}
+
+
+def packed(content: str) -> bytes:
+    """A tar archive of one file, compressed."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        found = tarfile.TarInfo("lines.csv")
+        found.size = len(content)
+        archive.addfile(found, io.BytesIO(content.encode()))
+    return gzip.compress(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "hint"),
+    [
+        ("sep=;\n" + SEMICOLONS, {}, 'has it in line 2; say `skip_rows: 1` and `delimiter: ";"`'),
+        ("sep=;\n" + SEMICOLONS, {"delimiter": ";"}, "has it in line 2; say `skip_rows: 1`"),
+        ("x\nsep=;\n" + SEMICOLONS, {"skip_rows": 1}, 'say `skip_rows: 2` and `delimiter: ";"`'),
+        ("# by shop\n# 2024\n" + ROWS, {}, "has it in line 3; say `skip_rows: 2`"),
+        ("Orders, March\n\n" + ROWS, {}, "has it in line 3; say `skip_rows: 2`"),
+        (SEMICOLONS, {}, 'has it in line 1; say `delimiter: ";"`'),
+        (ROWS.replace(",", "\t"), {}, 'has it in line 1; say `delimiter: "\\\\t"`'),
+        ("k;t;p\n1;2024-01-01;2\n", {}, "has no ',' in its first line; say `delimiter: \";\"`"),
+        ("1|2024-01-01|2\n", NO_HEADER, 'first line; say `delimiter: "[|]"`'),
+        ("# by shop\n1,2024-01-01,2\n", NO_HEADER, "begins with '# by shop'; say `skip_rows: 1`"),
+        ("sep=;\n1;2024-01-01;2\n", NO_HEADER, 'say `skip_rows: 1` and `delimiter: ";"`'),
+        ("\n<!DOCTYPE html>\n<html><body></body></html>\n", {}, "is an HTML page; export CSV"),
+        ('<?xml version="1.0"?><Workbook></Workbook>', {}, "is XML; export CSV"),
+        ('{"c": 1, "t": "2024-01-01"}\n', {}, "is JSON; say `format: json`"),
+        ("c,t,p\r1,2024-01-01,2\r", {}, "is text whose lines end with carriage returns alone"),
+        (packed(ROWS), {}, "is a tar archive; unpack it"),
+    ],
+)
+def test_what_the_file_looks_like_is_told_with_the_key_that_helps(
+    read: Read, content: str | bytes, changes: dict[str, object], hint: str
+) -> None:
+    with pytest.raises(ValueError, match=f"unknown column '.*': .*lines.csv .*{hint}"):
+        read(content, **changes)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("c,t,p\n1,2024-01-01,2\nweb,2024-01-01,2\n", {"text": "web"}),
+        ("c,t,q\n1,2024-01-01,2\n", {}),
+    ],
+)
+def test_column_that_is_missing_from_any_line_is_told_as_it_is(
+    read: Read, content: str, columns: dict[str, str]
+) -> None:
+    with pytest.raises(ValueError, match="unknown column .*lines.csv has .'c', 't'"):
+        read(content, columns=BASE | columns)
