@@ -22,6 +22,7 @@ import yaml
 from benchmarks.harness.evidence import write_evidence
 from benchmarks.harness.scratch import scratch_folder
 from lifecycle.events.shards import read_data_manifest
+from lifecycle.paths import resolve_path
 from training.ingest.files.found import source_files
 from training.ingest.recipe import IngestConfig
 
@@ -80,8 +81,16 @@ def main() -> None:
     arguments = parser.parse_args()
     with scratch_folder() as folder:
         speed = compare(folder, arguments.runs)
+        lines = folder / "transactions.csv"
+        write_transactions(lines)
+        of_csv = compare(folder, arguments.runs, lines)
         memory = peak_memory(folder, arguments.lines)
-    numbers = asdict(speed) | asdict(memory)
+    csv = {
+        "ratio_to_polars_csv": of_csv.ratio_to_polars,
+        "seconds_csv": of_csv.seconds,
+        "seconds_polars_csv": of_csv.seconds_polars,
+    }
+    numbers = asdict(speed) | csv | asdict(memory)
     write_evidence("ingest_speed", numbers, seeds=[SEED], data=recipe_files())
 
 
@@ -96,17 +105,26 @@ def recipe_files() -> list[Path]:
     return files
 
 
-def compare(folder: Path, runs: int) -> Speed:
-    """Both sides in turn."""
+def write_transactions(lines: Path) -> None:
+    """The transactions of the recipe as CSV."""
+    path = IngestConfig.load(RECIPE).sources[0].path
+    pl.read_parquet(resolve_path(path)).write_csv(lines)
+
+
+def compare(folder: Path, runs: int, lines: Path | None = None) -> Speed:
+    """Both sides in turn; transactions are read from the CSV file `lines` where it is given."""
     output = folder / "journey"
+    changes = [f"output={output}", "quality_html=false"]
+    if lines is not None:
+        changes += [f"sources.0.path={lines}", "sources.0.format=csv"]
     ours: list[Timed] = []
     plain: list[Timed] = []
     for run in range(runs + 1):
-        command = ["-c", CHILD_SECONDS, str(RECIPE), f"output={output}", "quality_html=false"]
-        one = timed(command)
+        one = timed(["-c", CHILD_SECONDS, str(RECIPE), *changes])
         num_shards = read_data_manifest(output).num_shards
         module = "benchmarks.peers.plain_ingest"
-        other = timed(["-m", module, str(folder / "plain"), str(num_shards)])
+        extra = [] if lines is None else [str(lines)]
+        other = timed(["-m", module, str(folder / "plain"), str(num_shards), *extra])
         shutil.rmtree(output)
         shutil.rmtree(folder / "plain")
         if run == 0:

