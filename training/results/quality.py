@@ -120,17 +120,15 @@ class LongOrders(Config):
 
 
 class SourceCustomers(Config):
-    """Customers of a source, and those of them who bought, there or in any source."""
+    """Customers of a source without purchases, and those of them who bought by another."""
 
     customers: int = 0
-    bought_here: int = 0
     buyers: int = 0
 
     def plus(self, other: "SourceCustomers") -> "SourceCustomers":
         """Both together."""
         return SourceCustomers(
             customers=self.customers + other.customers,
-            bought_here=self.bought_here + other.bought_here,
             buyers=self.buyers + other.buyers,
         )
 
@@ -196,5 +194,5 @@ class QualityReport(Config):
     orders_half_dropped: dict[str, int] = {}  # that lost lines while others stay, by reason
     alike_ids: AlikeIds = AlikeIds()
     long_orders: LongOrders = LongOrders()
-    customers_of_sources: dict[str, SourceCustomers] = {}  # by path, where there are several
+    customers_of_sources: dict[str, SourceCustomers] = {}  # by path
     files_not_read: tuple[str, ...] = ()  # of the sources' folders

@@ -118,18 +118,20 @@ class ShardCounts:
         self._set_months(events.filter(is_purchase()))
 
     def count_sources(self, rows: pl.DataFrame, source: str) -> None:
-        """Customers of each source, and which of them bought; `source` is the column of its number."""
-        is_buyer = is_purchase().any().over("customer_id").alias("is_buyer")
-        by_customer = (
-            rows.with_columns(is_buyer)
-            .group_by(source, "customer_id")
-            .agg(pl.col("is_buyer").first(), is_purchase().any().alias("bought_here"))
-        )
-        of_source = by_customer.group_by(source).agg(
-            pl.len().alias("customers"), pl.col("is_buyer").sum(), pl.col("bought_here").sum()
-        )
-        for number, customers, buyers, bought_here in of_source.iter_rows():
-            found = SourceCustomers(customers=customers, buyers=buyers, bought_here=bought_here)
+        """Customers of each source that has no purchases here, and which of them bought; `source` has its number."""
+        bought = rows.group_by(source).agg(is_purchase().any().alias("bought"))
+        others = bought.filter(~pl.col("bought"))[source]
+        ids = rows.select(source, "customer_id", "kind")
+        known = ids.filter(pl.col(source).is_in(others.implode()))
+        if known.is_empty():
+            return
+        buyers = ids.select(pl.col("customer_id").filter(is_purchase()).unique()).to_series()
+        customers = known.unique([source, "customer_id"]).group_by(source)
+        is_buyer = pl.col("customer_id").is_in(buyers.implode())
+        for number, num_customers, num_buyers in customers.agg(
+            pl.len(), is_buyer.sum()
+        ).iter_rows():
+            found = SourceCustomers(customers=num_customers, buyers=num_buyers)
             self.of_sources[number] = found
 
     def match_items(self, item_ids: pl.Series, catalogue: pl.Series) -> None:
@@ -183,7 +185,9 @@ def _long_orders(events: pl.DataFrame) -> LongOrders:
     is_given = is_purchase() & pl.col("order_id").is_not_null()
     at = pl.col("occurred_at")
     days = (at.max() - at.min()).dt.total_days().alias("days")
-    orders = events.filter(is_given).group_by("customer_id", "order_id").agg(days)
+    # Hashes are grouped twice as fast as pairs of texts.
+    order = (pl.col("customer_id").hash() ^ pl.col("order_id").hash(seed=1)).alias("order")
+    orders = events.filter(is_given).group_by(order).agg(days, pl.col("order_id").first())
     long = orders.filter(pl.col("days") > LONG_ORDER_DAYS)
     example = long["order_id"].min()
     return LongOrders(
