@@ -1,0 +1,162 @@
+"""The champion on shops that nobody tuned to: `python -m benchmarks.generalisation [--part development]`.
+
+Simulated shops of twelve kinds, draws of The Complete Journey and CDNOW, and the tables superstore
+and grocery of a data folder (EVERVALUE_DATA). Kinds and seeds are split into `development`, on
+which rules are chosen, and `final`, which are judged once. A row per shop: the champion's RMSE and
+MAE over those of the best of persistence, BG/NBD and LightGBM in hindsight, its total over what
+came, and the coverage of its 80 % intervals. Sums are over shops of 1,000 customers and more.
+"""
+
+import argparse
+import os
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.metrics import geometric_mean
+from benchmarks.harness.scratch import scratch_folder
+from benchmarks.harness.shops.recipes import DATA, Shop
+from lifecycle.jobs import Progress, start_logging
+from lifecycle.names import BGNBD, LIGHTGBM, PERSISTENCE, VALUE_MODELS
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+from training.ingest.job import ingest
+from training.prepare.job import prepare
+from training.prepare.recipe import PrepareConfig
+from training.results.arena import Results
+
+RIVALS = (PERSISTENCE, BGNBD, LIGHTGBM)
+MIN_CUSTOMERS = 1000
+DEVELOPED_KINDS = (
+    "steady",
+    "season",
+    "trend",
+    "giants",
+    "price_change",
+    "promotion",
+    "subscriptions",
+)
+NEW_KINDS = ("season_and_trend", "season_and_giants", "promotion_and_trend", "wholesaler")
+HORIZONS = (90, 60, 180)  # by seed
+JOURNEY = (91, date(2017, 10, 1))
+CDNOW = (182, date(1997, 12, 31))
+
+
+def simulated_shops(kinds: tuple[str, ...], seeds: range) -> list[Shop]:
+    """A shop of every kind for every seed."""
+    shops = []
+    for kind in kinds:
+        for seed in seeds:
+            shops.append(Shop(f"simulated-{kind}-{seed}", HORIZONS[seed % len(HORIZONS)]))
+    return shops
+
+
+PARTS = {
+    "development": [
+        *simulated_shops(DEVELOPED_KINDS, range(3)),
+        Shop("journey-0", *JOURNEY),
+        Shop("cdnow-0", *CDNOW),
+        Shop("cdnow-1", *CDNOW),
+        Shop("superstore", 90),
+        Shop("superstore", 180, date(2019, 1, 1)),
+    ],
+    "final": [
+        *simulated_shops((*DEVELOPED_KINDS, *NEW_KINDS), range(100, 103)),
+        Shop("journey-1", *JOURNEY),
+        Shop("cdnow-2", *CDNOW),
+        Shop("cdnow-3", *CDNOW),
+        Shop("grocery", 90),
+        Shop("grocery", 180),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """How the champion did on one shop."""
+
+    shop: str
+    horizon_days: int
+    num_customers: int
+    champion: str
+    best: str  # of RIVALS, by RMSE in hindsight
+    rmse_ratio: float
+    mae_ratio: float
+    total: float  # expected over actual
+    coverage_80: float
+
+
+def main() -> None:
+    """Measure, print, write the evidence."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=list(PARTS))
+    part = parser.parse_args().part
+    start_logging()
+    numbers: dict[str, Json] = {}
+    for name in PARTS if part is None else [part]:
+        suffix = "" if name == "final" else f"_{name}"
+        rows = judged_shops(PARTS[name])
+        numbers |= {f"{key}{suffix}": value for key, value in summary(rows).items()}
+    data = sorted(Path(os.environ.get(DATA, "none")).glob("*/[lo]*.parquet"))
+    write_evidence("generalisation", numbers, seeds=[0, 1, 2, 100, 101, 102], data=data)
+
+
+def judged_shops(shops: list[Shop]) -> list[Row]:
+    """A row per shop."""
+    progress = Progress("shops judged", len(shops), "shops")
+    rows = []
+    for shop in shops:
+        with scratch_folder() as folder:
+            rows.append(judged(shop, folder))
+        print(rows[-1], flush=True)
+        progress.advance(1)
+    return rows
+
+
+def judged(shop: Shop, folder: Path) -> Row:
+    """One shop through the jobs, with all models of value."""
+    places = {"data": folder / "data", "examples": folder / "examples"}
+    ingest(shop.recipe(folder).model_copy(update={"output": places["data"]}))
+    window = {"horizon_days": shop.horizon_days, "test_cutoff": shop.test_cutoff}
+    tree = window | {"data": places["data"], "output": places["examples"]}
+    prepare(PrepareConfig.model_validate(tree))
+    arena = {"models": list(VALUE_MODELS), "output": folder / "arena", "report_html": False}
+    evaluate(EvaluateConfig.model_validate(places | arena))
+    results = Results.read(folder / "arena" / "metrics.json")
+    assert results.champion is not None and results.horizon_days is not None
+    champion = results.models[results.champion]
+    rivals = [name for name in RIVALS if name in results.models]
+    best = min(rivals, key=lambda name: results.models[name].rmse)
+    least_mae = min(results.models[name].mae for name in rivals)
+    return Row(
+        shop=shop.name,
+        horizon_days=results.horizon_days,
+        num_customers=results.num_customers,
+        champion=results.champion,
+        best=best,
+        rmse_ratio=champion.rmse / results.models[best].rmse,
+        mae_ratio=champion.mae / least_mae,
+        total=champion.bias or 0.0,
+        coverage_80=champion.coverage_80,
+    )
+
+
+def summary(rows: list[Row]) -> dict[str, Json]:
+    """The keys that are claimed, and every row."""
+    large = [row for row in rows if row.num_customers >= MIN_CUSTOMERS]
+    rmse = [row.rmse_ratio for row in large]
+    mae = [row.mae_ratio for row in large]
+    return {
+        "mean_rmse_ratio": geometric_mean(rmse),
+        "worst_rmse_ratio": max(rmse),
+        "mean_mae_ratio": geometric_mean(mae),
+        "worst_mae_ratio": max(mae),
+        "share_total_within_10": sum(abs(row.total - 1) <= 0.1 for row in large) / len(large),
+        "worst_coverage_gap_80": max(abs(row.coverage_80 - 0.8) for row in large),
+        "shops": [asdict(row) for row in rows],
+    }
+
+
+if __name__ == "__main__":
+    main()
