@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from training.ingest.dates import Span
 from training.ingest.event_ids import READ_ORDER, OnRepeatedId
 from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.recipe import IngestConfig
@@ -31,17 +32,22 @@ def with_left_out(rows: pl.DataFrame, batch: ParsedRows) -> pl.DataFrame:
     return pl.concat([rows, told], how="diagonal").sort(ROW)
 
 
-def without_left_out(rows: pl.DataFrame, rule: OnRepeatedId, counts: ShardCounts) -> pl.DataFrame:
-    """The kept rows of a shard, but for those whose version that holds was left out."""
+def without_left_out(
+    rows: pl.DataFrame, rule: OnRepeatedId, span: Span, counts: ShardCounts
+) -> pl.DataFrame:
+    """The kept rows of a shard, but for those whose version that holds was left out, or will be by its date."""
     is_left_out = pl.col(IS_LEFT_OUT).fill_null(False)
-    left_out = rows.filter(is_left_out)
-    if left_out.is_empty():
+    if rule == "error":
         return rows.drop(IS_LEFT_OUT)
-    ordered = rows.with_row_index(READ_ORDER).join(left_out, on="event_id", how="semi")
+    rows = rows.with_row_index(READ_ORDER)
+    kept = rows.filter(~is_left_out).drop(IS_LEFT_OUT)
+    ordered = rows.filter(pl.col("event_id").is_not_null())
     held = ordered.sort(VERSION, READ_ORDER, maintain_order=True).unique(
         "event_id", keep="last" if rule == "latest" else "first", maintain_order=True
     )
-    lost = held.filter(is_left_out)
-    kept = rows.filter(~is_left_out).drop(IS_LEFT_OUT)
-    counts.account.drop("replaced_event_id", kept.join(lost, on="event_id", how="semi"))
-    return kept.join(lost, on="event_id", how="anti", maintain_order="left")
+    is_far = span.reason().is_not_null()
+    lost = held.filter(is_left_out | is_far)
+    is_replaced = pl.col("event_id").is_in(lost["event_id"].implode()).fill_null(False)
+    is_held = pl.col(READ_ORDER).is_in(lost[READ_ORDER].implode())
+    counts.account.drop("replaced_event_id", kept.filter(is_replaced & ~is_held))
+    return kept.filter(~is_replaced | is_held).drop(READ_ORDER)
