@@ -54,11 +54,7 @@ def quality_report(
         rows_read=dict(read.rows_read),
         rows_kept=counts.num_events,
         rows_dropped=dropped,
-        duplicates=Duplicates(
-            dropped_exact=dropped.get("exact_duplicate", 0),
-            dropped_same_id=dropped.get("duplicate_event_id", 0),
-            kept_equal=counts.num_equal_events,
-        ),
+        duplicates=_duplicates(dropped, counts),
         refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
         outliers=Outliers(
             total=counts.num_outliers,
@@ -86,6 +82,14 @@ def quality_report(
         long_orders=counts.long_orders,
         customers_of_sources=_customers_of(sources, counts),
         files_not_read=tuple(read.files_not_read),
+    )
+
+
+def _duplicates(dropped: dict[str, int], counts: ShardCounts) -> Duplicates:
+    return Duplicates(
+        dropped_exact=dropped.get("exact_duplicate", 0),
+        dropped_same_id=dropped.get("duplicate_event_id", 0),
+        kept_equal=counts.num_equal_events,
     )
 
 
