@@ -3,6 +3,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 READY := .venv/.ready
 export OMP_NUM_THREADS ?= 1
+# Where an image sets it, every process of a test would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo serve mlflow test test-all check format setup clean
 

@@ -136,38 +136,55 @@ def test_the_only_order_of_a_customer_is_not_left_out(predictor: Predictor) -> N
     assert alone == [] and [str(effect["feature"]).split()[0] for effect in seen] == ["view"]
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [{"amount": 0.0}],
-        [{"amount": 1e12}] * 3,
-        [{"amount": 5.0}, {"kind": "refund", "amount": -500.0}],
-        [{"amount": 5.0}, {"kind": "support", "amount": None, "cost": 1e9}],
-        [{"amount": 5.0, "item_id": "not in the catalogue"}],
-        [{"amount": 0.001, "order_id": f"o{number}"} for number in range(500)],
-        [{"kind": "renewal", "amount": 5.0}],
-    ],
-)
+EXTREME_HISTORIES: list[list[dict[str, object]]] = [
+    [{"amount": 0.0}],
+    [{"amount": 1e12}] * 3,
+    [{"amount": 5.0}, {"kind": "refund", "amount": -500.0}],
+    [{"amount": 5.0}, {"kind": "support", "amount": None, "cost": 1e9}],
+    [{"amount": 5.0, "item_id": "not in the catalogue"}],
+    [{"amount": 0.001, "order_id": f"o{number}"} for number in range(500)],
+    [{"kind": "renewal", "amount": 5.0}],
+]
+
+
+def extreme_queries() -> list[CustomerQuery]:
+    """Every history now, a month later, and in the far future."""
+    at = datetime(2024, 10, 1, 12, tzinfo=UTC)
+    return [
+        CustomerQuery(
+            None,
+            events_of(
+                *(
+                    {"occurred_at": at + timedelta(hours=number)} | row
+                    for number, row in enumerate(rows)
+                )
+            ),
+            {},
+            as_of,
+        )
+        for rows in EXTREME_HISTORIES
+        for as_of in (None, at + timedelta(days=30), datetime(2199, 1, 1, tzinfo=UTC))
+    ]
+
+
 @pytest.mark.parametrize(
     "champion",
     ["persistence", "bgnbd_gg", "mbgnbd_gg", "pareto_nbd_gg", "lightgbm", "hurdle", "stack"],
 )
-def test_extreme_histories_have_finite_answers(
-    predictor: Predictor, rows: list[dict[str, object]], champion: str
-) -> None:
-    at = datetime(2024, 10, 1, 12, tzinfo=UTC)
-    events = events_of(
-        *({"occurred_at": at + timedelta(hours=number)} | row for number, row in enumerate(rows))
-    )
-    for as_of in (None, at + timedelta(days=30), datetime(2199, 1, 1, tzinfo=UTC)):
-        query = CustomerQuery(None, events, {}, as_of)
-        (answer,) = with_champion(predictor, champion).value([query])
+def test_extreme_histories_have_finite_answers(predictor: Predictor, champion: str) -> None:
+    chosen = with_champion(predictor, champion)
+    for query in extreme_queries():
+        (answer,) = chosen.value([query])
         value = CustomerValue.model_validate(json.loads(json.dumps(answer, allow_nan=False)))
         assert value.low_95 <= value.low_80 <= value.clv <= value.high_80 <= value.high_95
         assert value.revenue == pytest.approx(
             value.expected_orders * value.expected_order_value, rel=1e-6
         )
-        json.dumps(predictor.recommend([query], RecommendOptions()), allow_nan=False)
+
+
+def test_extreme_histories_have_finite_recommendations(predictor: Predictor) -> None:
+    for answer in predictor.recommend(extreme_queries(), RecommendOptions()):
+        json.dumps(answer, allow_nan=False)
 
 
 def test_customer_who_only_looked_is_a_prospect(
