@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from lifecycle.events.schema import is_purchase, order_key
 from training.results.quality import HeavyCustomer
 
 MIN_SHARE = 0.01  # of all orders, or of all lines
@@ -94,37 +93,38 @@ def _is_heavy(number: int, counts: Counter[int]) -> bool:
 
 
 def heavy_customers(
-    events: pl.DataFrame, counted: pl.DataFrame, given: Collection[str] | None
+    by_day: pl.DataFrame, buyers: pl.DataFrame, customers: pl.Series, given: Collection[str] | None
 ) -> HeavyCustomers:
     """What one shard says; the ids of the recipe and those of nobody are always among `most`.
 
-    `counted` has the `orders` and `lines` of every customer_id.
+    `by_day` and `buyers` are those of `order_days` and `orders_of_customers`; `customers` are all ids.
     """
-    everybody = counted.select("customer_id", "orders", "lines")
-    buyers = everybody.filter(pl.col("lines") > 0)
-    lowered = pl.col("customer_id").str.to_lowercase().str.replace_all(NO_LETTER, "")
-    is_named = lowered.is_in([*NAMES_OF_NOBODY, *NAMES_OF_SUMS, ""])
-    of_nobody = is_named | pl.col("customer_id").is_in([*(given or ()), MYSQL_NULL])
-    parts = [buyers.top_k(MOST_PER_SHARD, by=name) for name in ("orders", "lines")]
-    most = pl.concat([*parts, everybody.filter(of_nobody)]).unique(maintain_order=True)
-    of_most = events.filter(
-        is_purchase() & pl.col("customer_id").is_in(most["customer_id"].implode())
+    counted = buyers.select("customer_id", "orders", "lines")
+    parts = [counted.top_k(MOST_PER_SHARD, by=name) for name in ("orders", "lines")]
+    of_nobody = (
+        _of_nobody(customers, given).join(counted, on="customer_id", how="left").fill_null(0)
     )
-    day = pl.col("occurred_at").dt.date().alias("day")
-    by_day = of_most.group_by("customer_id", day).agg(
-        order_key().n_unique().alias("orders"), pl.col("amount").sum()
+    most = pl.concat([*parts, of_nobody]).unique(maintain_order=True)
+    a_day = (
+        by_day.join(most, on="customer_id", how="semi")
+        .group_by("customer_id", "day")
+        .agg(pl.len().alias("orders"), pl.col("amount").sum())
     )
-    facts = by_day.group_by("customer_id").agg(
+    facts = a_day.group_by("customer_id").agg(
         days=pl.len(), most_orders_a_day=pl.col("orders").max(), revenue=pl.col("amount").sum()
     )
+    rows = most.join(facts, on="customer_id", how="left").fill_null(0).iter_rows(named=True)
     return HeavyCustomers(
         orders=Counter(buyers["orders"].to_list()),
         lines=Counter(buyers["lines"].to_list()),
-        most=[
-            HeavyCustomer.model_validate(row)
-            for row in most.join(facts, on="customer_id", how="left")
-            .fill_null(0)
-            .iter_rows(named=True)
-        ],
-        revenue=float(events.filter(is_purchase())["amount"].sum()),
+        most=[HeavyCustomer.model_validate(row) for row in rows],
+        revenue=float(by_day["amount"].sum()),
     )
+
+
+def _of_nobody(customers: pl.Series, given: Collection[str] | None) -> pl.DataFrame:
+    """The ids that the recipe names, and those that mean nobody or a sum."""
+    lowered = pl.col("customer_id").str.to_lowercase().str.replace_all(NO_LETTER, "")
+    is_named = lowered.is_in([*NAMES_OF_NOBODY, *NAMES_OF_SUMS, ""])
+    is_given = pl.col("customer_id").is_in([*(given or ()), MYSQL_NULL])
+    return customers.to_frame().filter(is_named | is_given)

@@ -8,10 +8,11 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from lifecycle.events.schema import is_purchase, order_key
+from lifecycle.events.schema import is_purchase
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.alike_ids import form_hashes
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
+from training.ingest.quality.order_days import long_orders, order_days, orders_of_customers
 from training.results.quality import (
     AlikeIds,
     FarDates,
@@ -22,7 +23,6 @@ from training.results.quality import (
 )
 
 ORDER_GROUP_ENDS = (0, 1, 2, 5, 10, 20)
-LONG_ORDER_DAYS = 60
 ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
 
 
@@ -113,24 +113,18 @@ class ShardCounts:
         lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         self.id_forms = [form_hashes(events["customer_id"])]
-        self.long_orders = _long_orders(events)
-        self._set_orders(events, shared_ids)
+        by_day = order_days(events)
+        self.long_orders = long_orders(by_day)
+        self._set_orders(by_day, events["customer_id"].unique(), shared_ids)
         self._set_months(events.filter(is_purchase()))
 
     def count_sources(self, rows: pl.DataFrame, source: str) -> None:
         """Customers of each source that has no purchases here, and which of them bought; `source` has its number."""
-        bought = rows.group_by(source).agg(is_purchase().any().alias("bought"))
-        others = bought.filter(~pl.col("bought"))[source]
-        ids = rows.select(source, "customer_id", "kind")
-        known = ids.filter(pl.col(source).is_in(others.implode()))
-        if known.is_empty():
-            return
-        buyers = ids.select(pl.col("customer_id").filter(is_purchase()).unique()).to_series()
-        customers = known.unique([source, "customer_id"]).group_by(source)
-        is_buyer = pl.col("customer_id").is_in(buyers.implode())
-        for number, num_customers, num_buyers in customers.agg(
-            pl.len(), is_buyer.sum()
-        ).iter_rows():
+        each = rows.group_by(source, "customer_id").agg(is_purchase().any().alias("bought"))
+        buyers = each.filter("bought")
+        others = each.join(buyers, on=source, how="anti").group_by(source)
+        is_buyer = pl.col("customer_id").is_in(buyers["customer_id"].implode())
+        for number, num_customers, num_buyers in others.agg(pl.len(), is_buyer.sum()).iter_rows():
             found = SourceCustomers(customers=num_customers, buyers=num_buyers)
             self.of_sources[number] = found
 
@@ -146,18 +140,16 @@ class ShardCounts:
         num_known = int(customers.is_in(table.implode()).sum())
         self.customer_matches = Matches(rows=customers.len(), matched=num_known)
 
-    def _set_orders(self, events: pl.DataFrame, shared_ids: Collection[str] | None) -> None:
-        day = pl.col("occurred_at").dt.date()
-        orders = events.group_by("customer_id").agg(
-            order_key().filter(is_purchase()).n_unique().alias("orders"),
-            day.filter(is_purchase()).n_unique().alias("days"),
-            is_purchase().sum().alias("lines"),
-        )
-        self.heavy = heavy_customers(events, orders, shared_ids)
-        self.num_customers = orders.height
-        self.num_repeat_customers = int((orders["days"] > 1).sum())
-        group = np.searchsorted(ORDER_GROUP_ENDS, orders["orders"].to_numpy())
+    def _set_orders(
+        self, by_day: pl.DataFrame, customers: pl.Series, shared_ids: Collection[str] | None
+    ) -> None:
+        buyers = orders_of_customers(by_day)
+        self.heavy = heavy_customers(by_day, buyers, customers, shared_ids)
+        self.num_customers = customers.len()
+        self.num_repeat_customers = int((buyers["days"] > 1).sum())
+        group = np.searchsorted(ORDER_GROUP_ENDS, buyers["orders"].to_numpy())
         sizes = np.bincount(group, minlength=len(ORDER_GROUPS)).tolist()
+        sizes[0] = customers.len() - buyers.height
         self.orders_per_customer.update(dict(zip(ORDER_GROUPS, sizes, strict=True)))
 
     def _set_months(self, purchases: pl.DataFrame) -> None:
@@ -179,20 +171,6 @@ class Finished:
     fence: float  # of outliers
     heavy: tuple[HeavyCustomer, ...] = ()  # before any of them was set apart
     alike: AlikeIds = AlikeIds()
-
-
-def _long_orders(events: pl.DataFrame) -> LongOrders:
-    is_given = is_purchase() & pl.col("order_id").is_not_null()
-    at = pl.col("occurred_at")
-    days = (at.max() - at.min()).dt.total_days().alias("days")
-    # Hashes are grouped twice as fast as pairs of texts.
-    order = (pl.col("customer_id").hash() ^ pl.col("order_id").hash(seed=1)).alias("order")
-    orders = events.filter(is_given).group_by(order).agg(days, pl.col("order_id").first())
-    long = orders.filter(pl.col("days") > LONG_ORDER_DAYS)
-    example = long["order_id"].min()
-    return LongOrders(
-        orders=long.height, of=orders.height, example=None if example is None else str(example)
-    )
 
 
 def _together(one: Matches | None, other: Matches | None) -> Matches | None:
