@@ -13,8 +13,20 @@ ORDER_EDGES = (1.0, 4.0, 9.0, 19.0, 49.0)
 TENURE_EDGES = (30.0, 91.0, 182.0, 365.0, 730.0)  # days
 NUM_PARTS = 10  # of customers in the order of their prediction
 NUM_POINTS = 2000
-COLORS = ("#3867d6", "#eb3b5a", "#20bf6b", "#f7b731", "#8854d0", "#4b6584", "#0fb9b1", "#fa8231", "#a5b1c2", "#8b5a2b",
-          "#e77fb3", "#2d3436")  # fmt: skip  # as many as there are models of value
+COLORS = (
+    "#3867d6",
+    "#eb3b5a",
+    "#20bf6b",
+    "#f7b731",
+    "#8854d0",
+    "#4b6584",
+    "#0fb9b1",
+    "#fa8231",
+    "#a5b1c2",
+    "#8b5a2b",
+    "#e77fb3",
+    "#2d3436",
+)  # as many as there are models of value
 
 
 def gain_curve(predictions: pl.DataFrame, champion: str) -> Picture:

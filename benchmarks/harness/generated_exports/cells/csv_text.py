@@ -88,8 +88,15 @@ class Dialect:
         }
         if self.quote is not None:
             keys["quote"] = self.quote
-        defaults = {"delimiter": ",", "decimal": ".", "encoding": "utf-8", "has_header": True,
-                    "skip_rows": 0, "quote": '"', "escape": None}  # fmt: skip
+        defaults = {
+            "delimiter": ",",
+            "decimal": ".",
+            "encoding": "utf-8",
+            "has_header": True,
+            "skip_rows": 0,
+            "quote": '"',
+            "escape": None,
+        }
         told = {name: value for name, value in keys.items() if value != defaults[name]}
         if self.null_values is not None:
             told["null_values"] = list(self.null_values)

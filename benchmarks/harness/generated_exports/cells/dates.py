@@ -122,13 +122,29 @@ def number_styles() -> list[DateStyle]:
     micro = pa.int64()
     return [
         DateStyle(ticks(SECOND), SECOND, date_format="epoch_s", type=pa.int64()),
-        DateStyle(ticks(timedelta(milliseconds=1)), timedelta(milliseconds=1),
-                  date_format="epoch_ms", type=pa.int64()),
-        DateStyle(ticks(MICROSECOND), MICROSECOND, date_format="epoch_ms", sql="{name} / 1000", type=micro),
-        DateStyle(ticks(MICROSECOND), MICROSECOND, date_format="epoch_s", sql="{name} / 1000000.0", type=micro),
-        DateStyle(lambda at: (at - EPOCH) / SECOND, timedelta(milliseconds=1),
-                  date_format="epoch_s", type=pa.float64()),
-    ]  # fmt: skip
+        DateStyle(
+            ticks(timedelta(milliseconds=1)),
+            timedelta(milliseconds=1),
+            date_format="epoch_ms",
+            type=pa.int64(),
+        ),
+        DateStyle(
+            ticks(MICROSECOND), MICROSECOND, date_format="epoch_ms", sql="{name} / 1000", type=micro
+        ),
+        DateStyle(
+            ticks(MICROSECOND),
+            MICROSECOND,
+            date_format="epoch_s",
+            sql="{name} / 1000000.0",
+            type=micro,
+        ),
+        DateStyle(
+            lambda at: (at - EPOCH) / SECOND,
+            timedelta(milliseconds=1),
+            date_format="epoch_s",
+            type=pa.float64(),
+        ),
+    ]
 
 
 def parquet_style(draw: random.Random) -> DateStyle:
