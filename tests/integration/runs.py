@@ -132,6 +132,12 @@ def worker_processes() -> list[psutil.Process]:
     return processes_of("RayTrainWorker")
 
 
+def controller() -> psutil.Process:
+    """The process that leads the only training run of that cluster."""
+    [process] = processes_of("TrainController")
+    return process
+
+
 def wait_for_no_worker() -> None:
     """Until the cluster has ended the workers of a driver that died."""
     give_up_at = time.monotonic() + 60

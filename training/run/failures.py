@@ -11,6 +11,10 @@ from ray.train import ControllerError, TrainingFailedError, UserCallback, Worker
 from safetensors import SafetensorError
 
 logger = logging.getLogger(__name__)
+CONTROLLER_LOST = (
+    "the process that leads the workers ended before the run did: killed, out of memory, or its node was lost; "
+    "start the same command again: it goes on from the last checkpoint"
+)
 
 
 class StopAtMistakes(UserCallback):  # type: ignore[misc]

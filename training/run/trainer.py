@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from ray.exceptions import RayActorError
 from ray.train import (
     CheckpointConfig,
     FailureConfig,
@@ -22,6 +23,7 @@ from training.distributed.cluster import require_nodes, require_resources, start
 from training.loop.checkpoint_files import RAY_FOLDER, tidy_checkpoints
 from training.recipe import SharedRecipe
 from training.run.failures import (
+    CONTROLLER_LOST,
     StopAtMistakes,
     disk_full_line,
     failure_line,
@@ -96,6 +98,8 @@ def run_trainer(
     except TrainingFailedError as error:
         line = disk_full_line(config.output) if is_disk_full(error) else failure_line(error)
         raise ValueError(line) from None
+    except RayActorError:
+        raise ValueError(CONTROLLER_LOST) from None
 
 
 def build_trainer(

@@ -18,6 +18,7 @@ from lifecycle.llama.member import read_member
 from tests.integration.runs import (
     CHECKPOINT_STEPS,
     LONG_STEPS,
+    controller,
     finish,
     last_step,
     logits_of,
@@ -92,6 +93,19 @@ def test_killed_worker_is_replaced_and_the_run_goes_on_by_itself(
     assert killed_at - CHECKPOINT_STEPS <= step < LONG_STEPS and num_workers == 2
     assert re.search(r"worker \d failed: ", log)
     assert metrics_of(tmp_path) == pytest.approx(metrics_of(alone["long"]), rel=1e-3)
+
+
+@pytest.mark.thorough
+def test_killed_controller_ends_the_run_in_one_line(
+    cluster: str, recipe: Path, tmp_path: Path
+) -> None:
+    process = start(recipe, cluster, f"output={tmp_path}")
+    wait_for_step(tmp_path, CHECKPOINT_STEPS + 1)
+    controller().send_signal(signal.SIGKILL)
+    log = finish(process, status=1)
+    assert "start the same command again: it goes on from the last checkpoint" in log
+    assert "Traceback" not in log
+    wait_for_no_worker()
 
 
 @dataclass(frozen=True)
