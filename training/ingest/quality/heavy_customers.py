@@ -52,16 +52,15 @@ class HeavyCustomers:
         apart are the ids `given` by the recipe, and without them the names that mean nobody, 0, -1
         and 9999 with such a share, and names of sums that hold a tenth of the revenue.
         """
+        orders, lines = _Sizes.of(self.orders), _Sizes.of(self.lines)
         heavy = []
         for customer in self.most:
             shares = {
-                "share_of_orders": _share(customer.orders, self.orders),
-                "share_of_lines": _share(customer.lines, self.lines),
+                "share_of_orders": orders.share(customer.orders),
+                "share_of_lines": lines.share(customer.lines),
             }
             name = customer.customer_id
-            is_heavy = _is_heavy(customer.orders, self.orders) or _is_heavy(
-                customer.lines, self.lines
-            )
+            is_heavy = orders.is_heavy(customer.orders) or lines.is_heavy(customer.lines)
             is_apart = self._is_apart(customer, is_heavy) if given is None else name in given
             if is_heavy or is_apart:
                 heavy.append(customer.model_copy(update={**shares, "set_apart": is_apart}))
@@ -76,20 +75,36 @@ class HeavyCustomers:
         return (is_name and not is_number) or (is_number and is_heavy)
 
 
-def _share(number: int, counts: Counter[int]) -> float:
-    return number / max(sum(size * customers for size, customers in counts.items()), 1)
+@dataclass(frozen=True)
+class _Sizes:
+    """How many customers have each number of orders, or of lines."""
 
+    counts: Counter[int]
+    total: int  # orders, or lines, of all
 
-def _is_heavy(number: int, counts: Counter[int]) -> bool:
-    if _share(number, counts) < MIN_SHARE:
-        return False
-    light = Counter({size: n for size, n in counts.items() if _share(size, counts) < MIN_SHARE})
-    others = light if 2 * light.total() > counts.total() else counts - Counter({number: 1})
-    if not others:
-        return False
-    sizes = np.array(sorted(others))
-    share = np.cumsum([others[size] for size in sizes]) / others.total()
-    return number >= TIMES_OTHERS * int(sizes[np.searchsorted(share, 0.99)])
+    @classmethod
+    def of(cls, counts: Counter[int]) -> "_Sizes":
+        total = sum(size * customers for size, customers in counts.items())
+        return cls(counts, max(total, 1))
+
+    def share(self, number: int) -> float:
+        """What a customer with this number has of all."""
+        return number / self.total
+
+    def is_heavy(self, number: int) -> bool:
+        """Whether no person has so many."""
+        if self.share(number) < MIN_SHARE:
+            return False
+        light = Counter(
+            {size: n for size, n in self.counts.items() if self.share(size) < MIN_SHARE}
+        )
+        is_most = 2 * light.total() > self.counts.total()
+        others = light if is_most else self.counts - Counter({number: 1})
+        if not others:
+            return False
+        sizes = np.array(sorted(others))
+        share = np.cumsum([others[size] for size in sizes]) / others.total()
+        return number >= TIMES_OTHERS * int(sizes[np.searchsorted(share, 0.99)])
 
 
 def heavy_customers(

@@ -120,11 +120,13 @@ class ShardCounts:
 
     def count_sources(self, rows: pl.DataFrame, source: str) -> None:
         """Customers of each source that has no purchases here, and which of them bought; `source` has its number."""
-        each = rows.group_by(source, "customer_id").agg(is_purchase().any().alias("bought"))
-        buyers = each.filter("bought")
-        others = each.join(buyers, on=source, how="anti").group_by(source)
-        is_buyer = pl.col("customer_id").is_in(buyers["customer_id"].implode())
-        for number, num_customers, num_buyers in others.agg(pl.len(), is_buyer.sum()).iter_rows():
+        purchases = rows.select(source, "customer_id", "kind").filter(is_purchase())
+        sells = pl.col(source).is_in(purchases[source].unique().implode())
+        customers = rows.select(source, "customer_id").filter(~sells).unique()
+        buyers = purchases.join(customers, on="customer_id", how="semi")["customer_id"].unique()
+        is_buyer = pl.col("customer_id").is_in(buyers.implode())
+        counts = customers.group_by(source).agg(pl.len(), is_buyer.sum())
+        for number, num_customers, num_buyers in counts.iter_rows():
             found = SourceCustomers(customers=num_customers, buyers=num_buyers)
             self.of_sources[number] = found
 
