@@ -27,8 +27,13 @@ from training.ingest.event_ids import (
 from training.ingest.quality.alike_ids import alike_ids
 from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
+from training.ingest.quality.order_days import order_days
 from training.ingest.quality.read_counts import ReadCounts
-from training.ingest.quality.shard_counts import Finished, ShardCounts
+from training.ingest.quality.shard_counts import (
+    Finished,
+    ShardCounts,
+    customers_without_purchases,
+)
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import CURRENCY_NUMBER, RATE, match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
@@ -155,8 +160,8 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     is_shared = pl.col("customer_id").is_in(known.shared)
     counts.account.drop("shared_id", rows.filter(is_shared))
     rows = _without_exact_duplicates(rows.filter(~is_shared), config.sources, counts)
-    if len(config.sources) > 1:
-        counts.count_sources(rows, SOURCE)
+    has_others = len(config.sources) > 1
+    others = customers_without_purchases(rows, SOURCE) if has_others else None
     rows = _within_span(rows, known.span, counts)
     events = _identified(rows, config.on_repeated_id, counts)
     matches = match_refunds(events)
@@ -170,9 +175,11 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     events.write_parquet(
         shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
     )
-    counts.set_events(
-        events, num_matched=matches["refund_id"].n_unique(), shared_ids=config.shared_ids
-    )
+    by_day = order_days(events)
+    num_matched = matches["refund_id"].n_unique()
+    counts.set_events(events, by_day, num_matched, config.shared_ids)
+    if others is not None:
+        counts.count_sources(others, by_day["customer_id"].unique())
     counts.orders_half_dropped = num_kept_in_part(known.lost_orders, events["order_id"])
     if known.items is not None:
         counts.match_items(events["item_id"].drop_nulls(), known.items)
@@ -213,9 +220,10 @@ def _identified(rows: pl.DataFrame, rule: OnRepeatedId, counts: ShardCounts) -> 
     by_customer = pl.col("customer_id").cast(customers)
     events = rows.with_row_index(READ_ORDER).sort(by_customer, "occurred_at", maintain_order=True)
     is_lacking = events["event_id"].is_null()
-    ids = numbered(content_ids(events.filter(is_lacking)), counts)
     if is_lacking.all():
+        ids = numbered(content_ids(events), counts)
         return events.with_columns(ids.alias("event_id")).select(IDENTIFIED)
+    ids = numbered(content_ids(events.filter(is_lacking)), counts)
     all_ids = events["event_id"].scatter(is_lacking.arg_true(), ids)
     events = events.with_columns(all_ids.alias("event_id"))
     return without_repeated_ids(events, rule, counts).select(IDENTIFIED)

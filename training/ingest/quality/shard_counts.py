@@ -12,7 +12,7 @@ from lifecycle.events.schema import is_purchase
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.alike_ids import form_hashes
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
-from training.ingest.quality.order_days import long_orders, order_days, orders_of_customers
+from training.ingest.quality.order_days import long_orders, orders_of_customers
 from training.results.quality import (
     AlikeIds,
     FarDates,
@@ -97,9 +97,13 @@ class ShardCounts:
             )
 
     def set_events(
-        self, events: pl.DataFrame, num_matched: int, shared_ids: Collection[str] | None = None
+        self,
+        events: pl.DataFrame,
+        by_day: pl.DataFrame,
+        num_matched: int,
+        shared_ids: Collection[str] | None = None,
     ) -> None:
-        """Statistics of the finished events of one shard; `shared_ids` are those of the recipe."""
+        """Statistics of the finished events of one shard, and of their `order_days`; `shared_ids` are the recipe's."""
         if events.is_empty():
             return
         self.account.kept = money_of(events)
@@ -113,20 +117,15 @@ class ShardCounts:
         lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         self.id_forms = [form_hashes(events["customer_id"])]
-        by_day = order_days(events)
         self.long_orders = long_orders(by_day)
         self._set_orders(by_day, events["customer_id"].unique(), shared_ids)
         self._set_months(events.filter(is_purchase()))
 
-    def count_sources(self, rows: pl.DataFrame, source: str) -> None:
-        """Customers of each source that has no purchases here, and which of them bought; `source` has its number."""
-        purchases = rows.select(source, "customer_id", "kind").filter(is_purchase())
-        sells = pl.col(source).is_in(purchases[source].unique().implode())
-        customers = rows.select(source, "customer_id").filter(~sells).unique()
-        buyers = purchases.join(customers, on="customer_id", how="semi")["customer_id"].unique()
+    def count_sources(self, customers: pl.DataFrame, buyers: pl.Series) -> None:
+        """Of `customers_without_purchases` of each source, how many there are and how many are among the buyers."""
         is_buyer = pl.col("customer_id").is_in(buyers.implode())
-        counts = customers.group_by(source).agg(pl.len(), is_buyer.sum())
-        for number, num_customers, num_buyers in counts.iter_rows():
+        counted = customers.group_by("source").agg(pl.len(), is_buyer.sum())
+        for number, num_customers, num_buyers in counted.iter_rows():
             found = SourceCustomers(customers=num_customers, buyers=num_buyers)
             self.of_sources[number] = found
 
@@ -173,6 +172,13 @@ class Finished:
     fence: float  # of outliers
     heavy: tuple[HeavyCustomer, ...] = ()  # before any of them was set apart
     alike: AlikeIds = AlikeIds()
+
+
+def customers_without_purchases(rows: pl.DataFrame, source: str) -> pl.DataFrame:
+    """`source` and customer_id of the customers of sources that have no purchases; `source` has numbers."""
+    sells = is_purchase().any().over(source)
+    known = rows.lazy().select(source, "customer_id", sells=sells).filter(~pl.col("sells"))
+    return known.select(pl.col(source).alias("source"), "customer_id").unique().collect()
 
 
 def _together(one: Matches | None, other: Matches | None) -> Matches | None:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
+from training.ingest.quality.order_days import order_days
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import quality_report
 from training.ingest.quality.shard_counts import Finished, ShardCounts
@@ -55,7 +56,8 @@ def report_of(*shards: pl.DataFrame) -> QualityReport:
     together = ShardCounts()
     for shard in shards:
         counts = ShardCounts()
-        counts.set_events(shard, num_matched=int((shard["kind"] == "refund").sum()))
+        num_refunds = int((shard["kind"] == "refund").sum())
+        counts.set_events(shard, order_days(shard), num_refunds)
         together.add(counts)
     return quality_report(read, Finished(together, math.inf), "EUR", ITEMS)
 
