@@ -186,14 +186,10 @@ def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts, exchange
 
 
 def _watched(config: IngestConfig) -> set[int]:
-    """The sources, by number, of which it is watched whether files share rows: those with another file of such events.
-
-    What has ids and comes again by rule is no mistake.
-    """
+    """The sources, by number, of which it is watched whether files share rows: with another file of such events."""
     kinds: dict[str, list[int]] = {}
     for number, source in enumerate(config.sources):
-        comes_again = "event_id" in source.columns and config.on_repeated_id != "error"
-        if source.duplicates != "keep" and not comes_again:
+        if source.duplicates != "keep":
             kinds.setdefault(str(source.columns.get("kind", source.kind or "purchase")), []).append(
                 number
             )
@@ -217,7 +213,7 @@ def _spill(
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     num_rows = 0
     watched = _watched(config)
-    earlier = EarlierRows()
+    earlier = EarlierRows(ids_decide=config.on_repeated_id != "error")
     with spill_writers(folder, num_shards) as writers:
         for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
             for found in read_batches(source, lookup, earlier if number in watched else None):

@@ -37,7 +37,7 @@ from training.ingest.quality.shard_counts import (
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import CURRENCY_NUMBER, RATE, match_refunds
 from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
-from training.ingest.sources import Source, Table
+from training.ingest.sources import Table
 from training.ingest.tables.batches import ROW_HASH
 
 logger = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     rows = without_left_out(rows, config.on_repeated_id, known.span, counts)
     is_shared = pl.col("customer_id").is_in(known.shared)
     counts.account.drop("shared_id", rows.filter(is_shared))
-    rows = _without_exact_duplicates(rows.filter(~is_shared), config.sources, counts)
+    rows = _without_exact_duplicates(rows.filter(~is_shared), config, counts)
     has_others = len(config.sources) > 1
     others = customers_without_purchases(rows, SOURCE) if has_others else None
     rows = _within_span(rows, known.span, counts)
@@ -189,13 +189,19 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
 
 
 def _without_exact_duplicates(
-    rows: pl.DataFrame, sources: tuple[Source, ...], counts: ShardCounts
+    rows: pl.DataFrame, config: IngestConfig, counts: ShardCounts
 ) -> pl.DataFrame:
-    """One of each set of equal source rows, where the source asks for it."""
-    if not any(source.drop_exact_duplicates for source in sources):
+    """One of each set of equal source rows, where the source asks for it and no rule decides by ids.
+
+    Of a correction that is taken back the last row equals the first, and is the one that holds.
+    """
+    if not any(source.drop_exact_duplicates for source in config.sources):
         return rows
+    is_exempt = pl.col(ROW_HASH).is_null()
+    if config.on_repeated_id != "error":
+        is_exempt |= pl.col("event_id").is_not_null()
     is_first = pl.struct(SOURCE, "customer_id", ROW_HASH).is_first_distinct()
-    is_kept = rows.select(pl.col(ROW_HASH).is_null() | is_first).to_series()
+    is_kept = rows.select(is_exempt | is_first).to_series()
     counts.account.drop("exact_duplicate", rows.filter(~is_kept))
     return rows.filter(is_kept)
 

@@ -124,6 +124,7 @@ def _write(source: Source, export: Export, folder: Path) -> dict[str, object]:
     add_repeats(source, export.rules)
     files = in_files(source)
     rows = Rows(files, drop_exact=draw.random() < 0.3)
+    rows.ids_decide = export.rules.on_repeated_id is not None
     if any(row.event.at is not None and row.event.at.time() != time() for row in source.rows):
         rows.zone = str(source.recipe.get("timezone", "UTC"))
     if len(files) > 1:

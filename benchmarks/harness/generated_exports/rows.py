@@ -29,11 +29,16 @@ class Rows:
     files: list[list[Row]]
     drop_exact: bool = False
     duplicates: str | None = None
+    ids_decide: bool = False  # on rows that have one, not `drop_exact` and `duplicates`
     zone: str = "UTC"  # whose days make orders of lines without an id
 
     def all(self) -> list[Row]:
         """Of all files."""
         return [row for file in self.files for row in file]
+
+    def is_compared(self, row: Row) -> bool:
+        """Whether copies of a row are told by what it holds."""
+        return not self.ids_decide or row.event.event_id is None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ def decide(sources: Iterable[Rows], rules: Rules) -> None:
             if row.fate == KEPT and _is_nobody(row.event.customer_id, rules):
                 row.fate = "shared_id"
         if source.drop_exact:
-            _mark_first(source.all(), lambda row: row.cells, "exact_duplicate")
+            compared = [row for row in source.all() if source.is_compared(row)]
+            _mark_first(compared, lambda row: row.cells, "exact_duplicate")
         kept += source.all()
     _decide_repeated([row for row in kept if row.fate == KEPT or _has_version(row, rules)], rules)
     for row in kept:
@@ -79,15 +85,17 @@ def decide(sources: Iterable[Rows], rules: Rules) -> None:
 def shares_too_much(source: Rows) -> bool:
     """Whether a file has more than half of its rows, or of an earlier file's, in common with earlier ones."""
     earlier: list[Counter[Cells]] = []
+    num_earlier: list[int] = []
     for file in source.files:
-        own = _contents(file)
-        shared = own & _most(earlier)
-        if 2 * shared.total() > own.total():
+        own = _contents(source, file)
+        num_rows = sum(map(_is_read, file))
+        if 2 * (own & _most(earlier)).total() > num_rows:
             return True
-        for other in earlier:
-            if 2 * (own & other).total() > other.total() > 0:
+        for other, num_others in zip(earlier, num_earlier, strict=True):
+            if 2 * (own & other).total() > num_others > 0:
                 return True
         earlier.append(own)
+        num_earlier.append(num_rows)
     return False
 
 
@@ -97,17 +105,23 @@ def _mark_shared(source: Rows) -> None:
         return
     earlier: list[Counter[Cells]] = []
     for file in source.files:
-        own = _contents(file)
+        own = _contents(source, file)
         left = _most(earlier)
         for row in file:
-            if not row.fate.startswith("filter") and left[_content(row)] > 0:
+            is_compared = _is_read(row) and source.is_compared(row)
+            if is_compared and left[_content(row)] > 0:
                 left[_content(row)] -= 1
                 row.fate = "in_earlier_file"
         earlier.append(own)
 
 
-def _contents(file: list[Row]) -> Counter[Cells]:
-    return Counter(_content(row) for row in file if not row.fate.startswith("filter"))
+def _is_read(row: Row) -> bool:
+    return not row.fate.startswith("filter")
+
+
+def _contents(source: Rows, file: list[Row]) -> Counter[Cells]:
+    """Of the rows that are compared with those of other files."""
+    return Counter(_content(row) for row in file if _is_read(row) and source.is_compared(row))
 
 
 def _content(row: Row) -> Cells:

@@ -28,8 +28,10 @@ class EarlierRows:
     thousand files cost little more than one of as many rows.
     """
 
+    ids_decide: bool = False  # rows that have an event_id are not compared
     files: list[tuple[Path, int]] = field(default_factory=list)  # with their numbers of rows
     runs: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)  # hashes, file numbers
+    num_present: int = 0  # rows of the present file, those of `present` and others
     present: list[np.ndarray] = field(default_factory=list)
     contents: list[np.ndarray] = field(default_factory=list)  # of the present file, ascending
     num_shared: int = 0  # rows of the present file that some earlier one has
@@ -38,6 +40,16 @@ class EarlierRows:
 
     def are_shared(self, events: pl.DataFrame) -> np.ndarray:
         """Which of the next events (n,) of the present file an earlier file has."""
+        self.num_present += events.height
+        if not self.ids_decide or "event_id" not in events.columns:
+            return self._are_shared(events)
+        is_shared = np.zeros(events.height, dtype=bool)
+        is_compared = events["event_id"].is_null().to_numpy()
+        if is_compared.any():
+            is_shared[is_compared] = self._are_shared(events.filter(is_compared))
+        return is_shared
+
+    def _are_shared(self, events: pl.DataFrame) -> np.ndarray:
         hashes = self._numbered(_hashes(events))
         is_shared = np.zeros(hashes.size, dtype=bool)
         for run, files in self.runs:
@@ -56,8 +68,9 @@ class EarlierRows:
         ValueError where it equals one of them, or has more than half of its rows in common with all
         of them, or more than half of the rows of one of them.
         """
-        num_rows = sum(hashes.size for hashes in self.present)
-        if num_rows and not may_share:
+        num_rows = self.num_present
+        num_compared = sum(hashes.size for hashes in self.present)
+        if num_compared and not may_share:
             self._check_bytes(file)
             self._check(file, num_rows)
         if self.num_shared and not may_share:
@@ -66,10 +79,11 @@ class EarlierRows:
                 "of those equal in every column one counts" if counts_once else "they count twice"
             )
             logger.warning(message, file, self.num_shared, num_rows, fate)
-        if num_rows:
+        if num_compared:
             hashes = np.unique(np.concatenate(self.present))
             self.runs.append((hashes, np.full(hashes.size, len(self.files), dtype=np.uint32)))
         self.files.append((file, num_rows))
+        self.num_present = 0
         self.present = []
         self.contents = []
         self.shared_with = Counter()

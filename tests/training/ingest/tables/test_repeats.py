@@ -115,5 +115,41 @@ def test_a_correction_taken_back_is_no_copy(tmp_path: Path) -> None:
     for number, amount in enumerate((10, 99, 10)):
         (folder / f"{number}.csv").write_text(f"i,c,t,p\n1,9,2024-01-01,{amount}\n")
     source = {"path": str(folder), "columns": BASE | {"event_id": "i"}, "duplicates": "drop"}
-    events, _ = run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
-    assert events["amount"].to_list() == [10.0]
+    for number, keys in enumerate(({}, {"duplicates": "keep", "drop_exact_duplicates": True})):
+        output = tmp_path / str(number)
+        events, report = run(recipe(output, source | keys, on_repeated_id="latest"))
+        assert events["amount"].to_list() == [10.0]
+        assert report["rows_dropped"] == {"duplicate_event_id": 1, "replaced_event_id": 1}
+
+
+def test_rows_without_an_id_are_compared_also_where_ids_decide_on_the_others(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    same = ["i,c,t,p", ",9,2024-01-01,5", "A,9,2024-01-01,7"]
+    others = [f"{name},8,2024-01-02,1" for name in "BC"]
+    (folder / "1.csv").write_text("\n".join(same))
+    (folder / "2.csv").write_text("\n".join([*same, *others]))
+    source = {"path": str(folder), "columns": BASE | {"event_id": "i"}}
+    once = recipe(tmp_path / "once", source | {"duplicates": "drop"}, on_repeated_id="latest")
+    events, report = run(once)
+    assert events["amount"].sum() == 5 + 7 + 1 + 1
+    assert report["rows_dropped"] == {"in_earlier_file": 1, "duplicate_event_id": 1}
+    events, _ = run(recipe(tmp_path / "few", source, on_repeated_id="latest"))
+    assert events["amount"].sum() == 2 * 5 + 7 + 1 + 1
+    (folder / "2.csv").write_text("\n".join(same))
+    with pytest.raises(ValueError, match="2.csv equals .*1.csv byte for byte"):
+        run(recipe(tmp_path / "equal", source, on_repeated_id="latest"))
+
+
+def test_files_of_the_same_ids_are_read_where_ids_decide(tmp_path: Path) -> None:
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"{number}.csv").write_text("i,c,t,p\nA,9,2024-01-01,5\n")
+    source = {"path": str(folder), "columns": BASE | {"event_id": "i"}}
+    with pytest.raises(ValueError, match="byte for byte"):
+        run(recipe(tmp_path / "error", source))
+    events, _ = run(recipe(tmp_path / "data", source, on_repeated_id="first"))
+    assert events["amount"].to_list() == [5.0]
