@@ -10,6 +10,7 @@ import polars as pl
 from training.ingest.sources import Sql, Table, where
 from training.ingest.tables.expressions import Expression, Numbers
 from training.ingest.tables.parsing import RawColumn, parse_numbers
+from training.ingest.tables.row_hashes import row_hashes
 
 ROW = "__row"
 NUMBER = "__number:"  # prefix of a column of text parsed as numbers
@@ -145,7 +146,7 @@ class Rows:
 
     def row_hashes(self) -> pl.Series:
         """A hash of each whole source row."""
-        return self.rows.select(sorted(self.names)).hash_rows()
+        return row_hashes(self.rows.select(self.names))
 
     def _number(self, name: str, expression: Expression) -> pl.Expr:
         if NUMBER + name not in self.rows.columns:
