@@ -21,13 +21,26 @@ from training.ingest.files.json_rows import json_problem, scan_json
 from training.ingest.files.parquet_texts import text_problem
 from training.ingest.sources import Table, numbered_names
 
+TEXTS = cs.categorical() | cs.enum() | cs.binary()  # types of Parquet that hold them, beside text
+
 
 @dataclass(frozen=True)
 class Opened:
-    """The rows of a file, lazily, and how many there must be where that was counted before they were read."""
+    """The rows of a file, lazily, and how many there must be where that was counted before they were read.
+
+    `raw` are the same rows as a Parquet file has them, with bytes where `frame` has texts.
+    """
 
     frame: pl.LazyFrame
     num_rows: int | None = None
+    raw: pl.LazyFrame | None = None
+
+    def rows(self, used: list[str], compared: list[str]) -> pl.LazyFrame:
+        """Some columns, and others that are only compared, so that their bytes need not be text."""
+        names = list(dict.fromkeys([*used, *compared]))
+        if self.raw is None:
+            return self.frame.select(names)
+        return self.raw.select(names).with_columns((TEXTS & cs.by_name(used)).cast(pl.String))
 
     def check_count(self, num_read: int, file: Path) -> None:
         """ValueError where other than these rows were read."""
@@ -47,7 +60,8 @@ def opened(table: Table, file: Path) -> Iterator[Opened]:
     """
     with _reading(table, file) as folder:
         found = scan(table, file, folder)
-        yield Opened(_with_partitions(found.frame, table, file), found.num_rows)
+        raw = None if found.raw is None else _with_partitions(found.raw, table, file)
+        yield Opened(_with_partitions(found.frame, table, file), found.num_rows, raw)
 
 
 def schema_of(table: Table, file: Path) -> pl.Schema:
@@ -73,10 +87,8 @@ def _reading(table: Table, file: Path) -> Iterator[Path]:
 def scan(table: Table, file: Path, folder: Path) -> Opened:
     """The rows of one file; copies are put into `folder` where polars could not read it as it is."""
     if table.format == "parquet":
-        frame = pl.scan_parquet(file)
-        return Opened(
-            frame.with_columns((cs.categorical() | cs.enum() | cs.binary()).cast(pl.String))
-        )
+        raw = pl.scan_parquet(file)
+        return Opened(raw.with_columns(TEXTS.cast(pl.String)), raw=raw)
     readable = _readable(table, file, folder)
     if table.format == "json":
         return Opened(scan_json(file, readable))

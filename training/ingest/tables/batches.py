@@ -141,7 +141,10 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     if lookup and money_uses_lookup(table, expressions, schema):
         of_lookup = lookup.currency_codes
     timezone = _timezone_of(found.frame, table, file, expressions)
-    for rows in found.frame.select(used).collect_batches(chunk_size=BATCH_ROWS):
+    # Rows that differ in any column are no duplicates.
+    drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
+    wanted = found.rows(used, own.names() if drops_equal else [])
+    for rows in wanted.collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
             prepared = _prepared(rows, reading, offset)
             _check_cells(prepared, table, file)
@@ -194,9 +197,6 @@ def _used_columns(
     expressions: list[Expression], unmapped: list[CodeColumn], own: pl.Schema, reading: _Reading
 ) -> list[str]:
     """The columns of a file that are read, at least one."""
-    table = reading.table
-    if isinstance(table, Source) and table.drop_exact_duplicates:
-        return own.names()  # rows that differ in any column are not duplicates
     used = dict.fromkeys(chain.from_iterable(each.types for each in expressions))
     if reading.lookup is not None:
         used[reading.lookup.on] = None

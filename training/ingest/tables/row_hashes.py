@@ -24,7 +24,7 @@ def _seed(name: str) -> int:
 
 
 def _comparable(values: pl.Series) -> pl.Series:
-    """Equal where two values are, of whatever types that hold both."""
+    """Equal where two values are, of whatever types that hold both; bytes have the hash of a text already."""
     dtype = values.dtype
     if dtype.is_float():
         # A float32 as its shortest decimal: 19.99, not 19.989999771. Whole numbers as integers have them.

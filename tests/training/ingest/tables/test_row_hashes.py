@@ -29,6 +29,7 @@ def hash_of(value: object, dtype: pl.DataType | type[pl.DataType] | None = None)
         (pl.Series([0.0]), pl.Series([-0.0])),
         (pl.Series([NOON], dtype=pl.Datetime("ms")), pl.Series([NOON], dtype=pl.Datetime("ns"))),
         (pl.Series([datetime(2024, 1, 1)]), pl.Series([date(2024, 1, 1)])),
+        (pl.Series([b"caf\xc3\xa9"]), pl.Series(["café"])),
         (pl.Series([{"x": 1, "y": None}]), pl.Series([{"x": 1.0}])),
         (pl.Series([[1, 2]]), pl.Series([[1.0, 2.0]])),
     ],
@@ -38,7 +39,21 @@ def test_types_of_a_file_do_not_tell_rows_apart(one: pl.Series, other: pl.Series
 
 
 def test_other_values_have_other_hashes() -> None:
-    values = ["5", "5.0", "", None, [1, 2], [2, 1], [[1], [2]], {"x": 1}, {"y": 1}, NOON, 2**53 + 1]
+    values = [
+        b"\xff\x00",
+        b"\xff\x01",
+        "5",
+        "5.0",
+        "",
+        None,
+        [1, 2],
+        [2, 1],
+        [[1], [2]],
+        {"x": 1},
+        {"y": 1},
+        NOON,
+        2**53 + 1,
+    ]
     hashes = [hash_of(value) for value in values]
     hashes += [hash_of(NOON.replace(tzinfo=UTC)), hash_of(float(2**53)), hash_of(True)]
     assert len(set(hashes)) == len(hashes)
