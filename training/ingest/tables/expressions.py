@@ -1,7 +1,7 @@
 """Values of a recipe as polars expressions, and which of their columns of text they need as numbers."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice, product
@@ -17,6 +17,7 @@ from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
 COMPARES = re.compile(r"[<>=]|\b(between|greatest|least)\b", re.IGNORECASE)
 ORDERS = re.compile(r"<(?!>)|(?<!<)>|\b(between|greatest|least)\b", re.IGNORECASE)
 MAX_TRIALS = 512
+TYPES_OF_EMPTY = (pl.String(), pl.Boolean(), pl.Datetime("us"))
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
 
@@ -157,10 +158,15 @@ def column_types(
     whole file holds numbers. ValueError where it asks which is more, and an odd cell among numbers would
     make it go by letters.
     """
-    working = _working_types(sql, tuple((name, wide(dtype)) for name, dtype in given.items()))
+    working: list[dict[str, pl.DataType]] = []
+    typed = given
+    for typed in islice(_typed(given), MAX_TRIALS):
+        working = _working_types(sql, tuple((name, wide(dtype)) for name, dtype in typed.items()))
+        if working:
+            break
     if not working:
         return None
-    fewest = min(working, key=lambda types: sum(types[name] != wide(given[name]) for name in given))
+    fewest = min(working, key=lambda types: sum(types[name] != wide(typed[name]) for name in given))
     most = min(working, key=lambda types: sum(types[name] == pl.String for name in given))
     undecided = [name for name in given if most[name] != fewest[name]]
     if not undecided or not COMPARES.search(sql):
@@ -174,10 +180,15 @@ def column_types(
     return most if numbers.are_all else fewest
 
 
+def _typed(given: dict[str, pl.DataType]) -> Iterator[dict[str, pl.DataType]]:
+    """Types for the columns in which a file has no values: what other files have there is not known."""
+    empty = [name for name, dtype in given.items() if dtype == pl.Null]
+    for types in product(TYPES_OF_EMPTY, repeat=len(empty)):
+        yield given | dict(zip(empty, types, strict=True))
+
+
 def wide(dtype: pl.DataType) -> pl.DataType:
     """The type in which SQL computes with a column. In the file's own, 3 * 100 of bytes would be 44."""
-    if dtype == pl.Null:
-        return pl.String()
     if dtype == pl.UInt64 or (isinstance(dtype, pl.Decimal) and dtype.scale == 0):
         return pl.Int128()  # also ids, which NUMBER columns of databases hold
     if dtype.is_integer() and dtype != pl.Int128:

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import polars as pl
 import pytest
 
-from tests.training.ingest.recipes import BASE, Read, amount
+from tests.training.ingest.recipes import BASE, Read, amount, rows_of
+from training.ingest.sources import Source
 from training.ingest.tables.expressions import Numbers, column_types
 
 TEXT = pl.String()
@@ -61,6 +64,33 @@ def test_whole_numbers_can_serve_as_text_and_other_types_stay() -> None:
     assert column_types(
         "a > DATE '2024-01-01'", {"a": pl.Date()}, lambda _: Numbers(False), "x"
     ) == {"a": pl.Date()}
+
+
+def test_a_column_without_values_has_the_type_that_the_expression_needs() -> None:
+    """As in the file of a day on which nothing was returned."""
+    needed = {
+        "CASE WHEN a THEN 'refund' ELSE 'purchase' END": pl.Boolean(),
+        "EXTRACT(YEAR FROM a) = 2024": pl.Datetime("us"),
+        "a / 100": NUMBER,
+        "REPLACE(a, ',', '.')": TEXT,
+    }
+    for sql, dtype in needed.items():
+        types = column_types(sql, {"a": pl.Null()}, lambda _: Numbers(False), "x")
+        assert types == {"a": dtype}
+    both = {"a": pl.Null(), "b": pl.Null()}
+    types = column_types("a AND b LIKE 'C%'", both, lambda _: Numbers(False), "x")
+    assert types == {"a": pl.Boolean(), "b": TEXT}
+
+
+def test_rows_without_a_flag_are_read_beside_rows_with_one(tmp_path: Path) -> None:
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    (folder / "1.json").write_text('{"c": 9, "t": "2024-01-01", "p": 5, "back": null}\n')
+    (folder / "2.json").write_text('{"c": 9, "t": "2024-01-02", "p": -5, "back": true}\n')
+    kind = {"sql": "CASE WHEN back THEN 'refund' ELSE 'purchase' END"}
+    source = {"path": str(folder), "format": "json", "columns": BASE, "kind": kind}
+    rows = rows_of(Source.model_validate(source))
+    assert rows["kind"].to_list() == ["purchase", "refund"]
 
 
 def test_an_odd_cell_among_numbers_is_told_where_the_expression_asks_which_is_more(
