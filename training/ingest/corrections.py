@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.dates import Span
 from training.ingest.event_ids import READ_ORDER, OnRepeatedId
 from training.ingest.quality.shard_counts import ShardCounts
@@ -47,7 +48,10 @@ def without_left_out(
     )
     is_far = span.reason().is_not_null()
     lost = held.filter(is_left_out | is_far)
-    is_replaced = pl.col("event_id").is_in(lost["event_id"].implode()).fill_null(False)
-    is_held = pl.col(READ_ORDER).is_in(lost[READ_ORDER].implode())
-    counts.account.drop("replaced_event_id", kept.filter(is_replaced & ~is_held))
-    return kept.filter(~is_replaced | is_held).drop(READ_ORDER)
+    again = kept.filter(pl.col("event_id").is_in(lost["event_id"].implode()))
+    # Copies of a row whose date is left out are counted under it, as that row is.
+    far = lost.filter(~is_left_out)
+    same = again.join(far, on=list(EVENT_SCHEMA), how="semi", nulls_equal=True)
+    replaced = again.join(same, on=READ_ORDER, how="anti")
+    counts.account.drop("replaced_event_id", replaced)
+    return kept.join(replaced, on=READ_ORDER, how="anti", maintain_order="left").drop(READ_ORDER)

@@ -169,7 +169,7 @@ def _has_version(row: Row, rules: Rules) -> bool:
 
 
 def _decide_repeated(kept: list[Row], rules: Rules) -> None:
-    """One row of each event id; equal ones are counted once, the others replaced."""
+    """One row of each event id; equal ones are left out with their date or counted once, the others replaced."""
     groups: dict[str, list[Row]] = {}
     for row in kept:
         if row.event.event_id is not None:
@@ -180,4 +180,5 @@ def _decide_repeated(kept: list[Row], rules: Rules) -> None:
         for row in rows:
             if row is not held and row.fate == KEPT:
                 same = row.event == held.event and held.fate == KEPT
-                row.fate = "duplicate_event_id" if same else "replaced_event_id"
+                of_copy = KEPT if _fate(row, rules) != KEPT else "duplicate_event_id"
+                row.fate = of_copy if same else "replaced_event_id"

@@ -65,3 +65,15 @@ def test_by_version_whatever_the_order_of_reading(tmp_path: Path) -> None:
     events, report = run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
     assert events["event_id"].to_list() == ["2"]
     assert report["rows_dropped"] == {"filter": 1, "replaced_event_id": 1}
+
+
+@pytest.mark.parametrize("rule", ["error", "latest", "first"])
+def test_copies_of_a_row_whose_date_is_left_out_are_counted_under_it(
+    tmp_path: Path, rule: str
+) -> None:
+    late = "9,1,2025-01-05,7,paid\n"
+    source = exports(tmp_path, FIRST + late + late)
+    config = recipe(tmp_path / "data", source, on_repeated_id=rule, last_date="2024-12-31")
+    _, report = run(config)
+    assert report["rows_dropped"] == {"after_last_date": 2}
+    assert report["account"]["dropped"]["after_last_date"]["purchases"] == 14
