@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from benchmarks.harness.generated_exports.events import Event
+from benchmarks.harness.generated_exports.files import HIVE_NULL
 from benchmarks.harness.generated_exports.rows import KEPT, NAMES_OF_NOBODY, Row, Rules
 from benchmarks.harness.generated_exports.source import Source
 
@@ -70,9 +71,15 @@ def in_files(source: Source) -> list[list[Row]]:
     draw = source.draft.random
     rows = source.rows
     if source.has_folders:
-        rows.sort(key=lambda row: str(row.cells[source.place("occurred_at")] or ""))
+        rows.sort(key=lambda row: _folder(source, row))
         by_day = groupby(rows, key=lambda row: row.event.at)
         return [list(group) for _, group in by_day]
     number = min(draw.choice((1, 1, 2, 5)), len(rows))
     ends = sorted(draw.sample(range(1, len(rows)), number - 1))
     return [rows[start:end] for start, end in zip([0, *ends], [*ends, len(rows)], strict=True)]
+
+
+def _folder(source: Source, row: Row) -> str:
+    """By which the rows of folders are sorted: the day in its name, and behind all days those without one."""
+    cell = row.cells[source.place("occurred_at")]
+    return HIVE_NULL if row.event.at is None else str(cell)
