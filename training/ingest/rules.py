@@ -18,6 +18,7 @@ from training.ingest.tables.rows import ROW
 SOURCE = "__source"
 IS_LEFT_OUT = "__is_left_out"  # of rows that stand for their version alone, see `corrections`
 NOTHING = 1e-9  # what is left of 3 * .15 - .45
+NOTHING_NEGATIVE = 1e-6  # of a purchase: what floats leave of billions, less than any coin
 SPILL_SCHEMA = pl.Schema(
     {
         **EVENT_SCHEMA,
@@ -68,7 +69,8 @@ def checked_rows(
     if "amount" not in rows.columns:
         rows = rows.with_columns(pl.lit(None, dtype=pl.Float64).alias("amount"))
     rows = _with_amounts(rows, batch, source, missing, counts)
-    is_nothing = pl.col("amount").abs() < NOTHING
+    is_free = is_purchase() & pl.col("amount").is_between(-NOTHING_NEGATIVE, 0.0)
+    is_nothing = (pl.col("amount").abs() < NOTHING) | is_free
     rows = rows.with_columns(pl.when(is_nothing).then(0.0).otherwise("amount").alias("amount"))
     _check_signs(rows, batch, source)
     _check_quantities(rows, batch, source)

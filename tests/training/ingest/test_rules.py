@@ -161,8 +161,11 @@ def test_source_without_amounts_keeps_interactions_unless_the_rule_says_otherwis
 
 
 def test_what_floats_leave_of_a_free_line_is_nothing() -> None:
-    rows = checked_rows(batch(amount=[3 * 0.15 - 0.45]), SOURCE, MissingRules(), ReadCounts())
-    assert rows["amount"].to_list() == [0.0]
+    of_millions = 12 * 699_165.58 - 8_389_986.96
+    assert -1e-6 < of_millions < -1e-9
+    given = batch(amount=[3 * 0.15 - 0.45, of_millions, 1e-8])
+    rows = checked_rows(given, SOURCE, MissingRules(), ReadCounts())
+    assert rows["amount"].to_list() == [0.0, 0.0, 1e-8]
 
 
 def test_purchase_of_negative_quantity_is_refused() -> None:
