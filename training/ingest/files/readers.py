@@ -96,7 +96,8 @@ def scan(table: Table, file: Path, folder: Path) -> Opened:
         frame, num_short = scan_blank_separated(table, file, readable)
         warn_of_short_rows(file, num_short)
         return Opened(frame)
-    check_header(table, file, readable, _scan_csv(table, readable, table.quote_character))
+    if table.escape_character is None:  # polars has none, and would read other names
+        check_header(table, file, readable, _scan_csv(table, readable, table.quote_character))
     found = checked_csv(table, file, readable, folder)
     return Opened(_scan_csv(table, found.path, found.quote), found.num_rows)
 

@@ -66,3 +66,9 @@ def test_column_that_is_missing_from_any_line_is_told_as_it_is(
 ) -> None:
     with pytest.raises(ValueError, match="unknown column .*lines.csv has .'c', 't'"):
         read(content, columns=BASE | columns)
+
+
+def test_a_header_with_escaped_quotes_is_no_line_above_the_names(read: Read) -> None:
+    content = '"two\nlines",c,t,"size (\\")",p\nx,1,2024-01-01,y,2\n'
+    rows = read(content, escape="\\")
+    assert rows["amount"].to_list() == [2.0]
