@@ -25,7 +25,7 @@ from training.ingest.shards import append, finish_shards, spill_writers
 from training.ingest.sources import Source, Table
 from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.lookups import Lookup, read_lookup
-from training.ingest.tables.repeats import EarlierRows
+from training.ingest.tables.repeats import EarlierRows, check_copies
 from training.results.quality import Matches
 
 logger = logging.getLogger(__name__)
@@ -188,20 +188,20 @@ def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts, exchange
 def _watched(config: IngestConfig) -> set[int]:
     """The sources, by number, of which it is watched whether files share rows: those with another file of such events.
 
-    What has ids and comes again by rule is no mistake.
+    What has ids and comes again by rule is no mistake; a copy of a whole file is one: ValueError.
     """
     kinds: dict[str, list[int]] = {}
     for number, source in enumerate(config.sources):
-        comes_again = "event_id" in source.columns and config.on_repeated_id != "error"
-        if source.duplicates != "keep" and not comes_again:
-            kinds.setdefault(str(source.columns.get("kind", source.kind or "purchase")), []).append(
-                number
-            )
+        if source.duplicates != "keep":
+            kind = str(source.columns.get("kind", source.kind or "purchase"))
+            kinds.setdefault(kind, []).append(number)
     watched: set[int] = set()
     for numbers in kinds.values():
-        num_files = sum(len(source_files(config.sources[number])) for number in numbers)
-        if num_files > 1:
-            watched.update(numbers)
+        sources = [config.sources[number] for number in numbers]
+        files = [(source, file) for source in sources for file in source_files(source)]
+        check_copies((source, file) for source, file in files if source.duplicates is None)
+        if len(files) > 1:
+            watched.update(n for n in numbers if not are_corrected(config, config.sources[n]))
     return watched
 
 

@@ -3,6 +3,7 @@
 import filecmp
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.sources import VERSION
+from training.ingest.files.readers import opened
+from training.ingest.sources import VERSION, Table
 
 logger = logging.getLogger(__name__)
 COMPARED = {**EVENT_SCHEMA, VERSION: pl.Float64()}
@@ -53,12 +55,11 @@ class EarlierRows:
     def end_file(self, file: Path, *, may_share: bool, counts_once: bool = False) -> None:
         """Take the present file among the earlier ones; `counts_once` where equal rows do.
 
-        ValueError where it equals one of them, or has more than half of its rows in common with all
+        ValueError where it has more than half of its rows in common with all
         of them, or more than half of the rows of one of them.
         """
         num_rows = sum(hashes.size for hashes in self.present)
         if num_rows and not may_share:
-            self._check_bytes(file)
             self._check(file, num_rows)
         if self.num_shared and not may_share:
             message = "%s: %d of its %d rows are in earlier files, too; %s"
@@ -93,12 +94,6 @@ class EarlierRows:
         hashes: np.ndarray = contents + copies * COPY_SEED
         return hashes
 
-    def _check_bytes(self, file: Path) -> None:
-        for earlier, num_rows in self.files:
-            is_candidate = num_rows and earlier != file and _size(earlier) == _size(file)
-            if is_candidate and filecmp.cmp(earlier, file, shallow=False):
-                raise ValueError(f"{file} equals {earlier} byte for byte; {REMEDY}")
-
     def _check(self, file: Path, num_rows: int) -> None:
         if self.num_shared > MAX_SHARED * num_rows:
             raise ValueError(
@@ -130,5 +125,18 @@ def _hashes(events: pl.DataFrame) -> np.ndarray:
     return events.select(columns).hash_rows().to_numpy()
 
 
-def _size(file: Path) -> int:
-    return file.stat().st_size
+def check_copies(files: Iterable[tuple[Table, Path]]) -> None:
+    """ValueError where two of these files are equal byte for byte, and not empty but for a header."""
+    by_size: dict[int, list[Path]] = {}
+    for table, file in files:
+        same = by_size.setdefault(file.stat().st_size, [])
+        for earlier in same:
+            is_copy = earlier != file and filecmp.cmp(earlier, file, shallow=False)
+            if is_copy and _has_rows(table, file):
+                raise ValueError(f"{file} equals {earlier} byte for byte; {REMEDY}")
+        same.append(file)
+
+
+def _has_rows(table: Table, file: Path) -> bool:
+    with opened(table, file) as found:
+        return not found.frame.head(1).collect().is_empty()
