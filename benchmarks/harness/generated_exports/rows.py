@@ -63,7 +63,8 @@ def decide(sources: Iterable[Rows], rules: Rules) -> None:
     """Set the fate of every row, in the order of the rules."""
     kept: list[Row] = []
     for source in sources:
-        _mark_shared(source)
+        if source.duplicates == "drop" and not _has_ids_by_rule(source, rules):
+            _mark_shared(source)
         for row in source.all():
             if row.fate == KEPT and _is_nobody(row.event.customer_id, rules):
                 row.fate = "shared_id"
@@ -91,10 +92,14 @@ def shares_too_much(source: Rows) -> bool:
     return False
 
 
+def _has_ids_by_rule(source: Rows, rules: Rules) -> bool:
+    """Whether the source's ids decide which rows hold, whatever files share."""
+    has_ids = any(row.event.event_id is not None for row in source.all())
+    return rules.on_repeated_id is not None and has_ids
+
+
 def _mark_shared(source: Rows) -> None:
     """`duplicates: drop` counts rows that an earlier file has once, as many as it has."""
-    if source.duplicates != "drop":
-        return
     earlier: list[Counter[Cells]] = []
     for file in source.files:
         own = _contents(file)
