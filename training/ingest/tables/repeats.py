@@ -1,9 +1,9 @@
 """Rows that several files share: an export was made again, its months overlap, or two sources name one file."""
 
-import filecmp
+import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,14 +127,22 @@ def _hashes(events: pl.DataFrame) -> np.ndarray:
 
 def check_copies(files: Iterable[tuple[Table, Path]]) -> None:
     """ValueError where two of these files are equal byte for byte, and not empty but for a header."""
-    by_size: dict[int, list[Path]] = {}
+    by_size: dict[int, dict[Path, Table]] = {}
     for table, file in files:
-        same = by_size.setdefault(file.stat().st_size, [])
-        for earlier in same:
-            is_copy = earlier != file and filecmp.cmp(earlier, file, shallow=False)
-            if is_copy and _has_rows(table, file):
-                raise ValueError(f"{file} equals {earlier} byte for byte; {REMEDY}")
-        same.append(file)
+        by_size.setdefault(file.stat().st_size, {})[file] = table
+    for same in by_size.values():
+        if len(same) > 1:
+            _check_digests(same)
+
+
+def _check_digests(files: Mapping[Path, Table]) -> None:
+    earlier: dict[bytes, Path] = {}
+    for file, table in files.items():
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").digest()
+        first = earlier.setdefault(digest, file)
+        if first != file and _has_rows(table, file):
+            raise ValueError(f"{file} equals {first} byte for byte; {REMEDY}")
 
 
 def _has_rows(table: Table, file: Path) -> bool:
