@@ -25,7 +25,7 @@ from training.ingest.shards import append, finish_shards, spill_writers
 from training.ingest.sources import Source, Table
 from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.lookups import Lookup, read_lookup
-from training.ingest.tables.repeats import EarlierRows, check_copies
+from training.ingest.tables.repeats import EarlierRows, alike, check_copies
 from training.results.quality import Matches
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ def ingest(config: IngestConfig) -> None:
     if is_complete(config.output, DATA_KIND, identity, made_from):
         logger.info("%s is complete already", config.output)
         return
+    check_copies(config.sources)
     num_shards = config.num_shards or _num_shards(config.sources)
     with new_folder(config.output) as folder:
         config.save(folder / "ingest.yaml")
@@ -186,21 +187,14 @@ def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts, exchange
 
 
 def _watched(config: IngestConfig) -> set[int]:
-    """The sources, by number, of which it is watched whether files share rows: those with another file of such events.
+    """The sources, by number, whose rows are compared with those of other files.
 
-    What has ids and comes again by rule is no mistake; a copy of a whole file is one: ValueError.
+    What has ids and comes again by rule is no mistake.
     """
-    kinds: dict[str, list[int]] = {}
-    for number, source in enumerate(config.sources):
-        if source.duplicates != "keep":
-            kind = str(source.columns.get("kind", source.kind or "purchase"))
-            kinds.setdefault(kind, []).append(number)
     watched: set[int] = set()
-    for numbers in kinds.values():
-        sources = [config.sources[number] for number in numbers]
-        files = [(source, file) for source in sources for file in source_files(source)]
-        check_copies((source, file) for source, file in files if source.duplicates is None)
-        if len(files) > 1:
+    for numbers in alike(config.sources):
+        num_files = sum(len(source_files(config.sources[number])) for number in numbers)
+        if num_files > 1:
             watched.update(n for n in numbers if not are_corrected(config, config.sources[n]))
     return watched
 
