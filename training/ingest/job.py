@@ -25,7 +25,7 @@ from training.ingest.shards import append, finish_shards, spill_writers
 from training.ingest.sources import Source, Table
 from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.lookups import Lookup, read_lookup
-from training.ingest.tables.repeats import EarlierRows
+from training.ingest.tables.repeats import EarlierRows, alike, check_copies
 from training.results.quality import Matches
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ def ingest(config: IngestConfig) -> None:
     if is_complete(config.output, DATA_KIND, identity, made_from):
         logger.info("%s is complete already", config.output)
         return
+    check_copies(config.sources)
     num_shards = config.num_shards or _num_shards(config.sources)
     with new_folder(config.output) as folder:
         config.save(folder / "ingest.yaml")
@@ -186,15 +187,9 @@ def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts, exchange
 
 
 def _watched(config: IngestConfig) -> set[int]:
-    """The sources, by number, of which it is watched whether files share rows: with another file of such events."""
-    kinds: dict[str, list[int]] = {}
-    for number, source in enumerate(config.sources):
-        if source.duplicates != "keep":
-            kinds.setdefault(str(source.columns.get("kind", source.kind or "purchase")), []).append(
-                number
-            )
+    """The sources, by number, whose rows are compared with those of other files of such events."""
     watched: set[int] = set()
-    for numbers in kinds.values():
+    for numbers in alike(config.sources):
         num_files = sum(len(source_files(config.sources[number])) for number in numbers)
         if num_files > 1:
             watched.update(numbers)

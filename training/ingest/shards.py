@@ -160,8 +160,7 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     is_shared = pl.col("customer_id").is_in(known.shared)
     counts.account.drop("shared_id", rows.filter(is_shared))
     rows = _without_exact_duplicates(rows.filter(~is_shared), config, counts)
-    has_others = len(config.sources) > 1
-    others = customers_without_purchases(rows, SOURCE) if has_others else None
+    others = customers_without_purchases(rows, SOURCE)
     rows = _within_span(rows, known.span, counts)
     events = _identified(rows, config.on_repeated_id, counts)
     matches = match_refunds(events)
@@ -178,7 +177,7 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     by_day = order_days(events)
     num_matched = matches["refund_id"].n_unique()
     counts.set_events(events, by_day, num_matched, config.shared_ids)
-    if others is not None:
+    if len(config.sources) > 1:
         counts.count_sources(others, by_day["customer_id"].unique())
     counts.orders_half_dropped = num_kept_in_part(known.lost_orders, events["order_id"])
     if known.items is not None:

@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ray.exceptions import RayActorError
 from ray.train import ControllerError, TrainingFailedError, UserCallback, WorkerGroupError
 from safetensors import SafetensorError
 
 logger = logging.getLogger(__name__)
-CONTROLLER_LOST = (
-    "the process that leads the workers ended before the run did: killed, out of memory, or its node was lost; "
-    "start the same command again: it goes on from the last checkpoint"
-)
 
 
 class StopAtMistakes(UserCallback):  # type: ignore[misc]
@@ -67,8 +64,13 @@ def disk_full_line(output: str | Path) -> str:
     )
 
 
-def failure_line(error: TrainingFailedError) -> str:
-    """One line for a user: the mistake itself, or why workers failed too often."""
+def failure_line(error: TrainingFailedError | RayActorError) -> str:
+    """One line for a user: the mistake itself, why workers failed too often, or that who leads them is gone."""
+    if isinstance(error, RayActorError):
+        return (
+            "the process that leads the workers ended before the run did: killed, out of memory, or its node was lost; "
+            "start the same command again: it goes on from the last checkpoint"
+        )
     if isinstance(error, ControllerError):
         cause = error.controller_failure
         return (

@@ -23,7 +23,6 @@ from training.distributed.cluster import require_nodes, require_resources, start
 from training.loop.checkpoint_files import RAY_FOLDER, tidy_checkpoints
 from training.recipe import SharedRecipe
 from training.run.failures import (
-    CONTROLLER_LOST,
     StopAtMistakes,
     disk_full_line,
     failure_line,
@@ -95,11 +94,9 @@ def run_trainer(
     """Run the trainer of a recipe to its end; ValueError in one line where it fails."""
     try:
         build_trainer(config, worker, callbacks).fit()
-    except TrainingFailedError as error:
+    except (TrainingFailedError, RayActorError) as error:
         line = disk_full_line(config.output) if is_disk_full(error) else failure_line(error)
         raise ValueError(line) from None
-    except RayActorError:
-        raise ValueError(CONTROLLER_LOST) from None
 
 
 def build_trainer(

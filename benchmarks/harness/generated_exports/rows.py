@@ -68,7 +68,8 @@ def decide(sources: Iterable[Rows], rules: Rules) -> None:
     """Set the fate of every row, in the order of the rules."""
     kept: list[Row] = []
     for source in sources:
-        _mark_shared(source)
+        if source.duplicates == "drop":
+            _mark_shared(source)
         for row in source.all():
             if row.fate == KEPT and _is_nobody(row.event.customer_id, rules):
                 row.fate = "shared_id"
@@ -83,7 +84,10 @@ def decide(sources: Iterable[Rows], rules: Rules) -> None:
 
 
 def shares_too_much(source: Rows) -> bool:
-    """Whether a file has more than half of its rows, or of an earlier file's, in common with earlier ones."""
+    """Whether a file equals an earlier one, or shares more than half of its rows, or of an earlier one's, with them."""
+    written = [[row.cells for row in file] for file in source.files]
+    if any(file in written[:number] for number, file in enumerate(written)):
+        return True
     earlier: list[Counter[Cells]] = []
     num_earlier: list[int] = []
     for file in source.files:
@@ -101,8 +105,6 @@ def shares_too_much(source: Rows) -> bool:
 
 def _mark_shared(source: Rows) -> None:
     """`duplicates: drop` counts rows that an earlier file has once, as many as it has."""
-    if source.duplicates != "drop":
-        return
     earlier: list[Counter[Cells]] = []
     for file in source.files:
         own = _contents(source, file)

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from ray.exceptions import RayActorError
 from ray.train import ControllerError, WorkerGroupError
 from safetensors import SafetensorError
 
@@ -42,6 +43,12 @@ def test_workers_that_do_not_start_end_in_one_line() -> None:
         failure_line(error)
         == "the workers did not start: The worker group startup timed out after 10 seconds."
     )
+
+
+def test_lost_controller_ends_in_one_line() -> None:
+    line = failure_line(RayActorError())
+    assert line.endswith("the same command again: it goes on from the last checkpoint")
+    assert "\n" not in line
 
 
 def test_full_disk_is_told_from_other_errors_whoever_reports_it() -> None:

@@ -1,8 +1,9 @@
 """Rows that several files share: an export was made again, its months overlap, or two sources name one file."""
 
-import filecmp
+import hashlib
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.sources import VERSION
+from training.ingest.files.found import source_files
+from training.ingest.files.readers import opened
+from training.ingest.sources import VERSION, Source
 
 logger = logging.getLogger(__name__)
 COMPARED = {**EVENT_SCHEMA, VERSION: pl.Float64()}
@@ -65,13 +68,12 @@ class EarlierRows:
     def end_file(self, file: Path, *, may_share: bool, counts_once: bool = False) -> None:
         """Take the present file among the earlier ones; `counts_once` where equal rows do.
 
-        ValueError where it equals one of them, or has more than half of its rows in common with all
-        of them, or more than half of the rows of one of them.
+        ValueError where it has more than half of its rows in common with all of them, or more than
+        half of the rows of one of them.
         """
         num_rows = self.num_present
         num_compared = sum(hashes.size for hashes in self.present)
         if num_compared and not may_share:
-            self._check_bytes(file)
             self._check(file, num_rows)
         if self.num_shared and not may_share:
             message = "%s: %d of its %d rows are in earlier files, too; %s"
@@ -107,12 +109,6 @@ class EarlierRows:
         hashes: np.ndarray = contents + copies * COPY_SEED
         return hashes
 
-    def _check_bytes(self, file: Path) -> None:
-        for earlier, num_rows in self.files:
-            is_candidate = num_rows and earlier != file and _size(earlier) == _size(file)
-            if is_candidate and filecmp.cmp(earlier, file, shallow=False):
-                raise ValueError(f"{file} equals {earlier} byte for byte; {REMEDY}")
-
     def _check(self, file: Path, num_rows: int) -> None:
         if self.num_shared > MAX_SHARED * num_rows:
             raise ValueError(
@@ -144,5 +140,38 @@ def _hashes(events: pl.DataFrame) -> np.ndarray:
     return events.select(columns).hash_rows().to_numpy()
 
 
-def _size(file: Path) -> int:
-    return file.stat().st_size
+def alike(sources: Sequence[Source]) -> list[list[int]]:
+    """The sources, by number, whose files may share rows by mistake: those of one kind of events together."""
+    kinds: dict[str, list[int]] = {}
+    for number, source in enumerate(sources):
+        if source.duplicates != "keep":
+            kind = str(source.columns.get("kind", source.kind or "purchase"))
+            kinds.setdefault(kind, []).append(number)
+    return list(kinds.values())
+
+
+def check_copies(sources: Sequence[Source]) -> None:
+    """ValueError where two files are equal byte for byte, and not empty but for a header, before any is read."""
+    for numbers in alike(sources):
+        by_size: dict[int, dict[Path, Source]] = {}
+        for source in (sources[number] for number in numbers):
+            for file in source_files(source) if source.duplicates is None else ():
+                by_size.setdefault(file.stat().st_size, {})[file] = source
+        for same in by_size.values():
+            if len(same) > 1:
+                _check_digests(same)
+
+
+def _check_digests(files: Mapping[Path, Source]) -> None:
+    earlier: dict[bytes, Path] = {}
+    for file, source in files.items():
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").digest()
+        first = earlier.setdefault(digest, file)
+        if first != file and _has_rows(source, file):
+            raise ValueError(f"{file} equals {first} byte for byte; {REMEDY}")
+
+
+def _has_rows(source: Source, file: Path) -> bool:
+    with opened(source, file) as found:
+        return not found.frame.head(1).collect().is_empty()

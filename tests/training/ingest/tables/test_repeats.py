@@ -27,6 +27,30 @@ def test_files_that_are_equal_are_refused(tmp_path: Path) -> None:
     assert events["amount"].sum() == sum(range(1, 12)) + sum(range(1, 9))
 
 
+def test_a_copy_of_a_file_is_refused_whatever_rule_its_ids_have(tmp_path: Path) -> None:
+    source = write(tmp_path, a=range(1, 9), copy=range(1, 9))
+    source = source | {"columns": BASE | {"event_id": "p"}}
+    with pytest.raises(ValueError, match="copy.csv equals .*a.csv byte for byte; say duplicates"):
+        run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
+    assert not (tmp_path / "data").exists()
+
+
+def test_files_of_a_header_alone_are_no_copies(tmp_path: Path) -> None:
+    source = write(tmp_path, a=range(1, 9), closed=range(0), holiday=range(0))
+    events, _ = run(recipe(tmp_path / "data", source))
+    assert events.height == 8
+
+
+def test_a_column_that_a_file_lacks_is_empty_there(tmp_path: Path) -> None:
+    """As programs write it that leave out of a file of JSON what no row of it has."""
+    source = write(tmp_path, a=range(1, 4))
+    (tmp_path / "lines" / "b.csv").write_text("note,t,p,c\n,2024-01-01,1,1\nnew,2024-01-02,2,2\n")
+    source = source | {"drop_exact_duplicates": True, "duplicates": "keep"}
+    events, report = run(recipe(tmp_path / "data", source))
+    assert report["rows_dropped"] == {"exact_duplicate": 1}
+    assert events.height == 4
+
+
 def test_files_that_share_most_rows_are_refused_and_few_are_not(tmp_path: Path) -> None:
     source = write(tmp_path, january=range(1, 10), later=range(6, 12))
     with pytest.raises(ValueError, match="later.csv: 4 of its 6 rows are in earlier files"):
@@ -141,15 +165,3 @@ def test_rows_without_an_id_are_compared_also_where_ids_decide_on_the_others(
     (folder / "2.csv").write_text("\n".join(same))
     with pytest.raises(ValueError, match="2.csv equals .*1.csv byte for byte"):
         run(recipe(tmp_path / "equal", source, on_repeated_id="latest"))
-
-
-def test_files_of_the_same_ids_are_read_where_ids_decide(tmp_path: Path) -> None:
-    folder = tmp_path / "lines"
-    folder.mkdir()
-    for number in range(2):
-        (folder / f"{number}.csv").write_text("i,c,t,p\nA,9,2024-01-01,5\n")
-    source = {"path": str(folder), "columns": BASE | {"event_id": "i"}}
-    with pytest.raises(ValueError, match="byte for byte"):
-        run(recipe(tmp_path / "error", source))
-    events, _ = run(recipe(tmp_path / "data", source, on_repeated_id="first"))
-    assert events["amount"].to_list() == [5.0]
