@@ -1,6 +1,7 @@
 """Job: any shop's tables to events, items and customers that every later stage can trust, with a quality report."""
 
 import logging
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from training.ingest.quality.report import QUALITY_FILE, quality_report, rows_dr
 from training.ingest.quality.summary import log_summary
 from training.ingest.recipe import IngestConfig
 from training.ingest.rules import checked_rows, event_rows
-from training.ingest.shards import append, finish_shards, spill_writers
+from training.ingest.shards import SHARDS_AT_A_TIME, append, finish_shards, spill_writers
 from training.ingest.sources import Source, Table
 from training.ingest.tables.batches import check_columns, read_batches
 from training.ingest.tables.lookups import Lookup, read_lookup
@@ -150,11 +151,13 @@ def _other_tables(config: IngestConfig) -> list[Table]:
 
 
 def _num_shards(sources: tuple[Source, ...]) -> int:
+    """By the size of the sources; a multiple of those finished at a time, so that none waits for the last."""
     parts = 0.0
     for source in sources:
         num_bytes = sum(file.stat().st_size for file in source_files(source))
         parts += num_bytes / BYTES_PER_SHARD[source.format]
-    return max(2, min(512, round(parts)))
+    rounds = math.ceil(round(parts) / SHARDS_AT_A_TIME)
+    return SHARDS_AT_A_TIME * max(1, min(256, rounds))
 
 
 def _usable_attributes(config: IngestConfig) -> list[str]:
