@@ -54,8 +54,16 @@ def loss_curve(output: Path) -> dict[int, float]:
     return {line["step"]: line["loss"] for line in lines}
 
 
+@pytest.mark.parametrize(
+    "stages", [(2,), pytest.param((0, 1, 3), marks=pytest.mark.thorough)], ids=["2", "0, 1 and 3"]
+)
 def test_two_workers_under_every_zero_stage_equal_one_process(
-    cluster: str, recipe: Path, alone: dict[str, Path], tiny_base_model: Path, tmp_path: Path
+    cluster: str,
+    recipe: Path,
+    alone: dict[str, Path],
+    tiny_base_model: Path,
+    tmp_path: Path,
+    stages: tuple[int, ...],
 ) -> None:
     prompts = ["Spend week,month,quarter,half year:1,2,3,4", "Orders month"]
     expected, logits = (
@@ -64,7 +72,7 @@ def test_two_workers_under_every_zero_stage_equal_one_process(
     )
     curve = loss_curve(alone["short"])
     assert {2, 4, 6, 8} <= set(curve) and len(set(curve.values())) == len(curve)
-    outputs = {stage: tmp_path / str(stage) for stage in range(4)}
+    outputs = {stage: tmp_path / str(stage) for stage in stages}
     running = {
         s: start(recipe, cluster, f"zero.stage={s}", f"output={o}", *SHORT)
         for s, o in outputs.items()
