@@ -5,16 +5,21 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lifecycle.config import Tree, read_yaml
 from training.evaluate.recipe import EvaluateConfig
 from training.pipeline.recipe import EVALUATE, PipelineConfig, Stage
+
+if TYPE_CHECKING:
+    from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
 logger = logging.getLogger(__name__)
 SUBMIT = Path(__file__).parents[2] / "cluster" / "submit.sh"
 UNFINISHED = ("PENDING", "RUNNING")
 DEPLOY_DEADLINE_SECONDS = 600
 SECONDS_BETWEEN_LOOKS = 2.0
+DEPLOY_TRIALS = 3
 
 
 def run_as_jobs(config: PipelineConfig) -> None:
@@ -117,7 +122,7 @@ def deploy(service: Tree, address: str) -> None:
     from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
     client = ServeSubmissionClient(address)
-    client.deploy_applications(service)
+    _ask_for(client, service)
     give_up_at = time.monotonic() + DEPLOY_DEADLINE_SECONDS
     while True:
         ((name, application),) = client.get_serve_details()["applications"].items()
@@ -132,3 +137,18 @@ def deploy(service: Tree, address: str) -> None:
         if time.monotonic() > give_up_at:
             raise ValueError(f"{name} is {application['status']} after {DEPLOY_DEADLINE_SECONDS} s")
         time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _ask_for(client: "ServeSubmissionClient", service: Tree) -> None:
+    """Say what shall run, again where Serve stumbles while it starts itself; ValueError where it stays so."""
+    for trial in range(1, DEPLOY_TRIALS + 1):
+        try:
+            client.deploy_applications(service)
+        except RuntimeError as error:
+            reason = [line for line in str(error).splitlines() if line.strip(" .")][-1].strip()
+            if trial == DEPLOY_TRIALS or "status code 5" not in str(error).splitlines()[0]:
+                raise ValueError(f"Serve did not take the application: {reason}") from None
+            logger.warning("Serve did not take the application, asking again: %s", reason)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        else:
+            return

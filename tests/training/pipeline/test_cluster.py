@@ -1,11 +1,18 @@
 """Stages as jobs: their ids, and the service that is deployed; a real cluster is tests/integration/test_submit.py."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+import ray
 
 from tests.builders import REPOSITORY
-from training.pipeline.cluster import jobs_of, next_id, run_as_jobs, service_config
+from training.pipeline import cluster
+from training.pipeline.cluster import deploy, jobs_of, next_id, run_as_jobs, service_config
 from training.pipeline.recipe import PipelineConfig
 
 RECIPE = REPOSITORY / "cluster" / "configs" / "pipeline.yaml"
@@ -60,3 +67,54 @@ def test_cluster_that_is_not_named_or_does_not_answer_is_told(
         run_as_jobs(PipelineConfig.load(RECIPE))
     with pytest.raises(ValueError, match="no Ray cluster answers at .*http://127.0.0.1:1"):
         jobs_of("http://127.0.0.1:1")
+
+
+@contextmanager
+def head(*statuses: int) -> Iterator[tuple[str, list[int]]]:
+    """A Ray head that answers requests to deploy with these statuses in turn; its address, and those it gave."""
+    given: list[int] = []
+
+    class Head(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            applications = {"evervalue": {"status": "RUNNING", "message": ""}}
+            self._answer(200, {"ray_version": ray.__version__, "applications": applications})
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            given.append(statuses[len(given)])
+            self._answer(given[-1], "Traceback ...\nActorDiedError\nkilled by `ray.kill`.\n.")
+
+        def _answer(self, status: int, content: object) -> None:
+            body = content if isinstance(content, str) else json.dumps(content)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """No log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Head)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", given
+    server.shutdown()
+    server.server_close()
+
+
+def test_serve_that_stumbles_while_it_starts_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster, "SECONDS_BETWEEN_LOOKS", 0.01)
+    with head(500, 200) as (address, given):
+        deploy({"applications": []}, address)
+    assert given == [500, 200]
+
+
+@pytest.mark.parametrize("statuses", [(500, 500, 500), (400,)])
+def test_serve_that_does_not_take_the_application_ends_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(cluster, "SECONDS_BETWEEN_LOOKS", 0.01)
+    with head(*statuses) as (address, given):
+        with pytest.raises(ValueError, match="application: killed by `ray.kill`.$"):
+            deploy({"applications": []}, address)
+    assert tuple(given) == statuses
