@@ -41,6 +41,8 @@ class ArtifactManifest(Manifest):
     costs: dict[str, CostRate]  # as metrics.json has them
     currency: str
     segment_thresholds: SegmentThresholds
+    # The day of the customers whose values give the thresholds; artifacts from before have none.
+    segments_as_of: str | None = None
     prompt_version: str
     features: tuple[str, ...]
     dataset: str  # identity of the examples

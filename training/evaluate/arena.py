@@ -20,8 +20,10 @@ from training.evaluate.customers.groups import hidden_groups
 from training.evaluate.customers.outlook import outlook
 from training.evaluate.customers.profit import judge_profit
 from training.evaluate.customers.prospects import judge_prospects
+from training.evaluate.customers.worth import worth_of
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
+from training.evaluate.served import served
 from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
@@ -33,11 +35,10 @@ from training.evaluate.value.judging import (
     judge,
     predictions_frame,
 )
-from training.evaluate.value.refit import refitted
 from training.evaluate.value.stack import join_members, join_others
+from training.evaluate.value.total import total_error
 from training.evaluate.value.untrained import untrained_comparison
-from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
-from training.prepare.dataset import LATEST
+from training.evaluate.value.windows import ExampleSets, read_example_sets
 from training.report.arena import write_report
 from training.results.arena import Results
 from training.results.customers import Customers, HiddenGroups
@@ -81,12 +82,13 @@ def run_arena(inputs: Inputs) -> None:
     recommendation = judge_recommenders(inputs)
     choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects)
     artifact = new_artifact(inputs, sets.test, choice, models)
-    served, refitted_at = _served(inputs, artifact, sets)
     predicted = forecasts[champion].test
+    found = served(inputs, artifact, sets, predicted)
     results = Results(
         cutoff=str(inputs.time_split.test_cutoff),
         horizon_days=sets.horizon_days,
         num_customers=sets.test.height,
+        currency=artifact.settings.currency,
         champion=champion,
         models={name: one.metrics for name, one in judged.items()},
         champion_minus=_champion_minus(judged, champion),
@@ -95,18 +97,20 @@ def run_arena(inputs: Inputs) -> None:
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
         selection=selection,
+        total_error=total_error(judged[champion], champion, selection, sets),
         intervals=judge_intervals(judged, sets, champion, config.seed),
         customers=_customers(inputs, artifact, sets, predicted),
+        worth=worth_of(found),
         profit=judge_profit(artifact, sets, predicted, config.data),
         churn=leaving,
         prospects=met,
         fine_tuning=fine_tuning,
         costs=cost_table(artifact.settings.costs),
         btyd_fits=fit_table(models.btyd),
-        refitted_at=refitted_at,
+        refitted_at=found.refitted_at,
     )
     _write_results(inputs, results, predictions_frame(judged, sets), recommendation, sets.test)
-    write_artifact(served, config.members, results.content())
+    write_artifact(found.artifact, config.members, results.content())
 
 
 def _judge_recommenders_alone(inputs: Inputs) -> None:
@@ -115,6 +119,7 @@ def _judge_recommenders_alone(inputs: Inputs) -> None:
     recommendation = judge_recommenders(inputs)
     results = Results(
         num_customers=recommendation.num_customers,
+        currency=inputs.data.currency,
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
     )
@@ -153,22 +158,6 @@ def _llama_gain(judged: Mapping[str, Judged]) -> Differences | None:
     if STACK_WITHOUT_LLAMA not in judged:
         return None
     return differences(judged, STACK, STACK_WITHOUT_LLAMA)
-
-
-def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets) -> tuple[Artifact, str | None]:
-    """The artifact that serves, and the day until which its models know outcomes where they were fitted again."""
-    if not inputs.config.refit:
-        return judged, None
-    champion = judged.settings.champion
-    if champion in inputs.members:
-        why = f"{champion} serves, and LLaMA encoders are not trained again"
-        logger.warning("refit is left out: %s", why)
-        return judged, None
-    latest = read_rows(inputs.config.examples, LATEST, inputs.encoded_customers)
-    until = str(latest["cutoff"][0].date())
-    logger.info("fitted again, to outcomes until %s", until)
-    models = refitted(judged.models, sets, latest, inputs.config.seed)
-    return replace(judged, models=models), until
 
 
 def _customers(

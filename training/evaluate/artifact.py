@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -52,6 +53,7 @@ def new_artifact(
         costs=cost_table(settings.costs),
         currency=settings.currency,
         segment_thresholds=settings.thresholds,
+        segments_as_of=str(inputs.time_split.test_cutoff),
         prompt_version=PROMPT_VERSION,
         features=FEATURES,
         dataset=inputs.examples,
@@ -72,6 +74,12 @@ def cost_table(costs: CostRates) -> dict[str, CostRate]:
     return {name: getattr(costs, name) for name in CostDefaults.model_fields}
 
 
+def with_own_rates(rows: pl.DataFrame, data: Path) -> pl.DataFrame:
+    """The rows with OWN_RATE, the discount rate that the table of customers gives each, or null."""
+    rates = read_customers(data).select("customer_id", OWN_RATE)
+    return rows.join(rates, on="customer_id", how="left", maintain_order="left")
+
+
 def _retriever_of_today(inputs: Inputs) -> Retriever:
     """Popularity and co-occurrence of all purchases: what is served may know more than what was judged."""
     end = inputs.data.last_event_at + timedelta(microseconds=1)
@@ -82,12 +90,7 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
     """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
     config = inputs.config
     horizon = inputs.horizon_days
-    test = test.join(
-        read_customers(config.data).select("customer_id", OWN_RATE),
-        on="customer_id",
-        how="left",
-        maintain_order="left",
-    )
+    test = with_own_rates(test, config.data)
     costs = fit_cost_rates(test, config.costs)
     stated = config.costs.model_fields_set
     free = [

@@ -8,7 +8,7 @@ from pydantic import JsonValue, ValidationError
 from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
 from lifecycle.value.costs import CostRate
-from training.results.customers import Customers, Profit, Prospects
+from training.results.customers import Customers, Profit, Prospects, Worth
 from training.results.recommend import RankMetrics, Recommender
 from training.results.value import (
     BtydFit,
@@ -18,6 +18,7 @@ from training.results.value import (
     IntervalResults,
     ModelMetrics,
     Selection,
+    TotalError,
 )
 
 
@@ -27,6 +28,7 @@ class Results(Config):
     cutoff: str | None = None
     horizon_days: int | None = None
     num_customers: int
+    currency: str | None = None
     champion: str | None = None
     models: dict[str, ModelMetrics] = {}
     champion_minus: dict[str, Differences] = {}
@@ -35,8 +37,10 @@ class Results(Config):
     recommendation: dict[str, dict[str, dict[str, RankMetrics]]]  # by task, group and model
     recommender: Recommender
     selection: Selection | None = None
+    total_error: TotalError | None = None
     intervals: IntervalResults | None = None
     customers: Customers | None = None
+    worth: Worth | None = None
     profit: Profit | None = None
     churn: Churn | None = None
     prospects: Prospects | None = None

@@ -51,6 +51,27 @@ class Selection(Config):
     backtest: dict[str, WindowMetrics] | None
 
 
+class TotalWindow(Config):
+    """What all customers of one window were expected to spend and spent, [cutoff, until)."""
+
+    window: str  # backtest or test
+    cutoff: str
+    until: str
+    predicted: float
+    actual: float
+    bias: float | None  # predicted over actual
+    bias_interval: Interval | None
+
+
+class TotalError(Config):
+    """Between which multiples of an expected total what comes lies at `level`; None where no window tells."""
+
+    level: float
+    low: float | None
+    high: float | None
+    windows: list[TotalWindow]
+
+
 class IntervalMetrics(Config):
     """How good a model's intervals are."""
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,9 @@ from training.evaluate.recipe import EvaluateConfig
 from training.evaluate.value.cheap import cheap_forecasts
 from training.evaluate.value.refit import refitted
 from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
-from training.prepare.dataset import LATEST
+from training.prepare.dataset import LATEST, read_dataset
+from training.score.job import score
+from training.score.recipe import ScoreConfig
 
 MODELS = ("bgnbd_gg", "lightgbm", "hurdle", "stack")
 HALF = MemberShare(1.0, 0.5)
@@ -121,5 +123,24 @@ def test_what_was_judged_stays_and_what_serves_is_another(
         and f"to outcomes until {ends[1]}" in (tmp_path / "again" / "report.html").read_text()
     )
     before, after = (load_artifact(tmp_path / name / "artifact") for name in ("as_judged", "again"))
-    assert before.models.btyd != after.models.btyd and before.settings == after.settings
+    assert before.models.btyd != after.models.btyd
+    assert before.settings == replace(after.settings, thresholds=before.settings.thresholds)
     assert (before.manifest.refitted_at, after.manifest.refitted_at) == (None, ends[1])
+    cutoff = read_dataset(tiny_shop.examples).test_cutoff
+    assert (before.manifest.segments_as_of, after.manifest.segments_as_of) == (str(cutoff), ends[1])
+    assert after.manifest.segment_thresholds == after.settings.thresholds
+    again_at = date.fromisoformat(ends[1])
+    assert _segments_at(tmp_path / "again" / "artifact", tiny_shop, again_at) == pytest.approx(
+        {"top": 0.05, "high": 0.15, "middle": 0.3, "low": 0.5}, abs=0.005
+    )
+    as_judged = _segments_at(tmp_path / "as_judged" / "artifact", tiny_shop, again_at)
+    assert as_judged["top"] != pytest.approx(0.05, abs=0.005), "the old thresholds would not do"
+
+
+def _segments_at(artifact: Path, shop: TinyShop, as_of: date) -> dict[str, float]:
+    """The share of each segment among all customers who have bought, as they are scored."""
+    output = artifact.parent / "scores"
+    score(ScoreConfig(data=shop.data, artifact=artifact, as_of=as_of, output=output))
+    scores = pl.read_parquet(output / "scores.parquet").filter(pl.col("stage") != "acquisition")
+    counts = scores["segment"].value_counts(normalize=True, name="share")
+    return dict(counts.iter_rows())
