@@ -1,39 +1,112 @@
-"""The arena's verdict in words."""
+"""Which model says so, and how far to trust it, in words."""
 
-from lifecycle.names import STACK_OVER_BUDGET
-from training.report.page import Cell, Paragraph, Section, facts
+from lifecycle.names import STACK, STACK_OVER_BUDGET
+from training.report.page import Paragraph, Section, number, percent
+from training.report.words import METRICS, listed, model_words
 from training.results.arena import Results
-from training.results.value import Difference, Differences
+from training.results.value import Difference, Differences, ModelMetrics, TotalError
 
 NOT_CLEAR = "not clear"
 LESS_IS_BETTER = ("mae", "rmse")
+# High over low of the interval of a total, from which on it is told to be rough.
+ROUGH = 1.5
+WIDE = 1.2
+GOOD_GINI = 0.7
+FAIR_GINI = 0.4
+# What it means for the reader that another model is better in a metric.
+MEANING = {
+    "mae": "it is nearer to what the usual customer spends: where single amounts count, look at its numbers too",
+    "rmse": "it is nearer to the few who spend most: look at its numbers before much hangs on one customer",
+    "gini": "the customers it puts first hold more of the spend: a list of the best is better made by it",
+    "spearman": "it orders customers better from the first to the last: prefer it for lists that go beyond the best",
+}
 
 
 def verdict_section(results: Results) -> Section:
-    """What was chosen, and what the tables below say in the end."""
-    sentences = [Paragraph(sentence) for sentence in _findings(results)]
-    return Section("Verdict", [facts(_chosen(results)), *sentences])
+    """What answers, how far to trust it, and where others are better."""
+    heading = "Which model says so, and how far to trust it"
+    if results.champion is None or results.currency is None:
+        chosen = results.recommender.model
+        said = (
+            "Nothing can be recommended: the data name no items."
+            if chosen is None
+            else f"{model_words(chosen)} recommends: {results.recommender.rule}."
+        )
+        return Section("Which ranker recommends", [Paragraph(said)], "The answer")
+    sentences = [
+        _chosen(results, results.champion),
+        _trust(results.models[results.champion], results.total_error, results.currency),
+        *_findings(results, results.champion),
+    ]
+    return Section(heading, [Paragraph(sentence) for sentence in sentences])
 
 
-def _chosen(results: Results) -> dict[str, Cell]:
-    rows: dict[str, Cell] = {}
-    selection = results.selection
-    if selection is not None:
-        rows["champion for value"] = results.champion
-        rows["chosen by"] = f"{selection.rule} ({selection.num_customers} customers)"
-    rows["recommender"] = results.recommender.model
-    rows["test customers"] = results.num_customers
-    if selection is not None and results.refitted_at:
-        until = f"to outcomes until {results.refitted_at}; what is judged here knew them until the cutoff"
-        rows["what serves"] = f"the same cheap models fitted again, {until}"
-    return rows
+def _chosen(results: Results, champion: str) -> str:
+    said = f"{_capital(champion)} says so. It was chosen before the test customers were looked at"
+    if results.selection is not None:
+        said += f", among {len(results.selection.models)} models"
+    said += f", and judged on {number(results.num_customers)} customers from {results.cutoff} "
+    said += f"over {results.horizon_days} days."
+    if results.refitted_at:
+        said += (
+            f" What answers is fitted again, to outcomes until {results.refitted_at}; "
+            "what is judged here knew them until the cutoff."
+        )
+    if results.recommender.model is not None:
+        said += f" {_capital(results.recommender.model)} recommends items."
+    return said
 
 
-def _findings(results: Results) -> list[str]:
+def _named(name: str) -> str:
+    """A model in a sentence."""
+    told = model_words(name)
+    return f"the {told}" if name.startswith(STACK) else told
+
+
+def _capital(name: str) -> str:
+    told = _named(name)
+    return told[0].upper() + told[1:]
+
+
+def _trust(judged: ModelMetrics, error: TotalError | None, currency: str) -> str:
+    """Of the total, of the order, and of single customers."""
+    said = []
+    if judged.bias is not None and error is not None:
+        said.append(f"Totals: it expected {judged.bias:.2f} times what came. {_of_total(error)}")
+    if judged.gini is not None and judged.top_decile_share is not None:
+        said.append(
+            "Order: the tenth of customers that it put first held "
+            f"{percent(judged.top_decile_share)} of what was spent (Gini {judged.gini:.2f} of 1). "
+            f"{_of_order(judged.gini)}"
+        )
+    said.append(
+        f"Single customers: it was off by {number(judged.mae)} {currency} on average; what "
+        f"{percent(judged.coverage_80)} of them spent lay within their 80 % interval."
+    )
+    return " ".join(said)
+
+
+def _of_total(error: TotalError) -> str:
+    if error.low is None or error.high is None:
+        return "How far totals may be off cannot be told."
+    width = error.high / error.low
+    if width > ROUGH:
+        return "Totals are rough: plan with the interval, not with the number."
+    if width > WIDE:
+        return "Totals will do for plans with some reserve."
+    return "Totals held well, as far as so few windows tell."
+
+
+def _of_order(gini: float) -> str:
+    if gini >= GOOD_GINI:
+        return "Who comes before whom can be relied on."
+    if gini >= FAIR_GINI:
+        return "Who comes before whom is right more often than not."
+    return "Who comes before whom is hardly told better than by chance."
+
+
+def _findings(results: Results, champion: str) -> list[str]:
     """In words: also where the champion is beaten, and what costs accuracy."""
-    champion = results.champion
-    if champion is None:
-        return []
     found = _rivals(results, champion)
     if results.llama_gain:
         gains = _gains(results.llama_gain)
@@ -42,13 +115,13 @@ def _findings(results: Results) -> list[str]:
         lost = _gains(results.champion_minus[STACK_OVER_BUDGET])
         found.append(
             "The score budget keeps encoders out of the stack. "
-            f"{champion} against the stack with all of them: {lost}."
+            f"{_capital(champion)} against the stack with all of them: {lost}."
         )
     return found + _left_out(results, champion)
 
 
 def _rivals(results: Results, champion: str) -> list[str]:
-    """Which models are clearly better than the champion, and in what."""
+    """Which models are clearly better than the champion, in what, and what that means for the reader."""
     found = []
     for name, differences in results.champion_minus.items():
         better = [
@@ -58,11 +131,21 @@ def _rivals(results: Results, champion: str) -> list[str]:
         ]
         if better:
             bias = results.models[name].bias
-            total = "" if bias is None else f"; its total is {bias:.2f} times the actual one"
-            found.append(f"{name} is clearly better than {champion} in {', '.join(better)}{total}.")
-    if not found and results.champion_minus:
-        return [f"No model is clearly better than {champion} in any metric compared."]
-    return found
+            total = "" if bias is None else f" Its total is {bias:.2f} times the actual one."
+            told = listed([METRICS.get(metric, metric) for metric in better])
+            means = "; ".join(MEANING[metric] for metric in better if metric in MEANING)
+            found.append(
+                f"{_capital(name)} is clearly better than {_named(champion)} in {told}: {means}.{total}"
+            )
+    if found:
+        return [
+            *found,
+            "What each model expected of each test customer is in predictions.parquet. "
+            "A recipe whose models leave out others lets one of those that are left answer.",
+        ]
+    if results.champion_minus:
+        return [f"No model is clearly better than {_named(champion)} in any metric compared."]
+    return []
 
 
 def _left_out(results: Results, champion: str) -> list[str]:
@@ -70,15 +153,15 @@ def _left_out(results: Results, champion: str) -> list[str]:
     left_out = results.selection.unsupported if results.selection else {}
     found = []
     if champion in left_out:
-        found.append(f"{champion} was chosen for want of others: {left_out[champion]}.")
+        found.append(f"{_capital(champion)} was chosen for want of others: {left_out[champion]}.")
     for name, reason in left_out.items():
         if name != champion:
-            found.append(f"{name} was judged, but could not be chosen: {reason}.")
+            found.append(f"{_capital(name)} was judged, but could not be chosen: {reason}.")
     return found
 
 
 def _gains(differences: Differences) -> str:
-    """`mae -1.2 (-2.0 to -0.4), better; ...` of differences and their paired intervals."""
+    """`mean absolute error -1.2 (-2.0 to -0.4), better; ...` of differences and their paired intervals."""
     known = {metric: one for metric, one in differences.items() if one is not None}
     if not known:
         return "nothing can be told"
@@ -90,7 +173,8 @@ def _gains(differences: Differences) -> str:
 def _gain(metric: str, difference: Difference) -> str:
     estimate, low, high = difference
     interval = f"({low:+.3g} to {high:+.3g})"
-    return f"{metric} {estimate:+.3g} {interval}, {verdict_on(metric, difference)}"
+    told = METRICS.get(metric, metric)
+    return f"{told} {estimate:+.3g} {interval}, {verdict_on(metric, difference)}"
 
 
 def verdict_on(metric: str, difference: Difference) -> str:

@@ -80,7 +80,10 @@ class SegmentWorth(Config):
 
 
 class ActionWorth(Config):
-    """Sums over the customers with a next best action; `at_risk` is value times the probability of no purchase."""
+    """Sums over the top and high customers with a next best action.
+
+    `at_risk` is value times the probability of buying nothing within the horizon.
+    """
 
     num_customers: int
     clv: float
@@ -104,6 +107,9 @@ class Worth(Config):
 
     as_of: str
     num_customers: int
+    period_days: int
+    num_periods: int
+    annual_discount_rate: float  # of those who have none of their own
     clv: float
     spend: float  # expected within the horizon
     segments: dict[str, SegmentWorth]

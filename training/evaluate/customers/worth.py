@@ -16,10 +16,14 @@ def worth_of(served: Served) -> Worth:
     """Of the customers that the artifact is introduced with, by what it says of them."""
     assessment = assess_buyers(served.artifact, served.known, served.spend)
     values = assessment.values
+    settings = served.artifact.settings.clv
     at_risk = value_at_risk(values.clv, values.churn_probability)
     return Worth(
         as_of=str(served.known["cutoff"][0].date()),
         num_customers=served.known.height,
+        period_days=settings.period_days,
+        num_periods=settings.num_periods,
+        annual_discount_rate=settings.annual_discount_rate,
         clv=float(values.clv.sum()),
         spend=float(served.spend.sum()),
         segments=_segments(assessment, served.spend),
@@ -49,17 +53,22 @@ def _segments(assessment: Assessment, spend: np.ndarray) -> dict[str, SegmentWor
 
 
 def _actions(assessment: Assessment, at_risk: np.ndarray) -> dict[str, ActionWorth]:
-    """Next best actions, those with most value at risk first."""
-    action = assessment.labels["next_best_action"]
+    """Next best actions of the valuable customers, those with most value at risk first."""
+    action = np.where(_is_valuable(assessment), assessment.labels["next_best_action"], "")
     found: dict[str, ActionWorth] = {}
     for name in np.unique(action):
         here = action == name
-        found[str(name)] = ActionWorth(
-            num_customers=int(here.sum()),
-            clv=float(assessment.values.clv[here].sum()),
-            at_risk=float(at_risk[here].sum()),
-        )
+        if name:
+            found[str(name)] = ActionWorth(
+                num_customers=int(here.sum()),
+                clv=float(assessment.values.clv[here].sum()),
+                at_risk=float(at_risk[here].sum()),
+            )
     return dict(sorted(found.items(), key=_by_risk))
+
+
+def _is_valuable(assessment: Assessment) -> np.ndarray:
+    return np.isin(assessment.labels["segment"], VALUABLE)
 
 
 def _by_risk(named: tuple[str, ActionWorth]) -> tuple[float, str]:
@@ -71,7 +80,7 @@ def _first(
     customers: pl.Series, assessment: Assessment, at_risk: np.ndarray
 ) -> list[CustomerToAct]:
     """The valuable customers with most value at risk."""
-    rows = np.flatnonzero(np.isin(assessment.labels["segment"], VALUABLE))
+    rows = np.flatnonzero(_is_valuable(assessment))
     order = rows[np.argsort(-at_risk[rows], kind="stable")][:NUM_FIRST]
     labels = assessment.labels
     return [

@@ -39,12 +39,16 @@ def test_totals_and_who_comes_first_are_those_of_the_scores(
             pytest.approx(here["clv"].sum()),
         )
     assert list(found.segments) == ["top", "high", "middle", "low"]
-    actions = scores["next_best_action"].value_counts()
+    valuable = scores.filter(pl.col("segment").is_in(["top", "high"]))
+    actions = valuable["next_best_action"].value_counts()
     assert {name: action.num_customers for name, action in found.actions.items()} == dict(
         actions.iter_rows()
     )
     risk = (pl.col("clv") * pl.col("churn_probability")).alias("risk")
-    first = scores.filter(pl.col("segment").is_in(["top", "high"])).with_columns(risk)
+    first = valuable.with_columns(risk)
+    assert sum(action.at_risk for action in found.actions.values()) == pytest.approx(
+        first["risk"].sum()
+    )
     first = first.sort("risk", descending=True).head(10)
     assert [one.customer_id for one in found.first] == first["customer_id"].to_list()
     assert [one.at_risk for one in found.first] == pytest.approx(first["risk"].to_list())
