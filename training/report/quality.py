@@ -27,7 +27,7 @@ from training.report.page import (
     write_page,
 )
 from training.report.quality_checks import check_sections
-from training.report.words import MODELS, model_words, spaced
+from training.report.words import MODELS, listed, model_words, spaced
 from training.results.quality import QualityReport
 
 
@@ -92,13 +92,14 @@ def _season(report: QualityReport) -> Section:
 
 
 def _models(report: QualityReport) -> Table:
+    """A row for all models that need and have the same."""
+    alike: dict[tuple[bool, str], list[str]] = {}
+    for name, model in report.models.items():
+        told = model_words(name) if name in MODELS else spaced(name)
+        alike.setdefault((model.supported, model.reason), []).append(told)
     rows: list[list[Cell]] = [
-        [
-            model_words(name) if name in MODELS else spaced(name),
-            "yes" if model.supported else "no",
-            model.reason,
-        ]
-        for name, model in report.models.items()
+        [listed(names), "yes" if supported else "no", reason]
+        for (supported, reason), names in alike.items()
     ]
     return Table("Models, and what they need", ["model", "supported", "needs: has"], rows)
 

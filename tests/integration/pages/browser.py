@@ -13,7 +13,6 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 # A frame of its own gives the page any width; a window of Chromium has a least one.
 FRAME = """<!doctype html><body style="margin:0"><iframe id="page" style="border:0;width:{width}px;height:800px"
 srcdoc="{page}"></iframe><pre id="measured"></pre><script>
-const SHAPES = "path, rect, circle";
 function apart(a, b) {{
   return a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
 }}
@@ -35,7 +34,8 @@ function over_bars(image) {{
 document.getElementById("page").addEventListener("load", event => {{
   const page = event.target.contentDocument;
   const root = page.documentElement;
-  const wide = [...page.querySelectorAll("*")].filter(one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0);
+  const shown = [...page.querySelectorAll("*")].filter(one => one.clientWidth > 0);
+  const wide = shown.filter(one => one.scrollWidth > one.clientWidth + 1);
   const images = [...page.images].map(image => Object.assign({{what: image.alt}}, over_bars(image)));
   document.getElementById("measured").textContent = JSON.stringify({{
     width: root.clientWidth, content: root.scrollWidth,
