@@ -151,12 +151,7 @@ class SpendModels:
 def _fit_btyd(past: Past, names: Sequence[str]) -> dict[str, Btyd]:
     """The BTYD models `names` of the customers known; none, with a warning, where they do not fit."""
     try:
-        models = fit_btyd(past.known, names)
+        return fit_btyd(past.known, names)
     except ValueError as error:
         logger.warning("left out: %s, since %s", ", ".join(names), error)
         return {}
-    for name, model in models.items():
-        for report in (model.purchases.report, model.values.report):
-            if not report.converged:
-                logger.warning("%s: %s", name, report.message)
-    return models

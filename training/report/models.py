@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from lifecycle.btyd.likelihood import FitReport
+from lifecycle.btyd.meaning import meaning_of
 from training.report.page import Cell, Estimate, Paragraph, Section, Table
 from training.report.verdict import NOT_CLEAR, verdict_on
 from training.report.words import MODELS, listed, metric_words, model_words
@@ -188,11 +189,18 @@ def _parameter(name: str, value: float, error: float | None) -> str:
 
 def _ending(report: FitReport) -> list[Cell]:
     return [
-        "converged" if report.converged else report.message,
+        "converged" if report.converged else _problem_words(report.message),
         report.num_starts,
         report.optima_apart,
         report.log_likelihood,
     ]
+
+
+def _problem_words(message: str) -> str:
+    """What is wrong with a fit, and what that means."""
+    problems = message.split("; ")
+    meanings = dict.fromkeys(meaning_of(problem) for problem in problems)
+    return f"{'; '.join(problems)}: {'; '.join(meanings)}"
 
 
 def names_section(names: Sequence[str]) -> Section:

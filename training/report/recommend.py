@@ -10,8 +10,8 @@ RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_cus
 GROUPS = {
     "all": "all customers",
     "new": "customers of one order or none",
-    "thin": "customers of few orders",
-    "rich": "customers of many orders",
+    "thin": "customers of two to four orders",
+    "rich": "customers of five orders or more",
     "repeat_items": "items that the customer bought before",
     "new_items": "items that are new to the customer",
 }

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifecycle.btyd.model import Btyd
-from lifecycle.names import HURDLE, LIGHTGBM, STACK, ZILN
+from lifecycle.jobs import Progress
+from lifecycle.names import HURDLE, LIGHTGBM, STACK, VALUE_MODELS, ZILN
 from lifecycle.spend.models import SpendModels
+from training.evaluate.value.convergence import tell_problems
 from training.evaluate.value.forecasts import Forecast, Leaving
 from training.evaluate.value.windows import ExampleSets
 from training.results.value import BtydFit
@@ -38,15 +40,25 @@ def cheap_forecasts(
             logger.warning(
                 "left out: %s, since no training row spends anything", ", ".join(left_out)
             )
-    fits = Fits(
-        test=SpendModels.fit(sets.for_test, wanted, seed=seed),
-        selection=SpendModels.fit(sets.for_selection, wanted, seed=seed),
-        backtest=None
-        if sets.backtest is None
-        else SpendModels.fit(sets.backtest.for_test, wanted, seed=seed),
-    )
+    fits = _fit_windows(sets, wanted, seed)
     judged = [name for name in fits.test.names if name in wanted and name in fits.selection.names]
     return {name: _forecast(name, fits, sets) for name in judged}, fits.test
+
+
+def _fit_windows(sets: ExampleSets, wanted: tuple[str, ...], seed: int) -> Fits:
+    """The models fitted for each window, with progress by the rows that they learn from."""
+    pasts = {"test": sets.for_test, "selection": sets.for_selection}
+    if sets.backtest is not None:
+        pasts["backtest"] = sets.backtest.for_test
+    num_rows = sum(past.train.height for past in pasts.values())
+    num_models = sum(name in VALUE_MODELS for name in wanted)
+    progress = Progress(f"{num_models} models fitted to", num_rows, "rows", every_seconds=0.0)
+    fits: dict[str, SpendModels] = {}
+    for window, past in pasts.items():
+        fits[window] = SpendModels.fit(past, wanted, seed=seed)
+        progress.advance(past.train.height)
+    tell_problems(fits)
+    return Fits(fits["test"], fits["selection"], fits.get("backtest"))
 
 
 def fit_table(models: Mapping[str, Btyd]) -> dict[str, BtydFit]:

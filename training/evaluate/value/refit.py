@@ -7,6 +7,7 @@ import polars as pl
 from lifecycle.spend.model import Past
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, Stack, stack_value
+from training.evaluate.value.convergence import tell_problems
 from training.evaluate.value.stack import scale_to
 from training.evaluate.value.windows import ExampleSets
 
@@ -22,6 +23,7 @@ def refitted(
     rows = pl.concat([sets.train, sets.selection, sets.test])
     past = Past(rows, latest, sets.horizon_days, sets.scale)
     again = SpendModels.fit(past, judged.names, seed=seed)
+    tell_problems({"what serves": again}, known=judged)
     if judged.stack is None or again.stack is None:
         return again
     return replace(again, stack=_rejoined(judged.stack, again, again.stack, latest, sets.test))
