@@ -203,6 +203,7 @@ def _write_results(
     results.write(output / "metrics.json")
     if inputs.config.report_html:
         write_report(output / "report.html", results, predictions, test)
+        logger.info("%s written", output / "report.html")
 
 
 def _llama_forecast(inputs: Inputs, name: str, sets: ExampleSets) -> Forecast:

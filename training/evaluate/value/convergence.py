@@ -1,4 +1,4 @@
-"""Fits of buy-till-you-die models that did not converge: each problem told once, with what it means."""
+"""Fits of buy-till-you-die models that did not converge: told once, with what it means."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -12,22 +12,22 @@ CUT_OFF = "the search has not ended"  # whose message has numbers, others in eac
 
 
 def tell_problems(windows: Mapping[str, SpendModels], known: SpendModels | None = None) -> None:
-    """A warning per problem of the fits of all windows, but for those that `known` has too."""
+    """A warning for what the problems of all windows' fits mean, but for those that `known` has too."""
     old = set() if known is None else {(problem, model) for problem, model in _problems(known)}
+    found: dict[str, dict[str, None]] = {}  # by meaning, in their order
     where: dict[str, dict[str, None]] = {}
-    models: dict[str, dict[str, None]] = {}
     for window, fitted in windows.items():
         for problem, model in _problems(fitted):
             if (problem, model) not in old:
-                where.setdefault(problem, {})[window] = None
-                models.setdefault(problem, {})[model] = None
-    for problem, found in models.items():
+                meaning = meaning_of(problem)
+                found.setdefault(meaning, {})[f"{problem} in {model}"] = None
+                where.setdefault(meaning, {})[window] = None
+    for meaning, problems in found.items():
         logger.warning(
-            "%s (%s; fitted for %s): %s. What these models expect is used all the same",
-            problem,
-            ", ".join(found),
-            ", ".join(where[problem]),
-            meaning_of(problem),
+            "%s (fitted for %s): %s. What these models expect is used all the same",
+            ", ".join(problems),
+            ", ".join(where[meaning]),
+            meaning,
         )
 
 

@@ -31,11 +31,12 @@ def test_one_problem_of_two_models_in_three_windows_is_one_line(
     stuck = fitted("r is on its bound")
     tell_problems({"test": stuck, "selection": stuck, "backtest": fitted("converged")})
     [line] = told(caplog)
-    assert line.startswith("r is on its bound (bgnbd_gg, mbgnbd_gg; fitted for test, selection): ")
+    start = "r is on its bound in bgnbd_gg, r is on its bound in mbgnbd_gg (fitted for test, selection): "
+    assert line.startswith(start)
     assert "how often they buy cannot be told" in line
 
 
-def test_every_problem_has_its_line_and_its_meaning(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_meaning_has_its_line(caplog: pytest.LogCaptureFixture) -> None:
     both = fitted(
         "b is on its bound; the gradient is still 1.0e-02 after 99 iterations", "q is on its bound"
     )
@@ -43,7 +44,7 @@ def test_every_problem_has_its_line_and_its_meaning(caplog: pytest.LogCaptureFix
     lines = told(caplog)
     assert len(lines) == 3
     assert "when customers leave" in lines[0] and "may not be the best" in lines[1]
-    assert lines[2].startswith("q is on its bound (order values; fitted for test): how far")
+    assert lines[2].startswith("q is on its bound in order values (fitted for test): how far")
 
 
 def test_what_is_known_already_is_not_told_again(caplog: pytest.LogCaptureFixture) -> None:
