@@ -34,7 +34,7 @@ from training.evaluate.value.judging import (
     predictions_frame,
 )
 from training.evaluate.value.refit import refitted
-from training.evaluate.value.stack import join_members, join_others
+from training.evaluate.value.stack import join_members, join_others, members_with_season
 from training.evaluate.value.untrained import untrained_comparison
 from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
 from training.prepare.dataset import LATEST
@@ -102,6 +102,7 @@ def run_arena(inputs: Inputs) -> None:
         prospects=met,
         fine_tuning=fine_tuning,
         costs=cost_table(artifact.settings.costs),
+        season=models.season,
         btyd_fits=fit_table(models.btyd),
         refitted_at=refitted_at,
     )
@@ -128,19 +129,19 @@ def _forecasts(
 ) -> tuple[dict[str, Forecast], SpendModels]:
     """What all models expect, the encoders among them, and the models with what joined the stack."""
     config = inputs.config
-    forecasts, models = cheap_forecasts(sets, config.models, config.seed)
+    forecasts, models = cheap_forecasts(sets, config.models, config.seed, config.data)
     for name in inputs.members:
         forecasts[name] = _llama_forecast(inputs, name, sets)
     if not forecasts:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
-    if models.stack is None:
-        return forecasts, models
-    budget = config.score_budget_customers_per_second
-    forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
-    forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
-    shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
-    logger.info("the stack: %s", shares)
-    return forecasts, replace(models, stack=stack)
+    if models.stack is not None:
+        budget = config.score_budget_customers_per_second
+        forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
+        forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
+        logger.info("the stack: %s", shares)
+        models = replace(models, stack=stack)
+    return members_with_season(forecasts, models, sets)
 
 
 def _champion_minus(judged: Mapping[str, Judged], champion: str) -> dict[str, Differences]:
@@ -167,8 +168,9 @@ def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets) -> tuple[Artifa
     latest = read_rows(inputs.config.examples, LATEST, inputs.encoded_customers)
     until = str(latest["cutoff"][0].date())
     logger.info("fitted again, to outcomes until %s", until)
-    models = refitted(judged.models, sets, latest, inputs.config.seed)
-    return replace(judged, models=models), until
+    models = refitted(judged.models, sets, latest, inputs.config.seed, inputs.config.data)
+    manifest = judged.manifest.model_copy(update={"season": models.season})
+    return replace(judged, models=models, manifest=manifest), until
 
 
 def _customers(

@@ -7,6 +7,7 @@ from pydantic import JsonValue, ValidationError
 
 from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
+from lifecycle.season import Season
 from lifecycle.value.costs import CostRate
 from training.results.customers import Customers, Profit, Prospects
 from training.results.recommend import RankMetrics, Recommender
@@ -42,6 +43,7 @@ class Results(Config):
     prospects: Prospects | None = None
     fine_tuning: FineTuning | None = None
     costs: dict[str, CostRate] | None = None
+    season: Season | None = None
     btyd_fits: dict[str, BtydFit] = {}
     refitted_at: str | None = None
 

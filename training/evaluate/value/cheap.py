@@ -4,12 +4,15 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from lifecycle.btyd.model import Btyd
 from lifecycle.names import HURDLE, LIGHTGBM, STACK, ZILN
 from lifecycle.spend.models import SpendModels
+from training.evaluate.season.forecast import find_season
 from training.evaluate.value.forecasts import Forecast, Leaving
 from training.evaluate.value.windows import ExampleSets
 from training.results.value import BtydFit
@@ -28,9 +31,12 @@ class Fits:
 
 
 def cheap_forecasts(
-    sets: ExampleSets, models: tuple[str, ...], seed: int
+    sets: ExampleSets, models: tuple[str, ...], seed: int, data: Path
 ) -> tuple[dict[str, Forecast], SpendModels]:
-    """What the models asked for expect, and the models as they are served."""
+    """What the models asked for expect, and the models as they are served.
+
+    All have the total that the season of the ingest folder `data` will bring, where it is known.
+    """
     wanted = models
     if not sets.train["target"].sum() > 0:
         wanted = tuple(name for name in models if name not in NEED_SPEND)
@@ -39,14 +45,19 @@ def cheap_forecasts(
                 "left out: %s, since no training row spends anything", ", ".join(left_out)
             )
     fits = Fits(
-        test=SpendModels.fit(sets.for_test, wanted, seed=seed),
+        test=_with_season(sets, wanted, seed, data),
         selection=SpendModels.fit(sets.for_selection, wanted, seed=seed),
-        backtest=None
-        if sets.backtest is None
-        else SpendModels.fit(sets.backtest.for_test, wanted, seed=seed),
+        backtest=None if sets.backtest is None else _with_season(sets.backtest, wanted, seed, data),
     )
     judged = [name for name in fits.test.names if name in wanted and name in fits.selection.names]
     return {name: _forecast(name, fits, sets) for name in judged}, fits.test
+
+
+def _with_season(sets: ExampleSets, models: tuple[str, ...], seed: int, data: Path) -> SpendModels:
+    """The models for the test customers, brought to the total that the season will bring."""
+    fitted = SpendModels.fit(sets.for_test, models, seed=seed)
+    season = find_season(data, fitted.for_season, sets.test, sets.horizon_days)
+    return fitted.brought_to(season, sets.test)
 
 
 def fit_table(models: Mapping[str, Btyd]) -> dict[str, BtydFit]:
@@ -65,13 +76,28 @@ def _forecast(name: str, fits: Fits, sets: ExampleSets) -> Forecast:
     backtest = None
     if fits.backtest is not None and sets.backtest is not None and name in fits.backtest.names:
         backtest = fits.backtest.expected_spend(name, sets.backtest.test)
+    selection = fits.selection.expected_spend(name, sets.selection)
+    if fits.test.season.is_known:
+        selection = _with_actual_totals(selection, sets.selection)
     return Forecast(
-        selection=fits.selection.expected_spend(name, sets.selection),
+        selection=selection,
         test=test,
         customers_per_second=sets.test.height / seconds,
         backtest=backtest,
         leaving=_leaving(name, fits, sets),
     )
+
+
+def _with_actual_totals(expected: np.ndarray, rows: pl.DataFrame) -> np.ndarray:
+    """Expected spend (n,) with the total that each window brought: intervals are then of customers, not of a season."""
+    sums = rows.select("cutoff", "target", expected=expected).with_columns(
+        pl.col("target", "expected").sum().over("cutoff")
+    )
+    ratio = pl.when(pl.min_horizontal("target", "expected") > 0).then(
+        pl.col("target") / pl.col("expected")
+    )
+    right: np.ndarray = expected * sums.select(ratio.otherwise(1.0)).to_series().to_numpy()
+    return right
 
 
 def _leaving(name: str, fits: Fits, sets: ExampleSets) -> Leaving | None:

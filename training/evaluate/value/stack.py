@@ -9,6 +9,7 @@ import polars as pl
 
 from lifecycle.names import HURDLE, MEMBERS, STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA, ZILN
 from lifecycle.spend.blend import blend, fit_shares
+from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, Stack
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets, target_of
@@ -58,6 +59,22 @@ def join_members(
         speed = _speed(alone, list(members.values()))  # all count, so that it is never chosen
         result[STACK_OVER_BUDGET] = replace(over, customers_per_second=speed)
     return result, replace(stack, members=_with_a_share(shares))
+
+
+def members_with_season(
+    forecasts: dict[str, Forecast], models: SpendModels, sets: ExampleSets
+) -> tuple[dict[str, Forecast], SpendModels]:
+    """Encoders by themselves with the total that all other models have where the season is known."""
+    members = [name for name in MEMBERS if name in forecasts]
+    if not models.season.is_known or not members:
+        return forecasts, models
+    right = models.expected_spend(models.names[0], sets.test)
+    scales: dict[str, float] = {}
+    result = dict(forecasts)
+    for name in members:
+        scales[name] = scale_to(right, forecasts[name].test)
+        result[name] = replace(forecasts[name], test=scales[name] * forecasts[name].test)
+    return result, models.with_scales(scales)
 
 
 def _with_a_share(shares: dict[str, MemberShare]) -> dict[str, MemberShare]:
