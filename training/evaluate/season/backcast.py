@@ -82,7 +82,7 @@ def _order_days(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
 
 def _sums(days: pl.DataFrame, btyd: Btyd, cutoff: datetime, ends: np.ndarray) -> pl.DataFrame:
     """A row per cell after a cutoff, of the customers known at it."""
-    known = _known_at(days, cutoff)
+    known = known_at(days, cutoff)
     orders = np.diff(btyd_curve(btyd, known, ends[1:].astype(float)), axis=1, prepend=0.0)
     expected = orders * btyd_order_value(btyd, known)[:, None]
     actual = _spend(days, known, cutoff, ends)
@@ -97,8 +97,8 @@ def _sums(days: pl.DataFrame, btyd: Btyd, cutoff: datetime, ends: np.ndarray) ->
     return pl.DataFrame({name: values.sum(axis=0) for name, values in columns.items()})
 
 
-def _known_at(days: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """What BG/NBD and Gamma-Gamma read of each customer at a cutoff, as FEATURES have it."""
+def known_at(days: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """What BTYD models read of each customer of `_order_days` at a cutoff, as FEATURES have it."""
     before = days.filter(pl.col("occurred_at") < cutoff)
     summary = summarise(before.with_columns(cutoff=pl.lit(cutoff).cast(days["occurred_at"].dtype)))
     names = dict(zip(("frequency", "recency", "age"), BTYD_SUMMARY, strict=True))
