@@ -25,6 +25,7 @@ from training.evaluate.recommend.rankings import Recommendation, judge_recommend
 from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
+from training.evaluate.value.comparison import backtests_of
 from training.evaluate.value.forecasts import Forecast, Judged
 from training.evaluate.value.intervals import judge_intervals
 from training.evaluate.value.judging import (
@@ -66,6 +67,7 @@ def run_arena(inputs: Inputs) -> None:
     fine_tuning = None
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
+    logger.info("%s", models.season.told())
     judged = judge(forecasts, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
         forecasts,
@@ -95,6 +97,7 @@ def run_arena(inputs: Inputs) -> None:
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
         selection=selection,
+        backtests=backtests_of(forecasts, sets),
         intervals=judge_intervals(judged, sets, champion, config.seed),
         customers=_customers(inputs, artifact, sets, predicted),
         profit=judge_profit(artifact, sets, predicted, config.data),
@@ -169,6 +172,7 @@ def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets) -> tuple[Artifa
     until = str(latest["cutoff"][0].date())
     logger.info("fitted again, to outcomes until %s", until)
     models = refitted(judged.models, sets, latest, inputs.config.seed, inputs.config.data)
+    logger.info("from %s on %s", until, models.season.told())
     manifest = judged.manifest.model_copy(update={"season": models.season})
     return replace(judged, models=models, manifest=manifest), until
 

@@ -12,6 +12,7 @@ from lifecycle.value.costs import CostRate
 from training.results.customers import Customers, Profit, Prospects
 from training.results.recommend import RankMetrics, Recommender
 from training.results.value import (
+    BacktestWindow,
     BtydFit,
     Churn,
     Differences,
@@ -36,6 +37,7 @@ class Results(Config):
     recommendation: dict[str, dict[str, dict[str, RankMetrics]]]  # by task, group and model
     recommender: Recommender
     selection: Selection | None = None
+    backtests: list[BacktestWindow] = []
     intervals: IntervalResults | None = None
     customers: Customers | None = None
     profit: Profit | None = None

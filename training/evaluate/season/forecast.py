@@ -7,7 +7,6 @@ customers (a structural time series, Harvey 1989, as a Gaussian process, Rasmuss
 worse from two or three years. What little data say shrinks towards 1 by itself.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -28,7 +27,6 @@ from lifecycle.btyd.model import Btyd, btyd_curve, btyd_order_value
 from lifecycle.season import NUM_MONTHS, Season
 from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, YEAR_DAYS, backcast
 
-logger = logging.getLogger(__name__)
 # Standard deviations of logarithms.
 LEVEL = 0.3
 GROWTH = 0.25  # in a year
@@ -49,15 +47,6 @@ def find_season(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days
     Nothing is known of it where less than a year of outcomes lies before the cutoff, or too few
     customers bought in it; `why` says so.
     """
-    season = _found(data, btyd, known, horizon_days)
-    if season.why is not None:
-        logger.warning("season is not in the forecast: %s", season.why)
-    else:
-        logger.info("season: %s", season.told())
-    return season
-
-
-def _found(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days: int) -> Season:
     cutoff: datetime = known["cutoff"][0]
     if btyd is None:
         return Season(why="too few customers have bought again")

@@ -28,6 +28,7 @@ class Fits:
     test: SpendModels
     selection: SpendModels
     backtest: SpendModels | None
+    same_season: SpendModels | None
 
 
 def cheap_forecasts(
@@ -45,19 +46,26 @@ def cheap_forecasts(
                 "left out: %s, since no training row spends anything", ", ".join(left_out)
             )
     fits = Fits(
-        test=_with_season(sets, wanted, seed, data),
+        test=_fitted(sets, wanted, seed, data),
         selection=SpendModels.fit(sets.for_selection, wanted, seed=seed),
-        backtest=None if sets.backtest is None else _with_season(sets.backtest, wanted, seed, data),
+        backtest=_earlier(sets.backtest, wanted, seed, data),
+        same_season=_earlier(sets.same_season, wanted, seed, data),
     )
     judged = [name for name in fits.test.names if name in wanted and name in fits.selection.names]
     return {name: _forecast(name, fits, sets) for name in judged}, fits.test
 
 
-def _with_season(sets: ExampleSets, models: tuple[str, ...], seed: int, data: Path) -> SpendModels:
+def _fitted(sets: ExampleSets, models: tuple[str, ...], seed: int, data: Path) -> SpendModels:
     """The models for the test customers, brought to the total that the season will bring."""
     fitted = SpendModels.fit(sets.for_test, models, seed=seed)
     season = find_season(data, fitted.for_season, sets.test, sets.horizon_days)
     return fitted.brought_to(season, sets.test)
+
+
+def _earlier(
+    sets: ExampleSets | None, models: tuple[str, ...], seed: int, data: Path
+) -> SpendModels | None:
+    return None if sets is None else _fitted(sets, models, seed, data)
 
 
 def fit_table(models: Mapping[str, Btyd]) -> dict[str, BtydFit]:
@@ -73,9 +81,6 @@ def _forecast(name: str, fits: Fits, sets: ExampleSets) -> Forecast:
     started_at = time.perf_counter()
     test = fits.test.expected_spend(name, sets.test)
     seconds = max(time.perf_counter() - started_at, 1e-9)
-    backtest = None
-    if fits.backtest is not None and sets.backtest is not None and name in fits.backtest.names:
-        backtest = fits.backtest.expected_spend(name, sets.backtest.test)
     selection = fits.selection.expected_spend(name, sets.selection)
     if fits.test.season.is_known:
         selection = _with_actual_totals(selection, sets.selection)
@@ -83,9 +88,19 @@ def _forecast(name: str, fits: Fits, sets: ExampleSets) -> Forecast:
         selection=selection,
         test=test,
         customers_per_second=sets.test.height / seconds,
-        backtest=backtest,
+        backtest=_expected_then(name, fits.backtest, sets.backtest),
+        same_season=_expected_then(name, fits.same_season, sets.same_season),
         leaving=_leaving(name, fits, sets),
     )
+
+
+def _expected_then(
+    name: str, models: SpendModels | None, sets: ExampleSets | None
+) -> np.ndarray | None:
+    """What a model expected of the test customers of an earlier window; None where it was not there."""
+    if models is None or sets is None or name not in models.names:
+        return None
+    return models.expected_spend(name, sets.test)
 
 
 def _with_actual_totals(expected: np.ndarray, rows: pl.DataFrame) -> np.ndarray:

@@ -128,7 +128,21 @@ def _blended(
     on_test = {name: found[name].scale * one.test for name, one in members.items()}
     used = [one for name, one in members.items() if shares[name]]
     test = blend(alone.test, on_test, shares)
-    return Forecast(selection, test, _speed(alone, used), backtest), found
+    same_season = _blended_then(alone, members, shares)
+    return Forecast(selection, test, _speed(alone, used), backtest, same_season), found
+
+
+def _blended_then(
+    alone: Forecast, members: dict[str, Forecast], shares: dict[str, float]
+) -> np.ndarray | None:
+    """The blend in the same season a year earlier; None where one that has a share was not there."""
+    before = alone.same_season
+    used = {name: members[name].same_season for name, share in shares.items() if share}
+    there = {name: values for name, values in used.items() if values is not None}
+    if before is None or len(there) < len(used):
+        return None
+    scaled = {name: values * scale_to(before, values) for name, values in there.items()}
+    return blend(before, scaled, {name: shares[name] for name in there})
 
 
 def _warn_of_absent(members: Collection[str], there: Collection[str]) -> None:
