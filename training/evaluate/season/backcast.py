@@ -52,7 +52,7 @@ def backcast(
     progress = Progress("shards asked for the season", len(paths), "shards")
     parts = []
     for path in paths:
-        days = _order_days(read_shard(path), cutoff)
+        days = order_days(read_shard(path), cutoff)
         for earlier in grid.cutoffs:
             years = (
                 np.mean([grid.ends[1:], grid.ends[:-1]], axis=0) + (earlier - cutoff).days
@@ -71,7 +71,7 @@ def backcast(
     )
 
 
-def _order_days(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+def order_days(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """Order days before a cutoff: customer_id, occurred_at (UTC midnight), amount (without cancelled lines), gross."""
     lines = with_cancellations(events).filter(is_purchase() & (pl.col("occurred_at") < cutoff))
     kept = pl.when(pl.col("cancelled_at").is_null()).then(pl.col("amount")).otherwise(0.0)
@@ -98,7 +98,7 @@ def _sums(days: pl.DataFrame, btyd: Btyd, cutoff: datetime, ends: np.ndarray) ->
 
 
 def known_at(days: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """What BTYD models read of each customer of `_order_days` at a cutoff, as FEATURES have it."""
+    """What BTYD models read of each customer of `order_days` at a cutoff, as FEATURES have it."""
     before = days.filter(pl.col("occurred_at") < cutoff)
     summary = summarise(before.with_columns(cutoff=pl.lit(cutoff).cast(days["occurred_at"].dtype)))
     names = dict(zip(("frequency", "recency", "age"), BTYD_SUMMARY, strict=True))
