@@ -27,6 +27,7 @@ from training.evaluate.served import served
 from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
+from training.evaluate.value.comparison import backtests_of
 from training.evaluate.value.forecasts import Forecast, Judged
 from training.evaluate.value.intervals import judge_intervals
 from training.evaluate.value.judging import (
@@ -35,7 +36,7 @@ from training.evaluate.value.judging import (
     judge,
     predictions_frame,
 )
-from training.evaluate.value.stack import join_members, join_others
+from training.evaluate.value.stack import join_members, join_others, members_with_season
 from training.evaluate.value.total import total_error
 from training.evaluate.value.untrained import untrained_comparison
 from training.evaluate.value.windows import ExampleSets, read_example_sets
@@ -67,6 +68,7 @@ def run_arena(inputs: Inputs) -> None:
     fine_tuning = None
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
+    logger.info("%s", models.season.told())
     judged = judge(forecasts, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
         forecasts,
@@ -97,7 +99,10 @@ def run_arena(inputs: Inputs) -> None:
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
         selection=selection,
-        total_error=total_error(judged[champion], champion, selection, sets),
+        total_error=total_error(
+            judged[champion], champion, selection, sets, found.artifact.models.season
+        ),
+        backtests=backtests_of(forecasts, sets),
         intervals=judge_intervals(judged, sets, champion, config.seed),
         customers=_customers(inputs, artifact, sets, predicted),
         worth=worth_of(found),
@@ -106,6 +111,7 @@ def run_arena(inputs: Inputs) -> None:
         prospects=met,
         fine_tuning=fine_tuning,
         costs=cost_table(artifact.settings.costs),
+        season=models.season,
         btyd_fits=fit_table(models.btyd),
         refitted_at=found.refitted_at,
     )
@@ -133,19 +139,19 @@ def _forecasts(
 ) -> tuple[dict[str, Forecast], SpendModels]:
     """What all models expect, the encoders among them, and the models with what joined the stack."""
     config = inputs.config
-    forecasts, models = cheap_forecasts(sets, config.models, config.seed)
+    forecasts, models = cheap_forecasts(sets, config.models, config.seed, config.data)
     for name in inputs.members:
         forecasts[name] = _llama_forecast(inputs, name, sets)
     if not forecasts:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
-    if models.stack is None:
-        return forecasts, models
-    budget = config.score_budget_customers_per_second
-    forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
-    forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
-    shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
-    logger.info("the stack: %s", shares)
-    return forecasts, replace(models, stack=stack)
+    if models.stack is not None:
+        budget = config.score_budget_customers_per_second
+        forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
+        forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
+        logger.info("the stack: %s", shares)
+        models = replace(models, stack=stack)
+    return members_with_season(forecasts, models, sets)
 
 
 def _champion_minus(judged: Mapping[str, Judged], champion: str) -> dict[str, Differences]:

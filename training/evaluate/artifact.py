@@ -58,6 +58,7 @@ def new_artifact(
         features=FEATURES,
         dataset=inputs.examples,
         base_model=inputs.members[LLAMA].base_model if LLAMA in inputs.members else None,
+        season=models.season,
     )
     return Artifact(
         folder=inputs.config.output / "artifact",
@@ -106,7 +107,8 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
     for name in sorted(stated):
         if getattr(costs, name).is_learned:
             logger.warning("costs.%s is ignored: the data hold such costs", name)
-    behaviour = buyer_behaviour(test, models.spreading(choice.champion), config.clv, horizon)
+    spreading = models.spreading(choice.champion)
+    behaviour = buyer_behaviour(test, spreading, config.clv, horizon, models.season)
     values = customer_values(
         test, choice.winner.forecast.test, {}, behaviour, costs, config.clv, horizon
     )

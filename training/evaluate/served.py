@@ -45,8 +45,10 @@ def served(inputs: Inputs, judged: Artifact, sets: ExampleSets, predicted: np.nd
     latest = read_rows(inputs.config.examples, LATEST, inputs.encoded_customers)
     until = str(latest["cutoff"][0].date())
     logger.info("fitted again, to outcomes until %s", until)
-    models = refitted(judged.models, sets, latest, inputs.config.seed)
-    again = replace(judged, models=models)
+    models = refitted(judged.models, sets, latest, inputs.config.seed, inputs.config.data)
+    logger.info("from %s on %s", until, models.season.told())
+    manifest = judged.manifest.model_copy(update={"season": models.season})
+    again = replace(judged, models=models, manifest=manifest)
     if again.members:
         logger.warning(
             "segments keep the thresholds of %s: encoders in the stack have not read the customers of %s",

@@ -49,8 +49,9 @@ def write_report(
 ) -> None:
     """Write the page; `test` has the test customers with FEATURES, or is None without values."""
     sections = [*answer_sections(results), verdict_section(results)]
-    if results.worth is not None:
-        sections.append(Section("Season and trend", season_parts(results)))
+    if results.worth is not None and results.horizon_days is not None:
+        parts = season_parts(results.worth, results.horizon_days)
+        sections.append(Section("Season and trend", parts))
     evidence = []
     if test is not None:
         evidence += _value_sections(results, predictions, test)

@@ -74,6 +74,8 @@ def choice_section(selection: Selection, champion: str, currency: str) -> Sectio
     windows = {"selection": selection.models}
     if selection.backtest is not None:
         windows = {"backtest": selection.backtest} | windows
+    if selection.same_season is not None:
+        windows = {"a year ago": selection.same_season} | windows
     header = ["model"]
     for window in windows:
         header += [f"{window}: {error}", f"{window}: expected / actual"]

@@ -7,10 +7,12 @@ from pydantic import JsonValue, ValidationError
 
 from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
+from lifecycle.season import Season
 from lifecycle.value.costs import CostRate
 from training.results.customers import Customers, Profit, Prospects, Worth
 from training.results.recommend import RankMetrics, Recommender
 from training.results.value import (
+    BacktestWindow,
     BtydFit,
     Churn,
     Differences,
@@ -38,6 +40,7 @@ class Results(Config):
     recommender: Recommender
     selection: Selection | None = None
     total_error: TotalError | None = None
+    backtests: list[BacktestWindow] = []
     intervals: IntervalResults | None = None
     customers: Customers | None = None
     worth: Worth | None = None
@@ -46,6 +49,7 @@ class Results(Config):
     prospects: Prospects | None = None
     fine_tuning: FineTuning | None = None
     costs: dict[str, CostRate] | None = None
+    season: Season | None = None
     btyd_fits: dict[str, BtydFit] = {}
     refitted_at: str | None = None
 

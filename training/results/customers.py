@@ -1,6 +1,7 @@
 """What the artifact says of the test customers, as metrics.json has it."""
 
 from lifecycle.config import Config
+from lifecycle.season import Season
 
 
 class SegmentTotals(Config):
@@ -115,6 +116,7 @@ class Worth(Config):
     segments: dict[str, SegmentWorth]
     actions: dict[str, ActionWorth]
     first: list[CustomerToAct]
+    season: Season  # that is in these numbers
 
 
 class Customers(Config):

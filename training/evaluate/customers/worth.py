@@ -28,6 +28,7 @@ def worth_of(served: Served) -> Worth:
         spend=float(served.spend.sum()),
         segments=_segments(assessment, served.spend),
         actions=_actions(assessment, at_risk),
+        season=served.artifact.models.season,
         first=_first(served.known["customer_id"], assessment, at_risk),
     )
 

@@ -5,7 +5,8 @@ Customers drawn again from one window show nothing of that, so the total is not 
 customers would give it. The windows do show it: in each the whole total was off by some factor. The logarithms of
 these factors are taken for draws from one normal distribution around 0, of which there are K. Then that of the next
 window lies, at `level`, within t(K) times their root mean square, with the quantile t of K degrees of freedom: few
-windows make a wide interval. It is never narrower than chance among the test customers alone would make it.
+windows make a wide interval. It is never narrower than chance among the test customers alone, or what is not known of
+the season, would make it.
 """
 
 from collections.abc import Sequence
@@ -14,33 +15,45 @@ from datetime import timedelta
 import numpy as np
 from scipy.stats import norm, t
 
+from lifecycle.season import Season
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.value import Selection, TotalError, TotalWindow
 
 LEVEL = 0.8
-BOOTSTRAP_LEVEL = 0.95  # of the intervals of metrics.json
 
 
-def total_error(champion: Judged, name: str, selection: Selection, sets: ExampleSets) -> TotalError:
-    """`total_error` of metrics.json, from the backtest, where the champion was in it, and the test."""
+def total_error(
+    champion: Judged, name: str, selection: Selection, sets: ExampleSets, season: Season
+) -> TotalError:
+    """`total_error` of metrics.json, from the backtests that the champion was in, and the test.
+
+    `season` is that of what serves.
+    """
+    forecast = champion.forecast
     windows = []
-    before = (selection.backtest or {}).get(name)
-    if before is not None and sets.backtest is not None and champion.forecast.backtest is not None:
-        predicted = champion.forecast.backtest
-        windows.append(_window("backtest", sets.backtest, predicted, before.bias_interval))
+    for window, there, predicted, metrics in (
+        ("same season", sets.same_season, forecast.same_season, selection.same_season),
+        ("backtest", sets.backtest, forecast.backtest, selection.backtest),
+    ):
+        if there is not None and predicted is not None and name in (metrics or {}):
+            assert metrics is not None
+            windows.append(_window(window, there, predicted, metrics[name].bias_interval))
     interval = champion.metrics.ci.get("bias")
     windows.append(_window("test", sets, champion.forecast.test, interval))
-    return error_of(windows)
+    return error_of(windows, _spread_of((season.low, season.high)))
 
 
-def error_of(windows: Sequence[TotalWindow]) -> TotalError:
-    """The factors between which what comes lies, at LEVEL, as multiples of what is expected; the test is last."""
+def error_of(windows: Sequence[TotalWindow], least: float = 0.0) -> TotalError:
+    """The factors between which what comes lies, at LEVEL, as multiples of what is expected; the test is last.
+
+    `least` is the standard deviation of the logarithm that is known of at any rate.
+    """
     logarithms = [np.log(window.bias) for window in windows if window.bias]
     if not logarithms:
         return TotalError(level=LEVEL, low=None, high=None, windows=list(windows))
     shared = float(np.sqrt(np.mean(np.square(logarithms))))
-    spread = max(shared, _chance(windows[-1]))
+    spread = max(shared, _spread_of(windows[-1].bias_interval), least)
     reach = float(t.ppf(0.5 + LEVEL / 2.0, len(logarithms))) * spread
     return TotalError(
         level=LEVEL, low=float(np.exp(-reach)), high=float(np.exp(reach)), windows=list(windows)
@@ -64,9 +77,9 @@ def _window(
     )
 
 
-def _chance(window: TotalWindow) -> float:
-    """The standard deviation of the logarithm of a bias among customers drawn again, 0 where it is not known."""
-    if window.bias_interval is None or not window.bias_interval[0] > 0:
+def _spread_of(interval: tuple[float | None, float | None] | None) -> float:
+    """The standard deviation of a logarithm by a 95 % interval, 0 where it is not known."""
+    low, high = interval or (None, None)
+    if low is None or high is None or not low > 0:
         return 0.0
-    low, high = np.log(window.bias_interval)
-    return float((high - low) / (2.0 * norm.ppf(0.5 + BOOTSTRAP_LEVEL / 2.0)))
+    return float(np.log(high / low) / (2.0 * norm.ppf(0.975)))

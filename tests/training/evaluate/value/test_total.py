@@ -48,3 +48,9 @@ def test_next_window_lies_within_as_often_as_said() -> None:
 def test_nothing_is_said_where_nobody_spent_anything() -> None:
     found = error_of([window(None)])
     assert (found.low, found.high) == (None, None)
+
+
+def test_what_is_not_known_of_the_season_is_not_known_of_the_total() -> None:
+    windows = [window(1.01, (0.99, 1.03)), window(0.99, (0.97, 1.01))]
+    found = error_of(windows, least=0.2)
+    assert found.high == pytest.approx(np.exp(1.8856 * 0.2), rel=1e-4)
