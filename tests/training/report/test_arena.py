@@ -94,12 +94,24 @@ def metrics_of(artifact: Path) -> dict[str, Any]:
     return metrics
 
 
-def test_report_of_the_arena_is_whole_and_has_its_plots(
-    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def report(
+    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The page about the tiny shop, with a group of customers on which no ranker was judged."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
     metrics = metrics_of(tiny_artifact)
-    report_of(metrics, tiny_artifact, tiny_shop, tmp_path / "report.html")
-    plots = read(tmp_path / "report.html").plots
+    nobody = {"hr@10": None, "ndcg@10": None, "recall@20": None, "ndcg@20": None}
+    metrics["recommendation"]["next_basket"]["new"] = {
+        "popularity": nobody | {"coverage": None, "num_customers": 0}
+    }
+    report_of(metrics, tiny_artifact, tiny_shop, path)
+    return path
+
+
+def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path, report: Path) -> None:
+    metrics = metrics_of(tiny_artifact)
+    plots = read(report).plots
     for wanted in (
         "gain curves",
         "calibration of",
@@ -118,7 +130,7 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(
             base64.b64decode(source.removeprefix("data:image/svg+xml;base64,"))
         )
         assert len(list(drawing.iter())) > 50
-    text = (tmp_path / "report.html").read_text()
+    text = report.read_text()
     chosen = {name: found["rmse"] for name, found in metrics["selection"]["backtest"].items()}
     assert len(chosen) > 2 and all(f">{number(rmse)}</td>" in text for rmse in chosen.values())
     ours = model_words(metrics["champion"])
@@ -134,12 +146,9 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(
     assert f"r {rate:.4g} ±" in text and "the recipe: the data hold none" in text
 
 
-def test_report_opens_with_the_answer(
-    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
-) -> None:
+def test_report_opens_with_the_answer(tiny_artifact: Path, report: Path) -> None:
     metrics = metrics_of(tiny_artifact)
-    report_of(metrics, tiny_artifact, tiny_shop, tmp_path / "report.html")
-    page = read(tmp_path / "report.html")
+    page = read(report)
     assert page.headings[:6] == [
         "The answer",
         "What the customers are worth, and with whom it lies",
@@ -153,7 +162,7 @@ def test_report_opens_with_the_answer(
     spend = worth["spend"]
     low, high = (money(spend * error[end]) for end in ("low", "high"))
     currency = metrics["currency"]
-    text = (tmp_path / "report.html").read_text()
+    text = report.read_text()
     assert f"spend {money(spend)} {currency} (80 % interval: {low} to {high} {currency})" in text
     for window in error["windows"]:
         assert f"{window['bias']:.2f} times what came from {window['cutoff']}" in text
@@ -161,15 +170,10 @@ def test_report_opens_with_the_answer(
 
 
 def test_tables_are_labelled_have_rows_and_stand_once_and_names_are_words(
-    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
+    tiny_artifact: Path, report: Path
 ) -> None:
     metrics = metrics_of(tiny_artifact)
-    nobody = {"hr@10": None, "ndcg@10": None, "recall@20": None, "ndcg@20": None}
-    metrics["recommendation"]["next_basket"]["new"] = {
-        "popularity": nobody | {"coverage": None, "num_customers": 0}
-    }
-    report_of(metrics, tiny_artifact, tiny_shop, tmp_path / "report.html")
-    page = read(tmp_path / "report.html")
+    page = read(report)
     assert len(page.tables) > 15
     for table in page.tables:
         assert table.caption and table.num_rows > 0, table

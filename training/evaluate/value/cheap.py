@@ -59,6 +59,7 @@ def _fit_windows(sets: ExampleSets, wanted: tuple[str, ...], seed: int, data: Pa
     num_rows = sum(window.for_test.train.height for window in there.values()) + sets.train.height
     num_models = sum(name in VALUE_MODELS for name in wanted)
     progress = Progress(f"{num_models} models fitted to", num_rows, "rows", every_seconds=0.0)
+    logger.info("fitting %d models for %s, selection", num_models, ", ".join(there))
     fits: dict[str, SpendModels] = {}
     for name, window in there.items():
         fits[name] = _fitted(window, wanted, seed, data)
