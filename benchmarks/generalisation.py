@@ -96,6 +96,10 @@ class Row:
     mae_ratio: float
     total: float  # expected over actual
     coverage_80: float
+    # Expected over actual margin, and its mean absolute error over that with the shop's average
+    # rates for everybody; None where the shop's data hold no costs of goods.
+    profit_total: float | None
+    profit_mae_ratio: float | None
 
 
 def main() -> None:
@@ -161,6 +165,8 @@ def judged(shop: Shop, folder: Path) -> Row:
     as_they_are = _without_season(rivals, folder / "arena")
     rmse = {name: min(results.models[name].rmse, as_they_are[name].rmse) for name in rivals}
     best = min(rivals, key=lambda name: rmse[name])
+    profit = results.profit
+    margin = profit.profit if profit is not None and profit.goods_cost is not None else None
     least_mae = min(min(results.models[name].mae, as_they_are[name].mae) for name in rivals)
     return Row(
         shop=shop.name,
@@ -172,6 +178,8 @@ def judged(shop: Shop, folder: Path) -> Row:
         mae_ratio=champion.mae / least_mae,
         total=champion.bias or 0.0,
         coverage_80=champion.coverage_80,
+        profit_total=None if margin is None else margin.bias,
+        profit_mae_ratio=None if margin is None else margin.mae / margin.mae_average_rate,
     )
 
 
