@@ -5,7 +5,9 @@ from pathlib import Path
 import polars as pl
 
 from lifecycle.names import BTYD_MODELS
-from training.report.answer import answer_sections
+from training.report.answer.season import season_parts
+from training.report.answer.verdict import verdict_section
+from training.report.answer.worth import answer_sections
 from training.report.churn import churn_section
 from training.report.customers import (
     attributes_section,
@@ -35,8 +37,6 @@ from training.report.plots import (
 )
 from training.report.profit import profit_section
 from training.report.recommend import recommendation_section
-from training.report.season import season_parts
-from training.report.verdict import verdict_section
 from training.results.arena import Results
 from training.results.customers import Customers
 from training.results.value import Selection

@@ -3,7 +3,7 @@
 from training.report.models import with_interval
 from training.report.page import Cell, Paragraph, Picture, Section, Table, new_figure, picture
 from training.report.plots import COLORS
-from training.report.words import model_words
+from training.report.words.models import model_words
 from training.results.value import Churn, ChurnCalibration, ChurnMetrics
 
 

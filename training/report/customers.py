@@ -15,7 +15,7 @@ from training.report.page import (
     new_figure,
     picture,
 )
-from training.report.words import spaced
+from training.report.words.models import spaced
 from training.results.customers import (
     AttributeGroup,
     Customers,

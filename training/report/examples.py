@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from training.report.feature_words import reason_words
 from training.report.page import (
     Cell,
     Picture,
@@ -16,7 +15,8 @@ from training.report.page import (
     new_figure,
     picture,
 )
-from training.report.words import spaced
+from training.report.words.features import reason_words
+from training.report.words.models import spaced
 from training.results.customers import ExampleCustomer, Reason
 
 GAIN = "#20bf6b"

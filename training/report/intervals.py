@@ -15,7 +15,7 @@ from training.report.page import (
     share_cell,
 )
 from training.report.plots import COLORS
-from training.report.words import model_words
+from training.report.words.models import model_words
 from training.results.value import IntervalMetrics, IntervalResults
 
 LEVELS = (80, 95)

@@ -5,9 +5,9 @@ from itertools import chain
 
 from lifecycle.btyd.likelihood import FitReport
 from lifecycle.btyd.meaning import meaning_of
+from training.report.answer.verdict import NOT_CLEAR, verdict_on
 from training.report.page import Cell, Estimate, Paragraph, Section, Table
-from training.report.verdict import NOT_CLEAR, verdict_on
-from training.report.words import MODELS, listed, metric_words, model_words
+from training.report.words.models import MODELS, listed, metric_words, model_words
 from training.results.arena import Results
 from training.results.value import (
     BtydFit,

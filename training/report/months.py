@@ -7,7 +7,7 @@ from datetime import date
 from matplotlib.patches import Patch
 
 from training.report.page import Picture, label_money, legend_above, new_figure, percent, picture
-from training.report.words import listed
+from training.report.words.models import listed
 
 EARLIER = ("#a5b1c2", "#4b6584", "#f7b731", "#20bf6b", "#8854d0", "#fa8231")
 NEWEST = "#3867d6"

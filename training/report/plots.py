@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from training.report.page import Picture, label_money, legend_above, new_figure, picture
-from training.report.words import model_words
+from training.report.words.models import model_words
 from training.results.value import Interval, TotalError
 
 ORDER_EDGES = (1.0, 4.0, 9.0, 19.0, 49.0)

@@ -27,7 +27,7 @@ from training.report.page import (
     write_page,
 )
 from training.report.quality_checks import check_sections
-from training.report.words import MODELS, listed, model_words, spaced
+from training.report.words.models import MODELS, listed, model_words, spaced
 from training.results.quality import QualityReport
 
 

@@ -13,7 +13,7 @@ from training.report.page import (
     number,
     share_cell,
 )
-from training.report.words import spaced
+from training.report.words.models import spaced
 from training.results.quality import QualityReport
 
 Found = tuple[str, Table | None]  # what was looked for, and what was found of it

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from training.report.page import Cell, Paragraph, Section, Table
-from training.report.words import METRICS, model_words, spaced
+from training.report.words.models import METRICS, model_words, spaced
 from training.results.recommend import RankMetrics
 
 RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers")

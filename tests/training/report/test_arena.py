@@ -14,11 +14,11 @@ import polars as pl
 import pytest
 
 from tests.builders import TinyShop
+from training.report.answer.verdict import MEANING, verdict_section
 from training.report.arena import write_report
-from training.report.feature_words import feature_words
 from training.report.page import Estimate, Paragraph, Section, Table, money, number, write_page
-from training.report.verdict import MEANING, verdict_section
-from training.report.words import model_words
+from training.report.words.features import feature_words
+from training.report.words.models import model_words
 from training.results.arena import Results
 
 VOID = {"meta", "img", "br"}

@@ -2,7 +2,7 @@
 
 from lifecycle.names import STACK, STACK_OVER_BUDGET
 from training.report.page import Paragraph, Section, number, percent
-from training.report.words import METRICS, listed, model_words
+from training.report.words.models import METRICS, listed, model_words
 from training.results.arena import Results
 from training.results.value import Difference, Differences, ModelMetrics, TotalError
 

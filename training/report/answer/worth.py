@@ -12,7 +12,7 @@ from training.report.page import (
     percent,
     share_cell,
 )
-from training.report.words import listed, spaced
+from training.report.words.models import listed, spaced
 from training.results.arena import Results
 from training.results.customers import SegmentWorth, Worth
 from training.results.value import TotalError

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.season import Season
+from training.report.answer.season import season_parts
 from training.report.page import Paragraph, Picture
-from training.report.season import season_parts
 from training.results.customers import Worth
 
 MONTHS = {f"2024-{month:02d}": 1.0 + (0.9 if month == 12 else -0.1) for month in range(1, 13)}

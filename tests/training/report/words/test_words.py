@@ -5,8 +5,8 @@ import pytest
 from lifecycle.features.numbers import FEATURES
 from lifecycle.names import MEMBERS, RANKERS, RERANKER, VALUE_MODELS
 from lifecycle.spend.stack_trees import BTYD_NUMBERS
-from training.report.feature_words import feature_words, reason_words
-from training.report.words import MODELS, listed, model_words
+from training.report.words.features import feature_words, reason_words
+from training.report.words.models import MODELS, listed, model_words
 from training.results.customers import Reason
 
 
