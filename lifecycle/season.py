@@ -41,7 +41,7 @@ class Season(Stored):
     def told(self) -> str:
         """One sentence for people."""
         if not self.is_known:
-            return f"season is not in the forecast: {self.why}"
+            return f"season and growth are not in the forecast: {self.why}"
         low, high = self.low, self.high
         before = (
             ""
