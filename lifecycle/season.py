@@ -28,9 +28,7 @@ class Season(Stored):
     months: dict[str, float] = {}
     cutoff: date | None = None
     year_ago: float | None = None  # what the same days a year ago brought of what BG/NBD expects
-    growth: float | None = (
-        None  # of spend per customer in a year, 0.1 = ten per cent, beside BG/NBD
-    )
+    growth: float | None = None  # of what customers alike spend, in a year; 0.1 = ten per cent
     why: str | None = None  # why nothing is known
 
     @property
@@ -41,16 +39,14 @@ class Season(Stored):
     def told(self) -> str:
         """One sentence for people."""
         if not self.is_known:
-            return f"season is not in the forecast: {self.why}"
-        low, high = self.low, self.high
-        before = (
-            ""
-            if self.year_ago is None
-            else (
+            return f"season and growth are not in the forecast: {self.why}"
+        told = f"the total is brought to {self.factor:.2f} of what these models expect"
+        if self.year_ago is not None:
+            told = (
                 f"last year the months ahead brought {self.year_ago:.2f} of what these models expect; "
+                f"the total is brought to {self.factor:.2f} of it"
             )
-        )
-        return f"{before}the total is brought to {self.factor:.2f} of it (95 %: {low:.2f} to {high:.2f})"
+        return f"{told} (95 %: {self.low:.2f} to {self.high:.2f})"
 
     def ahead(self, cutoffs: pl.Series, horizon_days: int) -> np.ndarray:
         """The season of the horizon after each of `cutoffs` over that after this one's, shape (n,)."""

@@ -179,7 +179,7 @@ class SpendModels:
             return scale * by_members[name]
         if self.stack is None or name not in STACKS:
             return scale * self._alone(name).expected_spend(rows)
-        others = {other: self._at_its_cutoff(other, rows, {}) for other in self.stack.others}
+        others = {other: self._at_its_cutoff(other, rows, NOBODY) for other in self.stack.others}
         return stack_value(self.stack, rows, others, by_members if name == STACK else None)
 
     def contributions(self, name: str, rows: pl.DataFrame) -> Contributions | None:

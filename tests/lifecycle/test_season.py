@@ -64,4 +64,4 @@ def test_it_is_kept_as_json_and_told_in_a_sentence() -> None:
     )
     unknown = Season(why="the shop is young")
     assert not unknown.is_known and unknown.factor == 1
-    assert unknown.told() == "season is not in the forecast: the shop is young"
+    assert unknown.told() == "season and growth are not in the forecast: the shop is young"

@@ -83,7 +83,7 @@ def run_arena(inputs: Inputs) -> None:
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
     choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects)
-    artifact = new_artifact(inputs, sets.test, choice, models)
+    artifact = new_artifact(inputs, sets, choice, models)
     predicted = forecasts[champion].test
     found = served(inputs, artifact, sets, predicted)
     results = Results(

@@ -20,9 +20,11 @@ from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
 from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
+from training.evaluate.customers.cost_weights import with_weights
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import purchase_shards
 from training.evaluate.value.forecasts import Judged
+from training.evaluate.value.windows import ExampleSets
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +41,10 @@ class Choice:
 
 
 def new_artifact(
-    inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels
+    inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendModels
 ) -> Artifact:
     """What will be served, in memory; its folder is not written yet."""
-    settings = _settings(inputs, test, choice, models)
+    settings = _settings(inputs, sets, choice, models)
     manifest = ArtifactManifest(
         identity=inputs.identity,
         made_from=inputs.made_from,
@@ -87,12 +89,12 @@ def _retriever_of_today(inputs: Inputs) -> Retriever:
     return fit_retriever(purchase_shards(inputs.config.data), inputs.items["item_id"], cutoff=end)
 
 
-def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels) -> Settings:
+def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendModels) -> Settings:
     """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
     config = inputs.config
     horizon = inputs.horizon_days
-    test = with_own_rates(test, config.data)
-    costs = fit_cost_rates(test, config.costs)
+    test = with_own_rates(sets.test, config.data)
+    costs = with_weights(fit_cost_rates(test, config.costs), sets.backtest, config.data)
     stated = config.costs.model_fields_set
     free = [
         name

@@ -18,6 +18,7 @@ from lifecycle.jobs import Progress
 YEAR_DAYS = 365
 CELL_DAYS = 30  # of a cell, about: as many of one length as there is room for between two cutoffs
 MIN_AGE_DAYS = 45  # of the shop at the earliest cutoff
+SUMS = ["expected", "actual", "buyers", "product", "actual_squared", "expected_squared"]
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,26 @@ def backcast(
     for path in paths:
         days = order_days(read_shard(path), cutoff)
         for earlier in grid.cutoffs:
-            years = (
-                np.mean([grid.ends[1:], grid.ends[:-1]], axis=0) + (earlier - cutoff).days
-            ) / YEAR_DAYS
-            parts.append(_sums(days, btyd, earlier, grid.ends).with_columns(years=years))
+            middles = (earlier - cutoff).days + (grid.ends[1:] + grid.ends[:-1]) / 2
+            sums = _sums(days, btyd, earlier, grid.ends)
+            parts.append(sums.with_columns(years=middles / YEAR_DAYS))
         progress.advance(1)
-    sums = pl.concat(parts).group_by("years").sum().sort("years")
+    cells = pl.concat(parts).group_by("years").sum().sort("years")
     ratio = pl.col("actual") / pl.col("expected")
     squares = (
         pl.col("actual_squared")
         - 2 * ratio * pl.col("product")
         + ratio**2 * pl.col("expected_squared")
     )
-    return sums.select(
+    return cells.select(
         "years", "expected", "actual", "buyers", variance=squares / pl.col("actual") ** 2
     )
 
 
 def order_days(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """Order days before a cutoff: customer_id, occurred_at (UTC midnight), amount (without cancelled lines), gross."""
-    lines = with_cancellations(events).filter(is_purchase() & (pl.col("occurred_at") < cutoff))
+    known = with_cancellations(events.filter(pl.col("occurred_at") < cutoff))
+    lines = known.filter(is_purchase())
     kept = pl.when(pl.col("cancelled_at").is_null()).then(pl.col("amount")).otherwise(0.0)
     return lines.group_by("customer_id", pl.col("occurred_at").dt.truncate("1d")).agg(
         kept.sum().alias("amount"), pl.col("amount").sum().alias("gross")
@@ -83,18 +84,20 @@ def order_days(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
 def _sums(days: pl.DataFrame, btyd: Btyd, cutoff: datetime, ends: np.ndarray) -> pl.DataFrame:
     """A row per cell after a cutoff, of the customers known at it."""
     known = known_at(days, cutoff)
+    if known.is_empty():  # of this shard
+        return pl.DataFrame(np.zeros((len(ends) - 1, len(SUMS))), schema=SUMS)
     orders = np.diff(btyd_curve(btyd, known, ends[1:].astype(float)), axis=1, prepend=0.0)
     expected = orders * btyd_order_value(btyd, known)[:, None]
     actual = _spend(days, known, cutoff, ends)
-    columns = {
-        "expected": expected,
-        "actual": actual,
-        "buyers": (actual > 0).astype(float),
-        "product": actual * expected,
-        "actual_squared": actual**2,
-        "expected_squared": expected**2,
-    }
-    return pl.DataFrame({name: values.sum(axis=0) for name, values in columns.items()})
+    columns = (
+        expected,
+        actual,
+        (actual > 0).astype(float),
+        actual * expected,
+        actual**2,
+        expected**2,
+    )
+    return pl.DataFrame([values.sum(axis=0) for values in columns], schema=SUMS)
 
 
 def known_at(days: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:

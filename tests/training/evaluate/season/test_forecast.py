@@ -63,7 +63,9 @@ def test_young_shop_has_no_season(seasonal_shop: Shop) -> None:
     season = find_season(seasonal_shop.data, btyd, known, HORIZON)
     assert not season.is_known and season.factor == 1 and season.months == {}
     assert season.why is not None and "a season needs 410" in season.why
-    assert season.told().startswith("season is not in the forecast: the purchases begin on 2022-01")
+    assert season.told().startswith(
+        "season and growth are not in the forecast: the purchases begin on 2022-01"
+    )
 
 
 def test_without_a_model_of_purchases_there_is_none(seasonal_shop: Shop) -> None:
