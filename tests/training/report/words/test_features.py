@@ -3,10 +3,8 @@
 import pytest
 
 from lifecycle.features.numbers import FEATURES
-from lifecycle.names import MEMBERS, RANKERS, RERANKER, VALUE_MODELS
 from lifecycle.spend.stack_trees import BTYD_NUMBERS
 from training.report.words.features import feature_words, reason_words
-from training.report.words.models import MODELS, listed, model_words
 from training.results.customers import Reason
 
 
@@ -16,12 +14,6 @@ def test_every_feature_has_words_and_no_two_have_the_same() -> None:
     again = {"tenure_days", "btyd_age"}  # the days since the first order, twice among FEATURES
     others = [words for name, words in told.items() if name not in again]
     assert len(set(others)) == len(others)
-
-
-def test_every_model_has_words() -> None:
-    assert {*VALUE_MODELS, *MEMBERS, *RANKERS, RERANKER} <= set(MODELS)
-    assert model_words("bgnbd_gg") == "BG/NBD"
-    assert model_words("popularity@sample") == "popularity, on the sample"
 
 
 @pytest.mark.parametrize(
@@ -47,11 +39,3 @@ def test_reasons_are_words_with_units(
     feature: str, value: float, effect: float | None, words: str
 ) -> None:
     assert reason_words(Reason(feature=feature, value=value, effect=effect), "EUR") == words
-
-
-def test_lists_end_with_and() -> None:
-    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == [
-        "a",
-        "a and b",
-        "a, b and c",
-    ]
