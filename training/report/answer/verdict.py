@@ -2,7 +2,7 @@
 
 from lifecycle.names import STACK, STACK_OVER_BUDGET
 from training.report.page import Paragraph, Section, number, percent
-from training.report.words.models import METRICS, listed, model_words
+from training.report.words.models import METRICS, listed, model_words, spaced
 from training.results.arena import Results
 from training.results.value import Difference, Differences, ModelMetrics, TotalError
 
@@ -30,7 +30,7 @@ def verdict_section(results: Results) -> Section:
         said = (
             "Nothing can be recommended: the data name no items."
             if chosen is None
-            else f"{model_words(chosen)} recommends: {results.recommender.rule}."
+            else f"{_capital(chosen)} recommends: {spaced(results.recommender.rule)}."
         )
         return Section("Which ranker recommends", [Paragraph(said)], "The answer")
     sentences = [

@@ -85,7 +85,7 @@ def _how(error: TotalError | None) -> str:
         f"The interval comes from whole windows that the model had not seen: it expected {listed(windows)}. "
         f"Errors that all customers share, such as a season, do not cancel in a total, so it is as wide as {seen} "
         "were off, wider for being so few. Beyond the horizon nobody has checked: "
-        "take that of the value for the least. Customers who come later are in neither total."
+        "take that of the value for the least. Who has not bought yet is in neither total."
     )
 
 
@@ -133,7 +133,7 @@ def _whom(worth: Worth, horizon_days: int, currency: str) -> str:
     at_risk = sum(one.at_risk for one in worth.actions.values())
     clv = sum(one.clv for one in worth.actions.values())
     named = [name for name in worth.actions if name != NO_ACTION][:NUM_ACTIONS]
-    if not named or not clv > 0:
+    if not named or not at_risk > 0:
         return said
     told = [
         f"{spaced(name)} ({number(worth.actions[name].num_customers)} customers, "
