@@ -20,12 +20,14 @@ from training.evaluate.customers.groups import hidden_groups
 from training.evaluate.customers.outlook import outlook
 from training.evaluate.customers.profit import judge_profit
 from training.evaluate.customers.prospects import judge_prospects
+from training.evaluate.customers.standing import fit_standings
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
 from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
 from training.evaluate.value.forecasts import Forecast, Judged
+from training.evaluate.value.heeded import heeded_forecasts
 from training.evaluate.value.intervals import judge_intervals
 from training.evaluate.value.judging import (
     PREDICTIONS_SCHEMA,
@@ -66,6 +68,8 @@ def run_arena(inputs: Inputs) -> None:
     fine_tuning = None
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
+    standings = fit_standings(config.data, sets, config.returns)
+    forecasts = heeded_forecasts(forecasts, sets, standings)
     judged = judge(forecasts, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
         forecasts,
@@ -79,7 +83,9 @@ def run_arena(inputs: Inputs) -> None:
     churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
-    choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects)
+    choice = Choice(
+        champion, judged[champion], churn, recommendation.chosen, prospects, standings.at_test
+    )
     artifact = new_artifact(inputs, sets.test, choice, models)
     served, refitted_at = _served(inputs, artifact, sets)
     predicted = forecasts[champion].test
@@ -100,6 +106,7 @@ def run_arena(inputs: Inputs) -> None:
         profit=judge_profit(artifact, sets, predicted, config.data),
         churn=leaving,
         prospects=met,
+        standings=standings.at_test,
         fine_tuning=fine_tuning,
         costs=cost_table(artifact.settings.costs),
         btyd_fits=fit_table(models.btyd),

@@ -19,6 +19,8 @@ from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
 from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
+from lifecycle.value.said import Outlook, heeded_outlook
+from lifecycle.value.standing import Standings
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import purchase_shards
 from training.evaluate.value.forecasts import Judged
@@ -35,6 +37,7 @@ class Choice:
     churn: str | None
     recommender: str | None
     prospects: ProspectRates | None
+    standings: Standings
 
 
 def new_artifact(
@@ -104,9 +107,14 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
         if getattr(costs, name).is_learned:
             logger.warning("costs.%s is ignored: the data hold such costs", name)
     behaviour = buyer_behaviour(test, models.spreading(choice.champion), config.clv, horizon)
-    values = customer_values(
-        test, choice.winner.forecast.test, {}, behaviour, costs, config.clv, horizon
+    outlook = heeded_outlook(
+        choice.standings,
+        test,
+        Outlook(choice.winner.forecast.test, {}, behaviour),
+        config.clv,
+        horizon,
     )
+    values = customer_values(test, outlook.total, {}, outlook.behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
     return Settings(
         champion=choice.champion,
@@ -119,6 +127,7 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
         clv=config.clv,
         costs=costs,
         prospects=choice.prospects,
+        standings=choice.standings,
         thresholds=fit_thresholds(values.clv),
         stages=config.stages,
         actions=inputs.actions,

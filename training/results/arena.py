@@ -8,6 +8,7 @@ from pydantic import JsonValue, ValidationError
 from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
 from lifecycle.value.costs import CostRate
+from lifecycle.value.standing import Standings
 from training.results.customers import Customers, Profit, Prospects
 from training.results.recommend import RankMetrics, Recommender
 from training.results.value import (
@@ -40,6 +41,7 @@ class Results(Config):
     profit: Profit | None = None
     churn: Churn | None = None
     prospects: Prospects | None = None
+    standings: Standings | None = None
     fine_tuning: FineTuning | None = None
     costs: dict[str, CostRate] | None = None
     btyd_fits: dict[str, BtydFit] = {}

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.events.schema import EVENT_SCHEMA, KINDS
+from lifecycle.events.schema import ENCODED_KINDS, EVENT_SCHEMA
 from lifecycle.features.sequence import (
     HALF_LIVES_DAYS,
     LOG_SCALE,
@@ -93,7 +93,7 @@ def test_positions_of_a_customer_by_hand() -> None:
     assert batch.item[0].tolist() == [FIRST_KNOWN + 1, UNKNOWN, UNKNOWN, NONE, NONE]
     assert batch.category[0].tolist() == [FIRST_KNOWN, FIRST_KNOWN, UNKNOWN, NONE, NONE]
     assert batch.title[0].tolist() == [FIRST_TITLE + 1, FIRST_TITLE, NONE, NONE, NONE]
-    kinds = [KINDS.index(kind) for kind in ("purchase", "refund", "view", "support")]
+    kinds = [ENCODED_KINDS.index(kind) for kind in ("purchase", "refund", "view", "support")]
     assert batch.kind[0].tolist() == [*kinds, QUERY_KIND]
     features = batch.features[0]
     np.testing.assert_allclose(

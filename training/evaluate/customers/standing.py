@@ -1,0 +1,113 @@
+"""What customers did who had cancelled, paused or paid for a plan, as far as it was known at a cutoff."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lifecycle.events.shards import scan_shard, shard_paths
+from lifecycle.features.standing import PAID, plan_payments
+from lifecycle.value.said import heeded_spend
+from lifecycle.value.standing import (
+    GRACE_SHARE,
+    MIN_GRACE_DAYS,
+    PRIOR_RETURNS,
+    ReturnDefaults,
+    Standings,
+    fit_renewals,
+    fit_returns,
+    plan_class,
+    standing_of,
+)
+from training.evaluate.value.windows import ExampleSets
+
+logger = logging.getLogger(__name__)
+MICROSECONDS_PER_DAY = 86_400_000_000.0
+
+
+@dataclass(frozen=True)
+class KnownStandings:
+    """What was known at the test cutoff, and at that of the backtest where there is one."""
+
+    at_test: Standings
+    in_backtest: Standings | None
+
+
+def fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> KnownStandings:
+    """From training rows, whose outcomes were known at the cutoff of the test rows, and payments due by then."""
+    before = sets.backtest
+    earlier = None if before is None else _fit_standings(data, before, defaults)
+    return KnownStandings(_fit_standings(data, sets, defaults), earlier)
+
+
+def _fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> Standings:
+    train = sets.train
+    horizon_days = sets.horizon_days
+    counts = plan_counts(data, sets.test["cutoff"][0])
+    left = int((counts["due"] - counts["renewed"]).sum())
+    rules = Standings(
+        returns=fit_returns(train, defaults, horizon_days),
+        renewals=fit_renewals(counts),
+        announced=(int(counts["announced"].sum()) + 1) / (left + 2),
+        price_ratio=1.0,
+    )
+    paid = train.filter(standing_of(train) == PAID)
+    if paid.is_empty():
+        return rules
+    expected = heeded_spend(rules, paid, np.zeros(paid.height), horizon_days)
+    usual = PRIOR_RETURNS * float(paid["plan_amount"].mean() or 0.0)  # type: ignore[arg-type]
+    ratio = (float(paid["target"].sum()) + usual) / max(float(expected.sum()) + usual, 1e-9)
+    told = {name: (found.num_rows, found.share) for name, found in rules.returns.items()}
+    logger.info("plans: %d payments due, %d not renewed; %s", counts["due"].sum(), left, told)
+    return Standings(rules.returns, rules.renewals, rules.announced, ratio if usual else 1.0)
+
+
+def plan_counts(data: Path, before: datetime) -> pl.DataFrame:
+    """By plan_class and number of a customer's payment: how many were due, renewed, and left with a cancellation.
+
+    A payment counts once its grace is over before the instant. Those with a pause on the way do
+    not: nothing was due.
+    """
+    parts = [_counts(scan_shard(path), before) for path in shard_paths(data)]
+    columns = ["due", "renewed", "announced"]
+    return pl.concat(parts).group_by("plan_class", "number").agg(pl.col(columns).sum())
+
+
+def _counts(shard: pl.LazyFrame, before: datetime) -> pl.DataFrame:
+    known = shard.filter(pl.col("occurred_at") < before)
+    is_told = pl.col("kind").is_in(["cancellation", "pause"])
+    events = known.filter(is_told | (pl.col("plan_days") > 0)).collect()
+    payments = plan_payments(events).sort("occurred_at")
+    for kind in ("cancellation", "pause"):
+        moments = events.filter(pl.col("kind") == kind).select(
+            "customer_id", pl.col("occurred_at").alias(kind)
+        )
+        payments = payments.join_asof(
+            moments.sort(kind),
+            left_on="occurred_at",
+            right_on=kind,
+            by="customer_id",
+            strategy="forward",
+            check_sortedness=False,  # sorted above
+        )
+    grace = (GRACE_SHARE * pl.col("plan_days")).clip(MIN_GRACE_DAYS)
+    wait = ((pl.col("plan_days") + grace) * MICROSECONDS_PER_DAY).cast(pl.Int64)
+    ordered = payments.sort("customer_id", "occurred_at")
+    decided = ordered.with_columns(
+        deadline=pl.col("occurred_at") + wait.cast(pl.Duration("us")),
+        number=pl.int_range(1, pl.len() + 1).over("customer_id"),
+        next=pl.col("occurred_at").shift(-1).over("customer_id"),
+        plan_class=pl.Series(plan_class(ordered["plan_days"].to_numpy()), dtype=pl.Int64),
+    ).filter(
+        (pl.col("deadline") < before) & ~(pl.col("pause") < pl.col("deadline")).fill_null(False)
+    )
+    is_renewed = (pl.col("next") <= pl.col("deadline")).fill_null(False)
+    is_announced = (pl.col("cancellation") <= pl.col("deadline")).fill_null(False) & ~is_renewed
+    return decided.group_by("plan_class", "number").agg(
+        due=pl.len().cast(pl.Int64),
+        renewed=is_renewed.sum().cast(pl.Int64),
+        announced=is_announced.sum().cast(pl.Int64),
+    )
