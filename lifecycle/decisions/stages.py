@@ -10,7 +10,7 @@ Stages, the first that applies, by the numbers of StageRules:
 | lapsed | silent for over 60 days and over 5 times the mean gap |
 | activation | one order |
 | conversion | two orders: a buyer became a repeat buyer |
-| loyalty | at least 6 orders over at least 180 days, churn at most 0.2, no pause |
+| loyalty | at least 6 orders over at least 180 days, churn at most 0.25, no pause |
 | retention | all others: three orders or more |
 
 Churn is the probability of buying nothing within the horizon. p_active would not do: a BTYD model
@@ -37,7 +37,6 @@ class StageRules(Config):
     lapsed_days: float = Field(60.0, ge=0)
     loyal_orders: int = Field(6, ge=1)
     loyal_days: float = Field(180.0, ge=0)
-    loyal_churn: float = Field(0.2, ge=0, le=1)
     at_risk_churn: float = Field(0.25, ge=0, le=1)
 
 
@@ -72,7 +71,7 @@ def stages(
         "acquisition": num_orders == 0,
         "activation": num_orders == 1,
         "conversion": num_orders == 2,
-        "loyalty": keeps_buying & (churn <= rules.loyal_churn) & ~is_paused,
+        "loyalty": keeps_buying & (churn <= rules.at_risk_churn) & ~is_paused,
     }
     return np.select(list(found.values()), list(found), default="retention")
 

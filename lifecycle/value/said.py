@@ -34,14 +34,20 @@ class Payments:
 
     days: np.ndarray  # (m, J) from the cutoff, ascending
     chance: np.ndarray  # (m, J): that this one and all before it are paid
-    amount: np.ndarray  # (m,)
+    amount: np.ndarray  # (m,): of each payment
+    ratio: float  # of what is paid to what the plan says
     active: np.ndarray  # (m,): probability of being a customer now
 
-    def expected(self, day: float) -> np.ndarray:
-        """Payments before a day, shape (m,)."""
+    def number(self, day: float) -> np.ndarray:
+        """Expected payments before a day, shape (m,)."""
         counted = np.where(self.days < day, self.chance, 0.0)
         # One after another: a sum's bits depend on how many zeros follow, and so on other customers.
         total: np.ndarray = np.cumsum(counted, axis=1)[:, -1]
+        return total
+
+    def spend(self, day: float) -> np.ndarray:
+        """Expected spend before a day, shape (m,)."""
+        total: np.ndarray = self.ratio * self.amount * self.number(day)
         return total
 
     def staying(self, day: float) -> np.ndarray:
@@ -69,7 +75,7 @@ def heeded_spend(
     here = np.flatnonzero(standing == PAID)
     if len(here):
         payments = plan_payments_ahead(rules, examples[here], horizon_days)
-        result[here] = payments.amount * payments.expected(horizon_days)
+        result[here] = payments.spend(horizon_days)
     return result
 
 
@@ -142,7 +148,8 @@ def plan_payments_ahead(rules: Standings, examples: pl.DataFrame, days: float) -
     return Payments(
         days=due,
         chance=np.cumprod(share, axis=1),
-        amount=numbers(examples, "plan_amount") * rules.price_ratio,
+        amount=numbers(examples, "plan_amount"),
+        ratio=rules.paid_ratio,
         active=np.where(left > 0.0, 1.0, share[:, 0]),
     )
 
@@ -164,10 +171,18 @@ def _returning_outlook(
     settings: ClvSettings,
     horizon_days: int,
 ) -> Outlook:
-    """Somebody comes back with some probability and spends what such customers do, or does not."""
+    """Somebody comes back with some probability and spends what such customers do, or does not.
+
+    That is spread evenly. Who comes back to a plan that is longer than the horizon pays once: later
+    periods have the share of those who left long ago.
+    """
     share, spend = _returning(rules, examples, name)
     total = share * spend
     size = examples.height, settings.num_periods
+    is_later = settings.period_days * np.arange(1, settings.num_periods + 1) > horizon_days
+    is_long = numbers(examples, "plan_days") > horizon_days
+    fades = np.where(is_long, rules.returns[name].share[0] / share, 1.0)
+    even = settings.period_days / horizon_days
     ends = {}
     for level in outlook.bounds:
         tail = (1.0 - level) / 2.0
@@ -179,7 +194,7 @@ def _returning_outlook(
         survival=np.broadcast_to(share[:, None], size),
         churn=1.0 - share,
         order_value=own_order_value(examples),
-        shares=np.full(size, settings.period_days / horizon_days),
+        shares=even * np.where(is_later, fades[:, None], 1.0),
     )
     return Outlook(total, ends, behaviour)
 
@@ -191,10 +206,10 @@ def _plan_outlook(
     edges = settings.period_days * np.arange(settings.num_periods + 1)
     last = float(edges[-1])
     payments = plan_payments_ahead(rules, examples, last)
-    upto = np.stack([payments.expected(float(edge)) for edge in edges], axis=1)
+    upto = np.stack([payments.number(float(edge)) for edge in edges], axis=1)
     within = upto[:, -1:]
     even = np.full((examples.height, settings.num_periods), 1.0 / settings.num_periods)
-    total = payments.amount * within[:, 0]
+    total = payments.spend(last)
     ends = {}
     for level in outlook.bounds:
         tail = (1.0 - level) / 2.0

@@ -56,7 +56,7 @@ class Standings:
     returns: dict[str, Returns]  # by CANCELLED, PAUSED and OVERDUE
     renewals: dict[int, Renewal]  # by `plan_class`; of others UNKNOWN is told
     announced: float  # share of those who leave a plan that cancels it before
-    price_ratio: float  # what is paid over what the last payment was
+    paid_ratio: float  # what was paid over what plans say: pauses and other prices make them differ
 
 
 def numbers(examples: pl.DataFrame, column: str) -> np.ndarray:

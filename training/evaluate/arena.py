@@ -69,8 +69,8 @@ def run_arena(inputs: Inputs) -> None:
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
     standings = fit_standings(config.data, sets, config.returns)
-    forecasts = heeded_forecasts(forecasts, sets, standings)
-    judged = judge(forecasts, sets, config.num_resamples, config.seed)
+    heeded = heeded_forecasts(forecasts, sets, standings)
+    judged = judge(heeded, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
         forecasts,
         sets,
@@ -80,7 +80,7 @@ def run_arena(inputs: Inputs) -> None:
         unsupported,
     )
     logger.info("champion: %s", champion)
-    churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
+    churn, leaving = judge_churn(heeded, sets, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
     choice = Choice(
@@ -88,7 +88,7 @@ def run_arena(inputs: Inputs) -> None:
     )
     artifact = new_artifact(inputs, sets.test, choice, models)
     served, refitted_at = _served(inputs, artifact, sets)
-    predicted = forecasts[champion].test
+    predicted = heeded[champion].test
     results = Results(
         cutoff=str(inputs.time_split.test_cutoff),
         horizon_days=sets.horizon_days,

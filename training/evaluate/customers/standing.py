@@ -1,7 +1,7 @@
 """What customers did who had cancelled, paused or paid for a plan, as far as it was known at a cutoff."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -52,31 +52,33 @@ def _fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> S
         returns=fit_returns(train, defaults, horizon_days),
         renewals=fit_renewals(counts),
         announced=(int(counts["announced"].sum()) + 1) / (left + 2),
-        price_ratio=1.0,
+        paid_ratio=1.0,
     )
     paid = train.filter(standing_of(train) == PAID)
     if paid.is_empty():
         return rules
+    logger.info("plans: %d payments were due, %d not renewed", counts["due"].sum(), left)
     expected = heeded_spend(rules, paid, np.zeros(paid.height), horizon_days)
-    usual = PRIOR_RETURNS * float(paid["plan_amount"].mean() or 0.0)  # type: ignore[arg-type]
-    ratio = (float(paid["target"].sum()) + usual) / max(float(expected.sum()) + usual, 1e-9)
-    told = {name: (found.num_rows, found.share) for name, found in rules.returns.items()}
-    logger.info("plans: %d payments due, %d not renewed; %s", counts["due"].sum(), left, told)
-    return Standings(rules.returns, rules.renewals, rules.announced, ratio if usual else 1.0)
+    usual = PRIOR_RETURNS * float(paid["plan_amount"].sum()) / paid.height
+    if usual == 0.0:
+        return rules
+    ratio = (float(paid["target"].sum()) + usual) / (float(expected.sum()) + usual)
+    return replace(rules, paid_ratio=ratio)
 
 
 def plan_counts(data: Path, before: datetime) -> pl.DataFrame:
+    """`count_payments` of all customers."""
+    parts = [count_payments(scan_shard(path), before) for path in shard_paths(data)]
+    columns = ["due", "renewed", "announced"]
+    return pl.concat(parts).group_by("plan_class", "number").agg(pl.col(columns).sum())
+
+
+def count_payments(shard: pl.LazyFrame, before: datetime) -> pl.DataFrame:
     """By plan_class and number of a customer's payment: how many were due, renewed, and left with a cancellation.
 
     A payment counts once its grace is over before the instant. Those with a pause on the way do
     not: nothing was due.
     """
-    parts = [_counts(scan_shard(path), before) for path in shard_paths(data)]
-    columns = ["due", "renewed", "announced"]
-    return pl.concat(parts).group_by("plan_class", "number").agg(pl.col(columns).sum())
-
-
-def _counts(shard: pl.LazyFrame, before: datetime) -> pl.DataFrame:
     known = shard.filter(pl.col("occurred_at") < before)
     is_told = pl.col("kind").is_in(["cancellation", "pause"])
     events = known.filter(is_told | (pl.col("plan_days") > 0)).collect()
