@@ -79,19 +79,6 @@ def heeded_spend(
     return result
 
 
-def heeded_churn(rules: Standings, examples: pl.DataFrame, churn: np.ndarray) -> np.ndarray:
-    """Probability of buying nothing within the horizon, (n,), likewise."""
-    result = np.array(churn, dtype=float)
-    standing = standing_of(examples)
-    for name in SINCE:
-        here = np.flatnonzero(standing == name)
-        result[here] = 1.0 - _returning(rules, examples[here], name)[0]
-    here = np.flatnonzero(standing == PAID)
-    if len(here):
-        result[here] = 1.0 - plan_payments_ahead(rules, examples[here], 1.0).chance[:, 0]
-    return result
-
-
 @dataclass(frozen=True)
 class Outlook:
     """What is expected of n customers: spend over what the shares of `behaviour` count from, and its ends by level."""

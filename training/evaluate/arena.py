@@ -27,7 +27,7 @@ from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
 from training.evaluate.value.forecasts import Forecast, Judged
-from training.evaluate.value.heeded import heeded_forecasts
+from training.evaluate.value.heeded import as_served
 from training.evaluate.value.intervals import judge_intervals
 from training.evaluate.value.judging import (
     PREDICTIONS_SCHEMA,
@@ -68,9 +68,6 @@ def run_arena(inputs: Inputs) -> None:
     fine_tuning = None
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
-    standings = fit_standings(config.data, sets, config.returns)
-    heeded = heeded_forecasts(forecasts, sets, standings)
-    judged = judge(heeded, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
         forecasts,
         sets,
@@ -80,15 +77,16 @@ def run_arena(inputs: Inputs) -> None:
         unsupported,
     )
     logger.info("champion: %s", champion)
-    churn, leaving = judge_churn(heeded, sets, config.num_resamples, config.seed)
+    standings = fit_standings(config.data, sets, config.returns)
+    served_forecasts = as_served(forecasts, champion, sets, standings)
+    judged = judge(served_forecasts, sets, config.num_resamples, config.seed)
+    churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
-    choice = Choice(
-        champion, judged[champion], churn, recommendation.chosen, prospects, standings.at_test
-    )
+    choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects, standings)
     artifact = new_artifact(inputs, sets.test, choice, models)
     served, refitted_at = _served(inputs, artifact, sets)
-    predicted = heeded[champion].test
+    predicted = judged[champion].forecast.test
     results = Results(
         cutoff=str(inputs.time_split.test_cutoff),
         horizon_days=sets.horizon_days,
@@ -106,7 +104,7 @@ def run_arena(inputs: Inputs) -> None:
         profit=judge_profit(artifact, sets, predicted, config.data),
         churn=leaving,
         prospects=met,
-        standings=standings.at_test,
+        standings=standings,
         fine_tuning=fine_tuning,
         costs=cost_table(artifact.settings.costs),
         btyd_fits=fit_table(models.btyd),

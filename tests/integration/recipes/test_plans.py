@@ -1,4 +1,4 @@
-"""Plans, trials, pauses and cancellations: what is said of a simulated shop's customers, beside what they went on to do."""
+"""Plans, trials, pauses and cancellations of a simulated shop: what is said, beside what customers went on to do."""
 
 import math
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
+from training.results.arena import Results
 from training.score.job import score
 from training.score.recipe import ScoreConfig
 
@@ -130,9 +131,17 @@ def test_all_customers_of_plans_have_a_standing(judged: Judged) -> None:
     assert min(counts.values()) > 50
 
 
-def test_what_is_judged_is_what_is_served(judged: Judged) -> None:
+def test_what_is_judged_is_what_is_served_and_better_than_models_alone(
+    shop: Shop, judged: Judged
+) -> None:
     spent = judged.rows["predicted"].to_list()
     assert judged.rows["revenue"].to_list() == pytest.approx(spent, rel=1e-9, abs=1e-9)
+    metrics = Results.read(shop.folder / "arena" / "metrics.json")
+    champion = metrics.models[str(metrics.champion)]
+    others = [one for name, one in metrics.models.items() if name != metrics.champion]
+    assert len(others) == 3
+    for one in others:
+        assert champion.rmse < 0.9 * one.rmse and champion.mae < 0.9 * one.mae
 
 
 @pytest.mark.parametrize(("plan_days", "within"), [(30.0, 0.1), (365.0, 0.15)])

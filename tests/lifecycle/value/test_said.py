@@ -10,7 +10,6 @@ from lifecycle.value.costs import CostDefaults, fit_cost_rates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.said import (
     Outlook,
-    heeded_churn,
     heeded_outlook,
     heeded_spend,
     plan_payments_ahead,
@@ -85,7 +84,6 @@ def test_cancelled_customer_tells_one_story() -> None:
     assert found.bounds[0.8] == (pytest.approx([0.0]), pytest.approx([5.4])), "few are none"
     assert found.bounds[0.95] == (pytest.approx([0.0]), pytest.approx([60.0]))
     assert heeded_spend(RULES, CANCELLED, np.array([500.0]), HORIZON) == pytest.approx([5.4])
-    assert heeded_churn(RULES, CANCELLED, np.array([0.01])) == pytest.approx([0.91])
 
 
 def test_who_cancelled_long_ago_or_paused_has_other_shares() -> None:

@@ -1,7 +1,7 @@
 """What customers did who had cancelled, paused or paid for a plan, as far as it was known at a cutoff."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -28,22 +28,8 @@ logger = logging.getLogger(__name__)
 MICROSECONDS_PER_DAY = 86_400_000_000.0
 
 
-@dataclass(frozen=True)
-class KnownStandings:
-    """What was known at the test cutoff, and at that of the backtest where there is one."""
-
-    at_test: Standings
-    in_backtest: Standings | None
-
-
-def fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> KnownStandings:
+def fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> Standings:
     """From training rows, whose outcomes were known at the cutoff of the test rows, and payments due by then."""
-    before = sets.backtest
-    earlier = None if before is None else _fit_standings(data, before, defaults)
-    return KnownStandings(_fit_standings(data, sets, defaults), earlier)
-
-
-def _fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> Standings:
     train = sets.train
     horizon_days = sets.horizon_days
     counts = plan_counts(data, sets.test["cutoff"][0])
