@@ -11,10 +11,14 @@ def churn_section(found: Churn) -> Section:
     chosen = found.model
     share = 100 * found.share_left
     said = Paragraph(f"{share:.1f} % bought nothing. {chosen} serves: {found.rule}.")
+    meaning = Paragraph(
+        "churn_probability is the chance of buying nothing within the horizon; stages and actions go by it. "
+        "p_active is the chance of not having left for good: who buys seldom may be active, and buy nothing."
+    )
     rows = [[name, *_cells(model)] for name, model in found.models.items()]
     models = Table(["model", "brier", "auroc", "brier_skill", "bias"], rows, chosen)
     drawing = _calibration(found.models[chosen].calibration, chosen)
-    return Section("Churn: who will buy nothing", [said, models, drawing])
+    return Section("Churn: who will buy nothing", [said, meaning, models, drawing])
 
 
 def _cells(model: ChurnMetrics) -> list[Cell]:
