@@ -94,7 +94,7 @@ def _told(settings: Settings, reason: Reason) -> Reason:
 
 def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
     """What prospects are told apart by."""
-    return facts(examples, ("num_orders", *CONTACTS))
+    return facts(examples, ("num_orders", "trial_days", "cancelled_days", *CONTACTS))
 
 
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:

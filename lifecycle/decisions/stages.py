@@ -4,9 +4,9 @@ Stages, the first that applies, by the numbers of StageRules:
 
 | stage | rule |
 |---|---|
-| lapsed | cancelled; or known by a refund alone |
+| lapsed | no order, but a refund |
 | acquisition | no order yet |
-| lapsed | churn at least 0.5 and silent for over 2 times the mean gap between orders, or a plan's payment overdue |
+| lapsed | churn at least 0.5, and cancelled, overdue or silent for over 2 times the mean gap between orders |
 | lapsed | silent for over 60 days and over 5 times the mean gap |
 | activation | one order |
 | conversion | two orders: a buyer became a repeat buyer |
@@ -61,10 +61,9 @@ def stages(
     may_be_silent = is_paused | (standing == PAID)
     is_long = recency_days > np.maximum(rules.lapsed_days, rules.lapsed_gaps * mean_gap_days)
     is_late = recency_days > rules.lapsed_churn_gaps * mean_gap_days
-    is_gone = (churn >= rules.lapsed_churn) & ((is_late & ~may_be_silent) | (standing == OVERDUE))
-    lapsed = np.where(
-        num_orders == 0, has_left, (standing == CANCELLED) | is_gone | (is_long & ~may_be_silent)
-    )
+    has_stopped = (standing == CANCELLED) | (standing == OVERDUE) | (is_late & ~may_be_silent)
+    is_gone = (churn >= rules.lapsed_churn) & has_stopped
+    lapsed = np.where(num_orders == 0, has_left, is_gone | (is_long & ~may_be_silent))
     keeps_buying = (num_orders >= rules.loyal_orders) & (tenure_days >= rules.loyal_days)
     found = {
         "lapsed": lapsed,

@@ -26,6 +26,7 @@ CUSTOMERS = [
     ((60, 10.0, 900.0, 0.26, 30.0, "", False), "retention"),
     ((60, 61.0, 900.0, 0.9, 30.0, "", False), "lapsed"),
     ((12, 8.0, 360.0, 0.95, 30.0, "cancelled", False), "lapsed"),
+    ((12, 8.0, 360.0, 0.4, 30.0, "cancelled", False), "retention"),
     ((12, 200.0, 900.0, 0.5, 30.0, "paused", False), "retention"),
     ((12, 8.0, 900.0, 0.1, 30.0, "paused", False), "retention"),
     ((1, 200.0, 200.0, 0.1, 30.0, "paid", False), "activation"),
@@ -65,7 +66,7 @@ def test_the_recipe_states_the_rules() -> None:
     assert [row[5:] for stage, (row, _) in known if stage == "lapsed"] == [
         ("", True),
         ("cancelled", False),
-    ], "only who said so"
+    ], "only who is surely gone"
     assert [stage for stage, (row, _) in known if row[0] == 3] == ["loyalty"]
 
 

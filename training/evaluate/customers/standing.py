@@ -65,7 +65,8 @@ def count_payments(shard: pl.LazyFrame, before: datetime) -> pl.DataFrame:
     A payment counts once its grace is over before the instant. Those with a pause on the way do
     not: nothing was due.
     """
-    known = shard.filter(pl.col("occurred_at") < before)
+    columns = ["customer_id", "occurred_at", "kind", "amount", "plan_days"]
+    known = shard.select(columns).filter(pl.col("occurred_at") < before)
     is_told = pl.col("kind").is_in(["cancellation", "pause"])
     events = known.filter(is_told | (pl.col("plan_days") > 0)).collect()
     payments = plan_payments(events).sort("occurred_at")
