@@ -13,15 +13,25 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import category_of, encode
 from lifecycle.features.numbers import CATEGORY_SHARE, value_features
 from lifecycle.features.prompts import value_prompts
+from lifecycle.features.standing import OVERDUE, PAID, standings
 from lifecycle.names import LLAMA
 from lifecycle.spend.contributions import Contributions, Reason, facts
 from lifecycle.value.clv import CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
 from lifecycle.value.intervals import bounds
-from lifecycle.value.prospects import CONTACTS, prospect_spend
+from lifecycle.value.prospects import CONTACTS, has_bought_before, prospect_spend
+from lifecycle.value.said import Outlook, heeded_outlook
+from lifecycle.value.standing import SINCE, standing_of
+
+# By standing, the facts that explain what is expected.
+PLAN = ("plan_days_left", "plan_days", "num_plan_payments")
+REASONS = {name: (since, "num_orders", "recency_days") for name, since in SINCE.items()} | {
+    PAID: PLAN,
+    OVERDUE: PLAN,
+}
 
 
 def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    """Keys and FEATURES of customers at their cutoffs, the prompt where the champion reads it, attributes and OWN_RATE.
+    """Keys, FEATURES and STANDING at cutoffs, the prompt where the champion reads it, attributes and OWN_RATE.
 
     The same functions made the training rows. Attributes and OWN_RATE are those that `cutoffs` has
     beside its keys.
@@ -30,7 +40,9 @@ def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame
     features = value_features(events, cutoffs, settings.horizon_days, artifact.placed_items)
     given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
     # In the cutoffs' order.
-    features = features.with_columns(*given, *encode(settings.attributes, cutoffs))
+    features = features.with_columns(
+        *standings(events, cutoffs), *given, *encode(settings.attributes, cutoffs)
+    )
     if LLAMA not in artifact.members:
         return features
     return features.with_columns(
@@ -47,15 +59,20 @@ def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]
     """What moved the champion's prediction of each buyer most; where it does not say, the customer's main facts.
 
     An attribute that has categories is told as `attribute_<name>=<category>` with the value 1, a
-    category of items as `category_share=<category>` with its share of the spend.
+    category of items as `category_share=<category>` with its share of the spend. Where a standing
+    decides, that is the reason.
     """
+    standing = standing_of(examples)
+    said = {name: facts(examples, names) for name, names in REASONS.items() if name in standing}
     found = contributions_of(artifact, examples) if examples.height else None
     if found is None:
-        return facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
-    return [
-        [_told(artifact.settings, reason) for reason in found.top(row)]
-        for row in range(examples.height)
-    ]
+        usual = facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
+    else:
+        usual = [
+            [_told(artifact.settings, reason) for reason in found.top(row)]
+            for row in range(examples.height)
+        ]
+    return [said.get(name, usual)[row] for row, name in enumerate(standing)]
 
 
 def _told(settings: Settings, reason: Reason) -> Reason:
@@ -77,7 +94,7 @@ def _told(settings: Settings, reason: Reason) -> Reason:
 
 def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
     """What prospects are told apart by."""
-    return facts(examples, ("num_orders", *CONTACTS))
+    return facts(examples, ("num_orders", "trial_days", "cancelled_days", *CONTACTS))
 
 
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
@@ -94,8 +111,17 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
         will_buy = 1.0 - churn  # and has not left
         active = will_buy if artifact.btyd is None else np.maximum(behaviour.active, will_buy)
         behaviour = replace(behaviour, churn=churn, active=active)
+    outlook = heeded_outlook(
+        settings.standings, examples, Outlook(total, limits, behaviour), settings.clv, horizon
+    )
     return customer_values(
-        examples, total, limits, behaviour, settings.costs, settings.clv, horizon
+        examples,
+        outlook.total,
+        outlook.bounds,
+        outlook.behaviour,
+        settings.costs,
+        settings.clv,
+        horizon,
     )
 
 
@@ -117,28 +143,30 @@ def labels_for(
     """segment, stage and next_best_action of each customer, as text arrays (n,)."""
     settings = artifact.settings
     segment = assign_segments(settings.thresholds, values.clv)
-    stage = stages_for(artifact, examples, values.p_active)
+    stage = stages_for(artifact, examples, values.churn_probability)
     action = next_best_action(
         settings.actions,
         stage=stage,
         segment=segment,
-        at_risk=values.p_active < settings.stages.at_risk_p_active,
+        at_risk=values.churn_probability > settings.stages.at_risk_churn,
         drivers_of=lambda rows: _drivers(artifact, examples[rows]),
     )
     return {"segment": segment, "stage": stage, "next_best_action": action}
 
 
-def stages_for(artifact: Artifact, examples: pl.DataFrame, p_active: np.ndarray) -> np.ndarray:
+def stages_for(artifact: Artifact, examples: pl.DataFrame, churn: np.ndarray) -> np.ndarray:
     """The stage of each customer, as a text array (n,)."""
     return stages(
         artifact.settings.stages,
         num_orders=examples["num_orders"].to_numpy(),
         recency_days=examples["recency_days"].to_numpy(),
         tenure_days=examples["tenure_days"].to_numpy(),
-        p_active=p_active,
+        churn=churn,
         mean_gap_days=examples["mean_gap_days"]
         .fill_null(artifact.settings.usual_gap_days)
         .to_numpy(),
+        standing=standing_of(examples),
+        has_left=has_bought_before(examples),
     )
 
 

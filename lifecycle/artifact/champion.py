@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact.contents import Artifact
+from lifecycle.value.said import heeded_spend
 
 if TYPE_CHECKING:
     from lifecycle.llama.predict import MemberPredictor
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Champion:
-    """Says what customers are expected to spend over the horizon, as arrays (n,)."""
+    """Says what customers are expected to spend over the horizon, as arrays (n,); see `value.said`."""
 
     artifact: Artifact
     members: Mapping[str, "MemberPredictor"]
@@ -30,8 +31,9 @@ class Champion:
         self, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """The same, where it is known already what the encoders expect."""
-        name = self.artifact.settings.champion
-        return self.artifact.models.expected_spend(name, examples, by_members)
+        settings = self.artifact.settings
+        total = self.artifact.models.expected_spend(settings.champion, examples, by_members)
+        return heeded_spend(settings.standings, examples, total, settings.horizon_days)
 
 
 def load_champion(artifact: Artifact, folders: Mapping[str, Path]) -> Champion:

@@ -25,6 +25,7 @@ from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.prospects import ProspectRates
+from lifecycle.value.standing import Standings
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE = "settings.json"
@@ -76,6 +77,7 @@ class Settings:
     clv: ClvSettings
     costs: CostRates
     prospects: ProspectRates | None  # None: everybody the shop knew had bought
+    standings: Standings  # what customers did who had cancelled, paused, or paid for a plan
     thresholds: SegmentThresholds
     stages: StageRules
     actions: tuple[ActionRule, ...]

@@ -2,33 +2,42 @@
 
 Stages, the first that applies, by the numbers of StageRules:
 
-| stage | rule | |---|---| | acquisition | no order yet | | lapsed | p_active below 0.5, or silent
-for over 60 days and over 5 times the mean gap between orders | | activation | one order | |
-conversion | two orders: a buyer became a repeat buyer | | loyalty | at least 6 orders over at least
-180 days, p_active at least 0.8 | | retention | all others: three orders or more |
+| stage | rule |
+|---|---|
+| lapsed | no order, but a refund |
+| acquisition | no order yet |
+| lapsed | churn at least 0.5, and cancelled, overdue or silent for over 2 times the mean gap between orders |
+| lapsed | silent for over 60 days and over 5 times the mean gap |
+| activation | one order |
+| conversion | two orders: a buyer became a repeat buyer |
+| loyalty | at least 6 orders over at least 180 days, churn at most 0.25, no pause |
+| retention | all others: three orders or more |
 
-Silence counts beside p_active because a BTYD model takes everybody with a single order day for
-active.
+Churn is the probability of buying nothing within the horizon. p_active would not do: a BTYD model
+takes everybody with a single order day for active, of whom 92 % bought nothing on CDNOW. Silence
+counts beside churn because a horizon may be shorter than a usual gap. Who has paid for a plan or
+paused it is not silent.
 """
 
 import numpy as np
 from pydantic import Field
 
 from lifecycle.config import Config
+from lifecycle.features.standing import CANCELLED, OVERDUE, PAID, PAUSED
 
 STAGES = ("acquisition", "activation", "conversion", "retention", "loyalty", "lapsed")
 
 
 class StageRules(Config):
-    """The numbers of the module's table, and below which p_active a customer is at risk."""
+    """The numbers of the module's table, and above which churn a customer is at risk."""
 
-    lapsed_p_active: float = Field(0.5, ge=0, le=1)
+    lapsed_churn: float = Field(0.5, ge=0, le=1)
+    lapsed_churn_gaps: float = Field(2.0, ge=0)
     lapsed_gaps: float = Field(5.0, ge=0)
     lapsed_days: float = Field(60.0, ge=0)
     loyal_orders: int = Field(6, ge=1)
     loyal_days: float = Field(180.0, ge=0)
-    loyal_p_active: float = Field(0.8, ge=0, le=1)
-    at_risk_p_active: float = Field(0.75, ge=0, le=1)
+    at_risk_churn: float = Field(0.25, ge=0, le=1)
 
 
 def stages(
@@ -37,23 +46,31 @@ def stages(
     num_orders: np.ndarray,
     recency_days: np.ndarray,
     tenure_days: np.ndarray,
-    p_active: np.ndarray,
+    churn: np.ndarray,
     mean_gap_days: np.ndarray,
+    standing: np.ndarray,
+    has_left: np.ndarray,
 ) -> np.ndarray:
     """The stage of each customer, strings of shape (n,), by the module's table; all arrays have shape (n,).
 
     `recency_days` is the time since the last order and `tenure_days` since the first.
     `mean_gap_days` is between a customer's own orders, the shop's median for customers with fewer
-    than two.
+    than two. `standing` is that of `features.standing`; `has_left` marks who is known by a refund alone.
     """
-    silent = (recency_days > rules.lapsed_days) & (recency_days > rules.lapsed_gaps * mean_gap_days)
+    is_paused = standing == PAUSED
+    may_be_silent = is_paused | (standing == PAID)
+    is_long = recency_days > np.maximum(rules.lapsed_days, rules.lapsed_gaps * mean_gap_days)
+    is_late = recency_days > rules.lapsed_churn_gaps * mean_gap_days
+    has_stopped = (standing == CANCELLED) | (standing == OVERDUE) | (is_late & ~may_be_silent)
+    is_gone = (churn >= rules.lapsed_churn) & has_stopped
+    lapsed = np.where(num_orders == 0, has_left, is_gone | (is_long & ~may_be_silent))
     keeps_buying = (num_orders >= rules.loyal_orders) & (tenure_days >= rules.loyal_days)
     found = {
+        "lapsed": lapsed,
         "acquisition": num_orders == 0,
-        "lapsed": (p_active < rules.lapsed_p_active) | silent,
         "activation": num_orders == 1,
         "conversion": num_orders == 2,
-        "loyalty": keeps_buying & (p_active >= rules.loyal_p_active),
+        "loyalty": keeps_buying & (churn <= rules.at_risk_churn) & ~is_paused,
     }
     return np.select(list(found.values()), list(found), default="retention")
 

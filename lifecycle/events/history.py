@@ -94,11 +94,17 @@ def customers_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     return _ids_at(events.filter(is_purchase()), cutoff)
 
 
-def prospects_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+def not_bought_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """customer_id and cutoff of everybody with an event, but no purchase, before the cutoff, by id."""
     return _ids_at(events, cutoff).join(
         customers_at(events, cutoff), on=KEYS, how="anti", maintain_order="left"
     )
+
+
+def prospects_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """Those of `not_bought_at` who have yet to buy: who got a refund has bought before the data begin."""
+    refunded = _ids_at(events.filter(pl.col("kind") == "refund"), cutoff)
+    return not_bought_at(events, cutoff).join(refunded, on=KEYS, how="anti", maintain_order="left")
 
 
 def _ids_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:

@@ -3,10 +3,12 @@
 import polars as pl
 
 REVENUE_KINDS = ("purchase", "renewal")
-KINDS = (
+ENCODED_KINDS = (  # that encoders and trees know, by their place; what they were trained on must not move
     "purchase", "refund", "view", "cart", "search", "review",
     "support", "campaign", "redemption", "renewal", "cancellation",
 )  # fmt: skip
+STANDING_KINDS = ("trial", "pause", "resume")  # read by `features.standing` alone
+KINDS = (*ENCODED_KINDS, *STANDING_KINDS)
 EVENT_SCHEMA = pl.Schema(
     {
         "event_id": pl.String(),
@@ -23,8 +25,11 @@ EVENT_SCHEMA = pl.Schema(
         "text": pl.String(),
         "impression_id": pl.String(),
         "shop_day": pl.Date(),  # of the shop's clock; null where that is UTC
+        "plan_days": pl.Float64(),  # that a payment covers; null where it is no plan's, or unknown
     }
 )
+MIN_PLAN_DAYS = 1.0
+MAX_PLAN_DAYS = 36_525.0
 FIRST_YEAR = 1900  # of events; dates outside are slips that would move every cutoff
 LAST_YEAR = 2199
 OWN_RATE = "annual_discount_rate"  # the customer attribute by which its future is discounted, in place of the shop's

@@ -4,7 +4,7 @@ import polars as pl
 
 from lifecycle.events.history import KEYS, is_cancelled, known_at, orders_at, with_cancellations
 from lifecycle.events.order_days import summarise
-from lifecycle.events.schema import KINDS, REVENUE_KINDS, is_purchase
+from lifecycle.events.schema import ENCODED_KINDS, REVENUE_KINDS, is_purchase
 from lifecycle.features.categories import NUM_CATEGORIES
 
 WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
@@ -14,7 +14,7 @@ NUM_BUCKETS = 6
 PARTS = 10_000
 CATEGORY_SHARE = "category_share_"  # of spend, of each of the leading categories
 NUM_LAST_ORDERS = 5
-CONTACT_KINDS = tuple(kind for kind in KINDS if kind not in REVENUE_KINDS)
+CONTACT_KINDS = tuple(kind for kind in ENCODED_KINDS if kind not in REVENUE_KINDS)
 RECENT_DAYS = 91  # of contacts, prices and discounts
 YEAR_DAYS = 364  # whole weeks, so that the same days of the week are compared
 MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search")

@@ -17,11 +17,11 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from lifecycle.config import Config
-from lifecycle.events.schema import KINDS
+from lifecycle.events.schema import ENCODED_KINDS
 from lifecycle.features.vocabulary import NONE, UNKNOWN, Vocabulary
 
 SEQUENCE_VERSION = "sequence-2"
-QUERY_KIND = len(KINDS)
+QUERY_KIND = len(ENCODED_KINDS)
 WEEK_DAYS = 7.0
 AGE_PERIODS_DAYS = (28.0, 91.0, 182.0, 364.0)
 HALF_LIVES_DAYS = (14.0, 56.0, 182.0)  # of the running sums of money
@@ -74,12 +74,16 @@ class Histories:
 
 
 def histories(events: pl.DataFrame, vocabulary: Vocabulary) -> Histories:
-    """The histories of the customers of some events, which are sorted by customer and time."""
+    """The histories of the customers of some events, which are sorted by customer and time.
+
+    Events of kinds that encoders do not know are left out, and so is who has no others.
+    """
+    events = events.filter(pl.col("kind").is_in(ENCODED_KINDS))
     placed = events.select("customer_id", "occurred_at", "kind", "item_id", "amount").join(
         vocabulary.table, on="item_id", how="left", maintain_order="left"
     )
     unknown = pl.when(pl.col("item_id").is_null()).then(NONE).otherwise(UNKNOWN)
-    kinds = {name: number for number, name in enumerate(KINDS)}
+    kinds = {name: number for number, name in enumerate(ENCODED_KINDS)}
     columns = placed.select(
         pl.col("occurred_at").cast(pl.Int64),
         pl.coalesce("item", unknown).cast(pl.Int32),

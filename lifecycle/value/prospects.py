@@ -1,8 +1,8 @@
 """People the shop knows but who have not bought yet: how many buy within the horizon, and what they spend.
 
-Two groups have rates of their own: those in touch with the shop in the last RECENT_DAYS, and the
-silent ones. A group's rate is shrunk to that of both together, which counts as much as
-PRIOR_CUSTOMERS of the group.
+Three groups have rates of their own: those who began a trial in the last RECENT_DAYS, those in touch
+with the shop in that time, and the silent, who cancelled among them. A group's rate is shrunk to
+that of all together, which counts as much as PRIOR_CUSTOMERS of the group.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,11 @@ import polars as pl
 
 from lifecycle.features.numbers import CONTACT_KINDS, RECENT_DAYS
 from lifecycle.value.intervals import Intervals, bounds, fit_intervals
+from lifecycle.value.standing import numbers
 
+SILENT = 0
+IN_TOUCH = 1
+IN_TRIAL = 2
 CONTACTS = tuple(f"{kind}_{RECENT_DAYS}d" for kind in CONTACT_KINDS)
 PRIOR_CUSTOMERS = 50
 Bounds = dict[float, tuple[np.ndarray, np.ndarray]]
@@ -20,10 +24,10 @@ Bounds = dict[float, tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class ProspectRates:
-    """Of the silent (position 0) and those in touch (position 1), over one horizon."""
+    """Of the groups, in the order SILENT, IN_TOUCH and IN_TRIAL, over one horizon."""
 
-    conversion: tuple[float, float]  # share that buys
-    spend: tuple[float, float]  # mean of all of them, in currency
+    conversion: tuple[float, ...]  # share that buys
+    spend: tuple[float, ...]  # mean of all of them, in currency
     order_value: float
     intervals: Intervals
 
@@ -64,16 +68,28 @@ def prospect_spend(
 
 
 def _group(rows: pl.DataFrame) -> np.ndarray:
-    """1 for those in touch lately, 0 for the silent, shape (n,)."""
+    """SILENT, IN_TOUCH or IN_TRIAL, shape (n,). Who cancelled, or got money back for what we do not know, is silent."""
     in_touch = pl.any_horizontal(pl.col(name).fill_null(0) > 0 for name in CONTACTS)
-    return rows.select(in_touch).to_series().to_numpy().astype(int)
+    has_left = ~np.isnan(numbers(rows, "cancelled_days")) | has_bought_before(rows)
+    found = {
+        SILENT: has_left,
+        IN_TRIAL: numbers(rows, "trial_days") <= RECENT_DAYS,
+        IN_TOUCH: rows.select(in_touch).to_series().to_numpy(),
+    }
+    return np.select(list(found.values()), list(found), default=SILENT)
 
 
-def _shrunk_means(group: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+def has_bought_before(rows: pl.DataFrame) -> np.ndarray:
+    """Who is known by refunds, and not by what these took back: it was bought before the data begin, shape (n,)."""
+    unknown = (pl.col("num_orders") == 0) & (pl.col("total_refunded") > 0)
+    return rows.select(unknown.fill_null(False)).to_series().to_numpy()
+
+
+def _shrunk_means(group: np.ndarray, values: np.ndarray) -> tuple[float, ...]:
     overall = float(values.mean())
-    silent, in_touch = (
+    means = (
         (float(values[group == number].sum()) + PRIOR_CUSTOMERS * overall)
         / ((group == number).sum() + PRIOR_CUSTOMERS)
-        for number in (0, 1)
+        for number in (SILENT, IN_TOUCH, IN_TRIAL)
     )
-    return float(silent), float(in_touch)
+    return tuple(float(mean) for mean in means)

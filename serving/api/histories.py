@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 from lifecycle.events.schema import (
     EVENT_SCHEMA,
     KINDS,
+    MAX_PLAN_DAYS,
     MAX_RATE,
+    MIN_PLAN_DAYS,
     MIN_RATE,
     OWN_RATE,
     REVENUE_KINDS,
@@ -39,6 +41,9 @@ class Event(BaseModel):
     rating: Amount | None = None
     text: Annotated[str, Field(max_length=2000)] | None = None
     impression_id: Identifier | None = None
+    plan_days: Annotated[float, Field(ge=MIN_PLAN_DAYS, le=MAX_PLAN_DAYS)] | None = Field(
+        default=None, description="how many days a payment for a plan covers"
+    )
 
     @field_validator("occurred_at")
     @classmethod

@@ -1,6 +1,6 @@
 """What goes out over HTTP, as documented under /docs. Answers come from the predictor in this form."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from serving.predict.problems import Problem
 
@@ -44,8 +44,13 @@ class CustomerValue(BaseModel):
     expected_order_value: float
     annual_discount_rate: float
     periods: list[Period]
-    p_active: float
-    churn_probability: float
+    p_active: float = Field(
+        description="probability of not having left for good; somebody may be active and buy seldom"
+    )
+    churn_probability: float = Field(
+        description="probability of buying nothing within the trained horizon, or of not renewing a plan when "
+        "its next payment is due; stage and next_best_action go by it"
+    )
     segment: str
     stage: str
     next_best_action: str

@@ -20,6 +20,7 @@ from training.evaluate.customers.groups import hidden_groups
 from training.evaluate.customers.outlook import outlook
 from training.evaluate.customers.profit import judge_profit
 from training.evaluate.customers.prospects import judge_prospects
+from training.evaluate.customers.standing import fit_standings
 from training.evaluate.customers.worth import worth_of
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
@@ -29,6 +30,7 @@ from training.evaluate.value.cheap import cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
 from training.evaluate.value.comparison import backtests_of
 from training.evaluate.value.forecasts import Forecast, Judged
+from training.evaluate.value.heeded import as_served
 from training.evaluate.value.intervals import judge_intervals
 from training.evaluate.value.judging import (
     PREDICTIONS_SCHEMA,
@@ -69,7 +71,6 @@ def run_arena(inputs: Inputs) -> None:
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
     logger.info("%s", models.season.told())
-    judged = judge(forecasts, sets, config.num_resamples, config.seed)
     champion, selection = choose_champion(
         forecasts,
         sets,
@@ -79,12 +80,15 @@ def run_arena(inputs: Inputs) -> None:
         unsupported,
     )
     logger.info("champion: %s", champion)
+    standings = fit_standings(config.data, sets, config.returns)
+    served_forecasts = as_served(forecasts, champion, sets, standings)
+    judged = judge(served_forecasts, sets, config.num_resamples, config.seed)
     churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
-    choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects)
+    choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects, standings)
     artifact = new_artifact(inputs, sets, choice, models)
-    predicted = forecasts[champion].test
+    predicted = judged[champion].forecast.test
     found = served(inputs, artifact, sets, predicted)
     results = Results(
         cutoff=str(inputs.time_split.test_cutoff),
@@ -109,6 +113,7 @@ def run_arena(inputs: Inputs) -> None:
         profit=judge_profit(artifact, sets, predicted, config.data),
         churn=leaving,
         prospects=met,
+        standings=standings,
         fine_tuning=fine_tuning,
         costs=cost_table(artifact.settings.costs),
         season=models.season,

@@ -20,6 +20,8 @@ from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
 from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
+from lifecycle.value.said import Outlook, heeded_outlook
+from lifecycle.value.standing import Standings
 from training.evaluate.customers.cost_weights import with_weights
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import purchase_shards
@@ -38,6 +40,7 @@ class Choice:
     churn: str | None
     recommender: str | None
     prospects: ProspectRates | None
+    standings: Standings
 
 
 def new_artifact(
@@ -111,9 +114,14 @@ def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendMo
             logger.warning("costs.%s is ignored: the data hold such costs", name)
     spreading = models.spreading(choice.champion)
     behaviour = buyer_behaviour(test, spreading, config.clv, horizon, models.season)
-    values = customer_values(
-        test, choice.winner.forecast.test, {}, behaviour, costs, config.clv, horizon
+    outlook = heeded_outlook(
+        choice.standings,
+        test,
+        Outlook(choice.winner.forecast.test, {}, behaviour),
+        config.clv,
+        horizon,
     )
+    values = customer_values(test, outlook.total, {}, outlook.behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
     return Settings(
         champion=choice.champion,
@@ -126,6 +134,7 @@ def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendMo
         clv=config.clv,
         costs=costs,
         prospects=choice.prospects,
+        standings=choice.standings,
         thresholds=fit_thresholds(values.clv),
         stages=config.stages,
         actions=inputs.actions,

@@ -9,6 +9,7 @@ from lifecycle.decisions.stages import StageRules
 from lifecycle.names import MEMBERS, RANKERS, RERANKER, VALUE_MODELS
 from lifecycle.value.costs import CostDefaults
 from lifecycle.value.formula import ClvSettings
+from lifecycle.value.standing import ReturnDefaults
 
 
 class EvaluateConfig(Config):
@@ -24,6 +25,8 @@ class EvaluateConfig(Config):
     # The table of next best actions.
     actions: Path = Path(__file__).parents[1] / "configs" / "actions.csv"
     costs: CostDefaults = CostDefaults()  # where the data hold no such cost
+    # Where the data tell of no customer who had cancelled, paused or left a payment out.
+    returns: ReturnDefaults = ReturnDefaults()
     rerank_customers: int = Field(200, ge=1)  # the seeded sample for costly rankers
     num_candidates: int = Field(30, ge=20)  # that LLaMA re-ranks
     exclude_seen: bool = False

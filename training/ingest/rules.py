@@ -6,7 +6,7 @@ import polars as pl
 from pydantic import Field
 
 from lifecycle.config import Config
-from lifecycle.events.schema import EVENT_SCHEMA, KINDS, is_purchase
+from lifecycle.events.schema import EVENT_SCHEMA, KINDS, MAX_PLAN_DAYS, MIN_PLAN_DAYS, is_purchase
 from training.ingest.quality.account import money_of
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.shard_counts import ShardCounts
@@ -64,6 +64,7 @@ def checked_rows(
         counts.leave_out(f"missing_{name}", rows.filter(pl.col(name).is_null()))
         rows = kept
     _check_cost_signs(rows, batch, source, counts)
+    _check_plans(rows, batch, source)
     if "amount" not in rows.columns and missing.amount == "drop":
         return rows  # a source of interactions: recommenders can be made of it, values cannot
     if "amount" not in rows.columns:
@@ -127,6 +128,17 @@ def _check_quantities(rows: pl.DataFrame, batch: ParsedRows, source: Source) -> 
         raise ValueError(
             f"{where(source, batch.file, row)}: quantity is {quantity} for a {kind} of {amount}; "
             "say in `kind` which rows are refunds"
+        )
+
+
+def _check_plans(rows: pl.DataFrame, batch: ParsedRows, source: Source) -> None:
+    if "plan_days" not in rows.columns:
+        return
+    is_odd = ~pl.col("plan_days").is_between(MIN_PLAN_DAYS, MAX_PLAN_DAYS)
+    for row, days in rows.filter(is_odd).head(1).select(ROW, "plan_days").iter_rows():
+        raise ValueError(
+            f"{where(source, batch.file, row)}: plan_days is {days}; a payment covers {MIN_PLAN_DAYS:g} to "
+            f"{MAX_PLAN_DAYS:g} days, and is left empty where it is for no plan"
         )
 
 

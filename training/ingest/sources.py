@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from lifecycle.config import Config
 from lifecycle.events.schema import EVENT_SCHEMA, ITEM_COLUMNS, OWN_RATE
 
-NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "price", OWN_RATE)
+NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "plan_days", "price", OWN_RATE)
 # Columns of a source beside those of events: of a row's money, and which of the rows of one event_id is later.
 CURRENCY = "currency"
 VERSION = "version"

@@ -15,6 +15,7 @@ from lifecycle.features.categories import leading_categories, placed_items
 from lifecycle.features.money import money_unit
 from lifecycle.features.numbers import FEATURES, value_features
 from lifecycle.features.prompts import value_prompts
+from lifecycle.features.standing import standings
 from lifecycle.jobs import Progress
 from training.prepare.cutoffs import Cutoffs
 from training.prepare.dataset import LATEST
@@ -134,6 +135,7 @@ def _examples(
         results.drop(KEYS),
         prompts.select("prompt"),
         features.select(FEATURES),
+        standings(events, keys),
     ]
     return pl.concat(columns, how="horizontal")
 
@@ -147,6 +149,7 @@ def _prospects(
     )
     results = outcomes(events, keys, config.horizon_days)
     features = value_features(events, keys, config.horizon_days, placed)
+    features = features.with_columns(standings(events, keys))
     return results.join(features, on=KEYS, maintain_order="left")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.lib.format import open_memmap
 
-from lifecycle.events.schema import KINDS, REVENUE_KINDS
+from lifecycle.events.schema import ENCODED_KINDS, REVENUE_KINDS
 from lifecycle.events.shards import read_data_manifest, read_shard, shard_paths
 from lifecycle.features.sequence import MICROSECONDS_PER_DAY, Histories, histories
 from lifecycle.features.vocabulary import Vocabulary, VocabularyRules, fit_vocabulary
@@ -25,7 +25,7 @@ ARRAYS = {
     "kind": np.int8,
     "amount": np.float32,
 }
-REVENUE_NUMBERS = [KINDS.index(kind) for kind in REVENUE_KINDS]
+REVENUE_NUMBERS = [ENCODED_KINDS.index(kind) for kind in REVENUE_KINDS]
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,12 @@ def churn_section(found: Churn) -> Section:
     header = ["model", "Brier score", "AUROC", "Brier skill", "expected / actual"]
     caption = "Probabilities of buying nothing, on the test customers"
     models = Table(caption, header, rows, model_words(chosen))
+    meaning = Paragraph(
+        "Churn is the chance of buying nothing within the horizon; stages and actions go by it. "
+        "Being active is the chance of not having left for good: who buys seldom may be active, and buy nothing."
+    )
     drawing = _calibration(found.models[chosen].calibration, chosen)
-    return Section("Churn: who will buy nothing", [said, models, drawing])
+    return Section("Churn: who will buy nothing", [said, meaning, models, drawing])
 
 
 def _cells(model: ChurnMetrics) -> list[Cell]:

@@ -9,6 +9,7 @@ from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
 from lifecycle.season import Season
 from lifecycle.value.costs import CostRate
+from lifecycle.value.standing import Standings
 from training.results.customers import Customers, Profit, Prospects, Worth
 from training.results.recommend import RankMetrics, Recommender
 from training.results.value import (
@@ -47,6 +48,7 @@ class Results(Config):
     profit: Profit | None = None
     churn: Churn | None = None
     prospects: Prospects | None = None
+    standings: Standings | None = None
     fine_tuning: FineTuning | None = None
     costs: dict[str, CostRate] | None = None
     season: Season | None = None

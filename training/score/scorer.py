@@ -22,7 +22,7 @@ from lifecycle.artifact.assessment import (
 from lifecycle.artifact.champion import load_champion
 from lifecycle.artifact.files import load_artifact
 from lifecycle.artifact.leave_out import event_effects
-from lifecycle.events.history import customers_at, prospects_at
+from lifecycle.events.history import customers_at, not_bought_at
 from lifecycle.events.shards import DataManifest, read_data_manifest, read_shard, shard_paths
 from lifecycle.features.attributes import read_customers
 from lifecycle.jobs import Progress
@@ -142,7 +142,7 @@ def _score_here(parts: ScoreParts, missing: list[tuple[int, int]]) -> None:
 
 def _prospects(events: pl.DataFrame, registered: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     """Cutoffs of those who are known by then, but have not bought: by an event, or registered and never seen."""
-    known = prospects_at(events, as_of)
+    known = not_bought_at(events, as_of)
     silent = pl.DataFrame(
         {"customer_id": registered["customer_id"], "cutoff": as_of}, schema=known.schema
     )

@@ -41,16 +41,18 @@ def test_shipped_table_by_hand() -> None:
         ("retention", "high", False),
         ("loyalty", "top", False),
         ("acquisition", "low", False),
+        ("lapsed", "low", False),
     ]
     found, asked = actions_of(SHIPPED, customers)
     assert found == [
         "personal_outreach",
         "win_back_offer",
-        "no_action",
+        "win_back_message",
         "personal_outreach",
         "cross_sell",
         "early_access",
         "welcome_message",
+        "no_action",
     ]
     assert asked == [
         0,

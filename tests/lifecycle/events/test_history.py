@@ -5,7 +5,15 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from lifecycle.events.history import customers_at, known_at, orders_at, outcomes, with_cancellations
+from lifecycle.events.history import (
+    customers_at,
+    known_at,
+    not_bought_at,
+    orders_at,
+    outcomes,
+    prospects_at,
+    with_cancellations,
+)
 from tests.builders import CUTOFF, cutoffs, make_events
 
 
@@ -107,6 +115,24 @@ def test_customers_need_a_purchase_before_the_cutoff() -> None:
         ]
     )
     assert customers_at(events, CUTOFF)["customer_id"].to_list() == ["old"]
+
+
+def test_prospects_have_yet_to_buy_and_a_refund_says_that_somebody_bought() -> None:
+    rows = [
+        {"day": -1, "customer_id": "buyer"},
+        {"day": -1, "customer_id": "viewer", "kind": "view"},
+        {"day": -1, "customer_id": "returner", "kind": "refund", "amount": -5.0},
+        {"day": -2, "customer_id": "returner and viewer", "kind": "view"},
+        {"day": -1, "customer_id": "returner and viewer", "kind": "refund", "amount": -5.0},
+        {"day": -1, "customer_id": "viewer who returns later", "kind": "view"},
+        {"day": 0, "customer_id": "viewer who returns later", "kind": "refund", "amount": -5.0},
+        {"day": 0, "customer_id": "later", "kind": "view"},
+    ]
+    events = make_events(rows)
+    viewers = ["viewer", "viewer who returns later"]
+    assert prospects_at(events, CUTOFF)["customer_id"].to_list() == viewers
+    everybody = ["returner", "returner and viewer", *viewers]
+    assert not_bought_at(events, CUTOFF)["customer_id"].to_list() == everybody
 
 
 def test_target_is_gross_within_the_half_open_window_and_net_subtracts_refunds() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.events.schema import EVENT_SCHEMA, KINDS
+from lifecycle.events.schema import ENCODED_KINDS, EVENT_SCHEMA
 from lifecycle.features.sequence import (
     HALF_LIVES_DAYS,
     LOG_SCALE,
@@ -93,7 +93,7 @@ def test_positions_of_a_customer_by_hand() -> None:
     assert batch.item[0].tolist() == [FIRST_KNOWN + 1, UNKNOWN, UNKNOWN, NONE, NONE]
     assert batch.category[0].tolist() == [FIRST_KNOWN, FIRST_KNOWN, UNKNOWN, NONE, NONE]
     assert batch.title[0].tolist() == [FIRST_TITLE + 1, FIRST_TITLE, NONE, NONE, NONE]
-    kinds = [KINDS.index(kind) for kind in ("purchase", "refund", "view", "support")]
+    kinds = [ENCODED_KINDS.index(kind) for kind in ("purchase", "refund", "view", "support")]
     assert batch.kind[0].tolist() == [*kinds, QUERY_KIND]
     features = batch.features[0]
     np.testing.assert_allclose(
@@ -186,3 +186,17 @@ def test_sizes_that_do_not_divide_are_refused() -> None:
         ValueError, match="hidden_size is 20; it must be a multiple of 2 x num_heads = 8"
     ):
         SequenceSettings(hidden_size=20, num_heads=4)
+
+
+def test_kinds_that_members_were_not_trained_on_are_not_read() -> None:
+    told = events(
+        ("1", 0, "purchase", "a", 9.0),
+        ("1", 2, "pause", None, None),
+        ("1", 4, "resume", None, None),
+        ("2", 1, "trial", "a", 0.0),
+        ("3", 1, "purchase", "a", 9.0),
+    )
+    usual = told.filter(pl.col("kind") == "purchase")
+    assert QUERY_KIND == 11, "the place of the query among the kinds of trained members"
+    assert histories(told, VOCABULARY).customer_ids.to_list() == ["1", "3"]
+    assert_equal(batch_of(told, (0, 7.0), (1, 7.0)), batch_of(usual, (0, 7.0), (1, 7.0)))

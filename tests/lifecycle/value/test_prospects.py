@@ -1,4 +1,4 @@
-"""Customers who have not bought yet: the rates of the two groups by hand."""
+"""Customers who have not bought yet: the rates of the groups by hand, and who belongs to which."""
 
 import polars as pl
 import pytest
@@ -7,6 +7,7 @@ from lifecycle.features.numbers import FEATURES
 from lifecycle.value.prospects import (
     PRIOR_CUSTOMERS,
     fit_prospects,
+    has_bought_before,
     prospect_conversion,
     prospect_spend,
 )
@@ -32,22 +33,46 @@ def test_rates_of_the_two_groups_by_hand() -> None:
         (
             (0 + PRIOR_CUSTOMERS * overall) / (100 + PRIOR_CUSTOMERS),
             (900 + PRIOR_CUSTOMERS * overall) / (50 + PRIOR_CUSTOMERS),
+            overall,
         )
     )
     assert rates.conversion == pytest.approx(
         (
             (0 + PRIOR_CUSTOMERS / 15) / (100 + PRIOR_CUSTOMERS),
             (10 + PRIOR_CUSTOMERS / 15) / (50 + PRIOR_CUSTOMERS),
+            1 / 15,
         )
     )
     assert rates.order_value == 30.0
     expected, limits = prospect_spend(rates, prospects(1, 1))
-    assert expected.tolist() == list(rates.spend)
+    assert expected.tolist() == list(rates.spend[:2])
     for low, high in limits.values():
         assert (low == 0).all() and (high >= expected).all()
-    assert prospect_conversion(rates, prospects(1, 1)).tolist() == list(rates.conversion)
+    assert prospect_conversion(rates, prospects(1, 1)).tolist() == list(rates.conversion[:2])
 
 
 def test_shop_without_prospects_has_no_rates() -> None:
     assert fit_prospects(prospects(0, 0, target=[], num_orders_ahead=[])) is None
     assert prospect_conversion(None, prospects(2, 0)).tolist() == [0.0, 0.0]
+
+
+def test_who_began_a_trial_has_a_rate_of_its_own_until_it_is_cancelled() -> None:
+    trials = {"trial_days": [5.0, 5.0, 200.0, 5.0], "cancelled_days": [None, 2.0, None, None]}
+    rows = pl.DataFrame(dict.fromkeys(FEATURES, [0.0] * 4) | trials).with_columns(
+        total_refunded=pl.Series([0.0, 0.0, 0.0, 9.0])
+    )
+    outcome = {"target": [50.0, 0.0, 0.0, 0.0], "num_orders_ahead": [1, 0, 0, 0]}
+    rates = fit_prospects(rows.with_columns(**{k: pl.Series(v) for k, v in outcome.items()}))
+    assert rates is not None
+    silent, _, in_trial = rates.conversion
+    assert in_trial == pytest.approx((1 + PRIOR_CUSTOMERS / 4) / (1 + PRIOR_CUSTOMERS))
+    assert silent == pytest.approx((0 + PRIOR_CUSTOMERS / 4) / (3 + PRIOR_CUSTOMERS))
+    found = prospect_conversion(rates, rows).tolist()
+    assert found == [in_trial, silent, silent, silent], "a refund is no trial's"
+
+
+def test_who_is_known_by_a_refund_alone_has_bought_before() -> None:
+    rows = pl.DataFrame(dict.fromkeys(FEATURES, [0.0] * 3)).with_columns(
+        total_refunded=pl.Series([0.0, 9.0, 9.0]), num_orders=pl.Series([0.0, 0.0, 1.0])
+    )
+    assert has_bought_before(rows).tolist() == [False, True, False]

@@ -204,6 +204,13 @@ def test_event_frame_has_the_event_schema_by_time() -> None:
     assert frame["amount"].to_list() == [3.5, 3.5]
 
 
+@pytest.mark.parametrize("days", [0, -1, 40_000, "30"])
+def test_plan_days_out_of_bounds_are_refused_by_their_field(days: object) -> None:
+    body = with_event(plan_days=days)
+    assert problems(body)[0].field == "customers.1.events.1.plan_days"
+    parse(ValueRequest, json.dumps(with_event(plan_days=365)).encode(), READING)
+
+
 def test_events_more_than_a_day_ahead_are_refused() -> None:
     parse(
         ValueRequest, json.dumps(with_event(occurred_at="2026-06-01T23:59:00Z")).encode(), READING

@@ -180,3 +180,18 @@ def test_costs_of_both_signs_are_refused_also_in_another_batch() -> None:
     given = batch(amount=[-100.0], kind=["refund"], cost=[-30.0])
     with pytest.raises(ValueError, match="cost is -30.0 in .*, but 60.0 in .*: write ABS.cost."):
         checked_rows(given, SOURCE, MissingRules(), counts)
+
+
+@pytest.mark.parametrize("days", [0.0, -30.0, 0.5, 40_000.0])
+def test_plan_that_covers_no_days_is_an_error_that_names_its_row(days: float) -> None:
+    given = batch(amount=[5.0, 5.0], plan_days=[30.0, days])
+    with pytest.raises(
+        ValueError, match=rf"lines.csv, row 2 .*: plan_days is {days}; .* 1 to 36525 days"
+    ):
+        checked_rows(given, SOURCE, MissingRules(), ReadCounts())
+
+
+def test_plan_days_may_be_unknown() -> None:
+    given = batch(amount=[5.0, 5.0], plan_days=[30.0, None])
+    rows = event_rows(checked_rows(given, SOURCE, MissingRules(), ReadCounts()), 0)
+    assert rows["plan_days"].to_list() == [30.0, None]

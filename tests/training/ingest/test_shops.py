@@ -139,12 +139,13 @@ def test_subscription_log_with_contacts_and_plans(tmp_path: Path) -> None:
     events, report = run(
         IngestConfig.load(config, [*paths, f"output={tmp_path / 'data'}", "quality_html=false"])
     )
-    assert events.select("kind", "amount", "discount", "cost").rows() == [
-        ("purchase", 10.0, 2.0, None),
-        ("renewal", 10.0, None, None),
-        ("support", None, None, 15.0),
-        ("refund", -10.0, None, None),
-        ("cancellation", None, None, None),
+    assert events.select("kind", "amount", "discount", "cost", "plan_days").rows() == [
+        ("trial", None, None, None, None),
+        ("purchase", 10.0, 2.0, None, 30.0),
+        ("renewal", 10.0, None, None, 30.0),
+        ("support", None, None, 15.0, None),
+        ("refund", -10.0, None, None, None),
+        ("cancellation", None, None, None, None),
     ]
     assert report["refunds"] == {"total": 1, "matched": 1}
     assert report["models"]["service_cost"]["supported"]

@@ -27,6 +27,7 @@ NOTHING_OF_VALUE = (
     "profit",
     "churn",
     "prospects",
+    "standings",
     "fine_tuning",
     "costs",
     "refitted_at",

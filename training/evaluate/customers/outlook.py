@@ -109,7 +109,8 @@ def _transitions(
     )
     new_then = _at(prospects, rows)
     new_now = _at(prospects, sets.test)
-    before = stages_for(artifact, rows, values_for(artifact, rows, np.zeros(rows.height)).p_active)
+    then = values_for(artifact, rows, np.zeros(rows.height))
+    before = stages_for(artifact, rows, then.churn_probability)
     earlier = pl.DataFrame({"customer_id": rows["customer_id"], "before": before})
     earlier = earlier.extend(
         pl.DataFrame({"customer_id": new_then, "before": [NEW] * len(new_then)})
