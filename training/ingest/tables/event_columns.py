@@ -1,5 +1,6 @@
 """What a recipe's expressions give, as the types of event columns; every bad value is named by file, row and value."""
 
+import logging
 from datetime import UTC, datetime
 
 import polars as pl
@@ -8,7 +9,9 @@ from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR
 from training.ingest.sources import CURRENCY, VERSION, Table, where
 from training.ingest.tables.expressions import Expression
 from training.ingest.tables.parsing import (
+    EXCEL_DIGITS,
     RawColumn,
+    are_rounded_by_excel,
     parse_ids,
     parse_numbers,
     parse_texts,
@@ -17,6 +20,7 @@ from training.ingest.tables.parsing import (
 from training.ingest.tables.rows import ROW, Rows, check_parsed, number_rule
 from training.ingest.tables.times import ZONE_NAME, parse_times, parse_versions, shop_days
 
+logger = logging.getLogger(__name__)
 # Of rows that are left out: what the account and the count of orders need.
 TOLD = pl.Schema(
     {
@@ -95,6 +99,15 @@ def _check_digits(column: RawColumn, rows: Rows) -> None:
         raise ValueError(
             f"{place}: {column.name} is {column.values[index]!r}, an id that has lost digits; "
             "export it as text, not as a number that a spreadsheet or a float has rounded"
+        )
+    is_first = column.rows.len() > 0 and column.rows[0] == 1
+    if is_first and are_rounded_by_excel(column):
+        logger.warning(
+            "%s: all %s of more than 15 digits end in zeros, such as %r, as Excel rounds them: "
+            "several may have become one; export them as text",
+            rows.file,
+            column.name,
+            column.values.filter(column.values.str.len_chars() > EXCEL_DIGITS)[0],
         )
 
 
