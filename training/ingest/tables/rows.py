@@ -1,7 +1,7 @@
 """Rows of one file while a recipe is applied to them: filters leave out some, expressions are computed of the rest."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +154,7 @@ class Rows:
             numbers = parse_numbers(column, self.decimals.get(name, self.table.decimal))
             reason = f"{number_rule(self.table)}, as {expression.dotted} needs"
             if not self.is_lenient:
-                check_parsed(column, numbers, self.table, self.file, reason)
+                check_parsed(column, numbers, self.table, self.file, lambda _: reason)
             self.rows = self.rows.with_columns(numbers.alias(NUMBER + name))
         return pl.col(NUMBER + name)
 
@@ -191,15 +191,18 @@ def _select(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
     return values
 
 
-def check_parsed(column: RawColumn, parsed: pl.Series, table: Table, file: Path, rule: str) -> None:
-    """ValueError for the first value that is there but did not parse."""
+def check_parsed(
+    column: RawColumn, parsed: pl.Series, table: Table, file: Path, rule: Callable[[object], str]
+) -> None:
+    """ValueError for the first value that is there but did not parse; `rule` says what it breaks."""
     if parsed.null_count() == 0:
         return
     failed = parsed.is_null() & ~column.is_blank()
     index = failed.arg_max() if failed.any() else None
     if index is not None:
         place = where(table, file, column.rows[index])
-        raise ValueError(f"{place}: {column.name} is {column.values[index]!r}, {rule}")
+        value = column.values[index]
+        raise ValueError(f"{place}: {column.name} is {value!r}, {rule(value)}")
 
 
 def number_rule(table: Table) -> str:
