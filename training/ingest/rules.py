@@ -11,6 +11,7 @@ from training.ingest.quality.account import money_of
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.refunds import CURRENCY_NUMBER, RATE
+from training.ingest.signs import check_cost_signs, warn_of_signs
 from training.ingest.sources import VERSION, Source, where
 from training.ingest.tables.batches import ROW_HASH, ParsedRows
 from training.ingest.tables.rows import ROW
@@ -63,7 +64,8 @@ def checked_rows(
         kept = rows.drop_nulls(name)
         counts.leave_out(f"missing_{name}", rows.filter(pl.col(name).is_null()))
         rows = kept
-    _check_cost_signs(rows, batch, source, counts)
+    check_cost_signs(rows, batch.file, source, counts)
+    warn_of_signs(rows, batch.file, source, counts)
     if "amount" not in rows.columns and missing.amount == "drop":
         return rows  # a source of interactions: recommenders can be made of it, values cannot
     if "amount" not in rows.columns:
@@ -128,27 +130,6 @@ def _check_quantities(rows: pl.DataFrame, batch: ParsedRows, source: Source) -> 
             f"{where(source, batch.file, row)}: quantity is {quantity} for a {kind} of {amount}; "
             "say in `kind` which rows are refunds"
         )
-
-
-def _check_cost_signs(
-    rows: pl.DataFrame, batch: ParsedRows, source: Source, counts: ReadCounts
-) -> None:
-    """ValueError where costs of a source have both signs: which is money out, and which was given back?"""
-    if "cost" not in rows.columns:
-        return
-    for sign in (1, -1):
-        found = rows.filter(pl.col("cost").sign() == sign).head(1)
-        for row, cost in found.select(ROW, "cost").iter_rows():
-            place = where(source, batch.file, row)
-            told = counts.cost_signs.setdefault(source.path, {}).setdefault(
-                sign, f"{cost} in {place}"
-            )
-            other = counts.cost_signs[source.path].get(-sign)
-            if other is not None:
-                raise ValueError(
-                    f"cost is {told}, but {other}: write ABS(cost) where both are money out, "
-                    "or 0 for what was given back"
-                )
 
 
 def event_rows(rows: pl.DataFrame, source_number: int) -> pl.DataFrame:

@@ -172,11 +172,3 @@ def test_purchase_of_negative_quantity_is_refused() -> None:
     given = batch(amount=[100.0, 100.0], quantity=[1.0, -1.0])
     with pytest.raises(ValueError, match="row 2.*: quantity is -1.0 for a purchase of 100.0"):
         checked_rows(given, SOURCE, MissingRules(), ReadCounts())
-
-
-def test_costs_of_both_signs_are_refused_also_in_another_batch() -> None:
-    counts = ReadCounts()
-    checked_rows(batch(amount=[100.0], cost=[60.0]), SOURCE, MissingRules(), counts)
-    given = batch(amount=[-100.0], kind=["refund"], cost=[-30.0])
-    with pytest.raises(ValueError, match="cost is -30.0 in .*, but 60.0 in .*: write ABS.cost."):
-        checked_rows(given, SOURCE, MissingRules(), counts)

@@ -32,9 +32,8 @@ class ReadCounts:
     currencies: dict[str, Money] = field(default_factory=dict)
     matches: dict[str, Matches] = field(default_factory=dict)  # of lookups
     tables: dict[str, TableRows] = field(default_factory=dict)
-    cost_signs: dict[str, dict[int, str]] = field(
-        default_factory=dict
-    )  # where each was seen, by source
+    # Where each sign of a column of money was seen first, by source and column.
+    signs: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
     num_conflicting_items: int = 0
     files_not_read: list[str] = field(default_factory=list)
 
