@@ -75,8 +75,11 @@ class Rows:
         """Keep the rows for which a filter is true; the others."""
         is_kept = self.evaluate(expression)
         if is_kept.dtype != pl.Boolean:
+            given = is_kept.drop_nulls()
+            example = f", such as {given[0]!r}" if given.len() else ""
             raise ValueError(
-                f"{expression.dotted}: must be true or false for each row, not {is_kept.dtype}"
+                f"{self.file}: {expression.dotted}: must be true or false for each row, not {is_kept.dtype}"
+                f"{example}; compare it, as in {{sql: \"paid = 'yes'\"}}"
             )
         is_kept = is_kept.fill_null(False)
         left_out = self.rows.filter(~is_kept)

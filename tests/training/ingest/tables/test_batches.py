@@ -92,7 +92,10 @@ def test_filters_count_by_reason_and_bad_values_of_rows_left_out_do_not_matter(
         (amount("p *"), "columns.amount: 'p \\*' is not an SQL expression"),
         (amount("UPPER(p) * 2"), "columns.amount: .* cannot be computed"),
         ({"filter": {"sql": "p * 2"}}, "filter: must be true or false for each row"),
-        ({"filter": "p"}, "filter: must be true or false for each row"),
+        (
+            {"filter": "p"},
+            "lines.csv: filter: must be true or false for each row, not String, such as '1'; compare it",
+        ),
         (amount("SUM(p)"), "columns.amount: .* depends on other rows"),
         (amount("ROW_NUMBER() OVER (ORDER BY p)"), "columns.amount: .* depends on other rows"),
         ({"delimiter": ";"}, "unknown column 'c'"),
@@ -149,7 +152,15 @@ def test_numbers_of_four_bytes_are_their_shortest_decimals(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("value", "column"), [(202402, "202402"), (False, "No"), (1.5, "1.5"), (66818, "0202402")]
+    ("value", "column"),
+    [
+        (202402, "202402"),
+        (False, "No"),
+        (1.5, "1.5"),
+        (66818, "0202402"),
+        (1, "1.0"),
+        (2024.0, "2024"),
+    ],
 )
 def test_constant_that_is_also_the_name_of_a_column_is_refused(
     read: Read, value: object, column: str
