@@ -15,6 +15,7 @@ from training.ingest.sources import Source, Table, where
 from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
 from training.ingest.tables.expressions import Expression, Numbers, expressions_of
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
+from training.ingest.tables.named_currencies import codes_in_names
 from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, numbers_in_batches
@@ -137,9 +138,9 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     unmapped = currency_columns(found.frame, table, expressions, schema)
     used = _used_columns(expressions, unmapped, own, reading)
     decimals = dict.fromkeys(lookup.names, lookup.decimal) if lookup else None
-    of_lookup = []
+    told = codes_in_names(table, expressions, schema, file)
     if lookup and money_uses_lookup(table, expressions, schema):
-        of_lookup = lookup.currency_codes
+        told += lookup.currency_codes
     timezone = _timezone_of(found.frame, table, file, expressions)
     # Rows that differ in any column are no duplicates.
     drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
@@ -151,7 +152,7 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
             check_sql = not offset and reading.num_checked < CHECKED_ROWS
             parts = Rows(prepared, table, file, timezone, decimals)
             parsed = _parse_batch(parts, expressions, unmapped, check_sql=check_sql)
-            batch = replace(parsed, currency_codes=parsed.currency_codes + of_lookup)
+            batch = replace(parsed, currency_codes=parsed.currency_codes + told)
             yield batch if reading.earlier is None else _without_shared(batch, reading)
             reading.num_checked += rows.height * check_sql
             offset += rows.height
@@ -162,11 +163,11 @@ def _check_cells(rows: pl.DataFrame, table: Table, file: Path) -> None:
     """ValueError for a cell of more than MAX_CELL_LETTERS."""
     for values in rows.select(pl.col(pl.String)).iter_columns():
         longest = values.str.len_bytes().arg_max()
-        if longest is not None and len(values[longest]) > MAX_CELL_LETTERS:
-            place = where(table, file, rows[ROW][longest])
+        letters = 0 if longest is None else len(values[longest])
+        if letters > MAX_CELL_LETTERS:
             raise ValueError(
-                f"{place}: column {values.name!r} has a cell of {len(values[longest])} letters; "
-                f"at most {MAX_CELL_LETTERS} are read"
+                f"{where(table, file, rows[ROW][longest])}: column {values.name!r} has a cell of "
+                f"{letters} letters; at most {MAX_CELL_LETTERS} are read"
             )
 
 

@@ -80,7 +80,7 @@ def _unmapped_columns(
     table: Table, expressions: list[Expression], schema: Mapping[str, pl.DataType]
 ) -> list[CodeColumn]:
     """The texts that the recipe's money is read regardless of, whatever they hold; none where it maps a currency."""
-    money = _money(table, expressions, schema)
+    money = regardless_money(table, expressions, schema)
     columns = []
     for name, dtype in schema.items():
         if not all(_is_used(name, each, table) for each in money):
@@ -93,7 +93,7 @@ def _unmapped_columns(
 
 def money_uses_lookup(table: Table, expressions: list[Expression], schema: pl.Schema) -> bool:
     """Whether money that is read regardless of currencies comes from the lookup of a source."""
-    money = _money(table, expressions, schema)
+    money = regardless_money(table, expressions, schema)
     return any(_uses_lookup(each, table) for each in money)
 
 
@@ -108,7 +108,7 @@ def _is_used(name: str, money: Expression, table: Table) -> bool:
     return name in money.types or (is_key and _uses_lookup(money, table))
 
 
-def _money(
+def regardless_money(
     table: Table, expressions: list[Expression], schema: Mapping[str, pl.DataType]
 ) -> list[Expression]:
     """What the recipe reads as money of one currency."""
