@@ -163,11 +163,10 @@ def _check_cells(rows: pl.DataFrame, table: Table, file: Path) -> None:
     """ValueError for a cell of more than MAX_CELL_LETTERS."""
     for values in rows.select(pl.col(pl.String)).iter_columns():
         longest = values.str.len_bytes().arg_max()
-        letters = 0 if longest is None else len(values[longest])
-        if letters > MAX_CELL_LETTERS:
+        if longest is not None and len(values[longest]) > MAX_CELL_LETTERS:
             raise ValueError(
                 f"{where(table, file, rows[ROW][longest])}: column {values.name!r} has a cell of "
-                f"{letters} letters; at most {MAX_CELL_LETTERS} are read"
+                f"{len(values[longest])} letters; at most {MAX_CELL_LETTERS} are read"
             )
 
 

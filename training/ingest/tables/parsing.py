@@ -66,7 +66,7 @@ def with_lost_digits(column: RawColumn) -> pl.Series:
 def are_rounded_by_excel(column: RawColumn) -> bool:
     """Whether all numbers of more than 15 digits among ids have zeros behind the 15th, as Excel makes them."""
     values = column.values
-    if values.dtype != pl.String or (values.str.len_bytes().max() or 0) <= EXCEL_DIGITS:
+    if values.dtype != pl.String or not (values.str.len_bytes() > EXCEL_DIGITS).any():
         return False
     long = values.filter(values.str.contains(LONG_NUMBER)).unique()
     return long.len() >= MIN_LONG_NUMBERS and bool(long.str.contains(ROUNDED_BY_EXCEL).all())
