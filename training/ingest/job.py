@@ -228,7 +228,7 @@ def _spill(
                 num_rows += rows.height
                 if are_corrected(config, source):
                     rows = with_left_out(rows, batch)
-                append(event_rows(rows, number), writers)
+                append(event_rows(rows, number, read.file_number(batch.file)), writers)
                 logger.info("%s: %d rows read", batch.file.name, read.account.read.rows)
     exchange.unmapped.warn()
     if num_rows == 0:

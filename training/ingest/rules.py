@@ -17,6 +17,7 @@ from training.ingest.tables.batches import ROW_HASH, ParsedRows
 from training.ingest.tables.rows import ROW
 
 SOURCE = "__source"
+FILE = "__file"  # number of the file, over all sources
 IS_LEFT_OUT = "__is_left_out"  # of rows that stand for their version alone, see `corrections`
 NOTHING = 1e-9  # what is left of 3 * .15 - .45
 NOTHING_NEGATIVE = 1e-6  # of a purchase: what floats leave of billions, less than any coin
@@ -26,6 +27,7 @@ SPILL_SCHEMA = pl.Schema(
         VERSION: pl.Float64(),
         ROW_HASH: pl.UInt64(),
         SOURCE: pl.UInt16(),
+        FILE: pl.UInt32(),
         IS_LEFT_OUT: pl.Boolean(),
         CURRENCY_NUMBER: pl.UInt16(),
         RATE: pl.Float64(),
@@ -132,12 +134,14 @@ def _check_quantities(rows: pl.DataFrame, batch: ParsedRows, source: Source) -> 
         )
 
 
-def event_rows(rows: pl.DataFrame, source_number: int) -> pl.DataFrame:
+def event_rows(rows: pl.DataFrame, source_number: int, file_number: int = 0) -> pl.DataFrame:
     """The columns of SPILL_SCHEMA, absent ones null; discounts and costs positive whichever sign the shop uses."""
     columns = []
     for name, dtype in SPILL_SCHEMA.items():
         if name == SOURCE:
             column = pl.lit(source_number)
+        elif name == FILE:
+            column = pl.lit(file_number)
         elif name not in rows.columns:
             column = pl.lit(None)
         else:

@@ -77,9 +77,13 @@ def _account(report: QualityReport) -> Table:
 def _ids(report: QualityReport) -> Table:
     alike = report.alike_ids
     long = report.long_orders
+    files = report.orders_of_files
+    same = report.repeated_amounts
     rows: list[list[Cell]] = [
         ["alike but for letters, zeros or blanks", alike.ids, ", ".join(alike.example)],
         ["orders over more than 60 days", long.orders, long.example or ""],
+        ["orders in several files", files.orders, files.example or ""],
+        ["orders whose lines all have one amount", same.orders, same.example or ""],
     ]
     for path, found in report.customers_of_sources.items():
         rows.append([f"customers of {path}", found.customers, f"{found.buyers} of them bought"])

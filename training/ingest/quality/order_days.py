@@ -8,15 +8,27 @@ from training.results.quality import LongOrders
 LONG_ORDER_DAYS = 60
 
 
-def order_days(events: pl.DataFrame) -> pl.DataFrame:
-    """customer_id, order (see `order_key`), day (UTC), order_id, lines and amount of purchases."""
+def order_days(events: pl.DataFrame, file: str | None = None) -> pl.DataFrame:
+    """Of purchases customer_id, order (see `order_key`), day (UTC), order_id, lines, amount, and more.
+
+    `least` and `most` are those of the lines; `first_file` and `last_file` numbers of files, where
+    the column `file` has them.
+    """
     day = pl.col("occurred_at").dt.date().alias("day")
+    amount = pl.col("amount")
+    columns = [
+        pl.col("order_id").first(),
+        pl.len().alias("lines"),
+        amount.sum(),
+        amount.min().alias("least"),
+        amount.max().alias("most"),
+    ]
+    if file is not None:
+        columns += [pl.col(file).min().alias("first_file"), pl.col(file).max().alias("last_file")]
     by_order = (
         events.lazy().filter(is_purchase()).group_by("customer_id", order_key().alias("order"), day)
     )
-    return by_order.agg(
-        pl.col("order_id").first(), pl.len().alias("lines"), pl.col("amount").sum()
-    ).collect()
+    return by_order.agg(columns).collect()
 
 
 def orders_of_customers(by_day: pl.DataFrame) -> pl.DataFrame:

@@ -80,6 +80,8 @@ def quality_report(
         far_dates=counts.far_dates,
         alike_ids=finished.alike,
         long_orders=counts.long_orders,
+        orders_of_files=counts.orders_of_files,
+        repeated_amounts=counts.repeated_amounts,
         customers_of_sources=_customers_of(sources, counts),
         files_not_read=tuple(read.files_not_read),
     )

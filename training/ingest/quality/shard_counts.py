@@ -19,6 +19,8 @@ from training.results.quality import (
     HeavyCustomer,
     LongOrders,
     Matches,
+    OrdersOfFiles,
+    RepeatedAmounts,
     SourceCustomers,
 )
 
@@ -43,6 +45,8 @@ class ShardCounts:
     heavy: HeavyCustomers = field(default_factory=HeavyCustomers)
     far_dates: FarDates = field(default_factory=FarDates)
     long_orders: LongOrders = field(default_factory=LongOrders)
+    orders_of_files: OrdersOfFiles = field(default_factory=OrdersOfFiles)
+    repeated_amounts: RepeatedAmounts = field(default_factory=RepeatedAmounts)
     id_forms: list[np.ndarray] = field(default_factory=list)  # see `alike_ids`
     of_sources: dict[int, SourceCustomers] = field(default_factory=dict)  # by number
     num_events: int = 0
@@ -70,6 +74,8 @@ class ShardCounts:
         self.heavy.add(other.heavy)
         self.far_dates = self.far_dates.plus(other.far_dates)
         self.long_orders = self.long_orders.plus(other.long_orders)
+        self.orders_of_files = self.orders_of_files.plus(other.orders_of_files)
+        self.repeated_amounts = self.repeated_amounts.plus(other.repeated_amounts)
         self.id_forms += other.id_forms
         for number, found in other.of_sources.items():
             self.of_sources[number] = self.of_sources.get(number, SourceCustomers()).plus(found)
