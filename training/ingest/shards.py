@@ -27,7 +27,7 @@ from training.ingest.event_ids import (
 from training.ingest.quality.alike_ids import alike_ids
 from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
-from training.ingest.quality.order_days import order_days
+from training.ingest.quality.order_days import given_orders, long_orders, order_days
 from training.ingest.quality.orders_of_files import orders_of_files
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.repeated_amounts import repeated_amounts
@@ -179,8 +179,10 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
         shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
     )
     by_day = order_days(events, FILE)
-    counts.orders_of_files = orders_of_files(events, by_day, FILE, known.files)
-    counts.repeated_amounts = repeated_amounts(events, by_day)
+    orders = given_orders(by_day)
+    counts.long_orders = long_orders(orders)
+    counts.orders_of_files = orders_of_files(events, orders, FILE, known.files)
+    counts.repeated_amounts = repeated_amounts(events, orders)
     events = events.select(list(EVENT_SCHEMA))
     num_matched = matches["refund_id"].n_unique()
     counts.set_events(events, by_day, num_matched, config.shared_ids)

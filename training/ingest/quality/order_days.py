@@ -40,10 +40,17 @@ def orders_of_customers(by_day: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def long_orders(by_day: pl.DataFrame) -> LongOrders:
-    """Orders with an id whose days lie further apart than those of an order, from `order_days`."""
+def given_orders(by_day: pl.DataFrame) -> pl.DataFrame:
+    """Of orders with an id, from `order_days`: days between the first and the last, lines, and the other columns."""
     days = (pl.col("day").max() - pl.col("day").min()).dt.total_days().alias("days")
-    orders = by_day.drop_nulls("order_id").group_by("customer_id", "order_id").agg(days)
+    columns = [days, pl.col("lines").sum(), pl.col("least").min(), pl.col("most").max()]
+    if "first_file" in by_day.columns:
+        columns += [pl.col("first_file").min(), pl.col("last_file").max()]
+    return by_day.drop_nulls("order_id").group_by("customer_id", "order_id").agg(columns)
+
+
+def long_orders(orders: pl.DataFrame) -> LongOrders:
+    """Those of `given_orders` whose days lie further apart than those of an order."""
     long = orders.filter(pl.col("days") > LONG_ORDER_DAYS)["order_id"]
     example = long.min()
     return LongOrders(

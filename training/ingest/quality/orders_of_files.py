@@ -11,14 +11,10 @@ SAME_MONEY = 0.005  # of the larger sum, by which those of two files may differ 
 
 
 def orders_of_files(
-    events: pl.DataFrame, by_day: pl.DataFrame, file: str, names: Sequence[str]
+    events: pl.DataFrame, orders: pl.DataFrame, file: str, names: Sequence[str]
 ) -> OrdersOfFiles:
-    """What one shard says, by its `order_days`; the column `file` has the numbers of the files `names`."""
+    """What one shard says, by its `given_orders`; the column `file` has the numbers of the files `names`."""
     key = ["customer_id", "order_id"]
-    given = by_day.drop_nulls("order_id")
-    if len(names) < 2 or given.is_empty():
-        return OrdersOfFiles()
-    orders = given.group_by(key).agg(pl.col("first_file").min(), pl.col("last_file").max())
     shared = orders.filter(pl.col("first_file") != pl.col("last_file")).sort(key)
     if shared.is_empty():
         return OrdersOfFiles(of=orders.height)

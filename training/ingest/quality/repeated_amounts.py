@@ -8,14 +8,9 @@ from training.results.quality import RepeatedAmounts
 MIN_SHARE = 0.9  # of a shard's orders of several lines, below which their items are not looked at
 
 
-def repeated_amounts(events: pl.DataFrame, by_day: pl.DataFrame) -> RepeatedAmounts:
-    """What one shard says, by its `order_days`; of orders with an id, and with more than one item where items have."""
+def repeated_amounts(events: pl.DataFrame, orders: pl.DataFrame) -> RepeatedAmounts:
+    """What one shard says, by its `given_orders`; of those with more than one item, where lines name items."""
     key = ["customer_id", "order_id"]
-    orders = (
-        by_day.drop_nulls(["order_id", "least"])
-        .group_by(key)
-        .agg(pl.col("lines").sum(), pl.col("least").min(), pl.col("most").max())
-    )
     several = orders.filter((pl.col("lines") > 1) & (pl.col("most") > 0))
     same = several.filter(pl.col("least") == pl.col("most"))
     if same.height < MIN_SHARE * several.height or same.is_empty():

@@ -12,7 +12,7 @@ from lifecycle.events.schema import is_purchase
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.alike_ids import form_hashes
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
-from training.ingest.quality.order_days import long_orders, orders_of_customers
+from training.ingest.quality.order_days import orders_of_customers
 from training.results.quality import (
     AlikeIds,
     FarDates,
@@ -123,7 +123,6 @@ class ShardCounts:
         lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         self.id_forms = [form_hashes(events["customer_id"])]
-        self.long_orders = long_orders(by_day)
         self._set_orders(by_day, events["customer_id"].unique(), shared_ids)
         self._set_months(events.filter(is_purchase()))
 
