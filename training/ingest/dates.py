@@ -98,7 +98,7 @@ def lonely_dates(rows_by_day: Mapping[date, int], span: Span) -> str | None:
         return None
     gaps = np.diff([day.toordinal() for day in days])
     place = int(gaps.argmax())
-    usual = float(np.quantile(gaps, 0.99, method="lower"))
+    usual = float(np.delete(gaps, place).max(initial=0))
     if gaps[place] <= max(MAX_EPOCH_GAP_DAYS, TIMES_OWN_GAP * usual):
         return None
     before = sum(rows_by_day[day] for day in days[: place + 1])

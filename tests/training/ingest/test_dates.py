@@ -71,7 +71,10 @@ def test_a_mistyped_year_among_few_rows_is_told() -> None:
     assert told is not None and "and 2 from 2032-01-01 on" in told
     assert lonely_dates(few, Span(START, date(2030, 1, 1))) is None
     assert lonely_dates(shop(3000) | {date(2092, 1, 1): 2}, Span(START, date(2092, 1, 1))) is None
-    assert lonely_dates({START: 1, date(2032, 1, 1): 1}, Span(START, date(2032, 1, 1))) is None
+    alone = {START: 1, date(2032, 1, 1): 1}
+    assert lonely_dates(alone, Span(START, date(2032, 1, 1))) is not None
+    twice = alone | {date(2041, 1, 1): 1}
+    assert lonely_dates(twice, Span(START, date(2041, 1, 1))) is None
 
 
 def test_set_apart_rows_are_told_with_their_revenue_and_move_nothing(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from training.ingest.files.readers import Opened, has_cheap_schema, opened, sche
 from training.ingest.sources import Source, Table, where
 from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
 from training.ingest.tables.expressions import Expression, Numbers, expressions_of
+from training.ingest.tables.file_zone import zone_of_file
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.named_currencies import codes_in_names
-from training.ingest.tables.parsing import RawColumn
+from training.ingest.tables.no_sales import warn_of_no_sales
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, numbers_in_batches
-from training.ingest.tables.times import are_midnights
 from training.ingest.tables.unmapped_currencies import (
     CodeColumn,
     FoundCodes,
@@ -141,7 +141,9 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     told = codes_in_names(table, expressions, schema, file)
     if lookup and money_uses_lookup(table, expressions, schema):
         told += lookup.currency_codes
-    timezone = _timezone_of(found.frame, table, file, expressions)
+    timezone = zone_of_file(found.frame, table, file, expressions, BATCH_ROWS)
+    if isinstance(table, Source) and not reading.num_checked:
+        warn_of_no_sales(found.frame, table, expressions, file)
     # Rows that differ in any column are no duplicates.
     drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
     wanted = found.rows(used, own.names() if drops_equal else [])
@@ -168,29 +170,6 @@ def _check_cells(rows: pl.DataFrame, table: Table, file: Path) -> None:
                 f"{where(table, file, rows[ROW][longest])}: column {values.name!r} has a cell of "
                 f"{len(values[longest])} letters; at most {MAX_CELL_LETTERS} are read"
             )
-
-
-def _timezone_of(
-    frame: pl.LazyFrame, table: Table, file: Path, expressions: list[Expression]
-) -> str:
-    """The zone of a file's times: UTC where all are midnights, which are dates, and stay these dates in every zone."""
-    own = set(frame.collect_schema())
-    times = [each for each in expressions if each.column in table.times]
-    if (
-        table.timezone == "UTC"
-        or not times
-        or not all(own.issuperset(each.types) for each in times)
-    ):
-        return table.timezone
-    for expression in times:
-        names = list(expression.types)
-        for batch in frame.select(names).collect_batches(chunk_size=BATCH_ROWS):
-            rows = Rows(batch.with_row_index(ROW, 1), table, file)
-            values = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
-            if not are_midnights(values, table.date_format):
-                return table.timezone
-    logger.info("%s: its times are all midnights, taken as dates of no zone", file)
-    return "UTC"
 
 
 def _used_columns(

@@ -62,18 +62,18 @@ def currency_columns(
     own = frame.collect_schema()
     sampled = dict.fromkeys(each.path[0] for each in columns if not each.is_named)
     names = [name for name in sampled if name in own]
-    sample = _first_rows(frame, names)
+    sample = first_rows(frame, names)
     return [each for each in columns if each.is_named or _holds_currencies(sample, each)]
 
 
-def _first_rows(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
+def first_rows(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
     """The first rows of those columns that can be read: what the recipe does not use need not be text."""
     try:
         return frame.select(names).head(SAMPLED_ROWS).collect()
     except pl.exceptions.PolarsError:
         if len(names) == 1:
             return pl.DataFrame()
-    return pl.concat([_first_rows(frame, [name]) for name in names], how="horizontal")
+    return pl.concat([first_rows(frame, [name]) for name in names], how="horizontal")
 
 
 def _unmapped_columns(
