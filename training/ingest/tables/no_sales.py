@@ -21,8 +21,9 @@ NO_SALE = (
 )
 BALANCE = (
     r"(?i)(?:opening|closing|starting|beginning|ending) balance|balance (?:brought|carried) forward"
-    r"|anfangs(?:saldo|bestand)|saldovortrag|endsaldo|schlusssaldo|report à nouveau"
-    r"|solde (?:initial|d['’]ouverture|final|de clôture)|saldo (?:inicial|anterior|iniziale|finale?)|beginsaldo|eindsaldo|saldo początkowe|saldo końcowe"
+    r"|anfangs(?:saldo|bestand)|saldovortrag|endsaldo|schlusssaldo|beginsaldo|eindsaldo|report à nouveau"
+    r"|solde (?:initial|d['’]ouverture|final|de clôture)|saldo (?:inicial|anterior|iniziale|finale?)"
+    r"|saldo (?:początkowe|końcowe)"
 )
 
 
