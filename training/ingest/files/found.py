@@ -59,10 +59,10 @@ def unread_files(table: Table) -> list[str]:
     folders are not followed, as they may lead anywhere.
     """
     path = resolve_path(table.path)
-    if not path.is_dir():
-        twins = (files_at(Path(f"{path}{ending}"), ()) for ending in COMPRESSED)
-        return [str(file) for file in chain.from_iterable(twins)]
     read = set(_files_of(table))
+    if not path.is_dir():
+        twins = chain.from_iterable(files_at(Path(f"{path}{end}"), ()) for end in COMPRESSED)
+        return [str(file) for file in twins if file not in read]
     others = []
     for file in sorted(path.rglob("*")):
         name = str(file.relative_to(path))
