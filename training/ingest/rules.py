@@ -164,6 +164,8 @@ def without_outliers(
     is_outlier = is_large_purchase | is_large_refund
     num_outliers = events.select(is_outlier.fill_null(False).sum()).item()
     counts.num_outliers += num_outliers
+    if num_outliers:
+        counts.outlier_revenue += float(events.filter(is_large_purchase)["amount"].sum())
     if num_outliers == 0 or rules.action == "flag":
         return events
     kept = fence / pl.col("amount").abs() if rules.action == "clip" else pl.lit(0.0)

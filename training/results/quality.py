@@ -23,6 +23,7 @@ class Outliers(Config):
 
     total: int
     fence: float | None
+    revenue: float = 0.0  # of such purchases, before they were clipped or dropped
 
 
 class UnknownItems(Config):

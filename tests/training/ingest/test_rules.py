@@ -140,6 +140,7 @@ def test_outliers_and_what_takes_them_back_are_flagged_clipped_or_dropped(
     assert dict(kept.select("event_id", "amount").iter_rows()) == pytest.approx(amounts)
     assert kept.columns == events.columns
     assert counts.num_outliers == 2
+    assert counts.outlier_revenue == 100.0
     assert rows_dropped(counts.account) == dropped
     left_out = dict(given)
     for event_id, amount in kept.select("event_id", "amount").iter_rows():

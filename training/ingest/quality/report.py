@@ -58,6 +58,7 @@ def quality_report(
         refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
         outliers=Outliers(
             total=counts.num_outliers,
+            revenue=counts.outlier_revenue,
             fence=None if math.isinf(finished.fence) else finished.fence,
         ),
         events_by_kind=dict(counts.kinds.most_common()),

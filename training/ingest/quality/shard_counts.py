@@ -53,6 +53,7 @@ class ShardCounts:
     num_customers: int = 0
     num_repeat_customers: int = 0
     num_outliers: int = 0
+    outlier_revenue: float = 0.0  # of purchases, before the rule was applied
     num_equal_events: int = 0
     num_refunds_matched: int = 0
     num_paid_lines: int = 0
@@ -83,6 +84,7 @@ class ShardCounts:
         self.num_customers += other.num_customers
         self.num_repeat_customers += other.num_repeat_customers
         self.num_outliers += other.num_outliers
+        self.outlier_revenue += other.outlier_revenue
         self.num_equal_events += other.num_equal_events
         self.num_refunds_matched += other.num_refunds_matched
         self.num_paid_lines += other.num_paid_lines

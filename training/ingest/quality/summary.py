@@ -7,6 +7,7 @@ from training.results.quality import HeavyCustomer, Money, MoneyAccount, Quality
 
 logger = logging.getLogger(__name__)
 LONG_ORDERS = 0.01  # of all orders, more of which are told
+OUTLIERS = 0.2  # of all revenue, more of which is told
 MIN_REPEATED = 20  # orders of several lines of one amount each, ...
 REPEATED = 0.9  # which most of such orders are, ...
 DIFFERENT = 0.25  # with as many different amounts, for them to be told
@@ -29,6 +30,17 @@ def log_summary(report: QualityReport) -> None:
         )
     if report.far_dates.rows:
         logger.warning("set apart, as their dates lie far from all others: %s", report.far_dates)
+    outliers = report.outliers
+    if outliers.fence is not None and outliers.revenue > OUTLIERS * account.read.purchases > 0:
+        logger.warning(
+            "%d lines above the fence of %.2f %s come to %.2f, %.0f %% of all purchases; are they real? "
+            "outliers.action clips or drops them",
+            outliers.total,
+            outliers.fence,
+            report.currency,
+            outliers.revenue,
+            100 * outliers.revenue / account.read.purchases,
+        )
     _warn_of_ids(report)
     _warn_of_orders(report)
     for customer in report.heavy_customers:
