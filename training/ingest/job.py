@@ -232,6 +232,7 @@ def _spill(
                 logger.info("%s: %d rows read", batch.file.name, read.account.read.rows)
     exchange.unmapped.warn()
     if num_rows == 0:
+        _check_matches(read.matches, config.min_matched_share)
         paths = [source.path for source in config.sources]
         dropped = rows_dropped(read.account)
         remedy = (
