@@ -110,6 +110,8 @@ class Rows:
                 values = self._number(name, expression)
             elif self.rows.schema[name] == pl.Float32:
                 values = values.cast(pl.String)  # its shortest decimal: 19.99, not 19.989999771
+            elif dtype == pl.Int64 and self._may_overflow(name, expression):
+                dtype = pl.Int128()
             inputs.append(values.cast(dtype).alias(name))
         frame = self.rows.select(ROW, *inputs).with_columns(
             pl.Series(name, np.full(self.rows.height, number))
@@ -124,6 +126,15 @@ class Rows:
         if values_of_rows is None:
             raise ValueError(self._failure(frame, expression))
         return values_of_rows
+
+    def _may_overflow(self, name: str, expression: Expression) -> bool:
+        """Whether products of whole numbers such as those of a column may need more than 64 bits."""
+        num_products = expression.value.sql.count("*") if isinstance(expression.value, Sql) else 0
+        if not num_products:
+            return False
+        most = 2 ** (62 // (num_products + 1))
+        numbers = self.rows[name].cast(pl.Int64)
+        return bool((~numbers.is_between(-most, most)).any())
 
     def decimal_of(self, expression: Expression) -> str:
         """The decimal sign of what an expression gives: that of the only column it takes, or the table's."""

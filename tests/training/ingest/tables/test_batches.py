@@ -140,6 +140,18 @@ def test_sql_computes_in_wide_types_whatever_the_files(
         assert rows_of(Source.model_validate(source))["amount"].to_list() == expected
 
 
+@pytest.mark.parametrize(
+    ("dtype", "q", "p"), [(pl.Int64, 4 * 10**18, 10), (pl.UInt32, 2**32 - 1, 2**32 - 1)]
+)
+def test_products_beyond_64_bits_are_whole(
+    tmp_path: Path, dtype: type[pl.DataType], q: int, p: int
+) -> None:
+    frame = pl.DataFrame({"c": ["1"], "t": ["2024-01-01"], "q": [q], "p": [p]})
+    frame.with_columns(pl.col("q", "p").cast(dtype)).write_parquet(tmp_path / "x.parquet")
+    source = {"path": str(tmp_path / "x.parquet"), "format": "parquet", **amount("q * p")}
+    assert rows_of(Source.model_validate(source))["amount"].to_list() == [float(q * p)]
+
+
 def test_numbers_of_four_bytes_are_their_shortest_decimals(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"c": ["1"], "t": ["2024-01-01"], "p": pl.Series([19.99], dtype=pl.Float32)}
