@@ -153,7 +153,8 @@ class Rows:
             parts.append(self.evaluate(expression))
         self.rows = kept
         whole, first, second = parts
-        if not _equals(whole, first.append(second)):
+        halves = first.cast(whole.dtype).append(second.cast(whole.dtype))
+        if not _equals(whole, halves):
             raise ValueError(
                 f"{self.file}: {expression.dotted}: {expression.value} depends on other rows than its own"
             )
