@@ -121,7 +121,7 @@ class LongOrders(Config):
 
 
 class OrdersOfFiles(Config):
-    """Orders with purchases in several files: corrected, exported again, or told by lines and by sums."""
+    """Orders told by several files: corrected, exported again, or by lines and once more by sums."""
 
     orders: int = 0
     of: int = 0  # orders with an order_id

@@ -85,9 +85,9 @@ def _warn_of_orders(report: QualityReport) -> None:
     files = report.orders_of_files
     if files.orders > LONG_ORDERS * files.of:
         logger.warning(
-            "%d of %d orders have purchases in several files, such as %r in %s; %d of them come to the same money "
-            "in each. Leave one of two sources of the same orders out; where later rows correct earlier ones, map "
-            "an event_id and say on_repeated_id",
+            "%d of %d orders have the same purchases in several files, such as %r in %s; %d of them come to the "
+            "same money in each. Leave one of two sources of the same orders out; where later rows correct "
+            "earlier ones, map an event_id and say on_repeated_id",
             files.orders,
             files.of,
             files.example,

@@ -6,8 +6,8 @@ import pytest
 
 from tests.training.ingest.recipes import LOG, log, recipe, run
 
-COLUMNS = LOG | {"order_id": "i"}
-SEVERAL = "orders have purchases in several files"
+COLUMNS = {name: value for name, value in LOG.items() if name != "item_id"} | {"order_id": "i"}
+SEVERAL = "orders have the same purchases in several files"
 
 
 def test_sums_of_orders_beside_their_lines_are_told(
@@ -56,5 +56,25 @@ def test_one_order_number_of_two_customers_and_one_file_of_two_sources_are_not_t
     postage = goods | {"columns": COLUMNS | {"amount": 5, "item_id": {"sql": "'POST'"}}}
     other = log(tmp_path / "y.csv", "8,2024-01-01,O1,10", "9,2024-01-02,O2,12", columns=COLUMNS)
     _, report = run(recipe(tmp_path / "data", goods, postage, other))
+    assert report["orders_of_files"]["orders"] == 0
+    assert SEVERAL not in caplog.text
+
+
+def test_lines_that_files_share_out_are_not_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    lines = [(order, line) for order in range(30) for line in range(4)]
+    for part in range(2):
+        rows = [
+            f"c{order},2024-01-01,O{order:02}-{line},{5 + line}"
+            for order, line in lines
+            if line % 2 == part
+        ]
+        log(folder / f"{part}.csv", *rows)
+    columns = LOG | {"order_id": {"sql": "SUBSTR(i, 1, 3)"}}
+    _, report = run(recipe(tmp_path / "data", {"path": str(folder), "columns": columns}))
+    assert report["orders_of_files"]["of"] == 30
     assert report["orders_of_files"]["orders"] == 0
     assert SEVERAL not in caplog.text
