@@ -3,9 +3,9 @@
 Each export is drawn at random: formats, quotes, encodings, ways to write money, times and ids,
 repeated rows, rows to leave out. What it must come to is summed up from what was drawn. `false` are
 those that ingest reads without complaint and yet tells anything else, broken ones among them;
-`refused` those that are broken and refused; `refused_wrongly` those that are legal and refused;
-`failed` those that end in a traceback or in a message of many lines. `--only SEED` shows one
-export: its recipe and what differs.
+`refused` those that are broken and refused for it; `refused_wrongly` those that are legal and
+refused, or refused for another reason than their flaw; `failed` those that end in a traceback or in
+a message of many lines. `--only SEED` shows one export: its recipe and what differs.
 """
 
 import argparse

@@ -90,6 +90,24 @@ def _together(
     return low, high
 
 
+def lonely_dates(rows_by_day: Mapping[date, int], span: Span) -> str | None:
+    """What to tell of a gap of years among so few rows that nothing was set apart."""
+    days = sorted(day for day in rows_by_day if span.first <= day <= span.last)
+    total = sum(rows_by_day[day] for day in days)
+    if total >= MIN_ROWS or len(days) < 2:
+        return None
+    gaps = np.diff([day.toordinal() for day in days])
+    place = int(gaps.argmax())
+    usual = float(np.delete(gaps, place).max(initial=0))
+    if gaps[place] <= max(MAX_EPOCH_GAP_DAYS, TIMES_OWN_GAP * usual):
+        return None
+    before = sum(rows_by_day[day] for day in days[: place + 1])
+    return (
+        f"{before} rows are dated up to {days[place]}, and {total - before} from {days[place + 1]} on; of fewer than "
+        f"{MIN_ROWS} rows none is set apart: say first_date or last_date where a year is mistyped"
+    )
+
+
 def thin_end(rows_by_day: Mapping[date, int], span: Span) -> str | None:
     """What to tell of a last month or more with hardly any rows, such as those of which day and month are swapped."""
     days = sorted(day for day in rows_by_day if span.first <= day <= span.last)

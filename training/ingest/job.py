@@ -14,7 +14,7 @@ from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.corrections import are_corrected, with_left_out
 from training.ingest.currencies import Exchange, exchange_of, money_by_currency
-from training.ingest.dates import days_of, span_of, thin_end
+from training.ingest.dates import days_of, lonely_dates, span_of, thin_end
 from training.ingest.files.found import source_files, unread_files
 from training.ingest.origin import ingest_made_from
 from training.ingest.quality.read_counts import ReadCounts
@@ -52,9 +52,9 @@ def ingest(config: IngestConfig) -> None:
         _write_tables(config, folder, read, exchange)
         _spill(config, folder / "spill", num_shards, lookups, read, catalogue, exchange)
         span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
-        thin = thin_end(read.days, span)
-        if thin is not None:
-            logger.warning(thin)
+        for told in (thin_end(read.days, span), lonely_dates(read.days, span)):
+            if told is not None:
+                logger.warning(told)
         finished = finish_shards(config, folder, num_shards, span, read)
         if config.items is None:
             catalogue.items(span).write_parquet(folder / "items.parquet")
@@ -228,10 +228,11 @@ def _spill(
                 num_rows += rows.height
                 if are_corrected(config, source):
                     rows = with_left_out(rows, batch)
-                append(event_rows(rows, number), writers)
+                append(event_rows(rows, number, read.file_number(batch.file)), writers)
                 logger.info("%s: %d rows read", batch.file.name, read.account.read.rows)
     exchange.unmapped.warn()
     if num_rows == 0:
+        _check_matches(read.matches, config.min_matched_share)
         paths = [source.path for source in config.sources]
         dropped = rows_dropped(read.account)
         remedy = (

@@ -11,11 +11,13 @@ from training.ingest.quality.account import money_of
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.refunds import CURRENCY_NUMBER, RATE
+from training.ingest.signs import check_cost_signs, warn_of_signs
 from training.ingest.sources import VERSION, Source, where
 from training.ingest.tables.batches import ROW_HASH, ParsedRows
 from training.ingest.tables.rows import ROW
 
 SOURCE = "__source"
+FILE = "__file"  # number of the file, over all sources
 IS_LEFT_OUT = "__is_left_out"  # of rows that stand for their version alone, see `corrections`
 NOTHING = 1e-9  # what is left of 3 * .15 - .45
 NOTHING_NEGATIVE = 1e-6  # of a purchase: what floats leave of billions, less than any coin
@@ -25,6 +27,7 @@ SPILL_SCHEMA = pl.Schema(
         VERSION: pl.Float64(),
         ROW_HASH: pl.UInt64(),
         SOURCE: pl.UInt16(),
+        FILE: pl.UInt32(),
         IS_LEFT_OUT: pl.Boolean(),
         CURRENCY_NUMBER: pl.UInt16(),
         RATE: pl.Float64(),
@@ -63,7 +66,8 @@ def checked_rows(
         kept = rows.drop_nulls(name)
         counts.leave_out(f"missing_{name}", rows.filter(pl.col(name).is_null()))
         rows = kept
-    _check_cost_signs(rows, batch, source, counts)
+    check_cost_signs(rows, batch.file, source, counts)
+    warn_of_signs(rows, batch.file, source, counts)
     _check_plans(rows, batch, source)
     if "amount" not in rows.columns and missing.amount == "drop":
         return rows  # a source of interactions: recommenders can be made of it, values cannot
@@ -142,33 +146,14 @@ def _check_plans(rows: pl.DataFrame, batch: ParsedRows, source: Source) -> None:
         )
 
 
-def _check_cost_signs(
-    rows: pl.DataFrame, batch: ParsedRows, source: Source, counts: ReadCounts
-) -> None:
-    """ValueError where costs of a source have both signs: which is money out, and which was given back?"""
-    if "cost" not in rows.columns:
-        return
-    for sign in (1, -1):
-        found = rows.filter(pl.col("cost").sign() == sign).head(1)
-        for row, cost in found.select(ROW, "cost").iter_rows():
-            place = where(source, batch.file, row)
-            told = counts.cost_signs.setdefault(source.path, {}).setdefault(
-                sign, f"{cost} in {place}"
-            )
-            other = counts.cost_signs[source.path].get(-sign)
-            if other is not None:
-                raise ValueError(
-                    f"cost is {told}, but {other}: write ABS(cost) where both are money out, "
-                    "or 0 for what was given back"
-                )
-
-
-def event_rows(rows: pl.DataFrame, source_number: int) -> pl.DataFrame:
+def event_rows(rows: pl.DataFrame, source_number: int, file_number: int = 0) -> pl.DataFrame:
     """The columns of SPILL_SCHEMA, absent ones null; discounts and costs positive whichever sign the shop uses."""
     columns = []
     for name, dtype in SPILL_SCHEMA.items():
         if name == SOURCE:
             column = pl.lit(source_number)
+        elif name == FILE:
+            column = pl.lit(file_number)
         elif name not in rows.columns:
             column = pl.lit(None)
         else:
@@ -191,6 +176,8 @@ def without_outliers(
     is_outlier = is_large_purchase | is_large_refund
     num_outliers = events.select(is_outlier.fill_null(False).sum()).item()
     counts.num_outliers += num_outliers
+    if num_outliers:
+        counts.outlier_revenue += float(events.filter(is_large_purchase)["amount"].sum())
     if num_outliers == 0 or rules.action == "flag":
         return events
     kept = fence / pl.col("amount").abs() if rules.action == "clip" else pl.lit(0.0)

@@ -27,8 +27,10 @@ from training.ingest.event_ids import (
 from training.ingest.quality.alike_ids import alike_ids
 from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
-from training.ingest.quality.order_days import order_days
+from training.ingest.quality.order_days import given_orders, long_orders, order_days
+from training.ingest.quality.orders_of_files import orders_of_files
 from training.ingest.quality.read_counts import ReadCounts
+from training.ingest.quality.repeated_amounts import repeated_amounts
 from training.ingest.quality.shard_counts import (
     Finished,
     ShardCounts,
@@ -36,7 +38,7 @@ from training.ingest.quality.shard_counts import (
 )
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import CURRENCY_NUMBER, RATE, match_refunds
-from training.ingest.rules import SOURCE, SPILL_SCHEMA, without_outliers
+from training.ingest.rules import FILE, SOURCE, SPILL_SCHEMA, without_outliers
 from training.ingest.sources import Table
 from training.ingest.tables.batches import ROW_HASH
 
@@ -44,7 +46,7 @@ logger = logging.getLogger(__name__)
 TABLE_FILES = {"item_id": "items.parquet", "customer_id": "customers.parquet"}
 ROW_GROUP_ROWS = 16_384
 SHARDS_AT_A_TIME = 2  # polars and numpy release the interpreter's lock; more would take more memory
-IDENTIFIED = [*EVENT_SCHEMA, CURRENCY_NUMBER, RATE]  # columns until refunds are matched
+IDENTIFIED = [*EVENT_SCHEMA, CURRENCY_NUMBER, RATE, FILE]  # columns until refunds are matched
 SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
 
 
@@ -57,6 +59,7 @@ class Known:
     items: pl.Series | None
     customers: pl.Series | None
     lost_orders: LostOrders
+    files: tuple[str, ...] = ()  # by number
     shared: frozenset[str] = frozenset()  # ids of more than one customer, which are left out
 
 
@@ -98,6 +101,7 @@ def finish_shards(
         items=_ids(folder, "item_id", config.items),
         customers=_ids(folder, "customer_id", config.customers),
         lost_orders=read.dropped_orders.found(),
+        files=tuple(map(str, read.files)),
     )
     shards = _finished(config, folder, range(num_shards), known)
     customers = HeavyCustomers()
@@ -164,17 +168,22 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     rows = _within_span(rows, known.span, counts)
     events = _identified(rows, config.on_repeated_id, counts)
     matches = match_refunds(events)
-    events = events.select(list(EVENT_SCHEMA))
+    events = events.select(*EVENT_SCHEMA, FILE)
     events = without_outliers(events, matches, known.fence, config.outliers, counts)
     if config.outliers.action == "drop":
         matches = matches.join(
             events, left_on="purchase_id", right_on="event_id", how="semi", maintain_order="left"
         )
     # Level 1 takes half the time of 3 and 2 % more room; small row groups let serving look up one customer in 3 ms.
-    events.write_parquet(
+    events.select(list(EVENT_SCHEMA)).write_parquet(
         shard_path(folder, shard), compression_level=1, row_group_size=ROW_GROUP_ROWS
     )
-    by_day = order_days(events)
+    by_day = order_days(events, FILE)
+    orders = given_orders(by_day)
+    counts.long_orders = long_orders(orders)
+    counts.orders_of_files = orders_of_files(events, orders, FILE, known.files)
+    counts.repeated_amounts = repeated_amounts(events, orders)
+    events = events.select(list(EVENT_SCHEMA))
     num_matched = matches["refund_id"].n_unique()
     counts.set_events(events, by_day, num_matched, config.shared_ids)
     if len(config.sources) > 1:

@@ -1,5 +1,6 @@
 """Source tables of a recipe: which files, in which format, and which event column takes which value."""
 
+import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -71,6 +72,8 @@ class Table(Config):
             raise ValueError("%Z, the name of a zone, is read at the end alone")
         if value is not None and "%s" in value:
             raise ValueError("seconds since 1970 are date_format: epoch_s")
+        if value is not None and "%" in value and not re.search("%[-_0]?[YCyGgDFxcv+]", value):
+            raise ValueError("names no year; put it before, as {sql: \"'2024' || day\"}")
         return value
 
     @field_validator("timezone")

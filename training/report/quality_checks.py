@@ -41,6 +41,8 @@ def _checks(report: QualityReport) -> Iterator[Found]:
     yield "Orders that lost lines while others stay", _half(report)
     yield "Ids that may be written in two ways", _alike(report)
     yield "Orders over months", _long(report)
+    yield "Orders in several files", _of_files(report)
+    yield "Orders whose lines all have one amount", _repeated(report)
     yield "Sources whose customers bought nothing there", _sources(report)
     yield "Several currencies", _currencies(report)
     yield "Files that were not read", _files(report)
@@ -151,6 +153,29 @@ def _long(report: QualityReport) -> Table | None:
         "such as": found.example or "",
     }
     return facts("An order_id that is no order's", told)
+
+
+def _of_files(report: QualityReport) -> Table | None:
+    found = report.orders_of_files
+    if not found.orders:
+        return None
+    told: dict[str, Cell] = {
+        "orders in several files": f"{number(found.orders)} of {number(found.of)}",
+        "that come to the same in each": found.of_same_money,
+        "such as": found.example or "",
+    }
+    return facts("Corrected, exported again, or told by lines and by sums", told)
+
+
+def _repeated(report: QualityReport) -> Table | None:
+    found = report.repeated_amounts
+    if not found.orders:
+        return None
+    told: dict[str, Cell] = {
+        "orders whose lines have one amount": f"{number(found.orders)} of {number(found.of)}",
+        "such as": found.example or "",
+    }
+    return facts("An amount that may be the order's total", told)
 
 
 def _sources(report: QualityReport) -> Table | None:

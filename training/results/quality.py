@@ -23,6 +23,7 @@ class Outliers(Config):
 
     total: int
     fence: float | None
+    revenue: float = 0.0  # of such purchases, before they were clipped or dropped
 
 
 class UnknownItems(Config):
@@ -119,6 +120,48 @@ class LongOrders(Config):
         )
 
 
+class OrdersOfFiles(Config):
+    """Orders told by several files: corrected, exported again, or by lines and once more by sums."""
+
+    orders: int = 0
+    of: int = 0  # orders with an order_id
+    of_same_money: int = 0  # those that come to the same in each file
+    example: str | None = None
+    files: tuple[str, ...] = ()  # the first and the last that have the example
+
+    def plus(self, other: "OrdersOfFiles") -> "OrdersOfFiles":
+        """Both together."""
+        told = self if self.example is not None else other
+        return OrdersOfFiles(
+            orders=self.orders + other.orders,
+            of=self.of + other.of,
+            of_same_money=self.of_same_money + other.of_same_money,
+            example=told.example,
+            files=told.files,
+        )
+
+
+class RepeatedAmounts(Config):
+    """Orders of several lines that all have one amount, which may be the order's total."""
+
+    orders: int = 0
+    of: int = 0  # orders with an order_id and several lines
+    amounts: int = 0  # different ones, at most
+    example: str | None = None
+    example_amount: float | None = None
+
+    def plus(self, other: "RepeatedAmounts") -> "RepeatedAmounts":
+        """Both together."""
+        told = self if self.example is not None else other
+        return RepeatedAmounts(
+            orders=self.orders + other.orders,
+            of=self.of + other.of,
+            amounts=self.amounts + other.amounts,
+            example=told.example,
+            example_amount=told.example_amount,
+        )
+
+
 class SourceCustomers(Config):
     """Customers of a source without purchases, and those of them who bought by another."""
 
@@ -194,5 +237,7 @@ class QualityReport(Config):
     orders_half_dropped: dict[str, int] = {}  # that lost lines while others stay, by reason
     alike_ids: AlikeIds = AlikeIds()
     long_orders: LongOrders = LongOrders()
+    orders_of_files: OrdersOfFiles = OrdersOfFiles()
+    repeated_amounts: RepeatedAmounts = RepeatedAmounts()
     customers_of_sources: dict[str, SourceCustomers] = {}  # by path
     files_not_read: tuple[str, ...] = ()  # of the sources' folders

@@ -10,7 +10,7 @@ import yaml
 
 from benchmarks.harness.generated_exports.events import Shop
 from benchmarks.harness.generated_exports.files import write_source
-from benchmarks.harness.generated_exports.flaws import spoiled
+from benchmarks.harness.generated_exports.flaws import CONTRADICTION, Flaw, spoiled
 from benchmarks.harness.generated_exports.repeats import add_repeats, in_files
 from benchmarks.harness.generated_exports.rows import KEPT, Rows, Rules, decide, shares_too_much
 from benchmarks.harness.generated_exports.source import OWN_CURRENCY, Source, drawn_source
@@ -27,7 +27,7 @@ class Export:
     recipe_file: Path
     rules: Rules
     rows: dict[str, Rows]
-    flaw: str = ""  # for which the export must be refused
+    flaw: Flaw | None = None  # for which the export must be refused
     files_not_read: list[str] = field(default_factory=list)
     lookups: dict[str, dict[str, str]] = field(default_factory=dict)  # by path of the source
 
@@ -56,7 +56,7 @@ def drawn_export(seed: int, folder: Path) -> Export:
         export.flaw = spoiled(draw, tree, export.rows[str(tree["path"])])
     elif draw.random() < FLAWED and _has_contradictions(export):
         del recipe["on_repeated_id"]
-        export.flaw = "rows differ under one event_id"
+        export.flaw = CONTRADICTION
     export.recipe_file.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
     return export
 

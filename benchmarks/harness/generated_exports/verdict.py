@@ -60,14 +60,18 @@ def judged(export: Export) -> Verdict:
         config = IngestConfig.load(export.recipe_file)
         ingest(config)
     except ValueError as error:
-        kind = "refused" if export.flaw else "refused_wrongly"
+        is_right = export.flaw is not None and export.flaw.is_told(str(error))
+        kind = "refused" if is_right else "refused_wrongly"
         if "\n" in str(error) or len(str(error)) > MAX_MESSAGE:
             kind = "failed"
-        return Verdict(export.seed, kind, (f"ValueError: {error}",), recipe)
+        flaw = f" (the flaw: {export.flaw.what})" if export.flaw else ""
+        return Verdict(export.seed, kind, (f"ValueError: {error}{flaw}",), recipe)
     except Exception:  # whatever a user would see as a traceback is what this looks for
         return Verdict(export.seed, "failed", (traceback.format_exc(),), recipe)
     if export.flaw:
-        return Verdict(export.seed, "false", (f"read without complaint: {export.flaw}",), recipe)
+        return Verdict(
+            export.seed, "false", (f"read without complaint: {export.flaw.what}",), recipe
+        )
     found = tuple(differences(expected_of(export), export, config.output))
     return Verdict(export.seed, "false" if found else "right", found, recipe)
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import log, recipe, run
-from training.ingest.dates import Span, span_of, thin_end
+from training.ingest.dates import Span, lonely_dates, span_of, thin_end
 
 START = date(2024, 1, 1)
 
@@ -63,6 +63,18 @@ def test_seasons_and_rare_days_are_the_shops_own() -> None:
 def test_of_few_rows_nothing_is_set_apart() -> None:
     assert ends({START: 40, date(2032, 1, 1): 1}) == (START, date(2032, 1, 1))
     assert ends({}) == (date.min, date.max)
+
+
+def test_a_mistyped_year_among_few_rows_is_told() -> None:
+    few = shop(30) | {date(2032, 1, 1): 2}
+    told = lonely_dates(few, Span(START, date(2032, 1, 1)))
+    assert told is not None and "and 2 from 2032-01-01 on" in told
+    assert lonely_dates(few, Span(START, date(2030, 1, 1))) is None
+    assert lonely_dates(shop(3000) | {date(2092, 1, 1): 2}, Span(START, date(2092, 1, 1))) is None
+    alone = {START: 1, date(2032, 1, 1): 1}
+    assert lonely_dates(alone, Span(START, date(2032, 1, 1))) is not None
+    twice = alone | {date(2041, 1, 1): 1}
+    assert lonely_dates(twice, Span(START, date(2041, 1, 1))) is None
 
 
 def test_set_apart_rows_are_told_with_their_revenue_and_move_nothing(tmp_path: Path) -> None:

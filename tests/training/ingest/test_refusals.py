@@ -99,3 +99,11 @@ def test_command_ends_with_one_line_for_a_users_mistake(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "row 1 after the header: occurred_at is 'yesterday'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_customers_that_excel_rounded_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [f"1234567890{number:05}00,2024-01-05,A,5" for number in range(12)]
+    ingest(recipe(tmp_path / "data", log(tmp_path / "a.csv", *lines)))
+    assert "all customer_id of more than 15 digits end in zeros" in caplog.text

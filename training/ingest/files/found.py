@@ -5,6 +5,7 @@ plain Parquet they also have what was deleted. Values that stand in names of fol
 `day=2024-01-31/`) are columns.
 """
 
+from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -52,14 +53,16 @@ def source_files(table: Table) -> list[Path]:
 
 
 def unread_files(table: Table) -> list[str]:
-    """What lies in a table's folder and is not read, by its name below it; none where `path` names files.
+    """What lies in a table's folder and is not read, by its name below it.
 
-    Links to folders are not followed, as they may lead anywhere.
+    Where `path` names files, those that have its name and an ending of compressed ones. Links to
+    folders are not followed, as they may lead anywhere.
     """
     path = resolve_path(table.path)
-    if not path.is_dir():
-        return []
     read = set(_files_of(table))
+    if not path.is_dir():
+        twins = chain.from_iterable(files_at(Path(f"{path}{end}"), ()) for end in COMPRESSED)
+        return [str(file) for file in twins if file not in read]
     others = []
     for file in sorted(path.rglob("*")):
         name = str(file.relative_to(path))

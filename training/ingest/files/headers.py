@@ -50,14 +50,27 @@ def _first_lines(file: Path) -> list[str]:
 
 
 def _hint(table: Table, lines: list[str], own: list[str]) -> str | None:
-    text = "\n".join(lines).lstrip()
-    for look, meaning in LOOKS:
-        if look.match(text):
-            return f"is {meaning}"
+    looks = _look(lines)
+    if looks is not None:
+        return looks
     below = lines[table.skip_rows :]
     if not table.has_header:
         return _comment_hint(table, below) or _delimiter_hint(table, below)
     return _names_hint(table, below, own) or _delimiter_hint(table, below)
+
+
+def _look(lines: list[str]) -> str | None:
+    """What a file is that begins so, and is no CSV."""
+    text = "\n".join(lines).lstrip()
+    meaning = next((meaning for look, meaning in LOOKS if look.match(text)), None)
+    return None if meaning is None else f"is {meaning}"
+
+
+def check_is_csv(file: Path, readable: Path) -> None:
+    """ValueError where the first lines of `readable` show that it is something else."""
+    looks = _look(_first_lines(readable))
+    if looks is not None:
+        raise ValueError(f"{file} {looks}")
 
 
 def _names_hint(table: Table, lines: list[str], own: list[str]) -> str | None:

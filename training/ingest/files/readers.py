@@ -16,7 +16,7 @@ from training.ingest.files.compressed import compression_of, decompressed
 from training.ingest.files.csv_quotes import checked_csv, header_of, warn_of_short_rows
 from training.ingest.files.encodings import check_encoding, has_mark, is_utf8, transcoded
 from training.ingest.files.found import partition_values
-from training.ingest.files.headers import check_header
+from training.ingest.files.headers import check_header, check_is_csv
 from training.ingest.files.json_rows import json_problem, scan_json
 from training.ingest.files.parquet_texts import text_problem
 from training.ingest.sources import Table, numbered_names
@@ -118,7 +118,11 @@ def _unchecked_csv(table: Table, file: Path, readable: Path) -> pl.LazyFrame:
     """The columns of a CSV file, whose rows nobody has counted."""
     if table.delimiter == " ":
         return scan_blank_separated(table, file, readable)[0]
-    header = header_of(table, file, readable)
+    try:
+        header = header_of(table, file, readable)
+    except ValueError:
+        check_is_csv(file, readable)
+        raise
     if any(mark in cell for cell in header for mark in ('"', "\n", table.delimiter)):
         names = (
             distinct_names(_numbered(header)) if table.has_header else numbered_names(len(header))

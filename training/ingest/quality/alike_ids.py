@@ -8,7 +8,8 @@ import polars as pl
 
 from training.results.quality import AlikeIds
 
-NOT_WRITTEN = r"[\s\p{Cc}\p{Cf}]"  # blanks, control characters, joiners of no width
+# Blanks, control characters, joiners of no width; what Excel puts around and into ids: ="00042", '00042, 17,850.
+NOT_WRITTEN = r"""[\s\p{Cc}\p{Cf}"'=,]"""
 ZEROS = r"^0+([^0])"
 
 

@@ -14,18 +14,27 @@ MIN_SHARE = 0.01  # of all orders, or of all lines
 TIMES_OTHERS = 5  # what 99 of 100 of the others have at most
 MOST_PER_SHARD = 50  # that are looked at, by orders and by lines
 SUM_SHARE = 0.1  # of all revenue, from which the name of a sum is taken for a row of sums
+SUMS_MATCH = 0.02  # of the others' revenue, to which sums of a longer name must come once, or twice
 NAMES_OF_NOBODY = frozenset(
     "guest guestuser guestcustomer guestcheckout gast invité invitado walkin walkincustomer anonymous "
     "anonymoususer anonymouscustomer anon unknown unknowncustomer unbekannt inconnu desconocido cash "
     "cashcustomer cashsale countersale laufkunde barverkauf default defaultcustomer dummy noname "
     "none null nil nan na undefined notset missing".split()
 )
-NAMES_OF_SUMS = frozenset(
-    "total totals subtotal grandtotal sum summe gesamt gesamtsumme totale somme suma".split()
+# Of pivot tables, and what spreadsheets show where a formula failed.
+MARKS_OF_NOBODY = re.compile(
+    r"(?i)^(?:\((?:blank|empty|leer|vide|en blanco|vuoto)\)"
+    r"|#(?:ref!|bezug!|n/a|nv|name\?|value!|wert!|valeur!|valor!|num!|zahl!|nombre!|div/0!|null!))$"
 )
+SUM = (
+    r"(?i)^(?:grand|sub|sous|gesamt|zwischen)?[\W_]*"
+    r"(?:totals?|totale|totaal|totaux|summe?|somme|suma|gesamt|razem|итого|всего|合計|合计|总计|小計|小计)"
+)
+NAMES_OF_SUMS = re.compile(SUM + r"[\W_]*$")
+LONG_NAMES_OF_SUMS = re.compile(SUM + r"[\W_].*$")  # `Subtotal January`, or a company
 NO_LETTER = r"[\W_]"
 MYSQL_NULL = "\\N"
-NUMBERS_OF_NOBODY = re.compile(r"^-?0+$|^-1$|^9{4,}$")
+NUMBERS_OF_NOBODY = re.compile(r"^-?0+$|^-1$|^9{4,}$|^0{8}-(?:0{4}-){3}0{12}$")
 
 
 @dataclass
@@ -50,9 +59,11 @@ class HeavyCustomers:
         A share is such where it is at least 1 % of all orders, or lines, and five times what 99 of
         100 of the others have at most; with such a share are no others, unless most have it. Set
         apart are the ids `given` by the recipe, and without them the names that mean nobody, 0, -1
-        and 9999 with such a share, and names of sums that hold a tenth of the revenue.
+        and 9999 with such a share, and names of sums that hold a tenth of the revenue. Longer ones,
+        as companies may have, must come to the revenue of all others.
         """
         orders, lines = _Sizes.of(self.orders), _Sizes.of(self.lines)
+        are_sums = self._are_sums()
         heavy = []
         for customer in self.most:
             shares = {
@@ -61,18 +72,43 @@ class HeavyCustomers:
             }
             name = customer.customer_id
             is_heavy = orders.is_heavy(customer.orders) or lines.is_heavy(customer.lines)
-            is_apart = self._is_apart(customer, is_heavy) if given is None else name in given
-            if is_heavy or is_apart:
+            is_apart = name in (given or ())
+            if given is None:
+                is_apart = self._is_apart(customer, is_heavy=is_heavy, are_sums=are_sums)
+            if is_heavy or is_apart or self._is_large_sum(customer):
                 heavy.append(customer.model_copy(update={**shares, "set_apart": is_apart}))
         return sorted(heavy, key=lambda customer: -customer.orders)
 
-    def _is_apart(self, customer: HeavyCustomer, is_heavy: bool) -> bool:
-        letters = re.sub(NO_LETTER, "", customer.customer_id.lower())
-        if letters in NAMES_OF_SUMS:
-            return customer.revenue >= SUM_SHARE * self.revenue > 0
-        is_number = NUMBERS_OF_NOBODY.match(customer.customer_id) is not None
-        is_name = letters in NAMES_OF_NOBODY or not letters or customer.customer_id == MYSQL_NULL
+    def _is_apart(self, customer: HeavyCustomer, *, is_heavy: bool, are_sums: bool) -> bool:
+        name = customer.customer_id
+        if NAMES_OF_SUMS.match(name):
+            return self._is_large_sum(customer)
+        if LONG_NAMES_OF_SUMS.match(name):
+            return are_sums
+        letters = re.sub(NO_LETTER, "", name.lower())
+        is_number = NUMBERS_OF_NOBODY.match(name) is not None
+        is_name = letters in NAMES_OF_NOBODY or not letters or name == MYSQL_NULL
+        is_name |= MARKS_OF_NOBODY.match(name) is not None
         return (is_name and not is_number) or (is_number and is_heavy)
+
+    def _is_large_sum(self, customer: HeavyCustomer) -> bool:
+        """Whether an id is named as a sum and holds a tenth of the revenue."""
+        return _is_sum(customer.customer_id) and customer.revenue >= SUM_SHARE * self.revenue > 0
+
+    def _are_sums(self) -> bool:
+        """Whether all ids that are named as sums come to the revenue of all others, once or several times."""
+        named = {
+            customer.customer_id: customer.revenue
+            for customer in self.most
+            if _is_sum(customer.customer_id)
+        }
+        others = self.revenue - sum(named.values())
+        times = sum(named.values()) / others if others > 0 else 0.0
+        return times > 0.5 and abs(times - round(times)) <= SUMS_MATCH
+
+
+def _is_sum(name: str) -> bool:
+    return any(pattern.match(name) for pattern in (NAMES_OF_SUMS, LONG_NAMES_OF_SUMS))
 
 
 @dataclass(frozen=True)
@@ -140,6 +176,8 @@ def heavy_customers(
 def _of_nobody(customers: pl.Series, given: Collection[str] | None) -> pl.DataFrame:
     """The ids that the recipe names, and those that mean nobody or a sum."""
     lowered = pl.col("customer_id").str.to_lowercase().str.replace_all(NO_LETTER, "")
-    is_named = lowered.is_in([*NAMES_OF_NOBODY, *NAMES_OF_SUMS, ""])
+    is_named = lowered.is_in([*NAMES_OF_NOBODY, ""])
+    for pattern in (MARKS_OF_NOBODY, NAMES_OF_SUMS, LONG_NAMES_OF_SUMS):
+        is_named |= pl.col("customer_id").str.contains(pattern.pattern)
     is_given = pl.col("customer_id").is_in([*(given or ()), MYSQL_NULL])
     return customers.to_frame().filter(is_named | is_given)

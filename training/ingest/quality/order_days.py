@@ -8,15 +8,27 @@ from training.results.quality import LongOrders
 LONG_ORDER_DAYS = 60
 
 
-def order_days(events: pl.DataFrame) -> pl.DataFrame:
-    """customer_id, order (see `order_key`), day (UTC), order_id, lines and amount of purchases."""
+def order_days(events: pl.DataFrame, file: str | None = None) -> pl.DataFrame:
+    """Of purchases customer_id, order (see `order_key`), day (UTC), order_id, lines, amount, and more.
+
+    `least` and `most` are those of the lines; `first_file` and `last_file` numbers of files, where
+    the column `file` has them.
+    """
     day = pl.col("occurred_at").dt.date().alias("day")
+    amount = pl.col("amount")
+    columns = [
+        pl.col("order_id").first(),
+        pl.len().alias("lines"),
+        amount.sum(),
+        amount.min().alias("least"),
+        amount.max().alias("most"),
+    ]
+    if file is not None:
+        columns += [pl.col(file).min().alias("first_file"), pl.col(file).max().alias("last_file")]
     by_order = (
         events.lazy().filter(is_purchase()).group_by("customer_id", order_key().alias("order"), day)
     )
-    return by_order.agg(
-        pl.col("order_id").first(), pl.len().alias("lines"), pl.col("amount").sum()
-    ).collect()
+    return by_order.agg(columns).collect()
 
 
 def orders_of_customers(by_day: pl.DataFrame) -> pl.DataFrame:
@@ -28,10 +40,17 @@ def orders_of_customers(by_day: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def long_orders(by_day: pl.DataFrame) -> LongOrders:
-    """Orders with an id whose days lie further apart than those of an order, from `order_days`."""
+def given_orders(by_day: pl.DataFrame) -> pl.DataFrame:
+    """Of orders with an id, from `order_days`: days between the first and the last, lines, and the other columns."""
     days = (pl.col("day").max() - pl.col("day").min()).dt.total_days().alias("days")
-    orders = by_day.drop_nulls("order_id").group_by("customer_id", "order_id").agg(days)
+    columns = [days, pl.col("lines").sum(), pl.col("least").min(), pl.col("most").max()]
+    if "first_file" in by_day.columns:
+        columns += [pl.col("first_file").min(), pl.col("last_file").max()]
+    return by_day.drop_nulls("order_id").group_by("customer_id", "order_id").agg(columns)
+
+
+def long_orders(orders: pl.DataFrame) -> LongOrders:
+    """Those of `given_orders` whose days lie further apart than those of an order."""
     long = orders.filter(pl.col("days") > LONG_ORDER_DAYS)["order_id"]
     example = long.min()
     return LongOrders(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -32,11 +33,15 @@ class ReadCounts:
     currencies: dict[str, Money] = field(default_factory=dict)
     matches: dict[str, Matches] = field(default_factory=dict)  # of lookups
     tables: dict[str, TableRows] = field(default_factory=dict)
-    cost_signs: dict[str, dict[int, str]] = field(
-        default_factory=dict
-    )  # where each was seen, by source
+    # Where each sign of a column of money was seen first, by source and column.
+    signs: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
     num_conflicting_items: int = 0
+    files: dict[Path, int] = field(default_factory=dict)  # numbers of those that were read
     files_not_read: list[str] = field(default_factory=list)
+
+    def file_number(self, file: Path) -> int:
+        """The number of a file, over all sources."""
+        return self.files.setdefault(file, len(self.files))
 
     def add_read(
         self, source: str, kept: pl.DataFrame, left_out: Mapping[str, pl.DataFrame]

@@ -58,6 +58,7 @@ def quality_report(
         refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
         outliers=Outliers(
             total=counts.num_outliers,
+            revenue=counts.outlier_revenue,
             fence=None if math.isinf(finished.fence) else finished.fence,
         ),
         events_by_kind=dict(counts.kinds.most_common()),
@@ -80,6 +81,8 @@ def quality_report(
         far_dates=counts.far_dates,
         alike_ids=finished.alike,
         long_orders=counts.long_orders,
+        orders_of_files=counts.orders_of_files,
+        repeated_amounts=counts.repeated_amounts,
         customers_of_sources=_customers_of(sources, counts),
         files_not_read=tuple(read.files_not_read),
     )

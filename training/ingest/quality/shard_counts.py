@@ -12,13 +12,15 @@ from lifecycle.events.schema import is_purchase
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.alike_ids import form_hashes
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
-from training.ingest.quality.order_days import long_orders, orders_of_customers
+from training.ingest.quality.order_days import orders_of_customers
 from training.results.quality import (
     AlikeIds,
     FarDates,
     HeavyCustomer,
     LongOrders,
     Matches,
+    OrdersOfFiles,
+    RepeatedAmounts,
     SourceCustomers,
 )
 
@@ -43,12 +45,15 @@ class ShardCounts:
     heavy: HeavyCustomers = field(default_factory=HeavyCustomers)
     far_dates: FarDates = field(default_factory=FarDates)
     long_orders: LongOrders = field(default_factory=LongOrders)
+    orders_of_files: OrdersOfFiles = field(default_factory=OrdersOfFiles)
+    repeated_amounts: RepeatedAmounts = field(default_factory=RepeatedAmounts)
     id_forms: list[np.ndarray] = field(default_factory=list)  # see `alike_ids`
     of_sources: dict[int, SourceCustomers] = field(default_factory=dict)  # by number
     num_events: int = 0
     num_customers: int = 0
     num_repeat_customers: int = 0
     num_outliers: int = 0
+    outlier_revenue: float = 0.0  # of purchases, before the rule was applied
     num_equal_events: int = 0
     num_refunds_matched: int = 0
     num_paid_lines: int = 0
@@ -70,6 +75,8 @@ class ShardCounts:
         self.heavy.add(other.heavy)
         self.far_dates = self.far_dates.plus(other.far_dates)
         self.long_orders = self.long_orders.plus(other.long_orders)
+        self.orders_of_files = self.orders_of_files.plus(other.orders_of_files)
+        self.repeated_amounts = self.repeated_amounts.plus(other.repeated_amounts)
         self.id_forms += other.id_forms
         for number, found in other.of_sources.items():
             self.of_sources[number] = self.of_sources.get(number, SourceCustomers()).plus(found)
@@ -77,6 +84,7 @@ class ShardCounts:
         self.num_customers += other.num_customers
         self.num_repeat_customers += other.num_repeat_customers
         self.num_outliers += other.num_outliers
+        self.outlier_revenue += other.outlier_revenue
         self.num_equal_events += other.num_equal_events
         self.num_refunds_matched += other.num_refunds_matched
         self.num_paid_lines += other.num_paid_lines
@@ -117,7 +125,6 @@ class ShardCounts:
         lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         self.id_forms = [form_hashes(events["customer_id"])]
-        self.long_orders = long_orders(by_day)
         self._set_orders(by_day, events["customer_id"].unique(), shared_ids)
         self._set_months(events.filter(is_purchase()))
 

@@ -7,6 +7,10 @@ from training.results.quality import HeavyCustomer, Money, MoneyAccount, Quality
 
 logger = logging.getLogger(__name__)
 LONG_ORDERS = 0.01  # of all orders, more of which are told
+OUTLIERS = 0.2  # of all revenue, more of which is told
+MIN_REPEATED = 20  # orders of several lines of one amount each, ...
+REPEATED = 0.9  # which most of such orders are, ...
+DIFFERENT = 0.25  # with as many different amounts, for them to be told
 MIN_STRANGERS = 10  # customers of a source, of whom one should have bought
 MAX_REASONS = 3  # that the log names; quality.json has all
 
@@ -26,7 +30,19 @@ def log_summary(report: QualityReport) -> None:
         )
     if report.far_dates.rows:
         logger.warning("set apart, as their dates lie far from all others: %s", report.far_dates)
+    outliers = report.outliers
+    if outliers.fence is not None and outliers.revenue > OUTLIERS * account.read.purchases > 0:
+        logger.warning(
+            "%d lines above the fence of %.2f %s come to %.2f, %.0f %% of all purchases; are they real? "
+            "outliers.action clips or drops them",
+            outliers.total,
+            outliers.fence,
+            report.currency,
+            outliers.revenue,
+            100 * outliers.revenue / account.read.purchases,
+        )
     _warn_of_ids(report)
+    _warn_of_orders(report)
     for customer in report.heavy_customers:
         logger.warning(_heavy(customer, report.currency))
     lacking: dict[str, list[str]] = {}
@@ -62,6 +78,33 @@ def _warn_of_ids(report: QualityReport) -> None:
                 found.customers,
                 path,
             )
+
+
+def _warn_of_orders(report: QualityReport) -> None:
+    """What orders tell that are counted more than once."""
+    files = report.orders_of_files
+    if files.orders > LONG_ORDERS * files.of:
+        logger.warning(
+            "%d of %d orders have the same purchases in several files, such as %r in %s; %d of them come to the "
+            "same money in each. Leave one of two sources of the same orders out; where later rows correct "
+            "earlier ones, map an event_id and say on_repeated_id",
+            files.orders,
+            files.of,
+            files.example,
+            " and ".join(files.files),
+            files.of_same_money,
+        )
+    same = report.repeated_amounts
+    enough = max(MIN_REPEATED, REPEATED * same.of)
+    if same.orders >= enough and same.amounts >= DIFFERENT * same.orders:
+        logger.warning(
+            "in %d of %d orders of several lines all lines have the same amount, such as %s in %r; "
+            "is it the order's total, which counts once?",
+            same.orders,
+            same.of,
+            same.example_amount,
+            same.example,
+        )
 
 
 def _share(account: MoneyAccount, reason: str) -> float:

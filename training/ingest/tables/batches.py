@@ -14,11 +14,12 @@ from training.ingest.files.readers import Opened, has_cheap_schema, opened, sche
 from training.ingest.sources import Source, Table, where
 from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
 from training.ingest.tables.expressions import Expression, Numbers, expressions_of
+from training.ingest.tables.file_zone import zone_of_file
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
-from training.ingest.tables.parsing import RawColumn
+from training.ingest.tables.named_currencies import codes_in_names
+from training.ingest.tables.no_sales import warn_of_no_sales
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, numbers_in_batches
-from training.ingest.tables.times import are_midnights
 from training.ingest.tables.unmapped_currencies import (
     CodeColumn,
     FoundCodes,
@@ -137,10 +138,12 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     unmapped = currency_columns(found.frame, table, expressions, schema)
     used = _used_columns(expressions, unmapped, own, reading)
     decimals = dict.fromkeys(lookup.names, lookup.decimal) if lookup else None
-    of_lookup = []
+    told = codes_in_names(table, expressions, schema, file)
     if lookup and money_uses_lookup(table, expressions, schema):
-        of_lookup = lookup.currency_codes
-    timezone = _timezone_of(found.frame, table, file, expressions)
+        told += lookup.currency_codes
+    timezone = zone_of_file(found.frame, table, file, expressions, BATCH_ROWS)
+    if isinstance(table, Source) and not reading.num_checked:
+        warn_of_no_sales(found.frame, table, expressions, file)
     # Rows that differ in any column are no duplicates.
     drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
     wanted = found.rows(used, own.names() if drops_equal else [])
@@ -151,7 +154,7 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
             check_sql = not offset and reading.num_checked < CHECKED_ROWS
             parts = Rows(prepared, table, file, timezone, decimals)
             parsed = _parse_batch(parts, expressions, unmapped, check_sql=check_sql)
-            batch = replace(parsed, currency_codes=parsed.currency_codes + of_lookup)
+            batch = replace(parsed, currency_codes=parsed.currency_codes + told)
             yield batch if reading.earlier is None else _without_shared(batch, reading)
             reading.num_checked += rows.height * check_sql
             offset += rows.height
@@ -163,34 +166,10 @@ def _check_cells(rows: pl.DataFrame, table: Table, file: Path) -> None:
     for values in rows.select(pl.col(pl.String)).iter_columns():
         longest = values.str.len_bytes().arg_max()
         if longest is not None and len(values[longest]) > MAX_CELL_LETTERS:
-            place = where(table, file, rows[ROW][longest])
             raise ValueError(
-                f"{place}: column {values.name!r} has a cell of {len(values[longest])} letters; "
-                f"at most {MAX_CELL_LETTERS} are read"
+                f"{where(table, file, rows[ROW][longest])}: column {values.name!r} has a cell of "
+                f"{len(values[longest])} letters; at most {MAX_CELL_LETTERS} are read"
             )
-
-
-def _timezone_of(
-    frame: pl.LazyFrame, table: Table, file: Path, expressions: list[Expression]
-) -> str:
-    """The zone of a file's times: UTC where all are midnights, which are dates, and stay these dates in every zone."""
-    own = set(frame.collect_schema())
-    times = [each for each in expressions if each.column in table.times]
-    if (
-        table.timezone == "UTC"
-        or not times
-        or not all(own.issuperset(each.types) for each in times)
-    ):
-        return table.timezone
-    for expression in times:
-        names = list(expression.types)
-        for batch in frame.select(names).collect_batches(chunk_size=BATCH_ROWS):
-            rows = Rows(batch.with_row_index(ROW, 1), table, file)
-            values = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
-            if not are_midnights(values, table.date_format):
-                return table.timezone
-    logger.info("%s: its times are all midnights, taken as dates of no zone", file)
-    return "UTC"
 
 
 def _used_columns(

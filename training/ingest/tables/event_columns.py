@@ -1,22 +1,26 @@
 """What a recipe's expressions give, as the types of event columns; every bad value is named by file, row and value."""
 
-from datetime import UTC, datetime
+import logging
 
 import polars as pl
 
-from lifecycle.events.schema import EVENT_SCHEMA, FIRST_YEAR, LAST_YEAR
-from training.ingest.sources import CURRENCY, VERSION, Table, where
+from lifecycle.events.schema import EVENT_SCHEMA
+from training.ingest.sources import CURRENCY, VERSION, where
+from training.ingest.tables.date_rules import check_unit, date_rule
 from training.ingest.tables.expressions import Expression
 from training.ingest.tables.parsing import (
+    EXCEL_DIGITS,
     RawColumn,
+    are_rounded_by_excel,
     parse_ids,
     parse_numbers,
     parse_texts,
     with_lost_digits,
 )
 from training.ingest.tables.rows import ROW, Rows, check_parsed, number_rule
-from training.ingest.tables.times import ZONE_NAME, parse_times, parse_versions, shop_days
+from training.ingest.tables.times import EPOCH_MICROSECONDS, parse_times, parse_versions, shop_days
 
+logger = logging.getLogger(__name__)
 # Of rows that are left out: what the account and the count of orders need.
 TOLD = pl.Schema(
     {
@@ -24,9 +28,6 @@ TOLD = pl.Schema(
         CURRENCY: pl.String(),
     }
 )
-FIRST_MILLISECONDS = datetime(
-    1970, 3, 1, tzinfo=UTC
-)  # seconds until 2130, taken for milliseconds, lie before
 VERSIONED = ("customer_id", "event_id", VERSION)  # of which event a row is a version
 IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 
@@ -68,22 +69,31 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
         versions = parse_versions(column, table)
         if not rows.is_lenient:
             check_parsed(
-                column, versions, table, rows.file, f"neither a number nor {_date_rule(table)}"
+                column,
+                versions,
+                table,
+                rows.file,
+                lambda value: f"neither a number nor {date_rule(table, value)}",
             )
         return versions
     if column.name not in (*table.numbers, *table.times):
         return parse_texts(column)
     if column.name in table.times:
-        parsed = parse_times(column, table.date_format, rows.timezone)
-        rule = _date_rule(table)
-    else:
-        parsed = parse_numbers(column, decimal)
-        rule = number_rule(table)
+        return _times(column, rows)
+    parsed = parse_numbers(column, decimal)
     if not rows.is_lenient:
-        check_parsed(column, parsed, table, rows.file, rule)
-        if column.name in table.times:
-            _check_unit(parsed, rows)
+        check_parsed(column, parsed, table, rows.file, lambda _: number_rule(table))
     return parsed
+
+
+def _times(column: RawColumn, rows: Rows) -> pl.Series:
+    table = rows.table
+    times = parse_times(column, table.date_format, rows.timezone)
+    if not rows.is_lenient:
+        check_parsed(column, times, table, rows.file, lambda value: date_rule(table, value))
+        is_typed = isinstance(column.values.dtype, pl.Datetime)
+        check_unit(times, rows, are_numbers=is_typed or table.date_format in EPOCH_MICROSECONDS)
+    return times
 
 
 def _check_digits(column: RawColumn, rows: Rows) -> None:
@@ -96,19 +106,14 @@ def _check_digits(column: RawColumn, rows: Rows) -> None:
             f"{place}: {column.name} is {column.values[index]!r}, an id that has lost digits; "
             "export it as text, not as a number that a spreadsheet or a float has rounded"
         )
-
-
-def _check_unit(times: pl.Series, rows: Rows) -> None:
-    """ValueError where numbers are read as milliseconds and are seconds: all lie in the first months of 1970."""
-    latest = times.max()
-    if (
-        rows.table.date_format == "epoch_ms"
-        and isinstance(latest, datetime)
-        and latest < FIRST_MILLISECONDS
-    ):
-        raise ValueError(
-            f"{rows.file}: by date_format epoch_ms all times lie before {latest:%Y-%m-%d}; "
-            "say epoch_s where they are seconds"
+    is_first = column.rows.len() > 0 and column.rows[0] == 1
+    if is_first and are_rounded_by_excel(column):
+        logger.warning(
+            "%s: all %s of more than 15 digits end in zeros, such as %r, as Excel rounds them: "
+            "several may have become one; export them as text",
+            rows.file,
+            column.name,
+            column.values.filter(column.values.str.len_chars() > EXCEL_DIGITS)[0],
         )
 
 
@@ -120,15 +125,3 @@ def with_shop_days(events: pl.DataFrame, rows: Rows, expressions: list[Expressio
     column = RawColumn(rows.evaluate(at), rows.rows[ROW], at.column)
     days = shop_days(column, events["occurred_at"], rows.table.date_format, rows.timezone)
     return events.with_columns(days.alias("shop_day"))
-
-
-def _date_rule(table: Table) -> str:
-    if table.date_format is None:
-        return (
-            f"not an ISO 8601 date or time of {FIRST_YEAR}-{LAST_YEAR}; "
-            "say date_format, such as '%d/%m/%Y %H:%M'"
-        )
-    rule = f"which does not match date_format {table.date_format!r} with a year of {FIRST_YEAR}-{LAST_YEAR}"
-    if table.date_format.endswith(ZONE_NAME):
-        rule += f"; names of zones are UTC, GMT and those of timezone: {table.timezone}"
-    return rule

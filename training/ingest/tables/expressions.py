@@ -97,6 +97,8 @@ def _plain_expression(
     constant = f'a constant text is {{sql: "{quoted(value)}"}}'
     if dotted in ("kind", "columns.kind"):
         constant = f"kinds are {', '.join(KINDS)}"
+    if isinstance(schema.get(value.partition(".")[0]), pl.Struct):
+        constant = f'a field of an object is {{sql: "{value}"}}'
     raise ValueError(f"{dotted}: unknown column {value!r}; {file} has {schema.names()}, {constant}")
 
 
@@ -106,7 +108,10 @@ def _reads_as(name: str, value: bool | int | float) -> bool:
         read = yaml.safe_load(name)
     except (yaml.YAMLError, ValueError):  # ValueError: 2024-13-45
         return False
-    return type(read) is type(value) and read == value
+    is_bool = isinstance(value, bool)
+    return (
+        isinstance(read, bool) == is_bool and isinstance(read, bool | int | float) and read == value
+    )
 
 
 def quoted(text: str) -> str:

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-ROUNDED = r"^\s*\d([.,]\d+)?E\+\d\d\s*$"  # such as 1.23457E+12
+ROUNDED = r"^\s*-?\d([.,]\d+)?[Ee]\+\d{2,3}\s*$"  # such as 1.23457E+12
+EXCEL_DIGITS = 15  # of a number, behind which Excel writes zeros
+ROUNDED_BY_EXCEL = rf"^[1-9]\d{{{EXCEL_DIGITS - 1}}}0+$"
+LONG_NUMBER = rf"^\d{{{EXCEL_DIGITS + 1},}}$"
+MIN_LONG_NUMBERS = 10  # of which all ending in 0 is no chance
+MAX_FRACTION_ID = 1e5  # a float id above it that has a fraction is two numbers with a point, of which digits are lost
 THOUSANDS = {
     ".": (r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$", ","),
     ",": (r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$", "."),
@@ -49,11 +54,22 @@ def with_lost_digits(column: RawColumn) -> pl.Series:
     """Which ids cannot be whole: floats beyond the integers that they hold, and what Excel makes of long numbers."""
     values = column.values
     if values.dtype.is_float():
+        values = values.fill_nan(None)
         most = 2**24 if values.dtype == pl.Float32 else 2**53
-        return (values.abs() > most).fill_null(False)
+        is_cut = (values.abs() > MAX_FRACTION_ID) & (values != values.round())
+        return ((values.abs() > most) | is_cut).fill_null(False)
     if values.dtype == pl.String:
         return values.str.contains(ROUNDED).fill_null(False)
     return pl.Series([False]).new_from_index(0, values.len())
+
+
+def are_rounded_by_excel(column: RawColumn) -> bool:
+    """Whether all numbers of more than 15 digits among ids have zeros behind the 15th, as Excel makes them."""
+    values = column.values
+    if values.dtype != pl.String or not (values.str.len_bytes() > EXCEL_DIGITS).any():
+        return False
+    long = values.filter(values.str.contains(LONG_NUMBER)).unique()
+    return long.len() >= MIN_LONG_NUMBERS and bool(long.str.contains(ROUNDED_BY_EXCEL).all())
 
 
 def parse_texts(column: RawColumn) -> pl.Series:

@@ -1,7 +1,7 @@
 """Rows of one file while a recipe is applied to them: filters leave out some, expressions are computed of the rest."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +75,11 @@ class Rows:
         """Keep the rows for which a filter is true; the others."""
         is_kept = self.evaluate(expression)
         if is_kept.dtype != pl.Boolean:
+            given = is_kept.drop_nulls()
+            example = f", such as {given[0]!r}" if given.len() else ""
             raise ValueError(
-                f"{expression.dotted}: must be true or false for each row, not {is_kept.dtype}"
+                f"{self.file}: {expression.dotted}: must be true or false for each row, not {is_kept.dtype}"
+                f"{example}; compare it, as in {{sql: \"paid = 'yes'\"}}"
             )
         is_kept = is_kept.fill_null(False)
         left_out = self.rows.filter(~is_kept)
@@ -107,6 +110,8 @@ class Rows:
                 values = self._number(name, expression)
             elif self.rows.schema[name] == pl.Float32:
                 values = values.cast(pl.String)  # its shortest decimal: 19.99, not 19.989999771
+            elif dtype == pl.Int64 and self._may_overflow(name, expression):
+                dtype = pl.Int128()
             inputs.append(values.cast(dtype).alias(name))
         frame = self.rows.select(ROW, *inputs).with_columns(
             pl.Series(name, np.full(self.rows.height, number))
@@ -121,6 +126,15 @@ class Rows:
         if values_of_rows is None:
             raise ValueError(self._failure(frame, expression))
         return values_of_rows
+
+    def _may_overflow(self, name: str, expression: Expression) -> bool:
+        """Whether products of whole numbers such as those of a column may need more than 64 bits."""
+        num_products = expression.value.sql.count("*") if isinstance(expression.value, Sql) else 0
+        if not num_products:
+            return False
+        most = 2 ** (62 // (num_products + 1))
+        numbers = self.rows[name].cast(pl.Int64)
+        return bool((~numbers.is_between(-most, most)).any())
 
     def decimal_of(self, expression: Expression) -> str:
         """The decimal sign of what an expression gives: that of the only column it takes, or the table's."""
@@ -139,7 +153,8 @@ class Rows:
             parts.append(self.evaluate(expression))
         self.rows = kept
         whole, first, second = parts
-        if not _equals(whole, first.append(second)):
+        halves = first.cast(whole.dtype).append(second.cast(whole.dtype))
+        if not _equals(whole, halves):
             raise ValueError(
                 f"{self.file}: {expression.dotted}: {expression.value} depends on other rows than its own"
             )
@@ -154,7 +169,7 @@ class Rows:
             numbers = parse_numbers(column, self.decimals.get(name, self.table.decimal))
             reason = f"{number_rule(self.table)}, as {expression.dotted} needs"
             if not self.is_lenient:
-                check_parsed(column, numbers, self.table, self.file, reason)
+                check_parsed(column, numbers, self.table, self.file, lambda _: reason)
             self.rows = self.rows.with_columns(numbers.alias(NUMBER + name))
         return pl.col(NUMBER + name)
 
@@ -191,15 +206,18 @@ def _select(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:
     return values
 
 
-def check_parsed(column: RawColumn, parsed: pl.Series, table: Table, file: Path, rule: str) -> None:
-    """ValueError for the first value that is there but did not parse."""
+def check_parsed(
+    column: RawColumn, parsed: pl.Series, table: Table, file: Path, rule: Callable[[object], str]
+) -> None:
+    """ValueError for the first value that is there but did not parse; `rule` says what it breaks."""
     if parsed.null_count() == 0:
         return
     failed = parsed.is_null() & ~column.is_blank()
     index = failed.arg_max() if failed.any() else None
     if index is not None:
         place = where(table, file, column.rows[index])
-        raise ValueError(f"{place}: {column.name} is {column.values[index]!r}, {rule}")
+        value = column.values[index]
+        raise ValueError(f"{place}: {column.name} is {value!r}, {rule(value)}")
 
 
 def number_rule(table: Table) -> str:

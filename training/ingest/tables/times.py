@@ -27,7 +27,6 @@ ZONE = re.compile("%[:#]*[zZ]|%[+]")  # directives that say the zone
 NAME_OF_ZONE = r"[A-Za-z]+|[+-]\d+"  # some zones have numbers for names
 UNIVERSAL = ["UTC", "GMT", "Z"]
 HAS_OFFSET = r":.*([Zz]|[+-]\d\d(:?\d\d)?)$"  # an ISO 8601 time that says its zone
-LENGTH_OF_DATE = 10  # of YYYY-MM-DD; times are longer
 INSTANT = pl.Datetime("us", "UTC")
 MAX_MICROSECONDS = 2e17  # since 1970: beyond LAST_YEAR, and far from overflow
 
@@ -57,7 +56,7 @@ def _dates_alone(column: RawColumn, date_format: str | None) -> pl.Series:
     """Where a value is a date without a time."""
     values = column.values
     if date_format is None and values.dtype == pl.String:
-        return (values.str.strip_chars().str.len_chars() == LENGTH_OF_DATE).fill_null(False)
+        return ~values.str.contains(":", literal=True).fill_null(False)
     has_format = date_format is not None and date_format not in EPOCH_MICROSECONDS
     is_day_format = has_format and not TIME_OF_DAY.search(date_format or "")
     is_formatted = values.dtype == pl.String or values.dtype.is_integer()

@@ -62,25 +62,25 @@ def currency_columns(
     own = frame.collect_schema()
     sampled = dict.fromkeys(each.path[0] for each in columns if not each.is_named)
     names = [name for name in sampled if name in own]
-    sample = _first_rows(frame, names)
+    sample = first_rows(frame, names)
     return [each for each in columns if each.is_named or _holds_currencies(sample, each)]
 
 
-def _first_rows(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
+def first_rows(frame: pl.LazyFrame, names: list[str]) -> pl.DataFrame:
     """The first rows of those columns that can be read: what the recipe does not use need not be text."""
     try:
         return frame.select(names).head(SAMPLED_ROWS).collect()
     except pl.exceptions.PolarsError:
         if len(names) == 1:
             return pl.DataFrame()
-    return pl.concat([_first_rows(frame, [name]) for name in names], how="horizontal")
+    return pl.concat([first_rows(frame, [name]) for name in names], how="horizontal")
 
 
 def _unmapped_columns(
     table: Table, expressions: list[Expression], schema: Mapping[str, pl.DataType]
 ) -> list[CodeColumn]:
     """The texts that the recipe's money is read regardless of, whatever they hold; none where it maps a currency."""
-    money = _money(table, expressions, schema)
+    money = regardless_money(table, expressions, schema)
     columns = []
     for name, dtype in schema.items():
         if not all(_is_used(name, each, table) for each in money):
@@ -93,7 +93,7 @@ def _unmapped_columns(
 
 def money_uses_lookup(table: Table, expressions: list[Expression], schema: pl.Schema) -> bool:
     """Whether money that is read regardless of currencies comes from the lookup of a source."""
-    money = _money(table, expressions, schema)
+    money = regardless_money(table, expressions, schema)
     return any(_uses_lookup(each, table) for each in money)
 
 
@@ -108,7 +108,7 @@ def _is_used(name: str, money: Expression, table: Table) -> bool:
     return name in money.types or (is_key and _uses_lookup(money, table))
 
 
-def _money(
+def regardless_money(
     table: Table, expressions: list[Expression], schema: Mapping[str, pl.DataType]
 ) -> list[Expression]:
     """What the recipe reads as money of one currency."""

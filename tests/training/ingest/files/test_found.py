@@ -43,6 +43,10 @@ def test_files_that_are_not_read_are_named(tmp_path: Path) -> None:
         (tmp_path / name).write_text("c,t,p\n")
     assert unread_files(source(tmp_path)) == ["_SUCCESS", "notes.md", "sub/b.xlsx"]
     assert unread_files(source(tmp_path / "a.csv")) == []
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"c,t,p\n"))
+    assert unread_files(source(tmp_path / "*.csv")) == [str(tmp_path / "b.csv.gz")]
+    assert unread_files(source(tmp_path / "*.csv*")) == []
+    (tmp_path / "b.csv.gz").unlink()
     (tmp_path / "a.csv").unlink()
     with pytest.raises(ValueError, match="no csv file in that folder; it holds .*'notes.md'"):
         source_files(source(tmp_path))

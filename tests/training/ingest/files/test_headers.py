@@ -3,10 +3,13 @@
 import gzip
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from tests.training.ingest.recipes import BASE, Read
+from training.ingest.files.readers import schema_of
+from training.ingest.sources import Source
 
 ROWS = "c,t,p\n1,2024-01-01,2\n"
 SEMICOLONS = ROWS.replace(",", ";")
@@ -52,6 +55,19 @@ def test_what_the_file_looks_like_is_told_with_the_key_that_helps(
 ) -> None:
     with pytest.raises(ValueError, match=f"unknown column '.*': .*lines.csv .*{hint}"):
         read(content, **changes)
+
+
+@pytest.mark.parametrize(
+    ("content", "meaning"),
+    [('{"c":1,"t":"2024-01-01","p":2}\n', "JSON"), ('<table a="1","b">\n', "an HTML page")],
+)
+def test_what_the_csv_module_cannot_read_is_told_by_its_look(
+    tmp_path: Path, content: str, meaning: str
+) -> None:
+    file = tmp_path / "lines.csv"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=f"lines.csv is {meaning}"):
+        schema_of(Source.model_validate({"path": str(file), "columns": BASE}), file)
 
 
 @pytest.mark.parametrize(

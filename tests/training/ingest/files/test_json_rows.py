@@ -122,3 +122,13 @@ def test_whole_emoji_and_what_only_looks_like_half_of_one_are_read(tmp_path: Pat
     whole = json.dumps({"c": "\U0001f600", "t": "2024-01-01", "p": 1})
     backslash = json.dumps({"c": "C:\\ud83d", "t": "2024-01-01", "p": 1})
     assert rows(tmp_path / "lines.jsonl", "\n".join([whole, backslash]).encode()) == 2
+
+
+def test_field_of_an_object_is_told_how_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_text('{"c": {"id": 7}, "t": "2024-01-01", "p": 1}\n')
+    source = {"path": str(path), "format": "json", "columns": BASE | {"customer_id": "c.id"}}
+    with pytest.raises(ValueError, match=r"a field of an object is \{sql: \"c.id\"\}"):
+        rows_of(Source.model_validate(source))
+    right = source | {"columns": BASE | {"customer_id": {"sql": "c.id"}}}
+    assert rows_of(Source.model_validate(right))["customer_id"].to_list() == ["7"]

@@ -18,6 +18,9 @@ from training.ingest.quality.alike_ids import form_hashes
         ("A1", "A1\u200b"),
         ("A 1", "A\u00a01"),
         ("A1", "A\u00001"),
+        ("00042", '="00042"'),
+        ("00042", "'00042"),
+        ("17850", "17,850"),
     ],
 )
 def test_forms_of_one_id(one: str, other: str) -> None:

@@ -23,7 +23,10 @@ def till(customer_id: str, per_day: int) -> list[str]:
     return [f"{customer_id},{day},i{number},5" for day in days for number in range(per_day)]
 
 
-@pytest.mark.parametrize("name", ["0", "-1", "99999", "guest", "Walk-in Customer", "UNKNOWN"])
+@pytest.mark.parametrize(
+    "name",
+    ["0", "-1", "99999", "guest", "Walk-in Customer", "UNKNOWN", f"{0:08}-0000-0000-0000-{0:012}"],
+)
 def test_id_of_nobody_with_a_share_that_no_person_has_is_set_apart(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -92,7 +95,7 @@ def test_several_tills_do_not_hide_each_other(tmp_path: Path) -> None:
     assert named == {f"TILL{number}" for number in range(5)}
 
 
-@pytest.mark.parametrize("name", ["guest", "-", "\\N", "?"])
+@pytest.mark.parametrize("name", ["guest", "-", "\\N", "?", "(blank)", "(Leer)", "#REF!", "#NV"])
 def test_ids_of_nobody_go_though_they_bought_nothing(tmp_path: Path, name: str) -> None:
     bought = log(tmp_path / "x.csv", *persons())
     viewed = log(tmp_path / "y.csv", f"{name},2024-01-05,i,", "c1000,2024-01-06,i,", kind="view")
@@ -112,6 +115,38 @@ def test_rows_of_sums_are_told_by_their_money_and_a_customer_of_that_name_stays(
     company = log(tmp_path / "y.csv", *persons(), "Total,2024-06-30,i,50")
     _, report = run(recipe(tmp_path / "company", company))
     assert report["rows_dropped"] == {}
+
+
+ALL = 10 * sum(1 + number % 4 for number in range(NUM_PERSONS))  # what persons() spend
+
+
+@pytest.mark.parametrize(
+    ("names", "times"),
+    [
+        (["Total g\u00e9n\u00e9ral"], 1),
+        (["Subtotal January", "Subtotal February", "Subtotal March"], 1),
+        (["Sous-total 1", "Sous-total 2", "Total g\u00e9n\u00e9ral"], 2),
+        (["Totaal"], 1),
+        (["\u0418\u0442\u043e\u0433\u043e"], 1),
+        (["\u5408\u8a08"], 1),
+    ],
+)
+def test_sums_of_any_language_and_of_parts_are_set_apart(
+    tmp_path: Path, names: list[str], times: int
+) -> None:
+    amounts = [times * ALL / len(names)] * len(names)
+    sums = [f"{name},2024-06-30,,{amount}" for name, amount in zip(names, amounts, strict=True)]
+    events, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *persons(), *sums)))
+    assert report["account"]["dropped"]["shared_id"]["purchases"] == pytest.approx(times * ALL)
+    assert events["amount"].sum() == ALL
+
+
+def test_company_that_is_named_as_a_sum_stays_and_is_named(tmp_path: Path) -> None:
+    giant = f"Total Wines,2024-06-30,i,{0.4 * ALL}"
+    events, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *persons(), giant)))
+    assert events["amount"].sum() == pytest.approx(1.4 * ALL)
+    (heavy,) = report["heavy_customers"]
+    assert (heavy["customer_id"], heavy["set_apart"]) == ("Total Wines", False)
 
 
 def test_shared_id_that_no_row_has_is_told(

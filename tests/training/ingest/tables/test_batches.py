@@ -92,7 +92,10 @@ def test_filters_count_by_reason_and_bad_values_of_rows_left_out_do_not_matter(
         (amount("p *"), "columns.amount: 'p \\*' is not an SQL expression"),
         (amount("UPPER(p) * 2"), "columns.amount: .* cannot be computed"),
         ({"filter": {"sql": "p * 2"}}, "filter: must be true or false for each row"),
-        ({"filter": "p"}, "filter: must be true or false for each row"),
+        (
+            {"filter": "p"},
+            "lines.csv: filter: must be true or false for each row, not String, such as '1'; compare it",
+        ),
         (amount("SUM(p)"), "columns.amount: .* depends on other rows"),
         (amount("ROW_NUMBER() OVER (ORDER BY p)"), "columns.amount: .* depends on other rows"),
         ({"delimiter": ";"}, "unknown column 'c'"),
@@ -137,6 +140,18 @@ def test_sql_computes_in_wide_types_whatever_the_files(
         assert rows_of(Source.model_validate(source))["amount"].to_list() == expected
 
 
+@pytest.mark.parametrize(
+    ("dtype", "q", "p"), [(pl.Int64, 4 * 10**18, 10), (pl.UInt32, 2**32 - 1, 2**32 - 1)]
+)
+def test_products_beyond_64_bits_are_whole(
+    tmp_path: Path, dtype: type[pl.DataType], q: int, p: int
+) -> None:
+    frame = pl.DataFrame({"c": ["1"], "t": ["2024-01-01"], "q": [q], "p": [p]})
+    frame.with_columns(pl.col("q", "p").cast(dtype)).write_parquet(tmp_path / "x.parquet")
+    source = {"path": str(tmp_path / "x.parquet"), "format": "parquet", **amount("q * p")}
+    assert rows_of(Source.model_validate(source))["amount"].to_list() == [float(q * p)]
+
+
 def test_numbers_of_four_bytes_are_their_shortest_decimals(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"c": ["1"], "t": ["2024-01-01"], "p": pl.Series([19.99], dtype=pl.Float32)}
@@ -149,7 +164,15 @@ def test_numbers_of_four_bytes_are_their_shortest_decimals(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("value", "column"), [(202402, "202402"), (False, "No"), (1.5, "1.5"), (66818, "0202402")]
+    ("value", "column"),
+    [
+        (202402, "202402"),
+        (False, "No"),
+        (1.5, "1.5"),
+        (66818, "0202402"),
+        (1, "1.0"),
+        (2024.0, "2024"),
+    ],
 )
 def test_constant_that_is_also_the_name_of_a_column_is_refused(
     read: Read, value: object, column: str

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.training.ingest.recipes import BASE, batches_of, log, recipe, run
+from tests.training.ingest.recipes import BASE, LOG, batches_of, log, recipe, run
 from training.ingest.job import ingest
 from training.ingest.sources import Source
 from training.report.quality import write_quality_html
@@ -57,6 +57,15 @@ def test_shares_of_what_is_found_are_told_and_too_small_ones_refused(tmp_path: P
     assert report["matches"] == {name: {"rows": 3, "matched": 2}}
     with pytest.raises(ValueError, match="lookup .*: only 2 of 3 .66.7%. are found there"):
         run(recipe(tmp_path / "other", tree, min_matched_share=0.7))
+
+
+def test_lookup_of_customers_that_matches_nobody_is_named(tmp_path: Path) -> None:
+    sold = log(tmp_path / "x.csv", "7,2024-01-01,i,5", "8,2024-01-02,i,6")
+    (tmp_path / "cards.csv").write_text("c,holder\n007,ann\n008,bob\n")
+    cards = {"path": str(tmp_path / "cards.csv"), "columns": {"who": "holder"}}
+    sold |= {"lookup": cards, "lookup_on": "c", "columns": LOG | {"customer_id": "who"}}
+    with pytest.raises(ValueError, match="lookup .*cards.csv: only 0 of 2 .* are found there"):
+        run(recipe(tmp_path / "data", sold))
 
 
 def test_customer_table_that_matches_nobody_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.training.ingest.tables.columns import column, instant
 from training.ingest.tables.parsing import (
+    are_rounded_by_excel,
     parse_ids,
     parse_numbers,
     parse_texts,
@@ -194,7 +195,9 @@ def test_ids_that_went_through_floats_where_the_decimal_sign_is_a_comma() -> Non
             None,
             [True] * 3 + [False] * 3,
         ),
+        (["1.23457e+12", "1.5E+012", "-1.5e+12", "1e5"], None, [True] * 3 + [False]),
         ([1234567890123456789.0, 17850.0], pl.Float64(), [True, False]),
+        ([float("nan"), None, 1234567890.17, 1.5], pl.Float64(), [False, False, True, False]),
         ([16777218.0, 17850.0], pl.Float32(), [True, False]),
         ([1234567890123456789, 1], pl.Int64(), [False, False]),
     ],
@@ -203,3 +206,11 @@ def test_ids_that_lost_digits(
     values: list[object], dtype: pl.DataType | None, expected: list[bool]
 ) -> None:
     assert with_lost_digits(column(values, dtype)).to_list() == expected
+
+
+def test_long_numbers_that_all_end_in_zeros_were_rounded_by_excel() -> None:
+    rounded = [f"1234567890{number:05}00" for number in range(10)]
+    assert are_rounded_by_excel(column([*rounded, "17850", "A-1234567890123456"]))
+    assert not are_rounded_by_excel(column(rounded[:9]))
+    assert not are_rounded_by_excel(column([*rounded, "12345678901234567"]))
+    assert not are_rounded_by_excel(column([17850, 17851]))

@@ -129,12 +129,13 @@ def test_an_order_without_id_is_one_per_day_of_the_shop(tmp_path: Path) -> None:
         "1,2024-01-05 23:30,B,5",  # in New York the same evening, in UTC the next day
         "1,2024-01-05 19:00,C,5",  # midnight in UTC
         "1,2024-01-06,D,5",  # a date alone is that date
+        "1,2024-1-6,D2,5",
         "1,2024-01-06 00:30,E,5",
     ]
     source = log(tmp_path / "log.csv", *lines, timezone="America/New_York")
     events, report = run(recipe(tmp_path / "data", source))
     orders = events.sort("item_id").select(order_key()).to_series()
-    assert orders.to_list() == ["2024-01-05"] * 3 + ["2024-01-06"] * 2
+    assert orders.to_list() == ["2024-01-05"] * 3 + ["2024-01-06"] * 3
     assert report["customers_by_orders"]["2"] == 1
 
 

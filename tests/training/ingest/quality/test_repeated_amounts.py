@@ -1,0 +1,58 @@
+"""Orders whose total stands on each of their lines."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.ingest.recipes import LOG, log, recipe, run
+
+COLUMNS = LOG | {"order_id": {"sql": "SUBSTR(i, 1, 3)"}}  # of items such as `012-b`
+TOLD = "all lines have the same amount"
+
+
+def lines(amount: list[float], items: str = "ab") -> list[str]:
+    """Two lines for each order, on a day of its own."""
+    days = [f"2024-{1 + number // 28:02}-{1 + number % 28:02}" for number in range(len(amount))]
+    return [
+        f"c{number % 9},{day},{number:03}-{item},{amount[number]}"
+        for number, day in enumerate(days)
+        for item in items
+    ]
+
+
+def test_total_on_each_line_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    totals = [10 + 1.5 * number for number in range(60)]
+    source = log(tmp_path / "x.csv", *lines(totals), columns=COLUMNS)
+    events, report = run(recipe(tmp_path / "data", source))
+    assert events["amount"].sum() == pytest.approx(2 * sum(totals))
+    told = report["repeated_amounts"]
+    assert (told["orders"], told["of"], told["amounts"]) == (60, 60, 60)
+    assert f"in 60 of 60 orders of several lines {TOLD}, such as" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("amounts", "items"),
+    [
+        ([9.99] * 60, "ab"),  # a shop of one price
+        ([10 + 1.5 * number for number in range(60)], "aa"),  # two lines of one item
+        ([10 + 1.5 * number for number in range(10)], "ab"),  # too few to tell
+    ],
+)
+def test_equal_prices_are_not_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, amounts: list[float], items: str
+) -> None:
+    source = log(tmp_path / "x.csv", *lines(amounts, items), columns=COLUMNS)
+    run(recipe(tmp_path / "data", source))
+    assert TOLD not in caplog.text
+
+
+def test_lines_of_different_amounts_are_not_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    same = lines([10 + 1.5 * number for number in range(40)])
+    other = [line.replace("-a,", "-a,7") for line in lines([5.0] * 60, "ab")[20 * 4 :]]
+    _, report = run(
+        recipe(tmp_path / "data", log(tmp_path / "x.csv", *same, *other, columns=COLUMNS))
+    )
+    assert report["repeated_amounts"]["of"] > 40
+    assert TOLD not in caplog.text

@@ -1,0 +1,69 @@
+"""Rows of failed payments, cancelled orders and opening balances that a recipe counts as sales."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.ingest.recipes import recipe, run
+
+COLUMNS = {"customer_id": "c", "occurred_at": "t", "amount": "a"}
+
+
+def source(path: Path, header: str, *words: str, **changes: object) -> dict[str, object]:
+    """Twelve sales, with `words` in turn in the last column."""
+    lines = [f"c{n % 5},2024-01-{1 + n:02},10,{words[n % len(words)]}" for n in range(12)]
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return {"path": str(path), "columns": COLUMNS, **changes}
+
+
+@pytest.mark.parametrize(
+    ("header", "word", "others"),
+    [
+        ("c,t,a,Status", "Failed", ("Paid", "Paid", "Paid")),
+        ("c,t,a,Financial Status", "partially_refunded", ("paid",)),
+        ("c,t,a,order_status", "CANCELLED", ("shipped", "complete")),
+        ("c,t,a,Zahlungsstatus", "storniert", ("bezahlt",)),
+        ("c,t,a,text", "Opening balance", ("Fee",)),
+        ("c,t,a,Buchungstext", "Saldovortrag 2023", ("Zins",)),
+    ],
+)
+def test_words_that_say_no_sale_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, header: str, word: str, others: tuple[str]
+) -> None:
+    lines = source(tmp_path / "x.csv", header, word, *others)
+    run(recipe(tmp_path / "data", lines))
+    number = 12 // (1 + len(others))
+    column = header.rpartition(",")[2]
+    assert f"12 rows that count as sales {number} have {word!r} in column {column!r}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "words", "changes"),
+    [
+        ("c,t,a,status", ("failed", "paid"), {"filter": {"sql": "status <> 'failed'"}}),
+        ("c,t,a,status", ("refunded", "refunded"), {"kind": "refund"}),
+        ("c,t,a,text", ("Failed Harvest", "Pending Tray"), {}),
+        ("c,t,a,status", ("paid", "active"), {}),
+    ],
+)
+def test_rows_that_the_recipe_leaves_out_and_other_words_are_not_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    header: str,
+    words: tuple[str, ...],
+    changes: dict[str, object],
+) -> None:
+    sold = source(
+        tmp_path / "x.csv", "c,t,a,x", "y", columns=COLUMNS | {"amount": {"sql": "a + 1"}}
+    )
+    run(recipe(tmp_path / "data", sold, source(tmp_path / "y.csv", header, *words, **changes)))
+    assert "count as sales" not in caplog.text
+
+
+def test_a_filter_of_another_column_is_heeded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = source(tmp_path / "x.csv", "c,t,a,status", "failed", "paid")
+    kept = lines | {"filter": {"sql": "CAST(SUBSTR(t, 9, 2) AS INT) % 2 = 0"}}
+    run(recipe(tmp_path / "data", kept))
+    assert "count as sales" not in caplog.text

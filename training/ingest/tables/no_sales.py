@@ -1,0 +1,69 @@
+"""Rows that are read as sales, though a column of the file calls them failed, cancelled or a balance."""
+
+import logging
+import re
+from pathlib import Path
+
+import polars as pl
+
+from lifecycle.events.schema import is_purchase
+from training.ingest.sources import Source
+from training.ingest.tables.expressions import Expression
+from training.ingest.tables.rows import ROW, Rows
+from training.ingest.tables.unmapped_currencies import first_rows
+
+logger = logging.getLogger(__name__)
+STATUS_NAME = re.compile(r"status|statut|stato\b|estado|(?<![a-z])state$|zustand", re.IGNORECASE)
+NO_SALE = (
+    r"(?i)^(?:payment|order|partial(?:ly)?)?[\s_-]*(?:fail|declin|denied|reject|refus|cancel|void|expired|abandon"
+    r"|unpaid|refund|charge[\s_-]?back|revers|storn|abgebrochen|fehlgeschlagen|annul|échou|échec|rembours|fallid"
+    r"|rechaz|reembols|geannuleerd|mislukt|trash|deleted|incomplete|pending|draft)"
+)
+BALANCE = (
+    r"(?i)(?:opening|closing|starting|beginning|ending) balance|balance (?:brought|carried) forward"
+    r"|anfangs(?:saldo|bestand)|saldovortrag|endsaldo|schlusssaldo|beginsaldo|eindsaldo|report à nouveau"
+    r"|solde (?:initial|d['’]ouverture|final|de clôture)|saldo (?:inicial|anterior|iniziale|finale?)"
+    r"|saldo (?:początkowe|końcowe)"
+)
+
+
+def warn_of_no_sales(
+    frame: pl.LazyFrame, source: Source, expressions: list[Expression], file: Path
+) -> None:
+    """Say which of the first rows count as purchases though a column calls them something else."""
+    own = frame.collect_schema()
+    texts = [name for name, dtype in own.items() if dtype == pl.String]
+    deciding = [each for each in expressions if each.is_filter or each.column == "kind"]
+    used = {name for each in expressions for name in each.types}
+    needed = {name for each in deciding for name in each.types}
+    if not texts or not needed.issubset(own):  # those of a lookup are not joined yet
+        return
+    sample = first_rows(frame, list(dict.fromkeys([*texts, *needed])))
+    if not needed.issubset(sample.columns):
+        return
+    sales = _sales(sample, source, deciding, file)
+    for name in (name for name in texts if name in sales.columns):
+        is_status = STATUS_NAME.search(name) is not None and name not in used
+        pattern = NO_SALE if is_status else BALANCE
+        told = sales[name].filter(sales[name].str.strip_chars().str.contains(pattern))
+        if 0 < told.len():
+            logger.warning(
+                "%s: of the first %d rows that count as sales %d have %r in column %r; "
+                "leave them out by `filter`, or say in `kind` what they are",
+                file,
+                sales.height,
+                told.len(),
+                told[0],
+                name,
+            )
+
+
+def _sales(
+    sample: pl.DataFrame, source: Source, deciding: list[Expression], file: Path
+) -> pl.DataFrame:
+    """The rows that filters keep and whose kind brings revenue."""
+    rows = Rows(sample.with_row_index(ROW, 1), source, file)
+    rows.keep_all([each for each in deciding if each.is_filter], check_sql=False)
+    kind = next(each for each in deciding if each.column == "kind")
+    kinds = rows.evaluate(kind).cast(pl.String).alias("kind")
+    return rows.rows.filter(kinds.to_frame().select(is_purchase().fill_null(False)).to_series())
