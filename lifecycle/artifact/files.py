@@ -22,6 +22,7 @@ from lifecycle.recommend.retrieval import load_retriever, save_retriever
 from lifecycle.spend.models import SpendModels
 
 logger = logging.getLogger(__name__)
+SHOW_CUSTOMERS = ("customers", "worth")  # keys of metrics.json that name some
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -57,7 +58,7 @@ def write_artifact(
     """Write an artifact and load it once, so that one that cannot be served is never left behind silently."""
     told = {"metrics": metrics["models"], "refitted_at": metrics["refitted_at"]}
     manifest = artifact.manifest.model_copy(update=told)
-    kept = {name: found for name, found in metrics.items() if name != "customers"}  # it shows some
+    kept = {name: found for name, found in metrics.items() if name not in SHOW_CUSTOMERS}
     with new_folder(artifact.folder) as folder:
         artifact.settings.save(folder)
         artifact.items.write_parquet(folder / "items.parquet")

@@ -40,6 +40,7 @@ DESCRIBED = (
     "clv",
     "currency",
     "segment_thresholds",
+    "segments_as_of",
     "prompt_version",
     "format_version",
     "base_model",

@@ -1,6 +1,7 @@
 """Customers for a campaign, chosen from scores.parquet by an SQL condition, as CSV and Parquet."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,7 @@ def audience(config: AudienceConfig) -> None:
     scores = pl.read_parquet(config.scores / SCORES_FILE)
     found = _chosen(scores, config)
     config.output.parent.mkdir(parents=True, exist_ok=True)
+    _say_what_is_replaced(found, config.output)
     with whole_file(config.output.with_suffix(EXACT)) as unfinished:
         found.write_parquet(unfinished)
     num_changed = 0
@@ -40,6 +42,33 @@ def audience(config: AudienceConfig) -> None:
         scores.height,
         num_changed,
         config.output.with_suffix(EXACT).name,
+    )
+
+
+def _say_what_is_replaced(found: pl.DataFrame, output: Path) -> None:
+    """A warning where another audience is there already: how many leave it, and how many join."""
+    before = output.with_suffix(EXACT)
+    if not before.exists():
+        if output.exists():
+            logger.warning("%s is replaced; no audience was written beside it", output)
+        return
+    earlier = pl.read_parquet(before)
+    if earlier.equals(found):
+        logger.info("%s had the same customers and values before", output)
+        return
+    if "customer_id" not in found.columns or "customer_id" not in earlier.columns:
+        logger.warning(
+            "%s is replaced: %d rows before, %d now", output, earlier.height, found.height
+        )
+        return
+    joined = found.join(earlier, on="customer_id", how="anti").height
+    left = earlier.join(found, on="customer_id", how="anti").height
+    logger.warning(
+        "%s is replaced: of %d customers before %d leave, and %d others join",
+        output,
+        earlier.height,
+        left,
+        joined,
     )
 
 

@@ -21,11 +21,14 @@ from training.evaluate.customers.outlook import outlook
 from training.evaluate.customers.profit import judge_profit
 from training.evaluate.customers.prospects import judge_prospects
 from training.evaluate.customers.standing import fit_standings
+from training.evaluate.customers.worth import worth_of
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
+from training.evaluate.served import served
 from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
+from training.evaluate.value.comparison import backtests_of
 from training.evaluate.value.forecasts import Forecast, Judged
 from training.evaluate.value.heeded import as_served
 from training.evaluate.value.intervals import judge_intervals
@@ -35,11 +38,10 @@ from training.evaluate.value.judging import (
     judge,
     predictions_frame,
 )
-from training.evaluate.value.refit import refitted
-from training.evaluate.value.stack import join_members, join_others
+from training.evaluate.value.stack import join_members, join_others, members_with_season
+from training.evaluate.value.total import total_error
 from training.evaluate.value.untrained import untrained_comparison
-from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
-from training.prepare.dataset import LATEST
+from training.evaluate.value.windows import ExampleSets, read_example_sets
 from training.report.arena import write_report
 from training.results.arena import Results
 from training.results.customers import Customers, HiddenGroups
@@ -68,6 +70,7 @@ def run_arena(inputs: Inputs) -> None:
     fine_tuning = None
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
+    logger.info("%s", models.season.told())
     champion, selection = choose_champion(
         forecasts,
         sets,
@@ -84,13 +87,14 @@ def run_arena(inputs: Inputs) -> None:
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
     recommendation = judge_recommenders(inputs)
     choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects, standings)
-    artifact = new_artifact(inputs, sets.test, choice, models)
-    served, refitted_at = _served(inputs, artifact, sets)
+    artifact = new_artifact(inputs, sets, choice, models)
     predicted = judged[champion].forecast.test
+    found = served(inputs, artifact, sets, predicted)
     results = Results(
         cutoff=str(inputs.time_split.test_cutoff),
         horizon_days=sets.horizon_days,
         num_customers=sets.test.height,
+        currency=artifact.settings.currency,
         champion=champion,
         models={name: one.metrics for name, one in judged.items()},
         champion_minus=_champion_minus(judged, champion),
@@ -99,19 +103,25 @@ def run_arena(inputs: Inputs) -> None:
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
         selection=selection,
+        total_error=total_error(
+            judged[champion], champion, selection, sets, found.artifact.models.season
+        ),
+        backtests=backtests_of(forecasts, sets),
         intervals=judge_intervals(judged, sets, champion, config.seed),
         customers=_customers(inputs, artifact, sets, predicted),
+        worth=worth_of(found),
         profit=judge_profit(artifact, sets, predicted, config.data),
         churn=leaving,
         prospects=met,
         standings=standings,
         fine_tuning=fine_tuning,
         costs=cost_table(artifact.settings.costs),
+        season=models.season,
         btyd_fits=fit_table(models.btyd),
-        refitted_at=refitted_at,
+        refitted_at=found.refitted_at,
     )
     _write_results(inputs, results, predictions_frame(judged, sets), recommendation, sets.test)
-    write_artifact(served, config.members, results.content())
+    write_artifact(found.artifact, config.members, results.content())
 
 
 def _judge_recommenders_alone(inputs: Inputs) -> None:
@@ -120,6 +130,7 @@ def _judge_recommenders_alone(inputs: Inputs) -> None:
     recommendation = judge_recommenders(inputs)
     results = Results(
         num_customers=recommendation.num_customers,
+        currency=inputs.data.currency,
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
     )
@@ -133,19 +144,19 @@ def _forecasts(
 ) -> tuple[dict[str, Forecast], SpendModels]:
     """What all models expect, the encoders among them, and the models with what joined the stack."""
     config = inputs.config
-    forecasts, models = cheap_forecasts(sets, config.models, config.seed)
+    forecasts, models = cheap_forecasts(sets, config.models, config.seed, config.data)
     for name in inputs.members:
         forecasts[name] = _llama_forecast(inputs, name, sets)
     if not forecasts:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
-    if models.stack is None:
-        return forecasts, models
-    budget = config.score_budget_customers_per_second
-    forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
-    forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
-    shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
-    logger.info("the stack: %s", shares)
-    return forecasts, replace(models, stack=stack)
+    if models.stack is not None:
+        budget = config.score_budget_customers_per_second
+        forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
+        forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
+        logger.info("the stack: %s", shares)
+        models = replace(models, stack=stack)
+    return members_with_season(forecasts, models, sets)
 
 
 def _champion_minus(judged: Mapping[str, Judged], champion: str) -> dict[str, Differences]:
@@ -158,22 +169,6 @@ def _llama_gain(judged: Mapping[str, Judged]) -> Differences | None:
     if STACK_WITHOUT_LLAMA not in judged:
         return None
     return differences(judged, STACK, STACK_WITHOUT_LLAMA)
-
-
-def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets) -> tuple[Artifact, str | None]:
-    """The artifact that serves, and the day until which its models know outcomes where they were fitted again."""
-    if not inputs.config.refit:
-        return judged, None
-    champion = judged.settings.champion
-    if champion in inputs.members:
-        why = f"{champion} serves, and LLaMA encoders are not trained again"
-        logger.warning("refit is left out: %s", why)
-        return judged, None
-    latest = read_rows(inputs.config.examples, LATEST, inputs.encoded_customers)
-    until = str(latest["cutoff"][0].date())
-    logger.info("fitted again, to outcomes until %s", until)
-    models = refitted(judged.models, sets, latest, inputs.config.seed)
-    return replace(judged, models=models), until
 
 
 def _customers(
@@ -219,6 +214,7 @@ def _write_results(
     results.write(output / "metrics.json")
     if inputs.config.report_html:
         write_report(output / "report.html", results, predictions, test)
+        logger.info("%s written", output / "report.html")
 
 
 def _llama_forecast(inputs: Inputs, name: str, sets: ExampleSets) -> Forecast:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -21,9 +22,11 @@ from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_ra
 from lifecycle.value.prospects import ProspectRates
 from lifecycle.value.said import Outlook, heeded_outlook
 from lifecycle.value.standing import Standings
+from training.evaluate.customers.cost_weights import with_weights
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import purchase_shards
 from training.evaluate.value.forecasts import Judged
+from training.evaluate.value.windows import ExampleSets
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +44,10 @@ class Choice:
 
 
 def new_artifact(
-    inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels
+    inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendModels
 ) -> Artifact:
     """What will be served, in memory; its folder is not written yet."""
-    settings = _settings(inputs, test, choice, models)
+    settings = _settings(inputs, sets, choice, models)
     manifest = ArtifactManifest(
         identity=inputs.identity,
         made_from=inputs.made_from,
@@ -55,10 +58,12 @@ def new_artifact(
         costs=cost_table(settings.costs),
         currency=settings.currency,
         segment_thresholds=settings.thresholds,
+        segments_as_of=str(inputs.time_split.test_cutoff),
         prompt_version=PROMPT_VERSION,
         features=FEATURES,
         dataset=inputs.examples,
         base_model=inputs.members[LLAMA].base_model if LLAMA in inputs.members else None,
+        season=models.season,
     )
     return Artifact(
         folder=inputs.config.output / "artifact",
@@ -75,23 +80,24 @@ def cost_table(costs: CostRates) -> dict[str, CostRate]:
     return {name: getattr(costs, name) for name in CostDefaults.model_fields}
 
 
+def with_own_rates(rows: pl.DataFrame, data: Path) -> pl.DataFrame:
+    """The rows with OWN_RATE, the discount rate that the table of customers gives each, or null."""
+    rates = read_customers(data).select("customer_id", OWN_RATE)
+    return rows.join(rates, on="customer_id", how="left", maintain_order="left")
+
+
 def _retriever_of_today(inputs: Inputs) -> Retriever:
     """Popularity and co-occurrence of all purchases: what is served may know more than what was judged."""
     end = inputs.data.last_event_at + timedelta(microseconds=1)
     return fit_retriever(purchase_shards(inputs.config.data), inputs.items["item_id"], cutoff=end)
 
 
-def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels) -> Settings:
+def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendModels) -> Settings:
     """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
     config = inputs.config
     horizon = inputs.horizon_days
-    test = test.join(
-        read_customers(config.data).select("customer_id", OWN_RATE),
-        on="customer_id",
-        how="left",
-        maintain_order="left",
-    )
-    costs = fit_cost_rates(test, config.costs)
+    test = with_own_rates(sets.test, config.data)
+    costs = with_weights(fit_cost_rates(test, config.costs), sets.backtest, config.data)
     stated = config.costs.model_fields_set
     free = [
         name
@@ -106,7 +112,8 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
     for name in sorted(stated):
         if getattr(costs, name).is_learned:
             logger.warning("costs.%s is ignored: the data hold such costs", name)
-    behaviour = buyer_behaviour(test, models.spreading(choice.champion), config.clv, horizon)
+    spreading = models.spreading(choice.champion)
+    behaviour = buyer_behaviour(test, spreading, config.clv, horizon, models.season)
     outlook = heeded_outlook(
         choice.standings,
         test,

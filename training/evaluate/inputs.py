@@ -186,6 +186,10 @@ def _checked_member(key: str, name: str, config: EvaluateConfig) -> MemberManife
         found = read_dataset(config.examples).backtest
         why = found.why if isinstance(found, NoBacktest) else f"{BACKTEST} is missing"
         raise ValueError(f"{key}.{name}: {config.examples} has no backtest: {why}")
+    if not folder.exists():
+        raise ValueError(
+            f"{key}.{name}: {folder} does not exist; train that member first, or leave encoders out: {key}={{}}"
+        )
     manifest = read_member(folder)
     if manifest.name != name:
         raise ValueError(f"{key}.{name}: {folder} holds a {manifest.name}")

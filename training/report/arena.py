@@ -1,9 +1,13 @@
-"""report.html: the arena for people, with plots."""
+"""report.html: first what to do and why, then the arena for people, with plots."""
 
 from pathlib import Path
 
 import polars as pl
 
+from lifecycle.names import BTYD_MODELS
+from training.report.answer.season import season_parts
+from training.report.answer.verdict import verdict_section
+from training.report.answer.worth import answer_sections
 from training.report.churn import churn_section
 from training.report.customers import (
     attributes_section,
@@ -19,35 +23,51 @@ from training.report.models import (
     differences_section,
     fine_tuning_section,
     fits_section,
-    rank_table,
+    names_section,
     value_section,
 )
-from training.report.page import Section, write_page
+from training.report.page import Part, Section, write_page
 from training.report.plots import (
     calibration,
-    calibration_over_time,
     error_by_orders,
     error_by_tenure,
     gain_curve,
     scatter,
+    totals_over_time,
 )
 from training.report.profit import profit_section
-from training.report.verdict import verdict_section
+from training.report.recommend import recommendation_section
 from training.results.arena import Results
 from training.results.customers import Customers
+from training.results.value import Selection
+
+FEW_MODELS = 4  # whose bars can be told apart
 
 
 def write_report(
     path: Path, results: Results, predictions: pl.DataFrame, test: pl.DataFrame | None
 ) -> None:
     """Write the page; `test` has the test customers with FEATURES, or is None without values."""
-    sections = [verdict_section(results)]
-    window = "next item"
+    sections = [*answer_sections(results), verdict_section(results)]
+    if results.worth is not None and results.horizon_days is not None:
+        parts = season_parts(results.worth, results.horizon_days)
+        sections.append(Section("Season and trend", parts))
+    evidence = []
     if test is not None:
-        sections += _value_sections(results, predictions, test)
-        window = f"{results.cutoff}, {results.horizon_days} days"
-    sections += [*_other_sections(results), *_recommendation_sections(results)]
-    write_page(path, f"Evervalue arena: {window}", sections)
+        evidence += _value_sections(results, predictions, test)
+    evidence += [*_other_sections(results), *_recommendation_sections(results)]
+    if results.models:
+        evidence.append(names_section(list(results.models)))
+    if evidence:
+        first = evidence[0]
+        sections += [Section(first.heading, first.parts, "The evidence"), *evidence[1:]]
+    write_page(path, _title(results), sections)
+
+
+def _title(results: Results) -> str:
+    if results.worth is None:
+        return "Evervalue: what customers buy next"
+    return f"Evervalue: what customers are worth, {results.worth.as_of}"
 
 
 def _value_sections(
@@ -55,68 +75,90 @@ def _value_sections(
 ) -> list[Section]:
     champion = results.champion
     selection = results.selection
-    if champion is None or selection is None:
+    currency = results.currency
+    if champion is None or selection is None or currency is None:
         return []
-    best = predictions.filter(pl.col("model") == champion)
     sections = [
-        value_section(results.models, champion),
-        choice_section(selection, champion),
-        differences_section(results),
-        Section(
-            "Gain and Lorenz curves: share of spend held by the customers predicted highest",
-            [gain_curve(predictions, champion)],
-        ),
-        Section("Calibration by decile", [calibration(best, champion)]),
-        Section("Predicted against actual", [scatter(best, champion)]),
-        Section(
-            "Error by length of history",
-            [error_by_orders(predictions, test), error_by_tenure(predictions, test)],
-        ),
-        Section(
-            "Calibration over time",
-            [calibration_over_time(selection, results.models[champion], champion)],
-        ),
+        value_section(results.models, champion, currency),
+        choice_section(selection, champion, currency),
+        differences_section(results, currency),
+        Section("Totals, window by window", _totals(results, champion)),
+        *_plot_sections(predictions, test, selection, champion, currency),
     ]
     if results.intervals:
-        sections.append(intervals_section(results.intervals, champion))
+        sections.append(intervals_section(results.intervals, champion, currency))
     if results.profit and results.costs:
-        sections.append(profit_section(results.profit, results.costs))
+        sections.append(profit_section(results.profit, results.costs, currency))
     if results.customers:
-        sections += _customer_sections(results.customers)
+        sections += _customer_sections(results.customers, currency)
     return sections
 
 
-def _customer_sections(found: Customers) -> list[Section]:
+def _totals(results: Results, champion: str) -> list[Part]:
+    return [totals_over_time(results.total_error, champion)] if results.total_error else []
+
+
+def _plot_sections(
+    predictions: pl.DataFrame,
+    test: pl.DataFrame,
+    selection: Selection,
+    champion: str,
+    currency: str,
+) -> list[Section]:
+    best = predictions.filter(pl.col("model") == champion)
+    few = predictions.filter(pl.col("model").is_in(_few(selection, champion)))
+    return [
+        Section("Who holds the spend: gain and Lorenz curves", [gain_curve(predictions, champion)]),
+        Section("Calibration by tenths of customers", [calibration(best, champion, currency)]),
+        Section("Expected against actual spend", [scatter(best, champion, currency)]),
+        Section(
+            "Error by length of history",
+            [error_by_orders(few, test, currency), error_by_tenure(few, test, currency)],
+        ),
+    ]
+
+
+def _few(selection: Selection, champion: str) -> list[str]:
+    """The champion and those of least error before the test; of the alike kinds of buy till you die the best."""
+    windows = selection.backtest or selection.models
+    ordered = sorted(windows, key=lambda name: windows[name].rmse)
+    btyd = [name for name in ordered if name in BTYD_MODELS]
+    others = [name for name in ordered if name != champion and name not in btyd[1:]]
+    return [champion, *others][:FEW_MODELS]
+
+
+def _customer_sections(found: Customers, currency: str) -> list[Section]:
     sections = [
-        segments_section(found.segments),
+        segments_section(found.segments, currency),
         stages_section(found),
-        examples_section(found.examples),
+        examples_section(found.examples, currency),
     ]
     if found.groups:
-        sections.append(groups_section(found.groups))
+        sections.append(groups_section(found.groups, currency))
     if found.attributes:
-        sections.append(attributes_section(found.attributes))
+        sections.append(attributes_section(found.attributes, currency))
     return sections
 
 
 def _other_sections(results: Results) -> list[Section]:
     """What is known only of some shops and recipes."""
+    currency = results.currency or ""
     sections = []
     if results.btyd_fits:
         sections.append(fits_section(results.btyd_fits))
     if results.churn:
         sections.append(churn_section(results.churn))
     if results.prospects and results.prospects.num_customers:
-        sections.append(prospects_section(results.prospects))
+        sections.append(prospects_section(results.prospects, currency))
     if results.fine_tuning:
-        sections.append(fine_tuning_section(results.fine_tuning))
+        sections.append(fine_tuning_section(results.fine_tuning, currency))
     return sections
 
 
 def _recommendation_sections(results: Results) -> list[Section]:
-    """A section per task and group of customers."""
-    sections = []
-    for task, groups in results.recommendation.items():
-        for group, models in groups.items():
-            sections.append(Section(f"Recommendation: {task}, {group}", [rank_table(models)]))
-    return sections
+    """A section per task that anybody was judged on."""
+    return [
+        recommendation_section(task, groups)
+        for task, groups in results.recommendation.items()
+        if groups
+    ]

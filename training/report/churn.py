@@ -3,6 +3,7 @@
 from training.report.models import with_interval
 from training.report.page import Cell, Paragraph, Picture, Section, Table, new_figure, picture
 from training.report.plots import COLORS
+from training.report.words.models import model_words
 from training.results.value import Churn, ChurnCalibration, ChurnMetrics
 
 
@@ -10,13 +11,19 @@ def churn_section(found: Churn) -> Section:
     """All models in a table, and the calibration of the one that serves."""
     chosen = found.model
     share = 100 * found.share_left
-    said = Paragraph(f"{share:.1f} % bought nothing. {chosen} serves: {found.rule}.")
-    meaning = Paragraph(
-        "churn_probability is the chance of buying nothing within the horizon; stages and actions go by it. "
-        "p_active is the chance of not having left for good: who buys seldom may be active, and buy nothing."
+    said = Paragraph(
+        f"{share:.1f} % bought nothing. {model_words(chosen)} serves: {found.rule}. "
+        "A Brier score is a mean squared error, less is better; skill is 1 for a model that is never wrong, "
+        "0 for the share of all as everybody's probability."
     )
-    rows = [[name, *_cells(model)] for name, model in found.models.items()]
-    models = Table(["model", "brier", "auroc", "brier_skill", "bias"], rows, chosen)
+    meaning = Paragraph(
+        "Churn is the chance of buying nothing within the horizon; stages and actions go by it. Scores also have "
+        "the chance of being active, of not having left for good: who buys seldom may be active, and buy nothing."
+    )
+    rows = [[model_words(name), *_cells(model)] for name, model in found.models.items()]
+    header = ["model", "Brier score", "AUROC", "Brier skill", "expected / actual"]
+    caption = "Probabilities of buying nothing, on the test customers"
+    models = Table(caption, header, rows, model_words(chosen))
     drawing = _calibration(found.models[chosen].calibration, chosen)
     return Section("Churn: who will buy nothing", [said, meaning, models, drawing])
 
@@ -33,4 +40,4 @@ def _calibration(found: ChurnCalibration, name: str) -> Picture:
     axes.plot(found.predicted, found.actual, marker="o", color=COLORS[0])
     axes.set_xlabel("probability of buying nothing, tenths of customers")
     axes.set_ylabel("share of each tenth that bought nothing")
-    return picture(figure, f"calibration of churn by {name}")
+    return picture(figure, f"calibration of churn by {model_words(name)}")

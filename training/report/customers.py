@@ -4,7 +4,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from training.report.page import Cell, Paragraph, Picture, Section, Table, new_figure, picture
+from training.report.page import (
+    Cell,
+    Paragraph,
+    Part,
+    Picture,
+    Section,
+    Table,
+    money_cell,
+    new_figure,
+    picture,
+)
+from training.report.words.models import spaced
 from training.results.customers import (
     AttributeGroup,
     Customers,
@@ -18,39 +29,41 @@ STABLE = 0.6
 DARK = 0.6  # shares from which on the label is white
 
 
-def segments_section(segments: Mapping[str, SegmentTotals]) -> Section:
-    """How many customers each value segment has, and what they are worth and spent."""
-    total = sum(segment.clv for segment in segments.values())
+def segments_section(segments: Mapping[str, SegmentTotals], currency: str) -> Section:
+    """Whether the customers of each value segment spent as they were expected to."""
     rows: list[list[Cell]] = [
         [
             name,
             segment.num_customers,
-            segment.clv / segment.num_customers,
-            segment.clv / total if total else None,
-            segment.predicted / segment.num_customers,
-            segment.actual / segment.num_customers,
+            money_cell(segment.predicted / segment.num_customers),
+            money_cell(segment.actual / segment.num_customers),
+            segment.predicted / segment.actual if segment.actual > 0 else None,
         ]
         for name, segment in segments.items()
     ]
     header = [
         "segment",
         "customers",
-        "mean value",
-        "share of value",
-        "mean predicted spend",
-        "mean actual spend",
+        f"mean expected spend ({currency})",
+        f"mean actual spend ({currency})",
+        "expected / actual",
     ]
-    return Section("Value segments", [Table(header, rows)])
+    caption = "Spend of the test customers within the horizon, by value segment"
+    return Section("Did the segments spend as expected?", [Table(caption, header, rows)])
 
 
 def stages_section(found: Customers) -> Section:
     """Customers by stage and next best action, and where a stage leads."""
-    stages = Table(["stage", "customers"], list(found.stages.items()))
-    actions = Table(["next best action", "customers"], list(found.actions.items()))
-    parts: list[Table | Picture] = [stages, actions]
+    rows: list[list[Cell]] = [[name, count] for name, count in found.stages.items() if count]
+    parts: list[Part] = [Table("Test customers by stage", ["stage", "customers"], rows)]
+    actions: list[list[Cell]] = [[spaced(name), count] for name, count in found.actions.items()]
+    if actions:
+        parts.append(
+            Table("Test customers by next best action", ["next best action", "customers"], actions)
+        )
     if found.transitions.shares:
         parts.append(_transitions(found.transitions, list(found.stages)))
-    return Section("Stages, where they lead, and what to do", parts)
+    return Section("Stages, what to do, and where stages lead", parts)
 
 
 def _transitions(found: Transitions, stages: list[str]) -> Picture:
@@ -80,7 +93,7 @@ def _shares_of(row: Mapping[str, float], columns: list[str]) -> list[float]:
     return [row[name] for name in columns]
 
 
-def groups_section(found: HiddenGroups) -> Section:
+def groups_section(found: HiddenGroups, currency: str) -> Section:
     """Groups by the encoder's states, the highest predicted spend first."""
     said = (
         "groups.parquet has the group of each customer, from 0 in this order. "
@@ -89,34 +102,54 @@ def groups_section(found: HiddenGroups) -> Section:
     if found.stability < STABLE:
         said += " These are hardly groups: customers differ by degrees."
     rows: list[list[Cell]] = [
-        [group.num_customers, group.predicted, group.actual, group.description]
+        [
+            group.num_customers,
+            money_cell(group.predicted),
+            money_cell(group.actual),
+            group.description,
+        ]
         for group in found.groups
     ]
-    header = ["customers", "mean predicted spend", "mean actual spend", "what tells them apart"]
+    header = [
+        "customers",
+        f"mean expected spend ({currency})",
+        f"mean actual spend ({currency})",
+        "what tells them apart",
+    ]
     return Section(
         "Hidden groups: whom the sequence encoder takes for alike",
-        [Paragraph(said), Table(header, rows)],
+        [Paragraph(said), Table("Groups, the highest expected spend first", header, rows)],
     )
 
 
-def attributes_section(attributes: Mapping[str, Mapping[str, AttributeGroup]]) -> Section:
+def attributes_section(
+    attributes: Mapping[str, Mapping[str, AttributeGroup]], currency: str
+) -> Section:
     """Error and bias by every attribute that the shop declared, protected ones included."""
     rows: list[list[Cell]] = []
     for attribute, groups in attributes.items():
         for value, group in groups.items():
-            rows.append([attribute, value, group.num_customers, group.mae, group.bias])
-    header = ["attribute", "value", "customers", "mean absolute error", "bias"]
-    return Section("Error and bias by attribute", [Table(header, rows)])
+            told = spaced(attribute)
+            rows.append([told, value, group.num_customers, group.mae, group.bias])
+    header = [
+        "attribute",
+        "value",
+        "customers",
+        f"mean absolute error ({currency})",
+        "expected / actual",
+    ]
+    caption = "Test customers by what the table of customers says of them"
+    return Section("Error and bias by attribute", [Table(caption, header, rows)])
 
 
-def prospects_section(found: Prospects) -> Section:
+def prospects_section(found: Prospects, currency: str) -> Section:
     """How many were expected to buy, and did."""
     said = (
         f"{found.num_customers} of them; rates of {found.num_train_rows} rows at earlier cutoffs."
     )
     rows: list[list[Cell]] = [
         ["buyers", found.buyers.predicted, found.buyers.actual],
-        ["spend", found.spend.predicted, found.spend.actual],
+        [f"spend ({currency})", found.spend.predicted, found.spend.actual],
     ]
-    table = Table(["within the horizon", "predicted", "actual"], rows)
+    table = Table("Within the horizon", ["", "expected", "actual"], rows)
     return Section("Customers who had not bought before the cutoff", [Paragraph(said), table])

@@ -5,7 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from training.report.page import Cell, Picture, Section, Table, new_figure, number, picture
+from training.report.page import (
+    Cell,
+    Picture,
+    Section,
+    Table,
+    label_money,
+    money_cell,
+    new_figure,
+    picture,
+)
+from training.report.words.features import reason_words
+from training.report.words.models import spaced
 from training.results.customers import ExampleCustomer, Reason
 
 GAIN = "#20bf6b"
@@ -14,55 +25,48 @@ TOTAL = "#3867d6"
 NOTHING = 1e-9  # in currency
 
 
-def examples_section(examples: Sequence[ExampleCustomer]) -> Section:
+def examples_section(examples: Sequence[ExampleCustomer], currency: str) -> Section:
     """From revenue to discounted value, customer by customer."""
     has_features = any(example.features for example in examples)
     has_events = any(example.events for example in examples)
-    header = ["customer", "value"]
+    header = ["customer", f"value ({currency})"]
     if has_features:
         header.append("moved by what is known")
     if has_events:
         header.append("moved by events")
     rows: list[list[Cell]] = []
     for example in examples:
-        row: list[Cell] = [example.customer_id, example.clv]
+        row: list[Cell] = [example.customer_id, money_cell(example.clv)]
         if has_features:
-            row.append(_told(example.features))
+            row.append(_told(example.features, currency))
         if has_events:
-            row.append(_told(example.events))
+            row.append(_told(example.events, currency))
         rows.append(row)
-    table = Table(header, rows)
-    return Section("Ten customers: from revenue to value", [_waterfalls(examples), table])
+    caption = "What moved the expected spend of each, and by how much"
+    table = Table(caption, header, rows)
+    return Section(
+        "Customers from the highest to the lowest value: from revenue to value",
+        [_waterfalls(examples, currency), table],
+    )
 
 
-def _told(reasons: Sequence[Reason]) -> str:
-    return ", ".join(_reason(reason) for reason in reasons)
+def _told(reasons: Sequence[Reason], currency: str) -> str:
+    return "; ".join(reason_words(reason, currency) for reason in reasons)
 
 
-def _reason(reason: Reason) -> str:
-    """`recency_days = 12 (+8 %)`."""
-    said = reason.feature
-    value = reason.value
-    if isinstance(value, float):
-        said += f" = {number(int(value) if value.is_integer() else value)}"
-    if reason.effect is not None:
-        said += f" ({100 * reason.effect:+.0f} %)"
-    return said
-
-
-def _waterfalls(examples: Sequence[ExampleCustomer]) -> Picture:
+def _waterfalls(examples: Sequence[ExampleCustomer], currency: str) -> Picture:
     """Two in a row."""
     num_rows = -(-len(examples) // 2)
     figure = new_figure(9.0, 2.2 * num_rows)
     axes = figure.subplots(num_rows, 2, squeeze=False)
     for place, example in zip(axes.flat, examples, strict=False):
-        waterfall(place, example)
+        waterfall(place, example, currency)
     for place in axes.flat[len(examples) :]:
         place.set_axis_off()
     return picture(figure, "value of customers from the highest to the lowest, part by part")
 
 
-def waterfall(axes: Axes, example: ExampleCustomer) -> None:
+def waterfall(axes: Axes, example: ExampleCustomer, currency: str) -> None:
     """Bars from revenue down by each cost and by discounting to the value."""
     losses = {
         "refunds": example.refunds,
@@ -77,11 +81,13 @@ def waterfall(axes: Axes, example: ExampleCustomer) -> None:
     heights = [*steps, example.clv]
     colors = [TOTAL, *(LOSS if step < 0 else GAIN for step in steps[1:]), TOTAL]
     bars = axes.bar(range(len(heights)), heights, bottom=[*starts, 0.0], color=colors)
-    axes.bar_label(bars, [f"{height:,.2f}" for height in heights], fontsize=8)
+    axes.bar_label(bars, [f"{height:,.2f}" for height in heights], fontsize=8, padding=2)
     axes.use_sticky_edges = False
-    axes.margins(y=0.2)
+    axes.margins(y=0.25)
     axes.axhline(0.0, color="grey", linewidth=0.8)
     axes.set_xticks(range(len(heights)), ["revenue", *shown, "value"], fontsize=8)
     axes.tick_params(axis="y", labelsize=8)
-    title = f"{example.customer_id}: {example.segment}, {example.stage}, {example.next_best_action}"
+    label_money(axes, currency, size=8)
+    action = spaced(example.next_best_action)
+    title = f"{example.customer_id}: {example.segment}, {example.stage}, {action}"
     axes.set_title(title, fontsize=8, parse_math=False)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from lifecycle.btyd.likelihood import FitReport
-from lifecycle.metrics.value import PAIRED_METRICS
+from lifecycle.btyd.meaning import meaning_of
+from training.report.answer.verdict import NOT_CLEAR, verdict_on
 from training.report.page import Cell, Estimate, Paragraph, Section, Table
-from training.report.verdict import NOT_CLEAR, verdict_on
+from training.report.words.models import MODELS, listed, metric_words, model_words
 from training.results.arena import Results
-from training.results.recommend import RankMetrics
 from training.results.value import (
     BtydFit,
     Difference,
@@ -20,20 +20,45 @@ from training.results.value import (
     SpendMetrics,
 )
 
-VALUE_METRICS = (*PAIRED_METRICS, "coverage_80", "coverage_95", "customers_per_second")
+ERRORS = ("mae", "rmse", "r2", "bias", "decile_mape")
+ORDER = (
+    "gini",
+    "spearman",
+    "top_decile_share",
+    "coverage_80",
+    "coverage_95",
+    "customers_per_second",
+)
 FINE_TUNING_METRICS = ("mae", "rmse", "gini", "spearman", "bias")
-RANK_METRICS = ("hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers")
 
 
-def value_section(models: Mapping[str, ModelMetrics], champion: str) -> Section:
+def value_section(models: Mapping[str, ModelMetrics], champion: str, currency: str) -> Section:
     """All metrics with their 95 % intervals."""
-    rows = [[name, *_estimates(model)] for name, model in models.items()]
-    table = Table(["model", *VALUE_METRICS], rows, champion)
-    return Section("Value: all models on the test customers", [table])
+    captions = {
+        "How far off models are; small numbers are 95 % intervals": ERRORS,
+        "How well they order customers, how often intervals hold, how fast they are": ORDER,
+    }
+    tables = [
+        _metrics_table(caption, metrics, models, champion, currency)
+        for caption, metrics in captions.items()
+    ]
+    return Section("All models on the test customers", tables)
 
 
-def _estimates(model: ModelMetrics) -> list[Estimate | None]:
-    return [with_interval(getattr(model, name), model.ci.get(name)) for name in VALUE_METRICS]
+def _metrics_table(
+    caption: str,
+    metrics: Sequence[str],
+    models: Mapping[str, ModelMetrics],
+    champion: str,
+    currency: str,
+) -> Table:
+    rows = [[model_words(name), *_estimates(model, metrics)] for name, model in models.items()]
+    header = ["model", *(metric_words(name, currency) for name in metrics)]
+    return Table(caption, header, rows, model_words(champion))
+
+
+def _estimates(model: ModelMetrics, metrics: Sequence[str]) -> list[Estimate | None]:
+    return [with_interval(getattr(model, name), model.ci.get(name)) for name in metrics]
 
 
 def with_interval(value: float | None, interval: Interval | None) -> Estimate | None:
@@ -43,48 +68,55 @@ def with_interval(value: float | None, interval: Interval | None) -> Estimate | 
     return Estimate(value, *(interval or ()))
 
 
-def choice_section(selection: Selection, champion: str) -> Section:
+def choice_section(selection: Selection, champion: str, currency: str) -> Section:
     """RMSE and bias of every model before the test cutoff, and which are clearly better than the stack there."""
-    header = [
-        "model",
-        "backtest RMSE",
-        "backtest bias",
-        "selection RMSE",
-        "selection bias",
-        "clearly better than the stack",
-    ]
-    rows = [_choice_row(selection, name) for name in selection.models]
-    return Section("What the champion was chosen by", [Table(header, rows, champion)])
+    error = metric_words("rmse", currency)
+    windows = {"selection": selection.models}
+    if selection.backtest is not None:
+        windows = {"backtest": selection.backtest} | windows
+    if selection.same_season is not None:
+        windows = {"a year ago": selection.same_season} | windows
+    header = ["model"]
+    for window in windows:
+        header += [f"{window}: {error}", f"{window}: expected / actual"]
+    rows: list[list[Cell]] = []
+    for name in selection.models:
+        row: list[Cell] = [model_words(name)]
+        for models in windows.values():
+            there = models.get(name)
+            row += [None, None] if there is None else [there.rmse, there.bias]
+        rows.append(row)
+    better = [model_words(name) for name in selection.clearly_better or []]
+    said = f"The rule: {selection.rule}. The test customers choose nothing."
+    if better:
+        said += f" Clearly better than the stack there: {listed(better)}."
+    table = Table("Models on windows before the test", header, rows, model_words(champion))
+    return Section("What the choice was made by", [Paragraph(said), table])
 
 
-def _choice_row(selection: Selection, name: str) -> list[Cell]:
-    now = selection.models[name]
-    before = (selection.backtest or {}).get(name)
-    return [
-        name,
-        before.rmse if before else None,
-        before.bias if before else None,
-        now.rmse,
-        now.bias,
-        "yes" if name in (selection.clearly_better or []) else "",
-    ]
-
-
-def differences_section(results: Results) -> Section:
+def differences_section(results: Results, currency: str) -> Section:
     """The champion minus every other model, and what the LLaMA encoders add to the stack."""
-    compared = {f"champion minus {name}": row for name, row in results.champion_minus.items()}
+    assert results.champion is not None
+    ours = model_words(results.champion)
+    compared = {
+        f"{ours} minus {model_words(name)}": row for name, row in results.champion_minus.items()
+    }
     if results.llama_gain:
-        compared["stack minus stack_without_llama"] = results.llama_gain
-    heading = "Is the champion really better? Paired 90 % intervals"
-    return Section(heading, difference_table(compared))
+        compared["stack minus stack without LLaMA"] = results.llama_gain
+    heading = f"Is the {ours} really better?" if ours == "stack" else f"Is {ours} really better?"
+    caption = "Differences on the same customers, with paired 90 % intervals"
+    return Section(heading, difference_table(caption, compared, currency))
 
 
-def difference_table(compared: Mapping[str, Differences]) -> list[Paragraph | Table]:
+def difference_table(
+    caption: str, compared: Mapping[str, Differences], currency: str
+) -> list[Paragraph | Table]:
     """A row per pair of models, a column per metric; green where the first of the two is clearly better."""
     metrics = list(dict.fromkeys(chain.from_iterable(compared.values())))
     rows = [[label, *_differences(row, metrics)] for label, row in compared.items()]
     said = Paragraph("Green: the first of the two is clearly better. Red: clearly worse.")
-    return [said, Table(["difference", *metrics], rows)]
+    header = ["difference", *(metric_words(metric, currency) for metric in metrics)]
+    return [said, Table(caption, header, rows)]
 
 
 def _differences(row: Differences, metrics: Sequence[str]) -> list[Estimate | None]:
@@ -98,22 +130,24 @@ def _difference(metric: str, difference: Difference | None) -> Estimate | None:
     return Estimate(*difference, "" if verdict == NOT_CLEAR else verdict)
 
 
-def fine_tuning_section(found: FineTuning) -> Section:
+def fine_tuning_section(found: FineTuning, currency: str) -> Section:
     """The text encoder beside probes of the untrained one, and their differences."""
     sample = Paragraph(
         f"On a seeded sample of {found.num_customers} test customers; "
         f"the linear probes were fitted on {found.num_probe_rows} training rows."
     )
-    rows = [[name, *_fine_tuning_cells(model)] for name, model in found.models.items()]
-    models = Table(["model", *FINE_TUNING_METRICS], rows)
-    differences = {f"text_llama minus {name}": row for name, row in found.text_llama_minus.items()}
+    rows = [[model_words(name), *_fine_tuning_cells(model)] for name, model in found.models.items()]
+    header = ["model", *(metric_words(metric, currency) for metric in FINE_TUNING_METRICS)]
+    differences = {
+        f"text LLaMA minus {model_words(name)}": row for name, row in found.text_llama_minus.items()
+    }
+    caption = "Differences on the sample, with paired 95 % intervals"
     return Section(
         "What fine-tuning bought",
         [
             sample,
-            models,
-            Paragraph("Differences with 95 % intervals."),
-            *difference_table(differences),
+            Table("Models on the sample", header, rows),
+            *difference_table(caption, differences, currency),
         ],
     )
 
@@ -127,7 +161,7 @@ def fits_section(fits: Mapping[str, BtydFit]) -> Section:
     rows: list[list[Cell]] = []
     seen: list[object] = []
     for model, fit in fits.items():
-        for part, fitted in (("purchases", fit.purchases), ("order_values", fit.order_values)):
+        for part, fitted in (("purchases", fit.purchases), ("order values", fit.order_values)):
             if fitted in seen:  # the models share one of order values
                 continue
             seen.append(fitted)
@@ -135,7 +169,7 @@ def fits_section(fits: Mapping[str, BtydFit]) -> Section:
                 _parameter(name, getattr(fitted, name), error)
                 for name, error in fitted.report.standard_errors.items()
             ]
-            rows.append([model, part, ", ".join(parameters), *_ending(fitted.report)])
+            rows.append([model_words(model), part, ", ".join(parameters), *_ending(fitted.report)])
     header = [
         "model",
         "of",
@@ -145,7 +179,8 @@ def fits_section(fits: Mapping[str, BtydFit]) -> Section:
         "starts ended apart",
         "log-likelihood",
     ]
-    return Section("How the buy-till-you-die models were fitted", [Table(header, rows)])
+    caption = "Parameters by maximum likelihood, from several starts"
+    return Section("How the buy-till-you-die models were fitted", [Table(caption, header, rows)])
 
 
 def _parameter(name: str, value: float, error: float | None) -> str:
@@ -156,25 +191,25 @@ def _parameter(name: str, value: float, error: float | None) -> str:
 
 def _ending(report: FitReport) -> list[Cell]:
     return [
-        "converged" if report.converged else report.message,
+        "converged" if report.converged else _problem_words(report.message),
         report.num_starts,
         report.optima_apart,
         report.log_likelihood,
     ]
 
 
-def rank_table(models: Mapping[str, RankMetrics]) -> Table:
-    """Rankers on one group of customers."""
-    rows = [[name, *_rank_cells(model)] for name, model in models.items()]
-    return Table(["model", *RANK_METRICS], rows)
+def _problem_words(message: str) -> str:
+    """What is wrong with a fit, and what that means."""
+    problems = message.split("; ")
+    meanings = dict.fromkeys(meaning_of(problem) for problem in problems)
+    return f"{'; '.join(problems)}: {'; '.join(meanings)}"
 
 
-def _rank_cells(model: RankMetrics) -> list[Cell]:
-    return [
-        model.hr_at_10,
-        model.ndcg_at_10,
-        model.recall_at_20,
-        model.ndcg_at_20,
-        model.coverage,
-        model.num_customers,
-    ]
+def names_section(names: Sequence[str]) -> Section:
+    """What models are, and what files and recipes call them."""
+    rows: list[list[Cell]] = []
+    for name in names:
+        what = MODELS[name][1] if name in MODELS else ""
+        rows.append([model_words(name), what, name])
+    header = ["model", "what it is", "name in files"]
+    return Section("What the models are", [Table("Models of value", header, rows)])

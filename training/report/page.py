@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-MANY_BARS = 8  # whose labels stand aslant
 DIGITS = ((1000, 0), (100, 1), (10, 2))  # after the point, of numbers at least so large
 
 
@@ -25,7 +25,14 @@ class Estimate:
     verdict: str = ""
 
 
-Cell = str | int | float | Estimate | None
+@dataclass(frozen=True)
+class Written:
+    """A cell of a table: a number that is written already, with a unit or as few digits as tell something."""
+
+    text: str
+
+
+Cell = str | int | float | Estimate | Written | None
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,12 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells; numbers are right-aligned, None is a dash. The rows that begin with `marked` stand out."""
+    """Rows of cells under a caption; numbers are right-aligned, None is a dash, rows beginning with `marked` stand out.
 
+    The order is that of reading: what it shows, the columns, the rows.
+    """
+
+    caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     marked: str | None = None
@@ -67,19 +78,20 @@ Part = Paragraph | Table | Picture
 
 @dataclass(frozen=True)
 class Section:
-    """What stands under one heading."""
+    """What stands under one heading; a chapter begins with the section that is given its name."""
 
     heading: str
     parts: Sequence[Part]
+    chapter: str = ""
 
 
-def facts(values: Mapping[str, Cell]) -> Table:
+def facts(caption: str, values: Mapping[str, Cell]) -> Table:
     """A table of two columns, key and value; numbers are left-aligned as text is."""
     rows = [
         [key, number(value) if isinstance(value, int | float) else value]
         for key, value in values.items()
     ]
-    return Table([], rows)
+    return Table(caption, [], rows)
 
 
 def new_figure(width: float = 8.0, height: float = 3.2) -> Figure:
@@ -96,17 +108,23 @@ def picture(figure: Figure, description: str) -> Picture:
     return Picture(f"data:image/svg+xml;base64,{encoded}", description)
 
 
-def bar_chart(values: Mapping[str, float], unit: str) -> Picture:
-    """One bar per key."""
+def legend_above(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """The legend of a plot, where no bar and no curve can lie."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=8)
+
+
+def bar_chart(values: Mapping[str, float], unit: str, counted: str) -> Picture:
+    """One bar per key, which counts in `unit`."""
     figure = new_figure()
     axes = figure.subplots()
     positions = range(len(values))
     axes.bar(positions, list(values.values()), color="#3867d6")
-    # Keys such as 2017-01 are labels, not numbers or dates.
     axes.set_xticks(positions, list(values))
-    axes.set_ylabel(unit)
-    axes.tick_params(axis="x", rotation=45 if len(values) > MANY_BARS else 0)
-    return picture(figure, f"{unit} by {', '.join(values)}")
+    axes.set_xlabel(unit)
+    axes.set_ylabel(counted)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    return picture(figure, f"{counted} by {unit}")
 
 
 def number(value: float) -> str:
@@ -118,6 +136,34 @@ def number(value: float) -> str:
         return f"{value:.2g}"
     digits = next((digits for least, digits in DIGITS if size >= least), 3)
     return f"{value:,.{digits}f}"
+
+
+def percent(share: float) -> str:
+    """`12 %`, of less than a tenth `1.2 %`."""
+    digits = 0 if abs(share) >= 0.1 else 1
+    return f"{100 * share:.{digits}f}".removesuffix(".0") + " %"
+
+
+def share_cell(share: float | None) -> Written | None:
+    """A share as a cell."""
+    return None if share is None else Written(percent(share))
+
+
+def money(amount: float) -> str:
+    """An amount of money, from a hundred on in whole units."""
+    return f"{amount:,.{0 if abs(amount) >= 100 else 2}f}"
+
+
+def money_cell(amount: float | None) -> Written | None:
+    """An amount as a cell; its currency stands in the header."""
+    return None if amount is None else Written(money(amount))
+
+
+def label_money(axes: Axes, label: str, size: float | None = None) -> None:
+    """The unit of the y axis, and its thousands set apart where it has any."""
+    axes.set_ylabel(label, fontsize=size)
+    if max(map(abs, axes.get_ylim())) >= 100:
+        axes.yaxis.set_major_formatter("{x:,.0f}")
 
 
 def write_page(path: Path, title: str, sections: Sequence[Section]) -> None:

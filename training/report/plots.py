@@ -5,9 +5,11 @@ from itertools import cycle
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
-from training.report.page import Picture, new_figure, picture
-from training.results.value import Interval, ModelMetrics, Selection
+from training.report.page import Picture, label_money, legend_above, new_figure, picture
+from training.report.words.models import model_words
+from training.results.value import Interval, TotalError
 
 ORDER_EDGES = (1.0, 4.0, 9.0, 19.0, 49.0)
 TENURE_EDGES = (30.0, 91.0, 182.0, 365.0, 730.0)  # days
@@ -31,26 +33,27 @@ COLORS = (
 
 def gain_curve(predictions: pl.DataFrame, champion: str) -> Picture:
     """Gain curves of all models, and how unequal spend is: Lorenz curves of actual and predicted spend."""
-    figure = new_figure(height=4.0)
+    figure = new_figure(height=4.6)
     gains, lorenz = figure.subplots(1, 2)
     names = predictions["model"].unique(maintain_order=True)
     for name, color in zip(names, cycle(COLORS), strict=False):
         actual, predicted = _spend(predictions.filter(pl.col("model") == name))
         share = _cumulative_share(actual, predicted)
         width = 2.4 if name == champion else 1.2
-        gains.plot(_steps(share), share, label=name, color=color, linewidth=width)
+        gains.plot(_steps(share), share, label=model_words(name), color=color, linewidth=width)
     actual, predicted = _spend(predictions.filter(pl.col("model") == champion))
     perfect = _cumulative_share(actual, actual)
     gains.plot(_steps(perfect), perfect, label="perfect", color="black", linestyle="--")
-    for spend, label in ((actual, "actual"), (predicted, f"by {champion}")):
+    for spend, label in ((actual, "actual"), (predicted, f"expected by {model_words(champion)}")):
         share = _cumulative_share(spend, -spend)
         lorenz.plot(_steps(share), share, label=label)
     for axes, order in ((gains, "highest prediction first"), (lorenz, "lowest spend first")):
         axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
         axes.set_xlabel(f"share of customers, {order}")
-    # Where curves leave room: matplotlib looks for it among all points, and takes its time.
-    gains.legend(fontsize=7, loc="lower right")
-    lorenz.legend(fontsize=7, loc="upper left")
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    legend_above(figure, gains, columns=5)
+    lorenz.legend(fontsize=8, loc="upper left")  # Lorenz curves lie below the diagonal
     gains.set_ylabel("share of actual spend")
     lorenz.set_ylabel("share of spend")
     return picture(figure, "gain curves of all models, and Lorenz curves")
@@ -71,7 +74,7 @@ def _steps(share: np.ndarray) -> np.ndarray:
     return np.linspace(0, 1, len(share))
 
 
-def calibration(rows: pl.DataFrame, name: str) -> Picture:
+def calibration(rows: pl.DataFrame, name: str, currency: str) -> Picture:
     """Mean predicted and actual spend by decile of the prediction."""
     actual, predicted = _spend(rows)
     order = np.argsort(predicted, kind="stable")
@@ -81,15 +84,16 @@ def calibration(rows: pl.DataFrame, name: str) -> Picture:
     figure = new_figure()
     axes = figure.subplots()
     positions = np.arange(len(parts))
-    axes.bar(positions - 0.2, expected, 0.4, label=f"predicted by {name}", color=COLORS[0])
+    told = f"expected by {model_words(name)}"
+    axes.bar(positions - 0.2, expected, 0.4, label=told, color=COLORS[0])
     axes.bar(positions + 0.2, came, 0.4, label="actual", color=COLORS[3])
     for position in range(len(parts)):
         _label_ratio(axes, position, expected[position], came[position])
     axes.set_xticks(positions, [str(position + 1) for position in positions])
-    axes.set_xlabel("decile of the prediction, lowest first; above it predicted / actual")
-    axes.set_ylabel("mean spend")
-    axes.legend(loc="upper left")
-    return picture(figure, f"calibration of {name} by decile")
+    axes.set_xlabel("tenths of customers, least expected spend first; above them expected / actual")
+    label_money(axes, f"mean spend ({currency})")
+    legend_above(figure, axes)
+    return picture(figure, f"calibration of {model_words(name)} by tenths of customers")
 
 
 def _label_ratio(axes: Axes, position: int, expected: float, came: float) -> None:
@@ -99,7 +103,7 @@ def _label_ratio(axes: Axes, position: int, expected: float, came: float) -> Non
     axes.annotate(ratio, top, (0, 2), textcoords="offset points", ha="center", size=8)
 
 
-def scatter(rows: pl.DataFrame, name: str) -> Picture:
+def scatter(rows: pl.DataFrame, name: str, currency: str) -> Picture:
     """Predicted against actual spend of a sample, on logarithmic scales."""
     figure = new_figure(5.0, 4.0)
     axes = figure.subplots()
@@ -110,21 +114,21 @@ def scatter(rows: pl.DataFrame, name: str) -> Picture:
     axes.plot([1, top], [1, top], color="grey", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel(f"predicted by {name} + 1")
-    axes.set_ylabel("actual + 1")
-    return picture(figure, f"predicted by {name} against actual spend")
+    axes.set_xlabel(f"expected by {model_words(name)} + 1 ({currency})")
+    axes.set_ylabel(f"actual + 1 ({currency})")
+    return picture(figure, f"spend expected by {model_words(name)} against actual spend")
 
 
-def error_by_orders(predictions: pl.DataFrame, test: pl.DataFrame) -> Picture:
-    """Mean absolute error of all models by how often customers had bought."""
+def error_by_orders(predictions: pl.DataFrame, test: pl.DataFrame, currency: str) -> Picture:
+    """Mean absolute error of some models by how often customers had bought."""
     group = _groups(test["num_orders"], ORDER_EDGES)
-    return _error_by(predictions, group, test, "number of orders before the cutoff")
+    return _error_by(predictions, group, test, "number of orders before the cutoff", currency)
 
 
-def error_by_tenure(predictions: pl.DataFrame, test: pl.DataFrame) -> Picture:
-    """Mean absolute error of all models by how long customers had been there."""
+def error_by_tenure(predictions: pl.DataFrame, test: pl.DataFrame, currency: str) -> Picture:
+    """Mean absolute error of some models by how long customers had been there."""
     group = _groups(test["tenure_days"], TENURE_EDGES)
-    return _error_by(predictions, group, test, "days since the first order")
+    return _error_by(predictions, group, test, "days since the first order", currency)
 
 
 def _groups(values: pl.Series, edges: tuple[float, ...]) -> pl.Series:
@@ -135,7 +139,7 @@ def _groups(values: pl.Series, edges: tuple[float, ...]) -> pl.Series:
 
 
 def _error_by(
-    predictions: pl.DataFrame, group: pl.Series, test: pl.DataFrame, unit: str
+    predictions: pl.DataFrame, group: pl.Series, test: pl.DataFrame, unit: str, currency: str
 ) -> Picture:
     """Bars by group, one per model."""
     joined = predictions.join(test.select("customer_id", group), on="customer_id")
@@ -147,11 +151,12 @@ def _error_by(
     for index, (name, color) in enumerate(zip(names, cycle(COLORS), strict=False)):
         errors = _errors(joined.filter(pl.col("model") == name))
         heights = [errors.get(label, 0.0) for label in labels]
-        axes.bar(np.arange(len(labels)) + index * width, heights, width, label=name, color=color)
+        places = np.arange(len(labels)) + index * width
+        axes.bar(places, heights, width, label=model_words(name), color=color)
     axes.set_xticks(np.arange(len(labels)) + 0.4 - width / 2, labels)
     axes.set_xlabel(unit)
-    axes.set_ylabel("mean absolute error")
-    axes.legend(fontsize=7, loc="upper left")
+    label_money(axes, f"mean absolute error ({currency})")
+    legend_above(figure, axes)
     return picture(figure, f"mean absolute error by {unit}")
 
 
@@ -161,26 +166,25 @@ def _errors(rows: pl.DataFrame) -> dict[str, float]:
     return dict(rows.group_by("group").agg(error).iter_rows())
 
 
-def calibration_over_time(selection: Selection, test: ModelMetrics, champion: str) -> Picture:
-    """Predicted over actual spend of the champion at each window it was judged on, with 95 % intervals."""
-    before = (selection.backtest or {}).get(champion)
-    earlier = selection.models.get(champion)
-    figure = new_figure(5.0, 2.6)
+def totals_over_time(found: TotalError, champion: str) -> Picture:
+    """Expected over actual total of the champion in each window it was judged on, with 95 % intervals."""
+    figure = new_figure(6.0, 2.8)
     axes = figure.subplots()
-    if before is not None:
-        _bias_bar(axes, 0, before.bias, before.bias_interval)
-    if earlier is not None:
-        _bias_bar(axes, 1, earlier.bias, earlier.bias_interval)
-    _bias_bar(axes, 2, test.bias, test.ci.get("bias"))
+    for place, window in enumerate(found.windows):
+        _bias_bar(axes, place, window.bias, window.bias_interval)
     axes.axhline(1.0, color="grey", linewidth=0.8)
-    axes.set_xticks(range(3), ["backtest", "selection customers", "test"])
-    axes.set_ylabel("predicted / actual spend")
-    return picture(figure, f"predicted over actual spend of {champion} over time")
+    labels = [f"{one.window}\n{one.cutoff} to\n{one.until}" for one in found.windows]
+    axes.set_xticks(range(len(labels)), labels)
+    axes.margins(x=0.3)
+    axes.set_ylabel("expected / actual spend")
+    return picture(
+        figure, f"total expected by {model_words(champion)} over the actual one, by window"
+    )
 
 
 def _bias_bar(axes: Axes, place: int, bias: float | None, interval: Interval | None) -> None:
-    if bias is None or interval is None:
+    if bias is None:
         return
-    low, high = interval
+    low, high = interval or (bias, bias)
     lengths = [[max(bias - low, 0.0)], [max(high - bias, 0.0)]]
     axes.errorbar(place, bias, lengths, fmt="o", color=COLORS[0])

@@ -3,45 +3,62 @@
 from collections.abc import Mapping
 
 from lifecycle.value.costs import SHARES, CostRate
-from training.report.page import Cell, Paragraph, Section, Table
-from training.results.customers import Profit, ProfitPart
-
-COLUMNS = ("predicted", "actual", "bias", "mae", "mae_average_rate")
+from training.report.page import Cell, Paragraph, Section, Table, money_cell
+from training.results.customers import Profit, ProfitPart, Revenue
 
 
-def profit_section(found: Profit, costs: Mapping[str, CostRate]) -> Section:
+def profit_section(found: Profit, costs: Mapping[str, CostRate], currency: str) -> Section:
     """Totals of all test customers by part of the value, errors per customer, and where the costs are from."""
     said = Paragraph(
-        "Not discounted, and without costs that the data do not hold. "
-        "mae_average_rate is the error where the shop's average rate of a cost is everybody's."
+        "Not discounted, and without costs that the data do not hold. The last column is the error "
+        "where the shop's average rate of a cost is everybody's."
     )
     revenue = found.revenue
+    parts = {
+        "refunds": found.refunds,
+        "cost of goods": found.goods_cost,
+        "cost of service": found.service_cost,
+        "cost of marketing": found.marketing_cost,
+        "profit": found.profit,
+    }
     rows: list[list[Cell]] = [
-        ["revenue", revenue.predicted, revenue.actual, revenue.bias, revenue.mae, None],
-        ["refunds", *_cells(found.refunds)],
-        ["goods_cost", *_cells(found.goods_cost)],
-        ["service_cost", *_cells(found.service_cost)],
-        ["marketing_cost", *_cells(found.marketing_cost)],
-        ["profit", *_cells(found.profit)],
+        ["revenue", *_amounts(revenue), None],
+        *([name, *_cells(part)] for name, part in parts.items() if part is not None),
     ]
-    cost_rows = [_cost(name, cost) for name, cost in costs.items()]
+    header = [
+        "part",
+        f"expected ({currency})",
+        f"actual ({currency})",
+        "expected / actual",
+        f"mean absolute error ({currency})",
+        f"the same at average rates ({currency})",
+    ]
+    caption = "All test customers within the horizon; errors are per customer"
+    cost_rows = [_cost(name, cost, currency) for name, cost in costs.items()]
     return Section(
         "Profit within the horizon: expected and actual, by part",
         [
             said,
-            Table(["part", *COLUMNS], rows),
-            Table(["cost", "average rate", "of", "known from"], cost_rows),
+            Table(caption, header, rows),
+            Table("Costs", ["cost", "average rate", "of", "known from"], cost_rows),
         ],
     )
 
 
-def _cells(part: ProfitPart | None) -> list[Cell]:
-    if part is None:
-        return [None] * len(COLUMNS)
-    return [part.predicted, part.actual, part.bias, part.mae, part.mae_average_rate]
+def _cells(part: ProfitPart) -> list[Cell]:
+    return [*_amounts(part), money_cell(part.mae_average_rate)]
 
 
-def _cost(name: str, cost: CostRate) -> list[Cell]:
-    of = "spend" if name in SHARES else "a customer's day"
+def _amounts(part: Revenue | ProfitPart) -> list[Cell]:
+    return [
+        money_cell(part.predicted),
+        money_cell(part.actual),
+        part.bias,
+        money_cell(part.mae),
+    ]
+
+
+def _cost(name: str, cost: CostRate, currency: str) -> list[Cell]:
+    of = "spend" if name in SHARES else f"a customer's day ({currency})"
     source = "the data" if cost.is_learned else "the recipe: the data hold none"
     return [name, cost.rate, of, source]

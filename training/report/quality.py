@@ -1,65 +1,144 @@
 """quality.html: what ingest kept and why not, for people."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
-from training.report.page import Cell, Section, Table, bar_chart, facts, write_page
+from training.report.months import (
+    months_over_years,
+    partial_months,
+    partial_words,
+    revenue_bars,
+    season_words,
+    trend_words,
+    whole_months,
+)
+from training.report.page import (
+    Cell,
+    Paragraph,
+    Part,
+    Section,
+    Table,
+    bar_chart,
+    facts,
+    money,
+    money_cell,
+    number,
+    write_page,
+)
+from training.report.quality_checks import check_sections
+from training.report.words.models import MODELS, listed, model_words, spaced
 from training.results.quality import QualityReport
 
 
 def write_quality_html(path: Path, report: QualityReport) -> None:
-    """quality.json for people: what was kept and why not, with plots."""
-    totals: dict[str, Cell] = {
-        "num_rows_read": report.num_rows_read,
-        "num_events": report.num_events,
-        "num_customers": report.num_customers,
-        "num_items": report.num_items,
-        "currency": report.currency,
-        "first_event_at": report.first_event_at,
-        "last_event_at": report.last_event_at,
-        "days": report.days,
-    }
-    verdicts = {
-        name: f"{'yes' if model.supported else 'no'}: {model.reason}"
-        for name, model in report.models.items()
-    }
-    revenue = bar_chart(report.revenue_by_month, report.currency)
-    customers = bar_chart(report.customers_by_orders, "customers")
+    """quality.json for people: what the data are good for, what was kept and why not, what was found in them."""
     sections = [
-        Section("What came in", [facts(totals), facts(report.rows_read)]),
-        Section(
-            "Rows kept and left out, by reason",
-            [_account(report), facts(report.duplicates.model_dump())],
-        ),
-        Section("Which models these data support", [facts(verdicts)]),
-        Section("Revenue by month", [revenue]),
-        Section("Customers by number of orders", [customers]),
-        Section("Events by kind", [facts(report.events_by_kind)]),
-        Section(
-            "Refunds and outliers",
-            [facts(report.refunds.model_dump()), facts(report.outliers.model_dump())],
-        ),
-        Section("Missing values", [facts(report.missing_values)]),
-        Section(
-            "Lines of items that the item table does not hold",
-            [facts(report.unknown_to_catalogue.model_dump())],
-        ),
-        Section("Rows of the other tables", [_tables(report)]),
-        Section("Rows found in other tables", [_matches(report)]),
-        Section("Dates far from all others", [facts(report.far_dates.model_dump())]),
-        Section("Customers with a share of orders that no person has", [_heavy(report)]),
-        Section("Orders that lost lines while others stay", [facts(report.orders_half_dropped)]),
-        Section("Ids that may be written in two ways", [_ids(report)]),
-        Section(
-            "Files that were not read", [Table([], [[name] for name in report.files_not_read])]
-        ),
+        _came_in(report),
+        _season(report),
+        Section("Which models these data support", [_models(report)]),
+        Section("Customers by number of orders", [_customers(report)]),
+        *_kept(report),
+        *check_sections(report),
     ]
     write_page(path, "Data quality", sections)
+
+
+def _came_in(report: QualityReport) -> Section:
+    revenue = sum(report.revenue_by_month.values())
+    totals: dict[str, Cell] = {
+        "rows read": report.num_rows_read,
+        "events kept": report.num_events,
+        "customers": report.num_customers,
+        "items": report.num_items,
+        f"revenue ({report.currency})": money(revenue),
+        "first event": _minute(report.first_event_at),
+        "last event": _minute(report.last_event_at),
+        "days": report.days,
+    }
+    kinds = {spaced(kind): count for kind, count in report.events_by_kind.items()}
+    return Section(
+        "What came in",
+        [
+            facts("The data as a whole", totals),
+            facts("Rows read, by source", report.rows_read),
+            facts("Events kept, by kind", kinds),
+        ],
+        "What there is",
+    )
+
+
+def _minute(instant: str) -> str:
+    return f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M}"
+
+
+def _season(report: QualityReport) -> Section:
+    """Months in the order of time and, where there are several years, over each other."""
+    revenue = report.revenue_by_month
+    if not revenue:
+        return Section("Revenue by month, season and trend", [Paragraph("There is no revenue.")])
+    first = datetime.fromisoformat(report.first_event_at).date()
+    last = datetime.fromisoformat(report.last_event_at).date()
+    found = partial_months(first, last)
+    partial = {month: days for month, days in found.items() if month in revenue}
+    months = whole_months(revenue, partial)
+    said = " ".join(
+        filter(None, (trend_words(months), season_words(months), partial_words(partial)))
+    )
+    parts: list[Part] = [Paragraph(said), revenue_bars(revenue, partial, report.currency)]
+    if len({month[:4] for month in months}) > 1:
+        parts.append(months_over_years(revenue, partial, report.currency))
+    return Section("Revenue by month, season and trend", parts)
+
+
+def _models(report: QualityReport) -> Table:
+    """A row for all models that need and have the same."""
+    alike: dict[tuple[bool, str], list[str]] = {}
+    for name, model in report.models.items():
+        told = model_words(name) if name in MODELS else spaced(name)
+        alike.setdefault((model.supported, model.reason), []).append(told)
+    rows: list[list[Cell]] = [
+        [listed(names), "yes" if supported else "no", reason]
+        for (supported, reason), names in alike.items()
+    ]
+    return Table("Models, and what they need", ["model", "supported", "needs: has"], rows)
+
+
+def _customers(report: QualityReport) -> Part:
+    return bar_chart(report.customers_by_orders, "orders", "customers")
+
+
+def _kept(report: QualityReport) -> list[Section]:
+    """The account of all rows, and what the columns lack."""
+    duplicates = report.duplicates
+    copies: dict[str, Cell] = {
+        "left out: equal in every column": duplicates.dropped_exact,
+        "left out: the same id": duplicates.dropped_same_id,
+        "kept: equal, but lines of their own": duplicates.kept_equal,
+    }
+    parts: list[Part] = [_account(report)]
+    if any(copies.values()):
+        parts.append(facts("Rows that came more than once", copies))
+    sections = [Section("Rows kept and left out, by reason", parts, "What was kept, and why not")]
+    if report.tables:
+        sections.append(Section("Rows of the other tables", [_tables(report)]))
+    if report.missing_values:
+        missing = _in_words(report.missing_values)
+        sections.append(
+            Section("Missing values", [facts("Events without a value, by column", missing)])
+        )
+    return sections
+
+
+def _in_words(counts: Mapping[str, int]) -> dict[str, Cell]:
+    return {spaced(name): count for name, count in counts.items()}
 
 
 def _account(report: QualityReport) -> Table:
     """What was read, kept and left out by reason, in rows and money."""
     account = report.account
-    lines = {"read": account.read, "kept": account.kept, **account.dropped}
+    lines = {"read": account.read, "kept": account.kept}
+    lines |= {f"left out: {spaced(reason)}": lost for reason, lost in account.dropped.items()}
     header = [
         "",
         "rows",
@@ -68,63 +147,19 @@ def _account(report: QualityReport) -> Table:
         "rows without an amount",
     ]
     rows: list[list[Cell]] = [
-        [name, money.rows, money.purchases, money.refunds, money.without_amount]
-        for name, money in lines.items()
+        [name, lost.rows, money_cell(lost.purchases), money_cell(lost.refunds), lost.without_amount]
+        for name, lost in lines.items()
     ]
-    return Table(header, rows)
-
-
-def _ids(report: QualityReport) -> Table:
-    alike = report.alike_ids
-    long = report.long_orders
-    rows: list[list[Cell]] = [
-        ["alike but for letters, zeros or blanks", alike.ids, ", ".join(alike.example)],
-        ["orders over more than 60 days", long.orders, long.example or ""],
-    ]
-    for path, found in report.customers_of_sources.items():
-        rows.append([f"customers of {path}", found.customers, f"{found.buyers} of them bought"])
-    return Table(["", "number", ""], rows)
+    return Table("What was read is kept, or left out for a reason", header, rows)
 
 
 def _tables(report: QualityReport) -> Table:
     rows: list[list[Cell]] = []
     for name, found in report.tables.items():
-        reasons = ", ".join(f"{count} {reason}" for reason, count in found.dropped.items())
-        rows.append([name, found.read, found.kept, reasons])
-    return Table(["table", "read", "kept", "left out"], rows)
-
-
-def _matches(report: QualityReport) -> Table:
-    rows: list[list[Cell]] = [
-        [name, found.rows, found.matched, found.share] for name, found in report.matches.items()
-    ]
-    return Table(["table", "rows that name something in it", "found", "share"], rows)
-
-
-def _heavy(report: QualityReport) -> Table:
-    header = [
-        "customer",
-        "orders",
-        "share",
-        "lines",
-        "share",
-        "days",
-        "most orders a day",
-        "revenue",
-        "",
-    ]
-    rows: list[list[Cell]] = [
-        [
-            each.customer_id,
-            each.orders,
-            each.share_of_orders,
-            each.lines,
-            each.share_of_lines,
-            each.days,
-            each.most_orders_a_day,
-            each.revenue,
-            "set apart" if each.set_apart else "kept",
-        ]
-        for each in report.heavy_customers
-    ]
-    return Table(header, rows)
+        reasons = ", ".join(
+            f"{number(count)} {spaced(reason)}" for reason, count in found.dropped.items()
+        )
+        rows.append([name, found.read, found.kept, reasons or "none"])
+    return Table(
+        "Items, customers, rates and look-ups", ["table", "read", "kept", "left out"], rows
+    )

@@ -7,11 +7,13 @@ from pydantic import JsonValue, ValidationError
 
 from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
+from lifecycle.season import Season
 from lifecycle.value.costs import CostRate
 from lifecycle.value.standing import Standings
-from training.results.customers import Customers, Profit, Prospects
+from training.results.customers import Customers, Profit, Prospects, Worth
 from training.results.recommend import RankMetrics, Recommender
 from training.results.value import (
+    BacktestWindow,
     BtydFit,
     Churn,
     Differences,
@@ -19,6 +21,7 @@ from training.results.value import (
     IntervalResults,
     ModelMetrics,
     Selection,
+    TotalError,
 )
 
 
@@ -28,6 +31,7 @@ class Results(Config):
     cutoff: str | None = None
     horizon_days: int | None = None
     num_customers: int
+    currency: str | None = None
     champion: str | None = None
     models: dict[str, ModelMetrics] = {}
     champion_minus: dict[str, Differences] = {}
@@ -36,14 +40,18 @@ class Results(Config):
     recommendation: dict[str, dict[str, dict[str, RankMetrics]]]  # by task, group and model
     recommender: Recommender
     selection: Selection | None = None
+    total_error: TotalError | None = None
+    backtests: list[BacktestWindow] = []
     intervals: IntervalResults | None = None
     customers: Customers | None = None
+    worth: Worth | None = None
     profit: Profit | None = None
     churn: Churn | None = None
     prospects: Prospects | None = None
     standings: Standings | None = None
     fine_tuning: FineTuning | None = None
     costs: dict[str, CostRate] | None = None
+    season: Season | None = None
     btyd_fits: dict[str, BtydFit] = {}
     refitted_at: str | None = None
 

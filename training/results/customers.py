@@ -1,6 +1,7 @@
 """What the artifact says of the test customers, as metrics.json has it."""
 
 from lifecycle.config import Config
+from lifecycle.season import Season
 
 
 class SegmentTotals(Config):
@@ -69,6 +70,53 @@ class HiddenGroups(Config):
     stability: float
     stability_by_number: dict[str, float]
     groups: list[HiddenGroup]
+
+
+class SegmentWorth(Config):
+    """Sums over the customers of a value segment: lifetime value, expected spend within the horizon."""
+
+    num_customers: int
+    clv: float
+    spend: float
+
+
+class ActionWorth(Config):
+    """Sums over the top and high customers with a next best action.
+
+    `at_risk` is value times the probability of buying nothing within the horizon.
+    """
+
+    num_customers: int
+    clv: float
+    at_risk: float
+
+
+class CustomerToAct(Config):
+    """A valuable customer with much to lose."""
+
+    customer_id: str
+    clv: float
+    churn_probability: float
+    at_risk: float
+    segment: str
+    stage: str
+    next_best_action: str
+
+
+class Worth(Config):
+    """What customers are worth as of a day, by what serves, in all and by segment and action; whom to act on first."""
+
+    as_of: str
+    num_customers: int
+    period_days: int
+    num_periods: int
+    annual_discount_rate: float  # of those who have none of their own
+    clv: float
+    spend: float  # expected within the horizon
+    segments: dict[str, SegmentWorth]
+    actions: dict[str, ActionWorth]
+    first: list[CustomerToAct]
+    season: Season  # that is in these numbers
 
 
 class Customers(Config):

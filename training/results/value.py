@@ -49,6 +49,37 @@ class Selection(Config):
     any_fair: bool
     models: dict[str, WindowMetrics]  # on the selection customers
     backtest: dict[str, WindowMetrics] | None
+    same_season: dict[str, WindowMetrics] | None = None  # a year before the test cutoff
+
+
+class BacktestWindow(Config):
+    """A window before the test cutoff that models were fitted for as if it were today."""
+
+    cutoff: str
+    horizon_days: int
+    is_same_season: bool
+    models: list[str]  # who was there
+
+
+class TotalWindow(Config):
+    """What all customers of one window were expected to spend and spent, [cutoff, until)."""
+
+    window: str  # backtest or test
+    cutoff: str
+    until: str
+    predicted: float
+    actual: float
+    bias: float | None  # predicted over actual
+    bias_interval: Interval | None
+
+
+class TotalError(Config):
+    """Between which multiples of an expected total what comes lies at `level`; None where no window tells."""
+
+    level: float
+    low: float | None
+    high: float | None
+    windows: list[TotalWindow]
 
 
 class IntervalMetrics(Config):

@@ -54,7 +54,7 @@ def test_metrics_hold_every_model_group_and_key(arena: Path, config: EvaluateCon
     assert estimate == pytest.approx(rmse["stack"] - rmse["stack_without_llama"]) and low <= high
     assert set(metrics["selection"]["backtest"]) == VALUE, "encoders that were there may be chosen"
     page = (arena / "report.html").read_text()
-    assert "What fine-tuning bought" in page and "stack minus stack_without_llama" in page
+    assert "What fine-tuning bought" in page and "stack minus stack without LLaMA" in page
 
 
 def test_predictions_have_a_row_per_test_customer_and_model(

@@ -134,3 +134,24 @@ def test_bad_recipes_are_refused_and_leave_nothing(
     with pytest.raises(ValueError, match=message):
         audience(recipe(scores, tmp_path, **changes))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_audience_that_is_replaced_is_told_with_who_leaves_and_who_joins(
+    scores: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told(**changes: object) -> list[str]:
+        caplog.clear()
+        audience(recipe(scores, tmp_path, **changes))
+        return [one.getMessage() for one in caplog.records if "replaced" in one.getMessage()]
+
+    assert told(where="segment = 'top'") == []
+    top = pl.read_parquet(tmp_path / "audience.parquet").height
+    assert told(where="segment = 'top'") == [], "the same again"
+    [line] = told(where="segment = 'high'")
+    high = pl.read_parquet(tmp_path / "audience.parquet").height
+    assert f"of {top} customers before {top} leave, and {high} others join" in line
+    [line] = told(where="segment = 'high'", columns=["clv"])
+    assert f"{high} rows before, {high} now" in line
+    (tmp_path / "audience.parquet").unlink()
+    [line] = told(where="segment = 'high'")
+    assert "audience.csv is replaced" in line

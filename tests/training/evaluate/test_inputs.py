@@ -44,7 +44,7 @@ def test_examples_that_do_not_fit_are_refused_and_nothing_is_written(
 def test_folders_that_are_missing_or_of_another_kind_are_named(
     tiny_shop: TinyShop, examples: Path
 ) -> None:
-    with pytest.raises(ValueError, match="nowhere does not exist"):
+    with pytest.raises(ValueError, match=r"nowhere does not exist; train .* members=\{\}"):
         read_inputs(recipe(tiny_shop, examples, members={"text_llama": "nowhere"}))
     with pytest.raises(ValueError, match="base_model 'nowhere'"):
         read_inputs(recipe(tiny_shop, examples, base_model="nowhere"))

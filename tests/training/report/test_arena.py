@@ -4,32 +4,66 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import polars as pl
+import pytest
 
 from tests.builders import TinyShop
+from training.report.answer.verdict import MEANING, verdict_section
 from training.report.arena import write_report
-from training.report.page import Estimate, Paragraph, Section, Table, number, write_page
-from training.report.verdict import verdict_section
+from training.report.page import Estimate, Paragraph, Section, Table, money, number, write_page
+from training.report.words.features import feature_words
+from training.report.words.models import model_words
 from training.results.arena import Results
 
 VOID = {"meta", "img", "br"}
 
 
+@dataclass
+class Read:
+    """A table of a page."""
+
+    caption: str = ""
+    num_rows: int = 0  # below the header
+    cells: list[str] = field(default_factory=list)
+
+
 class Balance(HTMLParser):
-    """Collects open tags, plots and headings."""
+    """Collects open tags, plots, headings, tables and all text that people see."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.plots: dict[str, str] = {}
+        self.headings: list[str] = []
+        self.tables: list[Read] = []
+        self.text = ""
+        self.new_row = False
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self.open or not data.strip():
+            return
+        self.text += f"{data} "
+        if self.open[-1] in ("h2", "h3"):
+            self.headings.append(data)
+        if "caption" in self.open:
+            self.tables[-1].caption += data
+        elif "td" in self.open:
+            self.tables[-1].cells.append(data)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in VOID:
             self.open.append(tag)
+        if tag == "table":
+            self.tables.append(Read())
+        if tag == "td" and self.open[-2] == "tr" and self.new_row:
+            self.tables[-1].num_rows += 1
+        self.new_row = tag == "tr"
         if tag == "img":
             values = dict(attrs)
             self.plots[values["alt"] or ""] = values["src"] or ""
@@ -55,12 +89,29 @@ def report_of(metrics: Mapping[str, object], artifact: Path, shop: TinyShop, pat
     write_report(path, Results.model_validate(metrics), predictions, test)
 
 
-def test_report_of_the_arena_is_whole_and_has_its_plots(
-    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
-) -> None:
-    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
-    report_of(metrics, tiny_artifact, tiny_shop, tmp_path / "report.html")
-    plots = read(tmp_path / "report.html").plots
+def metrics_of(artifact: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((artifact.parent / "metrics.json").read_text())
+    return metrics
+
+
+@pytest.fixture(scope="module")
+def report(
+    tiny_artifact: Path, tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The page about the tiny shop, with a group of customers on which no ranker was judged."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    metrics = metrics_of(tiny_artifact)
+    nobody = {"hr@10": None, "ndcg@10": None, "recall@20": None, "ndcg@20": None}
+    metrics["recommendation"]["next_basket"]["new"] = {
+        "popularity": nobody | {"coverage": None, "num_customers": 0}
+    }
+    report_of(metrics, tiny_artifact, tiny_shop, path)
+    return path
+
+
+def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path, report: Path) -> None:
+    metrics = metrics_of(tiny_artifact)
+    plots = read(report).plots
     for wanted in (
         "gain curves",
         "calibration of",
@@ -68,7 +119,7 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(
         "number of orders",
         "calibration of churn",
         "first order",
-        "over time",
+        "by window",
         "integral transform",
         "stage later",
         "part by part",
@@ -79,29 +130,73 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(
             base64.b64decode(source.removeprefix("data:image/svg+xml;base64,"))
         )
         assert len(list(drawing.iter())) > 50
-    text = (tmp_path / "report.html").read_text()
+    text = report.read_text()
     chosen = {name: found["rmse"] for name, found in metrics["selection"]["backtest"].items()}
     assert len(chosen) > 2 and all(f">{number(rmse)}</td>" in text for rmse in chosen.values())
+    ours = model_words(metrics["champion"])
     assert all(
-        (f"champion minus {name}" in text) == (name != metrics["champion"])
+        (f">{ours} minus {model_words(name)}<" in text) == (name != metrics["champion"])
         for name in metrics["models"]
     )
     top = metrics["customers"]["examples"][0]["features"][0]
     told = number(int(top["value"]) if top["value"].is_integer() else top["value"])
-    assert f"{top['feature']} = {told} ({100 * top['effect']:+.0f} %)" in text
+    assert f"{feature_words(top['feature'])} {told}" in text
+    assert f"({100 * top['effect']:+.0f} %)" in text
     rate = metrics["btyd_fits"]["bgnbd_gg"]["purchases"]["r"]
     assert f"r {rate:.4g} ±" in text and "the recipe: the data hold none" in text
+
+
+def test_report_opens_with_the_answer(tiny_artifact: Path, report: Path) -> None:
+    metrics = metrics_of(tiny_artifact)
+    page = read(report)
+    assert page.headings[:6] == [
+        "The answer",
+        "What the customers are worth, and with whom it lies",
+        "Whom to act on first",
+        "Which model says so, and how far to trust it",
+        "Season and trend",
+        "The evidence",
+    ]
+    worth = metrics["worth"]
+    error = metrics["total_error"]
+    spend = worth["spend"]
+    low, high = (money(spend * error[end]) for end in ("low", "high"))
+    currency = metrics["currency"]
+    text = report.read_text()
+    assert f"spend {money(spend)} {currency} (80 % interval: {low} to {high} {currency})" in text
+    for window in error["windows"]:
+        assert f"{window['bias']:.2f} times what came from {window['cutoff']}" in text
+    assert worth["first"][0]["customer_id"] in text
+
+
+def test_tables_are_labelled_have_rows_and_stand_once_and_names_are_words(
+    tiny_artifact: Path, report: Path
+) -> None:
+    metrics = metrics_of(tiny_artifact)
+    page = read(report)
+    assert len(page.tables) > 15
+    for table in page.tables:
+        assert table.caption and table.num_rows > 0, table
+    contents = ["|".join(table.cells) for table in page.tables]
+    assert len(set(contents)) == len(contents)
+    codes = re.findall(r"\w+_\w+", page.text)
+    known = [name for name in metrics["models"] if "_" in name]
+    assert page.tables[-1].caption == "Models of value"
+    assert sorted(codes) == sorted(known), (
+        "names of models stand in the last table, and no others anywhere"
+    )
 
 
 def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_and_the_budget_change(
     tiny_artifact: Path,
 ) -> None:
-    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
+    metrics = metrics_of(tiny_artifact)
 
     def told(**changes: object) -> str:
         section = verdict_section(Results.model_validate(metrics | changes))
         return " ".join(part.text for part in section.parts if isinstance(part, Paragraph))
 
+    ours = "the stack" if metrics["champion"] == "stack" else model_words(metrics["champion"])
     unclear = {"mae": [1.0, -1.0, 3.0], "gini": [0.01, -0.1, 0.1], "rmse": None}
     better = {"mae": [2.0, 1.0, 3.0], "gini": [-0.02, -0.03, -0.01], "rmse": [-3.0, -5.0, -1.0]}
     text = told(
@@ -109,8 +204,9 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
         llama_gain={metric: [0.0, 0.0, 0.0] for metric in unclear},
     )
     bias = metrics["models"]["persistence"]["bias"]
-    beaten = f"persistence is clearly better than {metrics['champion']} in mae, gini; its total is {bias:.2f} times"
-    assert beaten in text and "No model is clearly better" not in text
+    beaten = f"Persistence is clearly better than {ours} in mean absolute error and Gini: {MEANING['mae']}"
+    assert beaten in text and MEANING["gini"] in text and MEANING["rmse"] not in text
+    assert f"Its total is {bias:.2f} times" in text and "No model is clearly better" not in text
     assert "encoders against without: the same, since none has a share." in text
     text = told(
         models=metrics["models"] | {"stack_over_budget": metrics["models"]["persistence"]},
@@ -119,27 +215,46 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
         selection=metrics["selection"] | {"unsupported": {"lightgbm": "needs 200 customers: 3"}},
     )
     assert "No model is clearly better" in text
-    assert "encoders against without: mae +1 (-1 to +3), not clear; gini" in text
+    assert "against without: mean absolute error +1 (-1 to +3), not clear; Gini" in text
     assert "The score budget keeps encoders out of the stack." in text
-    assert "lightgbm was judged, but could not be chosen: needs 200 customers: 3." in text
+    assert "LightGBM was judged, but could not be chosen: needs 200 customers: 3." in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(0.95, 1.05, "held well"), (0.9, 1.15, "some reserve"), (0.5, 2.0, "Totals are rough")],
+)
+def test_verdict_trusts_a_total_as_far_as_its_interval_goes(
+    tiny_artifact: Path, low: float, high: float, words: str
+) -> None:
+    metrics = metrics_of(tiny_artifact)
+    metrics["total_error"] |= {"low": low, "high": high}
+    section = verdict_section(Results.model_validate(metrics))
+    told = [part.text for part in section.parts if isinstance(part, Paragraph)]
+    assert any(words in text for text in told)
 
 
 def test_report_without_spend_or_defined_metrics(
     tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: Path
 ) -> None:
-    metrics = json.loads((tiny_artifact.parent / "metrics.json").read_text())
+    metrics = metrics_of(tiny_artifact)
     for entry in metrics["models"].values():
         entry |= {"gini": None, "bias": None}
         entry["ci"] |= {"gini": None, "bias": None}
     metrics["recommendation"] = {"next_basket": {}}
     metrics["recommender"]["model"] = None
+    metrics["total_error"] |= {"low": None, "high": None}
+    for window in metrics["total_error"]["windows"]:
+        window |= {"bias": None, "bias_interval": None}
     predictions = pl.read_parquet(tiny_artifact.parent / "predictions.parquet").with_columns(
         actual=pl.lit(0.0)
     )
     test = pl.read_parquet(tiny_shop.examples / "test.parquet")
     results = Results.model_validate(metrics)
     write_report(tmp_path / "report.html", results, predictions, test)
-    assert len(read(tmp_path / "report.html").plots) == 10
+    page = read(tmp_path / "report.html")
+    assert len(page.plots) == 10
+    assert "No interval can be given" in page.text
 
 
 def test_numbers_have_the_digits_that_tell_something() -> None:
@@ -153,7 +268,7 @@ def test_cells_have_their_interval_and_verdict_and_the_chosen_row_stands_out(
     tmp_path: Path,
 ) -> None:
     rows = [["a", Estimate(-2.5, -4.0, -1.0, "better")], ["b", Estimate(3.0)], ["c", None]]
-    table = Table(["model", "mae"], rows, "a")
+    table = Table("caption", ["model", "mae"], rows, "a")
     write_page(tmp_path / "page.html", "title", [Section("heading", [table])])
     made = (tmp_path / "page.html").read_text()
     assert (

@@ -26,13 +26,13 @@ class Reader(HTMLParser):
 
 
 def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
-    table = Table([HOSTILE], [[HOSTILE]], marked=HOSTILE)
+    table = Table(HOSTILE, [HOSTILE], [[HOSTILE]], marked=HOSTILE)
     image = Picture("data:,", f'{HOSTILE}" onload="alert(1)')
-    sections = [Section(HOSTILE, [table, facts({HOSTILE: HOSTILE}), image])]
+    sections = [Section(HOSTILE, [table, facts(HOSTILE, {HOSTILE: HOSTILE}), image], HOSTILE)]
     write_page(tmp_path / "page.html", HOSTILE, sections)
     reader = Reader()
     reader.feed((tmp_path / "page.html").read_text())
     assert "script" not in reader.tags
     assert "onload" not in reader.attributes
-    # Title, first heading, section, header, cell, key and value.
-    assert reader.text.count(HOSTILE) == 7
+    # Title, first heading, chapter, section, two captions, header, cell, key and value.
+    assert reader.text.count(HOSTILE) == 10

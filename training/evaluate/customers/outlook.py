@@ -18,6 +18,7 @@ from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import shard_paths
 from lifecycle.features.attributes import read_customers
 from lifecycle.spend.contributions import NUM_REASONS, Reason
+from training.evaluate.artifact import with_own_rates
 from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.customers import (
     AttributeGroup,
@@ -52,12 +53,7 @@ def outlook(
     def why(rows: np.ndarray) -> list[Reasons]:
         return _reasons(artifact, test[rows], predicted[rows], data, members)
 
-    test = sets.test.join(
-        read_customers(data).select("customer_id", OWN_RATE),
-        on="customer_id",
-        how="left",
-        maintain_order="left",
-    )
+    test = with_own_rates(sets.test, data)
     actual = target_of(test)
     assessment = assess_buyers(artifact, test, predicted)
     stage = assessment.labels["stage"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from lifecycle.jobs import Progress
 from lifecycle.metrics.ranking import ranking_metrics
 from lifecycle.names import RANKERS, RERANKER
 from lifecycle.recommend.groups import customer_group, split_truth
@@ -120,6 +121,9 @@ def cheap_rankings(
     rankings: dict[str, list[pl.DataFrame]] = {
         name: [] for name in RANKERS if name in config.models
     }
+    progress = Progress(
+        f"{task.name} ranked", len(rankings) * len(task.baskets), "rankings of customers"
+    )
     for shard in task.shards():
         known = shard.filter(pl.col("item_id").is_in(retriever.item_ids.implode()))
         customers = customers_of(shard, task.baskets)
@@ -135,6 +139,7 @@ def cheap_rankings(
                     exclude_seen=config.exclude_seen,
                 )
             )
+            progress.advance(customers.len())
     return {name: pl.concat(parts) for name, parts in rankings.items()}
 
 

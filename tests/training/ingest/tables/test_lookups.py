@@ -127,7 +127,7 @@ def test_rows_of_every_other_table_are_kept_or_left_out_for_a_reason(tmp_path: P
     }
     page = tmp_path / "quality.html"
     write_quality_html(page, QualityReport.model_validate(report))
-    assert "1 missing_customer_id" in page.read_text()
+    assert "1 missing customer id" in page.read_text()
 
 
 def test_prices_of_a_lookup_in_several_currencies_are_refused(tmp_path: Path) -> None:

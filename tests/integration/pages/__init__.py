@@ -1,0 +1,1 @@
+"""Tests that read HTML pages in a real browser."""

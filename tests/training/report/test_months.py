@@ -1,0 +1,61 @@
+"""Months of a shop: which are whole, whether it grows, and which are strong."""
+
+from datetime import date
+
+import pytest
+
+from training.report.months import partial_months, season_words, trend_words, whole_months
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "partial"),
+    [
+        (date(2023, 1, 1), date(2023, 12, 31), {}),
+        # Closed at a week-end.
+        (date(2023, 1, 3), date(2023, 12, 29), {}),
+        (
+            date(2023, 1, 4),
+            date(2023, 12, 28),
+            {"2023-01": "from 2023-01-04", "2023-12": "until 2023-12-28"},
+        ),
+        (date(2023, 2, 10), date(2023, 2, 20), {"2023-02": "from 2023-02-10 until 2023-02-20"}),
+        (date(2024, 2, 1), date(2024, 2, 26), {"2024-02": "until 2024-02-26"}),
+    ],
+)
+def test_months_at_the_ends_are_partial_where_days_are_missing(
+    first: date, last: date, partial: dict[str, str]
+) -> None:
+    assert partial_months(first, last) == partial
+
+
+def test_months_without_revenue_are_months_all_the_same() -> None:
+    revenue = {"2023-11": 5.0, "2024-02": 7.0, "2024-03": 1.0}
+    found = whole_months(revenue, {"2024-03": "until 2024-03-02"})
+    assert found == {"2023-11": 5.0, "2023-12": 0.0, "2024-01": 0.0, "2024-02": 7.0}
+
+
+def months(first_year: int, amounts: list[float]) -> dict[str, float]:
+    return {
+        f"{first_year + place // 12}-{place % 12 + 1:02d}": amount
+        for place, amount in enumerate(amounts)
+    }
+
+
+def test_trend_compares_the_same_months_whatever_the_season() -> None:
+    season = [1.0] * 10 + [3.0, 5.0]
+    two_years = months(2022, [*(10 * part for part in season), *(12 * part for part in season)])
+    assert trend_words(two_years) == "The last 12 months brought 20 % more than a year before."
+    fifteen = months(2022, [*(10 * part for part in season), 9.0, 9.0, 9.0])
+    assert trend_words(fifteen) == "The last 3 months brought 10 % less than a year before."
+    assert "cannot be told apart" in trend_words(months(2022, [10.0] * 12))
+
+
+def test_season_is_that_of_whole_years() -> None:
+    season = [0.5] + [1.0] * 10 + [1.5]
+    assert season_words(months(2022, season * 2)) == (
+        "Of the months of 2 years, December brought 1.50 times the mean month, January 0.50 times."
+    )
+    # Fourteen months are one year: the last twelve, March to February.
+    told = season_words(months(2022, [*season, 9.0, 1.0]))
+    assert told.startswith("Of the months of one year, January brought") and "chance" in told
+    assert "less than a year: the season is not known" in season_words(months(2022, [1.0] * 11))

@@ -1,0 +1,85 @@
+"""How far the total that the champion expects of all customers may be off, by windows that it had not seen.
+
+Errors of single customers cancel in a total; what is left is what all of them share: a season, a trend, a price.
+Customers drawn again from one window show nothing of that, so the total is not given the interval that independent
+customers would give it. The windows do show it: in each the whole total was off by some factor. The logarithms of
+these factors are taken for draws from one normal distribution around 0, of which there are K. Then that of the next
+window lies, at `level`, within t(K) times their root mean square, with the quantile t of K degrees of freedom: few
+windows make a wide interval. It is never narrower than chance among the test customers alone, or what is not known of
+the season, would make it.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+from scipy.stats import norm, t
+
+from lifecycle.season import Season
+from training.evaluate.value.forecasts import Judged
+from training.evaluate.value.windows import ExampleSets, target_of
+from training.results.value import Selection, TotalError, TotalWindow
+
+LEVEL = 0.8
+
+
+def total_error(
+    champion: Judged, name: str, selection: Selection, sets: ExampleSets, season: Season
+) -> TotalError:
+    """`total_error` of metrics.json, from the backtests that the champion was in, and the test.
+
+    `season` is that of what serves.
+    """
+    forecast = champion.forecast
+    windows = []
+    for window, there, predicted, metrics in (
+        ("same season", sets.same_season, forecast.same_season, selection.same_season),
+        ("backtest", sets.backtest, forecast.backtest, selection.backtest),
+    ):
+        if there is not None and predicted is not None and name in (metrics or {}):
+            assert metrics is not None
+            windows.append(_window(window, there, predicted, metrics[name].bias_interval))
+    interval = champion.metrics.ci.get("bias")
+    windows.append(_window("test", sets, champion.forecast.test, interval))
+    return error_of(windows, _spread_of((season.low, season.high)))
+
+
+def error_of(windows: Sequence[TotalWindow], least: float = 0.0) -> TotalError:
+    """The factors between which what comes lies, at LEVEL, as multiples of what is expected; the test is last.
+
+    `least` is the standard deviation of the logarithm that is known of at any rate.
+    """
+    logarithms = [np.log(window.bias) for window in windows if window.bias]
+    if not logarithms:
+        return TotalError(level=LEVEL, low=None, high=None, windows=list(windows))
+    shared = float(np.sqrt(np.mean(np.square(logarithms))))
+    spread = max(shared, _spread_of(windows[-1].bias_interval), least)
+    reach = float(t.ppf(0.5 + LEVEL / 2.0, len(logarithms))) * spread
+    return TotalError(
+        level=LEVEL, low=float(np.exp(-reach)), high=float(np.exp(reach)), windows=list(windows)
+    )
+
+
+def _window(
+    name: str, sets: ExampleSets, predicted: np.ndarray, interval: tuple[float, float] | None
+) -> TotalWindow:
+    cutoff = sets.test["cutoff"][0]
+    came = float(target_of(sets.test).sum())
+    expected = float(predicted.sum())
+    return TotalWindow(
+        window=name,
+        cutoff=str(cutoff.date()),
+        until=str((cutoff + timedelta(days=sets.horizon_days)).date()),
+        predicted=expected,
+        actual=came,
+        bias=expected / came if came > 0 else None,
+        bias_interval=interval,
+    )
+
+
+def _spread_of(interval: tuple[float | None, float | None] | None) -> float:
+    """The standard deviation of a logarithm by a 95 % interval, 0 where it is not known."""
+    low, high = interval or (None, None)
+    if low is None or high is None or not low > 0:
+        return 0.0
+    return float(np.log(high / low) / (2.0 * norm.ppf(0.975)))

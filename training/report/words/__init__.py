@@ -1,0 +1,1 @@
+"""What models, metrics and features are called in reports."""
