@@ -62,14 +62,14 @@ def served(inputs: Inputs, judged: Artifact, sets: ExampleSets, predicted: np.nd
 
 def _with_new_thresholds(again: Artifact, until: str, known: pl.DataFrame) -> Served:
     """Values of models fitted again are of another size: by old thresholds 5 % at the top would not stay 5 %."""
-    alone = again.models.expected_spend(again.settings.champion, known)
-    days = again.settings.horizon_days
-    spend = heeded_spend(again.settings.standings, known, alone, days)
-    thresholds = fit_thresholds(values_for(again, known, spend).clv)
+    settings = again.settings
+    alone = again.models.expected_spend(settings.champion, known)
+    spend = heeded_spend(settings.standings, known, alone, settings.horizon_days)
+    thresholds = fit_thresholds(values_for(again, known, alone).clv)
     told = {"segment_thresholds": thresholds, "segments_as_of": until}
     artifact = replace(
         again,
-        settings=replace(again.settings, thresholds=thresholds),
+        settings=replace(settings, thresholds=thresholds),
         manifest=again.manifest.model_copy(update=told),
     )
     return Served(artifact, until, known, spend)

@@ -16,14 +16,14 @@ def churn_section(found: Churn) -> Section:
         "A Brier score is a mean squared error, less is better; skill is 1 for a model that is never wrong, "
         "0 for the share of all as everybody's probability."
     )
-    meaning = Paragraph(
-        "Churn is the chance of buying nothing within the horizon; stages and actions go by it. Scores also have "
-        "the chance of being active, of not having left for good: who buys seldom may be active, and buy nothing."
-    )
     rows = [[model_words(name), *_cells(model)] for name, model in found.models.items()]
     header = ["model", "Brier score", "AUROC", "Brier skill", "expected / actual"]
     caption = "Probabilities of buying nothing, on the test customers"
     models = Table(caption, header, rows, model_words(chosen))
+    meaning = Paragraph(
+        "Churn is the chance of buying nothing within the horizon; stages and actions go by it. "
+        "Being active is the chance of not having left for good: who buys seldom may be active, and buy nothing."
+    )
     drawing = _calibration(found.models[chosen].calibration, chosen)
     return Section("Churn: who will buy nothing", [said, meaning, models, drawing])
 
