@@ -20,8 +20,8 @@ from lifecycle.differences import differences
 MANIFEST = "manifest.json"
 # 1 for the other kinds; raised when a kind's files change meaning.
 FORMAT_VERSIONS = {
-    "examples": 6,
-    "artifact": 9,
+    "examples": 7,
+    "artifact": 10,
 }
 NO_ROOM = re.compile(r"(errno|os error) (27|28|122)\b", re.IGNORECASE)  # EFBIG, ENOSPC, EDQUOT
 PACKAGES = (

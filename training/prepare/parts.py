@@ -159,4 +159,5 @@ def _latest(
     """Keys and features of a shard's customers where the test customers' outcomes end, for `refit` of the arena."""
     end = cutoffs.test + timedelta(days=config.horizon_days)
     keys = customers_at(events, _midnight(end))
-    return value_features(events, keys, config.horizon_days, placed)
+    features = value_features(events, keys, config.horizon_days, placed)
+    return features.with_columns(standings(events, keys))

@@ -13,6 +13,7 @@ from lifecycle.artifact.files import load_artifact
 from lifecycle.btyd.model import fit_btyd
 from lifecycle.events.history import KEYS
 from lifecycle.features.numbers import FEATURES
+from lifecycle.features.standing import STANDING
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, stack_value
 from lifecycle.spend.trees import LightGbm
@@ -53,7 +54,7 @@ def latest(tiny_shop: TinyShop) -> pl.DataFrame:
 def test_latest_customers_are_those_known_where_outcomes_end(
     sets: ExampleSets, latest: pl.DataFrame
 ) -> None:
-    assert latest.columns == [*KEYS, *FEATURES]
+    assert latest.columns == [*KEYS, *FEATURES, *STANDING]
     end = sets.test["cutoff"][0] + timedelta(days=sets.horizon_days)
     assert latest["cutoff"].unique().to_list() == [end]
     assert set(latest["customer_id"]) >= set(sets.test["customer_id"])
