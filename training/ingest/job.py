@@ -52,7 +52,8 @@ def ingest(config: IngestConfig) -> None:
         _write_tables(config, folder, read, exchange)
         _spill(config, folder / "spill", num_shards, lookups, read, catalogue, exchange)
         span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
-        for told in (thin_end(read.days, span), lonely_dates(read.days, span)):
+        days = read.days
+        for told in (thin_end(days, span), lonely_dates(days, span), read.other_units()):
             if told is not None:
                 logger.warning(told)
         finished = finish_shards(config, folder, num_shards, span, read)
@@ -221,7 +222,7 @@ def _spill(
                 if lookup is not None:
                     read.add_matches(lookup.name, batch.num_keys, batch.num_found)
                 rows = checked_rows(batch, source, config.missing, read)
-                read.add_amounts(rows)
+                read.add_amounts(source.path, rows)
                 read.add_days(days_of(rows))
                 if config.items is None:
                     catalogue.add(rows)

@@ -99,7 +99,7 @@ def test_event_rows_have_the_whole_schema_and_positive_discounts_and_costs() -> 
 def test_outlier_fence_is_tukeys_on_log_amounts() -> None:
     counts = ReadCounts()
     amounts = np.exp(np.random.default_rng(1).normal(3, 1, 20_001))
-    counts.add_amounts(batch(amount=amounts.tolist()).rows)
+    counts.add_amounts("lines.csv", batch(amount=amounts.tolist()).rows)
     low, high = np.quantile(np.log(amounts), [0.25, 0.75])
     assert counts.outlier_fence(3.0) == pytest.approx(
         math.exp(high + 3 * (high - low)), rel=0.15

@@ -17,6 +17,8 @@ from training.results.quality import Matches, Money, TableRows
 SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
 LARGEST_LOG_AMOUNT = 10
 BINS_PER_DECADE = 100
+MIN_AMOUNTS = 50  # of a source, for its median to be compared
+HUNDRED = (60, 160)  # times another's median, as cents are
 NUM_BINS = (LARGEST_LOG_AMOUNT - SMALLEST_LOG_AMOUNT) * BINS_PER_DECADE
 
 
@@ -28,7 +30,7 @@ class ReadCounts:
     rows_read: Counter[str] = field(default_factory=Counter)  # by source
     days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
     purchase_days: Counter[date] = field(default_factory=Counter)
-    amounts: np.ndarray = field(default_factory=lambda: np.zeros(NUM_BINS, dtype=np.int64))
+    amounts_of: dict[str, np.ndarray] = field(default_factory=dict)  # by source, of each size
     dropped_orders: DroppedOrders = field(default_factory=DroppedOrders)
     currencies: dict[str, Money] = field(default_factory=dict)
     matches: dict[str, Matches] = field(default_factory=dict)  # of lookups
@@ -81,24 +83,45 @@ class ReadCounts:
         before = self.matches.get(table, Matches(rows=0, matched=0))
         self.matches[table] = before.plus(Matches(rows=rows, matched=matched))
 
-    def add_amounts(self, rows: pl.DataFrame) -> None:
-        """Count purchase amounts by size, for the outlier fence."""
+    def add_amounts(self, source: str, rows: pl.DataFrame) -> None:
+        """Count the purchase amounts of a source by size."""
         if "amount" not in rows.columns:
             return
         positive = rows.filter(is_purchase() & (pl.col("amount") > 0))["amount"].to_numpy()
         bins = np.floor((np.log10(positive) - SMALLEST_LOG_AMOUNT) * BINS_PER_DECADE)
         inside = np.clip(bins.astype(np.int64), 0, NUM_BINS - 1)
-        self.amounts += np.bincount(inside, minlength=NUM_BINS)
+        counts = np.bincount(inside, minlength=NUM_BINS)
+        self.amounts_of[source] = self.amounts_of.get(source, 0) + counts
 
     def outlier_fence(self, spread: float) -> float:
         """The amount `spread` interquartile ranges of log amount above the third quartile; inf without purchases."""
-        if not self.amounts.sum():
+        amounts = np.sum([*self.amounts_of.values(), np.zeros(NUM_BINS, dtype=np.int64)], axis=0)
+        if not amounts.sum():
             return float("inf")
-        low = self._log_amount(0.25)
-        high = self._log_amount(0.75)
+        low = _log_amount(amounts, 0.25)
+        high = _log_amount(amounts, 0.75)
         return float(10 ** (high + spread * max(high - low, 0.01)))
 
-    def _log_amount(self, quantile: float) -> float:
-        share = np.cumsum(self.amounts) / self.amounts.sum()
-        num_bins = int(np.searchsorted(share, quantile)) + 1
-        return SMALLEST_LOG_AMOUNT + num_bins / BINS_PER_DECADE
+    def other_units(self) -> str | None:
+        """What to tell of two sources of which one seems to count in hundredths of the other's unit."""
+        medians = {
+            source: 10 ** _log_amount(amounts, 0.5)
+            for source, amounts in self.amounts_of.items()
+            if amounts.sum() >= MIN_AMOUNTS
+        }
+        if len(medians) < 2:
+            return None
+        least, most = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
+        times = medians[most] / medians[least]
+        if not HUNDRED[0] <= times <= HUNDRED[1]:
+            return None
+        return (
+            f"purchases of {most} are {times:.0f} times those of {least} (medians {medians[most]:.2f} and "
+            f'{medians[least]:.2f}): if one counts in cents, say {{sql: "x / 100"}} of its column x'
+        )
+
+
+def _log_amount(amounts: np.ndarray, quantile: float) -> float:
+    share = np.cumsum(amounts) / amounts.sum()
+    num_bins = int(np.searchsorted(share, quantile)) + 1
+    return SMALLEST_LOG_AMOUNT + num_bins / BINS_PER_DECADE
