@@ -15,9 +15,16 @@ from lifecycle.features.numbers import CATEGORY_SHARE, value_features
 from lifecycle.features.prompts import value_prompts
 from lifecycle.names import LLAMA
 from lifecycle.spend.contributions import Contributions, Reason, facts
-from lifecycle.value.clv import CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
+from lifecycle.value.clv import (
+    Behaviour,
+    CustomerValues,
+    buyer_behaviour,
+    customer_values,
+    prospect_behaviour,
+)
 from lifecycle.value.intervals import bounds
-from lifecycle.value.prospects import CONTACTS, prospect_spend
+from lifecycle.value.outcomes import buyer_outcomes, outcomes_over
+from lifecycle.value.prospects import CONTACTS, prospect_bounds, prospect_spend
 
 
 def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
@@ -83,7 +90,6 @@ def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
     """Lifetime values of customers who have bought, from the champion's expected spend `total` (n,)."""
     settings = artifact.settings
-    limits = bounds(settings.intervals, total)
     horizon = settings.horizon_days
     behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
     if settings.churn is not None:
@@ -92,15 +98,35 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
         will_buy = 1.0 - churn  # and has not left
         active = will_buy if artifact.btyd is None else np.maximum(behaviour.active, will_buy)
         behaviour = replace(behaviour, churn=churn, active=active)
+    limits = _revenue_bounds(artifact, examples, total, behaviour)
     return customer_values(
         examples, total, limits, behaviour, settings.costs, settings.clv, horizon
     )
 
 
+def _revenue_bounds(
+    artifact: Artifact, examples: pl.DataFrame, total: np.ndarray, behaviour: Behaviour
+) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """The ends of what buyers spend over all periods, by level, arrays (n,)."""
+    settings = artifact.settings
+    within = buyer_outcomes(examples, artifact.btyd, total, behaviour.churn, settings.horizon_days)
+    over = outcomes_over(
+        examples,
+        artifact.btyd,
+        within,
+        expected=total * behaviour.shares.sum(axis=1),
+        horizon_days=settings.horizon_days,
+        days=settings.clv.days,
+    )
+    return bounds(settings.intervals, over)
+
+
 def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerValues:
     """Lifetime values of customers who have not bought yet, from what such people went on to spend."""
     settings = artifact.settings
-    total, limits = prospect_spend(settings.prospects, examples)
+    total = prospect_spend(settings.prospects, examples)
+    num_horizons = settings.clv.days / settings.horizon_days
+    limits = prospect_bounds(settings.prospects, examples, num_horizons)
     behaviour = prospect_behaviour(
         examples, settings.prospects, settings.clv, settings.horizon_days
     )

@@ -11,7 +11,6 @@ from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import write_artifact
 from lifecycle.events.history import KEYS
 from lifecycle.names import LLAMA, SEQUENCE_LLAMA, STACK, STACK_WITHOUT_LLAMA
-from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import shares_of
 from training.distributed.cluster import require_resources, start_ray
 from training.distributed.members import member_spend, member_states
@@ -23,7 +22,7 @@ from training.evaluate.customers.prospects import judge_prospects
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
 from training.evaluate.value.champion import choose_champion, unsupported_models
-from training.evaluate.value.cheap import cheap_forecasts, fit_table
+from training.evaluate.value.cheap import Fits, cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
 from training.evaluate.value.forecasts import Forecast, Judged
 from training.evaluate.value.intervals import judge_intervals
@@ -33,6 +32,7 @@ from training.evaluate.value.judging import (
     judge,
     predictions_frame,
 )
+from training.evaluate.value.outcomes import Fitted
 from training.evaluate.value.refit import refitted
 from training.evaluate.value.stack import join_members, join_others
 from training.evaluate.value.untrained import untrained_comparison
@@ -62,11 +62,14 @@ def run_arena(inputs: Inputs) -> None:
         require_resources(config.num_workers, 1.0, "cpu")
     sets = read_example_sets(config.examples, inputs.encoded_customers)
     unsupported = unsupported_models(sets, inputs.first_event_at)
-    forecasts, models = _forecasts(inputs, sets, unsupported)
+    forecasts, fits = _forecasts(inputs, sets, unsupported)
+    models = fits.test
     fine_tuning = None
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
-    judged = judge(forecasts, sets, config.num_resamples, config.seed)
+    churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
+    fitted = Fitted(sets, fits, None if churn is None else forecasts[churn].leaving)
+    judged = judge(forecasts, fitted, config.num_resamples, config.seed)
     champion, selection = choose_champion(
         forecasts,
         sets,
@@ -76,8 +79,7 @@ def run_arena(inputs: Inputs) -> None:
         unsupported,
     )
     logger.info("champion: %s", champion)
-    churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
-    prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
+    prospects, met = judge_prospects(config.examples, inputs.test_cutoff, config.seed)
     recommendation = judge_recommenders(inputs)
     choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects)
     artifact = new_artifact(inputs, sets.test, choice, models)
@@ -125,22 +127,22 @@ def _judge_recommenders_alone(inputs: Inputs) -> None:
 
 def _forecasts(
     inputs: Inputs, sets: ExampleSets, unsupported: Mapping[str, str]
-) -> tuple[dict[str, Forecast], SpendModels]:
+) -> tuple[dict[str, Forecast], Fits]:
     """What all models expect, the encoders among them, and the models with what joined the stack."""
     config = inputs.config
-    forecasts, models = cheap_forecasts(sets, config.models, config.seed)
+    forecasts, fits = cheap_forecasts(sets, config.models, config.seed)
     for name in inputs.members:
         forecasts[name] = _llama_forecast(inputs, name, sets)
     if not forecasts:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
-    if models.stack is None:
-        return forecasts, models
+    if fits.test.stack is None:
+        return forecasts, fits
     budget = config.score_budget_customers_per_second
-    forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
+    forecasts, stack = join_others(forecasts, fits.test.stack, sets, unsupported)
     forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
     shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
     logger.info("the stack: %s", shares)
-    return forecasts, replace(models, stack=stack)
+    return forecasts, replace(fits, test=replace(fits.test, stack=stack))
 
 
 def _champion_minus(judged: Mapping[str, Judged], champion: str) -> dict[str, Differences]:

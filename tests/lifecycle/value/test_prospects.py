@@ -1,5 +1,6 @@
 """Customers who have not bought yet: the rates of the two groups by hand."""
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -7,6 +8,7 @@ from lifecycle.features.numbers import FEATURES
 from lifecycle.value.prospects import (
     PRIOR_CUSTOMERS,
     fit_prospects,
+    prospect_bounds,
     prospect_conversion,
     prospect_spend,
 )
@@ -25,7 +27,7 @@ def test_rates_of_the_two_groups_by_hand() -> None:
         target=[0.0] * 100 + [90.0] * 10 + [0.0] * 40,
         num_orders_ahead=[0] * 100 + [3] * 10 + [0] * 40,
     )
-    rates = fit_prospects(rows)
+    rates = fit_prospects(rows, seed=0)
     assert rates is not None
     overall = 900.0 / 150
     assert rates.spend == pytest.approx(
@@ -41,13 +43,32 @@ def test_rates_of_the_two_groups_by_hand() -> None:
         )
     )
     assert rates.order_value == 30.0
-    expected, limits = prospect_spend(rates, prospects(1, 1))
-    assert expected.tolist() == list(rates.spend)
-    for low, high in limits.values():
-        assert (low == 0).all() and (high >= expected).all()
+    assert prospect_spend(rates, prospects(1, 1)).tolist() == list(rates.spend)
+    for low, high in prospect_bounds(rates, prospects(1, 1), 1.0).values():
+        assert (low == 0).all()  # hardly anybody buys
+        assert high[0] <= high[1] < 200.0
     assert prospect_conversion(rates, prospects(1, 1)).tolist() == list(rates.conversion)
 
 
 def test_shop_without_prospects_has_no_rates() -> None:
-    assert fit_prospects(prospects(0, 0, target=[], num_orders_ahead=[])) is None
+    assert fit_prospects(prospects(0, 0, target=[], num_orders_ahead=[]), seed=0) is None
     assert prospect_conversion(None, prospects(2, 0)).tolist() == [0.0, 0.0]
+
+
+def test_bounds_of_prospects_hold_as_often_as_they_say_over_one_horizon_and_over_three() -> None:
+    random = np.random.default_rng(0)
+    count = 4000
+
+    def spends(horizons: int) -> np.ndarray:
+        chance = np.repeat([0.2, 0.7], count)
+        bought = random.random((horizons, 2 * count)) < chance
+        return np.sum(bought * random.lognormal(3.0, 0.4, bought.shape), axis=0)
+
+    rows = prospects(count, count)
+    once = spends(1)
+    known = rows.with_columns(target=once, num_orders_ahead=pl.Series(once > 0).cast(pl.Float64))
+    rates = fit_prospects(known, seed=0)
+    for horizons, off in ((1, 0.02), (3, 0.03)):
+        low, high = prospect_bounds(rates, rows, horizons)[0.95]
+        spent = spends(horizons)
+        assert np.mean((spent >= low) & (spent <= high)) == pytest.approx(0.95, abs=off)

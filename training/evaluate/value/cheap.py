@@ -29,8 +29,8 @@ class Fits:
 
 def cheap_forecasts(
     sets: ExampleSets, models: tuple[str, ...], seed: int
-) -> tuple[dict[str, Forecast], SpendModels]:
-    """What the models asked for expect, and the models as they are served."""
+) -> tuple[dict[str, Forecast], Fits]:
+    """What the models asked for expect, and the models."""
     wanted = models
     if not sets.train["target"].sum() > 0:
         wanted = tuple(name for name in models if name not in NEED_SPEND)
@@ -46,7 +46,7 @@ def cheap_forecasts(
         else SpendModels.fit(sets.backtest.for_test, wanted, seed=seed),
     )
     judged = [name for name in fits.test.names if name in wanted and name in fits.selection.names]
-    return {name: _forecast(name, fits, sets) for name in judged}, fits.test
+    return {name: _forecast(name, fits, sets) for name in judged}, fits
 
 
 def fit_table(models: Mapping[str, Btyd]) -> dict[str, BtydFit]:
