@@ -23,7 +23,7 @@ from lifecycle.value.clv import (
     prospect_behaviour,
 )
 from lifecycle.value.intervals import bounds
-from lifecycle.value.outcomes import buyer_outcomes, outcomes_over
+from lifecycle.value.outcomes import outcomes_over
 from lifecycle.value.prospects import CONTACTS, prospect_bounds, prospect_spend
 
 
@@ -109,13 +109,13 @@ def _revenue_bounds(
 ) -> dict[float, tuple[np.ndarray, np.ndarray]]:
     """The ends of what buyers spend over all periods, by level, arrays (n,)."""
     settings = artifact.settings
-    within = buyer_outcomes(examples, artifact.btyd, total, behaviour.churn, settings.horizon_days)
     over = outcomes_over(
         examples,
         artifact.btyd,
-        within,
+        total,
+        behaviour.churn,
+        settings.horizon_days,
         expected=total * behaviour.shares.sum(axis=1),
-        horizon_days=settings.horizon_days,
         days=settings.clv.days,
     )
     return bounds(settings.intervals, over)

@@ -50,18 +50,20 @@ def buyer_outcomes(
 def outcomes_over(
     examples: pl.DataFrame,
     btyd: Btyd | None,
-    within: Outcomes,
-    expected: np.ndarray,
+    horizon_spend: np.ndarray,
+    churn: np.ndarray,
     horizon_days: int,
+    *,
+    expected: np.ndarray,
     days: float,
 ) -> Outcomes:
     """Of the same customers over other `days`, in which they are expected to spend `expected`."""
     return Outcomes(
         expected=expected,
-        nothing=_nothing_over(examples, btyd, within.nothing, horizon_days, days),
+        nothing=_nothing_over(examples, btyd, churn, horizon_days, days),
         log_variance=_log_variance(examples, btyd, days),
-        horizon_spend=within.horizon_spend,
-        num_order_days=within.num_order_days,
+        horizon_spend=horizon_spend,
+        num_order_days=examples["num_order_days"].to_numpy(),
     )
 
 

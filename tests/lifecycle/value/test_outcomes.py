@@ -59,7 +59,9 @@ def test_over_the_horizon_itself_outcomes_are_what_they_were() -> None:
     examples = pl.concat([customer(), customer(btyd_frequency=0.0, btyd_recency=0.0)])
     spend = np.array([50.0, 3.0])
     within = buyer_outcomes(examples, BTYD, spend, np.array([0.4, 0.9]), HORIZON)
-    again = outcomes_over(examples, BTYD, within, spend, HORIZON, HORIZON)
+    again = outcomes_over(
+        examples, BTYD, spend, within.nothing, HORIZON, expected=spend, days=HORIZON
+    )
     for name, values in vars(within).items():
         np.testing.assert_allclose(vars(again)[name], values)
 
@@ -69,8 +71,10 @@ def test_who_bought_nothing_within_the_horizon_may_buy_later() -> None:
     says = btyd_churn(BTYD, examples, HORIZON)
     later = btyd_churn(BTYD, examples, 4 * HORIZON)
     churn = np.array([says[0], 0.001, 0.999])
-    within = buyer_outcomes(examples, BTYD, np.full(3, 9.0), churn, HORIZON)
-    over = outcomes_over(examples, BTYD, within, np.full(3, 20.0), HORIZON, 4 * HORIZON)
+    spend = np.full(3, 9.0)
+    over = outcomes_over(
+        examples, BTYD, spend, churn, HORIZON, expected=2 * spend, days=4 * HORIZON
+    )
     assert over.nothing[0] == pytest.approx(later[0])  # where both agree
     assert over.nothing[1] == pytest.approx(0.001 * later[0] / says[0])
     # Who has surely left, by a model that knows more than BTYD, comes back hardly more often.
@@ -79,8 +83,11 @@ def test_who_bought_nothing_within_the_horizon_may_buy_later() -> None:
 
 
 def test_without_btyd_nobody_leaves_and_the_variance_is_not_known() -> None:
-    within = buyer_outcomes(customer(), None, np.array([5.0]), np.array([0.3]), HORIZON)
-    over = outcomes_over(customer(), None, within, np.array([10.0]), HORIZON, 2 * HORIZON)
+    spend, churn = np.array([5.0]), np.array([0.3])
+    within = buyer_outcomes(customer(), None, spend, churn, HORIZON)
+    over = outcomes_over(
+        customer(), None, spend, churn, HORIZON, expected=2 * spend, days=2 * HORIZON
+    )
     assert over.nothing[0] == pytest.approx(0.09)
     assert within.log_variance[0] == over.log_variance[0] == UNKNOWN_VARIANCE
 
@@ -134,7 +141,15 @@ def test_intervals_over_four_horizons_hold_in_every_segment_and_history() -> Non
     within = outcomes_of(examples)
     curve = btyd_curve(MODEL, examples, np.array([HORIZON, 4.0 * HORIZON]))
     expected = within.expected * curve[:, 1] / curve[:, 0]
-    over = outcomes_over(examples, MODEL, within, expected, HORIZON, 4 * HORIZON)
+    over = outcomes_over(
+        examples,
+        MODEL,
+        within.expected,
+        within.nothing,
+        HORIZON,
+        expected=expected,
+        days=4 * HORIZON,
+    )
     ranks = predictive_ranks(intervals, over, actual, seed=1)
     edges = np.quantile(within.expected, [0.5, 0.8, 0.95])
     segment = np.searchsorted(edges, within.expected)
