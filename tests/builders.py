@@ -31,6 +31,7 @@ NUM_ITEMS = 40
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 NUM_DAYS = 364
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+NO_DATA = Path("none")  # of shops too young for a season, whose events are not read for one
 REPORT = FitReport(0.0, True, "converged", 20, 2, 0.0, 0.0, {})  # of a fit that nobody made
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 ITEMS = pl.DataFrame({"item_id": ["i"], "title": ["Green tea"], "category": ["Tea"]})

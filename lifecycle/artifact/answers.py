@@ -91,7 +91,9 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
     """Lifetime values of customers who have bought, from the champion's expected spend `total` (n,)."""
     settings = artifact.settings
     horizon = settings.horizon_days
-    behaviour = buyer_behaviour(examples, artifact.btyd, settings.clv, horizon)
+    behaviour = buyer_behaviour(
+        examples, artifact.btyd, settings.clv, horizon, artifact.models.season
+    )
     if settings.churn is not None:
         churn = artifact.models.no_purchase(settings.churn, examples)
         assert churn is not None, f"{settings.churn} says nothing of churn"

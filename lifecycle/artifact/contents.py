@@ -19,6 +19,7 @@ from lifecycle.folders import Manifest, read_manifest
 from lifecycle.llama.member import BaseModelIdentity
 from lifecycle.names import MEMBERS, STACK
 from lifecycle.recommend.retrieval import Retriever
+from lifecycle.season import Season
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
@@ -47,6 +48,7 @@ class ArtifactManifest(Manifest):
     base_model: BaseModelIdentity | None  # of the text LLaMA
     metrics: dict[str, JsonValue] = {}  # by model, as metrics.json has them
     refitted_at: str | None = None
+    season: Season = Season()
     format_version: int = 0  # this one and those below are known when the manifest is written
     packages: dict[str, str] = {}
     files: dict[str, str] = {}

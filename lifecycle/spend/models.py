@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.btyd.model import BTYD_FILE, Btyd, fit_btyd, load_btyd, save_btyd
+from lifecycle.folders import Stored, read_stored, write_json
 from lifecycle.names import (
     BGNBD,
     BTYD_MODELS,
@@ -22,6 +23,7 @@ from lifecycle.names import (
     VALUE_MODELS,
     ZILN,
 )
+from lifecycle.season import Season
 from lifecycle.spend.baselines import Persistence
 from lifecycle.spend.btyd_spend import BtydSpend
 from lifecycle.spend.contributions import Contributions
@@ -42,6 +44,7 @@ logger = logging.getLogger(__name__)
 SINGLE = (PERSISTENCE, LIGHTGBM, HURDLE, ZILN)  # models that need no other; see `single_model`
 STACKS = (STACK, STACK_WITHOUT_LLAMA)
 NOBODY: Mapping[str, np.ndarray] = {}
+SEASON_FILE = "season.json"
 
 
 def single_model(name: str) -> type[SpendModel]:
@@ -53,6 +56,13 @@ def single_model(name: str) -> type[SpendModel]:
     return {PERSISTENCE: Persistence, LIGHTGBM: LightGbm, HURDLE: Hurdle}[name]
 
 
+class SeasonTotals(Stored):
+    """season.json: what the months ahead bring, and what each model is multiplied by to have that total."""
+
+    season: Season = Season()
+    scales: dict[str, float] = {}
+
+
 @dataclass(frozen=True)
 class SpendModels:
     """Fitted models; one that is not there was not asked for, or the data do not support it."""
@@ -61,6 +71,7 @@ class SpendModels:
     btyd: Mapping[str, Btyd]  # empty: too few customers have bought again
     single: Mapping[str, SpendModel]
     stack: Stack | None = None
+    totals: SeasonTotals = field(default_factory=SeasonTotals)  # of the stack: in the stack
 
     @classmethod
     def fit(cls, past: Past, names: Collection[str], *, seed: int) -> Self:
@@ -88,6 +99,7 @@ class SpendModels:
             model.save(folder)
         if self.stack is not None:
             save_stack(self.stack, folder)
+        write_json(folder / SEASON_FILE, self.totals.model_dump(mode="json"))
 
     @classmethod
     def load(cls, folder: Path, horizon_days: int, champion: str) -> Self:
@@ -101,7 +113,43 @@ class SpendModels:
             model = single_model(name).load(folder) if is_needed else None
             if model is not None:
                 single[name] = model
-        return cls(horizon_days, btyd, single, stack)
+        told = folder / SEASON_FILE  # artifacts from before have none
+        totals = read_stored(told, SeasonTotals) if told.exists() else SeasonTotals()
+        return cls(horizon_days, btyd, single, stack, totals)
+
+    @property
+    def season(self) -> Season:
+        """What is known of the months ahead."""
+        return self.totals.season
+
+    @property
+    def for_season(self) -> Btyd | None:
+        """The model of purchases whose errors in earlier years tell the season: BG/NBD, where it was asked for."""
+        return self.spreading(BGNBD)
+
+    def brought_to(self, season: Season, known: pl.DataFrame) -> Self:
+        """The models with the total of `known`, the customers at the season's cutoff, that the season will bring.
+
+        That is BG/NBD's times the season's factor. Unchanged where nothing is known of the season.
+        """
+        if not season.is_known:
+            return replace(self, totals=SeasonTotals(season=season))
+        assert self.for_season is not None
+        expected = BtydSpend(self.for_season, self.horizon_days).expected_spend(known)
+        right = season.factor * expected.sum()
+        scales = {}
+        for name in self.names:
+            total = float(self.expected_spend(name, known).sum())
+            scales[name] = float(right / total) if total > 0 else 1.0
+        stack = self.stack
+        if stack is not None:
+            stack = replace(stack, total=scales.pop(STACK))
+        return replace(self, stack=stack, totals=SeasonTotals(season=season, scales=scales))
+
+    def with_scales(self, scales: Mapping[str, float]) -> Self:
+        """The same, with what LLaMA encoders are multiplied by, by name."""
+        totals = self.totals.model_copy(update={"scales": {**self.totals.scales, **scales}})
+        return replace(self, totals=totals)
 
     @property
     def names(self) -> list[str]:
@@ -117,11 +165,21 @@ class SpendModels:
         `by_members` has what the LLaMA encoders expect that the model is or holds, by name. Raises
         ValueError for a model that is not there.
         """
+        spend: np.ndarray = self._at_its_cutoff(name, rows, by_members)
+        if self.season.is_known:
+            spend = spend * self.season.ahead(rows["cutoff"], self.horizon_days)
+        return spend
+
+    def _at_its_cutoff(
+        self, name: str, rows: pl.DataFrame, by_members: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Expected spend as if every row had the season's own cutoff."""
+        scale = self.totals.scales.get(name, 1.0)
         if name in by_members:
-            return by_members[name]
+            return scale * by_members[name]
         if self.stack is None or name not in STACKS:
-            return self._alone(name).expected_spend(rows)
-        others = {other: self.expected_spend(other, rows) for other in self.stack.others}
+            return scale * self._alone(name).expected_spend(rows)
+        others = {other: self._at_its_cutoff(other, rows, NOBODY) for other in self.stack.others}
         return stack_value(self.stack, rows, others, by_members if name == STACK else None)
 
     def contributions(self, name: str, rows: pl.DataFrame) -> Contributions | None:

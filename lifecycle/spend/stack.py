@@ -57,6 +57,8 @@ class Stack:
     scales: dict[str, float]
     horizon_days: int
     btyd_share: float = 0.0  # of BG/NBD itself beside the trees
+    # What trees and BG/NBD together are multiplied by, to have the total that the season will bring.
+    total: float = 1.0
     others: dict[str, MemberShare] = field(default_factory=dict)  # cheap models
     members: dict[str, MemberShare] = field(default_factory=dict)  # LLaMA encoders
 
@@ -100,7 +102,8 @@ def stack_value(
     joined the stack, by name. Without `by_members` it is that of the stack without encoders.
     """
     parts = _parts(stack, stack_inputs(rows, stack.btyd, stack.horizon_days))
-    alone = _joined(np.sum(list(parts.values()), axis=0), stack.others, by_others or {})
+    base = stack.total * np.sum(list(parts.values()), axis=0)
+    alone = _joined(base, stack.others, by_others or {})
     return alone if by_members is None else _joined(alone, stack.members, by_members)
 
 
@@ -151,6 +154,7 @@ def save_stack(stack: Stack, folder: Path) -> None:
     content = {
         "scales": stack.scales,
         "btyd_share": stack.btyd_share,
+        "total": stack.total,
         "horizon_days": stack.horizon_days,
         "others": {name: asdict(share) for name, share in stack.others.items()},
         "members": {name: asdict(share) for name, share in stack.members.items()},
@@ -169,6 +173,7 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
         scales=content["scales"],
         horizon_days=content["horizon_days"],
         btyd_share=content["btyd_share"],
+        total=content.get("total", 1.0),
         others=_shares(content["others"]),
         members=_shares(content["members"]),
     )

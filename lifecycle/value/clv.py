@@ -14,11 +14,13 @@ from lifecycle.btyd.model import (
     btyd_order_value,
     btyd_survival,
 )
+from lifecycle.season import Season
 from lifecycle.value.costs import CostRates, customer_rates
 from lifecycle.value.formula import ClvSettings, discount_rates, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion
 
 LEAST_SHARE = 1e-12  # of the horizon's spend, in all periods
+UNKNOWN = Season()
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,15 @@ class Behaviour:
 
 
 def buyer_behaviour(
-    examples: pl.DataFrame, btyd: Btyd | None, settings: ClvSettings, horizon_days: int
+    examples: pl.DataFrame,
+    btyd: Btyd | None,
+    settings: ClvSettings,
+    horizon_days: int,
+    season: Season = UNKNOWN,
 ) -> Behaviour:
     """Of customers who have bought: spend follows BTYD's expected purchases, beyond the horizon its survival.
 
-    Without a BTYD model spend is spread evenly and nobody leaves.
+    Months differ as the season says. Without a BTYD model spend is spread evenly and nobody leaves.
     """
     size = examples.height
     even = _even_shares(examples.height, settings, horizon_days)
@@ -77,7 +83,7 @@ def buyer_behaviour(
         survival=btyd_survival(btyd, examples, middles),
         churn=btyd_churn(btyd, examples, horizon_days),
         order_value=_order_value(examples, btyd),
-        shares=_shares(examples, btyd, settings, horizon_days),
+        shares=_shares(examples, btyd, settings, horizon_days, season),
     )
 
 
@@ -158,12 +164,17 @@ def _even_shares(num_customers: int, settings: ClvSettings, horizon_days: int) -
 
 
 def _shares(
-    examples: pl.DataFrame, btyd: Btyd, settings: ClvSettings, horizon_days: int
+    examples: pl.DataFrame, btyd: Btyd, settings: ClvSettings, horizon_days: int, season: Season
 ) -> np.ndarray:
     """Expected purchases of each period per expected purchase within the horizon, shape (n, T)."""
-    ends = settings.period_days * np.arange(1, settings.num_periods + 1, dtype=float)
-    days, position = np.unique(np.append(ends, float(horizon_days)), return_inverse=True)
-    curve = btyd_curve(btyd, examples, days)[:, position]
+    ends = settings.period_days * np.arange(1, settings.num_periods + 1)
+    days, position = np.unique(np.append(ends, horizon_days), return_inverse=True)
+    curve = btyd_curve(btyd, examples, days.astype(float))
+    if season.is_known:
+        between = np.diff(curve, axis=1, prepend=0.0)
+        between *= season.of_intervals(examples["cutoff"], np.append(0, days))
+        curve = between.cumsum(axis=1)
+    curve = curve[:, position]
     within = curve[:, -1:]
     per_period = np.diff(curve[:, :-1], axis=1, prepend=0.0)
     even = _even_shares(examples.height, settings, horizon_days)

@@ -1,9 +1,10 @@
 """What customers cost: refunds, goods, service and marketing, at rates learned from what each has cost so far.
 
 Refunds and goods are shares of spend, service and marketing costs per day from a customer's first
-event of any kind. A customer's own rate is shrunk to the shop's: it counts half once the customer
-has spent as much as the mean one, or was seen for PRIOR_DAYS. Where the data hold no such cost at
-all, the recipe's default is everybody's rate.
+event of any kind. A customer's own rate is shrunk to the shop's, since a few orders tell little
+(credibility, Buehlmann 1967): with weight 1 it counts half once the customer has spent as much as
+the mean one, or was seen for PRIOR_DAYS. Where the data hold no such cost at all, the recipe's
+default is everybody's rate.
 """
 
 from dataclasses import dataclass
@@ -35,10 +36,11 @@ class CostRate:
 
     rate: float
     is_learned: bool  # from the data; else nobody's own costs tell more than this
+    weight: float = 1.0  # of a customer's own costs; 0: the shop's rate is everybody's
 
     def of_customers(self, cost: np.ndarray, base: np.ndarray, prior: float) -> np.ndarray:
         """Each customer's own rate, (n,): its `cost` over its `base`, and the shop's over a base of `prior`."""
-        own: np.ndarray = (cost + self.rate * prior) / (base + prior)
+        own: np.ndarray = (self.weight * cost + self.rate * prior) / (self.weight * base + prior)
         return own if self.is_learned else np.full(len(cost), self.rate)
 
 

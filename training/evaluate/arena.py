@@ -24,6 +24,7 @@ from training.evaluate.recommend.rankings import Recommendation, judge_recommend
 from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.cheap import Fits, cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
+from training.evaluate.value.comparison import backtests_of
 from training.evaluate.value.forecasts import Forecast, Judged
 from training.evaluate.value.intervals import judge_intervals
 from training.evaluate.value.judging import (
@@ -34,7 +35,7 @@ from training.evaluate.value.judging import (
 )
 from training.evaluate.value.outcomes import Fitted
 from training.evaluate.value.refit import refitted
-from training.evaluate.value.stack import join_members, join_others
+from training.evaluate.value.stack import join_members, join_others, members_with_season
 from training.evaluate.value.untrained import untrained_comparison
 from training.evaluate.value.windows import ExampleSets, read_example_sets, read_rows
 from training.prepare.dataset import LATEST
@@ -67,6 +68,7 @@ def run_arena(inputs: Inputs) -> None:
     fine_tuning = None
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
+    logger.info("%s", models.season.told())
     churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
     fitted = Fitted(sets, fits, None if churn is None else forecasts[churn].leaving)
     judged = judge(forecasts, fitted, config.num_resamples, config.seed)
@@ -82,7 +84,7 @@ def run_arena(inputs: Inputs) -> None:
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff, config.seed)
     recommendation = judge_recommenders(inputs)
     choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects)
-    artifact = new_artifact(inputs, sets.test, choice, models)
+    artifact = new_artifact(inputs, sets, choice, models)
     served, refitted_at = _served(inputs, artifact, sets)
     predicted = forecasts[champion].test
     results = Results(
@@ -97,6 +99,7 @@ def run_arena(inputs: Inputs) -> None:
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
         selection=selection,
+        backtests=backtests_of(forecasts, sets),
         intervals=judge_intervals(judged, sets, champion, config.seed),
         customers=_customers(inputs, artifact, sets, predicted),
         profit=judge_profit(artifact, sets, predicted, config.data),
@@ -104,6 +107,7 @@ def run_arena(inputs: Inputs) -> None:
         prospects=met,
         fine_tuning=fine_tuning,
         costs=cost_table(artifact.settings.costs),
+        season=models.season,
         btyd_fits=fit_table(models.btyd),
         refitted_at=refitted_at,
     )
@@ -130,19 +134,21 @@ def _forecasts(
 ) -> tuple[dict[str, Forecast], Fits]:
     """What all models expect, the encoders among them, and the models with what joined the stack."""
     config = inputs.config
-    forecasts, fits = cheap_forecasts(sets, config.models, config.seed)
+    forecasts, fits = cheap_forecasts(sets, config.models, config.seed, config.data)
     for name in inputs.members:
         forecasts[name] = _llama_forecast(inputs, name, sets)
     if not forecasts:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
-    if fits.test.stack is None:
-        return forecasts, fits
-    budget = config.score_budget_customers_per_second
-    forecasts, stack = join_others(forecasts, fits.test.stack, sets, unsupported)
-    forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
-    shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
-    logger.info("the stack: %s", shares)
-    return forecasts, replace(fits, test=replace(fits.test, stack=stack))
+    models = fits.test
+    if models.stack is not None:
+        budget = config.score_budget_customers_per_second
+        forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
+        forecasts, stack = join_members(forecasts, stack, sets, budget, unsupported)
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
+        logger.info("the stack: %s", shares)
+        models = replace(models, stack=stack)
+    forecasts, models = members_with_season(forecasts, models, sets)
+    return forecasts, replace(fits, test=models)
 
 
 def _champion_minus(judged: Mapping[str, Judged], champion: str) -> dict[str, Differences]:
@@ -169,8 +175,10 @@ def _served(inputs: Inputs, judged: Artifact, sets: ExampleSets) -> tuple[Artifa
     latest = read_rows(inputs.config.examples, LATEST, inputs.encoded_customers)
     until = str(latest["cutoff"][0].date())
     logger.info("fitted again, to outcomes until %s", until)
-    models = refitted(judged.models, sets, latest, inputs.config.seed)
-    return replace(judged, models=models), until
+    models = refitted(judged.models, sets, latest, inputs.config.seed, inputs.config.data)
+    logger.info("from %s on %s", until, models.season.told())
+    manifest = judged.manifest.model_copy(update={"season": models.season})
+    return replace(judged, models=models, manifest=manifest), until
 
 
 def _customers(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-import polars as pl
 
 from lifecycle.artifact.contents import Artifact, ArtifactManifest, Settings
 from lifecycle.decisions.segments import fit_thresholds
@@ -19,9 +18,11 @@ from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
 from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
 from lifecycle.value.prospects import ProspectRates
+from training.evaluate.customers.cost_weights import with_weights
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.tasks import purchase_shards
 from training.evaluate.value.forecasts import Judged
+from training.evaluate.value.windows import ExampleSets
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +39,10 @@ class Choice:
 
 
 def new_artifact(
-    inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels
+    inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendModels
 ) -> Artifact:
     """What will be served, in memory; its folder is not written yet."""
-    settings = _settings(inputs, test, choice, models)
+    settings = _settings(inputs, sets, choice, models)
     manifest = ArtifactManifest(
         identity=inputs.identity,
         made_from=inputs.made_from,
@@ -56,6 +57,7 @@ def new_artifact(
         features=FEATURES,
         dataset=inputs.examples,
         base_model=inputs.members[LLAMA].base_model if LLAMA in inputs.members else None,
+        season=models.season,
     )
     return Artifact(
         folder=inputs.config.output / "artifact",
@@ -78,17 +80,17 @@ def _retriever_of_today(inputs: Inputs) -> Retriever:
     return fit_retriever(purchase_shards(inputs.config.data), inputs.items["item_id"], cutoff=end)
 
 
-def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendModels) -> Settings:
+def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendModels) -> Settings:
     """Cost rates, segment thresholds and the rest, from what was known of the test customers at their cutoff."""
     config = inputs.config
     horizon = inputs.horizon_days
-    test = test.join(
+    test = sets.test.join(
         read_customers(config.data).select("customer_id", OWN_RATE),
         on="customer_id",
         how="left",
         maintain_order="left",
     )
-    costs = fit_cost_rates(test, config.costs)
+    costs = with_weights(fit_cost_rates(test, config.costs), sets.backtest, config.data)
     stated = config.costs.model_fields_set
     free = [
         name
@@ -103,7 +105,8 @@ def _settings(inputs: Inputs, test: pl.DataFrame, choice: Choice, models: SpendM
     for name in sorted(stated):
         if getattr(costs, name).is_learned:
             logger.warning("costs.%s is ignored: the data hold such costs", name)
-    behaviour = buyer_behaviour(test, models.spreading(choice.champion), config.clv, horizon)
+    spreading = models.spreading(choice.champion)
+    behaviour = buyer_behaviour(test, spreading, config.clv, horizon, models.season)
     values = customer_values(
         test, choice.winner.forecast.test, {}, behaviour, costs, config.clv, horizon
     )

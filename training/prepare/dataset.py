@@ -10,7 +10,8 @@ from training.prepare.splits import LEAVE_ONE_OUT
 
 EXAMPLES_KIND = "examples"
 DATASET_FILE = "dataset.json"
-BACKTEST = "backtest"
+BACKTEST = "backtest"  # examples of a test cutoff one horizon earlier
+SAME_SEASON = "same_season"  # and of one a year earlier
 LATEST = "latest"
 
 
@@ -24,7 +25,7 @@ class Selection(Stored):
 
 
 class Backtest(Stored):
-    """Examples of an earlier test cutoff, which lie in BACKTEST."""
+    """Examples of an earlier test cutoff, which lie in BACKTEST or SAME_SEASON."""
 
     test_cutoff: date
     horizon_days: int
@@ -52,6 +53,7 @@ class Dataset(Stored):
     sequence_version: str
     num_rows: dict[str, int]  # by part; train_customers: whom the sequence encoder learns from
     backtest: Backtest | NoBacktest
+    same_season: Backtest | NoBacktest = NoBacktest(why="examples from before have none")
     split: Literal["time"] = "time"
     data_identity: str
     seed: int

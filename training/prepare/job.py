@@ -24,6 +24,7 @@ from training.prepare.dataset import (
     BACKTEST,
     DATASET_FILE,
     EXAMPLES_KIND,
+    SAME_SEASON,
     Backtest,
     Dataset,
     LeaveOneOutDataset,
@@ -31,7 +32,7 @@ from training.prepare.dataset import (
     Selection,
 )
 from training.prepare.parts import TooFewCustomersError, write_parts
-from training.prepare.recipe import PrepareConfig, backtest_recipe
+from training.prepare.recipe import PrepareConfig, backtest_recipe, same_season_recipe
 from training.prepare.sequences import FOLDER as SEQUENCES
 from training.prepare.sequences import read_sequences, training_customers
 from training.prepare.splits import LEAVE_ONE_OUT, VALIDATION_PERCENT, leave_one_out
@@ -114,6 +115,7 @@ def _time_split(config: PrepareConfig, data: DataManifest, folder: Path) -> Data
     stored = read_sequences(folder / SEQUENCES)
     customers = training_customers(stored, cutoffs.train[-1], config.seed)
     train = folder / "train.parquet"
+    earlier = (config, cutoffs.first_purchase, cutoffs.test, len(cutoffs.train))
     return Dataset(
         test_cutoff=cutoffs.test,
         horizon_days=config.horizon_days,
@@ -125,7 +127,8 @@ def _time_split(config: PrepareConfig, data: DataManifest, folder: Path) -> Data
         prompt_version=PROMPT_VERSION,
         sequence_version=SEQUENCE_VERSION,
         num_rows=parts.num_rows | {"train_customers": len(customers)},
-        backtest=_backtest(config, cutoffs, data, folder),
+        backtest=_backtest(backtest_recipe(*earlier), cutoffs, data, folder / BACKTEST),
+        same_season=_backtest(same_season_recipe(*earlier), cutoffs, data, folder / SAME_SEASON),
         data_identity=data.identity,
         seed=config.seed,
         money_unit=parts.money_unit,
@@ -146,18 +149,17 @@ def _selection(cutoffs: Cutoffs) -> Selection:
 
 
 def _backtest(
-    config: PrepareConfig, cutoffs: Cutoffs, data: DataManifest, folder: Path
+    recipe: PrepareConfig | None, cutoffs: Cutoffs, data: DataManifest, folder: Path
 ) -> Backtest | NoBacktest:
-    """Write the examples of an earlier test cutoff below `folder`; says which it is, or why there is none."""
-    first = cutoffs.first_purchase
-    recipe = backtest_recipe(config, first, cutoffs.test, len(cutoffs.train))
+    """Write the examples of an earlier test cutoff to `folder`; says which it is, or why there is none."""
     if recipe is None or recipe.test_cutoff is None:
+        first = cutoffs.first_purchase
         return NoBacktest(why=f"not asked for, or the purchases begin too late: {first}")
     logger.info(
         "the same for a backtest at %s, over %d days", recipe.test_cutoff, recipe.horizon_days
     )
     try:
-        with new_folder(folder / BACKTEST) as inner:
+        with new_folder(folder) as inner:
             _write_examples(recipe, data, inner)
     except TooFewCustomersError as error:
         logger.warning("no backtest: %s", error)

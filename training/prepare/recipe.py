@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from lifecycle.config import Config
 from lifecycle.features.standardisation import StandardisationRules
 from lifecycle.features.vocabulary import VocabularyRules
+from training.prepare.dataset import BACKTEST, SAME_SEASON
+
+YEAR_DAYS = 365
 
 
 class PrepareConfig(Config):
@@ -95,21 +98,39 @@ def backtest_recipe(
     a horizon of history would lie before the latest training cutoff, or where `config` asks for
     none.
     """
-    if not config.backtest:
-        return None
     for days in (config.horizon_days, config.horizon_days // 2):
-        horizon = timedelta(days=days)
-        latest = test - 2 * horizon
-        if days and first + horizon <= latest:
-            # Days from the middle of the history to the latest training cutoff.
-            most = (latest - first).days // 2
-            changes = {
-                "test_cutoff": test - horizon,
-                "horizon_days": days,
-                "num_train_cutoffs": max(1, min(num_cutoffs, most)),
-                "train_cutoffs": None,
-                "backtest": False,
-                "output": config.output / "backtest",
-            }
-            return config.model_copy(update=changes)
+        earlier = test - timedelta(days=days)
+        if days and (found := _earlier_recipe(config, first, earlier, days, num_cutoffs)):
+            return found.model_copy(update={"output": config.output / BACKTEST})
     return None
+
+
+def same_season_recipe(
+    config: PrepareConfig, first: date, test: date, num_cutoffs: int
+) -> PrepareConfig | None:
+    """The same for the test cutoff a year earlier; None too where the horizon is as long as that."""
+    earlier = test - timedelta(days=YEAR_DAYS)
+    if config.horizon_days >= YEAR_DAYS:
+        return None
+    found = _earlier_recipe(config, first, earlier, config.horizon_days, num_cutoffs)
+    return found and found.model_copy(update={"output": config.output / SAME_SEASON})
+
+
+def _earlier_recipe(
+    config: PrepareConfig, first: date, earlier: date, horizon_days: int, num_cutoffs: int
+) -> PrepareConfig | None:
+    """For the test cutoff `earlier`, with at most `num_cutoffs` training cutoffs."""
+    horizon = timedelta(days=horizon_days)
+    latest = earlier - horizon
+    if not config.backtest or latest < first + horizon:
+        return None
+    # Days from the middle of the history to the latest training cutoff.
+    most = (latest - first).days // 2
+    changes = {
+        "test_cutoff": earlier,
+        "horizon_days": horizon_days,
+        "num_train_cutoffs": max(1, min(num_cutoffs, most)),
+        "train_cutoffs": None,
+        "backtest": False,
+    }
+    return config.model_copy(update=changes)

@@ -7,10 +7,12 @@ from pydantic import JsonValue, ValidationError
 
 from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
+from lifecycle.season import Season
 from lifecycle.value.costs import CostRate
 from training.results.customers import Customers, Profit, Prospects
 from training.results.recommend import RankMetrics, Recommender
 from training.results.value import (
+    BacktestWindow,
     BtydFit,
     Churn,
     Differences,
@@ -35,6 +37,7 @@ class Results(Config):
     recommendation: dict[str, dict[str, dict[str, RankMetrics]]]  # by task, group and model
     recommender: Recommender
     selection: Selection | None = None
+    backtests: list[BacktestWindow] = []
     intervals: IntervalResults | None = None
     customers: Customers | None = None
     profit: Profit | None = None
@@ -42,6 +45,7 @@ class Results(Config):
     prospects: Prospects | None = None
     fine_tuning: FineTuning | None = None
     costs: dict[str, CostRate] | None = None
+    season: Season | None = None
     btyd_fits: dict[str, BtydFit] = {}
     refitted_at: str | None = None
 

@@ -49,6 +49,16 @@ class Selection(Config):
     any_fair: bool
     models: dict[str, WindowMetrics]  # on the selection customers
     backtest: dict[str, WindowMetrics] | None
+    same_season: dict[str, WindowMetrics] | None = None  # a year before the test cutoff
+
+
+class BacktestWindow(Config):
+    """A window before the test cutoff that models were fitted for as if it were today."""
+
+    cutoff: str
+    horizon_days: int
+    is_same_season: bool
+    models: list[str]  # who was there
 
 
 class IntervalMetrics(Config):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 from lifecycle.names import VALUE_MODELS
+from lifecycle.season import Season
 from lifecycle.spend.models import SpendModels
 from tests.builders import BTYD, REPOSITORY, TinyShop
 from training.evaluate.value.windows import ExampleSets, read_example_sets
@@ -67,7 +69,8 @@ def test_champion_spreads_its_own_total_where_it_can() -> None:
 
 def test_members_speak_for_themselves(sets: ExampleSets, models: SpendModels) -> None:
     spend = np.ones(sets.test.height)
-    assert models.expected_spend("text_llama", sets.test, {"text_llama": spend}) is spend
+    found = models.expected_spend("text_llama", sets.test, {"text_llama": spend})
+    np.testing.assert_array_equal(found, spend)
     assert models.contributions("text_llama", sets.test) is None
 
 
@@ -93,3 +96,51 @@ def test_outcomes_of_those_known_are_not_needed(sets: ExampleSets, models: Spend
     np.testing.assert_array_equal(
         again.expected_spend("stack", rows), models.expected_spend("stack", rows)
     )
+
+
+def test_all_models_have_the_total_that_the_season_brings(
+    sets: ExampleSets, models: SpendModels, tmp_path: Path
+) -> None:
+    cutoff = sets.test["cutoff"][0].date()
+    assert cutoff == date(2024, 10, 30)
+    months = {"2024-10": 1.0, "2024-11": 1.5, "2024-12": 2.0, "2025-01": 0.5}
+    season = Season(factor=1.4, months=months, cutoff=cutoff)
+    right = 1.4 * models.expected_spend("bgnbd_gg", sets.test).sum()
+    brought = models.brought_to(season, sets.test)
+    for name in (*models.names, "stack_without_llama"):
+        before = models.expected_spend(name, sets.test)
+        after = brought.expected_spend(name, sets.test)
+        assert after.sum() == pytest.approx(right)
+        np.testing.assert_allclose(after, before * after.sum() / before.sum())
+    brought = brought.with_scales({"text_llama": 3.0})
+    spend = np.ones(sets.test.height)
+    assert brought.expected_spend("text_llama", sets.test, {"text_llama": spend}).sum() == 3 * len(
+        spend
+    )
+    brought.save(tmp_path)
+    loaded = SpendModels.load(tmp_path, models.horizon_days, "ziln")
+    assert loaded.totals == brought.totals
+    for name in models.names:
+        after = brought.expected_spend(name, sets.test)
+        np.testing.assert_array_equal(loaded.expected_spend(name, sets.test), after)
+
+
+def test_later_customers_get_the_season_of_their_own_days(
+    sets: ExampleSets, models: SpendModels
+) -> None:
+    months = {"2024-10": 1.0, "2024-11": 1.5, "2024-12": 2.0, "2025-01": 0.5, "2025-02": 0.5}
+    cutoff = sets.test["cutoff"][0].date()
+    brought = models.brought_to(Season(factor=1.4, months=months, cutoff=cutoff), sets.test)
+    later = sets.test.with_columns(pl.col("cutoff") + pl.duration(days=60))
+    for name in ("lightgbm", "stack"):
+        now = brought.expected_spend(name, sets.test)
+        then = brought.expected_spend(name, later)
+        assert (then < 0.7 * now).all()
+
+
+def test_unknown_season_changes_nothing(sets: ExampleSets, models: SpendModels) -> None:
+    same = models.brought_to(Season(why="young"), sets.test)
+    assert same.season.why == "young" and same.totals.scales == {}
+    for name in models.names:
+        before = models.expected_spend(name, sets.test)
+        np.testing.assert_array_equal(same.expected_spend(name, sets.test), before)

@@ -1,6 +1,7 @@
 """Lifetime value: the identities of the contract, the bounds, and a customer worked by hand."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,7 @@ from scipy.stats import lognorm
 
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_survival
 from lifecycle.decisions.segments import SegmentThresholds
+from lifecycle.season import Season
 from lifecycle.value.clv import (
     CustomerValues,
     buyer_behaviour,
@@ -240,3 +242,22 @@ def test_prospects_of_a_shop_that_never_had_any_are_worth_nothing() -> None:
         values.p_active[0],
         values.churn_probability[0],
     ) == (0, 0, 0, 1)
+
+
+def test_periods_follow_the_season_and_keep_the_total_of_the_horizon() -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    examples = many(30).with_columns(cutoff=pl.lit(start))
+    months = [start + timedelta(days=14 + 30.5 * number) for number in range(12)]
+    factors = [0.5, 2.0, 1.0, *[0.9] * 9]
+    season = Season(
+        months={f"{day:%Y-%m}": factor for day, factor in zip(months, factors, strict=True)},
+        cutoff=start.date(),
+    )
+    even = buyer_behaviour(examples, BTYD, SETTINGS, HORIZON)
+    seasonal = buyer_behaviour(examples, BTYD, SETTINGS, HORIZON, season)
+    assert HORIZON % SETTINGS.period_days == 0
+    within = HORIZON // SETTINGS.period_days
+    np.testing.assert_allclose(seasonal.shares[:, :within].sum(axis=1), 1.0)
+    np.testing.assert_allclose(even.shares[:, :within].sum(axis=1), 1.0)
+    change = seasonal.shares / even.shares
+    assert (change[:, 1] > 1.3 * change[:, 0]).all()

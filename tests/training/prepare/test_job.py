@@ -8,9 +8,15 @@ import pytest
 
 from tests.builders import TinyShop
 from training.evaluate.value.windows import read_example_sets
-from training.prepare.dataset import BACKTEST, Backtest, NoBacktest, read_dataset
+from training.prepare.dataset import BACKTEST, SAME_SEASON, Backtest, NoBacktest, read_dataset
 from training.prepare.job import prepare
-from training.prepare.recipe import PrepareConfig, backtest_recipe, cutoffs_for, earlier_selection
+from training.prepare.recipe import (
+    PrepareConfig,
+    backtest_recipe,
+    cutoffs_for,
+    earlier_selection,
+    same_season_recipe,
+)
 from training.prepare.splits import is_validation_customer
 
 
@@ -101,6 +107,16 @@ def test_backtest_lies_one_horizon_earlier_or_half_of_one_where_the_dates_leave_
     assert len(cutoffs_for(many, date(2017, 9, 1), date(2017, 12, 1))[1]) == 3
     assert backtest_recipe(config(), date(2017, 5, 20), date(2017, 10, 1), 3) is None
     assert backtest_recipe(config(backtest=False), date(2017, 1, 1), date(2017, 10, 1), 3) is None
+
+
+def test_same_season_lies_a_year_earlier_where_a_horizon_lies_before_its_training_cutoff() -> None:
+    test = date(2017, 10, 1)
+    found = same_season_recipe(config(), date(2016, 4, 2), test, 3)
+    assert found is not None and found.test_cutoff == date(2016, 10, 1)
+    assert (found.horizon_days, found.output.name, found.backtest) == (91, SAME_SEASON, False)
+    assert same_season_recipe(config(), date(2016, 4, 3), test, 3) is None
+    assert same_season_recipe(config(horizon_days=365), date(2001, 1, 1), test, 3) is None
+    assert same_season_recipe(config(backtest=False), date(2001, 1, 1), test, 3) is None
 
 
 def test_backtest_is_what_the_same_recipe_makes_for_its_cutoff(

@@ -35,7 +35,7 @@ def judge_profit(
     data do not hold is None and no part of the profit: the recipe's default cannot be judged.
     Nothing is discounted.
     """
-    actual = _actual(sets.test, sets.horizon_days, data) | {"revenue": target_of(sets.test)}
+    actual = actual_costs(sets.test, sets.horizon_days, data) | {"revenue": target_of(sets.test)}
     own = _expected(artifact, sets, predicted)
     average = _expected(_with_average_rates(artifact), sets, predicted)
     rates = artifact.settings.costs
@@ -55,8 +55,8 @@ def judge_profit(
     return Profit.model_validate({"revenue": revenue, **parts})
 
 
-def _actual(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str, np.ndarray]:
-    """What each test customer cost within the horizon, arrays (n,) by part."""
+def actual_costs(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str, np.ndarray]:
+    """What each of the customers `test` cost within the horizon, arrays (n,) by part."""
     [cutoff] = test["cutoff"].unique()
     within = pl.col("occurred_at").is_between(
         cutoff, cutoff + timedelta(days=horizon_days), closed="left"

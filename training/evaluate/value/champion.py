@@ -7,7 +7,14 @@ import polars as pl
 
 from lifecycle.names import STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA
 from lifecycle.spend.support import value_model_rules
-from training.evaluate.value.comparison import BIAS_RANGE, in_backtest, on_selection
+from training.evaluate.value.comparison import (
+    BIAS_RANGE,
+    Comparison,
+    in_backtest,
+    in_same_season,
+    on_selection,
+    pooled,
+)
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets
 from training.results.value import Selection
@@ -55,11 +62,13 @@ def choose_champion(
     `unsupported` has models for which the data are too few, and why: they are chosen where there is
     no other.
 
-    Models are compared in the backtest, by what they predict at an earlier test cutoff from what
-    was known there: that shows what time does to them. A model that was not there is judged, not
-    chosen: on the selection customers, at the same time as what it learned from, an encoder looked
-    better than the stack that was far ahead of it one horizon later. Where the dates allow no
-    backtest, all are compared on those customers.
+    Models are compared in backtests, by what they predict at earlier test cutoffs from what was
+    known there: that shows what time does to them. One lies a horizon before the test cutoff, the
+    other a year, in the same season; they count alike, where all candidates were in both, else the
+    first alone decides. A model that was not there is judged, not chosen: on the selection
+    customers, at the same time as what it learned from, an encoder looked better than the stack
+    that was far ahead of it one horizon later. Where the dates allow no backtest, all are compared
+    on those customers.
 
     What all models are biased by is the season's doing, not theirs: each bias is divided by the
     median of all. It is fair unless its 95 % interval then lies outside BIAS_RANGE: a few hundred
@@ -76,12 +85,12 @@ def choose_champion(
     left_out = {name: unsupported[name] for name in forecasts if name in unsupported}
     eligible = [name for name in fast if name not in left_out] or fast
     selection = on_selection(forecasts, sets, num_resamples, seed)
-    backtest = None
+    backtest = same_season = None
     if sets.backtest is not None:
         backtest = in_backtest(forecasts, sets.backtest, num_resamples, seed)
-    decides = selection
-    if backtest is not None and any(name in backtest.rows for name in eligible):
-        decides = backtest
+    if sets.same_season is not None:
+        same_season = in_same_season(forecasts, sets.same_season, num_resamples, seed)
+    decides = _deciding(eligible, selection, backtest, same_season, num_resamples, seed)
     names = [name for name in eligible if name in decides.rows]
     shared = decides.shared_bias()
     champion, better = decides.best(decides.candidates(names, shared))
@@ -97,4 +106,22 @@ def choose_champion(
         any_fair=any(decides.is_fair(name, shared) for name in names),
         models=selection.rows,
         backtest=None if backtest is None else backtest.rows or None,
+        same_season=None if same_season is None else same_season.rows or None,
     )
+
+
+def _deciding(
+    eligible: list[str],
+    selection: Comparison,
+    backtest: Comparison | None,
+    same_season: Comparison | None,
+    num_resamples: int,
+    seed: int,
+) -> Comparison:
+    """The customers on whom the eligible models are compared."""
+    there = {name for name in eligible if backtest is not None and name in backtest.rows}
+    if backtest is None or not there:
+        return selection
+    if same_season is None or not there <= set(same_season.rows):
+        return backtest
+    return pooled([backtest, same_season], num_resamples, seed)

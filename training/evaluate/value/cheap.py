@@ -4,12 +4,15 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from lifecycle.btyd.model import Btyd
 from lifecycle.names import HURDLE, LIGHTGBM, STACK, ZILN
 from lifecycle.spend.models import SpendModels
+from training.evaluate.season.forecast import find_season
 from training.evaluate.value.forecasts import Forecast, Leaving
 from training.evaluate.value.windows import ExampleSets
 from training.results.value import BtydFit
@@ -25,12 +28,16 @@ class Fits:
     test: SpendModels
     selection: SpendModels
     backtest: SpendModels | None
+    same_season: SpendModels | None
 
 
 def cheap_forecasts(
-    sets: ExampleSets, models: tuple[str, ...], seed: int
+    sets: ExampleSets, models: tuple[str, ...], seed: int, data: Path
 ) -> tuple[dict[str, Forecast], Fits]:
-    """What the models asked for expect, and the models."""
+    """What the models asked for expect, and the models.
+
+    All have the total that the season of the ingest folder `data` will bring, where it is known.
+    """
     wanted = models
     if not sets.train["target"].sum() > 0:
         wanted = tuple(name for name in models if name not in NEED_SPEND)
@@ -39,14 +46,26 @@ def cheap_forecasts(
                 "left out: %s, since no training row spends anything", ", ".join(left_out)
             )
     fits = Fits(
-        test=SpendModels.fit(sets.for_test, wanted, seed=seed),
+        test=_fitted(sets, wanted, seed, data),
         selection=SpendModels.fit(sets.for_selection, wanted, seed=seed),
-        backtest=None
-        if sets.backtest is None
-        else SpendModels.fit(sets.backtest.for_test, wanted, seed=seed),
+        backtest=_earlier(sets.backtest, wanted, seed, data),
+        same_season=_earlier(sets.same_season, wanted, seed, data),
     )
     judged = [name for name in fits.test.names if name in wanted and name in fits.selection.names]
     return {name: _forecast(name, fits, sets) for name in judged}, fits
+
+
+def _fitted(sets: ExampleSets, models: tuple[str, ...], seed: int, data: Path) -> SpendModels:
+    """The models for the test customers, brought to the total that the season will bring."""
+    fitted = SpendModels.fit(sets.for_test, models, seed=seed)
+    season = find_season(data, fitted.for_season, sets.test, sets.horizon_days)
+    return fitted.brought_to(season, sets.test)
+
+
+def _earlier(
+    sets: ExampleSets | None, models: tuple[str, ...], seed: int, data: Path
+) -> SpendModels | None:
+    return None if sets is None else _fitted(sets, models, seed, data)
 
 
 def fit_table(models: Mapping[str, Btyd]) -> dict[str, BtydFit]:
@@ -62,16 +81,38 @@ def _forecast(name: str, fits: Fits, sets: ExampleSets) -> Forecast:
     started_at = time.perf_counter()
     test = fits.test.expected_spend(name, sets.test)
     seconds = max(time.perf_counter() - started_at, 1e-9)
-    backtest = None
-    if fits.backtest is not None and sets.backtest is not None and name in fits.backtest.names:
-        backtest = fits.backtest.expected_spend(name, sets.backtest.test)
+    selection = fits.selection.expected_spend(name, sets.selection)
+    if fits.test.season.is_known:
+        selection = _with_actual_totals(selection, sets.selection)
     return Forecast(
-        selection=fits.selection.expected_spend(name, sets.selection),
+        selection=selection,
         test=test,
         customers_per_second=sets.test.height / seconds,
-        backtest=backtest,
+        backtest=_expected_then(name, fits.backtest, sets.backtest),
+        same_season=_expected_then(name, fits.same_season, sets.same_season),
         leaving=_leaving(name, fits, sets),
     )
+
+
+def _expected_then(
+    name: str, models: SpendModels | None, sets: ExampleSets | None
+) -> np.ndarray | None:
+    """What a model expected of the test customers of an earlier window; None where it was not there."""
+    if models is None or sets is None or name not in models.names:
+        return None
+    return models.expected_spend(name, sets.test)
+
+
+def _with_actual_totals(expected: np.ndarray, rows: pl.DataFrame) -> np.ndarray:
+    """Expected spend (n,) with the total that each window brought: intervals are then of customers, not of a season."""
+    sums = rows.select("cutoff", "target", expected=expected).with_columns(
+        pl.col("target", "expected").sum().over("cutoff")
+    )
+    ratio = pl.when(pl.min_horizontal("target", "expected") > 0).then(
+        pl.col("target") / pl.col("expected")
+    )
+    right: np.ndarray = expected * sums.select(ratio.otherwise(1.0)).to_series().to_numpy()
+    return right
 
 
 def _leaving(name: str, fits: Fits, sets: ExampleSets) -> Leaving | None:

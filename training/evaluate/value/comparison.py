@@ -10,7 +10,7 @@ from lifecycle.names import STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.stack import is_clearly_better
 from training.evaluate.value.windows import ExampleSets, target_of
-from training.results.value import WindowMetrics
+from training.results.value import BacktestWindow, WindowMetrics
 
 BIAS_RANGE = (0.9, 1.1)
 
@@ -91,10 +91,67 @@ def in_backtest(
 ) -> Comparison:
     """The models that were there on the test customers of the backtest."""
     predicted = {name: one.backtest for name, one in forecasts.items() if one.backtest is not None}
-    actual = target_of(backtest.test)
-    cutoff = backtest.test["cutoff"][0].date()
-    where = f"in the backtest at {cutoff} over {backtest.horizon_days} days"
+    return _on_test(predicted, backtest, num_resamples, seed)
+
+
+def in_same_season(
+    forecasts: Mapping[str, Forecast], same_season: ExampleSets, num_resamples: int, seed: int
+) -> Comparison:
+    """Likewise a year before the test cutoff."""
+    predicted = {
+        name: one.same_season for name, one in forecasts.items() if one.same_season is not None
+    }
+    return _on_test(predicted, same_season, num_resamples, seed)
+
+
+def _on_test(
+    predicted: dict[str, np.ndarray], sets: ExampleSets, num_resamples: int, seed: int
+) -> Comparison:
+    actual = target_of(sets.test)
+    where = f"in the backtest at {_cutoff_of(sets)} over {sets.horizon_days} days"
     return Comparison(where, actual, predicted, _rows(predicted, actual, num_resamples, seed))
+
+
+def pooled(windows: list[Comparison], num_resamples: int, seed: int) -> Comparison:
+    """The models that were in all windows on the customers of all, each window's spend over its mean."""
+    scales = [1.0 / max(float(window.actual.mean()), 1e-9) for window in windows]
+    names = [name for name in windows[0].rows if all(name in window.rows for window in windows)]
+    actual = np.concatenate(
+        [scale * window.actual for scale, window in zip(scales, windows, strict=True)]
+    )
+    predicted = {}
+    for name in names:
+        parts = [
+            scale * window.predicted[name] for scale, window in zip(scales, windows, strict=True)
+        ]
+        predicted[name] = np.concatenate(parts)
+    where = " and ".join(window.where for window in windows)
+    return Comparison(where, actual, predicted, _rows(predicted, actual, num_resamples, seed))
+
+
+def backtests_of(forecasts: Mapping[str, Forecast], sets: ExampleSets) -> list[BacktestWindow]:
+    """The windows before the test cutoff, and who was there."""
+    windows = []
+    for earlier, is_same_season in ((sets.backtest, False), (sets.same_season, True)):
+        if earlier is None:
+            continue
+        there = []
+        for name, one in forecasts.items():
+            then = one.same_season if is_same_season else one.backtest
+            if then is not None:
+                there.append(name)
+        window = BacktestWindow(
+            cutoff=_cutoff_of(earlier),
+            horizon_days=earlier.horizon_days,
+            is_same_season=is_same_season,
+            models=there,
+        )
+        windows.append(window)
+    return windows
+
+
+def _cutoff_of(sets: ExampleSets) -> str:
+    return str(sets.test["cutoff"][0].date())
 
 
 def _rows(

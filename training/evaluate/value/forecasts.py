@@ -20,12 +20,13 @@ class Leaving:
 
 @dataclass(frozen=True)
 class Forecast:
-    """One model in the arena: expected spend of selection, test and backtest customers, and its speed."""
+    """One model in the arena: expected spend of the customers of each window, and its speed."""
 
     selection: np.ndarray
     test: np.ndarray
     customers_per_second: float
     backtest: np.ndarray | None = None  # None: the model was not there
+    same_season: np.ndarray | None = None  # likewise
     leaving: Leaving | None = None  # None: it says how much is spent, not whether anything is
 
 

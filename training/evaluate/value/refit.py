@@ -1,27 +1,32 @@
 """Fitting what serves once more, when it is judged and chosen: by then one more horizon of outcomes is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 
 from lifecycle.spend.model import Past
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, Stack, stack_value
+from training.evaluate.season.forecast import find_season
 from training.evaluate.value.stack import scale_to
 from training.evaluate.value.windows import ExampleSets
 
 
 def refitted(
-    judged: SpendModels, sets: ExampleSets, latest: pl.DataFrame, seed: int
+    judged: SpendModels, sets: ExampleSets, latest: pl.DataFrame, seed: int, data: Path
 ) -> SpendModels:
-    """The same models, fitted to the outcomes of the test customers too.
+    """The same models, fitted to the outcomes of the test customers too, with the season from there on.
 
-    `latest` has all customers as they were known where those outcomes end. Shares in the stack stay
-    as they were chosen. What learns from this can no longer be judged.
+    `latest` has all customers as they were known where those outcomes end, `data` is the ingest
+    folder. Shares in the stack stay as they were chosen. What learns from this can no longer be
+    judged.
     """
     rows = pl.concat([sets.train, sets.selection, sets.test])
     past = Past(rows, latest, sets.horizon_days, sets.scale)
     again = SpendModels.fit(past, judged.names, seed=seed)
+    season = find_season(data, again.for_season, latest, sets.horizon_days)
+    again = again.brought_to(season, latest)
     if judged.stack is None or again.stack is None:
         return again
     return replace(again, stack=_rejoined(judged.stack, again, again.stack, latest, sets.test))

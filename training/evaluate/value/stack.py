@@ -9,6 +9,7 @@ import polars as pl
 
 from lifecycle.names import HURDLE, MEMBERS, STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA, ZILN
 from lifecycle.spend.blend import blend, fit_shares
+from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, Stack
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets, target_of
@@ -58,6 +59,22 @@ def join_members(
         speed = _speed(alone, list(members.values()))  # all count, so that it is never chosen
         result[STACK_OVER_BUDGET] = replace(over, customers_per_second=speed)
     return result, replace(stack, members=_with_a_share(shares))
+
+
+def members_with_season(
+    forecasts: dict[str, Forecast], models: SpendModels, sets: ExampleSets
+) -> tuple[dict[str, Forecast], SpendModels]:
+    """Encoders by themselves with the total that all other models have where the season is known."""
+    members = [name for name in MEMBERS if name in forecasts]
+    if not models.season.is_known or not members:
+        return forecasts, models
+    right = models.expected_spend(models.names[0], sets.test)
+    scales: dict[str, float] = {}
+    result = dict(forecasts)
+    for name in members:
+        scales[name] = scale_to(right, forecasts[name].test)
+        result[name] = replace(forecasts[name], test=scales[name] * forecasts[name].test)
+    return result, models.with_scales(scales)
 
 
 def _with_a_share(shares: dict[str, MemberShare]) -> dict[str, MemberShare]:
@@ -111,7 +128,21 @@ def _blended(
     on_test = {name: found[name].scale * one.test for name, one in members.items()}
     used = [one for name, one in members.items() if shares[name]]
     test = blend(alone.test, on_test, shares)
-    return Forecast(selection, test, _speed(alone, used), backtest), found
+    same_season = _blended_then(alone, members, shares)
+    return Forecast(selection, test, _speed(alone, used), backtest, same_season), found
+
+
+def _blended_then(
+    alone: Forecast, members: dict[str, Forecast], shares: dict[str, float]
+) -> np.ndarray | None:
+    """The blend in the same season a year earlier; None where one that has a share was not there."""
+    before = alone.same_season
+    used = {name: members[name].same_season for name, share in shares.items() if share}
+    there = {name: values for name, values in used.items() if values is not None}
+    if before is None or len(there) < len(used):
+        return None
+    scaled = {name: values * scale_to(before, values) for name, values in there.items()}
+    return blend(before, scaled, {name: shares[name] for name in there})
 
 
 def _warn_of_absent(members: Collection[str], there: Collection[str]) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from lifecycle.features.standardisation import Standardisation
 from lifecycle.spend.model import Past
-from training.prepare.dataset import BACKTEST, read_dataset
+from training.prepare.dataset import BACKTEST, SAME_SEASON, read_dataset
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,9 @@ class ExampleSets:
     test: pl.DataFrame
     horizon_days: int
     scale: Standardisation | None = None
-    # The same for an earlier test cutoff, whose outcomes are known at this one.
+    # The same for test cutoffs a horizon and a year earlier, whose outcomes are known at this one.
     backtest: "ExampleSets | None" = None
+    same_season: "ExampleSets | None" = None
 
     @cached_property
     def for_test(self) -> Past:
@@ -50,16 +51,17 @@ def read_example_sets(examples: Path, customers: pl.DataFrame | None = None) -> 
     windows = [part for part in ("selection", "val") if (examples / f"{part}.parquet").exists()]
     selection = pl.concat([read_rows(examples, part, customers) for part in windows])
     dataset = read_dataset(examples)
-    backtest = None
-    if (examples / BACKTEST).exists():
-        backtest = _with_spend(read_example_sets(examples / BACKTEST, customers))
-    return ExampleSets(
-        train, selection, test, dataset.horizon_days, dataset.standardisation, backtest
-    )
+    backtest = _read_backtest(examples / BACKTEST, customers)
+    same_season = _read_backtest(examples / SAME_SEASON, customers)
+    scale = dataset.standardisation
+    return ExampleSets(train, selection, test, dataset.horizon_days, scale, backtest, same_season)
 
 
-def _with_spend(backtest: ExampleSets) -> ExampleSets | None:
-    """None, with a warning, where it could tell nothing."""
+def _read_backtest(examples: Path, customers: pl.DataFrame | None) -> ExampleSets | None:
+    """None where there is none or, with a warning, where it could tell nothing."""
+    if not examples.exists():
+        return None
+    backtest = read_example_sets(examples, customers)
     if target_of(backtest.train).sum() > 0 and target_of(backtest.test).sum() > 0:
         return backtest
     logger.warning("no backtest: nobody spent anything in its training rows, or after its cutoff")

@@ -15,6 +15,7 @@ from lifecycle.names import BTYD_MODELS
 from tests.builders import TinyShop
 from tests.training.evaluate.value.forecasts import ACTUAL, sets_of
 from training.evaluate.value.champion import choose_champion, unsupported_models
+from training.evaluate.value.comparison import backtests_of
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.stack import is_clearly_better
 from training.evaluate.value.windows import read_example_sets
@@ -207,3 +208,27 @@ def test_champion_does_not_depend_on_the_test_window() -> None:
 def test_selection_without_any_spend_still_has_a_champion() -> None:
     zero = np.zeros(5)
     assert choose_champion({"a": entry(zero)}, sets_of(zero, zero), None, 50, 0)[0] == "a"
+
+
+def test_both_backtests_count_where_all_candidates_were_in_both() -> None:
+    """`first` was better one horizon ago, `second` by far in the same season; models are otherwise alike."""
+    near, far = ACTUAL + 2.0, ACTUAL[::-1] + 1.0
+    sets = replace(
+        sets_of(ACTUAL, ACTUAL),
+        backtest=sets_of(ACTUAL, ACTUAL),
+        same_season=sets_of(ACTUAL, 10 * ACTUAL),
+    )
+    first = Forecast(ACTUAL, ACTUAL, 1.0, backtest=ACTUAL, same_season=10 * far)
+    second = Forecast(ACTUAL, ACTUAL, 1.0, backtest=near, same_season=10 * ACTUAL)
+    champion, chosen = choose_champion({"first": first, "second": second}, sets, None, 50, 0)
+    assert champion == "second" and chosen.num_customers == 2 * len(ACTUAL)
+    assert chosen.same_season is not None and chosen.same_season["second"].rmse == 0
+    assert chosen.backtest is not None and chosen.backtest["first"].rmse == 0
+    absent = replace(second, same_season=None)
+    champion, chosen = choose_champion({"first": first, "second": absent}, sets, None, 50, 0)
+    assert champion == "first" and chosen.num_customers == len(ACTUAL)
+    windows = backtests_of({"first": first, "second": absent}, sets)
+    assert [(one.is_same_season, one.models) for one in windows] == [
+        (False, ["first", "second"]),
+        (True, ["first"]),
+    ]

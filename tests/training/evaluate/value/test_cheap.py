@@ -9,7 +9,7 @@ import pytest
 from lifecycle.names import BTYD_MODELS, VALUE_MODELS
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.trees import LightGbm
-from tests.builders import TinyShop, past
+from tests.builders import NO_DATA, TinyShop, past
 from training.evaluate.value.cheap import cheap_forecasts
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets, read_example_sets
@@ -23,7 +23,7 @@ def sets(tiny_shop: TinyShop) -> ExampleSets:
 @pytest.fixture(scope="module")
 def judged(sets: ExampleSets) -> tuple[dict[str, Forecast], SpendModels]:
     """What every cheap model forecasts, and the models."""
-    forecasts, fits = cheap_forecasts(sets, VALUE_MODELS, seed=0)
+    forecasts, fits = cheap_forecasts(sets, VALUE_MODELS, 0, NO_DATA)
     return forecasts, fits.test
 
 
@@ -40,7 +40,7 @@ def test_backtest_knows_nothing_of_what_came_after(
         *shuffled, sets.horizon_days, sets.scale, replace(sets.backtest, test=later)
     )
     models = ("persistence", "bgnbd_gg", "lightgbm", "hurdle", "stack")
-    again, _ = cheap_forecasts(changed, models, seed=0)
+    again, _ = cheap_forecasts(changed, models, 0, NO_DATA)
     for name in models:
         np.testing.assert_array_equal(judged[0][name].backtest, again[name].backtest)
     assert not np.array_equal(judged[0]["lightgbm"].test, again["lightgbm"].test)
@@ -62,7 +62,7 @@ def test_selection_customers_are_unknown_to_the_models_they_judge(
 
 
 def test_stack_brings_the_bgnbd_that_it_starts_from(sets: ExampleSets) -> None:
-    entries, fits = cheap_forecasts(sets, ("pareto_nbd_gg", "stack"), seed=0)
+    entries, fits = cheap_forecasts(sets, ("pareto_nbd_gg", "stack"), 0, NO_DATA)
     fitted = fits.test
     assert list(entries) == ["pareto_nbd_gg", "stack"]
     assert fitted.stack is not None and fitted.btyd["bgnbd_gg"] == fitted.stack.btyd
@@ -74,7 +74,7 @@ def test_outcomes_of_the_test_window_change_no_prediction(
     shuffled = sets.test.with_columns(pl.col("target").shuffle(seed=1), num_orders_ahead=pl.lit(0))
     changed = ExampleSets(sets.train, sets.selection, shuffled, 60, sets.scale)
     for name, one in judged[0].items():
-        other = cheap_forecasts(changed, (name,), seed=0)[0][name]
+        other = cheap_forecasts(changed, (name,), 0, NO_DATA)[0][name]
         np.testing.assert_array_equal(one.test, other.test)
         np.testing.assert_array_equal(one.selection, other.selection)
 
@@ -93,7 +93,8 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
         rows.with_columns(pl.lit(value).alias(name) for name, value in changes.items())
         for rows in (sets.train, sets.selection, sets.test)
     ]
-    entries, fits = cheap_forecasts(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, seed=0)
+    poor_sets = ExampleSets(*poor, horizon_days=60)
+    entries, fits = cheap_forecasts(poor_sets, VALUE_MODELS, 0, NO_DATA)
     fitted = fits.test
     assert list(entries) == ["persistence"]
     assert fitted.btyd == {} and list(fitted.single) == ["persistence"]

@@ -12,7 +12,7 @@ from lifecycle.artifact.answers import examples_for, values_for
 from lifecycle.artifact.files import load_artifact
 from lifecycle.events.history import customers_at
 from lifecycle.events.shards import read_shard, shard_paths
-from tests.builders import TinyShop
+from tests.builders import NO_DATA, TinyShop
 from training.evaluate.value.cheap import cheap_forecasts
 from training.evaluate.value.churn import judge_churn
 from training.evaluate.value.forecasts import Forecast, Leaving
@@ -70,7 +70,7 @@ def test_models_that_say_nothing_of_churn_choose_nothing() -> None:
 
 def test_probabilities_of_a_real_shop_say_something(tiny_shop: TinyShop) -> None:
     sets = read_example_sets(tiny_shop.examples)
-    entries, _ = cheap_forecasts(sets, ("bgnbd_gg", "lightgbm", "hurdle"), seed=0)
+    entries, _ = cheap_forecasts(sets, ("bgnbd_gg", "lightgbm", "hurdle"), 0, NO_DATA)
     assert {name for name, found in entries.items() if found.leaving is not None} == {
         "bgnbd_gg",
         "hurdle",
@@ -88,7 +88,7 @@ def test_what_was_judged_is_served(tiny_artifact: Path, tiny_shop: TinyShop, mod
     artifact = load_artifact(tiny_artifact)
     artifact = replace(artifact, settings=replace(artifact.settings, churn=model))
     sets = read_example_sets(tiny_shop.examples)
-    judged = cheap_forecasts(sets, ("bgnbd_gg", "hurdle"), seed=0)[0][model].leaving
+    judged = cheap_forecasts(sets, ("bgnbd_gg", "hurdle"), 0, NO_DATA)[0][model].leaving
     events = pl.concat([read_shard(path) for path in shard_paths(tiny_shop.data)])
     cutoff = datetime(2024, 10, 30, tzinfo=UTC)
     customers = examples_for(artifact, events, customers_at(events, cutoff))

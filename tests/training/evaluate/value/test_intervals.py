@@ -33,7 +33,7 @@ def test_models_segments_and_histories_have_customers_coverage_and_margin() -> N
     days = np.resize([1.0, 2.0, 5.0, 6.0], 4000)
     sets = replace(sets, test=sets.test.with_columns(num_order_days=pl.Series(days)))
     models = SpendModels(60, {}, {})
-    fitted = Fitted(sets, Fits(models, models, None), None)
+    fitted = Fitted(sets, Fits(models, models, None, None), None)
     forecasts = {"stack": Forecast(expected[:2000], expected[2000:], 1.0)}
     judged = judge(forecasts, fitted, num_resamples=20, seed=0)
     found = judge_intervals(judged, sets, "stack", seed=0)

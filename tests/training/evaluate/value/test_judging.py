@@ -21,7 +21,7 @@ def test_judged_models_have_every_metric_with_interval_and_a_row_per_customer() 
         "flat": Forecast(spent * 0 + 20, spent * 0 + 20, 10.0),
     }
     nothing = SpendModels(sets.horizon_days, {}, {})
-    fitted = Fitted(sets, Fits(nothing, nothing, None), None)
+    fitted = Fitted(sets, Fits(nothing, nothing, None, None), None)
     judged = judge(entries, fitted, num_resamples=20, seed=0)
     assert set(judged["good"].metrics.model_dump()) == VALUE_METRICS
     assert judged["good"].metrics.bias == pytest.approx(0.99)

@@ -34,7 +34,7 @@ def fitted(horizon_days: int, leaving: Leaving | None) -> Fitted:
     """Three customers in every window, those of the backtest over a horizon of their own."""
     earlier = replace(sets_of(SPENT, 2 * SPENT), horizon_days=horizon_days)
     sets = replace(sets_of(SPENT, SPENT), backtest=earlier)
-    return Fitted(sets, Fits(WITHOUT, WITHOUT, WITHOUT), leaving)
+    return Fitted(sets, Fits(WITHOUT, WITHOUT, WITHOUT, None), leaving)
 
 
 def test_customers_of_the_backtest_calibrate_and_their_total_is_brought_to_what_came() -> None:
@@ -66,7 +66,9 @@ def test_of_selection_customers_the_latest_do_where_they_are_enough(latest: int,
     earlier = pl.when(is_late).then(0).otherwise(1) * pl.lit(timedelta(days=HORIZON))
     sets = replace(sets, selection=sets.selection.with_columns(pl.col("cutoff") - earlier))
     forecast = Forecast(np.arange(latest + 400.0) + 0.5, SPENT, 10.0)
-    known = known_outcomes(Fitted(sets, Fits(WITHOUT, WITHOUT, None), None), "stack", forecast)
+    known = known_outcomes(
+        Fitted(sets, Fits(WITHOUT, WITHOUT, None, None), None), "stack", forecast
+    )
     assert len(known.actual) == len(known.outcomes.expected) == used
     np.testing.assert_array_equal(known.outcomes.expected, known.actual + 0.5)
 
@@ -75,9 +77,11 @@ def test_btyd_says_how_spend_varies_and_without_a_model_of_leaving_who_leaves() 
     rows = pl.concat([customer(), customer(num_order_days=9.0, btyd_frequency=8.0)])
     sets = ExampleSets(rows, rows, rows, HORIZON)
     forecast = Forecast(SPENT[1:], SPENT[1:], 10.0)
-    found = outcomes_of_test(Fitted(sets, Fits(WITH, WITH, None), None), "lightgbm", forecast)
+    found = outcomes_of_test(Fitted(sets, Fits(WITH, WITH, None, None), None), "lightgbm", forecast)
     np.testing.assert_array_equal(found.nothing, btyd_churn(BTYD, rows, HORIZON))
     np.testing.assert_array_equal(found.log_variance, btyd_log_variance(BTYD, rows, HORIZON))
-    alone = outcomes_of_test(Fitted(sets, Fits(WITHOUT, WITHOUT, None), None), "stack", forecast)
+    alone = outcomes_of_test(
+        Fitted(sets, Fits(WITHOUT, WITHOUT, None, None), None), "stack", forecast
+    )
     assert alone.nothing.tolist() == [0.0, 0.0]
     assert alone.log_variance.tolist() == [UNKNOWN_VARIANCE] * 2

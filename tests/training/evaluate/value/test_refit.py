@@ -16,7 +16,7 @@ from lifecycle.features.numbers import FEATURES
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, stack_value
 from lifecycle.spend.trees import LightGbm
-from tests.builders import TinyShop, past
+from tests.builders import NO_DATA, TinyShop, past
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
 from training.evaluate.value.cheap import cheap_forecasts
@@ -36,7 +36,7 @@ def sets(tiny_shop: TinyShop) -> ExampleSets:
 @pytest.fixture(scope="module")
 def judged(sets: ExampleSets) -> SpendModels:
     """The models as they are judged, the hurdle and an encoder in the stack with a share of a half each."""
-    fitted = cheap_forecasts(sets, MODELS, seed=0)[1].test
+    fitted = cheap_forecasts(sets, MODELS, 0, NO_DATA)[1].test
     assert fitted.stack is not None
     return replace(
         fitted, stack=replace(fitted.stack, others={"hurdle": HALF}, members={"text_llama": HALF})
@@ -64,7 +64,7 @@ def test_latest_customers_are_those_known_where_outcomes_end(
 def test_models_learn_from_the_outcomes_of_the_test_customers(
     sets: ExampleSets, latest: pl.DataFrame, judged: SpendModels
 ) -> None:
-    again = refitted(judged, sets, latest, seed=0)
+    again = refitted(judged, sets, latest, 0, NO_DATA)
     assert again.stack is not None and set(again.single) == {"lightgbm", "hurdle"}
     all_rows = pl.concat([sets.train, sets.selection, sets.test])
     expected = LightGbm.fit(past(all_rows), seed=0).expected_spend(latest)
@@ -76,7 +76,7 @@ def test_models_learn_from_the_outcomes_of_the_test_customers(
 def test_shares_stay_and_models_are_brought_to_the_new_total(
     sets: ExampleSets, latest: pl.DataFrame, judged: SpendModels
 ) -> None:
-    again = refitted(judged, sets, latest, seed=0)
+    again = refitted(judged, sets, latest, 0, NO_DATA)
     assert again.stack is not None and judged.stack is not None
     other, member = again.stack.others["hurdle"], again.stack.members["text_llama"]
     assert other.share == member.share == 0.5
@@ -95,9 +95,9 @@ def test_btyd_that_fits_first_to_the_later_customers_comes_with_the_stack(
     once = replace(
         sets, test=sets.test.with_columns(btyd_frequency=pl.lit(0.0), btyd_recency=pl.lit(0.0))
     )
-    fitted = cheap_forecasts(once, ("stack",), seed=0)[1].test
+    fitted = cheap_forecasts(once, ("stack",), 0, NO_DATA)[1].test
     assert fitted.btyd == {} and fitted.stack is not None and fitted.stack.btyd is None
-    again = refitted(fitted, once, latest, seed=0)
+    again = refitted(fitted, once, latest, 0, NO_DATA)
     assert again.stack is not None and again.stack.btyd == again.btyd["bgnbd_gg"]
 
 

@@ -1,0 +1,52 @@
+"""How far the total that is expected of a shop's customers lies from what they spent, at cutoffs a month apart."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.harness.shops.recipes import Shop
+from lifecycle.btyd.model import btyd_value, fit_btyd
+from lifecycle.events.history import outcomes
+from lifecycle.events.shards import read_shard, shard_paths
+from lifecycle.names import BGNBD
+from training.evaluate.season.backcast import known_at, order_days
+from training.evaluate.season.forecast import find_season
+from training.ingest.job import ingest
+
+HISTORY_DAYS = 456  # fifteen months before the first cutoff
+STEP_DAYS = 30
+
+
+def totals_of(shop: Shop, folder: Path) -> list[float]:
+    """Expected over actual spend within the horizon of the customers known at each cutoff.
+
+    It is the total that every model of the arena is brought to: BG/NBD's, times the season's
+    factor.
+    """
+    recipe = shop.recipe(folder).model_copy(update={"output": folder / "data"})
+    ingest(recipe)
+    events = pl.concat([read_shard(path) for path in shard_paths(folder / "data")])
+    return [
+        _total(folder / "data", events, cutoff, shop.horizon_days)
+        for cutoff in _cutoffs(events, shop.horizon_days)
+    ]
+
+
+def _cutoffs(events: pl.DataFrame, horizon_days: int) -> Iterator[datetime]:
+    bought = events.filter(pl.col("kind").is_in(["purchase", "renewal"]))["occurred_at"].dt.date()
+    first, last = bought.min(), bought.max()
+    assert isinstance(first, date) and isinstance(last, date)
+    cutoff = first + timedelta(days=HISTORY_DAYS)
+    while cutoff + timedelta(days=horizon_days) <= last + timedelta(days=1):
+        yield datetime.combine(cutoff, datetime.min.time(), UTC)
+        cutoff += timedelta(days=STEP_DAYS)
+
+
+def _total(data: Path, events: pl.DataFrame, cutoff: datetime, horizon_days: int) -> float:
+    known = known_at(order_days(events, cutoff), cutoff)
+    btyd = fit_btyd(known, [BGNBD])[BGNBD]
+    season = find_season(data, btyd, known, horizon_days)
+    actual = outcomes(events, known, horizon_days)["target"].sum()
+    return float(season.factor * btyd_value(btyd, known, horizon_days).sum() / actual)

@@ -1,0 +1,81 @@
+"""The season of the months ahead, from what earlier years brought."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lifecycle.btyd.model import btyd_value, fit_btyd
+from lifecycle.season import Season
+from tests.training.evaluate.season.conftest import (
+    CUTOFF,
+    HORIZON,
+    Shop,
+    known_customers,
+    seasonal,
+    shop_of,
+)
+from training.evaluate.season.forecast import find_season
+
+
+def season_of(shop: Shop) -> tuple[Season, float]:
+    """What is found, and what the months ahead really bring of what BG/NBD expects."""
+    btyd = fit_btyd(shop.known, ["bgnbd_gg"])["bgnbd_gg"]
+    season = find_season(shop.data, btyd, shop.known, HORIZON)
+    return season, shop.actual / btyd_value(btyd, shop.known, HORIZON).sum()
+
+
+def test_christmas_is_expected_from_the_last_one(seasonal_shop: Shop) -> None:
+    season, truth = season_of(seasonal_shop)
+    assert truth > 1.2  # or there would be nothing to find
+    assert season.factor == pytest.approx(truth, rel=0.15)
+    assert season.low is not None and season.high is not None
+    assert season.low < truth < season.high
+    assert season.year_ago is not None and season.year_ago > 1.1
+    assert list(season.months)[0] == "2023-10" and len(season.months) == 12
+    assert max(season.months, key=lambda month: season.months[month]) in ("2023-12", "2024-01")
+    assert np.mean(list(season.months.values())) == pytest.approx(1)
+    assert season.months["2023-12"] / season.months["2024-06"] == pytest.approx(3, rel=0.35)
+    assert season.learned_from is not None and season.learned_from[1] == CUTOFF.date()
+
+
+def test_shop_without_a_season_is_left_nearly_as_it_is(even_shop: Shop) -> None:
+    season, truth = season_of(even_shop)
+    assert season.factor == pytest.approx(truth, rel=0.1)
+    assert season.low is not None and season.high is not None
+    assert season.low < 1 < season.high
+    assert max(season.months.values()) < 1.3 and min(season.months.values()) > 0.75
+
+
+def test_purchases_after_the_cutoff_change_nothing(seasonal_shop: Shop) -> None:
+    early = CUTOFF - timedelta(days=60)
+    known = known_customers(seasonal_shop.events, early)
+    btyd = fit_btyd(known, ["bgnbd_gg"])["bgnbd_gg"]
+    season = find_season(seasonal_shop.data, btyd, known, HORIZON)
+    assert season.is_known and season.cutoff == early.date()
+
+
+def test_young_shop_has_no_season(seasonal_shop: Shop) -> None:
+    early = CUTOFF - timedelta(days=240)
+    known = known_customers(seasonal_shop.events, early)
+    btyd = fit_btyd(known, ["bgnbd_gg"])["bgnbd_gg"]
+    season = find_season(seasonal_shop.data, btyd, known, HORIZON)
+    assert not season.is_known and season.factor == 1 and season.months == {}
+    assert season.why is not None and "a season needs 410" in season.why
+    assert season.told().startswith(
+        "season and growth are not in the forecast: the purchases begin on 2022-01"
+    )
+
+
+def test_without_a_model_of_purchases_there_is_none(seasonal_shop: Shop) -> None:
+    season = find_season(seasonal_shop.data, None, seasonal_shop.known, HORIZON)
+    assert season.why == "too few customers have bought again"
+
+
+def test_few_buyers_tell_no_season(seasonal_shop: Shop, tmp_path: Path) -> None:
+    few = shop_of(seasonal, tmp_path, num_customers=12)
+    btyd = fit_btyd(seasonal_shop.known, ["bgnbd_gg"])["bgnbd_gg"]
+    season = find_season(few.data, btyd, few.known, HORIZON)
+    assert not season.is_known
+    assert season.why is not None and "have 5 buyers; a season needs 12" in season.why
