@@ -4,9 +4,10 @@ Simulated shops of twelve kinds, draws of The Complete Journey and CDNOW, and th
 and grocery of a data folder (EVERVALUE_DATA). Kinds and seeds are split into `development`, on
 which rules are chosen, and `final`, which are judged once. A row per shop: the champion's RMSE and
 MAE over those of the best of persistence, BG/NBD and LightGBM in hindsight, as they are or with the
-total that the season brings, its total over what came, and the coverage of its 80 % intervals. Sums
-are over shops of 1,000 customers and more. Beside them the share of totals within 10 % at cutoffs a
-month apart, of ten simulated shops of three years with season, trend and noise, and of superstore.
+total that the season brings, its total over what came, and the coverage of its intervals, by
+randomised PIT in every segment and history too. Sums are over shops of 1,000 customers and more.
+Beside them the share of totals within 10 % at cutoffs a month apart, of ten simulated shops of three
+years with season, trend and noise, and of superstore.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks.harness.coverage import Group, coverage_numbers, groups_of
 from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.metrics import geometric_mean
 from benchmarks.harness.scratch import scratch_folder
@@ -96,6 +98,7 @@ class Row:
     mae_ratio: float
     total: float  # expected over actual
     coverage_80: float
+    groups: list[Group]
     # Expected over actual margin, and its mean absolute error over that with the shop's average
     # rates for everybody; None where the shop's data hold no costs of goods.
     profit_total: float | None
@@ -178,6 +181,7 @@ def judged(shop: Shop, folder: Path) -> Row:
         mae_ratio=champion.mae / least_mae,
         total=champion.bias or 0.0,
         coverage_80=champion.coverage_80,
+        groups=groups_of(results.intervals),
         profit_total=None if margin is None else margin.bias,
         profit_mae_ratio=None if margin is None else margin.mae / margin.mae_average_rate,
     )
@@ -208,6 +212,7 @@ def summary(rows: list[Row]) -> dict[str, Json]:
         "worst_mae_ratio": max(mae),
         "share_total_within_10": sum(abs(row.total - 1) <= WITHIN for row in large) / len(large),
         "worst_coverage_gap_80": max(abs(row.coverage_80 - 0.8) for row in large),
+        **coverage_numbers([(row.shop, row.groups) for row in rows]),
         "shops": [asdict(row) for row in rows],
     }
 

@@ -16,9 +16,21 @@ from lifecycle.features.prompts import value_prompts
 from lifecycle.features.standing import OVERDUE, PAID, standings
 from lifecycle.names import LLAMA
 from lifecycle.spend.contributions import Contributions, Reason, facts
-from lifecycle.value.clv import CustomerValues, buyer_behaviour, customer_values, prospect_behaviour
+from lifecycle.value.clv import (
+    Behaviour,
+    CustomerValues,
+    buyer_behaviour,
+    customer_values,
+    prospect_behaviour,
+)
 from lifecycle.value.intervals import bounds
-from lifecycle.value.prospects import CONTACTS, has_bought_before, prospect_spend
+from lifecycle.value.outcomes import outcomes_over
+from lifecycle.value.prospects import (
+    CONTACTS,
+    has_bought_before,
+    prospect_bounds,
+    prospect_spend,
+)
 from lifecycle.value.said import Outlook, heeded_outlook
 from lifecycle.value.standing import SINCE, standing_of
 
@@ -100,7 +112,6 @@ def prospect_reasons(examples: pl.DataFrame) -> list[list[Reason]]:
 def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> CustomerValues:
     """Lifetime values of customers who have bought, from the champion's expected spend `total` (n,)."""
     settings = artifact.settings
-    limits = bounds(settings.intervals, total)
     horizon = settings.horizon_days
     behaviour = buyer_behaviour(
         examples, artifact.btyd, settings.clv, horizon, artifact.models.season
@@ -111,6 +122,7 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
         will_buy = 1.0 - churn  # and has not left
         active = will_buy if artifact.btyd is None else np.maximum(behaviour.active, will_buy)
         behaviour = replace(behaviour, churn=churn, active=active)
+    limits = _revenue_bounds(artifact, examples, total, behaviour)
     outlook = heeded_outlook(
         settings.standings, examples, Outlook(total, limits, behaviour), settings.clv, horizon
     )
@@ -125,10 +137,29 @@ def values_for(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) ->
     )
 
 
+def _revenue_bounds(
+    artifact: Artifact, examples: pl.DataFrame, total: np.ndarray, behaviour: Behaviour
+) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """The ends of what buyers spend over all periods, by level, arrays (n,)."""
+    settings = artifact.settings
+    over = outcomes_over(
+        examples,
+        artifact.btyd,
+        total,
+        behaviour.churn,
+        settings.horizon_days,
+        expected=total * behaviour.shares.sum(axis=1),
+        days=settings.clv.days,
+    )
+    return bounds(settings.intervals, over)
+
+
 def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerValues:
     """Lifetime values of customers who have not bought yet, from what such people went on to spend."""
     settings = artifact.settings
-    total, limits = prospect_spend(settings.prospects, examples)
+    total = prospect_spend(settings.prospects, examples)
+    num_horizons = settings.clv.days / settings.horizon_days
+    limits = prospect_bounds(settings.prospects, examples, num_horizons)
     behaviour = prospect_behaviour(
         examples, settings.prospects, settings.clv, settings.horizon_days
     )

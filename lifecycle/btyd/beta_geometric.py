@@ -146,6 +146,26 @@ def silence_if_active(
     return silent
 
 
+def squared_rate_if_active(
+    model: BetaGeometricNbd, frequency: np.ndarray, age: np.ndarray, horizon: np.ndarray
+) -> np.ndarray:
+    """E[l^2 (1 - p) exp(-l p t)] of a customer active at the cutoff, at t = horizon; see `purchase_pairs`.
+
+    With R = r + x, A = alpha + T, B = b + n and z = t / A it is R (R + 1) / A^2 times B / (a + B)
+    times 2F1(R + 2, a; a + B + 1; -z), here after Pfaff's transformation.
+    """
+    orders = model.r + frequency
+    now = model.alpha + age
+    elapsed = horizon / now
+    z = elapsed / (1.0 + elapsed)
+    total = model.a + model.b + frequency + model.first_chances
+    stays = (1.0 - z) ** model.a * hyp2f1(model.a, total - 1.0 - orders, total + 1.0, z)
+    rate: np.ndarray = (
+        orders * (orders + 1.0) / now**2 * (1.0 - model.a / total) * np.maximum(stays, 0.0)
+    )
+    return rate
+
+
 def _closed_form(
     model: BetaGeometricNbd, a: float, frequency: np.ndarray, elapsed: np.ndarray
 ) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from pydantic import TypeAdapter
+from scipy.special import polygamma
 
 from lifecycle.btyd.gamma_gamma import GammaGamma, expected_order_value, fit_gamma_gamma
 from lifecycle.btyd.purchases import (
@@ -16,6 +17,7 @@ from lifecycle.btyd.purchases import (
     fit_purchases,
     probability_active,
     probability_no_purchase,
+    relative_square,
     survival,
 )
 from lifecycle.features.numbers import BTYD_SUMMARY
@@ -111,6 +113,20 @@ def btyd_churn(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np.n
 def btyd_curve(model: Btyd, examples: pl.DataFrame, days: np.ndarray) -> np.ndarray:
     """Expected purchases up to each of `days` (k,) after the cutoff, shape (n, k)."""
     return cumulative_purchases(model.purchases, *_summary(examples), days)
+
+
+def btyd_log_variance(model: Btyd, examples: pl.DataFrame, days: float) -> np.ndarray:
+    """Variance of the logarithm of what those spend who order within `days` of the cutoff, shape (n,).
+
+    That of a log-normal with the mean square that the number of orders and their values have, and
+    that of the logarithm of the customer's own mean order value, p / nu with nu ~ gamma(p n + q, .).
+    """
+    frequency, _, age = _summary(examples)
+    square = relative_square(model.purchases, frequency, age, days, within=1.0 / model.values.p)
+    num_days, _ = _order_values(examples)
+    own_mean = polygamma(1, model.values.p * num_days + model.values.q)
+    variance: np.ndarray = np.log(np.maximum(square, 1.0)) + own_mean
+    return variance
 
 
 def save_btyd(models: Mapping[str, Btyd], folder: Path) -> None:

@@ -121,6 +121,16 @@ def silence_if_active(
     return silent
 
 
+def squared_rate_if_active(
+    model: ParetoNbd, frequency: np.ndarray, age: np.ndarray, horizon: np.ndarray
+) -> np.ndarray:
+    """E[l^2 exp(-m t)] of a customer active at the cutoff, at t = horizon; see `purchase_pairs`."""
+    orders = model.r + frequency
+    stays = survival_if_active(model, frequency, age, horizon)
+    rate: np.ndarray = orders * (orders + 1.0) / (model.alpha + age) ** 2 * stays
+    return rate
+
+
 def _objective(columns: list[np.ndarray], counts: np.ndarray, penalty: float) -> Objective:
     """Mean negative log-likelihood of x, t_x, T and its gradient by log r, log alpha, log s, log beta.
 

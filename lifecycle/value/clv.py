@@ -19,6 +19,7 @@ from lifecycle.value.costs import CostRates, customer_rates
 from lifecycle.value.formula import ClvSettings, discount_rates, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion
 
+LEAST_SHARE = 1e-12  # of the horizon's spend, in all periods
 UNKNOWN = Season()
 
 
@@ -111,10 +112,12 @@ def customer_values(
     settings: ClvSettings,
     horizon_days: int,
 ) -> CustomerValues:
-    """Lifetime value of customers whose spend over the horizon is expected to be `total` (n,), within `bounds`.
+    """Lifetime value of customers whose spend over the horizon is expected to be `total` (n,).
 
-    Costs are those of `lifecycle.value.costs`; service and marketing end as customers leave. Each
-    customer's future is discounted at its own rate where `examples` has one.
+    `bounds` has the ends of their spend over all periods by level: quantiles, which need not hold
+    what is expected. It is spread over the periods as that is. Costs are those of
+    `lifecycle.value.costs`; service and marketing end as customers leave. Each customer's future is
+    discounted at its own rate where `examples` has one.
     """
     shares = behaviour.shares
     rates = customer_rates(examples, costs)
@@ -131,15 +134,13 @@ def customer_values(
     _, per_unit = worth(shares, margin_costs[:, None] * shares)  # below 0 for who buys at a loss
     _, without_spend = worth(np.zeros_like(standing), standing)
     total_revenue = revenue.sum(axis=1)
+    per_spent = per_unit / np.maximum(shares.sum(axis=1), LEAST_SHARE)
     ends = {
-        level: [without_spend + end * per_unit for end in both] for level, both in bounds.items()
+        level: [without_spend + end * per_spent for end in both] for level, both in bounds.items()
     }
     return CustomerValues(
         clv=clv,
-        clv_bounds={
-            level: (np.minimum.reduce([clv, *both]), np.maximum.reduce([clv, *both]))
-            for level, both in ends.items()
-        },
+        clv_bounds={level: (np.minimum(*both), np.maximum(*both)) for level, both in ends.items()},
         revenue=total_revenue,
         refunds=rates["refunds"] * total_revenue,
         goods_cost=rates["goods"] * total_revenue,

@@ -17,6 +17,11 @@ class ClvSettings(Config):
     num_periods: int = Field(12, ge=1)
     annual_discount_rate: float = Field(0.1, gt=-1)
 
+    @property
+    def days(self) -> int:
+        """Of all periods."""
+        return self.period_days * self.num_periods
+
 
 def discount_rate(annual: float | np.ndarray, period_days: float) -> np.ndarray:
     """The rate d of one period, (1 + annual)^(period_days / 365) - 1, of each rate; 0.1 means ten per cent a year.

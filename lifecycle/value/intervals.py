@@ -1,10 +1,15 @@
-"""Split-conformal intervals for non-negative spend, calibrated apart in bins of the predicted value (Mondrian).
+"""Intervals of what customers will spend: quantiles of their outcomes, calibrated on customers whose spend is known.
 
-The conformity score of a customer is actual / (predicted + offset). In a bin of n calibration
-customers an interval of level L reaches over ceil((n + 1) L) of the ordered scores, which covers a
-new customer with probability L if it is exchangeable with them (Vovk, Gammerman and Shafer 2005,
-4.5). It leaves out the lowest (1 - L) / 2, unless customers who spend nothing are more than those:
-then it starts at 0 and all the error is left above.
+The conformity score of a customer is its rank: the probability that its outcomes give to no more
+than what it spent, drawn evenly below that of nothing where it spent nothing. Were the outcomes
+right, ranks would be uniform. Their distribution function C among the customers of a group mends
+the outcomes: what is exceeded with probability 1 - p is the spend at C^-1(p) (distributional
+conformal prediction, Chernozhukov, Wuthrich and Zhu 2021). Groups are segments of expected spend,
+each of few and of many order days (Mondrian, Vovk, Gammerman and Shafer 2005, 4.5); a group of n
+customers is mixed with all, who count as PRIOR_CUSTOMERS of it.
+
+An interval of level L leaves (1 - L) / 2 out on both sides. Where customers spend nothing with a
+higher probability than that it starts at 0 and all the error is left above.
 """
 
 import math
@@ -12,84 +17,92 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MIN_BIN_ROWS = 100  # the 95 % interval needs 39; more keeps its noise below the bin's own width
-MAX_BINS = 20
-OFFSET_SHARE = 0.05  # of the mean prediction, so that scores near a prediction of 0 stay finite
+from lifecycle.decisions.segments import SegmentThresholds, fit_thresholds
+from lifecycle.value.outcomes import Outcomes, chance_up_to, spend_at
+
+LEVELS = (0.8, 0.95)
+FEW_ORDER_DAYS = 2  # up to so many are few
+NUM_GROUPS = 8  # of each of the four segments, few and many
+PRIOR_CUSTOMERS = 50
+NUM_STEPS = 40  # of the probabilities at which C^-1 is kept; 0.025 and 0.1 are among them
+PROBABILITIES = np.arange(NUM_STEPS + 1) / NUM_STEPS
+ROUNDING = 1e-9
+RANK_STREAM = 20_190_609
+OFFSET_SHARE = 0.05  # of the mean prediction, so that ranks near a prediction of 0 differ
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Score bounds by level (ascending) and bin; bin i holds predictions from edges[i - 1] to below edges[i]."""
+    """C^-1 at PROBABILITIES of each group, and what tells groups apart."""
 
     levels: tuple[float, ...]
-    edges: tuple[float, ...]
+    thresholds: SegmentThresholds  # of the spend expected over the trained horizon
     offset: float
-    low: tuple[tuple[float, ...], ...]
-    high: tuple[tuple[float, ...], ...]
+    ranks: tuple[tuple[float, ...], ...]
 
 
 def fit_intervals(
-    predicted: np.ndarray, actual: np.ndarray, levels: tuple[float, ...] = (0.8, 0.95)
+    outcomes: Outcomes,
+    actual: np.ndarray,
+    levels: tuple[float, ...] = LEVELS,
+    *,
+    seed: int,
 ) -> Intervals:
-    """Intervals calibrated on customers (n,) that took no part in training.
+    """Intervals calibrated on customers (n,) whose spend over the same days is known and that the models did not see.
 
-    With fewer than (1 + L) / (1 - L) customers in all, the highest score stands in for a bound that
-    no sample of that size can give, and coverage falls short. Raises ValueError for no customers,
-    negative spend or a level outside (0, 1).
+    Raises ValueError for no customers, negative spend or a level outside (0, 1).
     """
-    _check(predicted, actual, levels)
-    levels = tuple(sorted(levels))
-    offset, edges, ordered = _calibrated(predicted, actual)
-    bounds = np.array(
-        [[_score_bounds(bin_scores, level) for bin_scores in ordered] for level in levels]
-    )
-    low = np.minimum.accumulate(bounds[:, :, 0], axis=0)
-    high = np.maximum.accumulate(bounds[:, :, 1], axis=0)
-    return Intervals(levels, tuple(edges), offset, _rows(low), _rows(high))
+    _check(outcomes.expected, actual, levels)
+    offset = OFFSET_SHARE * float(np.mean(outcomes.expected)) or 1.0
+    thresholds = fit_thresholds(outcomes.horizon_spend)
+    group = _groups(thresholds, outcomes)
+    ranks = _ranks(outcomes, actual, offset, seed)
+    knots = np.unique(np.concatenate([[0.0], ranks, [1.0]]))
+    overall = _distribution(ranks, knots)
+    found = []
+    for number in range(NUM_GROUPS):
+        own = ranks[group == number]
+        mixed = len(own) * _distribution(own, knots) + PRIOR_CUSTOMERS * overall
+        mixed /= len(own) + PRIOR_CUSTOMERS
+        found.append(tuple(_inverse(mixed, knots).tolist()))
+    return Intervals(tuple(sorted(levels)), thresholds, offset, tuple(found))
 
 
-def bounds(
-    intervals: Intervals, predicted: np.ndarray
-) -> dict[float, tuple[np.ndarray, np.ndarray]]:
-    """By level, the low and high ends (n,); 0 <= low <= predicted <= high, and a higher level holds a lower one."""
-    bins = np.searchsorted(np.asarray(intervals.edges), predicted, side="right")
-    scale = predicted + intervals.offset
-    return {
-        level: (
-            np.minimum(np.asarray(low)[bins] * scale, predicted),
-            np.maximum(np.asarray(high)[bins] * scale, predicted),
+def bounds(intervals: Intervals, outcomes: Outcomes) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """By level, the low and high ends (n,); 0 <= low <= high, and a higher level holds a lower one."""
+    group = _groups(intervals.thresholds, outcomes)
+    found = {}
+    widest = np.zeros(len(group))
+    for level in intervals.levels:
+        low, whole, high = (
+            _at(intervals, probability)[group]
+            for probability in ((1.0 - level) / 2.0, level, (1.0 + level) / 2.0)
         )
-        for level, low, high in zip(intervals.levels, intervals.low, intervals.high, strict=True)
-    }
+        starts_at_nothing = outcomes.nothing >= low
+        low = np.where(starts_at_nothing, 0.0, low)
+        widest = np.maximum(widest, np.where(starts_at_nothing, whole, high))
+        found[level] = (
+            spend_at(outcomes, low, intervals.offset),
+            spend_at(outcomes, widest, intervals.offset),
+        )
+    return found
 
 
 def predictive_ranks(
-    known: np.ndarray,
-    known_actual: np.ndarray,
-    predicted: np.ndarray,
-    actual: np.ndarray,
-    *,
-    seed: int,
+    intervals: Intervals, outcomes: Outcomes, actual: np.ndarray, *, seed: int
 ) -> np.ndarray:
     """Where each actual spend falls in the distribution that the intervals come from, 0 to 1, shape (n,).
 
-    `known` and `known_actual` are what the intervals were fitted on. This is the randomised
-    probability integral transform of a conformal predictive distribution (Vovk et al. 2019):
-    uniform where the distribution is right, also where many spend nothing, whom a closed interval
-    covers too often.
+    This is the randomised probability integral transform: uniform where the distribution is right,
+    also where many spend nothing, whom a closed interval covers too often.
     """
-    offset, edges, ordered = _calibrated(known, known_actual)
-    bins = np.searchsorted(edges, predicted, side="right")
-    scores = actual / (predicted + offset)
-    chance = np.random.default_rng(seed).uniform(size=len(predicted))
-    result = np.empty(len(predicted))
-    for number, of_bin in enumerate(ordered):
-        here = bins == number
-        below, upto = (
-            np.searchsorted(of_bin, scores[here], side=side) for side in ("left", "right")
-        )
-        result[here] = (below + chance[here] * (upto - below + 1)) / (len(of_bin) + 1)
-    return result
+    group = _groups(intervals.thresholds, outcomes)
+    ranks = _ranks(outcomes, actual, intervals.offset, seed)
+    mended = np.empty(len(ranks))
+    for number, of_group in enumerate(intervals.ranks):
+        here = group == number
+        mended[here] = np.interp(ranks[here], of_group, PROBABILITIES)
+    return mended
 
 
 def constant_bounds(
@@ -101,46 +114,39 @@ def constant_bounds(
     return np.maximum(predicted - width, 0.0), predicted + width
 
 
-def _calibrated(
-    predicted: np.ndarray, actual: np.ndarray
-) -> tuple[float, list[float], list[np.ndarray]]:
-    """Offset, edges between the bins, and the ascending scores of each."""
-    offset = OFFSET_SHARE * float(np.mean(predicted)) or 1.0
-    edges = _edges(predicted)
-    bins = np.searchsorted(edges, predicted, side="right")
-    scores = actual / (predicted + offset)
-    return offset, edges, [np.sort(scores[bins == number]) for number in range(len(edges) + 1)]
+def _ranks(outcomes: Outcomes, actual: np.ndarray, offset: float, seed: int) -> np.ndarray:
+    below, upto = chance_up_to(outcomes, actual, offset)
+    # A stream of its own: simulated spend may come from the same seed.
+    drawn = np.random.default_rng((RANK_STREAM, seed)).uniform(size=len(actual))
+    ranks: np.ndarray = below + drawn * (upto - below)
+    return ranks
 
 
-def _edges(predicted: np.ndarray) -> list[float]:
-    """Quantiles of the predictions between bins, as many as leave MIN_BIN_ROWS in each; ties stay together."""
-    num_bins = min(len(predicted) // MIN_BIN_ROWS, MAX_BINS)
-    ordered = np.sort(predicted)
-    edges: list[float] = []
-    start = 0
-    for edge in np.unique(
-        ordered[[len(ordered) * number // num_bins for number in range(1, num_bins)]]
-    ):
-        position = int(np.searchsorted(ordered, edge))
-        if position - start >= MIN_BIN_ROWS and len(ordered) - position >= MIN_BIN_ROWS:
-            edges.append(float(edge))
-            start = position
-    return edges
+def _distribution(ranks: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """C at `knots`: the share of ranks up to each, where one more customer has a rank of 1."""
+    upto = np.searchsorted(np.sort(ranks), knots, side="right") / (len(ranks) + 1)
+    return np.where(knots < 1.0, upto, 1.0)
 
 
-def _score_bounds(ordered: np.ndarray, level: float) -> tuple[float, float]:
-    """Lowest and highest score of the interval of one bin, from its ascending scores."""
-    num_rows = len(ordered)
-    num_below = math.floor((num_rows + 1) * (1.0 - level) / 2.0 + 1e-9)
-    low = float(ordered[num_below - 1]) if num_below else 0.0
-    if low == 0.0:
-        num_below = 0
-    last = num_below + math.ceil((num_rows + 1) * level - 1e-9)
-    return low, float(ordered[min(last, num_rows) - 1])
+def _inverse(distribution: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """C^-1 at PROBABILITIES: the first of the knots where C is as high; above the highest rank the line to 1."""
+    place = np.searchsorted(distribution, PROBABILITIES - ROUNDING)
+    first = knots[np.minimum(place, len(knots) - 1)]
+    line = np.interp(PROBABILITIES, distribution, knots)
+    return np.where(first < 1.0, first, line)
 
 
-def _rows(values: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(value) for value in row) for row in values)
+def _groups(thresholds: SegmentThresholds, outcomes: Outcomes) -> np.ndarray:
+    """The number of each customer's group, shape (n,)."""
+    edges = np.array([thresholds.middle, thresholds.high, thresholds.top])
+    segment = np.searchsorted(edges, outcomes.horizon_spend, side="left")
+    numbers: np.ndarray = 2 * segment + (outcomes.num_order_days > FEW_ORDER_DAYS)
+    return numbers
+
+
+def _at(intervals: Intervals, probability: float) -> np.ndarray:
+    """C^-1 of each group, shape (NUM_GROUPS,)."""
+    return np.array([np.interp(probability, PROBABILITIES, ranks) for ranks in intervals.ranks])
 
 
 def _check(predicted: np.ndarray, actual: np.ndarray, levels: tuple[float, ...]) -> None:

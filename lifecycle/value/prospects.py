@@ -5,13 +5,14 @@ with the shop in that time, and the silent, who cancelled among them. A group's 
 that of all together, which counts as much as PRIOR_CUSTOMERS of the group.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from lifecycle.features.numbers import CONTACT_KINDS, RECENT_DAYS
-from lifecycle.value.intervals import Intervals, bounds, fit_intervals
+from lifecycle.value.intervals import LEVELS, Intervals, bounds, fit_intervals
+from lifecycle.value.outcomes import UNKNOWN_VARIANCE, Outcomes
 from lifecycle.value.standing import numbers
 
 SILENT = 0
@@ -19,6 +20,7 @@ IN_TOUCH = 1
 IN_TRIAL = 2
 CONTACTS = tuple(f"{kind}_{RECENT_DAYS}d" for kind in CONTACT_KINDS)
 PRIOR_CUSTOMERS = 50
+LEAST_CONVERSION = 1e-6
 Bounds = dict[float, tuple[np.ndarray, np.ndarray]]
 
 
@@ -29,10 +31,11 @@ class ProspectRates:
     conversion: tuple[float, ...]  # share that buys
     spend: tuple[float, ...]  # mean of all of them, in currency
     order_value: float
+    log_variance: float  # of the logarithm of what those spend who spend
     intervals: Intervals
 
 
-def fit_prospects(rows: pl.DataFrame) -> ProspectRates | None:
+def fit_prospects(rows: pl.DataFrame, *, seed: int) -> ProspectRates | None:
     """Rates from prospects at past cutoffs, with the columns of the examples; None where the shop had none."""
     if rows.is_empty():
         return None
@@ -40,12 +43,16 @@ def fit_prospects(rows: pl.DataFrame) -> ProspectRates | None:
     spend = rows["target"].to_numpy().astype(float)
     orders = rows["num_orders_ahead"].to_numpy()
     mean_spend = _shrunk_means(group, spend)
+    conversion = _shrunk_means(group, orders > 0)
+    log_variance = _log_variance(spend)
+    outcomes = _outcomes(np.array(mean_spend)[group], np.array(conversion)[group], log_variance)
     return ProspectRates(
-        conversion=_shrunk_means(group, orders > 0),
+        conversion=conversion,
         spend=mean_spend,
         # Finite orders where nobody paid.
         order_value=max(float(spend.sum()) / max(int(orders.sum()), 1), 0.01),
-        intervals=fit_intervals(np.array(mean_spend)[group], spend),
+        log_variance=log_variance,
+        intervals=fit_intervals(outcomes, spend, seed=seed),
     )
 
 
@@ -56,15 +63,55 @@ def prospect_conversion(rates: ProspectRates | None, examples: pl.DataFrame) -> 
     )
 
 
-def prospect_spend(
-    rates: ProspectRates | None, examples: pl.DataFrame
-) -> tuple[np.ndarray, Bounds]:
-    """Expected spend over the horizon, shape (n,), and its ends by level."""
+def prospect_spend(rates: ProspectRates | None, examples: pl.DataFrame) -> np.ndarray:
+    """Expected spend over the horizon, shape (n,)."""
+    if rates is None:
+        return np.zeros(examples.height)
+    expected: np.ndarray = np.array(rates.spend)[_group(examples)]
+    return expected
+
+
+def prospect_bounds(
+    rates: ProspectRates | None, examples: pl.DataFrame, num_horizons: float
+) -> Bounds:
+    """The ends of the spend over a number of horizons, by level, arrays (n,).
+
+    Prospects are taken to buy in each horizon with the same probability c, whatever they did in
+    others: the mean square of what they spend in k horizons over its squared mean is (1 + v) / (k c)
+    + (k - 1) / k, where v is that of those who spend in one horizon, less 1.
+    """
     if rates is None:
         nothing = np.zeros(examples.height)
-        return nothing, {0.8: (nothing, nothing), 0.95: (nothing, nothing)}
-    expected = np.array(rates.spend)[_group(examples)]
-    return expected, bounds(rates.intervals, expected)
+        return dict.fromkeys(LEVELS, (nothing, nothing))
+    spend = prospect_spend(rates, examples)
+    buying = np.maximum(prospect_conversion(rates, examples), LEAST_CONVERSION)
+    within = _outcomes(spend, buying, rates.log_variance)
+    nothing = within.nothing**num_horizons
+    square = (np.exp(rates.log_variance) / buying + num_horizons - 1.0) / num_horizons
+    over = replace(
+        within,
+        expected=spend * num_horizons,
+        nothing=nothing,
+        log_variance=np.log(np.maximum((1.0 - nothing) * square, 1.0 + LEAST_CONVERSION)),
+    )
+    return bounds(rates.intervals, over)
+
+
+def _outcomes(spend: np.ndarray, conversion: np.ndarray, log_variance: float) -> Outcomes:
+    """Over the horizon, of prospects who are expected to spend and to buy so much."""
+    return Outcomes(
+        expected=spend,
+        nothing=1.0 - conversion,
+        log_variance=np.full(len(spend), log_variance),
+        horizon_spend=spend,
+        num_order_days=np.zeros(len(spend)),
+    )
+
+
+def _log_variance(spend: np.ndarray) -> float:
+    """Of what those spent who did; of one of them nothing is known."""
+    some = np.log(spend[spend > 0])
+    return float(some.var()) if len(some) > 1 and some.var() > 0 else UNKNOWN_VARIANCE
 
 
 def _group(rows: pl.DataFrame) -> np.ndarray:

@@ -97,7 +97,8 @@ def heeded_outlook(
 ) -> Outlook:
     """The outlook of models, and where a standing decides what follows from it.
 
-    Of plans the total is that of all periods, as a year's payment may fall beyond the horizon.
+    Of plans the total is that of all periods, as a year's payment may fall beyond the horizon. Bounds
+    are of the spend over all periods.
     """
     standing = standing_of(examples)
     if not (standing != "").any():
@@ -169,19 +170,19 @@ def _returning_outlook(
     is_later = settings.period_days * np.arange(1, settings.num_periods + 1) > horizon_days
     is_long = numbers(examples, "plan_days") > horizon_days
     fades = np.where(is_long, rules.returns[name].share[0] / share, 1.0)
-    even = settings.period_days / horizon_days
+    shares = settings.period_days / horizon_days * np.where(is_later, fades[:, None], 1.0)
+    horizons = shares.sum(axis=1)
     ends = {}
     for level in outlook.bounds:
         tail = (1.0 - level) / 2.0
-        low = np.where(share > 1.0 - tail, spend, 0.0)
-        high = np.where(share > tail, spend, 0.0)
-        ends[level] = (np.minimum(low, total), np.maximum(high, total))
+        comes = np.where(share > 1.0 - tail, spend, 0.0), np.where(share > tail, spend, 0.0)
+        ends[level] = (comes[0] * horizons, comes[1] * horizons)
     behaviour = Behaviour(
         active=share,
         survival=np.broadcast_to(share[:, None], size),
         churn=1.0 - share,
         order_value=own_order_value(examples),
-        shares=even * np.where(is_later, fades[:, None], 1.0),
+        shares=shares,
     )
     return Outlook(total, ends, behaviour)
 
@@ -200,9 +201,10 @@ def _plan_outlook(
     ends = {}
     for level in outlook.bounds:
         tail = (1.0 - level) / 2.0
-        low = payments.amount * payments.at_least(last, 1.0 - tail)
-        high = payments.amount * payments.at_least(last, tail)
-        ends[level] = (np.minimum(low, total), np.maximum(high, total))
+        ends[level] = (
+            payments.amount * payments.at_least(last, 1.0 - tail),
+            payments.amount * payments.at_least(last, tail),
+        )
     middles = edges[:-1] + settings.period_days / 2.0
     behaviour = Behaviour(
         active=payments.active,

@@ -11,7 +11,6 @@ from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import write_artifact
 from lifecycle.events.history import KEYS
 from lifecycle.names import LLAMA, SEQUENCE_LLAMA, STACK, STACK_WITHOUT_LLAMA
-from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import shares_of
 from training.distributed.cluster import require_resources, start_ray
 from training.distributed.members import member_spend, member_states
@@ -26,7 +25,7 @@ from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
 from training.evaluate.served import served
 from training.evaluate.value.champion import choose_champion, unsupported_models
-from training.evaluate.value.cheap import cheap_forecasts, fit_table
+from training.evaluate.value.cheap import Fits, cheap_forecasts, fit_table
 from training.evaluate.value.churn import judge_churn
 from training.evaluate.value.comparison import backtests_of
 from training.evaluate.value.forecasts import Forecast, Judged
@@ -38,6 +37,7 @@ from training.evaluate.value.judging import (
     judge,
     predictions_frame,
 )
+from training.evaluate.value.outcomes import Fitted
 from training.evaluate.value.stack import join_members, join_others, members_with_season
 from training.evaluate.value.total import total_error
 from training.evaluate.value.untrained import untrained_comparison
@@ -66,7 +66,8 @@ def run_arena(inputs: Inputs) -> None:
         require_resources(config.num_workers, 1.0, "cpu")
     sets = read_example_sets(config.examples, inputs.encoded_customers)
     unsupported = unsupported_models(sets, inputs.first_event_at)
-    forecasts, models = _forecasts(inputs, sets, unsupported)
+    forecasts, fits = _forecasts(inputs, sets, unsupported)
+    models = fits.test
     fine_tuning = None
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
@@ -82,9 +83,10 @@ def run_arena(inputs: Inputs) -> None:
     logger.info("champion: %s", champion)
     standings = fit_standings(config.data, sets, config.returns)
     served_forecasts = as_served(forecasts, champion, sets, standings)
-    judged = judge(served_forecasts, sets, config.num_resamples, config.seed)
     churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
-    prospects, met = judge_prospects(config.examples, inputs.test_cutoff)
+    fitted = Fitted(sets, fits, None if churn is None else forecasts[churn].leaving)
+    judged = judge(served_forecasts, fitted, config.num_resamples, config.seed)
+    prospects, met = judge_prospects(config.examples, inputs.test_cutoff, config.seed)
     recommendation = judge_recommenders(inputs)
     choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects, standings)
     artifact = new_artifact(inputs, sets, choice, models)
@@ -141,14 +143,15 @@ def _judge_recommenders_alone(inputs: Inputs) -> None:
 
 def _forecasts(
     inputs: Inputs, sets: ExampleSets, unsupported: Mapping[str, str]
-) -> tuple[dict[str, Forecast], SpendModels]:
+) -> tuple[dict[str, Forecast], Fits]:
     """What all models expect, the encoders among them, and the models with what joined the stack."""
     config = inputs.config
-    forecasts, models = cheap_forecasts(sets, config.models, config.seed, config.data)
+    forecasts, fits = cheap_forecasts(sets, config.models, config.seed, config.data)
     for name in inputs.members:
         forecasts[name] = _llama_forecast(inputs, name, sets)
     if not forecasts:
         raise ValueError(f"no value model could be fitted; models are {', '.join(config.models)}")
+    models = fits.test
     if models.stack is not None:
         budget = config.score_budget_customers_per_second
         forecasts, stack = join_others(forecasts, models.stack, sets, unsupported)
@@ -156,7 +159,8 @@ def _forecasts(
         shares = ", ".join(f"{name} {share:.2f}" for name, share in shares_of(stack).items())
         logger.info("the stack: %s", shares)
         models = replace(models, stack=stack)
-    return members_with_season(forecasts, models, sets)
+    forecasts, models = members_with_season(forecasts, models, sets)
+    return forecasts, replace(fits, test=models)
 
 
 def _champion_minus(judged: Mapping[str, Judged], champion: str) -> dict[str, Differences]:

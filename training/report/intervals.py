@@ -16,35 +16,54 @@ from training.report.page import (
 )
 from training.report.plots import COLORS
 from training.report.words.models import model_words
-from training.results.value import IntervalMetrics, IntervalResults
+from training.results.value import GroupCoverage, IntervalMetrics, IntervalResults
 
 LEVELS = (80, 95)
 
 
 def intervals_section(found: IntervalResults, champion: str, currency: str) -> Section:
-    """Coverage and sharpness of all models, whether the champion's distribution is right, and its segments."""
+    """Coverage and sharpness of all models; whether the champion's distribution is right, also by group."""
     said = Paragraph(
+        "Intervals are quantiles of what will happen. What is expected is a mean, which one very large order can "
+        "lift above most of what will happen: it need not lie inside. "
+        f"Those of {model_words(champion)} were calibrated on the {found.calibrated_on} customers. "
         "Covered by PIT is by the randomised probability integral transform: a closed interval around a customer who "
         "will probably spend nothing covers too often. The interval score counts width and misses, less is better; "
         "beside it stands that of intervals of one width for everybody."
     )
-    models = [_of_level(found.models, level, champion, currency) for level in LEVELS]
-    segment_rows: list[list[Cell]] = [
-        [
-            name,
-            segment.num_customers,
-            share_cell(segment.coverage_80),
-            share_cell(segment.coverage_95),
-        ]
-        for name, segment in found.segments.items()
-    ]
-    header = ["segment by expected spend", "customers", "in 80 % interval", "in 95 % interval"]
-    caption = f"Customers in the intervals of {model_words(champion)}, by segment"
-    segments = Table(caption, header, segment_rows)
+    groups = Paragraph(
+        "Where the intervals are right, what is covered by PIT lies within the margin of 80 and 95 %: three "
+        "points, or two standard errors where the group is small."
+    )
+    by = {"segment by expected spend": found.segments, "order days before": found.history}
     return Section(
         "Intervals of single customers",
-        [said, *models, _ranks(found.pit_shares, champion), segments],
+        [
+            said,
+            *(_of_level(found.models, level, champion, currency) for level in LEVELS),
+            _ranks(found.pit_shares, champion),
+            groups,
+            *(_groups(heading, of_groups, champion) for heading, of_groups in by.items()),
+        ],
     )
+
+
+def _groups(heading: str, groups: Mapping[str, GroupCoverage], champion: str) -> Table:
+    header = [heading, "customers"]
+    for level in LEVELS:
+        header += [f"in {level} % interval", f"{level} % by PIT", "margin"]
+    rows = [[name, group.num_customers, *_covered(group)] for name, group in groups.items()]
+    return Table(
+        f"Customers in the intervals of {model_words(champion)}, by {heading}", header, rows
+    )
+
+
+def _covered(group: GroupCoverage) -> list[Cell]:
+    cells: list[Cell] = []
+    for level in LEVELS:
+        for column in ("coverage", "pit_coverage", "margin"):
+            cells.append(share_cell(getattr(group, f"{column}_{level}")))
+    return cells
 
 
 def _of_level(

@@ -95,20 +95,26 @@ class IntervalMetrics(Config):
     constant_interval_score_95: float
 
 
-class SegmentCoverage(Config):
-    """Coverage of a segment by predicted spend."""
+class GroupCoverage(Config):
+    """Coverage of a group of customers; where the intervals are right PIT is within the margin of the level."""
 
     num_customers: int
     coverage_80: float
+    pit_coverage_80: float
+    margin_80: float  # three points, or two standard errors where these are more
     coverage_95: float
+    pit_coverage_95: float
+    margin_95: float
 
 
 class IntervalResults(Config):
-    """Intervals of all models; ranks and segments of the champion."""
+    """Intervals of all models; of the champion ranks, and coverage by predicted spend and by order days."""
 
     models: dict[str, IntervalMetrics]
+    calibrated_on: str  # backtest or selection
     pit_shares: list[float]
-    segments: dict[str, SegmentCoverage]
+    segments: dict[str, GroupCoverage]
+    history: dict[str, GroupCoverage]
 
 
 class BrierInterval(Config):

@@ -10,6 +10,7 @@ from lifecycle.btyd.model import (
     btyd_active,
     btyd_churn,
     btyd_curve,
+    btyd_log_variance,
     btyd_order_value,
     btyd_value,
     fit_btyd,
@@ -17,6 +18,7 @@ from lifecycle.btyd.model import (
     save_btyd,
 )
 from lifecycle.btyd.pareto_nbd import ParetoNbd
+from lifecycle.btyd.purchases import relative_square
 from tests.builders import BTYD, REPORT, customer
 
 
@@ -65,3 +67,30 @@ def test_btyd_of_a_shop_without_repeat_or_paying_customers_says_so(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         fit_btyd(pl.concat([customer(**change)] * 20))
+
+
+def test_log_variance_is_that_of_orders_and_of_the_own_mean_order_value() -> None:
+    examples = customer(btyd_frequency=3.0, btyd_recency=60.0, btyd_age=100.0, num_order_days=4.0)
+    random = np.random.default_rng(0)
+    shape = BTYD.values.p * 4 + BTYD.values.q
+    own_mean = np.log(BTYD.values.p / random.gamma(shape, 1.0, 1_000_000)).var()
+    square = relative_square(
+        BTYD.purchases, np.array([3.0]), np.array([100.0]), 60.0, within=1.0 / BTYD.values.p
+    )
+    found = btyd_log_variance(BTYD, examples, 60.0)
+    assert found[0] == pytest.approx(np.log(square[0]) + own_mean, rel=1e-3)
+    longer = btyd_log_variance(BTYD, examples, 600.0)
+    assert longer[0] > found[0]  # until when the customer stays is uncertain
+
+
+def test_customers_who_have_left_or_order_every_day_have_a_finite_variance() -> None:
+    frequency, age = np.array([0.0, 800.0, 2.0]), np.array([1.0, 801.0, 9000.0])
+    examples = pl.concat([customer()] * 3).with_columns(
+        btyd_frequency=pl.Series(frequency),
+        btyd_recency=pl.Series(np.where(frequency > 0, 1.0, 0.0)),
+        btyd_age=pl.Series(age),
+        num_order_days=pl.Series(frequency + 1),
+    )
+    for days in (1.0, 60.0, 3660.0):
+        found = btyd_log_variance(BTYD, examples, days)
+        assert np.isfinite(found).all() and (found > 0).all()

@@ -13,6 +13,8 @@ from lifecycle.btyd.purchases import (
     fit_purchases,
     probability_active,
     probability_no_purchase,
+    purchase_pairs,
+    relative_square,
     survival,
 )
 from tests.builders import REPORT, Columns
@@ -156,3 +158,51 @@ def test_extreme_customers_have_finite_answers(
         )
         assert np.isfinite(purchases).all() and purchases[0] >= 0
         assert all(0.0 <= chance[0] <= 1.0 for chance in chances)
+
+
+def simulated_orders(
+    model: PurchaseModel, x: float, age: float, horizon: float, count: int
+) -> np.ndarray:
+    """Orders within the horizon of customers of one summary who are active at the cutoff, shape (count,)."""
+    random = np.random.default_rng(1)
+    rate = random.gamma(model.r + x, 1 / (model.alpha + age), count)
+    if isinstance(model, ParetoNbd):
+        leaving = random.gamma(model.s, 1 / (model.beta + age), count)
+        return random.poisson(rate * np.minimum(random.exponential(1 / leaving), horizon))
+    leaving = random.beta(model.a, model.b + x + model.first_chances, count)
+    orders = np.zeros(count)
+    at = random.exponential(1 / rate)
+    is_active = np.full(count, True)
+    while (is_active := is_active & (at < horizon)).any():
+        orders += is_active
+        is_active &= random.random(count) > leaving
+        at += random.exponential(1 / rate)
+    return orders
+
+
+@pytest.mark.parametrize("model", MODELS, ids=NAMES)
+@pytest.mark.parametrize(("x", "age"), [(0.0, 30.0), (4.0, 40.0)])
+def test_pairs_of_orders_and_uncertainty_of_spend_are_those_of_simulated_customers(
+    model: PurchaseModel, x: float, age: float
+) -> None:
+    horizon = 50.0
+    orders = simulated_orders(model, x, age, horizon, 1_000_000)
+    squares = orders * (orders - 1)
+    noise = 4 * squares.std() / np.sqrt(len(squares))
+    summary = np.array([x]), np.array([age])
+    pairs = purchase_pairs(model, *summary, np.array([horizon]))
+    assert pairs[0] == pytest.approx(squares.mean(), abs=noise)
+    buys = orders[orders > 0]
+    by_hand = np.mean(buys * (buys - 1) + 1.25 * buys) / buys.mean() ** 2
+    found = relative_square(model, *summary, horizon, within=0.25)
+    assert found[0] == pytest.approx(by_hand, rel=0.02)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=NAMES)
+def test_pairs_agree_with_a_finer_sum_over_time_also_far_ahead(model: PurchaseModel) -> None:
+    x, age = np.array([0.0, 3.0, 100.0]), np.array([1.0, 50.0, 400.0])
+    steps = np.concatenate([[0.0], np.geomspace(1e-4, 3000.0, 4000)])
+    squared_rate = btyd._squared_rate(model)(x[:, None], age[:, None], steps[None, :])
+    summed = np.trapezoid(2.0 * steps * squared_rate, steps, axis=1)
+    found = purchase_pairs(model, x, age, np.full(3, 3000.0))
+    np.testing.assert_allclose(found, summed, rtol=1e-3)

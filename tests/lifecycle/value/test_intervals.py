@@ -1,10 +1,11 @@
-"""Coverage, nesting and bounds of the conformal intervals."""
+"""Coverage, nesting and ends of the calibrated intervals."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from lifecycle.metrics.value import interval_score
 from lifecycle.value.intervals import (
@@ -14,97 +15,144 @@ from lifecycle.value.intervals import (
     fit_intervals,
     predictive_ranks,
 )
+from lifecycle.value.outcomes import Outcomes
+
+LEVELS = (0.8, 0.95)
 
 
-def customers(seed: int, count: int, buying: float) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and spends whose spread, relative and absolute, changes with the prediction."""
+def customers(seed: int, count: int, wrong: float = 1.0) -> tuple[Outcomes, np.ndarray]:
+    """Customers who differ in what they spend, how surely and how evenly, and what they went on to spend.
+
+    What is said of them is wrong by `wrong`: too little is expected of those who spend much, and
+    deviations are too small.
+    """
     random = np.random.default_rng(seed)
-    predicted = random.lognormal(3.0, 1.0, count)
-    spread = 0.3 + 0.7 * (predicted < 20)
-    actual = predicted / buying * np.exp(spread * random.normal(size=count) - spread**2 / 2)
-    return predicted, np.where(random.random(count) < buying, actual, 0.0)
+    expected = random.lognormal(3.0, 1.0, count)
+    nothing = random.beta(0.5, 1.0, count)
+    num_order_days = random.integers(1, 9, count)
+    variance = np.where(num_order_days > 2, 0.2, 0.9) * random.uniform(0.5, 1.5, count)
+    noise = random.normal(size=count) * np.sqrt(variance) * wrong
+    some = expected * np.where(expected > 20, wrong, 1.0) * np.exp(noise - variance / 2)
+    actual = np.where(random.random(count) < nothing, 0.0, some / (1 - nothing))
+    return Outcomes(expected, nothing, variance, expected, num_order_days.astype(float)), actual
 
 
-@pytest.mark.parametrize("buying", [1.0, 0.95])
-def test_coverage_overall_and_on_both_ends_of_the_predictions(buying: float) -> None:
-    intervals = fit_intervals(*customers(0, 8000, buying))
-    predicted, actual = customers(1, 40_000, buying)
-    found = bounds(intervals, predicted)
-    small, large = predicted < np.quantile(predicted, 0.3), predicted > np.quantile(predicted, 0.7)
-    for level in (0.8, 0.95):
-        low, high = found[level]
-        inside = (actual >= low) & (actual <= high)
-        for group in (slice(None), small, large):
-            assert inside[group].mean() == pytest.approx(level, abs=0.03)
+def part(outcomes: Outcomes, here: np.ndarray) -> Outcomes:
+    return Outcomes(**{name: values[here] for name, values in vars(outcomes).items()})
 
 
-def test_error_goes_above_where_many_spend_nothing() -> None:
-    intervals = fit_intervals(*customers(0, 8000, 0.4))
-    predicted, actual = customers(1, 40_000, 0.4)
-    low, high = bounds(intervals, predicted)[0.8]
-    assert (low == 0).all()
-    assert (actual <= high).mean() == pytest.approx(0.8, abs=0.02)
+def flat(expected: float, nothing: float, count: int) -> Outcomes:
+    """Customers who are all alike."""
+    columns = (expected, nothing, 1.0, expected, 1.0)
+    return Outcomes(*(np.full(count, value) for value in columns))
 
 
-def test_ends_hold_the_prediction_and_nest() -> None:
+@pytest.mark.parametrize("wrong", [1.0, 1.6])
+def test_ranks_are_uniform_in_every_segment_and_history_also_where_the_outcomes_are_wrong(
+    wrong: float,
+) -> None:
+    intervals = fit_intervals(*customers(0, 8000, wrong), seed=0)
+    outcomes, actual = customers(1, 40_000, wrong)
+    ranks = predictive_ranks(intervals, outcomes, actual, seed=1)
+    edges = np.quantile(outcomes.expected, [0.5, 0.8, 0.95])
+    segment = np.searchsorted(edges, outcomes.expected)
+    has_few = outcomes.num_order_days <= 2
+    for here in (*(segment == number for number in range(4)), has_few, ~has_few):
+        for level in LEVELS:
+            found = np.mean(np.abs(ranks[here] - 0.5) <= level / 2)
+            assert found == pytest.approx(level, abs=0.03)
+
+
+def test_closed_intervals_hold_as_often_as_they_say_unless_more_customers_spend_nothing() -> None:
+    intervals = fit_intervals(*customers(0, 8000), seed=0)
+    outcomes, actual = customers(1, 40_000)
+    low, high = bounds(intervals, outcomes)[0.8]
+    inside = (actual >= low) & (actual <= high)
+    assert inside[outcomes.nothing < 0.75].mean() == pytest.approx(0.8, abs=0.02)
+    surely_nothing = outcomes.nothing > 0.9
+    assert (high[surely_nothing] == 0).all() and inside[surely_nothing].mean() > 0.9
+
+
+def test_who_surely_buys_has_a_low_end_above_nothing_and_who_surely_does_not_a_high_end_of_nothing() -> (
+    None
+):
+    intervals = fit_intervals(*customers(0, 8000), seed=0)
+    sure = replace(flat(50.0, 0.001, 3), nothing=np.array([0.001, 0.5, 0.999]))
+    low, high = bounds(intervals, sure)[0.95]
+    assert low[0] > 0 and high[0] > 50.0
+    assert low[1] == 0 and high[1] > 50.0
+    assert (low[2], high[2]) == (0, 0)
+
+
+def test_an_interval_need_not_hold_what_is_expected() -> None:
+    intervals = fit_intervals(*customers(0, 8000), seed=0)
+    outcomes = flat(50.0, 0.97, 1)
+    assert bounds(intervals, outcomes)[0.8][1][0] < outcomes.expected[0]
+
+
+def test_levels_nest_and_are_in_order() -> None:
     for seed in range(20):
         count = int(np.random.default_rng(seed).integers(1, 400))
-        intervals = fit_intervals(*customers(seed, count, 0.7), levels=(0.92, 0.5, 0.9))
-        predicted = np.concatenate([[0.0], customers(seed + 50, 500, 0.7)[0], [1e9]])
-        found = bounds(intervals, predicted)
+        intervals = fit_intervals(*customers(seed, count), levels=(0.92, 0.5, 0.9), seed=seed)
+        outcomes, _ = customers(seed + 50, 500)
+        found = bounds(intervals, outcomes)
         assert list(found) == [0.5, 0.9, 0.92]
-        inner = (predicted, predicted)
+        inner_low = inner_high = found[0.5][1]
         for low, high in found.values():
-            assert (low >= 0).all() and (low <= inner[0]).all() and (high >= inner[1]).all()
-            inner = (low, high)
+            assert (low >= 0).all() and np.isfinite(high).all()
+            assert (low <= inner_low).all() and (inner_high <= high).all()
+            inner_low, inner_high = low, high
 
 
-def test_finite_sample_correction_by_hand() -> None:
-    # 9 equal predictions, scores in steps: ceil(10 * 0.8) = 8 of the ordered scores, the first left out.
-    predicted, actual = np.full(9, 10.0), np.arange(1.0, 10.0) * 5
-    low, high = bounds(fit_intervals(predicted, actual, levels=(0.8,)), predicted)[0.8]
-    assert low[0] == pytest.approx(5.0) and high[0] == pytest.approx(45.0)
-    low, high = bounds(fit_intervals(predicted, actual, levels=(0.4,)), predicted)[0.4]
-    assert low[0] == pytest.approx(10.0)  # never above the prediction; the third score is 15
-    assert high[0] == pytest.approx(35.0)  # the third and ceil(10 * 0.4) = 4 more
+def test_calibration_by_hand() -> None:
+    """Nine customers who surely buy, their ranks a tenth apart: each end is the spend of one of them."""
+    outcomes = flat(10.0, 0.0, 9)
+    some = (10.0 + 0.5) * np.exp(-0.5)  # the offset is a twentieth of the mean
+    actual = some * np.exp(np.linspace(-1.0, 1.0, 9))
+    low, high = bounds(fit_intervals(outcomes, actual, (0.8,), seed=0), outcomes)[0.8]
+    np.testing.assert_allclose(low, actual[0])  # the tenth of (9 + 1)
+    np.testing.assert_allclose(high, actual[8])
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_tiny_calibration_sets_give_their_extremes(count: int) -> None:
-    intervals = fit_intervals(np.full(count, 4.0), np.arange(1.0, count + 1) * 8)
-    low, high = bounds(intervals, np.array([4.0]))[0.95]
-    assert low[0] == 0.0 and high[0] == pytest.approx(8.0 * count)
-
-
-def test_ties_stay_in_one_bin_and_small_bins_are_merged() -> None:
-    predicted = np.concatenate([np.zeros(770), np.linspace(1, 9, 230)])
-    intervals = fit_intervals(predicted, predicted * 2)
-    assert all(1.0 <= edge <= 9.0 for edge in intervals.edges) and len(intervals.edges) >= 1
-    sizes = np.bincount(np.searchsorted(intervals.edges, predicted, side="right"))
-    assert (sizes >= 100).all() and sizes[0] >= 770
-    assert fit_intervals(np.ones(500), np.ones(500)).edges == ()
-
-
-def test_all_zero_predictions_and_spends() -> None:
-    low, high = bounds(fit_intervals(np.zeros(50), np.zeros(50)), np.zeros(3))[0.95]
+def test_nobody_who_spends_leaves_ends_of_nothing() -> None:
+    outcomes = flat(0.0, 0.0, 50)
+    low, high = bounds(fit_intervals(outcomes, np.zeros(50), seed=0), outcomes)[0.95]
     assert (low == 0).all() and (high == 0).all()
 
 
+def test_who_is_expected_to_spend_nothing_may_still_spend() -> None:
+    outcomes = replace(flat(0.0, 0.0, 800), expected=np.repeat([0.0, 10.0], 400))
+    outcomes = replace(outcomes, horizon_spend=outcomes.expected)
+    actual = np.tile([0.0, 5.0], 400)
+    low, high = bounds(fit_intervals(outcomes, actual, seed=0), outcomes)[0.8]
+    assert (low == 0).all() and (high[:400] > 4.9).all()
+
+
 def test_unit_of_money_does_not_matter() -> None:
-    predicted, actual = customers(3, 900, 0.8)
-    euros, cents = fit_intervals(predicted, actual), fit_intervals(100 * predicted, 100 * actual)
-    for level, (low, high) in bounds(euros, predicted).items():
-        np.testing.assert_allclose(
-            bounds(cents, 100 * predicted)[level], (100 * low, 100 * high), rtol=1e-9
-        )
+    outcomes, actual = customers(3, 900)
+    cents = replace(
+        outcomes, expected=100 * outcomes.expected, horizon_spend=100 * outcomes.expected
+    )
+    in_cents = bounds(fit_intervals(cents, 100 * actual, seed=0), cents)
+    for level, (low, high) in bounds(fit_intervals(outcomes, actual, seed=0), outcomes).items():
+        np.testing.assert_allclose(in_cents[level], (100 * low, 100 * high), rtol=1e-6)
 
 
 def test_intervals_survive_json() -> None:
-    predicted, actual = customers(4, 600, 0.8)
-    intervals = fit_intervals(predicted, actual)
-    again = Intervals(**json.loads(json.dumps(asdict(intervals))))
-    for level, ends in bounds(intervals, predicted).items():
-        np.testing.assert_array_equal(bounds(again, predicted)[level], ends)
+    outcomes, actual = customers(4, 600)
+    intervals = fit_intervals(outcomes, actual, seed=0)
+    again = TypeAdapter(Intervals).validate_json(json.dumps(asdict(intervals)))
+    assert again == intervals
+
+
+def test_customers_have_the_same_ends_in_any_company() -> None:
+    intervals = fit_intervals(*customers(5, 3000), seed=0)
+    outcomes, _ = customers(6, 500)
+    together = bounds(intervals, outcomes)[0.95]
+    for row in (0, 7, 499):
+        here = np.array([row])
+        alone = bounds(intervals, part(outcomes, here))[0.95]
+        assert [ends[row] for ends in together] == [ends[0] for ends in alone]
 
 
 @pytest.mark.parametrize(
@@ -121,24 +169,17 @@ def test_intervals_survive_json() -> None:
 def test_bad_calibration_is_refused(
     predicted: list[float], actual: list[float], levels: tuple[float, ...]
 ) -> None:
+    expected = np.array(predicted)
+    outcomes = replace(flat(1.0, 0.0, len(expected)), expected=expected)
     with pytest.raises(ValueError, match="intervals need|spend is at least 0|levels are"):
-        fit_intervals(np.array(predicted), np.array(actual), levels)
+        fit_intervals(outcomes, np.array(actual), levels, seed=0)
 
 
-@pytest.mark.parametrize("buying", [1.0, 0.3])
-def test_ranks_are_uniform_where_the_distribution_is_right_also_with_many_zeros(
-    buying: float,
-) -> None:
-    known, (predicted, actual) = customers(0, 8000, buying), customers(1, 40_000, buying)
-    ranks = predictive_ranks(*known, predicted, actual, seed=0)
-    shares = np.histogram(ranks, 10, (0.0, 1.0))[0] / len(ranks)
-    np.testing.assert_allclose(shares, 0.1, atol=0.015)
-    low, high = bounds(fit_intervals(*known), predicted)[0.8]
-    closed = np.mean((actual >= low) & (actual <= high))
-    assert np.mean(np.abs(ranks - 0.5) <= 0.4) == pytest.approx(0.8, abs=0.01)
-    assert closed >= 0.78
-    late = predictive_ranks(*known, predicted, 2.0 * actual, seed=0)
-    assert np.mean(late > 0.9) > 0.13  # a distribution that is too low shows
+def test_a_distribution_that_is_too_low_shows_in_the_ranks() -> None:
+    intervals = fit_intervals(*customers(0, 8000), seed=0)
+    outcomes, actual = customers(1, 40_000)
+    ranks = predictive_ranks(intervals, outcomes, 2.0 * actual, seed=1)
+    assert np.mean(ranks > 0.9) > 0.13
 
 
 def test_interval_score_by_hand_and_intervals_that_adapt_beat_those_of_one_width() -> None:
@@ -148,12 +189,10 @@ def test_interval_score_by_hand_and_intervals_that_adapt_beat_those_of_one_width
         np.array([6.0, 3.0, 10.0]),
     )
     assert interval_score(actual, low, high, 0.8) == pytest.approx((2 + 2 + 4 + 10 * (1 + 2)) / 3)
-    known, (predicted, actual) = customers(0, 8000, 1.0), customers(1, 40_000, 1.0)
-    constant, adaptive = (
-        constant_bounds(*known, predicted, 0.8),
-        bounds(fit_intervals(*known), predicted)[0.8],
-    )
-    assert np.mean((actual >= constant[0]) & (actual <= constant[1])) == pytest.approx(
-        0.8, abs=0.02
-    )
+    known, spent = customers(0, 8000)
+    outcomes, actual = customers(1, 40_000)
+    constant = constant_bounds(known.expected, spent, outcomes.expected, 0.8)
+    adaptive = bounds(fit_intervals(known, spent, seed=0), outcomes)[0.8]
+    inside = (actual >= constant[0]) & (actual <= constant[1])
+    assert inside.mean() == pytest.approx(0.8, abs=0.02)
     assert interval_score(actual, *adaptive, 0.8) < interval_score(actual, *constant, 0.8)

@@ -1,5 +1,6 @@
 """Customers who have not bought yet: the rates of the groups by hand, and who belongs to which."""
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -8,6 +9,7 @@ from lifecycle.value.prospects import (
     PRIOR_CUSTOMERS,
     fit_prospects,
     has_bought_before,
+    prospect_bounds,
     prospect_conversion,
     prospect_spend,
 )
@@ -26,7 +28,7 @@ def test_rates_of_the_two_groups_by_hand() -> None:
         target=[0.0] * 100 + [90.0] * 10 + [0.0] * 40,
         num_orders_ahead=[0] * 100 + [3] * 10 + [0] * 40,
     )
-    rates = fit_prospects(rows)
+    rates = fit_prospects(rows, seed=0)
     assert rates is not None
     overall = 900.0 / 150
     assert rates.spend == pytest.approx(
@@ -44,15 +46,15 @@ def test_rates_of_the_two_groups_by_hand() -> None:
         )
     )
     assert rates.order_value == 30.0
-    expected, limits = prospect_spend(rates, prospects(1, 1))
-    assert expected.tolist() == list(rates.spend[:2])
-    for low, high in limits.values():
-        assert (low == 0).all() and (high >= expected).all()
+    assert prospect_spend(rates, prospects(1, 1)).tolist() == list(rates.spend[:2])
+    for low, high in prospect_bounds(rates, prospects(1, 1), 1.0).values():
+        assert (low == 0).all()  # hardly anybody buys
+        assert high[0] <= high[1] < 200.0
     assert prospect_conversion(rates, prospects(1, 1)).tolist() == list(rates.conversion[:2])
 
 
 def test_shop_without_prospects_has_no_rates() -> None:
-    assert fit_prospects(prospects(0, 0, target=[], num_orders_ahead=[])) is None
+    assert fit_prospects(prospects(0, 0, target=[], num_orders_ahead=[]), seed=0) is None
     assert prospect_conversion(None, prospects(2, 0)).tolist() == [0.0, 0.0]
 
 
@@ -62,7 +64,9 @@ def test_who_began_a_trial_has_a_rate_of_its_own_until_it_is_cancelled() -> None
         total_refunded=pl.Series([0.0, 0.0, 0.0, 9.0])
     )
     outcome = {"target": [50.0, 0.0, 0.0, 0.0], "num_orders_ahead": [1, 0, 0, 0]}
-    rates = fit_prospects(rows.with_columns(**{k: pl.Series(v) for k, v in outcome.items()}))
+    rates = fit_prospects(
+        rows.with_columns(**{k: pl.Series(v) for k, v in outcome.items()}), seed=0
+    )
     assert rates is not None
     silent, _, in_trial = rates.conversion
     assert in_trial == pytest.approx((1 + PRIOR_CUSTOMERS / 4) / (1 + PRIOR_CUSTOMERS))
@@ -76,3 +80,22 @@ def test_who_is_known_by_a_refund_alone_has_bought_before() -> None:
         total_refunded=pl.Series([0.0, 9.0, 9.0]), num_orders=pl.Series([0.0, 0.0, 1.0])
     )
     assert has_bought_before(rows).tolist() == [False, True, False]
+
+
+def test_bounds_of_prospects_hold_as_often_as_they_say_over_one_horizon_and_over_three() -> None:
+    random = np.random.default_rng(0)
+    count = 4000
+
+    def spends(horizons: int) -> np.ndarray:
+        chance = np.repeat([0.2, 0.7], count)
+        bought = random.random((horizons, 2 * count)) < chance
+        return np.sum(bought * random.lognormal(3.0, 0.4, bought.shape), axis=0)
+
+    rows = prospects(count, count)
+    once = spends(1)
+    known = rows.with_columns(target=once, num_orders_ahead=pl.Series(once > 0).cast(pl.Float64))
+    rates = fit_prospects(known, seed=0)
+    for horizons, off in ((1, 0.02), (3, 0.03)):
+        low, high = prospect_bounds(rates, rows, horizons)[0.95]
+        spent = spends(horizons)
+        assert np.mean((spent >= low) & (spent <= high)) == pytest.approx(0.95, abs=off)

@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 
 def judge_prospects(
-    examples: Path, test_cutoff: datetime
+    examples: Path, test_cutoff: datetime, seed: int
 ) -> tuple[ProspectRates | None, Prospects]:
     """Rates from the training cutoffs, and `prospects` of metrics.json: predicted and actual at the test cutoff."""
     rows = pl.read_parquet(examples / "prospects.parquet")
     is_test = pl.col("cutoff") == test_cutoff
     train = rows.filter(~is_test)
     test = rows.filter(is_test)
-    rates = fit_prospects(train)
+    rates = fit_prospects(train, seed=seed)
     found = Prospects(
         num_train_rows=train.height,
         num_customers=test.height,
@@ -34,7 +34,7 @@ def judge_prospects(
             actual=test.filter(pl.col("num_orders_ahead") > 0).height,
         ),
         spend=ExpectedAndActual(
-            predicted=float(prospect_spend(rates, test)[0].sum()),
+            predicted=float(prospect_spend(rates, test).sum()),
             actual=float(test["target"].sum()),
         ),
     )

@@ -35,8 +35,8 @@ class Fits:
 
 def cheap_forecasts(
     sets: ExampleSets, models: tuple[str, ...], seed: int, data: Path
-) -> tuple[dict[str, Forecast], SpendModels]:
-    """What the models asked for expect, and the models as they are served.
+) -> tuple[dict[str, Forecast], Fits]:
+    """What the models asked for expect, and the models.
 
     All have the total that the season of the ingest folder `data` will bring, where it is known.
     """
@@ -49,7 +49,7 @@ def cheap_forecasts(
             )
     fits = _fit_windows(sets, wanted, seed, data)
     judged = [name for name in fits.test.names if name in wanted and name in fits.selection.names]
-    return {name: _forecast(name, fits, sets) for name in judged}, fits.test
+    return {name: _forecast(name, fits, sets) for name in judged}, fits
 
 
 def _fit_windows(sets: ExampleSets, wanted: tuple[str, ...], seed: int, data: Path) -> Fits:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lifecycle.value.intervals import Intervals
+from lifecycle.value.outcomes import Outcomes
 from training.results.value import ModelMetrics
 
 
@@ -31,9 +32,11 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Judged:
-    """A forecast with its intervals, which the selection customers calibrate, and its metrics on the test."""
+    """A forecast with its intervals, and how both did on the test customers."""
 
     forecast: Forecast
+    outcomes: Outcomes  # of the test customers, before calibration
     intervals: Intervals
+    calibrated_on: str
     metrics: ModelMetrics
     draws: dict[str, np.ndarray]  # of each metric on resampled test customers

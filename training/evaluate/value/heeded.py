@@ -25,8 +25,13 @@ def as_served(
 
 def _heeded(forecast: Forecast, sets: ExampleSets, rules: Standings) -> Forecast:
     days = sets.horizon_days
+    backtest = forecast.backtest
+    if sets.backtest is not None and backtest is not None:
+        earlier = sets.backtest
+        backtest = heeded_spend(rules, earlier.test, backtest, earlier.horizon_days)
     return replace(
         forecast,
         selection=heeded_spend(rules, sets.selection, forecast.selection, days),
         test=heeded_spend(rules, sets.test, forecast.test, days),
+        backtest=backtest,
     )

@@ -13,6 +13,7 @@ from lifecycle.metrics.value import (
 )
 from lifecycle.value.intervals import bounds, fit_intervals
 from training.evaluate.value.forecasts import Forecast, Judged
+from training.evaluate.value.outcomes import Fitted, known_outcomes, outcomes_of_test
 from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.value import Differences, ModelMetrics
 
@@ -27,15 +28,16 @@ PREDICTIONS_SCHEMA = {"customer_id": pl.String, "model": pl.String} | dict.fromk
 
 
 def judge(
-    forecasts: Mapping[str, Forecast], sets: ExampleSets, num_resamples: int, seed: int
+    forecasts: Mapping[str, Forecast], fitted: Fitted, num_resamples: int, seed: int
 ) -> dict[str, Judged]:
-    """Every forecast with its intervals, calibrated on selection, and its metrics on the test customers."""
-    actual_selection = target_of(sets.selection)
-    actual = target_of(sets.test)
+    """Every forecast with its intervals, and its metrics on the test customers."""
+    actual = target_of(fitted.sets.test)
     judged: dict[str, Judged] = {}
     for name, forecast in forecasts.items():
-        intervals = fit_intervals(forecast.selection, actual_selection)
-        limits = bounds(intervals, forecast.test)
+        known = known_outcomes(fitted, name, forecast)
+        intervals = fit_intervals(known.outcomes, known.actual, seed=seed)
+        outcomes = outcomes_of_test(fitted, name, forecast)
+        limits = bounds(intervals, outcomes)
         draws = bootstrap_draws(
             actual, forecast.test, limits, num_resamples=num_resamples, seed=seed
         )
@@ -46,7 +48,7 @@ def judge(
                 "ci": {key: percentile_interval(of, CI_LEVEL) for key, of in draws.items()},
             }
         )
-        judged[name] = Judged(forecast, intervals, metrics, draws)
+        judged[name] = Judged(forecast, outcomes, intervals, known.window, metrics, draws)
         logger.info("%s: %s", name, _line(metrics))
     return judged
 
@@ -81,7 +83,7 @@ def predictions_frame(judged: Mapping[str, Judged], sets: ExampleSets) -> pl.Dat
     frames = []
     for name, one in judged.items():
         columns = {"predicted": one.forecast.test}
-        for level, (low, high) in bounds(one.intervals, one.forecast.test).items():
+        for level, (low, high) in bounds(one.intervals, one.outcomes).items():
             columns |= {f"low_{100 * level:.0f}": low, f"high_{100 * level:.0f}": high}
         frames.append(
             sets.test.select(

@@ -19,6 +19,7 @@ def sets_of(selection: np.ndarray, test: np.ndarray) -> ExampleSets:
                 "cutoff": [CUTOFF] * len(spent),
                 "target": spent,
                 "actual_net": spent,
+                "num_order_days": [1.0] * len(spent),
             }
         )
         for spent in (selection, selection, test)

@@ -23,7 +23,8 @@ def sets(tiny_shop: TinyShop) -> ExampleSets:
 @pytest.fixture(scope="module")
 def judged(sets: ExampleSets) -> tuple[dict[str, Forecast], SpendModels]:
     """What every cheap model forecasts, and the models."""
-    return cheap_forecasts(sets, VALUE_MODELS, 0, NO_DATA)
+    forecasts, fits = cheap_forecasts(sets, VALUE_MODELS, 0, NO_DATA)
+    return forecasts, fits.test
 
 
 def test_backtest_knows_nothing_of_what_came_after(
@@ -61,7 +62,8 @@ def test_selection_customers_are_unknown_to_the_models_they_judge(
 
 
 def test_stack_brings_the_bgnbd_that_it_starts_from(sets: ExampleSets) -> None:
-    entries, fitted = cheap_forecasts(sets, ("pareto_nbd_gg", "stack"), 0, NO_DATA)
+    entries, fits = cheap_forecasts(sets, ("pareto_nbd_gg", "stack"), 0, NO_DATA)
+    fitted = fits.test
     assert list(entries) == ["pareto_nbd_gg", "stack"]
     assert fitted.stack is not None and fitted.btyd["bgnbd_gg"] == fitted.stack.btyd
 
@@ -91,7 +93,9 @@ def test_shop_without_repeat_customers_or_money_keeps_what_can_be_fitted(
         rows.with_columns(pl.lit(value).alias(name) for name, value in changes.items())
         for rows in (sets.train, sets.selection, sets.test)
     ]
-    entries, fitted = cheap_forecasts(ExampleSets(*poor, horizon_days=60), VALUE_MODELS, 0, NO_DATA)
+    poor_sets = ExampleSets(*poor, horizon_days=60)
+    entries, fits = cheap_forecasts(poor_sets, VALUE_MODELS, 0, NO_DATA)
+    fitted = fits.test
     assert list(entries) == ["persistence"]
     assert fitted.btyd == {} and list(fitted.single) == ["persistence"]
     assert (

@@ -39,7 +39,7 @@ def sets(tiny_shop: TinyShop) -> ExampleSets:
 @pytest.fixture(scope="module")
 def judged(sets: ExampleSets) -> SpendModels:
     """The models as they are judged, the hurdle and an encoder in the stack with a share of a half each."""
-    _, fitted = cheap_forecasts(sets, MODELS, 0, NO_DATA)
+    fitted = cheap_forecasts(sets, MODELS, 0, NO_DATA)[1].test
     assert fitted.stack is not None
     return replace(
         fitted, stack=replace(fitted.stack, others={"hurdle": HALF}, members={"text_llama": HALF})
@@ -98,7 +98,7 @@ def test_btyd_that_fits_first_to_the_later_customers_comes_with_the_stack(
     once = replace(
         sets, test=sets.test.with_columns(btyd_frequency=pl.lit(0.0), btyd_recency=pl.lit(0.0))
     )
-    _, fitted = cheap_forecasts(once, ("stack",), 0, NO_DATA)
+    fitted = cheap_forecasts(once, ("stack",), 0, NO_DATA)[1].test
     assert fitted.btyd == {} and fitted.stack is not None and fitted.stack.btyd is None
     again = refitted(fitted, once, latest, 0, NO_DATA)
     assert again.stack is not None and again.stack.btyd == again.btyd["bgnbd_gg"]
