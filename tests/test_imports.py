@@ -24,7 +24,7 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("differences", "jobs"),
         ("folders",),
         ("events",),
-        ("features", "recommend", "season"),
+        ("features", "recommend"),
         ("btyd", "decisions"),
         ("spend", "value"),
         ("llama",),

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import JsonValue, TypeAdapter
 
 from lifecycle.btyd.model import Btyd
+from lifecycle.btyd.season import Season
 from lifecycle.decisions.actions import ActionRule
 from lifecycle.decisions.segments import SegmentThresholds
 from lifecycle.decisions.stages import StageRules
@@ -19,7 +20,6 @@ from lifecycle.folders import Manifest, read_manifest
 from lifecycle.llama.member import BaseModelIdentity
 from lifecycle.names import MEMBERS, STACK
 from lifecycle.recommend.retrieval import Retriever
-from lifecycle.season import Season
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings

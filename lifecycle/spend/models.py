@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.btyd.model import BTYD_FILE, Btyd, fit_btyd, load_btyd, save_btyd
+from lifecycle.btyd.season import Season
 from lifecycle.folders import Stored, read_stored, write_json
 from lifecycle.names import (
     BGNBD,
@@ -23,7 +24,6 @@ from lifecycle.names import (
     VALUE_MODELS,
     ZILN,
 )
-from lifecycle.season import Season
 from lifecycle.spend.baselines import Persistence
 from lifecycle.spend.btyd_spend import BtydSpend
 from lifecycle.spend.contributions import Contributions

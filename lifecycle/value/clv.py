@@ -14,7 +14,7 @@ from lifecycle.btyd.model import (
     btyd_order_value,
     btyd_survival,
 )
-from lifecycle.season import Season
+from lifecycle.btyd.season import Season
 from lifecycle.value.costs import CostRates, customer_rates
 from lifecycle.value.formula import ClvSettings, discount_rates, present_value
 from lifecycle.value.prospects import ProspectRates, prospect_conversion

@@ -60,11 +60,14 @@ def run_arena(inputs: Inputs) -> None:
     if inputs.is_leave_one_out:
         _judge_recommenders_alone(inputs)
         return
-    config = inputs.config
     if inputs.members:
         start_ray()
-        require_resources(config.num_workers, 1.0, "cpu")
-    sets = read_example_sets(config.examples, inputs.encoded_customers)
+        require_resources(inputs.config.num_workers, 1.0, "cpu")
+    _judge_value(inputs, read_example_sets(inputs.config.examples, inputs.encoded_customers))
+
+
+def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
+    config = inputs.config
     unsupported = unsupported_models(sets, inputs.first_event_at)
     forecasts, fits = _forecasts(inputs, sets, unsupported)
     models = fits.test
@@ -72,13 +75,9 @@ def run_arena(inputs: Inputs) -> None:
     if LLAMA in forecasts and config.untrained_customers:
         fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
     logger.info("%s", models.season.told())
+    budget = config.score_budget_customers_per_second
     champion, selection = choose_champion(
-        forecasts,
-        sets,
-        config.score_budget_customers_per_second,
-        config.num_resamples,
-        config.seed,
-        unsupported,
+        forecasts, sets, budget, config.num_resamples, config.seed, unsupported
     )
     logger.info("champion: %s", champion)
     standings = fit_standings(config.data, sets, config.returns)

@@ -5,9 +5,9 @@ from typing import Self
 
 from pydantic import JsonValue, ValidationError
 
+from lifecycle.btyd.season import Season
 from lifecycle.config import Config, describe
 from lifecycle.folders import write_json
-from lifecycle.season import Season
 from lifecycle.value.costs import CostRate
 from lifecycle.value.standing import Standings
 from training.results.customers import Customers, Profit, Prospects, Worth

@@ -1,7 +1,7 @@
 """What the artifact says of the test customers, as metrics.json has it."""
 
+from lifecycle.btyd.season import Season
 from lifecycle.config import Config
-from lifecycle.season import Season
 
 
 class SegmentTotals(Config):

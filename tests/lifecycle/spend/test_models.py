@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lifecycle.btyd.season import Season
 from lifecycle.names import VALUE_MODELS
-from lifecycle.season import Season
 from lifecycle.spend.models import SpendModels
 from tests.builders import BTYD, REPOSITORY, TinyShop
 from training.evaluate.value.windows import ExampleSets, read_example_sets

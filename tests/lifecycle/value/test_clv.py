@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import lognorm
 
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_survival
+from lifecycle.btyd.season import Season
 from lifecycle.decisions.segments import SegmentThresholds
-from lifecycle.season import Season
 from lifecycle.value.clv import (
     CustomerValues,
     buyer_behaviour,

@@ -24,7 +24,7 @@ from sklearn.gaussian_process.kernels import (
 )
 
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_order_value
-from lifecycle.season import NUM_MONTHS, Season
+from lifecycle.btyd.season import NUM_MONTHS, Season
 from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, YEAR_DAYS, backcast
 
 # Standard deviations of logarithms.

@@ -75,13 +75,7 @@ def choose_champion(
     customers do not tell 0.88 from 0.9. Equal RMSE: the lower decile MAPE. Where no bias is fair,
     the fairest. Returns its name and the numbers compared.
     """
-    fast = [
-        name
-        for name, one in forecasts.items()
-        if budget is None or one.customers_per_second >= budget
-    ]
-    if not fast:
-        raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
+    fast = _fast_enough(forecasts, budget)
     left_out = {name: unsupported[name] for name in forecasts if name in unsupported}
     eligible = [name for name in fast if name not in left_out] or fast
     selection = on_selection(forecasts, sets, num_resamples, seed)
@@ -108,6 +102,17 @@ def choose_champion(
         backtest=None if backtest is None else backtest.rows or None,
         same_season=None if same_season is None else same_season.rows or None,
     )
+
+
+def _fast_enough(forecasts: Mapping[str, Forecast], budget: float | None) -> list[str]:
+    fast = [
+        name
+        for name, one in forecasts.items()
+        if budget is None or one.customers_per_second >= budget
+    ]
+    if not fast:
+        raise ValueError(f"no model reaches score_budget_customers_per_second {budget}")
+    return fast
 
 
 def _deciding(

@@ -15,7 +15,7 @@ from datetime import timedelta
 import numpy as np
 from scipy.stats import norm, t
 
-from lifecycle.season import Season
+from lifecycle.btyd.season import Season
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.value import Selection, TotalError, TotalWindow

@@ -42,6 +42,8 @@ def quality_report(
         raise ValueError(f"no usable event is left: {dropped}")
     account = whole.balanced()
     days = (counts.last_event_at - counts.first_event_at).days + 1
+    fence = None if math.isinf(finished.fence) else finished.fence
+    outliers = Outliers(total=counts.num_outliers, revenue=counts.outlier_revenue, fence=fence)
     return QualityReport(
         num_rows_read=account.read.rows,
         num_events=counts.num_events,
@@ -56,11 +58,7 @@ def quality_report(
         rows_dropped=dropped,
         duplicates=_duplicates(dropped, counts),
         refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
-        outliers=Outliers(
-            total=counts.num_outliers,
-            revenue=counts.outlier_revenue,
-            fence=None if math.isinf(finished.fence) else finished.fence,
-        ),
+        outliers=outliers,
         events_by_kind=dict(counts.kinds.most_common()),
         customers_by_orders={name: counts.orders_per_customer[name] for name in ORDER_GROUPS},
         missing_values=dict(counts.missing),

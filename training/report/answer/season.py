@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from matplotlib.patches import Patch
 
-from lifecycle.season import Season
+from lifecycle.btyd.season import Season
 from training.report.page import Paragraph, Part, Picture, new_figure, percent, picture
 from training.results.customers import Worth
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lifecycle.btyd.model import btyd_value, fit_btyd
-from lifecycle.season import Season
+from lifecycle.btyd.season import Season
 from tests.training.evaluate.season.conftest import (
     CUTOFF,
     HORIZON,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.season import Season
+from lifecycle.btyd.season import Season
 from training.report.answer.season import season_parts
 from training.report.page import Paragraph, Picture
 from training.results.customers import Worth

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.season import Season
+from lifecycle.btyd.season import Season
 
 CUTOFF = date(2024, 10, 1)
 MONTHS = [f"{2024 + (9 + number) // 12}-{(9 + number) % 12 + 1:02d}" for number in range(12)]
