@@ -1,7 +1,7 @@
 """The section on intervals: what they are, and how they hold by group."""
 
 from training.report.intervals import intervals_section
-from training.report.page import Paragraph, Table
+from training.report.page import Paragraph, Table, Written
 from training.results.value import GroupCoverage, IntervalMetrics, IntervalResults
 
 MODEL = IntervalMetrics(
@@ -33,12 +33,14 @@ FOUND = IntervalResults(
 
 
 def test_section_says_what_intervals_are_and_has_every_group_with_its_numbers() -> None:
-    section = intervals_section(FOUND, "stack")
+    section = intervals_section(FOUND, "stack", "EUR")
     told = " ".join(part.text for part in section.parts if isinstance(part, Paragraph))
     assert "quantiles of what will happen" in told and "the backtest customers" in told
-    models, segments, history = (part for part in section.parts if isinstance(part, Table))
-    assert models.rows[0][:3] == ["stack", 0.85, 0.8]
-    assert segments.rows == [["top", 120, 0.81, 0.82, 0.07, 0.93, 0.94, 0.04]]
-    assert history.rows == [["six or more", 120, 0.81, 0.82, 0.07, 0.93, 0.94, 0.04]]
+    of_80, of_95, segments, history = (part for part in section.parts if isinstance(part, Table))
+    assert of_80.rows[0][1:] == [0.85, 0.8, 100.0, 120.0]
+    assert of_95.rows[0][1:] == [0.96, 0.95, 200.0, 220.0]
+    shares = [Written(text) for text in ("81 %", "82 %", "7 %", "93 %", "94 %", "4 %")]
+    assert segments.rows == [["top", 120, *shares]]
+    assert history.rows == [["six or more", 120, *shares]]
     for table in (segments, history):
         assert len(table.header) == len(table.rows[0])
