@@ -102,7 +102,11 @@ def test_verdict_is_a_model_that_is_right_in_total_and_beats_purchase_models(fol
     champion = metrics["models"][metrics["champion"]]
     assert champion["rmse"] < 0.8 * metrics["models"]["bgnbd_gg"]["rmse"]
     assert 0.85 < champion["bias"] < 1.15
-    assert metrics["costs"]["goods"] == {"rate": 0.0, "is_learned": False}
+    assert metrics["costs"]["goods"] == {
+        "rate": 0.0,
+        "is_learned": False,
+        "weight": 1.0,
+    }
 
 
 def test_everybody_with_a_row_that_counts_has_a_score(folder: Path, ledger: Rows) -> None:
