@@ -180,6 +180,7 @@ def simulated_orders(
     return orders
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 @pytest.mark.parametrize(("x", "age"), [(0.0, 30.0), (4.0, 40.0)])
 def test_pairs_of_orders_and_uncertainty_of_spend_are_those_of_simulated_customers(

@@ -133,6 +133,7 @@ def outcomes_of(examples: pl.DataFrame) -> Outcomes:
     return buyer_outcomes(examples, MODEL, spend, btyd_churn(MODEL, examples, HORIZON), HORIZON)
 
 
+@pytest.mark.integration
 def test_intervals_over_four_horizons_hold_in_every_segment_and_history() -> None:
     """Calibrated over one horizon alone; truth is simulated."""
     known, spent, _ = shop(0, 20_000)
@@ -167,6 +168,7 @@ def test_intervals_over_four_horizons_hold_in_every_segment_and_history() -> Non
     assert inside[over.nothing < 0.7].mean() == pytest.approx(0.8, abs=0.03)
 
 
+@pytest.mark.integration
 def test_bounds_of_one_horizon_in_proportion_do_not_hold_over_four() -> None:
     """What the model of later survival is for."""
     known, spent, _ = shop(0, 20_000)

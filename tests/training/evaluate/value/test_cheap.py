@@ -27,6 +27,7 @@ def judged(sets: ExampleSets) -> tuple[dict[str, Forecast], SpendModels]:
     return forecasts, fits.test
 
 
+@pytest.mark.integration
 def test_backtest_knows_nothing_of_what_came_after(
     sets: ExampleSets, judged: tuple[dict[str, Forecast], SpendModels]
 ) -> None:
