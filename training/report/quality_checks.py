@@ -1,6 +1,6 @@
 """Sections of quality.html on what was looked for in the data: tables of what was found, a list of what was not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from training.report.page import (
     Cell,
@@ -14,8 +14,9 @@ from training.report.page import (
     share_cell,
 )
 from training.report.words.models import spaced
-from training.results.quality import QualityReport
+from training.results.quality import LongOrders, OrdersOfFiles, QualityReport, RepeatedAmounts
 
+NOTHING: Mapping[str, Cell] = {}
 Found = tuple[str, Table | None]  # what was looked for, and what was found of it
 
 
@@ -40,9 +41,30 @@ def _checks(report: QualityReport) -> Iterator[Found]:
     yield "Customers with a share of orders that no person has", _heavy(report)
     yield "Orders that lost lines while others stay", _half(report)
     yield "Ids that may be written in two ways", _alike(report)
-    yield "Orders over months", _long(report)
-    yield "Orders in several files", _of_files(report)
-    yield "Orders whose lines all have one amount", _repeated(report)
+    yield (
+        "Orders over months",
+        _orders(
+            "An order_id that is no order's", "orders over more than 60 days", report.long_orders
+        ),
+    )
+    told_twice = report.orders_of_files
+    yield (
+        "Orders in several files",
+        _orders(
+            "Corrected, exported again, or told by lines and by sums",
+            "orders in several files",
+            told_twice,
+            {"that come to the same in each": told_twice.of_same_money},
+        ),
+    )
+    yield (
+        "Orders whose lines all have one amount",
+        _orders(
+            "An amount that may be the order's total",
+            "orders whose lines have one amount",
+            report.repeated_amounts,
+        ),
+    )
     yield "Sources whose customers bought nothing there", _sources(report)
     yield "Several currencies", _currencies(report)
     yield "Files that were not read", _files(report)
@@ -144,38 +166,17 @@ def _alike(report: QualityReport) -> Table | None:
     return facts("Ids alike but for letters, zeros or blanks", told)
 
 
-def _long(report: QualityReport) -> Table | None:
-    found = report.long_orders
+def _orders(
+    caption: str,
+    what: str,
+    found: LongOrders | OrdersOfFiles | RepeatedAmounts,
+    more: Mapping[str, Cell] = NOTHING,
+) -> Table | None:
+    """How many of the orders are odd in some way, and an example."""
     if not found.orders:
         return None
-    told: dict[str, Cell] = {
-        "orders over more than 60 days": f"{number(found.orders)} of {number(found.of)}",
-        "such as": found.example or "",
-    }
-    return facts("An order_id that is no order's", told)
-
-
-def _of_files(report: QualityReport) -> Table | None:
-    found = report.orders_of_files
-    if not found.orders:
-        return None
-    told: dict[str, Cell] = {
-        "orders in several files": f"{number(found.orders)} of {number(found.of)}",
-        "that come to the same in each": found.of_same_money,
-        "such as": found.example or "",
-    }
-    return facts("Corrected, exported again, or told by lines and by sums", told)
-
-
-def _repeated(report: QualityReport) -> Table | None:
-    found = report.repeated_amounts
-    if not found.orders:
-        return None
-    told: dict[str, Cell] = {
-        "orders whose lines have one amount": f"{number(found.orders)} of {number(found.of)}",
-        "such as": found.example or "",
-    }
-    return facts("An amount that may be the order's total", told)
+    share = f"{number(found.orders)} of {number(found.of)}"
+    return facts(caption, {what: share, **more, "such as": found.example or ""})
 
 
 def _sources(report: QualityReport) -> Table | None:

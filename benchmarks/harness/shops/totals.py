@@ -11,7 +11,7 @@ from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.events.history import outcomes
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.names import BGNBD
-from training.evaluate.season.backcast import known_at, order_days
+from training.evaluate.season.backcast import daily_spend, summaries_at
 from training.evaluate.season.forecast import find_season
 from training.ingest.job import ingest
 
@@ -45,7 +45,7 @@ def _cutoffs(events: pl.DataFrame, horizon_days: int) -> Iterator[datetime]:
 
 
 def _total(data: Path, events: pl.DataFrame, cutoff: datetime, horizon_days: int) -> float:
-    known = known_at(order_days(events, cutoff), cutoff)
+    known = summaries_at(daily_spend(events, cutoff), cutoff)
     btyd = fit_btyd(known, [BGNBD])[BGNBD]
     season = find_season(data, btyd, known, horizon_days)
     actual = outcomes(events, known, horizon_days)["target"].sum()

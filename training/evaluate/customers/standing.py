@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from lifecycle.events.order_days import MICROSECONDS_PER_DAY
 from lifecycle.events.shards import scan_shard, shard_paths
 from lifecycle.features.standing import PAID, plan_payments
 from lifecycle.value.said import heeded_spend
@@ -25,7 +26,6 @@ from lifecycle.value.standing import (
 from training.evaluate.value.windows import ExampleSets
 
 logger = logging.getLogger(__name__)
-MICROSECONDS_PER_DAY = 86_400_000_000.0
 
 
 def fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> Standings:

@@ -14,8 +14,8 @@ from lifecycle.events.schema import is_purchase
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.features.numbers import BTYD_SUMMARY
 from lifecycle.jobs import Progress
+from training.prepare.recipe import YEAR_DAYS
 
-YEAR_DAYS = 365
 CELL_DAYS = 30  # of a cell, about: as many of one length as there is room for between two cutoffs
 MIN_AGE_DAYS = 45  # of the shop at the earliest cutoff
 SUMS = ["expected", "actual", "buyers", "product", "actual_squared", "expected_squared"]
@@ -53,7 +53,7 @@ def backcast(
     progress = Progress("shards asked for the season", len(paths), "shards")
     parts = []
     for path in paths:
-        days = order_days(read_shard(path), cutoff)
+        days = daily_spend(read_shard(path), cutoff)
         for earlier in grid.cutoffs:
             middles = (earlier - cutoff).days + (grid.ends[1:] + grid.ends[:-1]) / 2
             sums = _sums(days, btyd, earlier, grid.ends)
@@ -71,7 +71,7 @@ def backcast(
     )
 
 
-def order_days(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+def daily_spend(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     """Order days before a cutoff: customer_id, occurred_at (UTC midnight), amount (without cancelled lines), gross."""
     known = with_cancellations(events.filter(pl.col("occurred_at") < cutoff))
     lines = known.filter(is_purchase())
@@ -83,7 +83,7 @@ def order_days(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
 
 def _sums(days: pl.DataFrame, btyd: Btyd, cutoff: datetime, ends: np.ndarray) -> pl.DataFrame:
     """A row per cell after a cutoff, of the customers known at it."""
-    known = known_at(days, cutoff)
+    known = summaries_at(days, cutoff)
     if known.is_empty():  # of this shard
         return pl.DataFrame(np.zeros((len(ends) - 1, len(SUMS))), schema=SUMS)
     orders = np.diff(btyd_curve(btyd, known, ends[1:].astype(float)), axis=1, prepend=0.0)
@@ -100,8 +100,8 @@ def _sums(days: pl.DataFrame, btyd: Btyd, cutoff: datetime, ends: np.ndarray) ->
     return pl.DataFrame([values.sum(axis=0) for values in columns], schema=SUMS)
 
 
-def known_at(days: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """What BTYD models read of each customer of `order_days` at a cutoff, as FEATURES have it."""
+def summaries_at(days: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """What BTYD models read of each customer of `daily_spend` at a cutoff, as FEATURES have it."""
     before = days.filter(pl.col("occurred_at") < cutoff)
     summary = summarise(before.with_columns(cutoff=pl.lit(cutoff).cast(days["occurred_at"].dtype)))
     names = dict(zip(("frequency", "recency", "age"), BTYD_SUMMARY, strict=True))

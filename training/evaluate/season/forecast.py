@@ -25,7 +25,8 @@ from sklearn.gaussian_process.kernels import (
 
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_order_value
 from lifecycle.btyd.season import NUM_MONTHS, Season
-from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, YEAR_DAYS, backcast
+from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, backcast
+from training.prepare.recipe import YEAR_DAYS
 
 # Standard deviations of logarithms.
 LEVEL = 0.3

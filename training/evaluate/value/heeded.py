@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lifecycle.names import STACK, STACK_WITHOUT_LLAMA
+from lifecycle.spend.models import STACKS
 from lifecycle.value.said import heeded_spend
 from lifecycle.value.standing import Standings
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets
-
-STACKS = (STACK, STACK_WITHOUT_LLAMA)  # which are compared with each other
 
 
 def as_served(

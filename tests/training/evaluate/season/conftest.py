@@ -11,7 +11,7 @@ import pytest
 
 from lifecycle.events.history import KEYS, customers_at, orders_at, outcomes, with_cancellations
 from lifecycle.events.shards import read_shard, shard_paths
-from training.evaluate.season.backcast import known_at
+from training.evaluate.season.backcast import summaries_at
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 
@@ -72,7 +72,7 @@ def known_customers(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     keys = customers_at(events, cutoff)
     orders = orders_at(with_cancellations(events), keys)
     days = orders.with_columns(pl.col("occurred_at").dt.truncate("1d"), gross="amount")
-    found = known_at(days, cutoff)
+    found = summaries_at(days, cutoff)
     return keys.select(KEYS).join(found.drop("cutoff"), on="customer_id", maintain_order="left")
 
 
