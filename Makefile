@@ -44,9 +44,10 @@ mlflow: $(READY)
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	  $(PY) -m mlflow ui --workers 1 --backend-store-uri sqlite:///runs/mlflow/mlflow.db
 
-# Unit tests, and the integration tests that a user's machine should pass; then all the rest.
+# Unit tests (small tables, which threads only slow down), and the integration tests that a user's machine
+# should pass; then all the rest.
 test: $(READY)
-	$(PY) -m pytest -n 2 --dist worksteal -m 'not integration and not thorough' tests
+	POLARS_MAX_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal -m 'not integration and not thorough' tests
 	$(PY) -m pytest -n 2 --dist worksteal -m 'integration and not alone and not thorough' tests
 	$(PY) -m pytest -m 'alone and not thorough' tests
 

@@ -60,10 +60,9 @@ class Scorer:
         registered = parts.own(self.registered, shard, piece)
         buyers = _described(customers_at(events, parts.as_of), registered)
         prospects = _described(_prospects(events, registered, parts.as_of), registered)
-        scores = [
-            self._buyers(buyers, events, parts.members_file(shard, piece)),
-            self._prospects(prospects, events),
-        ]
+        scores = [self._buyers(buyers, events, parts.members_file(shard, piece))]
+        if not prospects.is_empty():
+            scores.append(self._prospects(prospects, events))
         write_whole(pl.concat(scores).sort("customer_id"), parts.file(shard, piece))
 
     def _buyers(
