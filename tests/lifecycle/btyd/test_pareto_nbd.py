@@ -69,6 +69,7 @@ def test_unit_of_time_changes_alpha_beta_and_density_alone(cdnow: Columns) -> No
     )
 
 
+@pytest.mark.integration
 def test_two_rates_integrated_out_numerically_give_the_same_likelihood() -> None:
     r, alpha, s, beta, x, t_x, age = 0.8, 2.0, 1.3, 3.0, 2, 1.5, 4.0
 
@@ -114,6 +115,7 @@ def test_value_and_gradient(point: tuple[float, ...]) -> None:
     np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.integration
 def test_parameters_of_a_simulation_come_back_within_their_errors() -> None:
     true = ParetoNbd(0.9, 20.0, 0.8, 60.0, REPORT)
     model = fit_pareto_nbd(*simulate(1, 20_000, true, (100.0, 300.0))[:3])

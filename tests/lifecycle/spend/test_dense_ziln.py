@@ -49,6 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> DenseZiln:
     return fitted(rows, scale)
 
 
+@pytest.mark.integration
 def test_new_customers_are_ordered_nearly_as_by_the_truth_and_their_total_is_right(
     model: DenseZiln,
 ) -> None:

@@ -124,6 +124,7 @@ def ageing_cohort() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=EVENT_SCHEMA).sort("customer_id", "occurred_at")
 
 
+@pytest.mark.integration
 def test_cohort_that_grows_old_is_not_taken_for_a_young_one() -> None:
     events = ageing_cohort()
     parts = []

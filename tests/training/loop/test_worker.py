@@ -117,6 +117,7 @@ def test_learning_rate_warms_up_and_decays_for_decoder_and_head(config: TrainCon
     assert torch.isfinite(torch.tensor(run.loss))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("base", "targets"),
     [("tiny_base_model", ["q_proj", "up_proj"]), ("gpt2_base_model", ["c_attn", "c_proj"])],
