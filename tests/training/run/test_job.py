@@ -22,6 +22,9 @@ from training.tasks.identity import run_origin
 from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 
 
+pytestmark = pytest.mark.integration
+
+
 @pytest.fixture(scope="module")
 def config(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory

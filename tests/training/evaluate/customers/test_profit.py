@@ -16,6 +16,7 @@ from training.ingest.recipe import IngestConfig
 from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 
+pytestmark = pytest.mark.integration
 CUTOFF, HORIZON = date(2024, 9, 1), 60
 COSTS = ("refunds", "goods_cost", "service_cost", "marketing_cost")
 

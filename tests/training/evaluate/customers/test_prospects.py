@@ -31,6 +31,7 @@ from training.prepare.recipe import PrepareConfig
 from training.score.job import score
 from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
+pytestmark = pytest.mark.integration
 TEST_CUTOFF = datetime(2024, 10, 30, tzinfo=UTC)
 
 
