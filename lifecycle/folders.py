@@ -20,10 +20,7 @@ from lifecycle.differences import differences
 
 MANIFEST = "manifest.json"
 # 1 for the other kinds; raised when a kind's files change meaning.
-FORMAT_VERSIONS = {
-    "examples": 7,
-    "artifact": 11,
-}
+FORMAT_VERSIONS = {"examples": 7, "artifact": 11}
 NO_ROOM = re.compile(r"(errno|os error) (27|28|122)\b", re.IGNORECASE)  # EFBIG, ENOSPC, EDQUOT
 PACKAGES = (
     "evervalue",
