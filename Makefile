@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 # Where an image sets it, every process of a test would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo serve mlflow test test-all check format setup clean
+.PHONY: demo serve mlflow test test-unit test-all check format setup clean
 
 setup: $(READY)
 
@@ -44,10 +44,12 @@ mlflow: $(READY)
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	  $(PY) -m mlflow ui --workers 1 --backend-store-uri sqlite:///runs/mlflow/mlflow.db
 
-# Unit tests (small tables, which threads only slow down), and the integration tests that a user's machine
-# should pass; then all the rest.
-test: $(READY)
+# Small tables, which threads only slow down.
+test-unit: $(READY)
 	POLARS_MAX_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal -m 'not integration and not thorough' tests
+
+# Unit tests, and the integration tests that a user's machine should pass; then all the rest.
+test: test-unit
 	$(PY) -m pytest -n 2 --dist worksteal -m 'integration and not alone and not thorough' tests
 	$(PY) -m pytest -m 'alone and not thorough' tests
 

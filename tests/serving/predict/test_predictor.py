@@ -167,7 +167,8 @@ def extreme_queries() -> list[CustomerQuery]:
 @pytest.mark.parametrize("champion", CHAMPIONS)
 def test_extreme_histories_have_finite_answers(predictor: Predictor, champion: str) -> None:
     chosen = with_champion(predictor, champion)
-    for answer in chosen.value(extreme_queries()):
+    for query in extreme_queries():
+        (answer,) = chosen.value([query])
         value = CustomerValue.model_validate(json.loads(json.dumps(answer, allow_nan=False)))
         assert value.low_95 <= value.low_80 <= value.high_80 <= value.high_95
         assert value.revenue == pytest.approx(

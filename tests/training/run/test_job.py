@@ -21,7 +21,6 @@ from training.run.job import train
 from training.tasks.identity import run_origin
 from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 
-
 pytestmark = pytest.mark.integration
 
 
