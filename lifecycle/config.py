@@ -1,7 +1,7 @@
 """One frozen configuration object per job: YAML file, then `key.sub=value` from the command line."""
 
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lifecycle.paths import resolve_path
+from lifecycle.yaml_files import read_value, read_yaml
 
 C = TypeVar("C", bound="Config")
 R = TypeVar("R")  # what is made of a recipe
@@ -56,7 +57,7 @@ def checked_recipe(path: Path, overrides: list[str], check: Callable[[Tree], R])
     anything else.
     """
     tree = read_recipe(path, overrides)
-    nulls = {name for name, _, text in map(_parted, overrides) if _read_value(text) is None}
+    nulls = {name for name, _, text in map(_parted, overrides) if read_value(text) is None}
     try:
         return check(tree)
     except ValidationError as error:
@@ -117,34 +118,6 @@ def _entry(node: object, key: str) -> object:
     return node.get(key) if isinstance(node, dict) else None
 
 
-def read_yaml(path: Path) -> Tree:
-    """The mapping in a YAML file; ValueError if it is missing, not YAML, or not a mapping."""
-    if not path.is_file():
-        raise ValueError(f"config file {path} does not exist")
-    try:
-        tree = yaml.load(path.read_text(), _UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"config file {path} is not valid YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise ValueError(f"config file {path} must hold a mapping of keys to values")
-    return tree
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Of a key that is given twice, plain YAML silently takes the last."""
-
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Hashable, object]:
-        keys = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if keys.count(key.value) > 1 and key.tag != "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} is given twice", key.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
 def apply_override(tree: Tree, override: str) -> None:
     """Set one dotted key in place, e.g. `optimizer.learning_rate=1e-3` or `sources.0.path=x.csv`."""
     dotted, equals, text = _parted(override)
@@ -158,7 +131,7 @@ def apply_override(tree: Tree, override: str) -> None:
             if isinstance(node, list)
             else _child(node, key, dotted)
         )
-    value = _read_value(text)
+    value = read_value(text)
     if isinstance(node, list):
         node[list_index(node, leaf, dotted)] = value
     elif isinstance(node, dict):
@@ -169,16 +142,6 @@ def apply_override(tree: Tree, override: str) -> None:
 
 def _parted(override: str) -> tuple[str, str, str]:
     return override.partition("=")
-
-
-def _read_value(text: str) -> object:
-    """The YAML value, or the text as it is where it is none, such as `%d/%m/%Y` or a tab."""
-    if text.strip() in ("|", ">") or not text.strip():
-        return text or None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
 
 
 def list_index(items: list[object], key: str, dotted: str) -> int:
@@ -206,10 +169,15 @@ def describe(error: ValidationError) -> str:
         elif problem["type"] == "missing":
             lines.append(f"missing key {dotted!r}")
         elif problem["loc"]:
-            lines.append(f"{dotted} is {problem['input']!r}: {problem['msg']}")
+            lines.append(f"{dotted} is {problem['input']!r}: {_message(problem['msg'])}")
         else:
-            lines.append(problem["msg"])
+            lines.append(_message(problem["msg"]))
     return "\n  ".join(lines)
+
+
+def _message(told: str) -> str:
+    """Without the name of the exception that pydantic puts in front."""
+    return told.removeprefix("Value error, ")
 
 
 def from_command_line(load: Load[C], job: str, arguments: list[str] | None = None) -> C:
@@ -224,7 +192,7 @@ def from_command_line(load: Load[C], job: str, arguments: list[str] | None = Non
         raise SystemExit(2)
     try:
         return load(resolve_path(words[1]), words[2:])
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"{job}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,16 +11,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lifecycle.config import Tree, describe
 from lifecycle.differences import differences
+from lifecycle.places import make_parent, sole_writer, tell_of_full_disk
 
 MANIFEST = "manifest.json"
 # 1 for the other kinds; raised when a kind's files change meaning.
 FORMAT_VERSIONS = {"examples": 7, "artifact": 11}
-NO_ROOM = re.compile(r"(errno|os error) (27|28|122)\b", re.IGNORECASE)  # EFBIG, ENOSPC, EDQUOT
 PACKAGES = (
     "evervalue",
     "ray",
@@ -84,10 +82,18 @@ def package_versions() -> Mapping[str, str]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, whose place it takes after the with-block: no reader sees half a file."""
+    """A temporary name beside `path`, whose place it takes after the with-block: no reader sees half a file.
+
+    Raises OSError naming `path` where its disk is full, and leaves nothing behind.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    yield temporary
-    os.replace(temporary, path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        tell_of_full_disk(path, error)
+        raise
 
 
 def write_json(path: Path, value: object) -> None:
@@ -175,12 +181,14 @@ def verify(folder: Path, kind: str) -> None:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder beside `folder`, whose place it takes after the with-block, which writes its manifest last.
 
-    Nothing that exists is replaced. Raises ValueError where `folder` is complete already, or holds
-    something else, or where another run writes it; OSError where its disk is full.
+    Nothing that exists is replaced. What a link leads to is written, and the link stays. Raises
+    ValueError where `folder` is complete already, or holds something else, or is no folder that can
+    be replaced, or where another run writes it; OSError where it cannot be written or its disk is full.
     """
+    folder = Path(os.path.realpath(folder)) if folder.is_symlink() else folder
     temporary = folder.with_name(folder.name + ".incomplete")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    with _sole_writer(folder, temporary):
+    make_parent(folder)
+    with sole_writer(folder, temporary):
         _check_vacant(folder)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -189,34 +197,21 @@ def new_folder(folder: Path) -> Iterator[Path]:
             assert (temporary / MANIFEST).exists(), f"{folder} was left without a manifest"
         except BaseException as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            if NO_ROOM.search(str(error)):  # of polars it is no OSError
-                raise OSError(f"{folder} cannot be written: {error}") from error
+            tell_of_full_disk(folder, error)
             raise
         os.replace(temporary, folder)  # an empty folder may be there
 
 
-@contextmanager
-def _sole_writer(folder: Path, temporary: Path) -> Iterator[None]:
-    """ValueError where another run writes `folder`. The kernel frees the lock with its owner, however that one ends.
-
-    Its file is removed while it is held; who opened it before finds that it has no name any more.
-    """
-    lock = FileLock(temporary.with_name(temporary.name + ".lock"), blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ValueError(f"{folder} is being written by another run; wait until it ends") from None
-    try:
-        yield
-    finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
-
-
 def _check_vacant(folder: Path) -> None:
-    """ValueError where `folder` is more than an empty folder."""
+    """ValueError where `folder` is more than an empty folder, or is one that nothing can take the place of."""
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} is complete already; delete it or choose another output")
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file, not a folder; choose another output")
+    if folder.is_mount():
+        raise ValueError(
+            f"{folder} is a disk or volume of its own, which no folder can replace; say {folder / 'NAME'} as output"
+        )
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(
             f"{folder} is not empty and has no {MANIFEST}; choose another output, or delete it yourself"

@@ -2,6 +2,7 @@
 
 import glob
 import importlib.util
+import os
 from pathlib import Path
 
 SUFFIXES = {
@@ -38,11 +39,22 @@ def broken_links_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 def _named_at(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if path.is_dir():
+        _check_readable(path)
         named = (file for file in path.rglob("*") if file.name.lower().endswith(suffixes))
         return sorted(file for file in named if not _is_hidden(file, path))
     if path.is_file() or path.is_symlink():
         return [path]
     return [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+
+
+def _check_readable(folder: Path) -> None:
+    """OSError naming a folder, here or below, that may not be read: what lies there would be left out in silence."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for _ in os.walk(folder, onerror=refuse):
+        pass
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:

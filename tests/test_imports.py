@@ -19,7 +19,7 @@ ALLOWED = {  # what each package may import of the others
 }
 FLOORS = {  # each folder or file may import those on lower floors
     "lifecycle": (
-        ("names", "paths", "metrics", "strict_json"),
+        ("names", "paths", "places", "metrics", "strict_json", "yaml_files"),
         ("config",),
         ("differences", "jobs"),
         ("folders",),

@@ -138,7 +138,7 @@ class SharedRecipe(Config):
         steps = int(num_rows * self.epochs) // self.global_batch
         if steps == 0:
             raise ValueError(
-                f"global_batch is {self.global_batch}, but the run has only {num_rows} rows"
+                f"global_batch is {self.global_batch}, but the run has only {num_rows} rows x {self.epochs:g} epochs"
             )
         return min(steps, self.max_steps or steps)
 

@@ -59,7 +59,8 @@ class Season(Stored):
         """The mean season between each two of `ends` (k + 1,), whole days after each of `cutoffs`, shape (n, k)."""
         days = cutoffs.dt.date()
         distinct = days.unique().sort()
-        found = np.array([self._means(day, ends) for day in distinct.to_list()])
+        means = [self._means(day, ends) for day in distinct.to_list()]
+        found = np.array(means).reshape(-1, len(ends) - 1)  # of nobody too
         return found[distinct.search_sorted(days).to_numpy()]  # type: ignore[no-any-return]
 
     def _means(self, cutoff: date, ends: np.ndarray) -> np.ndarray:

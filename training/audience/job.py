@@ -25,6 +25,8 @@ def audience(config: AudienceConfig) -> None:
     read_manifest(config.scores, SCORES_KIND, ScoresManifest)
     scores = pl.read_parquet(config.scores / SCORES_FILE)
     found = _chosen(scores, config)
+    if config.output.is_dir():
+        raise ValueError(f"output: {config.output} is a folder; name a CSV file in it")
     config.output.parent.mkdir(parents=True, exist_ok=True)
     _say_what_is_replaced(found, config.output)
     with whole_file(config.output.with_suffix(EXACT)) as unfinished:
@@ -78,9 +80,8 @@ def _chosen(scores: pl.DataFrame, config: AudienceConfig) -> pl.DataFrame:
     try:
         chosen = scores.filter(pl.sql_expr(config.where))
     except pl.exceptions.PolarsError as error:
-        raise ValueError(
-            f"where: {config.where!r} is no condition on the scores: {error}"
-        ) from None
+        told = str(error).partition("\n")[0]  # behind it polars draws the expression
+        raise ValueError(f"where: {config.where!r} is no condition on the scores: {told}") from None
     if chosen.is_empty():
         raise ValueError(f"where: none of the {scores.height} customers fits {config.where!r}")
     chosen = chosen.sort(config.order_by, "customer_id", descending=[True, False], nulls_last=True)

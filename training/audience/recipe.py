@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from lifecycle.config import Config
 
 EXACT = ".parquet"
+OF_WORKBOOKS = (".xlsx", ".xls", ".ods")
 
 
 class AudienceConfig(Config):
@@ -26,7 +27,9 @@ class AudienceConfig(Config):
 
     @field_validator("output")
     @classmethod
-    def _leaves_the_name_of_the_parquet_file(cls, output: Path) -> Path:
+    def _is_the_name_of_a_csv_file(cls, output: Path) -> Path:
+        if output.suffix.lower() in OF_WORKBOOKS:
+            raise ValueError("is CSV, which no spreadsheet opens under that name; end it in .csv")
         if output.suffix == EXACT:
             raise ValueError(f"is CSV, and {output.name} is the name of the Parquet file beside it")
         return output

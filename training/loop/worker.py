@@ -105,6 +105,15 @@ def log(message: str) -> None:
         logger.info(message)
 
 
+def diverged_line(step: int, loss: float, config: TrainConfig) -> str:
+    """Why a run ends whose loss is no number any more: no later step would bring it back."""
+    rate = config.optimizer.learning_rate
+    return (
+        f"the loss is {loss} at step {step}, from which no later step comes back; "
+        f"lower optimizer.learning_rate (now {rate:g}), or look for numbers in base_model's config.json that are none"
+    )
+
+
 class Run:
     """One worker's share of a training run; owns the position in it and the progress file."""
 
@@ -148,6 +157,8 @@ class Run:
             self.tokens_done += num_tokens * self.num_workers
         self.steps_done += 1
         self.loss = float(self._mean_over_workers(torch.stack(losses).mean()))
+        if not math.isfinite(self.loss):
+            raise ValueError(diverged_line(step + 1, self.loss, self.config))
         now = time.monotonic()
         if now - self.logged_at >= LOG_EVERY_SECONDS or self.steps_done == 1:
             self.logged_at = now

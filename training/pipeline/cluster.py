@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lifecycle.config import Tree, read_yaml
+from lifecycle.config import Tree
+from lifecycle.yaml_files import read_yaml
 from training.evaluate.recipe import EvaluateConfig
 from training.pipeline.recipe import EVALUATE, PipelineConfig, Stage
 

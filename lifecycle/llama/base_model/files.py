@@ -80,7 +80,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _found(folder: Path) -> str:
     """What a folder without weights in safetensors has instead, and what helps."""
-    names = sorted(file.name for file in folder.iterdir())
+    names = sorted(file.name for file in folder.iterdir() if file.is_file())
     gguf = [name for name in names if name.endswith(".gguf")]
     pickles = [name for name in names if name.endswith(PICKLES)]
     others = [name for name in names if name.endswith(".safetensors")]

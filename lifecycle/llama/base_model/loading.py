@@ -11,10 +11,21 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.utils import logging as transformers_logging
 
 from lifecycle.llama.base_model.files import CONFIG, check_files
-from lifecycle.llama.decoder import load_tokenizer
+from lifecycle.llama.decoder import architecture, load_tokenizer, with_lora
+from lifecycle.llama.lora import LoraSettings
+from lifecycle.llama.member import DecoderSettings
 
 # What transformers makes of a config.json whose values do not fit.
-MISFITS = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, StrictDataclassError)
+MISFITS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
 NAMED = 3  # tensors in a message
 NUMBERED = re.compile(
     r"\.\d+\..*weight$"
@@ -31,6 +42,23 @@ def check_loading(base_model: str | Path, *, with_head: bool) -> None:
     config = causal_config(folder)
     _check_tensors(folder, config, with_head=with_head)
     _check_tokenizer(folder, int(config.vocab_size))
+
+
+def check_settings(settings: DecoderSettings, lora: LoraSettings | None) -> None:
+    """ValueError where a recipe asks for layers, adapters or positions that a base model does not have.
+
+    It is built without memory: what a worker would find in a minute is found before one starts.
+    """
+    shape = architecture(settings)
+    positions = getattr(shape, "max_position_embeddings", None)
+    if positions is not None and settings.max_tokens > positions:
+        raise ValueError(
+            f"max_tokens is {settings.max_tokens}, but base model {settings.base_model} has "
+            f"{positions} positions (max_position_embeddings); lower max_tokens"
+        )
+    if lora is not None:
+        with torch.device("meta"):
+            with_lora(AutoModel.from_config(shape), lora)
 
 
 def causal_config(folder: Path) -> PreTrainedConfig:
