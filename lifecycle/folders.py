@@ -203,15 +203,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def _check_vacant(folder: Path) -> None:
-    """ValueError where `folder` is more than an empty folder, or is one that nothing can take the place of."""
+    """ValueError where `folder` is more than an empty folder."""
     if (folder / MANIFEST).exists():
         raise ValueError(f"{folder} is complete already; delete it or choose another output")
-    if folder.is_file():
-        raise ValueError(f"{folder} is a file, not a folder; choose another output")
-    if folder.is_mount():
-        raise ValueError(
-            f"{folder} is a disk or volume of its own, which no folder can replace; say {folder / 'NAME'} as output"
-        )
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(
             f"{folder} is not empty and has no {MANIFEST}; choose another output, or delete it yourself"

@@ -18,24 +18,30 @@ def tell_of_full_disk(path: Path, error: BaseException) -> None:
 
 
 def make_parent(folder: Path) -> None:
-    """ValueError where what should hold a folder is a file; OSError where it may not be written."""
-    for parent in folder.parents:
-        if parent.is_file():
+    """The folder that shall hold `folder`.
+
+    ValueError where a file is in the way, or `folder` is a disk of its own, whose place nothing can
+    take; OSError where it may not be made.
+    """
+    for place in (folder, *folder.parents):
+        if place.is_file():
             raise ValueError(
-                f"{folder} cannot be written: {parent} is a file; choose another output"
+                f"{folder} cannot be written: {place} is a file, not a folder; choose another output"
             )
-    with _writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """An OSError says which folder was to be written, rather than what lies beside it for a time."""
+    if folder.is_mount():
+        raise ValueError(
+            f"{folder} is a disk or volume of its own, which no folder can replace; say {folder / 'NAME'} as output"
+        )
     try:
-        yield
+        folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        line = f"{folder} cannot be written: {error.strerror} ({folder.parent})"
-        raise OSError(f"{line}; choose another output, or change what forbids it") from None
+        raise _refusal(folder, error) from None
+
+
+def _refusal(folder: Path, error: OSError) -> OSError:
+    """Says which folder was to be written, rather than what lies beside it for a time."""
+    line = f"{folder} cannot be written: {error.strerror} ({folder.parent})"
+    return OSError(f"{line}; choose another output, or change what forbids it")
 
 
 @contextmanager
@@ -46,10 +52,11 @@ def sole_writer(folder: Path, temporary: Path) -> Iterator[None]:
     """
     lock = FileLock(temporary.with_name(temporary.name + ".lock"), blocking=False)
     try:
-        with _writing(folder):
-            lock.acquire()
+        lock.acquire()
     except Timeout:
         raise ValueError(f"{folder} is being written by another run; wait until it ends") from None
+    except OSError as error:
+        raise _refusal(folder, error) from None
     try:
         yield
     finally:

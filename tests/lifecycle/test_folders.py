@@ -140,7 +140,7 @@ def test_nothing_that_exists_is_replaced(folder: Path, tmp_path: Path) -> None:
     ):
         pass
     with (
-        pytest.raises(ValueError, match="lines.csv is not empty"),
+        pytest.raises(ValueError, match="lines.csv is a file, not a folder"),
         new_folder(mine / "lines.csv"),
     ):
         pass

@@ -50,6 +50,11 @@ def test_intervals_of_a_customer_do_not_depend_on_others() -> None:
     assert together[0, -1] < together[0, 1]
 
 
+def test_nobody_has_no_season() -> None:
+    assert SEASON.of_intervals(midnights(), np.array([0, 30, 60])).shape == (0, 2)
+    assert SEASON.ahead(midnights(), 60).shape == (0,)
+
+
 def test_time_of_day_makes_no_difference() -> None:
     noon = midnights(CUTOFF) + timedelta(hours=12)
     assert SEASON.ahead(noon, 90)[0] == 1.0

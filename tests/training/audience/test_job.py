@@ -114,9 +114,22 @@ def test_csv_does_not_take_the_place_of_the_parquet_file(tmp_path: Path) -> None
         AudienceConfig(scores=tmp_path, where="true", output=tmp_path / "list.parquet")
 
 
+def test_csv_does_not_call_itself_a_workbook(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is CSV, which no spreadsheet opens under that name"):
+        AudienceConfig(scores=tmp_path, where="true", output=tmp_path / "list.XLSX")
+
+
+def test_folder_in_the_place_of_the_list_is_refused(scores: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"output: {tmp_path}/list is a folder; name a CSV file"):
+        (tmp_path / "list").mkdir()
+        audience(recipe(scores, tmp_path / "list"))
+    assert [file.name for file in tmp_path.iterdir()] == ["list"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"where": "clv > 'much'"}, r"is no condition on the scores: [^\n]*numeric[^\n]*$"),
         ({"where": "segmnt = 'top'"}, "where: .*segmnt"),
         ({"where": "clv + 1"}, "where: .*is no condition"),
         ({"where": "segment = 'gold'"}, "none of the .* customers fits"),

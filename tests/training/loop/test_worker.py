@@ -92,6 +92,18 @@ def test_prompt_over_max_tokens_ends_the_run_before_its_first_step(config: Train
     assert not (config.output / "progress.jsonl").exists()
 
 
+@pytest.mark.usefixtures("deepspeed_environment")
+def test_loss_that_is_no_number_ends_the_run_at_its_step(config: TrainConfig) -> None:
+    from training.loop.worker import start_run
+
+    run = start_run(config.model_dump(mode="json"))
+    run.take_step(0)
+    with torch.no_grad():
+        next(parameter for parameter in run.engine.parameters()).fill_(float("nan"))
+    with pytest.raises(ValueError, match="the loss is nan at step 2, .*lower optimizer.learning_r"):
+        run.take_step(1)
+
+
 def test_learning_rate_warms_up_and_decays_for_decoder_and_head(config: TrainConfig) -> None:
     from training.loop.worker import start_run
 

@@ -1,15 +1,17 @@
 """Base models whose tensors, tokenizer and configuration do not fit each other are refused before they are loaded."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from lifecycle.llama.base_model.loading import check_loading
+from lifecycle.llama.base_model.loading import check_loading, check_settings
 from lifecycle.llama.decoder import load_decoder, load_tokenizer
 from lifecycle.llama.language_model import load_causal_model
+from lifecycle.llama.lora import LoraSettings
 from tests.builders import decoder
 from tests.lifecycle.llama.base_model.folders import Change, Weights, holds, says, weighs
 
@@ -51,6 +53,9 @@ def with_token(folder: Path) -> None:
             says(model_type="bert"),
             "is no causal decoder of text: config.json has model_type 'bert'",
         ),
+        (says(num_attention_heads=0), "config.json does not say how to build its model: ZeroDiv"),
+        (says(pad_token_id=9999), "config.json does not say how to build its model: .*adding_idx"),
+        (says(vocab_size=0), "config.json does not say how to build its model: IndexError"),
         (says(model_type="t5"), "is no causal decoder of text: config.json has model_type 't5'"),
         (says(model_type=None), "is no causal decoder of text: config.json has model_type None"),
         (
@@ -71,6 +76,31 @@ def test_base_model_whose_parts_do_not_fit_is_refused(
     with pytest.raises(ValueError, match=message) as caught:
         check_loading(folder, with_head=True)
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "lora", "message"),
+    [
+        ({"num_layers": 3}, None, "num_layers is 3; base model .* has 2 layers"),
+        ({"max_tokens": 1025}, None, "max_tokens is 1025, but base model .* has 1024 positions"),
+        ({}, LoraSettings(num_layers=5), "lora.num_layers is 5; the base model has 2 layers"),
+        ({}, LoraSettings(targets=("c_attn",)), r"lora.targets are \['c_attn'\]; .*'q_proj'"),
+    ],
+)
+def test_recipe_that_asks_for_what_a_base_model_has_not_is_refused(
+    tiny_base_model: Path, settings: dict[str, int], lora: LoraSettings | None, message: str
+) -> None:
+    asked = replace(decoder(tiny_base_model), **settings)
+    with pytest.raises(ValueError, match=message) as told:
+        check_settings(asked, lora)
+    assert "\n" not in str(told.value)
+
+
+def test_recipe_that_fits_is_taken(tiny_base_model: Path, gpt2_base_model: Path) -> None:
+    check_settings(replace(decoder(tiny_base_model), max_tokens=1024), LoraSettings(num_layers=2))
+    check_settings(
+        replace(decoder(gpt2_base_model), max_tokens=8), LoraSettings(targets=("c_attn",))
+    )
 
 
 def test_decoder_without_a_head_reads_prompts_and_does_not_write(folder: Path) -> None:
