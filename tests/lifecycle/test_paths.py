@@ -30,7 +30,7 @@ def test_folder_below_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     """
     words = [sys.executable, "-c", textwrap.dedent(lines)]
     told = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert told.stdout == "[Errno 13] Permission denied: 'closed'\n"
+    assert told.stdout == "[Errno 13] Permission denied: './closed'\n"
 
 
 def test_recipe_that_may_not_be_read_ends_a_job_in_one_line() -> None:
