@@ -1,7 +1,7 @@
 """Whether a recipe's base model can be trained; seen from headers, before any worker starts."""
 
-from training.tasks.recipes.decoder import DecoderRecipe
 from training.tasks.recipes.sft import SftRecipe
+from training.tasks.recipes.text import TextRecipe
 from training.tasks.recipes.union import TrainConfig
 
 
@@ -12,5 +12,8 @@ def check_base_model(config: TrainConfig) -> None:
     from lifecycle.llama.base_model.loading import check_loading, check_settings
 
     check_loading(config.base_model, with_head=isinstance(config, SftRecipe))
-    if isinstance(config, DecoderRecipe):
+    if isinstance(config, TextRecipe | SftRecipe):
+        from training.tasks.lengths import check_longest
+
         check_settings(config.decoder, config.lora)
+        check_longest(config)

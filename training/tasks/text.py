@@ -10,18 +10,17 @@ import torch
 import torch.distributed
 from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
 
 from lifecycle.llama.decoder import load_tokenizer, pad_tokens, token_batches
 from lifecycle.llama.text_model import TextValueModel, new_value_model, save_value_model
 from lifecycle.spend.ziln import ziln_loss
 from training.tasks.activations import ActivationCache, Split
+from training.tasks.lengths import check_lengths
 from training.tasks.protocol import ParameterGroup
 from training.tasks.recipes.text import TextRecipe
 from training.tasks.recipes.union import ValueRecipe
 from training.tasks.value_validation import validation_metrics, value_sums
 
-CHECKED_AT_ONCE = 1000
 COLUMNS = ["customer_id", "prompt", "target"]
 
 
@@ -134,12 +133,3 @@ def validation_sample(config: ValueRecipe, columns: list[str]) -> pl.DataFrame:
     return validation.sample(
         min(config.validation_rows, validation.height), seed=config.seed, shuffle=True
     )
-
-
-def check_lengths(tokenizer: PreTrainedTokenizerBase, prompts: list[str], max_tokens: int) -> None:
-    """ValueError for a prompt of more than `max_tokens`, now rather than in the step that first meets it."""
-    for start in range(0, len(prompts), CHECKED_AT_ONCE):
-        tokens = tokenizer(prompts[start : start + CHECKED_AT_ONCE])["input_ids"]
-        longest = max(len(row) for row in tokens)
-        if longest > max_tokens:
-            raise ValueError(f"max_tokens is {max_tokens}, but a prompt has {longest} tokens")
