@@ -120,10 +120,11 @@ def test_csv_does_not_call_itself_a_workbook(tmp_path: Path) -> None:
 
 
 def test_folder_in_the_place_of_the_list_is_refused(scores: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"output: {tmp_path}/list is a folder; name a CSV file"):
-        (tmp_path / "list").mkdir()
-        audience(recipe(scores, tmp_path / "list"))
-    assert [file.name for file in tmp_path.iterdir()] == ["list"]
+    config = recipe(scores, tmp_path)
+    config.output.mkdir(parents=True)
+    with pytest.raises(ValueError, match=f"output: {config.output} is a folder; name a CSV file"):
+        audience(config)
+    assert list(config.output.parent.iterdir()) == [config.output]
 
 
 @pytest.mark.parametrize(
