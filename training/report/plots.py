@@ -91,6 +91,7 @@ def calibration(rows: pl.DataFrame, name: str, currency: str) -> Picture:
         _label_ratio(axes, position, expected[position], came[position])
     axes.set_xticks(positions, [str(position + 1) for position in positions])
     axes.set_xlabel("tenths of customers, least expected spend first; above them expected / actual")
+    axes.margins(y=0.12)  # room for the ratio above the highest bar
     label_money(axes, f"mean spend ({currency})")
     legend_above(figure, axes)
     return picture(figure, f"calibration of {model_words(name)} by tenths of customers")
