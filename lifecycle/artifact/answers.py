@@ -32,7 +32,7 @@ from lifecycle.value.prospects import (
     prospect_spend,
 )
 from lifecycle.value.said import Outlook, heeded_outlook
-from lifecycle.value.standing import SINCE, standing_of
+from lifecycle.value.standing import SINCE, numbers, standing_of
 
 # By standing, the facts that explain what is expected.
 PLAN = ("plan_days_left", "plan_days", "num_plan_payments")
@@ -197,6 +197,7 @@ def stages_for(artifact: Artifact, examples: pl.DataFrame, churn: np.ndarray) ->
         .fill_null(artifact.settings.usual_gap_days)
         .to_numpy(),
         standing=standing_of(examples),
+        paused_days=numbers(examples, "paused_days"),
         has_left=has_bought_before(examples),
     )
 

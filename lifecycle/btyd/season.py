@@ -29,6 +29,8 @@ class Season(Stored):
     cutoff: date | None = None
     year_ago: float | None = None  # what the same days a year ago brought of what BG/NBD expects
     growth: float | None = None  # of what customers alike spend, in a year; 0.1 = ten per cent
+    growth_low: float | None = None  # its 95 % interval
+    growth_high: float | None = None
     why: str | None = None  # why nothing is known
 
     @property

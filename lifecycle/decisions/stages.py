@@ -6,7 +6,7 @@ Stages, the first that applies, by the numbers of StageRules:
 |---|---|
 | lapsed | no order, but a refund |
 | acquisition | no order yet |
-| lapsed | churn at least 0.5, and cancelled, overdue or silent for over 2 times the mean gap between orders |
+| lapsed | churn at least 0.5, and cancelled, overdue, paused for over 91 days, or silent for over 2 mean gaps |
 | lapsed | silent for over 60 days and over 5 times the mean gap |
 | activation | one order |
 | conversion | two orders: a buyer became a repeat buyer |
@@ -15,14 +15,15 @@ Stages, the first that applies, by the numbers of StageRules:
 
 Churn is the probability of buying nothing within the horizon. p_active would not do: a BTYD model
 takes everybody with a single order day for active, of whom 92 % bought nothing on CDNOW. Silence
-counts beside churn because a horizon may be shorter than a usual gap. Who has paid for a plan or
-paused it is not silent.
+counts beside churn because a horizon may be shorter than a usual gap, which is that between orders.
+Who has paid for a plan or paused it is not silent.
 """
 
 import numpy as np
 from pydantic import Field
 
 from lifecycle.config import Config
+from lifecycle.features.numbers import RECENT_DAYS
 from lifecycle.features.standing import CANCELLED, OVERDUE, PAID, PAUSED
 
 STAGES = ("acquisition", "activation", "conversion", "retention", "loyalty", "lapsed")
@@ -49,19 +50,22 @@ def stages(
     churn: np.ndarray,
     mean_gap_days: np.ndarray,
     standing: np.ndarray,
+    paused_days: np.ndarray,
     has_left: np.ndarray,
 ) -> np.ndarray:
     """The stage of each customer, strings of shape (n,), by the module's table; all arrays have shape (n,).
 
     `recency_days` is the time since the last order and `tenure_days` since the first.
     `mean_gap_days` is between a customer's own orders, the shop's median for customers with fewer
-    than two. `standing` is that of `features.standing`; `has_left` marks who is known by a refund alone.
+    than two. `standing` is that of `features.standing`, `paused_days` NaN of who is not paused; `has_left` marks
+    who is known by a refund alone.
     """
     is_paused = standing == PAUSED
     may_be_silent = is_paused | (standing == PAID)
     is_long = recency_days > np.maximum(rules.lapsed_days, rules.lapsed_gaps * mean_gap_days)
     is_late = recency_days > rules.lapsed_churn_gaps * mean_gap_days
-    has_stopped = (standing == CANCELLED) | (standing == OVERDUE) | (is_late & ~may_be_silent)
+    stays_away = (standing == CANCELLED) | (standing == OVERDUE) | (paused_days > RECENT_DAYS)
+    has_stopped = stays_away | (is_late & ~may_be_silent)
     is_gone = (churn >= rules.lapsed_churn) & has_stopped
     lapsed = np.where(num_orders == 0, has_left, is_gone | (is_long & ~may_be_silent))
     keeps_buying = (num_orders >= rules.loyal_orders) & (tenure_days >= rules.loyal_days)

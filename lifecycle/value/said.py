@@ -97,8 +97,7 @@ def heeded_outlook(
 ) -> Outlook:
     """The outlook of models, and where a standing decides what follows from it.
 
-    Of plans the total is that of all periods, as a year's payment may fall beyond the horizon. Bounds
-    are of the spend over all periods.
+    Bounds are of all periods, and so are totals of plans: a year's payment may fall beyond the horizon.
     """
     standing = standing_of(examples)
     if not (standing != "").any():
@@ -162,7 +161,7 @@ def _returning_outlook(
     """Somebody comes back with some probability and spends what such customers do, or does not.
 
     That is spread evenly. Who comes back to a plan that is longer than the horizon pays once: later
-    periods have the share of those who left long ago.
+    periods have the share of those who left long ago. High ends hold a plan that is taken up again.
     """
     share, spend = _returning(rules, examples, name)
     total = share * spend
@@ -172,11 +171,13 @@ def _returning_outlook(
     fades = np.where(is_long, rules.returns[name].share[0] / share, 1.0)
     shares = settings.period_days / horizon_days * np.where(is_later, fades[:, None], 1.0)
     horizons = shares.sum(axis=1)
+    again = _plan_again(rules, examples, share, horizon_days, settings.days)
     ends = {}
     for level in outlook.bounds:
         tail = (1.0 - level) / 2.0
         comes = np.where(share > 1.0 - tail, spend, 0.0), np.where(share > tail, spend, 0.0)
-        ends[level] = (comes[0] * horizons, comes[1] * horizons)
+        high = np.maximum(comes[1] * horizons, again.amount * again.at_least(settings.days, tail))
+        ends[level] = (comes[0] * horizons, high)
     behaviour = Behaviour(
         active=share,
         survival=np.broadcast_to(share[:, None], size),
@@ -185,6 +186,20 @@ def _returning_outlook(
         shares=shares,
     )
     return Outlook(total, ends, behaviour)
+
+
+def _plan_again(
+    rules: Standings, examples: pl.DataFrame, share: np.ndarray, horizon_days: int, last: float
+) -> Payments:
+    """Payments up to a day of who comes back halfway through the horizon; of nothing where no plan was paid."""
+    none = {"plan_days": last, "plan_amount": 0.0, "num_plan_payments": 1.0}
+    told = {name: np.nan_to_num(numbers(examples, name), nan=of) for name, of in none.items()}
+    back = examples.with_columns(
+        *(pl.Series(name, of) for name, of in told.items()),
+        plan_days_left=pl.lit(horizon_days / 2.0),
+    )
+    payments = plan_payments_ahead(rules, back, last)
+    return replace(payments, chance=share[:, None] * payments.chance / payments.chance[:, :1])
 
 
 def _plan_outlook(

@@ -230,7 +230,9 @@ def _spill(
                 if are_corrected(config, source):
                     rows = with_left_out(rows, batch)
                 append(event_rows(rows, number, read.file_number(batch.file)), writers)
-                logger.info("%s: %d rows read", batch.file.name, read.account.read.rows)
+                logger.info(
+                    "%s: %d rows in all read by now", batch.file.name, read.account.read.rows
+                )
     exchange.unmapped.warn()
     if num_rows == 0:
         _check_matches(read.matches, config.min_matched_share)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lifecycle.features.standing import PAID
 from lifecycle.names import BTYD_MODELS
 from training.report.answer.season import season_parts
 from training.report.answer.verdict import verdict_section
@@ -26,7 +27,7 @@ from training.report.models import (
     names_section,
     value_section,
 )
-from training.report.page import Part, Section, write_page
+from training.report.page import Paragraph, Part, Section, number, write_page
 from training.report.plots import (
     calibration,
     error_by_orders,
@@ -38,7 +39,7 @@ from training.report.plots import (
 from training.report.profit import profit_section
 from training.report.recommend import recommendation_section
 from training.results.arena import Results
-from training.results.customers import Customers
+from training.results.customers import Customers, Worth
 from training.results.value import Selection
 
 FEW_MODELS = 4  # whose bars can be told apart
@@ -57,11 +58,31 @@ def write_report(
         evidence += _value_sections(results, predictions, test)
     evidence += [*_other_sections(results), *_recommendation_sections(results)]
     if results.models:
-        evidence.append(names_section(list(results.models)))
+        evidence.append(names_section(list(results.models), _rankers(results)))
     if evidence:
         first = evidence[0]
-        sections += [Section(first.heading, first.parts, "The evidence"), *evidence[1:]]
+        parts = [*_as_of(results), *first.parts]
+        sections += [Section(first.heading, parts, "The evidence"), *evidence[1:]]
     write_page(path, _title(results), sections)
+
+
+def _as_of(results: Results) -> list[Part]:
+    """That the evidence is older than the answer, where it is."""
+    if results.worth is None or results.worth.as_of == results.cutoff:
+        return []
+    return [
+        Paragraph(
+            f"The evidence is of the {number(results.num_customers)} test customers as they were on {results.cutoff}, "
+            f"by models that knew nothing later. The answer above is of {results.worth.as_of}: "
+            "a customer may stand in both with different numbers."
+        )
+    ]
+
+
+def _rankers(results: Results) -> list[str]:
+    """All that were judged, in their order."""
+    groups = (group for task in results.recommendation.values() for group in task.values())
+    return list(dict.fromkeys(name for group in groups for name in group))
 
 
 def _title(results: Results) -> str:
@@ -90,7 +111,7 @@ def _value_sections(
     if results.profit and results.costs:
         sections.append(profit_section(results.profit, results.costs, currency))
     if results.customers:
-        sections += _customer_sections(results.customers, currency)
+        sections += _customer_sections(results.customers, currency, results.cutoff)
     return sections
 
 
@@ -127,11 +148,11 @@ def _few(selection: Selection, champion: str) -> list[str]:
     return [champion, *others][:FEW_MODELS]
 
 
-def _customer_sections(found: Customers, currency: str) -> list[Section]:
+def _customer_sections(found: Customers, currency: str, cutoff: str | None) -> list[Section]:
     sections = [
         segments_section(found.segments, currency),
-        stages_section(found),
-        examples_section(found.examples, currency),
+        stages_section(found, cutoff),
+        examples_section(found.examples, currency, cutoff),
     ]
     if found.groups:
         sections.append(groups_section(found.groups, currency))
@@ -147,12 +168,16 @@ def _other_sections(results: Results) -> list[Section]:
     if results.btyd_fits:
         sections.append(fits_section(results.btyd_fits))
     if results.churn:
-        sections.append(churn_section(results.churn))
+        sections.append(churn_section(results.churn, _has_plans(results.worth)))
     if results.prospects and results.prospects.num_customers:
         sections.append(prospects_section(results.prospects, currency))
     if results.fine_tuning:
         sections.append(fine_tuning_section(results.fine_tuning, currency))
     return sections
+
+
+def _has_plans(worth: Worth | None) -> bool:
+    return worth is not None and PAID in worth.standings
 
 
 def _recommendation_sections(results: Results) -> list[Section]:

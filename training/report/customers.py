@@ -52,7 +52,7 @@ def segments_section(segments: Mapping[str, SegmentTotals], currency: str) -> Se
     return Section("Did the segments spend as expected?", [Table(caption, header, rows)])
 
 
-def stages_section(found: Customers) -> Section:
+def stages_section(found: Customers, cutoff: str | None) -> Section:
     """Customers by stage and next best action, and where a stage leads."""
     rows: list[list[Cell]] = [[name, count] for name, count in found.stages.items() if count]
     parts: list[Part] = [Table("Test customers by stage", ["stage", "customers"], rows)]
@@ -62,6 +62,12 @@ def stages_section(found: Customers) -> Section:
             Table("Test customers by next best action", ["next best action", "customers"], actions)
         )
     if found.transitions.shares:
+        parts.append(
+            Paragraph(
+                f"From left to right: of the customers of a stage {found.transitions.days} days before {cutoff} "
+                "(their number in brackets), the share that was in each stage on that day."
+            )
+        )
         parts.append(_transitions(found.transitions, list(found.stages)))
     return Section("Stages, what to do, and where stages lead", parts)
 
@@ -71,7 +77,7 @@ def _transitions(found: Transitions, stages: list[str]) -> Picture:
     shares = found.shares
     columns = [name for name in stages if name in shares or _is_reached(name, shares)]
     table = np.array([_shares_of(row, columns) for row in shares.values()])
-    figure = new_figure(6.0, 3.6)
+    figure = new_figure(7.0, 3.6)
     axes = figure.subplots()
     axes.imshow(table, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     for row, column in np.ndindex(table.shape):
@@ -81,7 +87,8 @@ def _transitions(found: Transitions, stages: list[str]) -> Picture:
     axes.set_xticks(range(len(columns)), columns)
     labels = [f"{name} ({found.num_customers[name]})" for name in shares]
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_xlabel(f"{found.days} days later")
+    axes.set_xlabel(f"stage {found.days} days later")
+    axes.set_ylabel("stage before (customers)")
     return picture(figure, "share of the customers of a stage that is in each stage later")
 
 
@@ -145,7 +152,8 @@ def attributes_section(
 def prospects_section(found: Prospects, currency: str) -> Section:
     """How many were expected to buy, and did."""
     said = (
-        f"{found.num_customers} of them; rates of {found.num_train_rows} rows at earlier cutoffs."
+        f"{found.num_customers} customers. They were expected to do what {found.num_train_rows} such "
+        "did after earlier cutoffs."
     )
     rows: list[list[Cell]] = [
         ["buyers", found.buyers.predicted, found.buyers.actual],

@@ -25,13 +25,15 @@ TOTAL = "#3867d6"
 NOTHING = 1e-9  # in currency
 
 
-def examples_section(examples: Sequence[ExampleCustomer], currency: str) -> Section:
-    """From revenue to discounted value, customer by customer."""
+def examples_section(
+    examples: Sequence[ExampleCustomer], currency: str, cutoff: str | None
+) -> Section:
+    """From revenue to discounted value, customer by customer, as they were at the cutoff."""
     has_features = any(example.features for example in examples)
     has_events = any(example.events for example in examples)
     header = ["customer", f"value ({currency})"]
     if has_features:
-        header.append("moved by what is known")
+        header.append("what is known")
     if has_events:
         header.append("moved by events")
     rows: list[list[Cell]] = []
@@ -42,7 +44,10 @@ def examples_section(examples: Sequence[ExampleCustomer], currency: str) -> Sect
         if has_events:
             row.append(_told(example.events, currency))
         rows.append(row)
-    caption = "What moved the expected spend of each, and by how much"
+    caption = f"What moved the expected spend of each by how much, as of {cutoff}"
+    reasons = [reason for one in examples for reason in (*one.features, *one.events)]
+    if any(reason.effect is None for reason in reasons):
+        caption += "; without a percentage, what it was told from"
     table = Table(caption, header, rows)
     return Section(
         "Customers from the highest to the lowest value: from revenue to value",

@@ -15,7 +15,7 @@ from training.report.page import (
     share_cell,
 )
 from training.report.plots import COLORS
-from training.report.words.models import model_words
+from training.report.words.models import in_sentence, model_words
 from training.results.value import GroupCoverage, IntervalMetrics, IntervalResults
 
 LEVELS = (80, 95)
@@ -26,7 +26,7 @@ def intervals_section(found: IntervalResults, champion: str, currency: str) -> S
     said = Paragraph(
         "Intervals are quantiles of what will happen. What is expected is a mean, which one very large order can "
         "lift above most of what will happen: it need not lie inside. "
-        f"Those of {model_words(champion)} were calibrated on the {found.calibrated_on} customers. "
+        f"Those of {in_sentence(champion)} were calibrated on the {found.calibrated_on} customers. "
         "Covered by PIT is by the randomised probability integral transform: a closed interval around a customer who "
         "will probably spend nothing covers too often. The interval score counts width and misses, less is better; "
         "beside it stands that of intervals of one width for everybody."
@@ -54,7 +54,7 @@ def _groups(heading: str, groups: Mapping[str, GroupCoverage], champion: str) ->
         header += [f"in {level} % interval", f"{level} % by PIT", "margin"]
     rows = [[name, group.num_customers, *_covered(group)] for name, group in groups.items()]
     return Table(
-        f"Customers in the intervals of {model_words(champion)}, by {heading}", header, rows
+        f"Customers in the intervals of {in_sentence(champion)}, by {heading}", header, rows
     )
 
 
@@ -96,10 +96,10 @@ def _ranks(shares: Sequence[float], champion: str) -> Picture:
     axes.bar(centers, shares, 0.9 / num_bars, color=COLORS[0])
     axes.axhline(1.0 / num_bars, color="grey", linewidth=0.8)
     axes.set_xlabel(
-        f"where actual spend lies in the distribution expected by {model_words(champion)}"
+        f"where actual spend lies in the distribution expected by {in_sentence(champion)}"
     )
     axes.set_ylabel("share of customers")
     return picture(
         figure,
-        f"probability integral transform of {model_words(champion)}, level where the intervals are right",
+        f"probability integral transform of {in_sentence(champion)}, level where the intervals are right",
     )

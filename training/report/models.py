@@ -7,7 +7,14 @@ from lifecycle.btyd.likelihood import FitReport
 from lifecycle.btyd.meaning import meaning_of
 from training.report.answer.verdict import NOT_CLEAR, verdict_on
 from training.report.page import Cell, Estimate, Paragraph, Section, Table
-from training.report.words.models import MODELS, listed, metric_words, model_words
+from training.report.words.models import (
+    MODELS,
+    SAMPLE,
+    in_sentence,
+    listed,
+    metric_words,
+    model_words,
+)
 from training.results.arena import Results
 from training.results.value import (
     BtydFit,
@@ -42,7 +49,20 @@ def value_section(models: Mapping[str, ModelMetrics], champion: str, currency: s
         _metrics_table(caption, metrics, models, champion, currency)
         for caption, metrics in captions.items()
     ]
-    return Section("All models on the test customers", tables)
+    return Section("All models on the test customers", [*tables, *_beside(models)])
+
+
+def _beside(models: Mapping[str, ModelMetrics]) -> list[Paragraph]:
+    """Of an error by tenths whose interval does not hold it."""
+    errors = ((one.decile_mape, one.ci.get("decile_mape")) for one in models.values())
+    if all(error is None or ends is None or ends[0] <= error <= ends[1] for error, ends in errors):
+        return []
+    return [
+        Paragraph(
+            "An interval of the error by tenths may lie beside its value: where hardly anybody of the lowest "
+            "tenths buys, one buyer more or less moves it much. Do not compare models by it."
+        )
+    ]
 
 
 def _metrics_table(
@@ -86,7 +106,7 @@ def choice_section(selection: Selection, champion: str, currency: str) -> Sectio
             there = models.get(name)
             row += [None, None] if there is None else [there.rmse, there.bias]
         rows.append(row)
-    better = [model_words(name) for name in selection.clearly_better or []]
+    better = [in_sentence(name) for name in selection.clearly_better or []]
     said = f"The rule: {selection.rule}. The test customers choose nothing."
     if better:
         said += f" Clearly better than the stack there: {listed(better)}."
@@ -103,7 +123,7 @@ def differences_section(results: Results, currency: str) -> Section:
     }
     if results.llama_gain:
         compared["stack minus stack without LLaMA"] = results.llama_gain
-    heading = f"Is the {ours} really better?" if ours == "stack" else f"Is {ours} really better?"
+    heading = f"Is {in_sentence(results.champion)} really better?"
     caption = "Differences on the same customers, with paired 90 % intervals"
     return Section(heading, difference_table(caption, compared, currency))
 
@@ -205,11 +225,20 @@ def _problem_words(message: str) -> str:
     return f"{'; '.join(problems)}: {'; '.join(meanings)}"
 
 
-def names_section(names: Sequence[str]) -> Section:
+def names_section(values: Sequence[str], rankers: Sequence[str]) -> Section:
     """What models are, and what files and recipes call them."""
-    rows: list[list[Cell]] = []
-    for name in names:
-        what = MODELS[name][1] if name in MODELS else ""
-        rows.append([model_words(name), what, name])
+    tables = {"Models of value": values, "Rankers of items": rankers}
     header = ["model", "what it is", "name in files"]
-    return Section("What the models are", [Table("Models of value", header, rows)])
+    return Section(
+        "What the models are",
+        [
+            Table(caption, header, [_named(name) for name in names])
+            for caption, names in tables.items()
+            if names
+        ],
+    )
+
+
+def _named(name: str) -> list[Cell]:
+    known = name.removesuffix(SAMPLE)
+    return [model_words(name), MODELS[known][1] if known in MODELS else "", name]

@@ -4,6 +4,7 @@ from calendar import month_abbr, month_name, monthrange
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+import numpy as np
 from matplotlib.patches import Patch
 
 from training.report.page import Picture, label_money, legend_above, new_figure, percent, picture
@@ -69,27 +70,40 @@ def trend_words(months: Mapping[str, float]) -> str:
 
 
 def season_words(months: Mapping[str, float]) -> str:
-    """The strongest and the weakest month of the year, of whole years that end with the last whole month."""
-    num_years = len(months) // 12
-    if num_years == 0:
+    """The strongest and the weakest month of the year; from two years on without the trend."""
+    if len(months) < 12:
         return (
             f"The data hold {len(months)} whole months, less than a year: the season is not known."
         )
-    amounts = list(months.items())[-12 * num_years :]
-    sums = [0.0] * 12
-    for month, amount in amounts:
-        sums[int(month[5:]) - 1] += amount
-    mean = sum(sums) / 12.0
-    if not mean > 0:
+    is_one_year = len(months) < 24
+    first = list(months)[-12] if is_one_year else next(iter(months))
+    factors = _month_factors({name: months[name] for name in months if name >= first})
+    if factors is None:
         return "The months brought nothing."
-    strong = max(range(12), key=lambda place: sums[place])
-    weak = min(range(12), key=lambda place: sums[place])
-    alone = " Of one year alone, chance and trend are in that." if num_years == 1 else ""
-    years = "one year" if num_years == 1 else f"{num_years} years"
+    strong, weak = int(np.argmax(factors)), int(np.argmin(factors))
+    how = "" if is_one_year else ", the trend taken out"
+    few = "Of one year alone, chance and trend are in that." if is_one_year else ""
+    if 24 <= len(months) < 36:
+        few = "Of two years, chance is in that."
     return (
-        f"Of the months of {years}, {month_name[strong + 1]} brought {sums[strong] / mean:.2f} times the mean month, "
-        f"{month_name[weak + 1]} {sums[weak] / mean:.2f} times.{alone}"
-    )
+        f"From {first} to {max(months)}{how}, {month_name[strong + 1]} brought {factors[strong]:.2f} times "
+        f"the mean month, {month_name[weak + 1]} {factors[weak]:.2f} times. {few}"
+    ).rstrip()
+
+
+def _month_factors(months: Mapping[str, float]) -> np.ndarray | None:
+    """January to December over their mean, (12,): of two years or more, each month over the mean of the year around it.
+
+    The year around a month counts its first and last month half (classical decomposition, ratio to
+    moving average). None where nothing came.
+    """
+    amounts = np.array(list(months.values()))
+    calendar = np.array([int(name[5:]) - 1 for name in months])
+    if len(amounts) > 12:
+        around = np.convolve(amounts, np.array([0.5, *[1.0] * 11, 0.5]) / 12.0, "valid")
+        amounts, calendar = amounts[6:-6] / np.where(around > 0, around, np.inf), calendar[6:-6]
+    means = np.array([amounts[calendar == number].mean() for number in range(12)])
+    return means / means.mean() if means.sum() > 0 else None
 
 
 def partial_words(partial: Mapping[str, str]) -> str:
@@ -97,7 +111,8 @@ def partial_words(partial: Mapping[str, str]) -> str:
     if not partial:
         return ""
     told = [f"{month} ({days})" for month, days in partial.items()]
-    return f"The data hold a part of {listed(told)}, which is not compared."
+    verb = "is" if len(told) == 1 else "are"
+    return f"The data hold a part of {listed(told)}, which {verb} not compared."
 
 
 def revenue_bars(

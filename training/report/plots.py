@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from training.report.page import Picture, label_money, legend_above, new_figure, picture
-from training.report.words.models import model_words
+from training.report.words.models import in_sentence, model_words
 from training.results.value import Interval, TotalError
 
 ORDER_EDGES = (1.0, 4.0, 9.0, 19.0, 49.0)
@@ -44,7 +44,7 @@ def gain_curve(predictions: pl.DataFrame, champion: str) -> Picture:
     actual, predicted = _spend(predictions.filter(pl.col("model") == champion))
     perfect = _cumulative_share(actual, actual)
     gains.plot(_steps(perfect), perfect, label="perfect", color="black", linestyle="--")
-    for spend, label in ((actual, "actual"), (predicted, f"expected by {model_words(champion)}")):
+    for spend, label in ((actual, "actual"), (predicted, f"expected by {in_sentence(champion)}")):
         share = _cumulative_share(spend, -spend)
         lorenz.plot(_steps(share), share, label=label)
     for axes, order in ((gains, "highest prediction first"), (lorenz, "lowest spend first")):
@@ -84,16 +84,17 @@ def calibration(rows: pl.DataFrame, name: str, currency: str) -> Picture:
     figure = new_figure()
     axes = figure.subplots()
     positions = np.arange(len(parts))
-    told = f"expected by {model_words(name)}"
+    told = f"expected by {in_sentence(name)}"
     axes.bar(positions - 0.2, expected, 0.4, label=told, color=COLORS[0])
     axes.bar(positions + 0.2, came, 0.4, label="actual", color=COLORS[3])
     for position in range(len(parts)):
         _label_ratio(axes, position, expected[position], came[position])
     axes.set_xticks(positions, [str(position + 1) for position in positions])
     axes.set_xlabel("tenths of customers, least expected spend first; above them expected / actual")
+    axes.margins(y=0.12)  # room for the ratio above the highest bar
     label_money(axes, f"mean spend ({currency})")
     legend_above(figure, axes)
-    return picture(figure, f"calibration of {model_words(name)} by tenths of customers")
+    return picture(figure, f"calibration of {in_sentence(name)} by tenths of customers")
 
 
 def _label_ratio(axes: Axes, position: int, expected: float, came: float) -> None:
@@ -114,9 +115,9 @@ def scatter(rows: pl.DataFrame, name: str, currency: str) -> Picture:
     axes.plot([1, top], [1, top], color="grey", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel(f"expected by {model_words(name)} + 1 ({currency})")
+    axes.set_xlabel(f"expected by {in_sentence(name)} + 1 ({currency})")
     axes.set_ylabel(f"actual + 1 ({currency})")
-    return picture(figure, f"spend expected by {model_words(name)} against actual spend")
+    return picture(figure, f"spend expected by {in_sentence(name)} against actual spend")
 
 
 def error_by_orders(predictions: pl.DataFrame, test: pl.DataFrame, currency: str) -> Picture:
@@ -178,7 +179,7 @@ def totals_over_time(found: TotalError, champion: str) -> Picture:
     axes.margins(x=0.3)
     axes.set_ylabel("expected / actual spend")
     return picture(
-        figure, f"total expected by {model_words(champion)} over the actual one, by window"
+        figure, f"total expected by {in_sentence(champion)} over the actual one, by window"
     )
 
 

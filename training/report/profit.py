@@ -60,5 +60,12 @@ def _amounts(part: Revenue | ProfitPart) -> list[Cell]:
 
 def _cost(name: str, cost: CostRate, currency: str) -> list[Cell]:
     of = "spend" if name in SHARES else f"a customer's day ({currency})"
-    source = "the data" if cost.is_learned else "the recipe: the data hold none"
-    return [name, cost.rate, of, source]
+    return [name, cost.rate, of, _source(cost)]
+
+
+def _source(cost: CostRate) -> str:
+    if cost.is_learned:
+        return "the data"
+    if cost.rate:
+        return "the recipe: the data hold none"
+    return "nothing: data and recipe say none, values are without it"

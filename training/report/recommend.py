@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from training.report.page import Cell, Paragraph, Section, Table
+from training.report.page import Cell, Paragraph, Part, Section, Table
 from training.report.words.models import METRICS, model_words, spaced
 from training.results.recommend import RankMetrics
 
@@ -19,14 +19,18 @@ GROUPS = {
 
 def recommendation_section(task: str, groups: Mapping[str, Mapping[str, RankMetrics]]) -> Section:
     """A table per group of customers that has any."""
-    tables = []
+    tables: list[Part] = []
     for group, models in groups.items():
         if any(model.num_customers for model in models.values()):
             tables.append(rank_table(GROUPS.get(group, spaced(group)).capitalize(), models))
     said = Paragraph(
         "Of the items that customers went on to buy, how many stood among the first 10 or 20 that each ranker named."
     )
-    return Section(f"Recommendation: {spaced(task)}", [said, *tables])
+    parts = [said, *tables]
+    if all(one.recall_at_20 == 1.0 for one in groups.get("all", {}).values()):
+        few = "Every list holds every item that anybody bought: of so few items these numbers tell nothing."
+        parts.insert(1, Paragraph(few))
+    return Section(f"Recommendation: {spaced(task)}", parts)
 
 
 def rank_table(caption: str, models: Mapping[str, RankMetrics]) -> Table:

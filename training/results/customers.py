@@ -73,7 +73,7 @@ class HiddenGroups(Config):
 
 
 class SegmentWorth(Config):
-    """Sums over the customers of a value segment: lifetime value, expected spend within the horizon."""
+    """Sums over the customers of a segment or standing: lifetime value, expected spend within the horizon."""
 
     num_customers: int
     clv: float
@@ -116,6 +116,7 @@ class Worth(Config):
     segments: dict[str, SegmentWorth]
     actions: dict[str, ActionWorth]
     first: list[CustomerToAct]
+    standings: dict[str, SegmentWorth] = {}  # of whom what they said or paid decides, and no model
     season: Season  # that is in these numbers
 
 

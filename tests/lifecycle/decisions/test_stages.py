@@ -4,7 +4,7 @@ import numpy as np
 
 from lifecycle.decisions.stages import STAGES, StageRules, stages, transitions
 
-# num_orders, recency_days, tenure_days, churn, mean_gap_days, standing, has_left -> stage
+# num_orders, recency_days, tenure_days, churn, mean_gap_days, standing (and days of a pause), has_left -> stage
 CUSTOMERS = [
     ((0, 0.0, 90.0, 0.0, 20.0, "", False), "acquisition"),
     ((0, 400.0, 400.0, 1.0, 20.0, "", False), "acquisition"),
@@ -27,8 +27,10 @@ CUSTOMERS = [
     ((60, 61.0, 900.0, 0.9, 30.0, "", False), "lapsed"),
     ((12, 8.0, 360.0, 0.95, 30.0, "cancelled", False), "lapsed"),
     ((12, 8.0, 360.0, 0.4, 30.0, "cancelled", False), "retention"),
-    ((12, 200.0, 900.0, 0.5, 30.0, "paused", False), "retention"),
-    ((12, 8.0, 900.0, 0.1, 30.0, "paused", False), "retention"),
+    ((12, 120.0, 900.0, 0.9, 30.0, "paused 91", False), "retention"),
+    ((12, 200.0, 900.0, 0.5, 30.0, "paused 92", False), "lapsed"),
+    ((12, 200.0, 900.0, 0.4, 30.0, "paused 180", False), "retention"),
+    ((12, 8.0, 900.0, 0.1, 30.0, "paused 3", False), "retention"),
     ((1, 200.0, 200.0, 0.1, 30.0, "paid", False), "activation"),
     ((2, 200.0, 565.0, 0.6, 30.0, "paid", False), "conversion"),
     ((12, 35.0, 395.0, 0.8, 30.0, "overdue", False), "lapsed"),
@@ -39,6 +41,10 @@ CUSTOMERS = [
 def stages_of(rules: StageRules) -> list[str]:
     columns = zip(*(numbers for numbers, _ in CUSTOMERS), strict=True)
     num_orders, recency, tenure, churn, gap, standing, has_left = map(np.array, columns)
+    paused_days = np.array(
+        [float(name.removeprefix("paused ")) if "paused" in name else np.nan for name in standing]
+    )
+    paused = ~np.isnan(paused_days)
     found = stages(
         rules,
         num_orders=num_orders,
@@ -46,7 +52,8 @@ def stages_of(rules: StageRules) -> list[str]:
         tenure_days=tenure,
         churn=churn,
         mean_gap_days=gap,
-        standing=standing,
+        standing=np.where(paused, "paused", standing),
+        paused_days=paused_days,
         has_left=has_left,
     )
     return [str(stage) for stage in found]

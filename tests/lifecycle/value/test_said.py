@@ -92,6 +92,23 @@ def test_who_cancelled_long_ago_or_paused_has_other_shares() -> None:
     assert behaviour_of(PAUSED).active == pytest.approx([0.6])
 
 
+def test_high_end_of_a_paused_plan_is_what_who_resumes_goes_on_to_pay() -> None:
+    """Payments on days 45, 75, ...: after three, renewals 6 in 7, 7 in 8, ...; the first with the share of .6."""
+    paused = MONTHLY.with_columns(paused_days=pl.lit(8.0), total_spend=pl.lit(30.0))
+    found = outlook_of(paused)
+    chance, due = 0.6, 45.0
+    payments = []
+    while due < 360.0:
+        payments.append(chance)
+        paid = 3 + len(payments)
+        chance, due = chance * (4 + paid - 1) / (5 + paid - 1), due + 30.0
+    for level in (0.8, 0.95):
+        number = sum(one > (1 - level) / 2 for one in payments)
+        assert found.bounds[level][1] == pytest.approx([10.0 * number])
+    assert found.bounds[0.95][1] > found.total
+    assert (found.bounds[0.95][1] >= found.bounds[0.8][1]).all() and number == len(payments)
+
+
 def test_return_to_a_plan_longer_than_the_horizon_is_one_payment() -> None:
     yearly = CANCELLED.with_columns(plan_days=pl.lit(365.0))
     shares = behaviour_of(yearly).shares[0]

@@ -15,10 +15,13 @@ import pytest
 
 from tests.builders import TinyShop
 from training.report.answer.verdict import MEANING, verdict_section
+from training.report.answer.worth import answer_sections
 from training.report.arena import write_report
+from training.report.churn import churn_section
+from training.report.models import value_section
 from training.report.page import Estimate, Paragraph, Section, Table, money, number, write_page
 from training.report.words.features import feature_words
-from training.report.words.models import model_words
+from training.report.words.models import in_sentence, model_words
 from training.results.arena import Results
 
 VOID = {"meta", "img", "br"}
@@ -143,7 +146,7 @@ def test_report_of_the_arena_is_whole_and_has_its_plots(tiny_artifact: Path, rep
     assert f"{feature_words(top['feature'])} {told}" in text
     assert f"({100 * top['effect']:+.0f} %)" in text
     rate = metrics["btyd_fits"]["bgnbd_gg"]["purchases"]["r"]
-    assert f"r {rate:.4g} ±" in text and "the recipe: the data hold none" in text
+    assert f"r {rate:.4g} ±" in text and "nothing: data and recipe say none" in text
 
 
 def test_report_opens_with_the_answer(tiny_artifact: Path, report: Path) -> None:
@@ -180,10 +183,12 @@ def test_tables_are_labelled_have_rows_and_stand_once_and_names_are_words(
     contents = ["|".join(table.cells) for table in page.tables]
     assert len(set(contents)) == len(contents)
     codes = re.findall(r"\w+_\w+", page.text)
-    known = [name for name in metrics["models"] if "_" in name]
-    assert page.tables[-1].caption == "Models of value"
-    assert sorted(codes) == sorted(known), (
-        "names of models stand in the last table, and no others anywhere"
+    groups = [group for task in metrics["recommendation"].values() for group in task.values()]
+    names = {*metrics["models"], *(name for group in groups for name in group)}
+    captions = [table.caption for table in page.tables[-2:]]
+    assert captions == ["Models of value", "Rankers of items"]
+    assert sorted(codes) == sorted(name for name in names if "_" in name), (
+        "names of models stand in the last tables, and no others anywhere"
     )
 
 
@@ -196,7 +201,7 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
         section = verdict_section(Results.model_validate(metrics | changes))
         return " ".join(part.text for part in section.parts if isinstance(part, Paragraph))
 
-    ours = "the stack" if metrics["champion"] == "stack" else model_words(metrics["champion"])
+    ours = in_sentence(metrics["champion"])
     unclear = {"mae": [1.0, -1.0, 3.0], "gini": [0.01, -0.1, 0.1], "rmse": None}
     better = {"mae": [2.0, 1.0, 3.0], "gini": [-0.02, -0.03, -0.01], "rmse": [-3.0, -5.0, -1.0]}
     text = told(
@@ -295,3 +300,41 @@ def test_names_are_escaped(tiny_artifact: Path, tiny_shop: TinyShop, tmp_path: P
     )
     read(tmp_path / "report.html")
     assert name not in (tmp_path / "report.html").read_text()
+
+
+def test_report_says_where_a_plan_decides_and_no_model(tiny_artifact: Path) -> None:
+    metrics = metrics_of(tiny_artifact)
+    worth = metrics["worth"] | {"num_customers": 10, "spend": 50.0}
+    paid = {"num_customers": 4, "clv": 90.0, "spend": 40.0}
+    gone = {"num_customers": 1, "clv": 0.0, "spend": 0.0}
+    worth["standings"] = {"paid": paid, "cancelled": gone}
+    results = Results.model_validate(metrics | {"worth": worth})
+    [_, act] = answer_sections(results)
+    told = [
+        part.text
+        for part in (*act.parts, *verdict_section(results).parts)
+        if isinstance(part, Paragraph)
+    ]
+    assert any("or of not renewing a paid plan whenever it is due" in text for text in told)
+    said = "Of 5 of the 10 customers not it, but what they said or paid decides: 4 with a paid plan and 1 cancelled."
+    assert any(f"{said} They hold 80 % of the expected spend." in text for text in told)
+    assert results.churn is not None
+    parts = churn_section(results.churn, has_plans=True).parts
+    assert any(
+        isinstance(part, Paragraph) and "with a paid plan churn is" in part.text for part in parts
+    )
+
+
+def test_interval_beside_its_value_is_explained(tiny_artifact: Path) -> None:
+    results = Results.model_validate(metrics_of(tiny_artifact))
+    name = next(iter(results.models))
+
+    def told(low: float, high: float) -> bool:
+        model = results.models[name]
+        changed = model.model_copy(
+            update={"decile_mape": 0.1, "ci": {**model.ci, "decile_mape": (low, high)}}
+        )
+        parts = value_section({name: changed}, name, "EUR").parts
+        return isinstance(parts[-1], Paragraph)
+
+    assert told(0.2, 0.9) and not told(0.05, 0.9)

@@ -4,7 +4,13 @@ from datetime import date
 
 import pytest
 
-from training.report.months import partial_months, season_words, trend_words, whole_months
+from training.report.months import (
+    partial_months,
+    partial_words,
+    season_words,
+    trend_words,
+    whole_months,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +58,29 @@ def test_trend_compares_the_same_months_whatever_the_season() -> None:
 
 def test_season_is_that_of_whole_years() -> None:
     season = [0.5] + [1.0] * 10 + [1.5]
-    assert season_words(months(2022, season * 2)) == (
-        "Of the months of 2 years, December brought 1.50 times the mean month, January 0.50 times."
+    assert season_words(months(2022, season * 3)) == (
+        "From 2022-01 to 2024-12, the trend taken out, December brought 1.50 times the mean month, "
+        "January 0.50 times."
     )
+    assert season_words(months(2022, season * 2)).endswith("Of two years, chance is in that.")
     # Fourteen months are one year: the last twelve, March to February.
     told = season_words(months(2022, [*season, 9.0, 1.0]))
-    assert told.startswith("Of the months of one year, January brought") and "chance" in told
+    assert told.startswith("From 2022-03 to 2023-02, January brought") and "chance" in told
     assert "less than a year: the season is not known" in season_words(months(2022, [1.0] * 11))
+    assert season_words(months(2022, [0.0] * 30)) == "The months brought nothing."
+
+
+def test_growth_alone_is_no_season() -> None:
+    # From July to June a shop that grows by a twentieth a month has its weakest month in July, its strongest in June.
+    grown = {
+        f"{2022 + (place + 6) // 12}-{(place + 6) % 12 + 1:02d}": 1.05**place for place in range(37)
+    }
+    told = season_words(grown)
+    assert "brought 1.00 times the mean month" in told and "1.00 times." in told
+
+
+def test_months_in_part_are_told_in_grammar() -> None:
+    assert partial_words({"2023-01": "from 2023-01-04"}).endswith("which is not compared.")
+    both = {"2023-01": "from 2023-01-04", "2023-12": "until 2023-12-28"}
+    assert partial_words(both).endswith("which are not compared.")
+    assert partial_words({}) == ""

@@ -1,15 +1,20 @@
 """What the customers are worth in all, with whom it lies, and whom to act on first: what the report opens with."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 
 from lifecycle.artifact.assessment import Assessment, assess_buyers
 from lifecycle.decisions.segments import SEGMENTS
+from lifecycle.features.standing import CANCELLED, OVERDUE, PAID, PAUSED
+from lifecycle.value.standing import standing_of
 from training.evaluate.served import Served
 from training.results.customers import ActionWorth, CustomerToAct, SegmentWorth, Worth
 
 NUM_FIRST = 10
 VALUABLE = ("top", "high")
+STANDINGS = (PAID, PAUSED, OVERDUE, CANCELLED)
 
 
 def worth_of(served: Served) -> Worth:
@@ -26,7 +31,8 @@ def worth_of(served: Served) -> Worth:
         annual_discount_rate=settings.annual_discount_rate,
         clv=float(values.clv.sum()),
         spend=float(served.spend.sum()),
-        segments=_segments(assessment, served.spend),
+        segments=_sums(assessment.labels["segment"], reversed(SEGMENTS), values.clv, served.spend),
+        standings=_sums(standing_of(served.known), STANDINGS, values.clv, served.spend),
         actions=_actions(assessment, at_risk),
         season=served.artifact.models.season,
         first=_first(served.known["customer_id"], assessment, at_risk),
@@ -39,18 +45,19 @@ def value_at_risk(clv: np.ndarray, churn_probability: np.ndarray) -> np.ndarray:
     return at_risk
 
 
-def _segments(assessment: Assessment, spend: np.ndarray) -> dict[str, SegmentWorth]:
-    """The most valuable first."""
-    found: dict[str, SegmentWorth] = {}
-    for name in reversed(SEGMENTS):
-        here = assessment.labels["segment"] == name
-        if here.any():
-            found[name] = SegmentWorth(
-                num_customers=int(here.sum()),
-                clv=float(assessment.values.clv[here].sum()),
-                spend=float(spend[here].sum()),
-            )
-    return found
+def _sums(
+    label: np.ndarray, names: Iterable[str], clv: np.ndarray, spend: np.ndarray
+) -> dict[str, SegmentWorth]:
+    """By label (n,), in the order of `names`, of those that anybody has."""
+    return {
+        name: SegmentWorth(
+            num_customers=int(here.sum()),
+            clv=float(clv[here].sum()),
+            spend=float(spend[here].sum()),
+        )
+        for name in names
+        if (here := label == name).any()
+    }
 
 
 def _actions(assessment: Assessment, at_risk: np.ndarray) -> dict[str, ActionWorth]:

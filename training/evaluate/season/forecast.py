@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from scipy.linalg import solve_triangular
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import (
     ConstantKernel,
@@ -80,6 +81,8 @@ def _forecast(cells: pl.DataFrame, btyd: Btyd, known: pl.DataFrame, horizon_days
     mean, covariance = process.predict(years[:, None], return_cov=True)
     factor = float(share @ np.exp(mean))
     spread = NORMAL_95 * float(np.sqrt(share @ covariance @ share))
+    a_year = np.array([1.0])
+    growth, doubt = float(_part(process, 1, a_year)[0]), float(_doubt(process, 1, a_year)[0])
     first = cutoff + timedelta(days=round(float(cells["years"][0]) * YEAR_DAYS - CELL_DAYS / 2))
     return Season(
         factor=factor,
@@ -89,7 +92,9 @@ def _forecast(cells: pl.DataFrame, btyd: Btyd, known: pl.DataFrame, horizon_days
         months=_months(process, cutoff.date()),
         cutoff=cutoff.date(),
         year_ago=_year_ago(cells, years),
-        growth=float(np.expm1(_part(process, 1, np.array([1.0]))[0])),
+        growth=float(np.expm1(growth)),
+        growth_low=float(np.expm1(growth - NORMAL_95 * doubt)),
+        growth_high=float(np.expm1(growth + NORMAL_95 * doubt)),
     )
 
 
@@ -119,6 +124,14 @@ def _part(process: GaussianProcessRegressor, number: int, years: np.ndarray) -> 
     kernel = _kernels()[number]
     added: np.ndarray = kernel(years[:, None], process.X_train_) @ process.alpha_
     return added
+
+
+def _doubt(process: GaussianProcessRegressor, number: int, years: np.ndarray) -> np.ndarray:
+    """Standard deviation of `_part`, shape (n,) (Rasmussen and Williams 2006, 2.26)."""
+    kernel = _kernels()[number]
+    told = solve_triangular(process.L_, kernel(process.X_train_, years[:, None]), lower=True)
+    doubt: np.ndarray = np.sqrt(kernel.diag(years[:, None]) - (told**2).sum(axis=0))
+    return doubt
 
 
 def _months(process: GaussianProcessRegressor, cutoff: date) -> dict[str, float]:

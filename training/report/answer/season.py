@@ -5,7 +5,7 @@ from datetime import timedelta
 from matplotlib.patches import Patch
 
 from lifecycle.btyd.season import Season
-from training.report.page import Paragraph, Part, Picture, new_figure, percent, picture
+from training.report.page import Paragraph, Part, Picture, new_figure, number, percent, picture
 from training.results.customers import Worth
 
 AHEAD = "#3867d6"
@@ -17,7 +17,17 @@ def season_parts(worth: Worth, horizon_days: int) -> list[Part]:
     season = worth.season
     if not season.is_known:
         return [Paragraph(_unknown(season, horizon_days))]
-    return [Paragraph(_known(season, horizon_days)), _months(season, horizon_days)]
+    if _num_decided(worth) == worth.num_customers:
+        return [
+            Paragraph(
+                "Season and trend are not in these numbers: of all customers a plan, a pause or a cancellation decides."
+            )
+        ]
+    return [Paragraph(_known(worth, season, horizon_days)), _months(season, horizon_days)]
+
+
+def _num_decided(worth: Worth) -> int:
+    return sum(one.num_customers for one in worth.standings.values())
 
 
 def _unknown(season: Season, horizon_days: int) -> str:
@@ -29,7 +39,7 @@ def _unknown(season: Season, horizon_days: int) -> str:
     )
 
 
-def _known(season: Season, horizon_days: int) -> str:
+def _known(worth: Worth, season: Season, horizon_days: int) -> str:
     said = ["Season and trend are in these numbers."]
     if season.year_ago is not None:
         said.append(
@@ -42,13 +52,38 @@ def _known(season: Season, horizon_days: int) -> str:
         f"For the next {horizon_days} days its total counts {season.factor:.2f} times{interval}, "
         "and every other model is brought to the same total."
     )
+    if worth.standings:
+        said.append(
+            f"The {number(_num_decided(worth))} customers of whom a plan, a pause or a cancellation decides "
+            "know no season."
+        )
     if season.growth is not None:
-        way = "more" if season.growth >= 0 else "less"
-        said.append(f"Customers alike spend {percent(abs(season.growth))} {way} from year to year.")
+        said.append(_growth(season, season.growth))
     if season.learned_from is not None:
         first, end = season.learned_from
         said.append(f"Learned from {first} to {end}.")
     return " ".join(said)
+
+
+def _growth(season: Season, growth: float) -> str:
+    """Of customers alike; how a shop grows by new ones is in no forecast of those it has."""
+    told = f"{_change(growth)}"
+    if season.growth_low is None or season.growth_high is None:
+        said = f"Customers alike spend {told} from year to year"
+    elif season.growth_low <= 0.0 <= season.growth_high:
+        ends = f"{_change(season.growth_low)} to {_change(season.growth_high)}"
+        said = (
+            "Whether customers alike spend more or less from year to year cannot be told from these data "
+            f"({told}, 95 % interval {ends})"
+        )
+    else:
+        ends = f"{_change(season.growth_low)} to {_change(season.growth_high)}"
+        said = f"Customers alike spend {told} from year to year (95 % interval {ends})"
+    return f"{said}; what new customers add is not in that."
+
+
+def _change(growth: float) -> str:
+    return f"{percent(abs(growth))} {'more' if growth >= 0 else 'less'}"
 
 
 def _months(season: Season, horizon_days: int) -> Picture:

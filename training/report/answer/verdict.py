@@ -1,13 +1,21 @@
 """Which model says so, and how far to trust it, in words."""
 
-from lifecycle.names import STACK, STACK_OVER_BUDGET
-from training.report.page import Paragraph, Section, number, percent
-from training.report.words.models import METRICS, listed, model_words, spaced
+from lifecycle.features.standing import CANCELLED, OVERDUE, PAID, PAUSED
+from lifecycle.names import STACK_OVER_BUDGET
+from training.report.page import Paragraph, Section, money, number, percent
+from training.report.words.models import METRICS, capital, in_sentence, listed, spaced
 from training.results.arena import Results
+from training.results.customers import Worth
 from training.results.value import Difference, Differences, ModelMetrics, TotalError
 
 NOT_CLEAR = "not clear"
 LESS_IS_BETTER = ("mae", "rmse")
+STANDINGS = {
+    PAID: "with a paid plan",
+    PAUSED: "paused",
+    OVERDUE: "overdue",
+    CANCELLED: "cancelled",
+}
 # High over low of the interval of a total, from which on it is told to be rough.
 ROUGH = 1.5
 WIDE = 1.2
@@ -47,6 +55,13 @@ def _chosen(results: Results, champion: str) -> str:
         said += f", among {len(results.selection.models)} models"
     said += f", and judged on {number(results.num_customers)} customers from {results.cutoff} "
     said += f"over {results.horizon_days} days."
+    if results.worth is not None and results.worth.standings:
+        said += f" {_decided(results.worth)}"
+    if results.churn is not None and results.churn.model != champion:
+        said += (
+            f" Who buys nothing, {in_sentence(results.churn.model)} tells: where a high value and a high "
+            "chance of buying nothing meet, the two disagree, and the customer is worth a look."
+        )
     if results.refitted_at:
         said += (
             f" What answers is fitted again, to outcomes until {results.refitted_at}; "
@@ -57,15 +72,24 @@ def _chosen(results: Results, champion: str) -> str:
     return said
 
 
-def _named(name: str) -> str:
-    """A model in a sentence."""
-    told = model_words(name)
-    return f"the {told}" if name.startswith(STACK) else told
+def _decided(worth: Worth) -> str:
+    """Of how many customers no model tells, but what they said or paid."""
+    decided = sum(one.num_customers for one in worth.standings.values())
+    told = [
+        f"{number(one.num_customers)} {STANDINGS[name]}" for name, one in worth.standings.items()
+    ]
+    of_all = f"all {number(worth.num_customers)} customers"
+    if decided < worth.num_customers:
+        of_all = f"{number(decided)} of the {number(worth.num_customers)} customers"
+    said = f"Of {of_all} not it, but what they said or paid decides: {listed(told)}."
+    if worth.spend > 0:
+        spend = sum(one.spend for one in worth.standings.values())
+        said += f" They hold {percent(spend / worth.spend)} of the expected spend."
+    return said
 
 
 def _capital(name: str) -> str:
-    told = _named(name)
-    return told[0].upper() + told[1:]
+    return capital(in_sentence(name))
 
 
 def _trust(judged: ModelMetrics, error: TotalError | None, currency: str) -> str:
@@ -80,7 +104,7 @@ def _trust(judged: ModelMetrics, error: TotalError | None, currency: str) -> str
             f"{_of_order(judged.gini)}"
         )
     said.append(
-        f"Single customers: it was off by {number(judged.mae)} {currency} on average; what "
+        f"Single customers: it was off by {money(judged.mae)} {currency} on average; what "
         f"{percent(judged.coverage_80)} of them spent lay within their 80 % interval."
     )
     return " ".join(said)
@@ -135,7 +159,7 @@ def _rivals(results: Results, champion: str) -> list[str]:
             told = listed([METRICS.get(metric, metric) for metric in better])
             means = "; ".join(MEANING[metric] for metric in better if metric in MEANING)
             found.append(
-                f"{_capital(name)} is clearly better than {_named(champion)} in {told}: {means}.{total}"
+                f"{_capital(name)} is clearly better than {in_sentence(champion)} in {told}: {means}.{total}"
             )
     if found:
         return [
@@ -144,7 +168,7 @@ def _rivals(results: Results, champion: str) -> list[str]:
             "A recipe whose models leave out others lets one of those that are left answer.",
         ]
     if results.champion_minus:
-        return [f"No model is clearly better than {_named(champion)} in any metric compared."]
+        return [f"No model is clearly better than {in_sentence(champion)} in any metric compared."]
     return []
 
 

@@ -1,5 +1,9 @@
 """What report.html opens with: what customers are worth in all, with whom it lies, whom to act on first."""
 
+from collections.abc import Mapping
+
+from lifecycle.features.standing import PAID
+from lifecycle.value.costs import CostRate
 from training.report.page import (
     Cell,
     Paragraph,
@@ -27,17 +31,16 @@ def answer_sections(results: Results) -> list[Section]:
     if worth is None or results.currency is None or results.horizon_days is None:
         return []
     return [
-        _total_section(worth, results.total_error, results.horizon_days, results.currency),
+        _total_section(worth, results, results.horizon_days, results.currency),
         _act_section(worth, results.horizon_days, results.currency),
     ]
 
 
-def _total_section(
-    worth: Worth, error: TotalError | None, horizon_days: int, currency: str
-) -> Section:
+def _total_section(worth: Worth, results: Results, horizon_days: int, currency: str) -> Section:
+    said = _total(worth, results.total_error, horizon_days, currency)
     parts: list[Part] = [
-        Paragraph(_total(worth, error, horizon_days, currency)),
-        Paragraph(_how(error)),
+        Paragraph(f"{said} {_costs(results.costs or {})}".rstrip()),
+        Paragraph(_how(results.total_error)),
         _segments(worth, horizon_days, currency),
     ]
     return Section("What the customers are worth, and with whom it lies", parts, "The answer")
@@ -51,13 +54,23 @@ def _total(worth: Worth, error: TotalError | None, horizon_days: int, currency: 
     said = (
         f"The {number(worth.num_customers)} customers who had bought by {worth.as_of} are expected to spend {spend} "
         f"in the {horizon_days} days from then. They are worth {value} over {days} days, "
-        f"after the costs that are known and discounted at {rate} a year."
+        f"after costs, discounted at {rate} a year."
     )
     top = worth.segments.get("top")
     if top is not None and worth.clv > 0:
         shares = percent(top.num_customers / worth.num_customers), percent(top.clv / worth.clv)
         said += " The top {} of customers hold {} of that value.".format(*shares)
     return said
+
+
+def _costs(costs: Mapping[str, CostRate]) -> str:
+    """Which costs are in the value, and which are not."""
+    known = [name for name, cost in costs.items() if cost.rate]
+    free = [name for name, cost in costs.items() if not cost.rate]
+    said = [f"Costs are those of {listed(known)}."] if known else []
+    if free:
+        said.append(f"Nothing is counted for {listed(free)}.")
+    return " ".join(said)
 
 
 def _between(total: float, error: TotalError | None, currency: str) -> str:
@@ -125,9 +138,10 @@ def _act_section(worth: Worth, horizon_days: int, currency: str) -> Section:
 
 
 def _whom(worth: Worth, horizon_days: int, currency: str) -> str:
+    plans = ", or of not renewing a paid plan whenever it is due" if PAID in worth.standings else ""
     said = (
         "Value at risk is a customer's value times the probability of buying nothing in the next "
-        f"{horizon_days} days. It says where to look first, not what an action will bring: only a group "
+        f"{horizon_days} days{plans}. It says where to look first, not what an action will bring: only a group "
         "that is left alone measures that (holdout of training.audience)."
     )
     at_risk = sum(one.at_risk for one in worth.actions.values())
@@ -176,7 +190,7 @@ def _first(worth: Worth, currency: str) -> Table:
         "customer",
         f"value ({currency})",
         f"value at risk ({currency})",
-        "buys nothing",
+        "buys or renews nothing" if PAID in worth.standings else "buys nothing",
         "segment",
         "stage",
         "next best action",

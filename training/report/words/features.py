@@ -45,9 +45,18 @@ FEATURES = {
     "total_goods_cost": "cost of goods in all",
     "total_service_cost": "cost of service in all",
     "total_marketing_cost": "cost of marketing in all",
+    "trial_days": "days since the trial",
+    "cancelled_days": "days since the cancellation",
+    "paused_days": "days since the pause",
+    "plan_days": "days that a payment covers",
+    "plan_paid_days": "days since the payment for the plan",
+    "plan_days_left": "days until the next payment",
+    "plan_amount": "price of the plan",
+    "num_plan_payments": "payments for the plan",
 }
+OVERDUE = "days that the next payment is late"  # plan_days_left below 0
 MONEY = re.compile(
-    r"spend|total_(spend|disc|canc|ref|goods|serv|mark)|order_value|last_order_|year_ago_spend|unit_price"
+    r"spend|plan_amount|total_(spend|disc|canc|ref|goods|serv|mark)|order_value|last_order_|year_ago_spend|unit_price"
 )
 EVENT = re.compile(r"(\w+) (\d{4}-\d\d-\d\d)T.*")  # kind and instant
 LAST = ("last", "second last", "third last", "fourth last", "fifth last")
@@ -82,6 +91,8 @@ def reason_words(reason: Reason, currency: str) -> str:
     """`days since the last order 12 (+8 %)`; of an event, its kind, day and amount."""
     said = feature_words(reason.feature)
     value = reason.value
+    if reason.feature == "plan_days_left" and isinstance(value, int | float) and value < 0:
+        said, value = OVERDUE, -value
     is_category = reason.feature.startswith(PREFIX) and "=" in reason.feature
     if isinstance(value, int | float) and not is_category:
         is_whole = isinstance(value, int) or value.is_integer()

@@ -8,7 +8,10 @@ MODELS = {
     "mbgnbd_gg": ("MBG/NBD", "BG/NBD in which customers may leave before their second order"),
     "pareto_nbd_gg": ("Pareto/NBD", "buy till you die in which customers leave at any time"),
     "lightgbm": ("LightGBM", "boosted trees on all that is known of a customer"),
-    "hurdle": ("hurdle trees", "the chance of any purchase, times the spend of those who buy"),
+    "hurdle": (
+        "hurdle model",
+        "boosted trees: the chance of any purchase, times the spend of those who buy",
+    ),
     "ziln": ("ZILN network", "a small network with a zero-inflated lognormal head"),
     "stack": ("stack", "trees that know what BG/NBD expects, and what joined them"),
     "stack_without_llama": ("stack without LLaMA", "the stack before LLaMA encoders joined"),
@@ -26,6 +29,19 @@ MODELS = {
     "retriever": ("retriever", "what is bought together with what the customer bought"),
     "text_llama_rerank": ("LLaMA re-ranking", "candidates in the order of their likelihood"),
 }
+# Of these people say "the".
+COMMON_NOUNS = (
+    "hurdle",
+    "ziln",
+    "stack",
+    "stack_without_llama",
+    "stack_over_budget",
+    "text_llama",
+    "sequence_llama",
+    "untrained_probe",
+    "untrained_probe_same_layers",
+    "retriever",
+)
 SAMPLE = "@sample"  # behind the name of a ranker, in metrics.json
 METRICS = {
     "mae": "mean absolute error",
@@ -54,6 +70,17 @@ def model_words(name: str) -> str:
     known = name.removesuffix(SAMPLE)
     told = MODELS[known][0] if known in MODELS else spaced(known)
     return f"{told}, on the sample" if name.endswith(SAMPLE) else told
+
+
+def in_sentence(name: str) -> str:
+    """A model within a sentence: `the stack`, `BG/NBD`."""
+    told = model_words(name)
+    return f"the {told}" if name.removesuffix(SAMPLE) in COMMON_NOUNS else told
+
+
+def capital(told: str) -> str:
+    """Words as a sentence begins."""
+    return told[0].upper() + told[1:]
 
 
 def metric_words(name: str, currency: str) -> str:

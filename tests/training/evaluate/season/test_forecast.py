@@ -45,6 +45,8 @@ def test_shop_without_a_season_is_left_nearly_as_it_is(even_shop: Shop) -> None:
     assert season.factor == pytest.approx(truth, rel=0.1)
     assert season.low is not None and season.high is not None
     assert season.low < 1 < season.high
+    assert season.growth_low is not None and season.growth_high is not None
+    assert season.growth_low < 0 < season.growth_high  # it has none
     assert max(season.months.values()) < 1.3 and min(season.months.values()) > 0.75
 
 

@@ -45,3 +45,13 @@ def test_where_to_begin_is_told_where_anything_is_at_risk(
     *_, whom = told(tiny_artifact, worth={"actions": actions})
     assert ("Begin there with save offer (3 customers, 50.00" in whom) == begins
     assert ("(50 %) is at risk" in whom) == begins
+
+
+def test_costs_are_named_that_are_in_the_value_and_that_are_not(tiny_artifact: Path) -> None:
+    known, none = {"rate": 0.1, "is_learned": True}, {"rate": 0.0, "is_learned": False}
+    costs = {"refunds": known, "goods": known, "service": none, "marketing": none}
+    total, *_ = told(tiny_artifact, costs=costs)
+    assert (
+        "Costs are those of refunds and goods. Nothing is counted for service and marketing."
+        in total
+    )
