@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 from pydantic import JsonValue, TypeAdapter
 
@@ -34,6 +33,8 @@ from serving.predict.queries import (
     CustomerQuery,
     RecommendOptions,
     cutoff_of,
+    events_of,
+    names_of,
     unknown_at_cutoff,
 )
 from serving.predict.recommendations import recommend
@@ -142,18 +143,15 @@ class Predictor:
     def _with_cutoffs(
         self, customers: Sequence[CustomerQuery]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """All events under the customers' positions as ids, and one cutoff each."""
-        ids = pl.Series("customer_id", [f"{number:09d}" for number in range(len(customers))])
-        events = pl.concat([customer.events for customer in customers]).clone()
-        owner = np.repeat(np.arange(len(ids)), [len(customer.events) for customer in customers])
-        events.replace_column(events.get_column_index("customer_id"), ids[owner])
+        """All events under `names_of` the customers, and one cutoff each."""
         cutoffs = [cutoff_of(customer, self.artifact.data_end) for customer in customers]
         rates = [customer.attributes.get(OWN_RATE) for customer in customers]
         types = {"cutoff": pl.Datetime("us", "UTC"), OWN_RATE: pl.Float64()}
         table = pl.DataFrame(
-            {"customer_id": ids, "cutoff": cutoffs, OWN_RATE: rates}, schema_overrides=types
+            {"customer_id": names_of(customers), "cutoff": cutoffs, OWN_RATE: rates},
+            schema_overrides=types,
         )
-        return events, table.hstack(self._attributes(customers))
+        return events_of(customers), table.hstack(self._attributes(customers))
 
     def _attributes(self, customers: Sequence[CustomerQuery]) -> list[pl.Series]:
         """A column (n,) for each attribute that the artifact knows."""
