@@ -1,11 +1,12 @@
 """The recommendation side of the predictor: ranking over the items that are offered, and reasons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 import polars as pl
 from pydantic import JsonValue
+from scipy import sparse
 
 from lifecycle.artifact.contents import Artifact
 from lifecycle.events.schema import is_purchase, with_shop_days
@@ -43,7 +44,8 @@ def recommend(
         return []
     as_of = [cutoff_of(customer, artifact.data_end) for customer in customers]
     bought = _purchases(artifact, customers, as_of)
-    listed = _listed(_ranked(artifact, bought, as_of, options), bought, _related(artifact, bought))
+    ranked = _ranked(artifact, bought, as_of, options)
+    listed = _listed(ranked, bought, _related(artifact, ranked, bought))
     orders = dict(bought.group_by("customer_id").agg(pl.col("order_id").n_unique()).iter_rows())
     return [
         {
@@ -109,39 +111,41 @@ def _by_margin(ranked: pl.DataFrame, k: int) -> pl.DataFrame:
 
 
 def _listed(
-    ranked: pl.DataFrame, bought: pl.DataFrame, related: Mapping[str, set[str]]
+    ranked: pl.DataFrame, bought: pl.DataFrame, related: np.ndarray
 ) -> dict[str, list[JsonValue]]:
     """By customer the ranked items as they are answered."""
-    times = bought.group_by("customer_id", "item_id").agg(pl.col("order_id").n_unique())
-    num_orders = {(name, item): number for name, item, number in times.iter_rows()}
+    pair = ["customer_id", "item_id"]
+    times = bought.group_by(pair).agg(pl.col("order_id").n_unique().alias("times"))
+    known = ranked.join(times, on=pair, how="left", maintain_order="left")
+    rows = known.select(*pair, "title", "category", "score", pl.col("times").fill_null(0))
     listed: dict[str, list[JsonValue]] = {}
-    rows = ranked.select("customer_id", "item_id", "title", "category", "score").iter_rows()
-    for name, item, title, category, score in rows:
-        is_related = item in related.get(name, ())
+    for place, (name, item, title, category, score, number) in enumerate(rows.iter_rows()):
         listed.setdefault(name, []).append(
             {
                 "item_id": item,
                 "title": item_text(title, category),
                 "score": score,
-                "reason": _reason(num_orders.get((name, item), 0), is_related),
+                "reason": _reason(number, is_related=bool(related[place])),
             }
         )
     return listed
 
 
-def _related(artifact: Artifact, bought: pl.DataFrame) -> dict[str, set[str]]:
-    """By customer the items that others bought together with theirs, where the recommender looks at that."""
+def _related(artifact: Artifact, ranked: pl.DataFrame, bought: pl.DataFrame) -> np.ndarray:
+    """Whether others bought a ranked item together with one of the customer's, where the recommender looks at that."""
     retriever = artifact.retriever
     if retriever is None or artifact.settings.recommender != RETRIEVER:
-        return {}
-    found = {}
-    for (name,), own in bought.group_by("customer_id"):
-        neighbours = np.unique(retriever.similarity[own["item"].unique().to_numpy()].indices)
-        found[str(name)] = set(retriever.item_ids.gather(neighbours))
+        return np.zeros(ranked.height, dtype=bool)
+    pairs = bought.select("customer_id", "item").unique()
+    rows, columns = pairs["customer_id"].cast(pl.Int64).to_numpy(), pairs["item"].to_numpy()
+    asked = ranked["customer_id"].cast(pl.Int64).to_numpy()
+    shape = (1 + max(rows.max(initial=0), asked.max(initial=0)), len(retriever.item_ids))
+    own = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    found: np.ndarray = (own @ retriever.similarity)[asked, ranked["item"].to_numpy()] > 0
     return found
 
 
-def _reason(num_orders: int, is_related: bool) -> str:
+def _reason(num_orders: int, *, is_related: bool) -> str:
     if num_orders > 1:
         return f"bought in {num_orders} orders before"
     if num_orders == 1:
