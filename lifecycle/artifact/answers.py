@@ -52,8 +52,8 @@ def examples_for(artifact: Artifact, events: pl.DataFrame, cutoffs: pl.DataFrame
     features = value_features(events, cutoffs, settings.horizon_days, artifact.placed_items)
     given = [cutoffs[OWN_RATE]] if OWN_RATE in cutoffs.columns else []
     # In the cutoffs' order.
-    features = features.with_columns(
-        *standings(events, cutoffs), *given, *encode(settings.attributes, cutoffs)
+    features = features.hstack(
+        [*standings(events, cutoffs), *given, *encode(settings.attributes, cutoffs)]
     )
     if LLAMA not in artifact.members:
         return features
@@ -67,16 +67,17 @@ def contributions_of(artifact: Artifact, examples: pl.DataFrame) -> Contribution
     return artifact.models.contributions(artifact.settings.champion, examples)
 
 
-def reasons_for(artifact: Artifact, examples: pl.DataFrame) -> list[list[Reason]]:
+def reasons_for(
+    artifact: Artifact, examples: pl.DataFrame, found: Contributions | None
+) -> list[list[Reason]]:
     """What moved the champion's prediction of each buyer most; where it does not say, the customer's main facts.
 
     An attribute that has categories is told as `attribute_<name>=<category>` with the value 1, a
     category of items as `category_share=<category>` with its share of the spend. Where a standing
-    decides, that is the reason.
+    decides, that is the reason. `found` are the `contributions_of` these examples.
     """
     standing = standing_of(examples)
     said = {name: facts(examples, names) for name, names in REASONS.items() if name in standing}
-    found = contributions_of(artifact, examples) if examples.height else None
     if found is None:
         usual = facts(examples, ("recency_days", "num_orders", "spend_last_horizon"))
     else:
@@ -169,9 +170,15 @@ def prospect_values_for(artifact: Artifact, examples: pl.DataFrame) -> CustomerV
 
 
 def labels_for(
-    artifact: Artifact, examples: pl.DataFrame, values: CustomerValues
+    artifact: Artifact,
+    examples: pl.DataFrame,
+    values: CustomerValues,
+    found: Contributions | None = None,
 ) -> dict[str, np.ndarray]:
-    """segment, stage and next_best_action of each customer, as text arrays (n,)."""
+    """segment, stage and next_best_action of each customer, as text arrays (n,).
+
+    `found` are the `contributions_of` these examples where they are known already.
+    """
     settings = artifact.settings
     segment = assign_segments(settings.thresholds, values.clv)
     stage = stages_for(artifact, examples, values.churn_probability)
@@ -180,7 +187,9 @@ def labels_for(
         stage=stage,
         segment=segment,
         at_risk=values.churn_probability > settings.stages.at_risk_churn,
-        drivers_of=lambda rows: _drivers(artifact, examples[rows]),
+        drivers_of=lambda rows: (
+            _drivers(artifact, examples[rows]) if found is None else found.drivers()[rows]
+        ),
     )
     return {"segment": segment, "stage": stage, "next_best_action": action}
 

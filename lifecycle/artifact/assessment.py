@@ -7,9 +7,8 @@ import polars as pl
 
 from lifecycle.artifact.answers import labels_for, prospect_values_for, values_for
 from lifecycle.artifact.contents import PROSPECT_MODEL, Artifact
+from lifecycle.spend.contributions import Contributions
 from lifecycle.value.clv import CustomerValues
-
-IS_BUYER = pl.col("num_orders") > 0  # of examples; all others are prospects
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,19 @@ class Assessment:
     labels: dict[str, np.ndarray]  # segment, stage and next_best_action, texts (n,)
 
 
-def assess_buyers(artifact: Artifact, examples: pl.DataFrame, total: np.ndarray) -> Assessment:
-    """Of customers who have bought, from the champion's expected spend `total` (n,)."""
+def assess_buyers(
+    artifact: Artifact,
+    examples: pl.DataFrame,
+    total: np.ndarray,
+    found: Contributions | None = None,
+) -> Assessment:
+    """Of customers who have bought, from the champion's expected spend `total` (n,).
+
+    `found` are the `contributions_of` these examples where they are known already.
+    """
     values = values_for(artifact, examples, total)
-    return Assessment(artifact.settings.champion, values, labels_for(artifact, examples, values))
+    labels = labels_for(artifact, examples, values, found)
+    return Assessment(artifact.settings.champion, values, labels)
 
 
 def assess_prospects(artifact: Artifact, examples: pl.DataFrame) -> Assessment:

@@ -124,6 +124,11 @@ class Artifact:
         return [code.name for code in self.settings.attributes]
 
     @cached_property
+    def catalogue(self) -> pl.DataFrame:
+        """The items by item_id, in which one is found without looking at all."""
+        return self.items.sort("item_id")
+
+    @cached_property
     def placed_items(self) -> pl.DataFrame:
         """The categories of the catalogue's items, as `value_features` reads them."""
         return placed_items(self.items, self.settings.categories)

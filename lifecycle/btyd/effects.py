@@ -20,6 +20,7 @@ BTYD_INPUTS = (
     "mean_order_value",
 )
 LEAST_SHARE = 1e-3  # of what typical customers spend on average; less moves nobody, but its logarithm without end
+AT_ONCE = 1000  # customers, with sixteen rows each for every typical one
 # (16, 4): which numbers are the customer's own.
 OWN = np.array(list(product((False, True), repeat=len(BTYD_INPUTS))))
 
@@ -30,18 +31,24 @@ def btyd_effects(model: Btyd, examples: pl.DataFrame, horizon_days: float) -> np
     They add up to the logarithm for the customer minus its mean for the model's typical customers.
     """
     numbers = btyd_numbers(examples)
-    effects = np.zeros((examples.height, len(BTYD_INPUTS)))
     least = least_spend(model, horizon_days)
-    for typical in np.array(model.typical):
-        mixed = np.where(OWN[:, None, :], numbers, typical).reshape(-1, len(BTYD_INPUTS))
-        spend = np.maximum(spend_of_numbers(model, mixed, horizon_days), least).reshape(
-            len(OWN), -1
-        )
-        for weights, score in zip(
-            _weights(), np.log(spend), strict=True
-        ):  # a product of matrices rounds by its shape
-            effects += score[:, None] * weights
-    return effects / len(model.typical)
+    parts = [
+        _effects(model, numbers[start : start + AT_ONCE], least, horizon_days)
+        for start in range(0, examples.height, AT_ONCE)
+    ]
+    return np.vstack([np.empty((0, len(BTYD_INPUTS))), *parts])
+
+
+def _effects(model: Btyd, numbers: np.ndarray, least: float, horizon_days: float) -> np.ndarray:
+    """Of some customers, from their `btyd_numbers` (n, 4)."""
+    typical = np.array(model.typical)[:, None, None, :]
+    mixed = np.where(OWN[:, None, :], numbers, typical)  # (typical, 16, n, 4)
+    spend = spend_of_numbers(model, mixed.reshape(-1, len(BTYD_INPUTS)), horizon_days)
+    scores = np.log(np.maximum(spend, least)).reshape(mixed.shape[:3])
+    # A product of matrices rounds by its shape, a sum over the first axis does not.
+    terms = scores.reshape(-1, len(numbers), 1) * np.tile(_weights(), (len(typical), 1))[:, None, :]
+    effects: np.ndarray = terms.sum(axis=0) / len(typical)
+    return effects
 
 
 def least_spend(model: Btyd, horizon_days: float) -> float:

@@ -183,15 +183,13 @@ def _once_per_pair(
     Recency tells whether a customer is active and nothing else, so that customers of one frequency
     and age share a row: of a million with ages in days some ten thousand rows are left.
     """
+    ahead = np.asarray(horizons, dtype=np.float64)[None, :]
+    if len(frequency) <= FEW:
+        x, now = (np.asarray(column, dtype=np.float64)[:, None] for column in (frequency, age))
+        return np.array(function(x, now, ahead))
     pairs = pl.DataFrame({"frequency": frequency, "age": age}).cast(pl.Float64)
-    if pairs.height <= FEW:
-        distinct = pairs
-        row = np.arange(pairs.height)
-    else:
-        distinct = pairs.unique().with_row_index("row")
-        row = pairs.join(distinct, on=pairs.columns, how="left", maintain_order="left")[
-            "row"
-        ].to_numpy()
-    x, now = (distinct[name].to_numpy()[:, None] for name in ("frequency", "age"))
-    values: np.ndarray = function(x, now, np.asarray(horizons, dtype=np.float64)[None, :])[row]
+    distinct = pairs.unique().with_row_index("row")
+    row = pairs.join(distinct, on=pairs.columns, how="left", maintain_order="left")["row"]
+    x, now = (distinct[name].to_numpy()[:, None] for name in pairs.columns)
+    values: np.ndarray = function(x, now, ahead)[row.to_numpy()]
     return values

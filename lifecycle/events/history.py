@@ -1,4 +1,4 @@
-"""What is known of customers at their cutoffs: orders and lines before it. Nothing at or after a cutoff passes."""
+"""What is known of customers at their cutoffs: who they are and what came before. Nothing at or after one passes."""
 
 from datetime import datetime, timedelta
 
@@ -61,32 +61,6 @@ def with_cancellations(events: pl.DataFrame) -> pl.DataFrame:
     times = pl.concat([at_refunds, at_lines])
     rows = events.with_row_index("row")
     return rows.join(times, on="row", how="left", maintain_order="left").drop("row")
-
-
-def is_cancelled() -> pl.Expr:
-    """Whether a row of `known_at` had been cancelled before the cutoff, or was the refund that did it."""
-    return (pl.col("cancelled_at") < pl.col("cutoff")).fill_null(False)
-
-
-def orders_at(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    """One row per (customer_id, cutoff, order) with its lines before the cutoff, oldest order first.
-
-    Columns: occurred_at and age_days (of the first line), amount (before refunds, without cancelled
-    lines), gross (with them), discount (without them), num_lines. An order is the lines of one
-    `order_key`. `events` come from `with_cancellations`.
-    """
-    lines = events.filter(is_purchase())
-    moments = lines.group_by(
-        "customer_id", order_key().alias("order"), "occurred_at", "cancelled_at"
-    ).agg(pl.col("amount").sum(), pl.col("discount").sum(), pl.len().alias("num_lines"))
-    counted = pl.when(~is_cancelled()).then(pl.col("amount", "discount")).otherwise(0.0)
-    known = known_at(moments, cutoffs).with_columns(counted, gross="amount")
-    orders = known.group_by(*KEYS, "order").agg(
-        pl.col("occurred_at").min(),
-        pl.col("age_days").max(),
-        pl.col("amount", "gross", "discount", "num_lines").sum(),
-    )
-    return orders.sort(*KEYS, "occurred_at", "order")
 
 
 def customers_at(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:

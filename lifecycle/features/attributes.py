@@ -79,11 +79,11 @@ def _encoded(code: AttributeCode, customers: pl.DataFrame) -> pl.Series:
     if code.categories is None:
         numbers = values.cast(pl.Float64, strict=False)
         return numbers.set(~numbers.is_finite().fill_null(False), None)
-    places = {category: float(place) for place, category in enumerate(code.categories)}
-    found = values.cast(pl.String).replace_strict(
-        places, default=float(len(places)), return_dtype=pl.Float64
-    )
-    return found.set(values.is_null(), None)
+    places: dict[str | None, float | None] = {None: None}
+    places |= {category: float(place) for place, category in enumerate(code.categories)}
+    other = float(len(code.categories))
+    found = [places.get(value, other) for value in values.cast(pl.String)]
+    return pl.Series(column, found, dtype=pl.Float64)
 
 
 def category_of(codes: Sequence[AttributeCode], column: str, value: float) -> str | None:

@@ -1,25 +1,33 @@
 """Numbers that describe a customer at a cutoff: recency, frequency, value, rhythm, season, prices, mix, contacts."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
 import polars as pl
 
-from lifecycle.events.history import KEYS, is_cancelled, known_at, orders_at, with_cancellations
-from lifecycle.events.order_days import summarise
-from lifecycle.events.schema import ENCODED_KINDS, REVENUE_KINDS, is_purchase
-from lifecycle.features.categories import NUM_CATEGORIES
+from lifecycle.events.history import KEYS
+from lifecycle.events.schema import ENCODED_KINDS, KINDS, REVENUE_KINDS
+from lifecycle.events.timeline import NEVER, Cutoffs, Timeline, age_days, is_kind, timeline
+from lifecycle.features.categories import NUM_CATEGORIES, categories_of
+from lifecycle.features.orders import (
+    NUM_BUCKETS,
+    NUM_LAST_ORDERS,
+    WINDOWS_DAYS,
+    divided,
+    order_features,
+    orders_at,
+    rhythm_features,
+)
 
-WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
-BUCKET_DAYS = 28  # spend of each of the last NUM_BUCKETS four-week periods
-NUM_BUCKETS = 6
 # Of a unit of currency or quantity, to which lines are rounded before they are summed.
 PARTS = 10_000
+MAX_PARTS = 2.0**62
 CATEGORY_SHARE = "category_share_"  # of spend, of each of the leading categories
-NUM_LAST_ORDERS = 5
 CONTACT_KINDS = tuple(kind for kind in ENCODED_KINDS if kind not in REVENUE_KINDS)
 RECENT_DAYS = 91  # of contacts, prices and discounts
-YEAR_DAYS = 364  # whole weeks, so that the same days of the week are compared
 MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search")
-# 0 where nothing happened.
-COUNTS = ("orders_", "spend_", "num_", "total_", *(f"{kind}_" for kind in CONTACT_KINDS))
 BTYD_SUMMARY = ("btyd_frequency", "btyd_recency", "btyd_age")  # repeat order days, days, days
 FEATURES = (
     *BTYD_SUMMARY, "spend_last_horizon", "orders_last_horizon",
@@ -39,198 +47,163 @@ FEATURES = (
 
 
 def value_features(
-    events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int, categories: pl.DataFrame
+    events: pl.DataFrame, cutoffs: pl.DataFrame, horizon_days: int, placed: pl.DataFrame
 ) -> pl.DataFrame:
     """One row per (customer_id, cutoff) of `cutoffs`, in its order, with the columns FEATURES as float64.
 
     Amounts in the shop's currency, times in days, shares and rates from 0 to 1. Undefined values (a
-    gap with one order) are null. `categories` has the category of items and its place among the
-    leading ones, as `placed_items` gives them. Of cancelled lines neither amount nor quantity,
+    gap with one order) are null. `placed` has the category of items and its place among the leading
+    ones, as `placed_items` gives them. Of cancelled lines neither amount nor quantity,
     discount or cost counts, but in total_cancelled and, as it is the last horizon's target,
     spend_last_horizon; their orders do.
     """
-    events = with_cancellations(events)
-    orders = orders_at(events, cutoffs)
-    in_category = events.join(categories, on="item_id")
-    first = events.group_by("customer_id").agg(pl.min("occurred_at"))
-    parts = [
-        orders.group_by(KEYS).agg(_order_features(horizon_days)),
-        _btyd_summary(orders),
-        _gap_features(orders),
-        _line_features(events, cutoffs, categories),
-        _num_distinct(events, cutoffs, "item_id", "num_distinct_items"),
-        _num_distinct(in_category, cutoffs, "category", "num_distinct_categories"),
-        _contact_features(events, cutoffs),
-        _cost_features(events, cutoffs),
-        known_at(first, cutoffs).select(*KEYS, known_days="age_days"),
-    ]
-    result = cutoffs.select(KEYS)
-    for part in parts:
-        result = result.join(part, on=KEYS, how="left", maintain_order="left")
-    counts = [name for name in FEATURES if name.startswith(COUNTS) and name in result.columns]
-    result = result.with_columns(
-        pl.col(counts).fill_null(0),
-        (pl.col("recency_days") / pl.col("mean_gap_days").clip(0.5)).alias("recency_over_gap"),
-    )
-    return result.select(*KEYS, *(pl.col(name).cast(pl.Float64) for name in FEATURES))
+    rows, asked, items = timeline(events, cutoffs)
+    lines = rows.purchases()
+    orders = orders_at(lines, asked)
+    found = order_features(orders, asked, horizon_days) | rhythm_features(orders, asked)
+    found["recency_over_gap"] = found["recency_days"] / np.maximum(found["mean_gap_days"], 0.5)
+    found |= _line_features(lines, asked, items, placed)
+    found |= _contact_features(rows, asked) | _cost_features(rows, asked)
+    found["known_days"] = _known_days(rows, asked)
+    return cutoffs[KEYS].hstack(table_of(FEATURES, [found[name] for name in FEATURES]))
 
 
-def _order_features(horizon_days: int) -> list[pl.Expr]:
-    age = pl.col("age_days")
-    amount = pl.col("amount")
-    # The days of the horizon, a year earlier.
-    year_ago = (age > YEAR_DAYS - horizon_days) & (age <= YEAR_DAYS)
-    was_there = pl.when(age.max() >= YEAR_DAYS)
-    return [
-        age.min().alias("recency_days"),
-        age.max().alias("tenure_days"),
-        pl.len().alias("num_orders"),
-        pl.col("occurred_at").dt.date().n_unique().alias("num_order_days"),
-        amount.sum().alias("total_spend"),
-        (pl.col("gross") - amount).sum().alias("total_cancelled"),
-        pl.col("discount").sum().alias("total_discount"),
-        amount.mean().alias("mean_order_value"),
-        amount.std().alias("std_order_value"),
-        amount.max().alias("max_order_value"),
-        pl.col("num_lines").mean().alias("mean_lines"),
-        (age <= horizon_days).sum().alias("orders_last_horizon"),
-        pl.col("gross").filter(age <= horizon_days).sum().alias("spend_last_horizon"),
-        was_there.then(amount.filter(year_ago).sum()).alias("year_ago_spend"),
-        was_there.then(year_ago.sum()).alias("year_ago_orders"),
-        *((age <= days).sum().alias(f"orders_{days}d") for days in WINDOWS_DAYS),
-        *(amount.filter(age <= days).sum().alias(f"spend_{days}d") for days in WINDOWS_DAYS),
-        *(_bucket_spend(number) for number in range(NUM_BUCKETS)),
-        *(_last_order_value(number) for number in range(NUM_LAST_ORDERS)),
-    ]
+def table_of(names: Sequence[str], columns: Sequence[np.ndarray]) -> pl.DataFrame:
+    """Numbers (n,) of each name as float64; NaN is null. In one go: for few rows each column alone takes longest."""
+    matrix = np.column_stack(columns).astype(np.float64, copy=False)
+    values = pl.Series(matrix.ravel(), nan_to_null=True).reshape(matrix.shape)
+    return values.arr.to_struct(names).struct.unnest()
 
 
-def _bucket_spend(number: int) -> pl.Expr:
-    """Spend of a period of BUCKET_DAYS; 0 is the newest."""
-    end = BUCKET_DAYS * number
-    age = pl.col("age_days")
-    is_inside = (age > end) & (age <= end + BUCKET_DAYS)
-    return pl.col("amount").filter(is_inside).sum().alias(f"spend_bucket_{number}")
-
-
-def _last_order_value(number: int) -> pl.Expr:
-    newest_first = pl.col("amount").reverse()
-    return newest_first.get(number, null_on_oob=True).alias(f"last_order_{number}_value")
-
-
-def _gap_features(known: pl.DataFrame) -> pl.DataFrame:
-    """Mean and standard deviation of the days between a customer's successive order days."""
-    day = pl.col("occurred_at").dt.date().alias("day")
-    days = known.select(*KEYS, day).unique().sort(*KEYS, "day")
-    gaps = days.with_columns(pl.col("day").diff().over(KEYS).dt.total_days().alias("gap"))
-    return gaps.group_by(KEYS).agg(
-        pl.col("gap").mean().alias("mean_gap_days"), pl.col("gap").std().alias("std_gap_days")
-    )
+def _known_days(rows: Timeline, cutoffs: Cutoffs) -> np.ndarray:
+    """Since the first event of any kind."""
+    start = rows.starts(cutoffs)
+    is_known = rows.ends(cutoffs) > start
+    first = np.append(rows.at, 0)[start]
+    return np.where(is_known, age_days(first, cutoffs.at), np.nan)
 
 
 def _line_features(
-    events: pl.DataFrame, cutoffs: pl.DataFrame, categories: pl.DataFrame
-) -> pl.DataFrame:
+    lines: Timeline, cutoffs: Cutoffs, items: pl.Series, placed: pl.DataFrame
+) -> dict[str, np.ndarray]:
     """How many units a customer bought and for how much each, how often and by how much cheaper, and of what.
 
-    Sums are of whole PARTS, the same in any order: those of floats differ by what else is in a
-    table.
+    Arrays (n,) by name. Sums are of whole PARTS, the same in any order and as differences of running
+    sums.
     """
-    last_place = categories["place"].max()
-    places = range(0 if last_place is None else int(last_place) + 1)  # type: ignore[arg-type]
-    moments = _moments(events.filter(is_purchase()), categories, places)
-    known = known_at(moments, cutoffs).filter(~is_cancelled())
-    is_recent = pl.col("age_days") <= RECENT_DAYS
-    amount = pl.col("amount")
-    counted = pl.col("counted_amount")
-    quantity = pl.col("quantity")
-    discount = pl.col("discount")
-    return known.group_by(KEYS).agg(
-        (quantity.sum() * (1 / PARTS)).alias("total_quantity"),
-        _ratio(counted, quantity).alias("mean_unit_price"),
-        _ratio(counted.filter(is_recent), quantity.filter(is_recent)).alias(
-            f"mean_unit_price_{RECENT_DAYS}d"
+    category, leading = categories_of(placed, items)
+    last = placed["place"].to_numpy().max(initial=-1)
+    amount, quantity, discount = map(_parts, (lines.amount, lines.quantity, lines.discount))
+    is_counted = quantity > 0
+    windows = _Windows.of(lines, cutoffs)
+    counted, counted_lately = windows.sums(np.where(is_counted, amount, 0))
+    units, units_lately = windows.sums(np.where(is_counted, quantity, 0))
+    cheaper, cheaper_lately = windows.sums(discount)
+    spend, spend_lately = windows.sums(amount)
+    num_lines, _ = windows.sums(np.ones(len(amount), dtype=np.int64))
+    num_cheaper, _ = windows.sums((discount > 0).astype(np.int64))
+    place = np.append(leading, -1)[lines.item]
+    shares = {}
+    for number in range(NUM_CATEGORIES):
+        inside, _ = windows.sums(np.where(place == number, amount, 0))
+        # No item of the shop is in a category that is not there.
+        shares[f"{CATEGORY_SHARE}{number}"] = divided(inside, spend * (number <= last))
+    return shares | {
+        "total_quantity": units / PARTS,
+        "mean_unit_price": divided(counted, units),
+        f"mean_unit_price_{RECENT_DAYS}d": divided(counted_lately, units_lately),
+        "discounted_lines": divided(num_cheaper, num_lines),
+        "discount_rate": divided(cheaper, spend + cheaper),
+        f"discount_rate_{RECENT_DAYS}d": divided(cheaper_lately, spend_lately + cheaper_lately),
+        "num_distinct_items": _num_distinct(lines, cutoffs, lines.item),
+        "num_distinct_categories": _num_distinct(
+            lines, cutoffs, np.append(category, -1)[lines.item]
         ),
-        _ratio(pl.col("discounted"), pl.col("lines")).alias("discounted_lines"),
-        _ratio(discount, amount + discount).alias("discount_rate"),
-        _ratio(discount.filter(is_recent), (amount + discount).filter(is_recent)).alias(
-            f"discount_rate_{RECENT_DAYS}d"
-        ),
-        *(_category_share(place, places) for place in range(NUM_CATEGORIES)),
-    )
+    }
 
 
-def _moments(lines: pl.DataFrame, categories: pl.DataFrame, places: range) -> pl.DataFrame:
-    """Sums over the lines of each customer and instant, in PARTS; in_0 is spend in the first leading category."""
-    sums = pl.col("amount", "discount", "quantity") * PARTS
-    placed = lines.with_columns(sums.round().cast(pl.Int64, strict=False)).join(
-        categories, on="item_id", how="left"
-    )
-    amount = pl.col("amount")
-    is_counted = pl.col("quantity") > 0
-    return placed.group_by("customer_id", "occurred_at", "cancelled_at").agg(
-        pl.len().alias("lines"),
-        (pl.col("discount") > 0).sum().alias("discounted"),
-        pl.col("discount").sum(),
-        amount.sum(),
-        amount.filter(is_counted).sum().alias("counted_amount"),
-        pl.col("quantity").filter(is_counted).sum(),
-        *(amount.filter(pl.col("place") == place).sum().alias(f"in_{place}") for place in places),
-    )
+def _parts(values: np.ndarray) -> np.ndarray:
+    parts = np.rint(values * PARTS)
+    return np.where(np.abs(parts) < MAX_PARTS, parts, 0).astype(np.int64)
 
 
-def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """The ratio of two sums, null where the second is not positive."""
-    return pl.when(whole.sum() > 0).then(part.sum() / whole.sum())
+@dataclass(frozen=True)
+class _Windows:
+    """Where the lines of each cutoff lie, and which of them had been cancelled before it."""
+
+    start: np.ndarray
+    recent: np.ndarray
+    end: np.ndarray
+    cancelled: np.ndarray  # lines, as often as there are cutoffs that they were cancelled before
+    cancelled_at: np.ndarray  # that cutoff
+
+    @classmethod
+    def of(cls, lines: Timeline, cutoffs: Cutoffs) -> Self:
+        """Of purchased lines."""
+        gone = np.flatnonzero(lines.cancelled_at < NEVER)
+        place, cutoff = lines.where(gone).known(cutoffs)
+        is_gone = lines.cancelled_at[gone[place]] < cutoffs.at[cutoff]
+        return cls(
+            lines.starts(cutoffs),
+            lines.ends(cutoffs.days_before(RECENT_DAYS)),
+            lines.ends(cutoffs),
+            gone[place[is_gone]],
+            cutoff[is_gone],
+        )
+
+    def sums(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of whole numbers (m,) over the lines that count: all of them, and those of RECENT_DAYS, (n,) both."""
+        upto = np.append(0, np.cumsum(values))
+        everything = upto[self.end] - upto[self.start]
+        recent = upto[self.end] - upto[self.recent]
+        lost = values[self.cancelled]
+        np.subtract.at(everything, self.cancelled_at, lost)
+        is_recent = self.cancelled >= self.recent[self.cancelled_at]
+        np.subtract.at(recent, self.cancelled_at[is_recent], lost[is_recent])
+        return everything, recent
 
 
-def _category_share(place: int, places: range) -> pl.Expr:
-    """The share of spend in a leading category; null where no item is in it."""
-    share = _ratio(pl.col(f"in_{place}"), pl.col("amount")) if place in places else pl.lit(None)
-    return share.alias(f"{CATEGORY_SHARE}{place}")
+def _num_distinct(lines: Timeline, cutoffs: Cutoffs, value: np.ndarray) -> np.ndarray:
+    """How many different values, -1 apart, the customer had bought; the first purchase of each decides."""
+    given = np.flatnonzero(value >= 0)
+    of = lines.customer[given] * (value.max(initial=0) + 1) + value[given]
+    _, first = np.unique(of, return_index=True)
+    firsts = lines.where(given[np.sort(first)])
+    number: np.ndarray = firsts.ends(cutoffs) - firsts.starts(cutoffs)
+    return number
 
 
-def _num_distinct(
-    events: pl.DataFrame, cutoffs: pl.DataFrame, column: str, name: str
-) -> pl.DataFrame:
-    """How many different values of a column the customer had bought; the first purchase of each decides."""
-    bought = events.filter(is_purchase() & pl.col(column).is_not_null())
-    first = bought.group_by("customer_id", column).agg(pl.col("occurred_at").min())
-    return known_at(first, cutoffs).group_by(KEYS).agg(pl.len().alias(name))
-
-
-def _contact_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+def _contact_features(rows: Timeline, cutoffs: Cutoffs) -> dict[str, np.ndarray]:
     """Events other than purchases in the last RECENT_DAYS, by kind."""
-    known = known_at(events.filter(pl.col("kind").is_in(CONTACT_KINDS)), cutoffs)
-    is_recent = pl.col("age_days") <= RECENT_DAYS
-    counts = []
+    since = cutoffs.days_before(RECENT_DAYS)
+    counts = {}
     for kind in CONTACT_KINDS:
-        is_counted = is_recent & (pl.col("kind") == kind)
-        counts.append(is_counted.sum().alias(f"{kind}_{RECENT_DAYS}d"))
-    return known.group_by(KEYS).agg(counts)
+        contacts = rows.of_kinds((kind,))
+        counts[f"{kind}_{RECENT_DAYS}d"] = contacts.ends(cutoffs) - contacts.ends(since)
+    return counts
 
 
-def _cost_features(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    costly = events.filter((pl.col("kind") == "refund") | (pl.col("cost") > 0))
-    return known_at(costly, cutoffs).filter(~is_cancelled()).group_by(KEYS).agg(cost_sums())
-
-
-def cost_sums() -> list[pl.Expr]:
-    """Money that went out in a group of events, positive: refunds, goods (cost of what was bought), service, marketing.
+def _cost_features(rows: Timeline, cutoffs: Cutoffs) -> dict[str, np.ndarray]:
+    """Money that went out, positive: refunds, goods (cost of what was bought), service, marketing.
 
     Service is all that is not one of the others.
     """
-    cost = pl.col("cost")
-    is_marketing = pl.col("kind").is_in(MARKETING_KINDS)
-    is_service = ~is_purchase() & ~is_marketing
-    return [
-        (-pl.col("amount").filter(pl.col("kind") == "refund").sum()).alias("total_refunded"),
-        cost.filter(is_purchase()).sum().alias("total_goods_cost"),
-        cost.filter(is_service).sum().alias("total_service_cost"),
-        cost.filter(is_marketing).sum().alias("total_marketing_cost"),
-    ]
+    is_refund = rows.kind == KINDS.index("refund")
+    costly = rows.where(is_refund | (rows.cost > 0))
+    place, cutoff = costly.known(cutoffs)
+    is_kept = costly.cancelled_at[place] >= cutoffs.at[cutoff]
+    place, cutoff = place[is_kept], cutoff[is_kept]
+    cost, kind = costly.cost[place], costly.kind[place]
+    is_goods = is_kind(kind, REVENUE_KINDS)
+    is_marketing = is_kind(kind, MARKETING_KINDS)
+    is_refund = kind == KINDS.index("refund")
 
+    def total(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        return np.bincount(cutoff[chosen], values[chosen], len(cutoffs))
 
-def _btyd_summary(known: pl.DataFrame) -> pl.DataFrame:
-    summary = summarise(known)
-    names = dict(zip(("frequency", "recency", "age"), BTYD_SUMMARY, strict=True))
-    return summary.rename(names).select(*KEYS, *BTYD_SUMMARY)
+    return {
+        "total_refunded": total(-costly.amount[place], is_refund),
+        "total_goods_cost": total(cost, is_goods),
+        "total_service_cost": total(cost, ~is_goods & ~is_marketing),
+        "total_marketing_cost": total(cost, is_marketing),
+    }

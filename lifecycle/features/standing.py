@@ -3,10 +3,12 @@
 Numbers apart from FEATURES, which no model reads: the rules of `lifecycle.value.standing` do.
 """
 
+import numpy as np
 import polars as pl
 
 from lifecycle.events.history import DAYS_PER_SECOND, KEYS, known_at
 from lifecycle.events.schema import STANDING_KINDS, is_purchase
+from lifecycle.features.numbers import table_of
 
 CANCELLED = "cancelled"
 PAUSED = "paused"
@@ -39,8 +41,7 @@ def standings(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     is_told = pl.col("kind").is_in(("cancellation", *STANDING_KINDS))
     is_paid = is_purchase()
     if not events.select((is_told | (pl.col("plan_days") > 0)).any()).item():
-        nothing = pl.repeat(None, pl.len(), dtype=pl.Float64)
-        return cutoffs.select(nothing.alias(name) for name in STANDING)
+        return table_of(STANDING, [np.full(len(cutoffs), np.nan)] * len(STANDING))
     known = known_at(
         events.filter(is_told | is_paid).select("customer_id", "occurred_at", "kind"), cutoffs
     )

@@ -17,8 +17,8 @@ from lifecycle.events.schema import order_key
 POPULARITY_WINDOW_DAYS = 91
 
 
-def before(purchases: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """The purchases of an item before the cutoff (exclusive, UTC), each with an order_id."""
+def before(purchases: pl.DataFrame, cutoff: datetime | pl.Expr) -> pl.DataFrame:
+    """The purchases of an item before the cutoff (exclusive, UTC) or that of each row, each with an order_id."""
     in_time = (pl.col("occurred_at") < cutoff) & pl.col("item_id").is_not_null()
     if "shop_day" not in purchases.columns:
         purchases = purchases.with_columns(pl.lit(None, pl.Date).alias("shop_day"))

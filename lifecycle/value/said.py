@@ -70,8 +70,9 @@ def heeded_spend(
     standing = standing_of(examples)
     for name in SINCE:
         here = np.flatnonzero(standing == name)
-        share, spend = _returning(rules, examples[here], name)
-        result[here] = share * spend
+        if len(here):
+            share, spend = _returning(rules, examples[here], name)
+            result[here] = share * spend
     here = np.flatnonzero(standing == PAID)
     if len(here):
         payments = plan_payments_ahead(rules, examples[here], horizon_days)

@@ -63,7 +63,7 @@ def numbers(examples: pl.DataFrame, column: str) -> np.ndarray:
     """A column of STANDING, (n,), NaN where it is null; all NaN of examples that only models read."""
     if column not in examples.columns:
         return np.full(examples.height, np.nan)
-    return examples[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return examples[column].cast(pl.Float64).to_numpy()
 
 
 def standing_of(examples: pl.DataFrame) -> np.ndarray:

@@ -6,9 +6,13 @@ from pathlib import Path
 import polars as pl
 from pydantic import JsonValue, TypeAdapter
 
-from lifecycle.artifact.answers import examples_for, prospect_reasons, reasons_for
+from lifecycle.artifact.answers import (
+    contributions_of,
+    examples_for,
+    prospect_reasons,
+    reasons_for,
+)
 from lifecycle.artifact.assessment import (
-    IS_BUYER,
     Assessment,
     assess_buyers,
     assess_prospects,
@@ -29,6 +33,8 @@ from serving.predict.queries import (
     CustomerQuery,
     RecommendOptions,
     cutoff_of,
+    events_of,
+    names_of,
     unknown_at_cutoff,
 )
 from serving.predict.recommendations import recommend
@@ -89,8 +95,12 @@ class Predictor:
         events, cutoffs = self._with_cutoffs(customers)
         events = with_shop_days(events, self.artifact.settings.timezone)
         examples = examples_for(self.artifact, events, cutoffs).with_row_index("row")
-        answers = self._buyers(examples.filter(IS_BUYER), events, customers, cutoffs)
-        answers |= self._prospects(examples.filter(~IS_BUYER))
+        has_bought = examples["num_orders"].to_numpy() > 0
+        answers: dict[int, Answer] = {}
+        if has_bought.any():
+            answers |= self._buyers(examples.filter(has_bought), events, customers, cutoffs)
+        if not has_bought.all():
+            answers |= self._prospects(examples.filter(~has_bought))
         return [
             {
                 "customer_id": customer.customer_id,
@@ -115,42 +125,33 @@ class Predictor:
         cutoffs: pl.DataFrame,
     ) -> dict[int, Answer]:
         """By row, the part of the answer that the champion gives for customers who have bought."""
-        if examples.is_empty():
-            return {}
         total = self.champion.spend(examples, events)
-        by_events = pl.Series([customers[row].explain == "events" for row in examples["row"]])
-        by_features = iter(reasons_for(self.artifact, examples.filter(~by_events)))
-        explanations = [
-            event_effects(self.champion, events, cutoffs.slice(row, 1), total[position])
-            if by_events[position]
-            else next(by_features)
-            for position, row in enumerate(examples["row"])
-        ]
-        return _answers(examples, assess_buyers(self.artifact, examples, total), explanations)
+        found = contributions_of(self.artifact, examples)
+        explanations = reasons_for(self.artifact, examples, found)
+        for position, row in enumerate(examples["row"]):
+            if customers[row].explain == "events":
+                told = event_effects(self.champion, events, cutoffs.slice(row, 1), total[position])
+                explanations[position] = told
+        assessment = assess_buyers(self.artifact, examples, total, found)
+        return _answers(examples, assessment, explanations)
 
     def _prospects(self, examples: pl.DataFrame) -> dict[int, Answer]:
         """The same for those who have not."""
-        if examples.is_empty():
-            return {}
         assessment = assess_prospects(self.artifact, examples)
         return _answers(examples, assessment, prospect_reasons(examples))
 
     def _with_cutoffs(
         self, customers: Sequence[CustomerQuery]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """All events under the customers' positions as ids, and one cutoff each."""
-        ids = [f"{number:09d}" for number in range(len(customers))]
-        named = [
-            customer.events.with_columns(pl.lit(name).alias("customer_id"))
-            for name, customer in zip(ids, customers, strict=True)
-        ]
+        """All events under `names_of` the customers, and one cutoff each."""
         cutoffs = [cutoff_of(customer, self.artifact.data_end) for customer in customers]
         rates = [customer.attributes.get(OWN_RATE) for customer in customers]
         types = {"cutoff": pl.Datetime("us", "UTC"), OWN_RATE: pl.Float64()}
         table = pl.DataFrame(
-            {"customer_id": ids, "cutoff": cutoffs, OWN_RATE: rates}, schema_overrides=types
+            {"customer_id": names_of(customers), "cutoff": cutoffs, OWN_RATE: rates},
+            schema_overrides=types,
         )
-        return pl.concat(named), table.with_columns(*self._attributes(customers))
+        return events_of(customers), table.hstack(self._attributes(customers))
 
     def _attributes(self, customers: Sequence[CustomerQuery]) -> list[pl.Series]:
         """A column (n,) for each attribute that the artifact knows."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import numpy as np
 import polars as pl
 from pydantic import JsonValue
 
@@ -45,6 +46,19 @@ class RecommendOptions:
     max_price: float | None = None
     in_stock: bool | None = None
     objective: Literal["probability", "margin"] = "probability"
+
+
+def names_of(customers: Sequence[object]) -> list[str]:
+    """What customers are called within a batch: one may be asked for twice, and need not have an id."""
+    return [f"{number:09d}" for number in range(len(customers))]
+
+
+def events_of(customers: Sequence[CustomerQuery]) -> pl.DataFrame:
+    """The events of all, under `names_of` them."""
+    events = pl.concat([customer.events for customer in customers]).clone()
+    owner = np.repeat(np.arange(len(customers)), [len(customer.events) for customer in customers])
+    names = pl.Series("customer_id", names_of(customers))[owner]
+    return events.replace_column(events.get_column_index("customer_id"), names)
 
 
 def cutoff_of(customer: CustomerQuery, artifact_end: datetime) -> datetime:

@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 from pydantic import JsonValue
+from scipy import sparse
 
 from lifecycle.artifact.contents import Artifact
 from lifecycle.events.schema import is_purchase, with_shop_days
@@ -17,7 +18,14 @@ from lifecycle.recommend.rankers import rank_items
 from lifecycle.recommend.retrieval import with_positions
 from serving.predict.filters import allowed_items, require_columns, require_known_items
 from serving.predict.problems import InvalidRequest, Problem
-from serving.predict.queries import Answer, CustomerQuery, RecommendOptions, cutoff_of
+from serving.predict.queries import (
+    Answer,
+    CustomerQuery,
+    RecommendOptions,
+    cutoff_of,
+    events_of,
+    names_of,
+)
 
 
 def recommend(
@@ -32,103 +40,112 @@ def recommend(
         message = "the artifact was made from data that name no items; it recommends none"
         raise InvalidRequest([Problem("customers", message)])
     require_columns(artifact.items, options)
-    allowed = allowed_items(artifact.items, options)
-    popular = artifact.retriever.popular
-    if allowed is None:
-        offered = artifact.items
-    else:
-        offered = allowed
-        popular = popular.filter(pl.col("item_id").is_in(allowed["item_id"].implode()))
-    return [_recommend_one(artifact, customer, options, offered, popular) for customer in customers]
-
-
-def _recommend_one(
-    artifact: Artifact,
-    customer: CustomerQuery,
-    options: RecommendOptions,
-    offered: pl.DataFrame,
-    popular: pl.DataFrame,
-) -> Answer:
-    as_of = cutoff_of(customer, artifact.data_end)
-    bought = _purchases(artifact, customer, as_of)
-    own = bought.filter(pl.col("item_id").is_in(popular["item_id"].implode()))
-    # A margin may lift any item, so that all offered ones are ranked before it is looked at.
-    k = options.k if options.objective == "probability" else popular.height
-    ranked = _ranked(artifact, own, popular, as_of, k)
-    ranked = ranked.join(offered, on="item_id", maintain_order="left")
-    if options.objective == "margin":
-        ranked = _by_margin(ranked)
-    return {
-        "customer_id": customer.customer_id,
-        "recommendations": _told(ranked.head(options.k), bought, _related(artifact, bought)),
-        "model": artifact.settings.recommender,
-        "group": customer_group(bought["order_id"].n_unique()),
-        "as_of": as_of.isoformat(),
-    }
-
-
-def _by_margin(ranked: pl.DataFrame) -> pl.DataFrame:
-    """By what each item is expected to earn; one without a margin earns nothing."""
-    margin = pl.col("margin").cast(pl.Float64).fill_nan(0.0).fill_null(0.0)
-    earned = ranked.with_columns(pl.col("score") * margin)
-    return earned.sort("score", descending=True, maintain_order=True)
-
-
-def _told(ranked: pl.DataFrame, bought: pl.DataFrame, related: set[str]) -> list[JsonValue]:
-    """The ranked items as they are answered."""
-    orders = dict(bought.group_by("item_id").agg(pl.col("order_id").n_unique()).iter_rows())
-    rows = ranked.select("item_id", "title", "category", "score").iter_rows()
+    if not customers:
+        return []
+    as_of = [cutoff_of(customer, artifact.data_end) for customer in customers]
+    bought = _purchases(artifact, customers, as_of)
+    ranked = _ranked(artifact, bought, as_of, options)
+    listed = _listed(ranked, bought, _related(artifact, ranked, bought))
+    orders = dict(bought.group_by("customer_id").agg(pl.col("order_id").n_unique()).iter_rows())
     return [
         {
-            "item_id": item,
-            "title": item_text(title, category),
-            "score": score,
-            "reason": _reason(orders.get(item, 0), item in related),
+            "customer_id": customer.customer_id,
+            "recommendations": listed.get(name, []),
+            "model": artifact.settings.recommender,
+            "group": customer_group(orders.get(name, 0)),
+            "as_of": as_of[place].isoformat(),
         }
-        for item, title, category, score in rows
+        for place, (name, customer) in enumerate(zip(names_of(customers), customers, strict=True))
     ]
 
 
-def _purchases(artifact: Artifact, customer: CustomerQuery, as_of: datetime) -> pl.DataFrame:
-    """customer_id, order_id, item_id, occurred_at of the customer's purchases of catalogue items before `as_of`."""
+def _purchases(
+    artifact: Artifact, customers: Sequence[CustomerQuery], as_of: Sequence[datetime]
+) -> pl.DataFrame:
+    """The purchases of catalogue items, each customer's before its instant, as `before` gives them, with positions."""
     assert artifact.retriever is not None
-    events = with_shop_days(customer.events, artifact.settings.timezone)
-    purchases = events.filter(is_purchase())
-    known = with_positions(before(purchases, as_of), artifact.retriever.item_ids)
-    return known.with_columns(pl.lit(customer.customer_id or "").alias("customer_id"))
+    events = with_shop_days(events_of(customers), artifact.settings.timezone)
+    cutoffs = pl.DataFrame({"customer_id": names_of(customers), "cutoff": as_of})
+    purchases = events.filter(is_purchase()).join(cutoffs, on="customer_id", maintain_order="left")
+    return with_positions(before(purchases, pl.col("cutoff")), artifact.retriever.item_ids)
 
 
 def _ranked(
-    artifact: Artifact, own: pl.DataFrame, popular: pl.DataFrame, as_of: datetime, k: int
+    artifact: Artifact, bought: pl.DataFrame, as_of: Sequence[datetime], options: RecommendOptions
 ) -> pl.DataFrame:
-    """item_id and score of the k best items of `popular` for the customer of the purchases `own`, best first."""
-    retriever = artifact.retriever
-    recommender = artifact.settings.recommender
+    """customer_id, item_id, title, category and score of the k best items that may be recommended, best first."""
+    retriever, recommender = artifact.retriever, artifact.settings.recommender
     assert retriever is not None and recommender is not None
-    customers = own["customer_id"].unique() if own.height else pl.Series("customer_id", [""])
-    ranking = rank_items(
-        recommender,
-        retriever,
-        own,
-        customers,
-        cutoff=as_of,
-        k=k,
-        exclude_seen=artifact.settings.exclude_seen,
-        offered=popular if popular.height < retriever.popular.height else None,
-    )
-    return ranking.select("item_id", "score")
+    allowed = allowed_items(artifact.items, options)
+    offered = None
+    if allowed is not None:
+        is_offered = pl.col("item_id").is_in(allowed["item_id"].implode())
+        offered, bought = retriever.popular.filter(is_offered), bought.filter(is_offered)
+    # A margin may lift any item, so that all offered ones are ranked before it is looked at.
+    all_of_them = (retriever.popular if offered is None else offered).height
+    names = pl.Series("customer_id", names_of(as_of))
+    rankings = [
+        rank_items(
+            recommender,
+            retriever,
+            bought,
+            names.filter(pl.Series([other == instant for other in as_of])),
+            cutoff=instant,
+            k=options.k if options.objective == "probability" else all_of_them,
+            exclude_seen=artifact.settings.exclude_seen,
+            offered=offered,
+        )
+        for instant in dict.fromkeys(as_of)
+    ]
+    ranked = with_positions(pl.concat(rankings), artifact.catalogue["item_id"])
+    described = ranked.hstack(artifact.catalogue[ranked["item"]].drop("item_id"))
+    return _by_margin(described, options.k) if options.objective == "margin" else described
 
 
-def _related(artifact: Artifact, bought: pl.DataFrame) -> set[str]:
-    """The items that other customers bought together with those of `bought`, where the recommender looks at that."""
+def _by_margin(ranked: pl.DataFrame, k: int) -> pl.DataFrame:
+    """By what each item is expected to earn; one without a margin earns nothing."""
+    margin = pl.col("margin").cast(pl.Float64).fill_nan(0.0).fill_null(0.0)
+    earned = ranked.with_columns(pl.col("score") * margin)
+    best_first = earned.sort("score", descending=True, maintain_order=True)
+    return best_first.group_by("customer_id", maintain_order=True).head(k)
+
+
+def _listed(
+    ranked: pl.DataFrame, bought: pl.DataFrame, related: np.ndarray
+) -> dict[str, list[JsonValue]]:
+    """By customer the ranked items as they are answered."""
+    pair = ["customer_id", "item_id"]
+    times = bought.group_by(pair).agg(pl.col("order_id").n_unique().alias("times"))
+    known = ranked.join(times, on=pair, how="left", maintain_order="left")
+    rows = known.select(*pair, "title", "category", "score", pl.col("times").fill_null(0))
+    listed: dict[str, list[JsonValue]] = {}
+    for place, (name, item, title, category, score, number) in enumerate(rows.iter_rows()):
+        listed.setdefault(name, []).append(
+            {
+                "item_id": item,
+                "title": item_text(title, category),
+                "score": score,
+                "reason": _reason(number, is_related=bool(related[place])),
+            }
+        )
+    return listed
+
+
+def _related(artifact: Artifact, ranked: pl.DataFrame, bought: pl.DataFrame) -> np.ndarray:
+    """Whether others bought a ranked item together with one of the customer's, where the recommender looks at that."""
     retriever = artifact.retriever
     if retriever is None or artifact.settings.recommender != RETRIEVER:
-        return set()
-    neighbours = np.unique(retriever.similarity[bought["item"].unique().to_numpy()].indices)
-    return set(retriever.item_ids.gather(neighbours))
+        return np.zeros(ranked.height, dtype=bool)
+    pairs = bought.select("customer_id", "item").unique()
+    rows, columns = pairs["customer_id"].cast(pl.Int64).to_numpy(), pairs["item"].to_numpy()
+    asked = ranked["customer_id"].cast(pl.Int64).to_numpy()
+    shape = (1 + max(rows.max(initial=0), asked.max(initial=0)), len(retriever.item_ids))
+    own = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    found: np.ndarray = (own @ retriever.similarity)[asked, ranked["item"].to_numpy()] > 0
+    return found
 
 
-def _reason(num_orders: int, is_related: bool) -> str:
+def _reason(num_orders: int, *, is_related: bool) -> str:
     if num_orders > 1:
         return f"bought in {num_orders} orders before"
     if num_orders == 1:

@@ -11,7 +11,12 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from lifecycle.artifact.answers import examples_for, prospect_reasons, reasons_for
+from lifecycle.artifact.answers import (
+    contributions_of,
+    examples_for,
+    prospect_reasons,
+    reasons_for,
+)
 from lifecycle.artifact.assessment import (
     Assessment,
     assess_buyers,
@@ -76,12 +81,14 @@ class Scorer:
             write_whole(known, members_file)
             by_members = {name: known[name].to_numpy() for name in self.champion.members}
         total = self.champion.spend_given(examples, by_members)
-        scores = _scores(examples, assess_buyers(self.artifact, examples, total))
+        told = self.parts.explain == "features" and not examples.is_empty()
+        found = contributions_of(self.artifact, examples) if told else None
+        scores = _scores(examples, assess_buyers(self.artifact, examples, total, found))
         if self.parts.explain is None:
             return scores
         if self.parts.explain == "events":
             return _explained(scores, self._by_events(cutoffs, events, total))
-        return _explained(scores, reasons_for(self.artifact, examples))
+        return _explained(scores, reasons_for(self.artifact, examples, found))
 
     def _prospects(self, cutoffs: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         """The scores of those who have not."""

@@ -1,15 +1,11 @@
 """Orders, customers and outcomes around a cutoff, against hand-worked numbers."""
 
-from datetime import timedelta
-
-import polars as pl
 import pytest
 
 from lifecycle.events.history import (
     customers_at,
     known_at,
     not_bought_at,
-    orders_at,
     outcomes,
     prospects_at,
     with_cancellations,
@@ -22,25 +18,6 @@ def test_an_event_at_the_cutoff_is_not_known() -> None:
     known = known_at(events, cutoffs("a"))
     assert known["event_id"].to_list() == ["0"]
     assert known["age_days"].to_list() == [1.0]
-
-
-def test_lines_of_one_order_are_one_order_and_only_those_before_the_cutoff_count() -> None:
-    events = make_events(
-        [
-            {"day": -2, "order_id": "x", "amount": 5.0},
-            {"day": -2, "order_id": "x", "amount": 7.0},
-            {"day": 0, "order_id": "x", "amount": 100.0},
-            {"day": -1, "order_id": "y", "amount": 2.0},
-        ]
-    )
-    orders = orders_at(with_cancellations(events), cutoffs("a"))
-    assert orders["amount"].to_list() == [12.0, 2.0]
-    assert orders["num_lines"].to_list() == [2, 1]
-
-
-def test_lines_without_order_id_are_one_order_per_day() -> None:
-    events = make_events([{"day": -2}, {"day": -1.9}, {"day": -1}])
-    assert orders_at(with_cancellations(events), cutoffs("a"))["amount"].to_list() == [2.0, 1.0]
 
 
 MISTYPED: dict[str, object] = {
@@ -63,10 +40,6 @@ def test_a_line_that_a_refund_takes_back_whole_within_the_hour_is_cancelled() ->
     other: dict[str, object] = {"day": -3, "item_id": "j", "amount": 5.0, "order_id": "x"}
     events = with_cancellations(make_events([MISTYPED, other, TAKEN_BACK]))
     assert events["cancelled_at"].is_not_null().to_list() == [True, False, True]
-    orders = orders_at(events, cutoffs("a"))
-    assert orders.select("amount", "gross", "num_lines").rows() == [(5.0, 1805.0, 2)]
-    between = cutoffs("a").with_columns(pl.col("cutoff") - timedelta(days=2.98))
-    assert orders_at(events, between)["amount"].to_list() == [1805.0]  # nobody knew yet
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_leading_categories_are_those_most_was_spent_on() -> None:
         *(f"kind {number:02}" for number in range(NUM_CATEGORIES - 2)),
     )
     placed = dict(placed_items(items, leading).select("item_id", "place").iter_rows())
-    assert (placed["k"], placed["l"], placed["j"], "x" in placed) == (0, 1, None, False)
+    assert (placed["k"], placed["l"], placed["j"], "x" in placed) == (0, 1, -1, False)
     assert leading_categories(spend.clear(), items) == ()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.answers import reasons_for, stages_for, values_for
+from lifecycle.artifact.answers import contributions_of, reasons_for, stages_for, values_for
 from lifecycle.artifact.assessment import Assessment, assess_buyers, money_of
 from lifecycle.artifact.champion import load_champion
 from lifecycle.artifact.contents import Artifact
@@ -205,7 +205,7 @@ def _reasons(
     members: Mapping[str, Path],
 ) -> list[Reasons]:
     """By which features, and where the champion is or holds encoders by which events, each prediction was moved."""
-    by_features = reasons_for(artifact, test)
+    by_features = reasons_for(artifact, test, contributions_of(artifact, test))
     if not artifact.members:
         return [{"features": found, "events": []} for found in by_features]
     champion = load_champion(artifact, members)

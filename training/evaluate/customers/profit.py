@@ -9,14 +9,15 @@ import polars as pl
 
 from lifecycle.artifact.answers import values_for
 from lifecycle.artifact.contents import Artifact
+from lifecycle.events.schema import is_purchase
 from lifecycle.events.shards import shard_paths
-from lifecycle.features.numbers import cost_sums
+from lifecycle.features.numbers import MARKETING_KINDS
 from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
 from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.customers import Profit, ProfitPart, Revenue
 
-COSTS = {  # part of a value: the name of its rate, and what its events cost, see `cost_sums`
+COSTS = {  # part of a value: the name of its rate, and what its events cost, see `_cost_sums`
     "refunds": ("refunds", "total_refunded"),
     "goods_cost": ("goods", "total_goods_cost"),
     "service_cost": ("service", "total_service_cost"),
@@ -62,13 +63,26 @@ def actual_costs(test: pl.DataFrame, horizon_days: int, data: Path) -> dict[str,
         cutoff, cutoff + timedelta(days=horizon_days), closed="left"
     )
     events = pl.scan_parquet(shard_paths(data)).filter(within)
-    sums = events.group_by("customer_id").agg(cost_sums()).collect()
+    sums = events.group_by("customer_id").agg(_cost_sums()).collect()
     found = (
         test.select("customer_id")
         .join(sums, on="customer_id", how="left", maintain_order="left")
         .fill_null(0.0)
     )
     return {name: found[column].to_numpy() for name, (_, column) in COSTS.items()}
+
+
+def _cost_sums() -> list[pl.Expr]:
+    """Money that went out in a group of events, positive, as the features of the same names count it."""
+    cost = pl.col("cost")
+    is_marketing = pl.col("kind").is_in(MARKETING_KINDS)
+    is_service = ~is_purchase() & ~is_marketing
+    return [
+        (-pl.col("amount").filter(pl.col("kind") == "refund").sum()).alias("total_refunded"),
+        cost.filter(is_purchase()).sum().alias("total_goods_cost"),
+        cost.filter(is_service).sum().alias("total_service_cost"),
+        cost.filter(is_marketing).sum().alias("total_marketing_cost"),
+    ]
 
 
 def _expected(

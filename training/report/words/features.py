@@ -3,7 +3,7 @@
 import re
 
 from lifecycle.features.attributes import PREFIX
-from lifecycle.features.numbers import BUCKET_DAYS
+from lifecycle.features.orders import BUCKET_DAYS
 from training.report.page import number
 from training.report.words.models import spaced
 from training.results.customers import Reason

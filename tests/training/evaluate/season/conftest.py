@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lifecycle.events.history import KEYS, customers_at, orders_at, outcomes, with_cancellations
+from lifecycle.events.history import customers_at, outcomes
 from lifecycle.events.shards import read_shard, shard_paths
-from training.evaluate.season.backcast import summaries_at
+from lifecycle.features.categories import NO_CATEGORIES
+from lifecycle.features.numbers import value_features
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 
@@ -68,12 +69,8 @@ def shop_of(intensity: Intensity, folder: Path, num_customers: int = 1500) -> Sh
 
 
 def known_customers(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """What BTYD reads of all customers known at a cutoff, by way of the features' own orders."""
-    keys = customers_at(events, cutoff)
-    orders = orders_at(with_cancellations(events), keys)
-    days = orders.with_columns(pl.col("occurred_at").dt.truncate("1d"), gross="amount")
-    found = summaries_at(days, cutoff)
-    return keys.select(KEYS).join(found.drop("cutoff"), on="customer_id", maintain_order="left")
+    """What BTYD reads of all customers known at a cutoff, by way of the features."""
+    return value_features(events, customers_at(events, cutoff), HORIZON, NO_CATEGORIES)
 
 
 @pytest.fixture(scope="package")
