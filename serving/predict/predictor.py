@@ -92,7 +92,7 @@ class Predictor:
             raise InvalidRequest(problems)
         if not customers:
             return []
-        events, cutoffs = self._with_cutoffs(customers)
+        events, cutoffs = self.with_cutoffs(customers)
         events = with_shop_days(events, self.artifact.settings.timezone)
         examples = examples_for(self.artifact, events, cutoffs).with_row_index("row")
         has_bought = examples["num_orders"].to_numpy() > 0
@@ -140,9 +140,7 @@ class Predictor:
         assessment = assess_prospects(self.artifact, examples)
         return _answers(examples, assessment, prospect_reasons(examples))
 
-    def _with_cutoffs(
-        self, customers: Sequence[CustomerQuery]
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def with_cutoffs(self, customers: Sequence[CustomerQuery]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """All events under `names_of` the customers, and one cutoff each."""
         cutoffs = [cutoff_of(customer, self.artifact.data_end) for customer in customers]
         rates = [customer.attributes.get(OWN_RATE) for customer in customers]

@@ -1,0 +1,126 @@
+"""What answering costs without HTTP: `python -m benchmarks.predictor_speed`.
+
+The artifact is the arena's of The Complete Journey without encoders. Values of one customer and of
+128 are timed beside the bare calls on ready features: each booster of the champion once for the
+batch, and once more for its contributions, all on one thread. Recommendations are those of every
+ranker that may serve, for 128 customers over the whole catalogue. Look-ups of events are left out.
+Medians of several runs, in turns.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from lightgbm import Booster
+
+from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.scratch import scratch_folder
+from benchmarks.harness.shop import CONFIGS, prepare_shop
+from lifecycle.artifact.answers import examples_for
+from lifecycle.jobs import start_logging
+from lifecycle.names import RETRIEVER
+from lifecycle.recommend.rankers import BASELINES
+from lifecycle.spend.contributions import shap_values
+from lifecycle.spend.stack_trees import stack_inputs
+from serving.predict.predictor import Predictor
+from serving.predict.queries import CustomerQuery, RecommendOptions
+from serving.predict.recommendations import recommend
+from serving.store.events import EventStore
+from training.evaluate.job import evaluate
+from training.evaluate.recipe import EvaluateConfig
+
+RUNS = 9
+BATCH = 128
+
+
+def main() -> None:
+    """Measure, print, write the evidence."""
+    start_logging()
+    with scratch_folder() as folder:
+        places, files = prepare_shop("journey", folder)
+        recipe = EvaluateConfig.load(CONFIGS / "journey_evaluate.yaml")
+        changes = {**places, "members": {}, "report_html": False, "output": folder / "arena"}
+        evaluate(recipe.model_copy(update=changes))
+        predictor = Predictor(folder / "arena" / "artifact")
+        customers = asked(EventStore(places["data"]), folder)
+        numbers = value_numbers(predictor, customers) | recommend_numbers(predictor, customers)
+    write_evidence("predictor_speed", numbers, seeds=[0], data=files)
+
+
+def asked(store: EventStore, folder: Path) -> list[CustomerQuery]:
+    """Queries of the first BATCH test customers, whose events were looked up."""
+    examples = pl.scan_parquet(folder / "examples" / "test.parquet")
+    ids = examples.select("customer_id").head(BATCH).collect()["customer_id"].to_list()
+    events = store.events_of(ids)
+    attributes = store.attributes_of(ids)
+    return [
+        CustomerQuery(name, events[name], attributes.get(name, {}), data_end=store.data_end)
+        for name in ids
+    ]
+
+
+def value_numbers(predictor: Predictor, customers: list[CustomerQuery]) -> dict[str, Json]:
+    """Milliseconds a customer of values, and over those of the bare calls, for one and for BATCH."""
+    numbers: dict[str, Json] = {}
+    for size in (1, BATCH):
+        batch = customers[:size]
+        bare = partial(bare_calls, *inputs_and_trees(predictor, batch))
+        ours, theirs = medians(partial(predictor.value, batch), bare)
+        numbers[f"value_ratio_to_lightgbm_{size}"] = ours / theirs
+        numbers[f"value_ms_{size}"] = 1000 * ours / size
+    return numbers
+
+
+def bare_calls(inputs: np.ndarray, boosters: list[Booster]) -> None:
+    """Each booster once, and once for its contributions."""
+    for booster in boosters:
+        booster.predict(inputs, raw_score=True, num_threads=1)
+        shap_values(booster, inputs)
+
+
+def inputs_and_trees(
+    predictor: Predictor, batch: list[CustomerQuery]
+) -> tuple[np.ndarray, list[Booster]]:
+    """What the trees of the stack read of these customers, and the trees."""
+    stack = predictor.artifact.models.stack
+    assert stack is not None and predictor.artifact.settings.champion == "stack"
+    events, cutoffs = predictor.with_cutoffs(batch)
+    examples = examples_for(predictor.artifact, events, cutoffs)
+    return stack_inputs(examples, stack.btyd, stack.horizon_days), list(stack.trees.values())
+
+
+def recommend_numbers(predictor: Predictor, customers: list[CustomerQuery]) -> dict[str, Json]:
+    """Milliseconds a customer of recommendations by the ranker that serves, and by each that may."""
+    artifact = predictor.artifact
+    by_ranker: dict[str, Json] = {}
+    for name in (*BASELINES, RETRIEVER):
+        other = replace(artifact, settings=replace(artifact.settings, recommender=name))
+        (seconds,) = medians(partial(recommend, other, customers, RecommendOptions()))
+        by_ranker[name] = 1000 * seconds / len(customers)
+    return {
+        "recommend_ms_128": by_ranker[str(artifact.settings.recommender)],
+        "recommend_ms_128_by_ranker": by_ranker,
+        "recommender": artifact.settings.recommender,
+        "items": artifact.items.height,
+    }
+
+
+def medians(*functions: Callable[[], object]) -> list[float]:
+    """Median seconds of each, in turns, after one call that nobody counts."""
+    seconds: list[list[float]] = [[] for _ in functions]
+    for run in range(RUNS + 1):
+        for times, function in zip(seconds, functions, strict=True):
+            started_at = time.perf_counter()
+            function()
+            if run:
+                times.append(time.perf_counter() - started_at)
+    return [statistics.median(times) for times in seconds]
+
+
+if __name__ == "__main__":
+    main()
