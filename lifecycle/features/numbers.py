@@ -4,7 +4,7 @@ import polars as pl
 
 from lifecycle.events.history import KEYS, is_cancelled, known_at, orders_at, with_cancellations
 from lifecycle.events.order_days import summarise
-from lifecycle.events.schema import ENCODED_KINDS, REVENUE_KINDS, is_purchase
+from lifecycle.events.schema import ENCODED_KINDS, EXPOSURE_KINDS, REVENUE_KINDS, is_purchase
 from lifecycle.features.categories import NUM_CATEGORIES
 
 WINDOWS_DAYS = (7, 14, 28, 56, 91, 182, 364)
@@ -17,7 +17,7 @@ NUM_LAST_ORDERS = 5
 CONTACT_KINDS = tuple(kind for kind in ENCODED_KINDS if kind not in REVENUE_KINDS)
 RECENT_DAYS = 91  # of contacts, prices and discounts
 YEAR_DAYS = 364  # whole weeks, so that the same days of the week are compared
-MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search")
+MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search", *EXPOSURE_KINDS)
 # 0 where nothing happened.
 COUNTS = ("orders_", "spend_", "num_", "total_", *(f"{kind}_" for kind in CONTACT_KINDS))
 BTYD_SUMMARY = ("btyd_frequency", "btyd_recency", "btyd_age")  # repeat order days, days, days
