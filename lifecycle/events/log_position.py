@@ -8,8 +8,10 @@ import polars as pl
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.folders import Stored
 
-IN_EXPORT = "in_export"  # an event of the log that the export tells too, and the export holds
-IN_LOG = "in_log"  # the other way round
+IN_EXPORT = (
+    "overlap_export_holds"  # an event of the log that the export tells too, and the export holds
+)
+IN_LOG = "overlap_log_holds"  # the other way round
 UNDECIDED = "undecided"  # nobody said which holds
 COINS = 4  # decimals to which amounts are compared: converted ones differ in their last digits
 
