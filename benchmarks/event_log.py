@@ -1,0 +1,254 @@
+"""Events acknowledged while parts of the service are killed, counted in the log after; and how fast the log is.
+
+`python -m benchmarks.event_log --artifact FOLDER --data FOLDER`: 10,000 events from four callers,
+who repeat what was not acknowledged, while gateways, models, HAProxy and the controller are killed
+in turn, and twice the whole service. Then groups of events by the log's own writer and by plain
+sqlite3, in turn.
+"""
+
+import argparse
+import itertools
+import logging
+import sqlite3
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import polars as pl
+import psutil
+from pydantic import JsonValue
+from sqlalchemy import func, select
+
+from benchmarks.harness.evidence import write_evidence
+from benchmarks.harness.served import Service, free_ports, start
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.folders import MANIFEST
+from lifecycle.log.opening import make_log, open_log
+from lifecycle.log.schema import EVENTS
+from lifecycle.log.writer import Batch, append, new_batch
+from serving.client import Client, ServiceError
+from serving.keys import create_key
+
+NUM_EVENTS = 10_000
+EVENTS_PER_REQUEST = 20
+NUM_CALLERS = 4
+PART_KILLS = 12
+WHOLE_KILLS = 2
+PARTS = ("Gateway", "haproxy", "ServeController", "ValueModel")
+PAUSE_SECONDS = 4.0  # between kills
+RETRY_SECONDS = 0.5
+GROUP_EVENTS = 1000
+NUM_GROUPS = 10
+NUM_ROUNDS = 5
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Sent:
+    """What callers have been told so far."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    accepted: int = 0  # as new
+    repeats: int = 0  # requests that were made again
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def main() -> None:
+    """The command line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--artifact", type=Path, default=Path("runs/demo/artifact"))
+    parser.add_argument("--data", type=Path, default=Path("runs/demo/data"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        chaos = killed_while_writing(Path(name), options.artifact, options.data)
+        ours, plain = speeds(Path(name))
+    numbers = {
+        **chaos,
+        "ratio_to_plain_sqlite": ours / plain,
+        "events_per_second": ours,
+        "plain_events_per_second": plain,
+        "group_events": GROUP_EVENTS,
+    }
+    write_evidence("event_log", numbers, seeds=[], data=[options.data / MANIFEST])
+
+
+def killed_while_writing(folder: Path, artifact: Path, data: Path) -> dict[str, float]:
+    """Send events while parts are killed, then compare what was acknowledged with what the log has."""
+    [port] = free_ports(1)
+    url = f"sqlite:///{folder / 'log.db'}"
+    keys = folder / "keys.json"
+    _, key = create_key(keys, "write", datetime.now(UTC))
+    words = [f"artifact={artifact}", f"events={data}", f"log={url}", f"keys={keys}"]
+    service = start(words, port, folder / "service.log")
+    sent = Sent()
+    pace = threading.Event()
+    began = time.monotonic()
+    with ThreadPoolExecutor(NUM_CALLERS) as callers:
+        ids = [f"event-{number:06d}" for number in range(NUM_EVENTS)]
+        waiting = [
+            callers.submit(send, service.url, key, ids[caller::NUM_CALLERS], sent, pace)
+            for caller in range(NUM_CALLERS)
+        ]
+        try:
+            service, kills = kill_in_turn(service, words, port, folder / "service.log", sent)
+        finally:
+            pace.set()  # the rest as fast as it goes
+        for each in waiting:
+            each.result()
+    seconds = time.monotonic() - began
+    service.stop()
+    log = open_log(url)
+    with log.reading() as connection:
+        counts = connection.execute(
+            select(EVENTS.c.order_id, func.count()).group_by(EVENTS.c.order_id)
+        )
+        rows = {str(order): int(count) for order, count in counts}
+    return {
+        "events": len(sent.acknowledged),
+        "kills": kills,
+        "whole_service_kills": WHOLE_KILLS,
+        "lost": sum(event_id not in rows for event_id in sent.acknowledged),
+        "twice": sum(count > 1 for count in rows.values()),
+        "never_sent": len(rows) - len(set(sent.acknowledged)),
+        "repeated_requests": sent.repeats,
+        "acknowledged_as_new": sent.accepted,
+        "seconds": seconds,
+    }
+
+
+def send(url: str, key: str, ids: Sequence[str], sent: Sent, pace: threading.Event) -> None:
+    """Write events in small requests, each repeated until it is acknowledged; spread over the kills by `pace`."""
+    share = PAUSE_SECONDS * (PART_KILLS + 8 * WHOLE_KILLS) * EVENTS_PER_REQUEST / len(ids)
+    for start_at in range(0, len(ids), EVENTS_PER_REQUEST):
+        part = ids[start_at : start_at + EVENTS_PER_REQUEST]
+        events = [event_of(event_id) for event_id in part]
+        while True:
+            try:
+                with Client(key, url, timeout_seconds=20) as client:
+                    accepted, _ = client.send(events)
+                break
+            except (ServiceError, httpx.HTTPError) as error:
+                if isinstance(error, ServiceError) and error.status in (401, 403, 409, 422):
+                    raise
+                with sent.lock:
+                    sent.repeats += 1
+                time.sleep(RETRY_SECONDS)
+        with sent.lock:
+            sent.acknowledged += part
+            sent.accepted += accepted
+        pace.wait(share)
+
+
+def event_of(event_id: str) -> dict[str, JsonValue]:
+    """A purchase; its order is named like it, so that a copy under another id would be seen."""
+    return {
+        "event_id": event_id,
+        "customer_id": f"customer-{int(event_id.rpartition('-')[2]) % 100}",
+        "occurred_at": "2026-01-01T00:00:00Z",
+        "kind": "purchase",
+        "order_id": event_id,
+        "amount": 1.0,
+    }
+
+
+def kill_in_turn(
+    service: Service, words: list[str], port: int, log: Path, sent: Sent
+) -> tuple[Service, int]:
+    """Kill parts, and the whole service twice; the service that runs at the end, and how many kills there were."""
+    kills = 0
+    turns = itertools.cycle(PARTS)
+    for number in range(PART_KILLS + WHOLE_KILLS):
+        time.sleep(PAUSE_SECONDS)
+        if number % (PART_KILLS // WHOLE_KILLS + 1) == PART_KILLS // WHOLE_KILLS:
+            service.kill()
+            kills += 1
+            logger.info("killed the whole service; %d events acknowledged", len(sent.acknowledged))
+            service = start(words, port, log)
+            continue
+        name = next(turns)
+        kill_part(service, name)
+        kills += 1
+        logger.info("killed %s; %d events acknowledged", name, len(sent.acknowledged))
+    return service, kills
+
+
+def kill_part(service: Service, name: str, seconds: float = 120) -> None:
+    """Kill the first process of a part, waiting for it where it is being started again."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for process in service.parts(name)[:1]:
+            try:
+                process.kill()
+                return
+            except psutil.NoSuchProcess:
+                continue
+        time.sleep(0.5)
+    raise RuntimeError(f"no process of {name} came back within {seconds:g} s")
+
+
+def speeds(folder: Path) -> tuple[float, float]:
+    """Events per second by the log and by plain sqlite3, both in groups; medians of rounds in turn."""
+    ours = []
+    plain = []
+    for number in range(NUM_ROUNDS):
+        ours.append(speed_of_log(folder / f"ours-{number}.db"))
+        plain.append(speed_of_sqlite(folder / f"plain-{number}.db"))
+    return statistics.median(ours), statistics.median(plain)
+
+
+def speed_of_log(path: Path) -> float:
+    """What the writer does for a group: ids looked up, contents compared, rows inserted, on disk."""
+    log = make_log(f"sqlite:///{path}")
+    groups = [group_of(number) for number in range(NUM_GROUPS)]
+    began = time.perf_counter()
+    for group in groups:
+        append(log, [group])
+    seconds = time.perf_counter() - began
+    log.engine.dispose()
+    return NUM_GROUPS * GROUP_EVENTS / seconds
+
+
+def speed_of_sqlite(path: Path) -> float:
+    """The same rows by one executemany a group, into a table with the same columns, key and indexes."""
+    with make_log(f"sqlite:///{path}").reading():
+        pass
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    marks = ", ".join("?" * len(EVENTS.columns))
+    groups = [group_of(number) for number in range(NUM_GROUPS)]
+    rows = [
+        [
+            (number * GROUP_EVENTS + place, group.came_at, group.hashes[place], *row)
+            for place, row in enumerate(group.rows)
+        ]
+        for number, group in enumerate(groups)
+    ]
+    began = time.perf_counter()
+    for group_rows in rows:
+        with connection:
+            connection.executemany(f"INSERT INTO {EVENTS.name} VALUES ({marks})", group_rows)
+    seconds = time.perf_counter() - began
+    connection.close()
+    return NUM_GROUPS * GROUP_EVENTS / seconds
+
+
+def group_of(number: int) -> Batch:
+    """A group of events of many customers."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    ids = [f"{number}-{place}" for place in range(GROUP_EVENTS)]
+    rows = [event_of(event_id) | {"occurred_at": at, "item_id": "i"} for event_id in ids]
+    return new_batch(pl.DataFrame(rows, schema=EVENT_SCHEMA), at)
+
+
+if __name__ == "__main__":
+    main()
