@@ -42,7 +42,7 @@ NUM_CALLERS = 4
 PART_KILLS = 12
 WHOLE_KILLS = 2
 PARTS = ("Gateway", "haproxy", "ServeController", "ValueModel")
-PAUSE_SECONDS = 4.0  # between kills
+RECOVERY_SECONDS = 240.0  # within which events are acknowledged again after a kill
 RETRY_SECONDS = 0.5
 GROUP_EVENTS = 1000
 NUM_GROUPS = 10
@@ -57,6 +57,7 @@ class Sent:
     acknowledged: list[str] = field(default_factory=list)
     accepted: int = 0  # as new
     repeats: int = 0  # requests that were made again
+    ended: bool = False  # nobody waits for the rest
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -90,18 +91,14 @@ def killed_while_writing(folder: Path, artifact: Path, data: Path) -> dict[str, 
     words = [f"artifact={artifact}", f"events={data}", f"log={url}", f"keys={keys}"]
     service = start(words, port, folder / "service.log")
     sent = Sent()
-    pace = threading.Event()
     began = time.monotonic()
     with ThreadPoolExecutor(NUM_CALLERS) as callers:
         ids = [f"event-{number:06d}" for number in range(NUM_EVENTS)]
         waiting = [
-            callers.submit(send, service.url, key, ids[caller::NUM_CALLERS], sent, pace)
+            callers.submit(send, service.url, key, ids[caller::NUM_CALLERS], sent)
             for caller in range(NUM_CALLERS)
         ]
-        try:
-            service, kills = kill_in_turn(service, words, port, folder / "service.log", sent)
-        finally:
-            pace.set()  # the rest as fast as it goes
+        service, kills = kill_in_turn(service, words, port, folder / "service.log", sent)
         for each in waiting:
             each.result()
     seconds = time.monotonic() - began
@@ -125,9 +122,8 @@ def killed_while_writing(folder: Path, artifact: Path, data: Path) -> dict[str, 
     }
 
 
-def send(url: str, key: str, ids: Sequence[str], sent: Sent, pace: threading.Event) -> None:
-    """Write events in small requests, each repeated until it is acknowledged; spread over the kills by `pace`."""
-    share = PAUSE_SECONDS * (PART_KILLS + 8 * WHOLE_KILLS) * EVENTS_PER_REQUEST / len(ids)
+def send(url: str, key: str, ids: Sequence[str], sent: Sent) -> None:
+    """Write events in small requests, each repeated until it is acknowledged."""
     for start_at in range(0, len(ids), EVENTS_PER_REQUEST):
         part = ids[start_at : start_at + EVENTS_PER_REQUEST]
         events = [event_of(event_id) for event_id in part]
@@ -139,13 +135,14 @@ def send(url: str, key: str, ids: Sequence[str], sent: Sent, pace: threading.Eve
             except (ServiceError, httpx.HTTPError) as error:
                 if isinstance(error, ServiceError) and error.status in (401, 403, 409, 422):
                     raise
+                if sent.ended:
+                    return
                 with sent.lock:
                     sent.repeats += 1
                 time.sleep(RETRY_SECONDS)
         with sent.lock:
             sent.acknowledged += part
             sent.accepted += accepted
-        pace.wait(share)
 
 
 def event_of(event_id: str) -> dict[str, JsonValue]:
@@ -163,22 +160,41 @@ def event_of(event_id: str) -> dict[str, JsonValue]:
 def kill_in_turn(
     service: Service, words: list[str], port: int, log: Path, sent: Sent
 ) -> tuple[Service, int]:
-    """Kill parts, and the whole service twice; the service that runs at the end, and how many kills there were."""
-    kills = 0
+    """Kill parts, and the whole service twice, each after as many events more were acknowledged.
+
+    The service that runs at the end, and how many kills there were.
+    """
     turns = itertools.cycle(PARTS)
-    for number in range(PART_KILLS + WHOLE_KILLS):
-        time.sleep(PAUSE_SECONDS)
-        if number % (PART_KILLS // WHOLE_KILLS + 1) == PART_KILLS // WHOLE_KILLS:
-            service.kill()
-            kills += 1
-            logger.info("killed the whole service; %d events acknowledged", len(sent.acknowledged))
-            service = start(words, port, log)
-            continue
-        name = next(turns)
-        kill_part(service, name)
-        kills += 1
-        logger.info("killed %s; %d events acknowledged", name, len(sent.acknowledged))
-    return service, kills
+    num_kills = PART_KILLS + WHOLE_KILLS
+    try:
+        for number in range(num_kills):
+            wait_for(sent, (number + 1) * NUM_EVENTS // (num_kills + 1))
+            if (number + 1) % (num_kills // WHOLE_KILLS) == 0:
+                service.kill()
+                name = "the whole service"
+                service = start(words, port, log)
+            else:
+                name = next(turns)
+                kill_part(service, name)
+            logger.info("killed %s after %d events", name, len(sent.acknowledged))
+    except BaseException:
+        sent.ended = True
+        service.kill()
+        raise
+    return service, num_kills
+
+
+def wait_for(sent: Sent, num_events: int) -> None:
+    """Until so many events are acknowledged; RuntimeError where none comes for long."""
+    before = -1
+    deadline = 0.0
+    while len(sent.acknowledged) < num_events:
+        if len(sent.acknowledged) > before:
+            before = len(sent.acknowledged)
+            deadline = time.monotonic() + RECOVERY_SECONDS
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"no event was acknowledged for {RECOVERY_SECONDS:g} s")
+        time.sleep(0.05)
 
 
 def kill_part(service: Service, name: str, seconds: float = 120) -> None:
