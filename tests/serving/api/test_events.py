@@ -39,16 +39,27 @@ def log(tmp_path: Path) -> Iterator[Log]:
 
 
 @pytest.fixture
+def opened(log: Log) -> Iterator[list[Log]]:
+    """The log as each gateway has opened it."""
+    logs = [open_log(log.url) for _ in range(2)]
+    yield logs
+    for own in logs:
+        own.engine.dispose()
+
+
+@pytest.fixture
 def gateways(
-    log: Log, tiny_shop: TinyShop, backend: InProcess, keys: dict[str, str], tmp_path: Path
+    opened: list[Log],
+    tiny_shop: TinyShop,
+    backend: InProcess,
+    keys: dict[str, str],
+    tmp_path: Path,
 ) -> Iterator[list[TestClient]]:
     """Two that share nothing but the log and the folders."""
     with ExitStack() as stack:
         clients = []
-        for _ in range(2):
-            own = open_log(log.url)
+        for own in opened:
             writer = GroupCommit(own)
-            stack.callback(own.engine.dispose)
             stack.callback(writer.close)
             ring = KeyRing(tmp_path / "keys.json")
             api = create_api(ROOMY, ring, EventStore(tiny_shop.data, own), backend, writer)
@@ -65,16 +76,19 @@ def send(client: TestClient, *events: dict[str, object]) -> tuple[int, object]:
 
 
 def test_next_answer_of_any_gateway_reflects_events(gateways: list[TestClient]) -> None:
-    writes, reads = gateways
-    for path in ("/v1/value", "/v1/recommendations"):
-        for sender, asked in ((writes, reads), (reads, writes)):
-            before = post(asked, KNOWN, path).json()["customers"][0]
-            number = f"{path}-{sender is writes}"
-            event = NEW | {"event_id": number, "occurred_at": f"2025-01-0{len(path) % 9 + 1}"}
-            assert send(sender, event) == (200, {"accepted": 1, "duplicates": 0})
-            after = post(asked, KNOWN, path).json()["customers"][0]
-            assert after != before or path == "/v1/recommendations"
-            assert after["as_of"] >= "2025-01-0"
+    one, other = gateways
+    turns = [
+        (one, other, "/v1/value"),
+        (other, one, "/v1/value"),
+        (one, other, "/v1/recommendations"),
+    ]
+    for day, (sender, asked, path) in enumerate(turns, 1):
+        before = post(asked, KNOWN, path).json()["customers"][0]
+        event = NEW | {"event_id": f"{day}", "occurred_at": f"2025-01-0{day}"}
+        assert send(sender, event) == (200, {"accepted": 1, "duplicates": 0})
+        after = post(asked, KNOWN, path).json()["customers"][0]
+        assert before["as_of"] < after["as_of"] == f"2025-01-0{day}T00:00:00.000001+00:00"
+        assert path != "/v1/value" or before["clv"] != after["clv"]
 
 
 def test_answer_equals_that_of_the_whole_history_in_the_request(
@@ -168,10 +182,10 @@ def test_ten_thousand_events_are_taken_and_one_more_is_refused(
     assert last_sequence(log) == 10_000
 
 
-def test_full_log_is_507_and_locked_one_503(gateways: list[TestClient], log: Log) -> None:
-    api = gateways[0].app
-    [own] = {route.endpoint.__self__.log for route in api.routes if route.path == "/v1/events"}  # type: ignore[attr-defined]
-    with own.log.engine.connect() as connection:
+def test_full_log_is_507_and_locked_one_503(
+    gateways: list[TestClient], opened: list[Log], log: Log
+) -> None:
+    with opened[0].engine.connect() as connection:
         used = connection.execute(text("PRAGMA page_count")).scalar_one()
         connection.execute(text(f"PRAGMA max_page_count = {used}"))
         connection.execute(text("PRAGMA busy_timeout = 1"))
