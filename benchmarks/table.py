@@ -86,6 +86,11 @@ LINES = [
                                 ("RMSE", "simulated wholesalers", "wholesalers_stack_rmse"),
                                 ("MAE", "simulated wholesalers", "wholesalers_stack_mae"))
     ),
+    Line("events acknowledged while parts of the service are killed", "event_log", "events", low=10_000),
+    Line("kills, two of them of the whole service", "event_log", "kills", low=12),
+    Line("acknowledged events that the log has not", "event_log", "lost", high=0),
+    Line("events that it has twice", "event_log", "twice", high=0),
+    Line("events/s of the log over a plain SQLite insert of as large groups", "event_log", "ratio_to_plain_sqlite"),
     Line("seconds to score a million customers by the stack", "score_speed", "seconds", high=300),
     Line("its peak memory of all processes, GiB", "score_speed", "peak_rss_gib", high=4),
     *(

@@ -1,4 +1,4 @@
-"""`serve run serving.app:build artifact=PATH events=PATH`: check everything, then start the service."""
+"""`serve run serving.app:build artifact=PATH events=PATH log=URL`: check everything, then start the service."""
 
 import os
 import socket
@@ -15,10 +15,14 @@ from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config, describe
 from lifecycle.events.shards import read_data_manifest
 from lifecycle.folders import MANIFEST, file_sha256
+from lifecycle.log.database import Log
+from lifecycle.log.opening import make_log
+from lifecycle.log.problems import LogUnavailable
+from lifecycle.log.services import require_no_other, require_one_host
 from serving.api.admission import ApiSettings
 from serving.api.errors import RETRY_AFTER_SECONDS
 from serving.api.fields import Limits
-from serving.deployments import ArtifactSource, Gateway, Recommender, ValueModel
+from serving.deployments import ArtifactSource, Gateway, LogSource, Recommender, ValueModel
 from serving.keys import default_path, require_keys
 from serving.store.events import EventStore
 
@@ -35,6 +39,7 @@ class ServeArguments(Config):
 
     artifact: Path
     events: Path  # the ingest folder
+    log: str | None = None  # of events over HTTP: sqlite:///PATH or postgresql://USER@HOST/DATABASE
     keys: Path = Field(default_factory=default_path)
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
@@ -61,7 +66,7 @@ def build(words: dict[str, object]) -> Application:
     """
     try:
         return new_application(read_arguments(words))
-    except ValueError as error:
+    except (ValueError, LogUnavailable) as error:
         line = f"serving.app: {error}"
     if ray.is_initialized():  # a task of the cluster, in which Serve builds what is deployed
         raise RayServeException(line)
@@ -82,10 +87,13 @@ def new_application(arguments: ServeArguments) -> Application:
     events = arguments.events.absolute()
     keys = arguments.keys.absolute()
     check_currency(load_artifact(artifact), read_data_manifest(events))
-    EventStore(events)
+    log = None if arguments.log is None else usable_log(arguments.log)
+    EventStore(events, log)
     require_keys(keys)
     if not ray.is_initialized():
         start_serve(arguments.host, arguments.port)
+    if log is not None:
+        require_one_host(log, sum(node["Alive"] for node in ray.nodes()))
     source = ArtifactSource(str(artifact), file_sha256(artifact / MANIFEST))
     value_model = model_deployment(ValueModel, arguments)
     recommender = model_deployment(Recommender, arguments)
@@ -95,7 +103,16 @@ def new_application(arguments: ServeArguments) -> Application:
         str(events),
         value_model.bind(source, arguments.max_batch_customers, arguments.batch_wait_seconds),
         recommender.bind(source),
+        None if log is None else LogSource(log.url, log.identity),
     )
+
+
+def usable_log(url: str) -> Log:
+    """The log at a URL, made where there is none; ValueError where another service writes it."""
+    log = make_log(url)
+    running = ray.is_initialized()
+    require_no_other(log, ray.get_runtime_context().gcs_address if running else None)
+    return log
 
 
 def api_settings(arguments: ServeArguments) -> ApiSettings:

@@ -44,6 +44,11 @@ class Client:
         """At most `k` items for each customer; `options` are further keys of the request, such as category."""
         return self._ask("/v1/recommendations", customers, {"k": k, **options})
 
+    def send(self, events: Sequence[Answer]) -> tuple[int, int]:
+        """Write events to the log: how many are new, and how many it had. Repeat the call where it fails."""
+        told = _checked(self.http.post("/v1/events", json={"events": list(events)})).json()
+        return told["accepted"], told["duplicates"]
+
     def model(self) -> Answer:
         """What answers."""
         description: Answer = _checked(self.http.get("/v1/model")).json()

@@ -7,6 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ray
 from fastapi import FastAPI
 from ray import serve
 from ray.exceptions import RayActorError
@@ -15,6 +16,10 @@ from ray.serve.handle import DeploymentHandle
 
 from lifecycle.events.schema import MAX_LEFT_OUT
 from lifecycle.folders import MANIFEST, file_sha256
+from lifecycle.log.database import Log, shown_url
+from lifecycle.log.group_commit import GroupCommit
+from lifecycle.log.opening import open_log
+from lifecycle.log.services import register, this_process
 from serving.api.admission import ApiSettings
 from serving.api.application import create_api
 from serving.api.errors import Busy, Unavailable
@@ -56,6 +61,30 @@ class ArtifactSource:
                 f"artifact {folder} has changed since the service was built; give a new one a new path"
             )
         return folder
+
+
+@dataclass(frozen=True)
+class LogSource:
+    """Where the log is and which it was when the service was built."""
+
+    url: str
+    identity: str
+
+    def open(self) -> Log:
+        """The log, to be written by this process; ValueError where it is another, or another service's."""
+        log = open_log(self.url)
+        if log.identity != self.identity:
+            raise ValueError(
+                f"log {shown_url(self.url)} is another than the service was built with; SQLite is for one host"
+            )
+        register(log, this_process(service_name()))
+        return log
+
+
+def service_name() -> str:
+    """What tells this application of this cluster from others, also after it was deployed again."""
+    application = serve.get_replica_context().app_name
+    return f"{ray.get_runtime_context().gcs_address}/{application}"
 
 
 def num_customers(requests: list[list[CustomerQuery]]) -> int:
@@ -143,14 +172,17 @@ class Gateway:
         events: str,
         value: DeploymentHandle,
         recommender: DeploymentHandle,
+        source: LogSource | None = None,
     ) -> None:
         self.settings = settings
         self.keys = KeyRing(Path(keys))
-        self.store = EventStore(Path(events))
+        log = None if source is None else source.open()
+        self.store = EventStore(Path(events), log)
         self.backend = ServeBackend(value, recommender)
+        self.log = None if log is None else GroupCommit(log)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self.settings, self.keys, self.store, self.backend)
+        return create_api(self.settings, self.keys, self.store, self.backend, self.log)
 
 
 def answer_requests(predictor: "Predictor", requests: list[list[CustomerQuery]]) -> list[Reply]:

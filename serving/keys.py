@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from filelock import FileLock
 
 from lifecycle.folders import whole_file
 
-# score: value, recommendations and model; admin covers the other two.
-SCOPES = ("score", "events", "admin")
+# score: value, recommendations and model; write: events; admin covers the other two.
+SCOPES = ("score", "write", "admin")
+OLD_NAMES = {"events": "write"}  # of scopes in files from before
 KEY_BYTES = 32
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ def read_keys(path: Path) -> list[Key]:
             f"key file {path} has mode {mode:04o}, others may use it; run: chmod 600 {path}"
         )
     try:
-        return [Key(**entry) for entry in json.loads(path.read_text())["keys"]]
+        keys = [Key(**entry) for entry in json.loads(path.read_text())["keys"]]
+        return [replace(key, scope=OLD_NAMES.get(key.scope, key.scope)) for key in keys]
     except (ValueError, TypeError, KeyError):
         raise ValueError(
             f"key file {path} is damaged: it is not what serving.keys writes"

@@ -24,7 +24,7 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("differences", "jobs"),
         ("folders",),
         ("events",),
-        ("features", "recommend"),
+        ("features", "log", "recommend"),
         ("btyd", "decisions"),
         ("spend", "value"),
         ("llama",),

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import AfterValidator, AwareDatetime, PlainSerializer
 
+from lifecycle.events.log_position import LogPosition
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.folders import Manifest, read_manifest
 
@@ -31,6 +32,7 @@ class DataManifest(Manifest):
     num_events: int
     num_customers: int
     usable_attributes: tuple[str, ...]  # of customers, declared usable for prediction
+    log: LogPosition | None = None  # that is contained; None where no log was read
 
 
 def read_data_manifest(data: Path) -> DataManifest:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.history import KEYS
-from lifecycle.events.schema import ENCODED_KINDS, KINDS, REVENUE_KINDS
+from lifecycle.events.schema import ENCODED_KINDS, EXPOSURE_KINDS, KINDS, REVENUE_KINDS
 from lifecycle.events.timeline import NEVER, Cutoffs, Timeline, age_days, is_kind, timeline
 from lifecycle.features.categories import NUM_CATEGORIES, categories_of
 from lifecycle.features.orders import (
@@ -27,7 +27,7 @@ MAX_PARTS = 2.0**62
 CATEGORY_SHARE = "category_share_"  # of spend, of each of the leading categories
 CONTACT_KINDS = tuple(kind for kind in ENCODED_KINDS if kind not in REVENUE_KINDS)
 RECENT_DAYS = 91  # of contacts, prices and discounts
-MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search")
+MARKETING_KINDS = ("campaign", "redemption", "view", "cart", "search", *EXPOSURE_KINDS)
 BTYD_SUMMARY = ("btyd_frequency", "btyd_recency", "btyd_age")  # repeat order days, days, days
 FEATURES = (
     *BTYD_SUMMARY, "spend_last_horizon", "orders_last_horizon",

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from lifecycle.log.group_commit import GroupCommit
 from serving.api.admission import Admission, ApiSettings
 from serving.api.backend import Backend
 from serving.api.errors import Busy, Unavailable, add_errors
+from serving.api.events import add_events
 from serving.api.openapi import document
 from serving.api.pages import add_pages
 from serving.api.scoring import add_scoring
@@ -22,9 +24,13 @@ STARTING_RETRY_SECONDS = 0.5
 
 
 def create_api(
-    settings: ApiSettings, keys: KeyRing, store: EventStore, backend: Backend
+    settings: ApiSettings,
+    keys: KeyRing,
+    store: EventStore,
+    backend: Backend,
+    log: GroupCommit | None = None,
 ) -> FastAPI:
-    """The whole API as an ASGI application."""
+    """The whole API as an ASGI application; without a `log`, events are answered with 501."""
     admission = Admission(settings)
 
     @asynccontextmanager
@@ -42,6 +48,7 @@ def create_api(
     )
     add_pages(api, admission)
     add_scoring(api, keys, admission, store, backend)
+    add_events(api, keys, admission, log)
     add_errors(api)
     document(api)
     return api

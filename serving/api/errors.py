@@ -1,13 +1,16 @@
 """Every error a caller can cause, as JSON with `detail`; nothing of the request is repeated but ids and fields."""
 
+import logging
 from dataclasses import asdict
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
+from lifecycle.log.problems import LogFull, LogUnavailable
 from serving.predict.problems import InvalidRequest
 from serving.store.events import UnknownCustomers
 
+logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 1
 RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 MAX_NAMED_CUSTOMERS = 10
@@ -27,6 +30,8 @@ def add_errors(api: FastAPI) -> None:
     api.exception_handler(UnknownCustomers)(_unknown)
     api.exception_handler(Busy)(_busy)
     api.exception_handler(Unavailable)(_unavailable)
+    api.exception_handler(LogUnavailable)(_no_log)
+    api.exception_handler(LogFull)(_full_log)
 
 
 def retry_later(status: int, message: str) -> HTTPException:
@@ -49,3 +54,13 @@ async def _busy(_: Request, error: Busy) -> Response:
 
 async def _unavailable(_: Request, error: Unavailable) -> Response:
     return JSONResponse({"detail": "no model can answer at the moment"}, 503, RETRY_AFTER)
+
+
+async def _no_log(_: Request, error: LogUnavailable) -> Response:
+    logger.error(error)
+    return JSONResponse({"detail": str(error)}, 503, RETRY_AFTER)
+
+
+async def _full_log(_: Request, error: LogFull) -> Response:
+    logger.error(error)
+    return JSONResponse({"detail": str(error)}, 507)

@@ -5,7 +5,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import models_json_schema
 
-from serving.api.requests import RecommendationRequest, ValueRequest
+from serving.api.requests import EventsRequest, RecommendationRequest, ValueRequest
 from serving.api.responses import ErrorResponse
 
 COMPONENTS = "#/components/schemas/{model}"
@@ -13,10 +13,13 @@ REASONS = {
     401: "no valid key",
     403: "the key has another scope",
     404: "unknown customer",
+    409: "an event_id is taken by another event; nothing was written",
     413: "body too large",
     422: "bad input; every problem names its field",
     429: "too many requests; see Retry-After",
+    501: "the service was started without what this needs",
     503: "starting or busy",
+    507: "the event log has no room; nothing was written",
 }
 Responses = dict[int | str, dict[str, type[BaseModel] | str]]  # by status: model, description
 
@@ -44,7 +47,7 @@ def document(api: FastAPI) -> None:
         title=api.title, version=api.version, summary=api.summary, routes=api.routes
     )
     _, bodies = models_json_schema(
-        [(ValueRequest, "validation"), (RecommendationRequest, "validation")],
+        [(body, "validation") for body in (ValueRequest, RecommendationRequest, EventsRequest)],
         ref_template=COMPONENTS,
     )
     schema["components"]["schemas"] |= bodies["$defs"]

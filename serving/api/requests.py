@@ -1,4 +1,4 @@
-"""Bodies of the scoring endpoints, and how they are read."""
+"""Bodies of the endpoints, and how they are read."""
 
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -13,14 +13,16 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from lifecycle.events.schema import MAX_LEFT_OUT
+from lifecycle.events.schema import MAX_LEFT_OUT, REVENUE_KINDS
 from serving.api.fields import STRICT, Identifier, Price, Reading
-from serving.api.histories import Customer
+from serving.api.histories import Customer, Event
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import Explain
 
 MAX_LISTED_ITEMS = 1000
 MAX_EXPLAINED_BY_EVENTS = 8
+MAX_LOGGED_EVENTS = 10_000
+IDS = ("event_id", "customer_id", "order_id", "item_id", "impression_id")
 MAX_PROBLEMS = 20  # that are named
 
 
@@ -80,7 +82,35 @@ class RecommendationRequest(BaseModel):
         return max_price
 
 
-R = TypeVar("R", ValueRequest, RecommendationRequest)
+def _can_be_logged(event: Event) -> Event:
+    """What a log asks of an event beside what every request does; ingest has the same rules."""
+    for name in ("event_id", "customer_id"):
+        if getattr(event, name) is None:
+            raise ValueError(f"needs {name}")
+    for name, value in event:
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError(f"{name} holds a NUL character")
+        if name in IDS and value is not None and value != value.strip():
+            raise ValueError(f"{name} begins or ends with a blank")
+    is_taken_back = event.quantity is not None and event.quantity < 0 and (event.amount or 0) > 0
+    if event.kind in REVENUE_KINDS and is_taken_back:
+        raise ValueError(f"quantity is negative for a {event.kind} of a positive amount")
+    return event
+
+
+class EventsRequest(BaseModel):
+    """Body of POST /v1/events."""
+
+    model_config = STRICT
+
+    events: list[Annotated[Event, AfterValidator(_can_be_logged)]] = Field(
+        min_length=1,
+        max_length=MAX_LOGGED_EVENTS,
+        description="each needs event_id, by which it counts once, and customer_id",
+    )
+
+
+R = TypeVar("R", ValueRequest, RecommendationRequest, EventsRequest)
 
 
 def parse(model: type[R], body: bytes, reading: Reading) -> R:

@@ -93,6 +93,13 @@ class RecommendationResponse(BaseModel):
     customers: list[CustomerRecommendations]
 
 
+class EventsResponse(BaseModel):
+    """What became of the events: all are on disk, and count once."""
+
+    accepted: int = Field(description="new to the log")
+    duplicates: int = Field(description="sent before with the same event_id and content")
+
+
 class ErrorResponse(BaseModel):
     """Every error: a sentence, and for status 422 one entry per field."""
 

@@ -4,19 +4,19 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from serving.api.access import require_scope
 from serving.api.admission import Admission
 from serving.api.backend import Backend
+from serving.api.bodies import read_body
 from serving.api.fields import Reading
 from serving.api.histories import Customer, event_frame
 from serving.api.openapi import body_of, errors_of, responses_of
 from serving.api.requests import R, RecommendationRequest, ValueRequest, parse
 from serving.api.responses import RecommendationResponse, ValueResponse
 from serving.keys import KeyRing
-from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import Answer, Attributes, CustomerQuery, RecommendOptions
 from serving.store.events import EventStore
 
@@ -50,7 +50,7 @@ class Scoring:
 
     async def _parsed(self, model: type[R], request: Request) -> R:
         settings = self.admission.settings
-        body = await _read_body(request, settings.max_body_bytes)
+        body = await read_body(request, settings.max_body_bytes)
         return parse(model, body, Reading(settings.limits, datetime.now(UTC)))
 
 
@@ -114,23 +114,6 @@ def options_of(request: RecommendationRequest) -> RecommendOptions:
         in_stock=request.in_stock,
         objective=request.objective,
     )
-
-
-async def _read_body(request: Request, max_bytes: int) -> bytes:
-    """The body of a JSON request; 413 as soon as it is known to be too large."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise InvalidRequest([Problem("Content-Type", "must be application/json")])
-    too_large = HTTPException(413, f"the body exceeds {max_bytes} bytes")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large
-    return bytes(body)
 
 
 def _response(customers: list[CustomerQuery], answers: list[Answer]) -> Response:

@@ -1,4 +1,4 @@
-"""Events of single customers out of an ingest folder, without loading it: one filtered scan per shard."""
+"""Events of single customers: out of an ingest folder, one filtered scan per shard, and out of the log since."""
 
 from pathlib import Path
 from threading import Lock
@@ -6,6 +6,7 @@ from threading import Lock
 import polars as pl
 from cachetools import LRUCache
 
+from lifecycle.events.log_position import with_later
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.events.shards import (
     DATA_KIND,
@@ -15,7 +16,9 @@ from lifecycle.events.shards import (
     shard_paths,
 )
 from lifecycle.features.attributes import PREFIX, read_customers
+from lifecycle.log.database import Log
 from serving.predict.queries import Attributes
+from serving.store.since import SinceData, since_data
 
 MAX_CACHED_ROWS = 500_000  # about 60 MB of events
 
@@ -29,11 +32,19 @@ class UnknownCustomers(KeyError):
 
 
 class EventStore:
-    """Read-only look-ups by customer in a complete ingest folder; keeps the customers asked for last in memory."""
+    """Read-only look-ups by customer in a complete ingest folder and in the log of events since.
 
-    def __init__(self, data: Path, max_cached_rows: int = MAX_CACHED_ROWS) -> None:
-        """Raises ValueError where the folder is not complete or a shard is missing."""
-        self.data_end = read_data_manifest(data).last_event_at
+    The customers of the folder that were asked for last are kept in memory; the log is read for
+    every answer.
+    """
+
+    def __init__(
+        self, data: Path, log: Log | None = None, max_cached_rows: int = MAX_CACHED_ROWS
+    ) -> None:
+        """Raises ValueError where the folder is not complete, a shard is missing, or the log is not its own."""
+        manifest = read_data_manifest(data)
+        self.data_end = manifest.last_event_at
+        self.since: SinceData | None = None if log is None else since_data(data, manifest, log)
         self.shards = shard_paths(data)
         for path in self.shards:
             if not path.is_file():
@@ -47,17 +58,22 @@ class EventStore:
     def events_of(self, customer_ids: list[str]) -> dict[str, pl.DataFrame]:
         """All events of each customer with the columns of EVENT_SCHEMA, by time; none of those only registered.
 
-        Raises UnknownCustomers naming every customer the store does not know. Safe to call from
-        several threads.
+        What the log acknowledged before the call is among them. Raises UnknownCustomers naming every
+        customer the store does not know, and LogUnavailable. Safe to call from several threads.
         """
         wanted = list(dict.fromkeys(customer_ids))
+        since = {} if self.since is None else self.since.events_of(wanted)
         with self.lock:
             found = {
                 customer: self.cached[customer] for customer in wanted if customer in self.cached
             }
         found |= self._read([customer for customer in wanted if customer not in found])
         silent = self.attributes_of([customer for customer in wanted if customer not in found])
-        found |= dict.fromkeys(silent, pl.DataFrame(schema=EVENT_SCHEMA))
+        nothing = pl.DataFrame(schema=EVENT_SCHEMA)
+        found |= dict.fromkeys(silent, nothing)
+        for customer, later in since.items():
+            assert self.since is not None
+            found[customer] = with_later(found.get(customer, nothing), later, self.since.position)
         unknown = [customer for customer in wanted if customer not in found]
         if unknown:
             raise UnknownCustomers(unknown)

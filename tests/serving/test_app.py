@@ -19,6 +19,8 @@ from ray.serve.schema import (
 )
 
 from lifecycle.folders import Manifest, write_manifest
+from lifecycle.log.opening import make_log
+from lifecycle.log.services import register, this_process
 from serving.app import (
     ServeArguments,
     api_settings,
@@ -95,6 +97,30 @@ def test_missing_events_and_keys_are_refused_before_anything_starts(
         new_application(ServeArguments.model_validate(arguments | {"events": tmp_path / "nowhere"}))
     with pytest.raises(ValueError, match="holds no API key"):
         new_application(ServeArguments.model_validate(arguments | {"keys": tmp_path / "none.json"}))
+    assert not ray.is_initialized()
+
+
+def test_logs_that_cannot_be_used_are_refused_before_anything_starts(
+    arguments: dict[str, object], tmp_path: Path
+) -> None:
+    for url, words in (
+        ("log.db", "must be sqlite:///PATH or postgresql://"),
+        (f"sqlite:///{tmp_path}/none/log.db", "none does not exist"),
+        ("postgresql://me:secret@127.0.0.1:1/d", "cannot be used"),
+    ):
+        with pytest.raises(SystemExit, match=words) as error:
+            build(arguments | {"log": url})
+        assert "secret" not in str(error.value)
+    assert not ray.is_initialized()
+
+
+def test_log_that_another_service_writes_is_refused_before_anything_starts(
+    arguments: dict[str, object], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    register(make_log(url), this_process("cluster/other"))
+    with pytest.raises(SystemExit, match="belongs to another service: end that service first"):
+        build(arguments | {"log": url})
     assert not ray.is_initialized()
 
 

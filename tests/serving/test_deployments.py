@@ -7,7 +7,15 @@ import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.folders import Manifest, file_sha256, write_manifest
-from serving.deployments import ArtifactSource, Reply, answer_requests, num_customers, recommend
+from lifecycle.log.opening import make_log
+from serving.deployments import (
+    ArtifactSource,
+    LogSource,
+    Reply,
+    answer_requests,
+    num_customers,
+    recommend,
+)
 from serving.predict.predictor import Predictor
 from serving.predict.problems import Problem
 from serving.predict.queries import CustomerQuery, RecommendOptions
@@ -69,3 +77,13 @@ def test_replica_refuses_an_artifact_that_was_exchanged(tmp_path: Path) -> None:
     write_manifest(tmp_path, "artifact", Manifest(identity="two"))
     with pytest.raises(ValueError, match="has changed since the service was built"):
         source.path()
+
+
+def test_gateway_that_finds_another_log_at_the_path_does_not_start(tmp_path: Path) -> None:
+    """As on a second node, whose file of that name is another or is missing."""
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    with pytest.raises(ValueError, match="there is no log at"):
+        LogSource(url, "the one").open()
+    make_log(url)
+    with pytest.raises(ValueError, match="is another than.*SQLite is for one host"):
+        LogSource(url, "the one").open()

@@ -50,7 +50,7 @@ def test_key_has_256_bits_and_is_another_each_time(path: Path) -> None:
 
 def test_only_the_right_secret_is_found(path: Path) -> None:
     first, secret = create_key(path, "score", NOW)
-    create_key(path, "events", NOW)
+    create_key(path, "write", NOW)
     keys = read_keys(path)
     assert find_key(keys, secret) == first
     assert find_key(keys, secret[:-1]) is None
@@ -60,11 +60,11 @@ def test_only_the_right_secret_is_found(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("scope", "allowed"),
-    [("score", {"score"}), ("events", {"events"}), ("admin", {"score", "events", "admin"})],
+    [("score", {"score"}), ("write", {"write"}), ("admin", {"score", "write", "admin"})],
 )
 def test_scope_covers_itself_and_admin_covers_all(scope: str, allowed: set[str]) -> None:
     key = Key("id", scope, "", "")
-    assert {name for name in ("score", "events", "admin") if key.allows(name)} == allowed
+    assert {name for name in ("score", "write", "admin") if key.allows(name)} == allowed
 
 
 def test_revoked_key_is_gone_and_the_others_stay(path: Path) -> None:
@@ -118,7 +118,7 @@ def test_ring_notices_new_and_revoked_keys(path: Path) -> None:
     first, secret = create_key(path, "score", NOW)
     ring = KeyRing(path)
     assert ring.find(secret) == first
-    second, other = create_key(path, "events", NOW)
+    second, other = create_key(path, "write", NOW)
     assert ring.find(other) == second
     revoke_key(path, first.id)
     assert ring.find(secret) is None
@@ -143,10 +143,10 @@ def test_create_prints_only_the_key_to_standard_output(
 
 
 def test_command_line_lists_and_revokes(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    key, secret = create_key(path, "events", NOW)
+    key, secret = create_key(path, "write", NOW)
     main(["list", "--path", str(path)])
     listed = capsys.readouterr().out
-    assert listed.split() == [key.id, "events", "2026-01-31T18:30:00+00:00"]
+    assert listed.split() == [key.id, "write", "2026-01-31T18:30:00+00:00"]
     main(["revoke", key.id, "--path", str(path)])
     assert read_keys(path) == []
     with pytest.raises(SystemExit):
@@ -157,3 +157,11 @@ def test_default_path_follows_the_environment(path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("EVERVALUE_KEYS", str(path))
     main(["create", "--scope", "admin"])
     assert [key.scope for key in read_keys(path)] == ["admin"]
+
+
+def test_file_with_the_old_name_of_a_scope_still_works(path: Path) -> None:
+    _, secret = create_key(path, "write", NOW)
+    path.write_text(path.read_text().replace('"write"', '"events"'))
+    path.chmod(0o600)
+    key = find_key(read_keys(path), secret)
+    assert key is not None and key.allows("write") and not key.allows("score")

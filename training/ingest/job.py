@@ -2,32 +2,31 @@
 
 import logging
 import math
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
+from lifecycle.events.log_position import LogPosition
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
-from training.ingest.corrections import are_corrected, with_left_out
-from training.ingest.currencies import Exchange, exchange_of, money_by_currency
-from training.ingest.dates import days_of, lonely_dates, span_of, thin_end
+from training.ingest.currencies import Exchange, exchange_of
+from training.ingest.dates import lonely_dates, span_of, thin_end
 from training.ingest.files.found import source_files, unread_files
+from training.ingest.logged import LogPart, log_part
 from training.ingest.origin import ingest_made_from
 from training.ingest.quality.read_counts import ReadCounts
-from training.ingest.quality.report import QUALITY_FILE, quality_report, rows_dropped
+from training.ingest.quality.report import QUALITY_FILE, quality_report
 from training.ingest.quality.summary import log_summary
 from training.ingest.recipe import IngestConfig
-from training.ingest.rules import checked_rows, event_rows
-from training.ingest.shards import SHARDS_AT_A_TIME, append, finish_shards, spill_writers
+from training.ingest.shards import SHARDS_AT_A_TIME, finish_shards
 from training.ingest.sources import Source, Table
-from training.ingest.tables.batches import check_columns, read_batches
+from training.ingest.spill import check_matches, spill
+from training.ingest.tables.batches import check_columns
 from training.ingest.tables.lookups import Lookup, read_lookup
-from training.ingest.tables.repeats import EarlierRows, alike, check_copies
-from training.results.quality import Matches
+from training.ingest.tables.repeats import check_copies
 
 logger = logging.getLogger(__name__)
 BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
@@ -35,13 +34,15 @@ BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
 
 def ingest(config: IngestConfig) -> None:
     """Write the ingest folder; a complete one from the same recipe and files is left as it is."""
-    identity = _identity(config)
-    made_from = ingest_made_from(config)
+    logged = log_part(config.log)
+    position = None if logged is None else logged.position
+    identity = _identity(config, position)
+    made_from = ingest_made_from(config, position)
     if is_complete(config.output, DATA_KIND, identity, made_from):
         logger.info("%s is complete already", config.output)
         return
     check_copies(config.sources)
-    num_shards = config.num_shards or _num_shards(config.sources)
+    num_shards = config.num_shards or _num_shards(config.sources, logged)
     with new_folder(config.output) as folder:
         config.save(folder / "ingest.yaml")
         read = ReadCounts()
@@ -50,7 +51,7 @@ def ingest(config: IngestConfig) -> None:
         rates = (config.rates, config.rates_table)
         exchange = exchange_of(config.currency, *rates, read, is_stated=config.states_currency)
         _write_tables(config, folder, read, exchange)
-        _spill(config, folder / "spill", num_shards, lookups, read, catalogue, exchange)
+        spill(config, folder / "spill", num_shards, lookups, read, catalogue, exchange, logged)
         span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
         days = read.days
         for told in (thin_end(days, span), lonely_dates(days, span), read.other_units()):
@@ -60,10 +61,8 @@ def ingest(config: IngestConfig) -> None:
         if config.items is None:
             catalogue.items(span).write_parquet(folder / "items.parquet")
         items = pl.read_parquet(folder / "items.parquet")
-        report = quality_report(
-            read, finished, config.currency, items, [source.path for source in config.sources]
-        )
-        _check_matches(report.matches, config.min_matched_share)
+        report = quality_report(read, finished, config.currency, items, config.source_names)
+        check_matches(report.matches, config.min_matched_share)
         write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))
         if config.quality_html:
             from training.report.quality import write_quality_html  # which imports matplotlib
@@ -80,6 +79,7 @@ def ingest(config: IngestConfig) -> None:
             num_events=report.num_events,
             num_customers=report.num_customers,
             usable_attributes=tuple(_usable_attributes(config)),
+            log=position,
         )
         write_manifest(folder, DATA_KIND, manifest)
     logger.info(
@@ -114,32 +114,18 @@ def _checked_lookups(config: IngestConfig, read: ReadCounts) -> list[Lookup | No
     return lookups
 
 
-def _check_matches(matches: Mapping[str, Matches], min_share: float) -> None:
-    """ValueError where a table has too few of the names that rows call for, as where its ids lost their zeros.
-
-    Of items that is a warning: those that a shop sells no more are missing from many catalogues.
-    """
-    for table, found in matches.items():
-        if found.share >= min_share:
-            continue
-        line = (
-            f"{table}: only {found.matched} of {found.rows} ({found.share:.1%}) are found there, less than "
-            f"min_matched_share {min_share}; are ids written alike: zeros in front, capital letters?"
-        )
-        if table != "items":
-            raise ValueError(line)
-        logger.warning(line)
-
-
-def _identity(config: IngestConfig) -> str:
-    """What the recipe and the state of every file come to."""
+def _identity(config: IngestConfig, position: LogPosition | None) -> str:
+    """What the recipe, the state of every file and the log's position come to."""
     stamps = []
     lookups = [source.lookup for source in config.sources if source.lookup]
     for table in [*_tables(config), *lookups]:
         for file in source_files(table):
             state = file.stat()
             stamps.append((str(file), state.st_size, state.st_mtime_ns))
-    return fingerprint([config.model_dump(mode="json", exclude={"output"}), stamps])
+    if position is None:  # as before there were logs
+        return fingerprint([config.model_dump(mode="json", exclude={"output", "log"}), stamps])
+    recipe = config.model_dump(mode="json", exclude={"output"})
+    return fingerprint([recipe, stamps, position.identity, position.sequence])
 
 
 def _tables(config: IngestConfig) -> list[Table]:
@@ -151,9 +137,9 @@ def _other_tables(config: IngestConfig) -> list[Table]:
     return [table for table in others if table]
 
 
-def _num_shards(sources: tuple[Source, ...]) -> int:
-    """By the size of the sources; a multiple of those finished at a time, so that none waits for the last."""
-    parts = 0.0
+def _num_shards(sources: tuple[Source, ...], logged: LogPart | None) -> int:
+    """By the size of the sources and the log; a multiple of those finished at a time, for none to wait."""
+    parts = 0.0 if logged is None else float(logged.num_shards)
     for source in sources:
         num_bytes = sum(file.stat().st_size for file in source_files(source))
         parts += num_bytes / BYTES_PER_SHARD[source.format]
@@ -188,57 +174,3 @@ def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts, exchange
     if config.customers is not None:
         customers = read_customer_table(config.customers, read)
         customers.write_parquet(folder / "customers.parquet")
-
-
-def _watched(config: IngestConfig) -> set[int]:
-    """The sources, by number, whose rows are compared with those of other files of such events."""
-    watched: set[int] = set()
-    for numbers in alike(config.sources):
-        num_files = sum(len(source_files(config.sources[number])) for number in numbers)
-        if num_files > 1:
-            watched.update(numbers)
-    return watched
-
-
-def _spill(
-    config: IngestConfig,
-    folder: Path,
-    num_shards: int,
-    lookups: list[Lookup | None],
-    read: ReadCounts,
-    catalogue: LineCatalogue,
-    exchange: Exchange,
-) -> None:
-    """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
-    num_rows = 0
-    watched = _watched(config)
-    earlier = EarlierRows(ids_decide=config.on_repeated_id != "error")
-    with spill_writers(folder, num_shards) as writers:
-        for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
-            for found in read_batches(source, lookup, earlier if number in watched else None):
-                batch = exchange.converted(found, source)
-                read.add_currencies(money_by_currency(batch.rows))
-                read.add_read(source.path, batch.rows, batch.left_out)
-                if lookup is not None:
-                    read.add_matches(lookup.name, batch.num_keys, batch.num_found)
-                rows = checked_rows(batch, source, config.missing, read)
-                read.add_amounts(source.path, rows)
-                read.add_days(days_of(rows))
-                if config.items is None:
-                    catalogue.add(rows)
-                num_rows += rows.height
-                if are_corrected(config, source):
-                    rows = with_left_out(rows, batch)
-                append(event_rows(rows, number, read.file_number(batch.file)), writers)
-                logger.info(
-                    "%s: %d rows in all read by now", batch.file.name, read.account.read.rows
-                )
-    exchange.unmapped.warn()
-    if num_rows == 0:
-        _check_matches(read.matches, config.min_matched_share)
-        paths = [source.path for source in config.sources]
-        dropped = rows_dropped(read.account)
-        remedy = (
-            "; without amounts `amount: 1` counts orders" if "missing_amount" in dropped else ""
-        )
-        raise ValueError(f"no usable event in {paths}; rows left out by reason: {dropped}{remedy}")

@@ -3,15 +3,18 @@
 from datetime import UTC, datetime
 
 from lifecycle.config import Tree
+from lifecycle.events.log_position import LogPosition
 from training.ingest.files.found import source_files
 from training.ingest.recipe import IngestConfig
 from training.ingest.sources import Table
 
 
-def ingest_made_from(config: IngestConfig) -> Tree:
-    """What another recipe or changed files are told by."""
+def ingest_made_from(config: IngestConfig, position: LogPosition | None) -> Tree:
+    """What another recipe, changed files or later events of the log are told by."""
     recipe = config.model_dump(mode="json", exclude={"output"})
-    return recipe | {f"files of {name}": _state(table) for name, table in _tables(config).items()}
+    files = {f"files of {name}": _state(table) for name, table in _tables(config).items()}
+    log = {} if position is None else {"events of log": position.sequence}
+    return recipe | files | log
 
 
 def _tables(config: IngestConfig) -> dict[str, Table]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from lifecycle.config import Config
 from training.ingest.currencies import Rates, RatesTable
 from training.ingest.event_ids import OnRepeatedId
+from training.ingest.logged import LoggedEvents
 from training.ingest.rules import MissingRules, OutlierRules
 from training.ingest.sources import CURRENCY, Source, Table
 
@@ -21,7 +22,8 @@ class CustomerTable(Table):
 class IngestConfig(Config):
     """Recipe of `python -m training.ingest`."""
 
-    sources: tuple[Source, ...] = Field(min_length=1)
+    sources: tuple[Source, ...]  # may be empty where there is a log
+    log: LoggedEvents | None = None  # of events that came over HTTP
     items: Table | None = None
     customers: CustomerTable | None = None
     currency: str = "USD"
@@ -54,6 +56,18 @@ class IngestConfig(Config):
         maps_one = any(CURRENCY in source.columns for source in self.sources)
         has_rates = bool(self.rates) or self.rates_table is not None
         return "currency" in self.model_fields_set or maps_one or has_rates
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The sources and the log, in the order in which they are read."""
+        names = tuple(source.path for source in self.sources)
+        return names if self.log is None else (*names, self.log.source.path)
+
+    @model_validator(mode="after")
+    def _something_is_read(self) -> "IngestConfig":
+        if not self.source_names:
+            raise ValueError("sources is empty; it needs a source, or the recipe a log")
+        return self
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> "IngestConfig":

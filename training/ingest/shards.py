@@ -2,9 +2,8 @@
 
 import logging
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from training.ingest.event_ids import (
     numbered,
     without_repeated_ids,
 )
+from training.ingest.logged import without_overlaps
 from training.ingest.quality.alike_ids import alike_ids
 from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
@@ -38,8 +38,9 @@ from training.ingest.quality.shard_counts import (
 )
 from training.ingest.recipe import IngestConfig
 from training.ingest.refunds import CURRENCY_NUMBER, RATE, match_refunds
-from training.ingest.rules import FILE, SOURCE, SPILL_SCHEMA, without_outliers
+from training.ingest.rules import FILE, SOURCE, without_outliers
 from training.ingest.sources import Table
+from training.ingest.spill import spill_file
 from training.ingest.tables.batches import ROW_HASH
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,6 @@ TABLE_FILES = {"item_id": "items.parquet", "customer_id": "customers.parquet"}
 ROW_GROUP_ROWS = 16_384
 SHARDS_AT_A_TIME = 2  # polars and numpy release the interpreter's lock; more would take more memory
 IDENTIFIED = [*EVENT_SCHEMA, CURRENCY_NUMBER, RATE, FILE]  # columns until refunds are matched
-SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
 
 
 @dataclass(frozen=True)
@@ -60,34 +60,12 @@ class Known:
     customers: pl.Series | None
     lost_orders: LostOrders
     files: tuple[str, ...] = ()  # by number
+    log_file: int | None = None  # the number of the log among them
     shared: frozenset[str] = frozenset()  # ids of more than one customer, which are left out
 
 
 def _ids(folder: Path, name: str, table: Table | None) -> pl.Series | None:
     return pl.read_parquet(folder / TABLE_FILES[name])[name] if table else None
-
-
-def append(events: pl.DataFrame, writers: list[pa.RecordBatchStreamWriter]) -> None:
-    """Append each event to the spill file of its customer's shard."""
-    shards = shard_numbers(events["customer_id"], len(writers)).alias("shard")
-    by_shard = events.with_columns(shards).partition_by("shard", as_dict=True, include_key=False)
-    for (shard,), part in by_shard.items():
-        writers[shard].write_table(part.to_arrow())
-
-
-@contextmanager
-def spill_writers(folder: Path, num_shards: int) -> Iterator[list[pa.RecordBatchStreamWriter]]:
-    """One open stream of record batches per shard."""
-    folder.mkdir()
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(pa.ipc.new_stream(_spill_file(folder, n), SPILL))
-            for n in range(num_shards)
-        ]
-
-
-def _spill_file(folder: Path, shard: int) -> str:
-    return str(folder / f"{shard}.arrow")
 
 
 def finish_shards(
@@ -102,6 +80,7 @@ def finish_shards(
         customers=_ids(folder, "customer_id", config.customers),
         lost_orders=read.dropped_orders.found(),
         files=tuple(map(str, read.files)),
+        log_file=None if config.log is None else read.files.get(config.log.file),
     )
     shards = _finished(config, folder, range(num_shards), known)
     customers = HeavyCustomers()
@@ -123,7 +102,7 @@ def finish_shards(
         folder / "refunds.parquet"
     )
     shutil.rmtree(folder / "spill")
-    if any("event_id" in source.columns for source in config.sources):
+    if config.log is not None or any("event_id" in each.columns for each in config.sources):
         check_ids_across_customers(folder, counts.num_events)
     alike = alike_ids(counts.id_forms, (shard_path(folder, n) for n in range(num_shards)))
     return Finished(counts, known.fence, tuple(heavy), alike)
@@ -157,7 +136,7 @@ def _finished(
 def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) -> _Shard:
     """Write one shard: without duplicates, in the order of time, with event ids, outliers treated."""
     counts = ShardCounts()
-    with pa.memory_map(_spill_file(folder / "spill", shard)) as file:
+    with pa.memory_map(spill_file(folder / "spill", shard)) as file:
         rows = pl.from_arrow(pa.ipc.open_stream(file).read_all())
     assert isinstance(rows, pl.DataFrame)
     rows = without_left_out(rows, config.on_repeated_id, known.span, counts)
@@ -167,6 +146,8 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     others = customers_without_purchases(rows, SOURCE)
     rows = _within_span(rows, known.span, counts)
     events = _identified(rows, config.on_repeated_id, counts)
+    if config.log is not None and known.log_file is not None:
+        events = without_overlaps(events, pl.col(FILE) == known.log_file, config.log, counts)
     matches = match_refunds(events)
     events = events.select(*EVENT_SCHEMA, FILE)
     events = without_outliers(events, matches, known.fence, config.outliers, counts)
@@ -186,7 +167,7 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     events = events.select(list(EVENT_SCHEMA))
     num_matched = matches["refund_id"].n_unique()
     counts.set_events(events, by_day, num_matched, config.shared_ids)
-    if len(config.sources) > 1:
+    if len(config.source_names) > 1:
         counts.count_sources(others, by_day["customer_id"].unique())
     counts.orders_half_dropped = num_kept_in_part(known.lost_orders, events["order_id"])
     if known.items is not None:

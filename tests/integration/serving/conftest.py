@@ -25,6 +25,7 @@ def service(
         "serving.app:build",
         f"artifact={tiny_artifact}",
         f"events={tiny_shop.data}",
+        f"log=sqlite:///{folder / 'log.db'}",
         f"keys={keys}",
         f"port={port}",
         f"max_in_flight={MAX_IN_FLIGHT}",

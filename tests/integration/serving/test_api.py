@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 def test_key_opens_what_its_scope_covers_until_it_is_revoked(service: Service) -> None:
-    key, secret = create_key(service.keys, "events", datetime.now(UTC))
+    key, secret = create_key(service.keys, "write", datetime.now(UTC))
     for word, status in (("wrong", 401), (secret, 403)):
         with Client(word, service.url) as client, pytest.raises(ServiceError) as error:
             client.model()

@@ -25,7 +25,7 @@ def keys(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / "keys.json"
     return {
         scope: create_key(path, scope, datetime.now(UTC))[1]
-        for scope in ("score", "events", "admin")
+        for scope in ("score", "write", "admin")
     }
 
 

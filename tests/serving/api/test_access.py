@@ -21,7 +21,7 @@ def test_no_answer_without_a_valid_key(anonymous: TestClient, header: str) -> No
 
 
 def test_key_of_another_scope_is_forbidden(anonymous: TestClient, keys: dict[str, str]) -> None:
-    headers = {"Authorization": f"Bearer {keys['events']}"}
+    headers = {"Authorization": f"Bearer {keys['write']}"}
     assert anonymous.get("/v1/model", headers=headers).status_code == 403
     assert anonymous.post("/v1/value", json=KNOWN, headers=headers).status_code == 403
     assert (

@@ -1,0 +1,95 @@
+"""`serve run` with HAProxy in a process of its own, as `make serve` starts it, for benchmarks that end parts of it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+START_SECONDS = 180
+STOP_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that was started, ready or not."""
+
+    process: psutil.Popen
+    url: str
+
+    def parts(self, name: str) -> list[psutil.Process]:
+        """Its processes whose name or command line has this word."""
+        found = []
+        for child in self.process.children(recursive=True):
+            try:
+                if name in " ".join([child.name(), *child.cmdline()]):
+                    found.append(child)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def kill(self) -> None:
+        """End every process of it at once, as a power cut does."""
+        everybody = [self.process, *self.process.children(recursive=True)]
+        for process in everybody:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(everybody, STOP_SECONDS)
+
+    def stop(self) -> None:
+        """Ctrl-C."""
+        children = self.process.children(recursive=True)
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(STOP_SECONDS)
+        _, alive = psutil.wait_procs(children, STOP_SECONDS)
+        for child in alive:
+            child.kill()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start(words: list[str], port: int, log: Path) -> Service:
+    """Start `serve run serving.app:build` with these words and wait until it is ready."""
+    metrics, stats, fallback = free_ports(3)
+    environment = os.environ | {
+        "RAY_ADDRESS": "local",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    }
+    command = [sys.executable, "-m", "ray.serve.scripts", "run", "serving.app:build", *words]
+    with log.open("a") as output:
+        process = psutil.Popen(
+            [*command, f"port={port}"], env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    service = Service(process, f"http://127.0.0.1:{port}")
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200:
+                return service
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.5)
+    service.kill()
+    raise RuntimeError(f"the service did not start; see {log}")

@@ -1,0 +1,1 @@
+"""The log of events, over SQLite and over a real PostgreSQL server."""
