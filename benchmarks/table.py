@@ -46,6 +46,8 @@ OF_SHOPS: tuple[tuple[str, str, float | str | None], ...] = (
     ("churn, Brier score", "churn.brier", None),
     ("hidden groups, stability", "groups.stability", None),
 )  # fmt: skip
+FINAL = ", final shops"
+DEVELOPED = ", development shops"
 LINES = [
     Line("text LoRA training, tokens/s over a plain Trainer's", "training_speed", "ratio_to_plain_trainer", low=3),
     Line("its share of the machine's bf16 matmul peak", "training_speed", "matmul_share", low=0.6),
@@ -93,6 +95,26 @@ LINES = [
     Line("events/s of the log over a plain SQLite insert of as large groups", "event_log", "ratio_to_plain_sqlite"),
     Line("seconds to score a million customers by the stack", "score_speed", "seconds", high=300),
     Line("its peak memory of all processes, GiB", "score_speed", "peak_rss_gib", high=4),
+    Line("values of one customer over the bare calls of LightGBM", "predictor_speed", "value_ratio_to_lightgbm_1",
+         high=5),
+    Line("values of 128 customers over them", "predictor_speed", "value_ratio_to_lightgbm_128", high=3),
+    Line("milliseconds a value, one customer", "predictor_speed", "value_ms_1"),
+    Line("milliseconds a value, 128 customers", "predictor_speed", "value_ms_128"),
+    Line("milliseconds of recommendations a customer, 128 customers", "predictor_speed", "recommend_ms_128", high=2),
+    *(
+        Line(f"{what}{of}", "generalisation", f"{key}{end}", low=low if of == FINAL else None,
+             high=high if of == FINAL else None)
+        for what, key, low, high in (
+            ("champion's RMSE over that of the best rival in hindsight, mean", "mean_rmse_ratio", None, 1.02),
+            ("the worst of them", "worst_rmse_ratio", None, 1.1),
+            ("its MAE over that of the best rival in hindsight, mean", "mean_mae_ratio", None, None),
+            ("totals within 10 % of what came", "share_total_within_10", None, None),
+            ("the same at monthly cutoffs of ten seasonal shops of three years", "share_total_within_10_seasonal",
+             0.9, None),
+            ("the same of superstore", "share_total_within_10_superstore", None, None),
+            ("groups of customers whose 80 % intervals cover within the margin", "groups_held_80", None, None))
+        for of, end in ((FINAL, ""), (DEVELOPED, "_development"))
+    ),
     *(
         Line(f"champion's {name}, The Complete Journey", "value_accuracy-journey", key, low=low, high=high)
         for name, key, low, high in (("MAE", "mae", None, 167), ("Gini", "gini", 0.871, None),

@@ -13,7 +13,9 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.sources import VERSION
 
-SAME_EVENT = ("customer_id", "occurred_at", "kind", "order_id", "item_id", "amount")
+OF_ORDER = ("customer_id", "occurred_at", "kind", "order_id")
+OF_LINE = ("item_id", "amount")
+SAME_EVENT = (*OF_ORDER, *OF_LINE)
 ID_LENGTH = 16  # characters of 6 bits: among 10^10 events two get the same by chance with a probability of 10^-9
 EVENTS_PER_CHECK = 4_000_000
 FIRST_BYTES = np.array([(1 << 8 * number) - 1 for number in range(9)], dtype="<u8")
@@ -25,20 +27,33 @@ Words = NDArray[np.uint64]  # shape (n,), little-endian: the same bytes on every
 
 def content_ids(events: pl.DataFrame) -> pl.Series:
     """A 96-bit hash of the columns that make events the same, in base64; a missing value is not an empty one."""
-    low, high = np.zeros((2, events.height), dtype="<u8")
-    for name in SAME_EVENT:
-        values = events[name]
+    # As a rule the lines of an order lie together, and its part of the hash is theirs.
+    changes = [pl.col(name).ne_missing(pl.col(name).shift()) for name in OF_ORDER]
+    is_first = events.select(pl.any_horizontal(*changes)).to_series().to_numpy(writable=True)
+    is_first[:1] = True
+    first = np.flatnonzero(is_first)
+    words = np.zeros((2, len(first)), dtype="<u8")
+    of_order = _hashed(words[0], words[1], events.select(OF_ORDER)[first])
+    num_lines = np.diff(first, append=events.height)
+    low, high = (np.repeat(word, num_lines) for word in of_order)
+    low, high = _hashed(low, high, events.select(OF_LINE))
+    digests = np.stack([low, high], axis=1).view(np.uint8)[:, : ID_LENGTH * 6 // 8]
+    characters = binascii.b2a_base64(digests.tobytes(), newline=False).translate(URL_SAFE)
+    offsets = np.arange(events.height + 1, dtype=np.int64) * ID_LENGTH
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(characters)]
+    return pl.Series("event_id", pa.Array.from_buffers(pa.large_string(), events.height, buffers))
+
+
+def _hashed(low: Words, high: Words, columns: pl.DataFrame) -> tuple[Words, Words]:
+    """Take in the values of columns, one column after another."""
+    for values in columns.iter_columns():
         if values.dtype == pl.String:
             low, high = _with_texts(low, high, values)
         else:
             numbers = values if values.dtype.is_float() else values.cast(pl.Int64)
             bits = (numbers.fill_null(0).to_numpy() + 0).view("<u8")  # + 0 makes -0.0 0.0
             low, high = _mixed(low + bits, high + values.is_null().to_numpy())
-    digests = np.stack([low, high], axis=1).view(np.uint8)[:, : ID_LENGTH * 6 // 8]
-    characters = binascii.b2a_base64(digests.tobytes(), newline=False).translate(URL_SAFE)
-    offsets = np.arange(events.height + 1, dtype=np.int64) * ID_LENGTH
-    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(characters)]
-    return pl.Series("event_id", pa.Array.from_buffers(pa.large_string(), events.height, buffers))
+    return low, high
 
 
 def _with_texts(low: Words, high: Words, values: pl.Series) -> tuple[Words, Words]:
