@@ -186,8 +186,11 @@ def test_who_stopped_comes_back_as_such_customers_did(judged: Judged, standing: 
 
 def test_stages_tell_who_left_from_who_pauses(judged: Judged) -> None:
     assert set(judged.of("cancelled")["stage"]) == {"lapsed"}
-    assert "lapsed" not in judged.of("paused")["stage"]
-    recent = judged.of("paused").filter(pl.col("paused_days") < 30)
+    paused = judged.of("paused")
+    is_long = (pl.col("paused_days") > 91) & (pl.col("churn") >= 0.5)
+    assert set(paused.filter(is_long)["stage"]) == {"lapsed"}
+    assert "lapsed" not in paused.filter(~is_long)["stage"]
+    recent = paused.filter(pl.col("paused_days") < 30)
     usual = judged.of("paid")["churn"].mean()
     gone = judged.of("cancelled")["churn"].mean()
     assert usual < recent["churn"].mean() < gone  # type: ignore[operator]
