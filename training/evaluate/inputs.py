@@ -31,6 +31,7 @@ from training.prepare.dataset import (
     examples_identity,
     read_any_dataset,
     read_dataset,
+    require_prepared_from,
 )
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     data = read_data_manifest(config.data)
     examples = examples_identity(config.examples)
     dataset = read_any_dataset(config.examples)
-    _check_dataset(config, dataset, data)
+    _check_dataset(config, dataset)
     members = {name: _checked_member("members", name, config) for name in config.members}
     earlier = {
         name: _checked_member("backtest_members", name, config) for name in config.backtest_members
@@ -160,13 +161,8 @@ def _attributes(
     return codes
 
 
-def _check_dataset(
-    config: EvaluateConfig, dataset: Dataset | LeaveOneOutDataset, data: DataManifest
-) -> None:
-    if dataset.data_identity != data.identity:
-        raise ValueError(
-            f"examples {config.examples} were prepared from other data than {config.data}; prepare again"
-        )
+def _check_dataset(config: EvaluateConfig, dataset: Dataset | LeaveOneOutDataset) -> None:
+    require_prepared_from(config.examples, dataset, config.data)
     if isinstance(dataset, LeaveOneOutDataset):
         if config.members:
             raise ValueError(

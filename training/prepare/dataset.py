@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from lifecycle.events.shards import read_data_manifest
 from lifecycle.features.standardisation import Standardisation
 from lifecycle.folders import Manifest, Stored, read_manifest, read_stored
 from training.prepare.splits import LEAVE_ONE_OUT
@@ -76,6 +77,16 @@ class _Split(Stored):
 def examples_identity(examples: Path) -> str:
     """What a complete examples folder is known by."""
     return read_manifest(examples, EXAMPLES_KIND, Manifest).identity
+
+
+def require_prepared_from(
+    examples: Path, dataset: Dataset | LeaveOneOutDataset, data: Path
+) -> None:
+    """ValueError where an examples folder was prepared from other data than those of an ingest folder."""
+    if dataset.data_identity != read_data_manifest(data).identity:
+        raise ValueError(
+            f"examples {examples} were prepared from other data than {data}; prepare again"
+        )
 
 
 def read_any_dataset(examples: Path) -> Dataset | LeaveOneOutDataset:

@@ -17,7 +17,7 @@ from lifecycle.llama.member import (
     read_member,
 )
 from lifecycle.names import LLAMA, SEQUENCE_LLAMA
-from training.prepare.dataset import examples_identity, read_dataset
+from training.prepare.dataset import examples_identity, read_dataset, require_prepared_from
 from training.recipe import PATHS
 from training.tasks.conversations import conversations_identity
 from training.tasks.recipes.sequence import SequenceRecipe
@@ -125,6 +125,7 @@ def data_identity(config: TrainConfig) -> str:
         return conversations_identity(
             config.conversations, config.validation_conversations, config.base_model
         )
+    require_prepared_from(config.examples, read_dataset(config.examples), config.data)
     return examples_identity(config.examples)
 
 
