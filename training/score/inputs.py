@@ -1,16 +1,20 @@
 """What a recipe of scoring names, checked, and the identity of the scores it makes."""
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from lifecycle.artifact.contents import check_currency
+from lifecycle.artifact.contents import Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Tree
 from lifecycle.differences import content
-from lifecycle.events.shards import read_data_manifest
+from lifecycle.events.shards import read_data_manifest, read_items
 from lifecycle.folders import fingerprint, package_versions, read_manifest
 from training.score.parts import MIN_PARTS, ScoreParts
 from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
+
+logger = logging.getLogger(__name__)
+KNOWN_ITEMS = 0.5  # share of the data's items that an artifact of the same shop knows at least
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
     artifact = load_artifact(config.artifact)
     check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data.last_event_at)
+    _warn(config, artifact, as_of - data.last_event_at)
     artifact_files = fingerprint(artifact.manifest.files)
     made_from: list[object] = [
         data.identity,
@@ -46,6 +51,26 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
     identity = fingerprint(made_from)
     parts = _parts(config, as_of, identity)
     return ScoreInputs(parts, identity, told, artifact.settings.champion, artifact_files)
+
+
+def _warn(config: ScoreConfig, artifact: Artifact, since: timedelta) -> None:
+    """Of what scores hide: an artifact of another shop, and an instant long `since` the data's last event."""
+    items = read_items(config.data)["item_id"]
+    num_known = int(items.is_in(artifact.items["item_id"].implode()).sum())
+    if num_known < KNOWN_ITEMS * len(items):
+        logger.warning(
+            "%d of %d items of %s are in the catalogue of %s: is it the artifact of this shop?",
+            num_known,
+            len(items),
+            config.data,
+            config.artifact,
+        )
+    if since.days > artifact.settings.horizon_days:
+        logger.warning(
+            "as_of is %d days after the last event of %s: whoever bought since counts as silent",
+            since.days,
+            config.data,
+        )
 
 
 def as_of_instant(given: datetime | date | None, last_event_at: datetime) -> datetime:

@@ -10,6 +10,7 @@ from tests.builders import TinyShop
 from tests.training.score.recipes import recipe
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
+from training.score.inputs import read_inputs
 from training.score.job import score
 from training.score.recipe import ScoreConfig
 
@@ -59,3 +60,21 @@ def test_data_in_another_currency_are_refused(
     config = ScoreConfig(data=tmp_path / "data", artifact=tiny_artifact, output=tmp_path / "scores")
     with pytest.raises(ValueError, match="the data are in EUR, but artifact .* was made in USD"):
         score(config)
+
+
+def test_data_of_another_shop_and_a_far_day_are_not_scored_in_silence(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = {"c": ["a", "b"], "t": ["2024-01-01", "2024-05-01"], "i": ["x", "y"], "m": [1.0, 2.0]}
+    pl.DataFrame(lines).write_csv(tmp_path / "lines.csv")
+    columns = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "m"}
+    source = {"path": str(tmp_path / "lines.csv"), "format": "csv", "columns": columns}
+    other = {"sources": [source], "output": tmp_path / "data", "quality_html": False}
+    ingest(IngestConfig.model_validate(other))
+    read_inputs(ScoreConfig(data=tmp_path / "data", artifact=tiny_artifact, output=tmp_path / "s"))
+    assert "0 of 2 items of" in caplog.text and "is it the artifact of this shop?" in caplog.text
+    caplog.clear()
+    read_inputs(recipe(tiny_shop, tiny_artifact, tmp_path / "s"))
+    assert "this shop" not in caplog.text and "counts as silent" not in caplog.text
+    read_inputs(recipe(tiny_shop, tiny_artifact, tmp_path / "s", as_of=date(2099, 1, 1)))
+    assert "days after the last event" in caplog.text
