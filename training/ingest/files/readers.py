@@ -123,7 +123,8 @@ def _unchecked_csv(table: Table, file: Path, readable: Path) -> pl.LazyFrame:
     except ValueError:
         check_is_csv(file, readable)
         raise
-    if any(mark in cell for cell in header for mark in ('"', "\n", table.delimiter)):
+    is_marked = any(mark in cell for cell in header for mark in ('"', "\n", table.delimiter))
+    if is_marked or table.escape_character is not None:  # which polars does not know
         names = (
             distinct_names(_numbered(header)) if table.has_header else numbered_names(len(header))
         )

@@ -88,3 +88,13 @@ def test_a_header_with_escaped_quotes_is_no_line_above_the_names(read: Read) -> 
     content = '"two\nlines",c,t,"size (\\")",p\nx,1,2024-01-01,y,2\n'
     rows = read(content, escape="\\")
     assert rows["amount"].to_list() == [2.0]
+
+
+def test_a_first_row_with_an_escaped_quote_tells_all_columns_of_a_file_without_header(
+    read: Read,
+) -> None:
+    content = "1|2024-01-01|'men\\'s shirt'|'x'|4\n2|2024-01-02|'cap'|'y'|5\n"
+    columns = {"customer_id": "column_1", "occurred_at": "column_2", "amount": "column_5"}
+    words = {"has_header": False, "delimiter": "|", "quote": "'", "escape": "\\"}
+    rows = read(content, columns=columns | {"text": "column_3"}, **words)
+    assert (rows["text"].to_list(), rows["amount"].to_list()) == (["men's shirt", "cap"], [4, 5])
