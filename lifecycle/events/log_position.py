@@ -8,9 +8,7 @@ import polars as pl
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.folders import Stored
 
-IN_EXPORT = (
-    "overlap_export_holds"  # an event of the log that the export tells too, and the export holds
-)
+IN_EXPORT = "overlap_export_holds"  # an event of the log that the export tells, too, and holds
 IN_LOG = "overlap_log_holds"  # the other way round
 UNDECIDED = "undecided"  # nobody said which holds
 COINS = 4  # decimals to which amounts are compared: converted ones differ in their last digits

@@ -8,10 +8,7 @@ ENCODED_KINDS = (  # that encoders and trees know, by their place; what they wer
     "support", "campaign", "redemption", "renewal", "cancellation",
 )  # fmt: skip
 STANDING_KINDS = ("trial", "pause", "resume")  # read by `features.standing` alone
-EXPOSURE_KINDS = (
-    "impression",
-    "click",
-)  # what was shown, and what of it was followed; no model reads them
+EXPOSURE_KINDS = ("impression", "click")  # shown, and followed; no model reads them
 KINDS = (*ENCODED_KINDS, *STANDING_KINDS, *EXPOSURE_KINDS)
 EVENT_SCHEMA = pl.Schema(
     {

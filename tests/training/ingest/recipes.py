@@ -12,6 +12,7 @@ import pytest
 from lifecycle.events.schema import EVENT_SCHEMA, is_purchase
 from lifecycle.events.shards import shard_paths
 from lifecycle.folders import verify
+from tests.builders import TinyShop
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
 from training.ingest.sources import Source
@@ -19,6 +20,11 @@ from training.ingest.tables.batches import ParsedRows, read_batches
 from training.ingest.tables.lookups import read_lookup
 
 LOG = {"customer_id": "c", "occurred_at": "t", "item_id": "i", "amount": "a"}
+
+
+def ingest_in_euros(shop: TinyShop, output: Path) -> None:
+    """The shop's tables again, as if they were in another currency: other data."""
+    ingest(IngestConfig.load(shop.data / "ingest.yaml", ["currency=EUR", f"output={output}"]))
 
 
 def run(config: IngestConfig) -> tuple[pl.DataFrame, dict[str, Any]]:

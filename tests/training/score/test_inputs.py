@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from tests.builders import TinyShop
+from tests.training.ingest.recipes import ingest_in_euros
 from tests.training.score.recipes import recipe
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
@@ -53,10 +54,7 @@ def test_date_is_its_midnight_in_utc(
 def test_data_in_another_currency_are_refused(
     tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
 ) -> None:
-    recipe_of_shop = IngestConfig.load(
-        tiny_shop.data / "ingest.yaml", ["currency=EUR", f"output={tmp_path / 'data'}"]
-    )
-    ingest(recipe_of_shop)
+    ingest_in_euros(tiny_shop, tmp_path / "data")
     config = ScoreConfig(data=tmp_path / "data", artifact=tiny_artifact, output=tmp_path / "scores")
     with pytest.raises(ValueError, match="the data are in EUR, but artifact .* was made in USD"):
         score(config)

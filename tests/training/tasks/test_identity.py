@@ -7,8 +7,7 @@ import pytest
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import base_model_identity
 from tests.builders import TinyShop
-from training.ingest.job import ingest
-from training.ingest.recipe import IngestConfig
+from tests.training.ingest.recipes import ingest_in_euros
 from training.prepare.dataset import examples_identity
 from training.tasks.identity import run_identity, run_origin
 from training.tasks.recipes.union import parse_recipe
@@ -113,10 +112,7 @@ def test_run_may_go_on_with_other_workers_and_sharding_where_checkpoints_are_who
 def test_examples_of_other_data_are_refused(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path: Path
 ) -> None:
-    changed = IngestConfig.load(
-        tiny_shop.data / "ingest.yaml", ["currency=EUR", f"output={tmp_path / 'data'}"]
-    )
-    ingest(changed)
+    ingest_in_euros(tiny_shop, tmp_path / "data")
     recipe = {"data": str(tmp_path / "data"), "examples": str(tiny_shop.examples), "output": "o"}
     with pytest.raises(ValueError, match="were prepared from other data than .*; prepare again"):
         run_identity(parse_recipe(recipe | {"base_model": str(tiny_base_model)}))
