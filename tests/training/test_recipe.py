@@ -212,7 +212,9 @@ def test_training_rows_are_counted_without_reading_them(tiny_shop: TinyShop) -> 
 def test_identity_follows_what_decides_the_weights(
     tiny_shop: TinyShop, tiny_base_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = value_recipe(examples=str(tiny_shop.examples), base_model=str(tiny_base_model))
+    here = value_recipe(
+        data=str(tiny_shop.data), examples=str(tiny_shop.examples), base_model=str(tiny_base_model)
+    )
     monkeypatch.chdir(tiny_base_model.parent)
     same = {
         "base_model": tiny_base_model.name,
