@@ -24,7 +24,7 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("differences", "jobs"),
         ("folders",),
         ("events",),
-        ("features", "log", "recommend"),
+        ("features", "log", "recommend", "state"),
         ("btyd", "decisions"),
         ("spend", "value"),
         ("llama",),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
-from pydantic import JsonValue, TypeAdapter
+from pydantic import TypeAdapter
 
 from lifecycle.artifact.answers import (
     contributions_of,
@@ -12,21 +12,15 @@ from lifecycle.artifact.answers import (
     prospect_reasons,
     reasons_for,
 )
-from lifecycle.artifact.assessment import (
-    Assessment,
-    assess_buyers,
-    assess_prospects,
-    bounds_of,
-    numbers_of,
-)
+from lifecycle.artifact.assessment import Assessment, assess_buyers, assess_prospects
 from lifecycle.artifact.champion import load_champion
 from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.files import load_artifact
 from lifecycle.artifact.leave_out import event_effects
+from lifecycle.artifact.value_answer import value_answers
 from lifecycle.events.schema import OWN_RATE, with_shop_days
 from lifecycle.features.attributes import PREFIX, given
 from lifecycle.spend.contributions import Reason
-from lifecycle.value.clv import CustomerValues
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import (
     Answer,
@@ -102,12 +96,7 @@ class Predictor:
         if not has_bought.all():
             answers |= self._prospects(examples.filter(~has_bought))
         return [
-            {
-                "customer_id": customer.customer_id,
-                **answers[row],
-                "currency": self.artifact.settings.currency,
-                "as_of": cutoffs["cutoff"][row].isoformat(),
-            }
+            answers[row] | {"customer_id": customer.customer_id}
             for row, customer in enumerate(customers)
         ]
 
@@ -124,7 +113,7 @@ class Predictor:
         customers: Sequence[CustomerQuery],
         cutoffs: pl.DataFrame,
     ) -> dict[int, Answer]:
-        """By row, the part of the answer that the champion gives for customers who have bought."""
+        """By row, the answer that the champion gives for customers who have bought."""
         total = self.champion.spend(examples, events)
         found = contributions_of(self.artifact, examples)
         explanations = reasons_for(self.artifact, examples, found)
@@ -133,12 +122,21 @@ class Predictor:
                 told = event_effects(self.champion, events, cutoffs.slice(row, 1), total[position])
                 explanations[position] = told
         assessment = assess_buyers(self.artifact, examples, total, found)
-        return _answers(examples, assessment, explanations)
+        return self._by_row(examples, assessment, explanations)
 
     def _prospects(self, examples: pl.DataFrame) -> dict[int, Answer]:
         """The same for those who have not."""
         assessment = assess_prospects(self.artifact, examples)
-        return _answers(examples, assessment, prospect_reasons(examples))
+        return self._by_row(examples, assessment, prospect_reasons(examples))
+
+    def _by_row(
+        self,
+        examples: pl.DataFrame,
+        assessment: Assessment,
+        explanations: Sequence[Sequence[Reason]],
+    ) -> dict[int, Answer]:
+        answers = value_answers(examples, assessment, explanations, self.artifact.settings.currency)
+        return dict(zip(examples["row"], answers, strict=True))
 
     def with_cutoffs(self, customers: Sequence[CustomerQuery]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """All events under `names_of` the customers, and one cutoff each."""
@@ -158,34 +156,3 @@ class Predictor:
             values = [given(code, customer.attributes.get(code.name)) for customer in customers]
             columns.append(pl.Series(PREFIX + code.name, values))
         return columns
-
-
-def _answers(
-    examples: pl.DataFrame, assessment: Assessment, explanations: Sequence[Sequence[Reason]]
-) -> dict[int, Answer]:
-    """By row, what the answer takes from an assessment of these examples."""
-    values = assessment.values
-    numbers = {"clv": values.clv} | numbers_of(values) | bounds_of(values)
-    return {
-        row: {
-            **{name: float(column[position]) for name, column in numbers.items()},
-            "periods": _periods(values, position),
-            **{name: str(label[position]) for name, label in assessment.labels.items()},
-            "explanation": [dict(reason) for reason in explanations[position]],
-            "model": assessment.model,
-        }
-        for position, row in enumerate(examples["row"])
-    }
-
-
-def _periods(values: CustomerValues, position: int) -> list[JsonValue]:
-    return [
-        {
-            "t": number + 1,
-            "revenue": float(values.period_revenue[position, number]),
-            "cost": float(values.period_cost[position, number]),
-            "discounted": float(values.period_discounted[position, number]),
-            "extrapolated": bool(extrapolated),
-        }
-        for number, extrapolated in enumerate(values.extrapolated)
-    ]

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 
 from lifecycle.artifact.contents import Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
-from lifecycle.config import Tree
 from lifecycle.differences import content
-from lifecycle.events.shards import read_data_manifest, read_items
+from lifecycle.events.shards import DataManifest, read_data_manifest, read_items
 from lifecycle.folders import fingerprint, package_versions, read_manifest
+from lifecycle.state.files import StateManifest
 from training.score.parts import MIN_PARTS, ScoreParts
 from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
@@ -19,13 +19,11 @@ KNOWN_ITEMS = 0.5  # share of the data's items that an artifact of the same shop
 
 @dataclass(frozen=True)
 class ScoreInputs:
-    """What is scored, and what the manifest of the scores says of it."""
+    """What is scored, and what the manifests of the scores and of customer state say of it."""
 
     parts: ScoreParts
-    identity: str
-    made_from: Tree  # what the identity stands for, key by key
-    model: str
-    artifact_files: str  # the same recipe may have been trained again
+    scores: ScoresManifest
+    state: StateManifest
 
 
 def read_inputs(config: ScoreConfig) -> ScoreInputs:
@@ -48,9 +46,34 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
         before = _identity_before(config, artifact_files)
         made_from += [before, config.max_age_days]
         told |= content("previous", before) | {"max_age_days": config.max_age_days}
-    identity = fingerprint(made_from)
-    parts = _parts(config, as_of, identity)
-    return ScoreInputs(parts, identity, told, artifact.settings.champion, artifact_files)
+    scores = ScoresManifest(
+        identity=fingerprint(made_from),
+        made_from=told,
+        as_of=as_of,
+        model=artifact.settings.champion,
+        artifact_files=artifact_files,
+        num_customers=0,
+    )
+    state = _state(artifact, artifact_files, data)
+    return ScoreInputs(_parts(config, as_of, scores.identity), scores, state)
+
+
+def _state(artifact: Artifact, artifact_files: str, data: DataManifest) -> StateManifest:
+    """What the manifest of customer state says but the number of customers."""
+    log = None if data.log is None else data.log.model_dump(mode="json")
+    made_from = [data.identity, log, artifact.manifest.identity, artifact_files]
+    told = content("data", data.identity) | content("artifact", artifact.manifest.identity)
+    told |= {"log": log, "artifact_files": artifact_files}
+    return StateManifest(
+        identity=fingerprint(made_from),
+        made_from=told,
+        as_of=as_of_instant(None, data.last_event_at),
+        artifact=artifact.manifest.identity,
+        artifact_files=artifact_files,
+        data=data.identity,
+        log=data.log,
+        num_customers=0,
+    )
 
 
 def _warn(config: ScoreConfig, artifact: Artifact, since: timedelta) -> None:
@@ -95,13 +118,16 @@ def _identity_before(config: ScoreConfig, artifact_files: str) -> str:
 
 def _parts(config: ScoreConfig, as_of: datetime, identity: str) -> ScoreParts:
     """In a folder beside the output; another version may score or split otherwise, and has another one."""
-    split = fingerprint([identity, MIN_PARTS, package_versions()])
+    with_state = config.state is not None
+    split = fingerprint([identity, with_state, MIN_PARTS, package_versions()])
+    folder = config.first_folder
     return ScoreParts(
         artifact=config.artifact.absolute(),
         data=config.data.absolute(),
         as_of=as_of,
-        folder=config.output.with_name(f"{config.output.name}.parts-{split[:12]}").absolute(),
+        folder=folder.with_name(f"{folder.name}.parts-{split[:12]}").absolute(),
         explain="features" if config.explain is True else config.explain or None,
         previous=None if config.previous is None else config.previous.absolute(),
         max_age_days=config.max_age_days,
+        with_state=with_state,
     )

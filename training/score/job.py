@@ -3,59 +3,85 @@
 import logging
 import re
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.score.recipe import SCORES_FILE, SCORES_KIND, ScoreConfig, ScoresManifest
+from training.score.recipe import SCORES_KIND, ScoreConfig
 
 if TYPE_CHECKING:  # LightGBM and scipy come with it
+    from lifecycle.folders import Manifest
     from training.score.inputs import ScoreInputs
+    from training.score.parts import ScoreParts
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Output:
+    """A folder that is made of the parts."""
+
+    folder: Path
+    kind: str
+    manifest: "Manifest"  # without the number of customers
+    merge: Callable[["ScoreParts", Path], None]
+
+    def is_there(self) -> bool:
+        """Whether it was made of the same inputs already; ValueError where it was made of others."""
+        from lifecycle.folders import is_complete
+
+        manifest = self.manifest
+        return is_complete(self.folder, self.kind, manifest.identity, manifest.made_from)
+
+    def write(self, parts: "ScoreParts", num_customers: int) -> None:
+        """Make it, its manifest last."""
+        from lifecycle.folders import new_folder, write_manifest
+
+        with new_folder(self.folder) as folder:
+            self.merge(parts, folder)
+            told = self.manifest.model_copy(update={"num_customers": num_customers})
+            write_manifest(folder, self.kind, told)
+        logger.info("%s: %d customers", self.folder, num_customers)
+
+
 def score(config: ScoreConfig) -> None:
-    """Write `<output>/scores.parquet`, for all with an event before `as_of` and the registered never seen.
+    """Write scores, customer state or both, for all with an event before `as_of` and the registered never seen.
 
     Parts that are done are kept beside the output until all are: the same command goes on where a
     run ended.
     """
-    from lifecycle.folders import is_complete
     from training.score.inputs import read_inputs
+    from training.score.parts import require_customers
     from training.score.scorer import score_parts
 
     inputs = read_inputs(config)
-    if is_complete(config.output, SCORES_KIND, inputs.identity, inputs.made_from):
-        _remove_parts(config.output)
-        logger.info("%s is complete already", config.output)
-        return
-    inputs.parts.folder.mkdir(parents=True, exist_ok=True)
-    score_parts(inputs.parts, config.num_workers)
-    num_customers = _write(inputs, config.output)
-    _remove_parts(config.output)
-    if config.previous is not None:
-        _say_who_was_remembered(config.output, inputs.parts.as_of)
-    logger.info("%s: %d customers", config.output / SCORES_FILE, num_customers)
+    missing = [output for output in _outputs(config, inputs) if not output.is_there()]
+    if missing:
+        inputs.parts.folder.mkdir(parents=True, exist_ok=True)
+        score_parts(inputs.parts, config.num_workers)
+        num_customers = require_customers(inputs.parts)
+        for output in missing:
+            output.write(inputs.parts, num_customers)
+        if config.previous is not None:
+            _say_who_was_remembered(config.first_folder, inputs.parts.as_of)
+    else:
+        logger.info("%s is complete already", config.first_folder)
+    _remove_parts(config.first_folder)
 
 
-def _write(inputs: "ScoreInputs", output: Path) -> int:
-    """Write the scores out of their parts; returns the number of customers."""
-    from lifecycle.folders import new_folder, write_manifest
-    from training.score.parts import merge_parts
+def _outputs(config: ScoreConfig, inputs: "ScoreInputs") -> list[Output]:
+    """The folders that a recipe asks for."""
+    from lifecycle.state.files import STATE_KIND
+    from training.score.parts import merge_scores, merge_state
 
-    with new_folder(output) as folder:
-        num_customers = merge_parts(inputs.parts, folder)
-        manifest = ScoresManifest(
-            identity=inputs.identity,
-            made_from=inputs.made_from,
-            as_of=inputs.parts.as_of,
-            model=inputs.model,
-            artifact_files=inputs.artifact_files,
-            num_customers=num_customers,
-        )
-        write_manifest(folder, SCORES_KIND, manifest)
-    return num_customers
+    outputs = []
+    if config.output is not None:
+        outputs.append(Output(config.output, SCORES_KIND, inputs.scores, merge_scores))
+    if config.state is not None:
+        outputs.append(Output(config.state, STATE_KIND, inputs.state, merge_state))
+    return outputs
 
 
 def _say_who_was_remembered(output: Path, as_of: datetime) -> None:

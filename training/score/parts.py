@@ -11,6 +11,7 @@ import polars as pl
 
 from lifecycle.events.shards import shard_numbers, shard_paths
 from lifecycle.folders import whole_file
+from lifecycle.state.files import CUSTOMERS_FILE, write_answers
 from training.score.member_cache import MEMBERS_FILE, MemberCache, empty_cache
 from training.score.recipe import SCORES_FILE
 
@@ -28,6 +29,7 @@ class ScoreParts:
     explain: Literal["features", "events"] | None = None
     previous: Path | None = None
     max_age_days: int = 0
+    with_state: bool = False  # also the encoded answers
 
     @property
     def num_shards(self) -> int:
@@ -60,6 +62,14 @@ class ScoreParts:
         """Where what the encoders expect of a part goes."""
         return self.folder / f"members-{shard:05d}-{piece}.parquet"
 
+    def answers_file(self, shard: int, piece: int) -> Path:
+        """Where the encoded answers for a part go."""
+        return self.folder / f"answers-{shard:05d}-{piece}.parquet"
+
+    def files(self) -> list[Path]:
+        """The scores of every part."""
+        return [self.file(*number) for number in self.numbers()]
+
     def cache(self, names: list[str]) -> MemberCache:
         """What the encoders of these names expected when customers were scored before."""
         file = None if self.previous is None else self.previous / MEMBERS_FILE
@@ -74,21 +84,30 @@ def write_whole(rows: pl.DataFrame, file: Path) -> None:
         rows.write_parquet(unfinished)
 
 
-def merge_parts(parts: ScoreParts, folder: Path) -> int:
-    """Write scores.parquet into `folder`, and what encoders expect; returns the number of customers.
-
-    ValueError where nobody is known yet.
-    """
-    members = [parts.members_file(*number) for number in parts.numbers()]
-    members = [file for file in members if file.exists()]
-    if members:
-        pl.scan_parquet(members).sink_parquet(folder / MEMBERS_FILE)
-    scores = [parts.file(*number) for number in parts.numbers()]
-    pl.scan_parquet(scores).sink_parquet(folder / SCORES_FILE)
-    num_customers = int(pl.scan_parquet(folder / SCORES_FILE).select(pl.len()).collect().item())
+def require_customers(parts: ScoreParts) -> int:
+    """How many customers all parts have; ValueError, and no parts any more, where nobody is known yet."""
+    num_customers = int(pl.scan_parquet(parts.files()).select(pl.len()).collect().item())
     if num_customers == 0:
         shutil.rmtree(parts.folder)
         raise ValueError(
             f"{parts.data} has no customer with an event before {parts.as_of.isoformat()}"
         )
     return num_customers
+
+
+def merge_scores(parts: ScoreParts, folder: Path) -> None:
+    """Write scores.parquet into `folder`, and what encoders expect."""
+    members = [parts.members_file(*number) for number in parts.numbers()]
+    members = [file for file in members if file.exists()]
+    if members:
+        pl.scan_parquet(members).sink_parquet(folder / MEMBERS_FILE)
+    pl.scan_parquet(parts.files()).sink_parquet(folder / SCORES_FILE)
+
+
+def merge_state(parts: ScoreParts, folder: Path) -> None:
+    """Write customer state into `folder`: the encoded answers, and the table that is paged through."""
+    write_answers(
+        folder, (pl.read_parquet(parts.answers_file(*number)) for number in parts.numbers())
+    )
+    scores = pl.scan_parquet(parts.files()).drop("explanation", strict=False)
+    scores.sort("customer_id").sink_parquet(folder / CUSTOMERS_FILE)

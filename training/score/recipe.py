@@ -2,9 +2,9 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from lifecycle.config import Config
 from lifecycle.events.shards import Instant
@@ -37,4 +37,32 @@ class ScoreConfig(Config):
     explain: Literal["features", "events"] | bool = False
     # Of Ray; 1, or a small shop without an encoder: in this process.
     num_workers: int = Field(2, ge=1)
-    output: Path
+    output: Path | None = None
+    # A folder with the encoded answer for each customer, which the service maps into memory.
+    state: Path | None = None
+
+    @model_validator(mode="after")
+    def _something_is_written(self) -> Self:
+        if self.output is None and self.state is None:
+            raise ValueError("neither output nor state is given; nothing would be written")
+        return self
+
+    @model_validator(mode="after")
+    def _state_is_the_default_answer(self) -> Self:
+        """What the service would compute, exactly, when it is asked for no more than a customer."""
+        others = {
+            "previous": self.previous is not None,
+            "as_of": self.as_of is not None,
+            "explain: events": self.explain == "events",
+        }
+        given = [name for name, is_given in others.items() if is_given]
+        if self.state is not None and given:
+            raise ValueError(f"state holds default answers, computed anew; leave out {given[0]}")
+        return self
+
+    @property
+    def first_folder(self) -> Path:
+        """One that is written; parts are kept beside it until all are done."""
+        folder = self.output or self.state
+        assert folder is not None
+        return folder

@@ -3,7 +3,7 @@
 A part that is there already is not scored again.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -27,11 +27,13 @@ from lifecycle.artifact.assessment import (
 from lifecycle.artifact.champion import load_champion
 from lifecycle.artifact.files import load_artifact
 from lifecycle.artifact.leave_out import event_effects
+from lifecycle.artifact.value_answer import value_answers
 from lifecycle.events.history import customers_at, not_bought_at
 from lifecycle.events.shards import DataManifest, read_data_manifest, read_shard, shard_paths
 from lifecycle.features.attributes import read_customers
 from lifecycle.jobs import Progress
 from lifecycle.spend.contributions import Reason
+from lifecycle.state.answers import encoded
 from training.score.parts import ScoreParts, write_whole
 
 EXPLANATION = pl.List(pl.Struct({"feature": pl.String, "value": pl.Float64, "effect": pl.Float64}))
@@ -40,6 +42,15 @@ SECONDS_PER_CUSTOMER = 80e-6
 SECONDS_PER_EVENT = 3e-6
 START_SECONDS = 15.0  # that Ray takes before it scores anybody
 PART_SCHEMA = pa.schema({"shard": pa.int64(), "piece": pa.int64()})
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is said of some customers, and why where it is asked for."""
+
+    examples: pl.DataFrame
+    assessment: Assessment
+    reasons: list[list[Reason]]
 
 
 class Scorer:
@@ -65,15 +76,17 @@ class Scorer:
         registered = parts.own(self.registered, shard, piece)
         buyers = _described(customers_at(events, parts.as_of), registered)
         prospects = _described(_prospects(events, registered, parts.as_of), registered)
-        scores = [self._buyers(buyers, events, parts.members_file(shard, piece))]
+        groups = [self._buyers(buyers, events, parts.members_file(shard, piece))]
         if not prospects.is_empty():
-            scores.append(self._prospects(prospects, events))
+            groups.append(self._prospects(prospects, events))
+        if parts.with_state:  # before the scores, which say that the part is done
+            answers = [_answers(group, self.artifact.settings.currency) for group in groups]
+            write_whole(pl.concat(answers), parts.answers_file(shard, piece))
+        scores = [_scores(group, is_explained=parts.explain is not None) for group in groups]
         write_whole(pl.concat(scores).sort("customer_id"), parts.file(shard, piece))
 
-    def _buyers(
-        self, cutoffs: pl.DataFrame, events: pl.DataFrame, members_file: Path
-    ) -> pl.DataFrame:
-        """The scores of those who have bought; what encoders expect of them goes into `members_file`."""
+    def _buyers(self, cutoffs: pl.DataFrame, events: pl.DataFrame, members_file: Path) -> Scored:
+        """Those who have bought; what encoders expect of them goes into `members_file`."""
         examples = examples_for(self.artifact, events, cutoffs)
         by_members: dict[str, np.ndarray] = {}
         if self.champion.members:
@@ -81,22 +94,21 @@ class Scorer:
             write_whole(known, members_file)
             by_members = {name: known[name].to_numpy() for name in self.champion.members}
         total = self.champion.spend_given(examples, by_members)
-        told = self.parts.explain == "features" and not examples.is_empty()
+        by_features = self.parts.explain == "features" or self.parts.with_state
+        told = by_features and not examples.is_empty()
         found = contributions_of(self.artifact, examples) if told else None
-        scores = _scores(examples, assess_buyers(self.artifact, examples, total, found))
-        if self.parts.explain is None:
-            return scores
+        assessment = assess_buyers(self.artifact, examples, total, found)
+        if by_features:
+            return Scored(examples, assessment, reasons_for(self.artifact, examples, found))
         if self.parts.explain == "events":
-            return _explained(scores, self._by_events(cutoffs, events, total))
-        return _explained(scores, reasons_for(self.artifact, examples, found))
+            return Scored(examples, assessment, self._by_events(cutoffs, events, total))
+        return Scored(examples, assessment, [])
 
-    def _prospects(self, cutoffs: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-        """The scores of those who have not."""
+    def _prospects(self, cutoffs: pl.DataFrame, events: pl.DataFrame) -> Scored:
+        """Those who have not."""
         examples = examples_for(self.artifact, events, cutoffs)
-        scores = _scores(examples, assess_prospects(self.artifact, examples))
-        if self.parts.explain is None:
-            return scores
-        return _explained(scores, prospect_reasons(examples))
+        assessment = assess_prospects(self.artifact, examples)
+        return Scored(examples, assessment, prospect_reasons(examples))
 
     def _by_events(
         self, cutoffs: pl.DataFrame, events: pl.DataFrame, total: np.ndarray
@@ -160,20 +172,30 @@ def _described(cutoffs: pl.DataFrame, registered: pl.DataFrame) -> pl.DataFrame:
     return cutoffs.join(registered, on="customer_id", how="left", maintain_order="left")
 
 
-def _scores(examples: pl.DataFrame, assessment: Assessment) -> pl.DataFrame:
-    """The columns of scores.parquet but the explanation."""
-    bounds = bounds_of(assessment.values)
-    return pl.DataFrame(
+def _scores(group: Scored, *, is_explained: bool) -> pl.DataFrame:
+    """The columns of scores.parquet."""
+    values = group.assessment.values
+    scores = pl.DataFrame(
         {
-            "customer_id": examples["customer_id"],
-            "as_of": examples["cutoff"],
-            "clv": assessment.values.clv,
-            **{f"clv_{name}": ends for name, ends in bounds.items()},
-            **numbers_of(assessment.values),
-            **{name: label.astype(str) for name, label in assessment.labels.items()},
+            "customer_id": group.examples["customer_id"],
+            "as_of": group.examples["cutoff"],
+            "clv": values.clv,
+            **{f"clv_{name}": ends for name, ends in bounds_of(values).items()},
+            **numbers_of(values),
+            **{name: label.astype(str) for name, label in group.assessment.labels.items()},
         }
     )
+    if not is_explained:
+        return scores
+    return scores.with_columns(pl.Series("explanation", group.reasons, dtype=EXPLANATION))
 
 
-def _explained(scores: pl.DataFrame, reasons: Sequence[Sequence[Reason]]) -> pl.DataFrame:
-    return scores.with_columns(pl.Series("explanation", reasons, dtype=EXPLANATION))
+def _answers(group: Scored, currency: str) -> pl.DataFrame:
+    """The encoded answers of the service, by customer_id."""
+    answers = value_answers(group.examples, group.assessment, group.reasons, currency)
+    return pl.DataFrame(
+        {
+            "customer_id": group.examples["customer_id"],
+            "answer": pl.Series([encoded(answer) for answer in answers], dtype=pl.Binary),
+        }
+    )

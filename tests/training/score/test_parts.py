@@ -13,7 +13,7 @@ from lifecycle.folders import MANIFEST
 from tests.builders import TinyShop
 from tests.training.score.recipes import recipe
 from training.score.job import score
-from training.score.parts import ScoreParts, merge_parts
+from training.score.parts import ScoreParts, merge_scores, require_customers
 from training.score.scorer import Scorer, score_parts
 
 
@@ -43,7 +43,8 @@ def test_parts_that_are_there_are_kept_and_every_customer_is_scored_once(
     customers = {
         name for path in shard_paths(tiny_shop.data) for name in read_shard(path)["customer_id"]
     }
-    assert merge_parts(parts, tmp_path) == len(customers)
+    assert require_customers(parts) == len(customers)
+    merge_scores(parts, tmp_path)
     score(recipe(tiny_shop, tiny_artifact, tmp_path / "at-once", as_of=parts.as_of))
     once, again = (
         pl.read_parquet(place / "scores.parquet") for place in (tmp_path, tmp_path / "at-once")
