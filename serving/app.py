@@ -1,4 +1,4 @@
-"""`serve run serving.app:build artifact=PATH events=PATH log=URL`: check everything, then start the service."""
+"""`serve run serving.app:build artifact=PATH events=PATH state=PATH log=URL`: check everything, then start."""
 
 import os
 import socket
@@ -10,19 +10,21 @@ from ray import serve
 from ray.serve import Application, Deployment
 from ray.serve.exceptions import RayServeException
 
-from lifecycle.artifact.contents import check_currency
+from lifecycle.artifact.contents import ARTIFACT_KIND, Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config, describe
-from lifecycle.events.shards import read_data_manifest
-from lifecycle.folders import MANIFEST, file_sha256
+from lifecycle.events.shards import DataManifest, read_data_manifest
+from lifecycle.folders import fingerprint
 from lifecycle.log.database import Log
 from lifecycle.log.opening import make_log
 from lifecycle.log.problems import LogUnavailable
 from lifecycle.log.services import require_no_other, require_one_host
+from lifecycle.state.files import STATE_KIND, check_made_for
+from lifecycle.state.lookup import CustomerState
 from serving.api.admission import ApiSettings
 from serving.api.errors import RETRY_AFTER_SECONDS
 from serving.api.fields import Limits
-from serving.deployments import ArtifactSource, Gateway, LogSource, Recommender, ValueModel
+from serving.deployments import FolderSource, Gateway, LogSource, Recommender, ValueModel
 from serving.keys import default_path, require_keys
 from serving.store.events import EventStore
 
@@ -39,6 +41,7 @@ class ServeArguments(Config):
 
     artifact: Path
     events: Path  # the ingest folder
+    state: Path | None = None  # of customers, made by training.score of these data by this artifact
     log: str | None = None  # of events over HTTP: sqlite:///PATH or postgresql://USER@HOST/DATABASE
     keys: Path = Field(default_factory=default_path)
     host: str = "127.0.0.1"
@@ -86,7 +89,10 @@ def new_application(arguments: ServeArguments) -> Application:
     artifact = arguments.artifact.absolute()
     events = arguments.events.absolute()
     keys = arguments.keys.absolute()
-    check_currency(load_artifact(artifact), read_data_manifest(events))
+    data = read_data_manifest(events)
+    loaded = load_artifact(artifact)
+    check_currency(loaded, data)
+    state = None if arguments.state is None else usable_state(arguments.state, loaded, data)
     log = None if arguments.log is None else usable_log(arguments.log)
     EventStore(events, log)
     require_keys(keys)
@@ -94,7 +100,7 @@ def new_application(arguments: ServeArguments) -> Application:
         start_serve(arguments.host, arguments.port)
     if log is not None:
         require_one_host(log, sum(node["Alive"] for node in ray.nodes()))
-    source = ArtifactSource(str(artifact), file_sha256(artifact / MANIFEST))
+    source = FolderSource.of(ARTIFACT_KIND, artifact)
     value_model = model_deployment(ValueModel, arguments)
     recommender = model_deployment(Recommender, arguments)
     return gateway_deployment(arguments).bind(
@@ -104,7 +110,18 @@ def new_application(arguments: ServeArguments) -> Application:
         value_model.bind(source, arguments.max_batch_customers, arguments.batch_wait_seconds),
         recommender.bind(source),
         None if log is None else LogSource(log.url, log.identity),
+        state,
     )
+
+
+def usable_state(state: Path, artifact: Artifact, data: DataManifest) -> FolderSource:
+    """Customer state that can be mapped; ValueError where it is of another artifact or of other data."""
+    folder = state.absolute()
+    manifest = artifact.manifest
+    files = fingerprint(manifest.files)
+    check_made_for(folder, artifact=manifest.identity, artifact_files=files, data=data)
+    CustomerState(folder)
+    return FolderSource.of(STATE_KIND, folder)
 
 
 def usable_log(url: str) -> Log:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import ray
 from fastapi import FastAPI
@@ -27,6 +27,7 @@ from serving.keys import KeyRing
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import Answer, CustomerQuery, RecommendOptions
 from serving.store.events import EventStore
+from serving.store.known import KnownCustomers
 
 if TYPE_CHECKING:  # scipy and LightGBM come with it; the gateway needs neither
     from serving.predict.predictor import Predictor
@@ -47,18 +48,24 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class ArtifactSource:
-    """Where the artifact lies and the SHA-256 of its manifest when the service was built."""
+class FolderSource:
+    """Where a complete folder lies and the SHA-256 of its manifest when the service was built."""
 
+    kind: str
     folder: str
     manifest_sha256: str
 
+    @classmethod
+    def of(cls, kind: str, folder: Path) -> Self:
+        """The folder as it is now."""
+        return cls(kind, str(folder), file_sha256(folder / MANIFEST))
+
     def path(self) -> Path:
-        """The folder; ValueError where another artifact has taken its place."""
+        """The folder; ValueError where another has taken its place."""
         folder = Path(self.folder)
         if file_sha256(folder / MANIFEST) != self.manifest_sha256:
             raise ValueError(
-                f"artifact {folder} has changed since the service was built; give a new one a new path"
+                f"{self.kind} {folder} has changed since the service was built; give a new one a new path"
             )
         return folder
 
@@ -101,7 +108,7 @@ class ValueModel:
     """Values customers; requests that wait at the same time are computed as one batch."""
 
     def __init__(
-        self, source: ArtifactSource, max_batch_customers: int, batch_wait_seconds: float
+        self, source: FolderSource, max_batch_customers: int, batch_wait_seconds: float
     ) -> None:
         from serving.predict.predictor import Predictor
 
@@ -122,7 +129,7 @@ class ValueModel:
 class Recommender:
     """Recommends items; one request at a time, since one alone keeps its core busy."""
 
-    def __init__(self, source: ArtifactSource) -> None:
+    def __init__(self, source: FolderSource) -> None:
         from serving.predict.predictor import Predictor
 
         self.predictor = Predictor(source.path())
@@ -173,16 +180,18 @@ class Gateway:
         value: DeploymentHandle,
         recommender: DeploymentHandle,
         source: LogSource | None = None,
+        state: FolderSource | None = None,
     ) -> None:
         self.settings = settings
         self.keys = KeyRing(Path(keys))
         log = None if source is None else source.open()
         self.store = EventStore(Path(events), log)
+        self.known = None if state is None else KnownCustomers(state.path(), self.store.since)
         self.backend = ServeBackend(value, recommender)
         self.log = None if log is None else GroupCommit(log)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self.settings, self.keys, self.store, self.backend, self.log)
+        return create_api(self.settings, self.keys, self.store, self.backend, self.log, self.known)
 
 
 def answer_requests(predictor: "Predictor", requests: list[list[CustomerQuery]]) -> list[Reply]:

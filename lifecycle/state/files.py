@@ -39,7 +39,7 @@ def check_made_for(
 ) -> StateManifest:
     """The manifest of customer state; ValueError where another artifact made it, or it is of other data."""
     manifest = read_state_manifest(state)
-    anew = "make it anew with python -m training.score"
+    anew = "delete it and make it anew with python -m training.score"
     if (manifest.artifact, manifest.artifact_files) != (artifact, artifact_files):
         raise ValueError(f"state {state} was made by another artifact than is served; {anew}")
     if (manifest.data, manifest.log) != (data.identity, data.log):

@@ -9,6 +9,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from serving.keys import KeyRing
 
 
+def may_call(keys: KeyRing, authorization: str, scope: str) -> bool:
+    """Whether the header Authorization has a key of a scope."""
+    scheme, _, secret = authorization.partition(" ")
+    key = keys.find(secret) if scheme.lower() == "bearer" else None
+    return key is not None and key.allows(scope)
+
+
 def require_scope(keys: KeyRing, scope: str) -> Callable[..., Awaitable[None]]:
     """A dependency that lets only keys of a scope pass: 401 without a valid key, 403 with one of another scope."""
     bearer = HTTPBearer(

@@ -13,11 +13,13 @@ from serving.api.admission import Admission, ApiSettings
 from serving.api.backend import Backend
 from serving.api.errors import Busy, Unavailable, add_errors
 from serving.api.events import add_events
+from serving.api.known import HotRoute
 from serving.api.openapi import document
 from serving.api.pages import add_pages
-from serving.api.scoring import add_scoring
+from serving.api.scoring import Scoring, add_scoring
 from serving.keys import KeyRing
 from serving.store.events import EventStore
+from serving.store.known import KnownCustomers
 
 logger = logging.getLogger(__name__)
 STARTING_RETRY_SECONDS = 0.5
@@ -29,6 +31,7 @@ def create_api(
     store: EventStore,
     backend: Backend,
     log: GroupCommit | None = None,
+    known: KnownCustomers | None = None,
 ) -> FastAPI:
     """The whole API as an ASGI application; without a `log`, events are answered with 501."""
     admission = Admission(settings)
@@ -47,10 +50,12 @@ def create_api(
         redoc_url=None,
     )
     add_pages(api, admission)
-    add_scoring(api, keys, admission, store, backend)
+    add_scoring(api, keys, Scoring(admission, store, backend, known))
     add_events(api, keys, admission, log)
     add_errors(api)
     document(api)
+    if known is not None:
+        api.add_middleware(HotRoute, keys=keys, admission=admission, known=known)
     return api
 
 

@@ -7,18 +7,22 @@ from datetime import UTC, datetime
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from lifecycle.state.answers import encoded
 from serving.api.access import require_scope
 from serving.api.admission import Admission
 from serving.api.backend import Backend
 from serving.api.bodies import read_body
 from serving.api.fields import Reading
 from serving.api.histories import Customer, event_frame
+from serving.api.known import VALUE_PATH, default_ids, value_response
 from serving.api.openapi import body_of, errors_of, responses_of
 from serving.api.requests import R, RecommendationRequest, ValueRequest, parse
 from serving.api.responses import RecommendationResponse, ValueResponse
 from serving.keys import KeyRing
+from serving.predict.problems import InvalidRequest, at_places
 from serving.predict.queries import Answer, Attributes, CustomerQuery, RecommendOptions
 from serving.store.events import EventStore
+from serving.store.known import KnownCustomers
 
 FAILURES = (401, 403, 404, 413, 422, 429, 503)  # statuses of a request that is not answered
 
@@ -30,13 +34,15 @@ class Scoring:
     admission: Admission
     store: EventStore
     backend: Backend
+    known: KnownCustomers | None = None  # those who have state
 
     async def value(self, request: Request) -> Response:
         async with self.admission.answering():
             parsed = await self._parsed(ValueRequest, request)
-            found = await asyncio.to_thread(queries_of, self.store, parsed.customers)
-            customers = [replace(customer, explain=parsed.explain) for customer in found]
-            return _response(customers, await self.backend.value(customers))
+            known, others = await asyncio.to_thread(self._looked_up, parsed)
+            answers = known | await self._computed(others)
+        age = self.known.age_seconds(datetime.now(UTC)) if self.known and known else None
+        return value_response([answers[place] for place in range(len(answers))], age)
 
     async def recommendations(self, request: Request) -> Response:
         async with self.admission.answering():
@@ -48,20 +54,42 @@ class Scoring:
     async def model(self) -> Response:
         return JSONResponse(self.admission.loaded())
 
+    def _looked_up(
+        self, request: ValueRequest
+    ) -> tuple[dict[int, bytes], dict[int, CustomerQuery]]:
+        """Encoded answers of known customers, and queries for all others, by their places in the request."""
+        customers = dict(enumerate(request.customers))
+        known: dict[int, bytes] = {}
+        if self.known is not None:
+            found = self.known.answers(default_ids(request))
+            known = {place: answer for place, answer in enumerate(found) if answer is not None}
+        others = [place for place in customers if place not in known]
+        queries = queries_of(self.store, [customers[place] for place in others])
+        asked = [replace(query, explain=request.explain) for query in queries]
+        return known, dict(zip(others, asked, strict=True))
+
+    async def _computed(self, queries: dict[int, CustomerQuery]) -> dict[int, bytes]:
+        """Encoded answers to queries, by their places."""
+        if not queries:
+            return {}
+        places = list(queries)
+        try:
+            answers = await self.backend.value(list(queries.values()))
+        except InvalidRequest as error:
+            raise InvalidRequest(at_places(error.problems, places)) from None
+        return dict(zip(places, map(encoded, answers), strict=True))
+
     async def _parsed(self, model: type[R], request: Request) -> R:
         settings = self.admission.settings
         body = await read_body(request, settings.max_body_bytes)
         return parse(model, body, Reading(settings.limits, datetime.now(UTC)))
 
 
-def add_scoring(
-    api: FastAPI, keys: KeyRing, admission: Admission, store: EventStore, backend: Backend
-) -> None:
+def add_scoring(api: FastAPI, keys: KeyRing, scoring: Scoring) -> None:
     """Let the API answer these paths for callers whose key has the scope."""
-    scoring = Scoring(admission, store, backend)
     guard = [Depends(require_scope(keys, "score"))]
     value = api.post(
-        "/v1/value",
+        VALUE_PATH,
         dependencies=guard,
         responses=responses_of(ValueResponse, *FAILURES),
         openapi_extra=body_of(ValueRequest),

@@ -1,7 +1,7 @@
 """What of a request cannot be used, as values from where it is found to the HTTP answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -10,6 +10,16 @@ class Problem:
 
     field: str  # dotted, as in customers.1.events.0.amount
     message: str
+
+
+def at_places(problems: Sequence[Problem], places: Sequence[int]) -> list[Problem]:
+    """Problems of some customers of a request, named by the places that these have in it."""
+    found = []
+    for problem in problems:
+        customers, number, *rest = problem.field.split(".")
+        field = ".".join([customers, str(places[int(number)]), *rest])
+        found.append(replace(problem, field=field))
+    return found
 
 
 class InvalidRequest(ValueError):

@@ -18,7 +18,9 @@ from ray.serve.schema import (
     ServeDeploySchema,
 )
 
-from lifecycle.folders import Manifest, write_manifest
+from lifecycle.artifact.contents import read_artifact_manifest
+from lifecycle.events.shards import read_data_manifest
+from lifecycle.folders import Manifest, fingerprint, write_manifest
 from lifecycle.log.opening import make_log
 from lifecycle.log.services import register, this_process
 from serving.app import (
@@ -31,7 +33,8 @@ from serving.app import (
     require_free_port,
 )
 from serving.keys import create_key
-from tests.builders import REPOSITORY, TinyShop
+from tests.builders import REPOSITORY, TinyShop, rewrite_manifest
+from tests.lifecycle.state.builders import part_of, write_state
 
 SERVE_YAML = REPOSITORY / "cluster" / "serve.yaml"
 
@@ -97,6 +100,27 @@ def test_missing_events_and_keys_are_refused_before_anything_starts(
         new_application(ServeArguments.model_validate(arguments | {"events": tmp_path / "nowhere"}))
     with pytest.raises(ValueError, match="holds no API key"):
         new_application(ServeArguments.model_validate(arguments | {"keys": tmp_path / "none.json"}))
+    assert not ray.is_initialized()
+
+
+def test_state_of_another_artifact_or_of_other_data_is_refused_before_anything_starts(
+    arguments: dict[str, object], tmp_path: Path
+) -> None:
+    state = write_state(tmp_path / "state", part_of({"customer_id": "c1", "clv": 1.0}))
+    with pytest.raises(SystemExit, match=r"^serving.app: state .* was made by another artifact"):
+        build(arguments | {"state": state})
+    manifest = read_artifact_manifest(Path(str(arguments["artifact"])))
+    files = fingerprint(manifest.files)
+    rewrite_manifest(state, artifact=manifest.identity, artifact_files=files)
+    with pytest.raises(SystemExit, match=r"^serving.app: state .* was made of other data"):
+        build(arguments | {"state": state})
+    data = read_data_manifest(Path(str(arguments["events"])))
+    rewrite_manifest(state, data=data.identity, num_customers=2)
+    with pytest.raises(SystemExit, match=r"^serving.app: state .* is damaged"):
+        build(arguments | {"state": state})
+    rewrite_manifest(state, format_version=99)
+    with pytest.raises(SystemExit, match=r"^serving.app: .* has format version 99"):
+        build(arguments | {"state": state})
     assert not ray.is_initialized()
 
 

@@ -1,13 +1,14 @@
 """Look-ups in customer state: everybody is found, nobody else is, and damaged files are refused."""
 
-import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+from lifecycle.events.shards import stable_hash
 from lifecycle.state.answers import encoded
-from lifecycle.state.files import ANSWERS_FILE, HASHES_FILE, PLACES_FILE
+from lifecycle.state.files import ANSWERS_FILE, HASH_SALT, HASHES_FILE, PLACES_FILE
 from lifecycle.state.lookup import CustomerState
 from tests.builders import CUTOFF
 from tests.lifecycle.state.builders import part_of, write_state
@@ -27,18 +28,15 @@ def test_everybody_is_found_and_nobody_else(tmp_path: Path) -> None:
 
 def test_customers_with_the_same_hash_are_told_apart(tmp_path: Path) -> None:
     folder = write_state(
-        tmp_path / "state", part_of({"customer_id": "a", "clv": 1.0}, {"customer_id": "b"})
+        tmp_path / "state",
+        part_of({"customer_id": "a", "clv": 1.0}, {"customer_id": "b", "clv": 2.0}),
     )
-    hashes = np.load(folder / HASHES_FILE)
-    places = np.load(folder / PLACES_FILE)
-    whole = (folder / ANSWERS_FILE).read_bytes()
-    of_a = next(
-        row for row in range(2) if json.loads(whole[slice(*places[row])])["customer_id"] == "a"
-    )
-    np.save(folder / HASHES_FILE, np.repeat(hashes[of_a], 2))  # as if b had the hash of a
-    state = CustomerState(folder)
-    assert state.find("a") == encoded({"customer_id": "a", "clv": 1.0})
-    assert state.find("b") is None  # its own hash is another
+    for name in ("a", "b"):  # as if both had the hash of this one
+        own = stable_hash(pl.Series([name]), HASH_SALT)
+        np.save(folder / HASHES_FILE, np.repeat(own, 2))
+        state = CustomerState(folder)
+        assert state.find(name) == encoded({"customer_id": name, "clv": 1.0 + (name == "b")})
+        assert state.find("c") is None
 
 
 def test_missing_and_torn_files_are_refused(tmp_path: Path) -> None:

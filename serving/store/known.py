@@ -1,0 +1,42 @@
+"""Customers whose default answer is known already: they have state, and the log holds no later event of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from lifecycle.log.tail import Tail
+from lifecycle.state.lookup import CustomerState
+from serving.store.since import SinceData
+
+
+class KnownCustomers:
+    """Look-ups in customer state. Every one reads first how far the log has come."""
+
+    def __init__(self, folder: Path, since: SinceData | None) -> None:
+        """Raises ValueError where the state cannot be mapped. It contains the log as far as the data do."""
+        self.state = CustomerState(folder)
+        self.tail = None if since is None else Tail(since.log, since.position.sequence)
+        if self.tail is not None:
+            self.tail.read()
+
+    def answers(self, customer_ids: Sequence[str | None]) -> list[bytes | None]:
+        """The encoded answer for each customer, None for those who are not known. LogUnavailable."""
+        return self._found(customer_ids, set() if self.tail is None else self.tail.read())
+
+    def answers_at_once(self, customer_ids: Sequence[str]) -> list[bytes] | None:
+        """The same where all are known and nothing has to be waited for, else None."""
+        later = set() if self.tail is None else self.tail.read_at_once()
+        if later is None:
+            return None
+        answers = [answer for answer in self._found(customer_ids, later) if answer is not None]
+        return answers if len(answers) == len(customer_ids) else None
+
+    def age_seconds(self, now: datetime) -> int:
+        """How long before `now` the instant lies as of which customers are known."""
+        return max(int((now - self.state.as_of).total_seconds()), 0)
+
+    def _found(self, customer_ids: Sequence[str | None], later: set[str]) -> list[bytes | None]:
+        return [
+            None if customer is None or customer in later else self.state.find(customer)
+            for customer in customer_ids
+        ]
