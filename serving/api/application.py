@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from lifecycle.log.group_commit import GroupCommit
 from serving.api.admission import Admission, ApiSettings
 from serving.api.backend import Backend
+from serving.api.customers import add_customers
 from serving.api.errors import Busy, Unavailable, add_errors
 from serving.api.events import add_events
 from serving.api.openapi import document
@@ -30,7 +31,7 @@ def create_api(
     backend: Backend,
     log: GroupCommit | None = None,
 ) -> FastAPI:
-    """The whole API as an ASGI application; without a `log`, events are answered with 501."""
+    """The whole API as an ASGI application; without a `log`, events and erasures are answered with 501."""
     admission = Admission(settings)
 
     @asynccontextmanager
@@ -49,6 +50,7 @@ def create_api(
     add_pages(api, admission)
     add_scoring(api, keys, admission, store, backend)
     add_events(api, keys, admission, log)
+    add_customers(api, keys, admission, store, None if log is None else log.log)
     add_errors(api)
     document(api)
     return api
