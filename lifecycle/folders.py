@@ -43,11 +43,21 @@ class Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
+class Erasure(Stored):
+    """Up to which generation of a file of tombstones a folder is free of erased customers."""
+
+    generation: int
+    tombstones: Path  # absolute
+    key: Path | None = None  # the file with the keys; None: the default one
+    rows: dict[str, int] = {}  # that were deleted, by the hash of the customer
+
+
 class Manifest(Stored):
     """What the manifest of every kind of folder says; kinds of which more is read have a class of their own."""
 
     identity: str
     made_from: Tree = {}  # what the identity stands for, key by key
+    erasure: Erasure | None = None  # None: its recipe named no tombstones
 
 
 class FileList(Stored):

@@ -13,6 +13,7 @@ from ray.serve.exceptions import RayServeException
 from lifecycle.artifact.contents import ARTIFACT_KIND, Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config, describe
+from lifecycle.erasure.current import require_current
 from lifecycle.events.shards import DataManifest, read_data_manifest
 from lifecycle.folders import fingerprint
 from lifecycle.log.database import Log
@@ -44,6 +45,8 @@ class ServeArguments(Config):
     state: Path | None = None  # of customers, made by training.score of these data by this artifact
     log: str | None = None  # of events over HTTP: sqlite:///PATH or postgresql://USER@HOST/DATABASE
     keys: Path = Field(default_factory=default_path)
+    # With which erased customers are hashed; None: that of EVERVALUE_ERASURE_KEY, else in the user's folder.
+    erasure_key: Path | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     max_customers: int = Field(default=256, ge=1)  # of one request
@@ -89,11 +92,13 @@ def new_application(arguments: ServeArguments) -> Application:
     artifact = arguments.artifact.absolute()
     events = arguments.events.absolute()
     keys = arguments.keys.absolute()
+    key = None if arguments.erasure_key is None else arguments.erasure_key.absolute()
     data = read_data_manifest(events)
     loaded = load_artifact(artifact)
     check_currency(loaded, data)
+    require_current(events, data.erasure)
     state = None if arguments.state is None else usable_state(arguments.state, loaded, data)
-    log = None if arguments.log is None else usable_log(arguments.log)
+    log = None if arguments.log is None else usable_log(arguments.log, key)
     EventStore(events, log)
     require_keys(keys)
     if not ray.is_initialized():
@@ -109,7 +114,7 @@ def new_application(arguments: ServeArguments) -> Application:
         str(events),
         value_model.bind(source, arguments.max_batch_customers, arguments.batch_wait_seconds),
         recommender.bind(source),
-        None if log is None else LogSource(log.url, log.identity),
+        None if log is None else LogSource(log.url, log.identity, key),
         state,
     )
 
@@ -124,9 +129,9 @@ def usable_state(state: Path, artifact: Artifact, data: DataManifest) -> FolderS
     return FolderSource.of(STATE_KIND, folder)
 
 
-def usable_log(url: str) -> Log:
-    """The log at a URL, made where there is none; ValueError where another service writes it."""
-    log = make_log(url)
+def usable_log(url: str, key: Path | None) -> Log:
+    """The log at a URL, made where there is none; ValueError where another service writes it, or `key` is missing."""
+    log = make_log(url, key)
     running = ray.is_initialized()
     require_no_other(log, ray.get_runtime_context().gcs_address if running else None)
     return log

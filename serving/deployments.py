@@ -76,10 +76,11 @@ class LogSource:
 
     url: str
     identity: str
+    key: Path | None = None  # of erasures
 
     def open(self) -> Log:
         """The log, to be written by this process; ValueError where it is another, or another service's."""
-        log = open_log(self.url)
+        log = open_log(self.url, self.key)
         if log.identity != self.identity:
             raise ValueError(
                 f"log {shown_url(self.url)} is another than the service was built with; SQLite is for one host"

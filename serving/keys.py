@@ -7,15 +7,12 @@ import json
 import logging
 import os
 import secrets
-import stat
 import sys
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
-
-from lifecycle.folders import whole_file
+from lifecycle.private_files import check_private, write_private, writing_private
 
 # score: value, recommendations and model; write: events; admin covers the other two.
 SCOPES = ("score", "write", "admin")
@@ -86,11 +83,7 @@ def read_keys(path: Path) -> list[Key]:
     """The keys of a file, none where it does not exist; ValueError where others may read it or it is damaged."""
     if not path.exists():
         return []
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        raise ValueError(
-            f"key file {path} has mode {mode:04o}, others may use it; run: chmod 600 {path}"
-        )
+    check_private(path, "key file")
     try:
         keys = [Key(**entry) for entry in json.loads(path.read_text())["keys"]]
         return [replace(key, scope=OLD_NAMES.get(key.scope, key.scope)) for key in keys]
@@ -118,14 +111,14 @@ def create_key(path: Path, scope: str, created_at: datetime) -> tuple[Key, str]:
     key = Key(
         secrets.token_hex(4), scope, hash_secret(secret), created_at.isoformat(timespec="seconds")
     )
-    with _lock(path):
+    with writing_private(path):
         _write_keys(path, [*read_keys(path), key])
     return key, secret
 
 
 def revoke_key(path: Path, key_id: str) -> None:
     """Remove a key from the file; ValueError where it holds none of this id."""
-    with _lock(path):
+    with writing_private(path):
         keys = read_keys(path)
         kept = [key for key in keys if key.id != key_id]
         if len(kept) == len(keys):
@@ -183,17 +176,7 @@ def _version(path: Path) -> tuple[int, int, int] | None:
 
 
 def _write_keys(path: Path, keys: list[Key]) -> None:
-    with whole_file(path) as temporary:
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w") as file:
-            json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
-
-
-def _lock(path: Path) -> FileLock:
-    """Lets one process or thread write at a time; goes with the process."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return FileLock(path.with_name(path.name + ".lock"))
+    write_private(path, {"keys": [asdict(key) for key in keys]})
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("config",),
         ("differences", "jobs"),
         ("folders",),
+        ("private_files",),
+        ("erasure",),
         ("events",),
         ("features", "log", "recommend", "state"),
         ("btyd", "decisions"),
@@ -34,7 +36,7 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("recipe", "results", "distributed", "prepare"),
         ("tasks", "report", "score"),
         ("loop", "tracking", "ingest", "evaluate", "audience"),
-        ("run", "plan", "setup", "pipeline"),
+        ("run", "plan", "setup", "pipeline", "erase"),
     ),
     "serving": (("keys", "predict", "client"), ("store",), ("api",), ("deployments",), ("app",)),
 }

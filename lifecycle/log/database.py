@@ -3,13 +3,14 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
+from lifecycle.log.erased import LogErasures
 from lifecycle.log.problems import problems_told
 
 RULE = "it must be sqlite:///PATH or postgresql://USER@HOST/DATABASE"
@@ -24,6 +25,7 @@ class Log:
 
     engine: Engine
     identity: str
+    erasures: LogErasures = field(default_factory=LogErasures)
 
     @property
     def url(self) -> str:
@@ -117,6 +119,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
     if mode != "wal":
         raise ValueError(f"the log is in journal mode {mode}; it needs a local disk, for mode wal")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten with zeros
     [number] = connection.execute("PRAGMA synchronous").fetchone()
     _require_durable("synchronous", SQLITE_SYNCHRONOUS[number])
 

@@ -1,17 +1,21 @@
 """What the log holds: up to which sequence number, the events of customers, and all in pages."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 from sqlalchemy import ColumnElement, Connection, select
 
+from lifecycle.erasure.tombstones import Tombstone
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.log.database import Log
+from lifecycle.log.erased import tombstones_in
 from lifecycle.log.schema import CONTENT, EVENTS, LOG
 
 PAGE_EVENTS = 100_000
 CUSTOMERS_AT_A_TIME = 5000
 LAST_SEQUENCE = select(LOG.c.last_sequence)
+HEAD = select(LOG.c.last_sequence, LOG.c.last_erasure)
 STORED = pl.Schema(
     (name, pl.Int64() if isinstance(EVENT_SCHEMA[name], pl.Datetime) else EVENT_SCHEMA[name])
     for name in CONTENT
@@ -25,20 +29,41 @@ def last_sequence(log: Log) -> int:
     return sequence
 
 
-def events_after(log: Log, sequence: int, customer_ids: Sequence[str]) -> pl.DataFrame:
-    """The events of customers after a sequence number, in the order of the log, in the columns of EVENT_SCHEMA.
+@dataclass(frozen=True)
+class Since:
+    """What a log says of some customers: events in the columns of EVENT_SCHEMA, and who of them is erased."""
+
+    sequence: int  # the log's last, by which this is true
+    last_erasure: int  # the latest number by which anybody was erased, or may come back
+    events: pl.DataFrame
+    erased: frozenset[str]
+
+
+def customers_since(log: Log, sequence: int, customer_ids: Sequence[str]) -> Since:
+    """The events of customers after a sequence number, in the order of the log, and who of them is erased.
 
     The log's last sequence number is read first: what was acknowledged before this call is seen.
     """
-    parts = [pl.DataFrame(schema=EVENT_SCHEMA)]
     with log.reading() as connection:
-        if connection.execute(LAST_SEQUENCE).scalar_one() <= sequence:
-            return parts[0]
-        for start in range(0, len(customer_ids), CUSTOMERS_AT_A_TIME):
+        last, last_erasure = connection.execute(HEAD).one()
+        erased = log.erasures.among(connection, last_erasure, customer_ids)
+        parts = [pl.DataFrame(schema=EVENT_SCHEMA)]
+        for start in range(0, len(customer_ids) if last > sequence else 0, CUSTOMERS_AT_A_TIME):
             ids = customer_ids[start : start + CUSTOMERS_AT_A_TIME]
             is_theirs = EVENTS.c.customer_id.in_(ids) & (EVENTS.c.sequence > sequence)
             parts.append(_events(connection, is_theirs))
-    return pl.concat(parts)
+    return Since(last, last_erasure, pl.concat(parts), frozenset(erased))
+
+
+def events_after(log: Log, sequence: int, customer_ids: Sequence[str]) -> pl.DataFrame:
+    """The events of customers after a sequence number alone; see `customers_since`."""
+    return customers_since(log, sequence, customer_ids).events
+
+
+def all_tombstones(log: Log) -> list[Tombstone]:
+    """All tombstones of a log, the lifted ones too."""
+    with log.reading() as connection:
+        return tombstones_in(connection)
 
 
 def pages(

@@ -1,4 +1,4 @@
-"""The tables of the log: every accepted event with its sequence number and when it came."""
+"""The tables of the log: every accepted event with its sequence number and when it came, and who is erased."""
 
 import polars as pl
 from sqlalchemy import (
@@ -15,7 +15,8 @@ from sqlalchemy import (
 
 from lifecycle.events.schema import EVENT_SCHEMA
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+WITHOUT_TOMBSTONES = 1  # a version that is brought to the present one where it is opened
 # The day of the shop is not stored: it follows from the shop's zone, which a log does not know.
 CONTENT = tuple(name for name in EVENT_SCHEMA if name != "shop_day")
 WHOLE = BigInteger().with_variant(Integer, "sqlite")  # the key of SQLite's rows is an INTEGER
@@ -29,6 +30,18 @@ LOG = Table(  # one row
     Column("identity", Text, nullable=False),
     # Of the latest event that ever came. It stays when that one is erased, so that no number comes twice.
     Column("last_sequence", WHOLE, nullable=False),
+    # Of the latest change of the tombstones, which take numbers as events do.
+    Column("last_erasure", WHOLE, nullable=False, server_default="0"),
+)
+TOMBSTONES = Table(
+    "evervalue_tombstones",
+    METADATA,
+    Column("sequence", WHOLE, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("sha256", Text, nullable=False, index=True),
+    Column("erased_at", WHOLE, nullable=False),  # microseconds since 1970
+    Column("lifted_at", WHOLE, nullable=True),
+    Column("num_events", WHOLE, nullable=False),  # that were deleted here
 )
 
 

@@ -3,17 +3,19 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import compress
+from typing import Self
 
 import polars as pl
 from sqlalchemy import Connection, select, update
 
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.log.database import Log
+from lifecycle.log.instants import microseconds
 from lifecycle.log.schema import CONTENT, EVENTS, LOG
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IDS_AT_A_TIME = 5000  # of one query; SQLite takes 32,766
 Row = tuple[object, ...]  # the columns CONTENT
 
@@ -31,13 +33,27 @@ class Batch:
         """The id of each event."""
         return tuple(str(row[0]) for row in self.rows)
 
+    @property
+    def customer_ids(self) -> tuple[str, ...]:
+        """Whose each event is."""
+        return tuple(str(row[1]) for row in self.rows)
+
+    def without(self, customer_ids: set[str]) -> Self:
+        """The events of all others."""
+        if not customer_ids:
+            return self
+        is_kept = [customer not in customer_ids for customer in self.customer_ids]
+        rows = tuple(compress(self.rows, is_kept))
+        return replace(self, rows=rows, hashes=tuple(compress(self.hashes, is_kept)))
+
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a request: events that are new to the log, and those that it had already."""
+    """What became of a request: events new to the log, those that it had already, and those of erased customers."""
 
     accepted: int
     duplicates: int
+    refused: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,24 +74,31 @@ def new_batch(events: pl.DataFrame, came_at: datetime) -> Batch:
         columns.append(column + 0.0 if dtype == pl.Float64 else column)
     rows = tuple(events.select(columns).iter_rows())
     hashes = tuple(hashlib.sha256(json.dumps(row).encode()).digest() for row in rows)
-    return Batch(rows, hashes, (came_at - EPOCH) // timedelta(microseconds=1))
+    return Batch(rows, hashes, microseconds(came_at))
 
 
 def append(log: Log, batches: Sequence[Batch]) -> list[Receipt | Conflict]:
     """Write batches in one transaction; each gets a receipt, or a conflict and leaves no trace.
+
+    Events of erased customers are left out and counted.
 
     When this returns, what was accepted is on disk. LogUnavailable and LogFull, and nothing was
     accepted. Sequence numbers have no gaps, and whoever sees one sees all before it: writers wait
     for each other at the row of LOG.
     """
     with log.writing() as connection:
-        last = select(LOG.c.last_sequence).with_for_update()
-        sequence: int = connection.execute(last).scalar_one()
+        last = select(LOG.c.last_sequence, LOG.c.last_erasure).with_for_update()
+        sequence, last_erasure = connection.execute(last).one()
+        customers = {customer for batch in batches for customer in batch.customer_ids}
+        erased = log.erasures.among(connection, last_erasure, customers)
         known = _hashes_of(connection, [batch.event_ids for batch in batches])
         outcomes: list[Receipt | Conflict] = []
         rows: list[Row] = []
-        for batch in batches:
+        for whole in batches:
+            batch = whole.without(erased)
             outcome, places = _outcome(batch, known)
+            if isinstance(outcome, Receipt):
+                outcome = replace(outcome, refused=len(whole.rows) - len(batch.rows))
             outcomes.append(outcome)
             for place in places:
                 sequence += 1

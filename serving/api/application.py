@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from lifecycle.log.group_commit import GroupCommit
 from serving.api.admission import Admission, ApiSettings
 from serving.api.backend import Backend
+from serving.api.customers import add_customers
 from serving.api.errors import Busy, Unavailable, add_errors
 from serving.api.events import add_events
 from serving.api.known import HotRoute
@@ -33,7 +34,7 @@ def create_api(
     log: GroupCommit | None = None,
     known: KnownCustomers | None = None,
 ) -> FastAPI:
-    """The whole API as an ASGI application; without a `log`, events are answered with 501."""
+    """The whole API as an ASGI application; without a `log`, events and erasures are answered with 501."""
     admission = Admission(settings)
 
     @asynccontextmanager
@@ -52,6 +53,7 @@ def create_api(
     add_pages(api, admission)
     add_scoring(api, keys, Scoring(admission, store, backend, known))
     add_events(api, keys, admission, log)
+    add_customers(api, keys, admission, store, None if log is None else log.log)
     add_errors(api)
     document(api)
     if known is not None:

@@ -1,7 +1,7 @@
 """The endpoint of scope `write`: events into the log, acknowledged when they are on disk."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -42,8 +42,7 @@ class Events:
             outcome = await asyncio.wrap_future(self.log.submit(batch))
         if isinstance(outcome, Conflict):
             raise HTTPException(409, conflict_line(outcome))
-        answer = {"accepted": outcome.accepted, "duplicates": outcome.duplicates}
-        return JSONResponse(answer)
+        return JSONResponse(asdict(outcome))
 
 
 def add_events(api: FastAPI, keys: KeyRing, admission: Admission, log: GroupCommit | None) -> None:

@@ -12,7 +12,7 @@ COMPONENTS = "#/components/schemas/{model}"
 REASONS = {
     401: "no valid key",
     403: "the key has another scope",
-    404: "unknown customer",
+    404: "unknown or erased customer",
     409: "an event_id is taken by another event; nothing was written",
     413: "body too large",
     422: "bad input; every problem names its field",

@@ -94,10 +94,11 @@ class RecommendationResponse(BaseModel):
 
 
 class EventsResponse(BaseModel):
-    """What became of the events: all are on disk, and count once."""
+    """What became of the events: all but the refused are on disk, and count once."""
 
     accepted: int = Field(description="new to the log")
     duplicates: int = Field(description="sent before with the same event_id and content")
+    refused: int = Field(description="of erased customers; not written")
 
 
 class ErrorResponse(BaseModel):

@@ -18,9 +18,10 @@ from lifecycle.events.shards import (
 from lifecycle.features.attributes import PREFIX, read_customers
 from lifecycle.log.database import Log
 from serving.predict.queries import Attributes
-from serving.store.since import SinceData, since_data
+from serving.store.since import Later, SinceData, since_data
 
 MAX_CACHED_ROWS = 500_000  # about 60 MB of events
+NOTHING_LATER = Later({}, frozenset(), 0)
 
 
 class UnknownCustomers(KeyError):
@@ -42,6 +43,7 @@ class EventStore:
         self, data: Path, log: Log | None = None, max_cached_rows: int = MAX_CACHED_ROWS
     ) -> None:
         """Raises ValueError where the folder is not complete, a shard is missing, or the log is not its own."""
+        self.data = data
         manifest = read_data_manifest(data)
         self.data_end = manifest.last_event_at
         self.since: SinceData | None = None if log is None else since_data(data, manifest, log)
@@ -54,15 +56,19 @@ class EventStore:
         self.customers = read_customers(data)
         self.cached: LRUCache[str, pl.DataFrame] = LRUCache(max_cached_rows, getsizeof=len)
         self.lock = Lock()
+        self.last_erasure = 0  # as of which `cached` holds nobody who is erased
 
     def events_of(self, customer_ids: list[str]) -> dict[str, pl.DataFrame]:
         """All events of each customer with the columns of EVENT_SCHEMA, by time; none of those only registered.
 
         What the log acknowledged before the call is among them. Raises UnknownCustomers naming every
-        customer the store does not know, and LogUnavailable. Safe to call from several threads.
+        customer the store does not know or the log says is erased, and LogUnavailable. Safe to call
+        from several threads.
         """
-        wanted = list(dict.fromkeys(customer_ids))
-        since = {} if self.since is None else self.since.events_of(wanted)
+        named = list(dict.fromkeys(customer_ids))
+        later = NOTHING_LATER if self.since is None else self.since.of(named)
+        wanted = [customer for customer in named if customer not in later.erased]
+        self._notice(later.last_erasure)
         with self.lock:
             found = {
                 customer: self.cached[customer] for customer in wanted if customer in self.cached
@@ -71,23 +77,42 @@ class EventStore:
         silent = self.attributes_of([customer for customer in wanted if customer not in found])
         nothing = pl.DataFrame(schema=EVENT_SCHEMA)
         found |= dict.fromkeys(silent, nothing)
-        for customer, later in since.items():
+        for customer, events in later.events.items():
             assert self.since is not None
-            found[customer] = with_later(found.get(customer, nothing), later, self.since.position)
-        unknown = [customer for customer in wanted if customer not in found]
+            found[customer] = with_later(found.get(customer, nothing), events, self.since.position)
+        unknown = [customer for customer in named if customer not in found]
         if unknown:
             raise UnknownCustomers(unknown)
         return found
 
     def attributes_of(self, customer_ids: list[str]) -> dict[str, Attributes]:
-        """What the table of customers says of each that it knows: usable attributes and its own discount rate."""
+        """What the table of customers says of each that it knows: usable attributes and its own discount rate.
+
+        Who is erased is left out, as of the last `events_of`.
+        """
         if self.customers.is_empty():
             return {}
+        if self.since is not None:
+            erased = self.since.log.erasures.known.among(customer_ids)
+            customer_ids = [customer for customer in customer_ids if customer not in erased]
         ids = self.customers["customer_id"]  # ascending
         places = ids.search_sorted(pl.Series(customer_ids, dtype=pl.String)).clip(0, ids.len() - 1)
         nearest = self.customers[places].unique("customer_id")
         known = nearest.filter(pl.col("customer_id").is_in(customer_ids))
         return {row["customer_id"]: _told(row) for row in known.iter_rows(named=True)}
+
+    def forget(self, customer_id: str) -> None:
+        """Keep nothing of a customer in memory."""
+        with self.lock:
+            self.cached.pop(customer_id, None)
+            self.customers = self.customers.filter(pl.col("customer_id") != customer_id)
+
+    def _notice(self, last_erasure: int) -> None:
+        """Keep nothing of anybody in memory, where somebody was erased by another gateway."""
+        with self.lock:
+            if last_erasure != self.last_erasure:
+                self.cached.clear()
+                self.last_erasure = last_erasure
 
     def _read(self, customer_ids: list[str]) -> dict[str, pl.DataFrame]:
         """The customers that have events, from the shards they hash to; Parquet statistics skip most row groups."""

@@ -10,7 +10,16 @@ from lifecycle.events.log_position import LogPosition
 from lifecycle.events.schema import with_shop_days
 from lifecycle.events.shards import DataManifest
 from lifecycle.log.database import Log, shown_url
-from lifecycle.log.reader import events_after, last_sequence
+from lifecycle.log.reader import customers_since, last_sequence
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a log adds to an ingest folder for some customers."""
+
+    events: dict[str, pl.DataFrame]  # of each customer that has any, in the order of the log
+    erased: frozenset[str]  # who of them is
+    last_erasure: int  # changes whenever who is erased does
 
 
 @dataclass(frozen=True)
@@ -21,15 +30,15 @@ class SinceData:
     position: LogPosition
     timezone: str
 
-    def events_of(self, customer_ids: Sequence[str]) -> dict[str, pl.DataFrame]:
-        """The later events of each customer that has any, in the order of the log. LogUnavailable."""
-        events = events_after(self.log, self.position.sequence, customer_ids)
-        if events.is_empty():
-            return {}
-        by_customer = with_shop_days(events, self.timezone).partition_by(
-            "customer_id", as_dict=True, maintain_order=True
-        )
-        return {str(customer): own for (customer,), own in by_customer.items()}
+    def of(self, customer_ids: Sequence[str]) -> Later:
+        """What the log says now of these customers. LogUnavailable."""
+        found = customers_since(self.log, self.position.sequence, customer_ids)
+        by_customer: dict[str, pl.DataFrame] = {}
+        if not found.events.is_empty():
+            dated = with_shop_days(found.events, self.timezone)
+            for (customer,), own in dated.group_by("customer_id", maintain_order=True):
+                by_customer[str(customer)] = own
+        return Later(by_customer, found.erased, found.last_erasure)
 
 
 def since_data(data: Path, manifest: DataManifest, log: Log) -> SinceData:

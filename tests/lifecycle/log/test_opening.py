@@ -29,9 +29,9 @@ def test_two_logs_are_told_apart(tmp_path: Path) -> None:
 
 def test_log_of_a_newer_version_is_refused(log: Log) -> None:
     with log.writing() as connection:
-        connection.execute(update(LOG).values(format_version=2))
+        connection.execute(update(LOG).values(format_version=3))
     for opens in (make_log, open_log):
-        with pytest.raises(ValueError, match="format version 2; this is 1: a newer Evervalue"):
+        with pytest.raises(ValueError, match="format version 3; this is 2: a newer Evervalue"):
             opens(log.url)
 
 

@@ -1,73 +1,21 @@
 """Events over HTTP: what is acknowledged, what is refused, and that the next answer of any gateway reflects them."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from lifecycle.log.database import Log
-from lifecycle.log.group_commit import GroupCommit
-from lifecycle.log.opening import make_log, open_log
 from lifecycle.log.reader import last_sequence
-from serving.api.admission import ApiSettings
-from serving.api.application import create_api
-from serving.keys import KeyRing
 from serving.store.events import EventStore
 from tests.builders import TinyShop
 from tests.serving.builders import (
     KNOWN,
     PURCHASE,
-    SETTINGS,
-    InProcess,
     fields,
     post,
-    wait_until_ready,
 )
 
 NEW = PURCHASE | {"event_id": "n1", "customer_id": "c1", "amount": 250.0}
-ROOMY = ApiSettings(SETTINGS.limits, 8_000_000, SETTINGS.max_in_flight, SETTINGS.timeout_seconds)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    log = make_log(f"sqlite:///{tmp_path / 'log.db'}")
-    yield log
-    log.engine.dispose()
-
-
-@pytest.fixture
-def opened(log: Log) -> Iterator[list[Log]]:
-    """The log as each gateway has opened it."""
-    logs = [open_log(log.url) for _ in range(2)]
-    yield logs
-    for own in logs:
-        own.engine.dispose()
-
-
-@pytest.fixture
-def gateways(
-    opened: list[Log],
-    tiny_shop: TinyShop,
-    backend: InProcess,
-    keys: dict[str, str],
-    tmp_path: Path,
-) -> Iterator[list[TestClient]]:
-    """Two that share nothing but the log and the folders."""
-    with ExitStack() as stack:
-        clients = []
-        for own in opened:
-            writer = GroupCommit(own)
-            stack.callback(writer.close)
-            ring = KeyRing(tmp_path / "keys.json")
-            api = create_api(ROOMY, ring, EventStore(tiny_shop.data, own), backend, writer)
-            client = stack.enter_context(TestClient(api))
-            client.headers["Authorization"] = f"Bearer {keys['admin']}"
-            wait_until_ready(client)
-            clients.append(client)
-        yield clients
 
 
 def send(client: TestClient, *events: dict[str, object]) -> tuple[int, object]:
@@ -85,7 +33,7 @@ def test_next_answer_of_any_gateway_reflects_events(gateways: list[TestClient]) 
     for day, (sender, asked, path) in enumerate(turns, 1):
         before = post(asked, KNOWN, path).json()["customers"][0]
         event = NEW | {"event_id": f"{day}", "occurred_at": f"2025-01-0{day}"}
-        assert send(sender, event) == (200, {"accepted": 1, "duplicates": 0})
+        assert send(sender, event) == (200, {"accepted": 1, "duplicates": 0, "refused": 0})
         after = post(asked, KNOWN, path).json()["customers"][0]
         assert before["as_of"] < after["as_of"] == f"2025-01-0{day}T00:00:00.000001+00:00"
         assert path != "/v1/value" or before["clv"] != after["clv"]
@@ -131,8 +79,8 @@ def test_events_are_taken_once_whatever_the_gateway(gateways: list[TestClient], 
         "occurred_at": "2025-01-01",
     }
     click = impression | {"event_id": "k", "kind": "click", "impression_id": "i"}
-    assert send(one, NEW, impression) == (200, {"accepted": 2, "duplicates": 0})
-    assert send(other, click, NEW) == (200, {"accepted": 1, "duplicates": 1})
+    assert send(one, NEW, impression) == (200, {"accepted": 2, "duplicates": 0, "refused": 0})
+    assert send(other, click, NEW) == (200, {"accepted": 1, "duplicates": 1, "refused": 0})
     assert last_sequence(log) == 3
 
 
@@ -178,7 +126,7 @@ def test_ten_thousand_events_are_taken_and_one_more_is_refused(
     assert fields(post(client, {"events": events}, "/v1/events")) == ["events"]
     assert fields(post(client, {"events": []}, "/v1/events")) == ["events"]
     assert last_sequence(log) == 0
-    assert send(client, *events[1:]) == (200, {"accepted": 10_000, "duplicates": 0})
+    assert send(client, *events[1:]) == (200, {"accepted": 10_000, "duplicates": 0, "refused": 0})
     assert last_sequence(log) == 10_000
 
 

@@ -1,0 +1,41 @@
+"""Whether a folder is as new as the tombstones: no job reads one that may still hold an erased customer."""
+
+from pathlib import Path
+
+from lifecycle.erasure.keys import default_path, read_keys
+from lifecycle.erasure.tombstones import ErasedIds, Tombstones, erased_ids, read_tombstones
+from lifecycle.folders import Erasure, Stored, read_manifest
+
+REMEDY = "run python -m training.erase --config FILE, with this folder in its recipe"
+
+
+class _Erased(Stored):
+    erasure: Erasure | None = None
+
+
+def erased_by(tombstones: Tombstones, key: Path | None) -> ErasedIds:
+    """Who is erased by a file of tombstones, and the key file that its recipe names; ValueError without the key."""
+    if not tombstones.in_force:
+        return ErasedIds()
+    return erased_ids(tombstones.in_force, read_keys(key or default_path()))
+
+
+def require_current(folder: Path, erasure: Erasure | None) -> None:
+    """ValueError where a folder is older than the tombstones that it was made with, or their key is missing."""
+    if erasure is None:
+        return
+    tombstones = read_tombstones(erasure.tombstones)
+    erased_by(tombstones, erasure.key)
+    behind = len(tombstones.since(erasure.generation))
+    if behind:
+        raise ValueError(
+            f"{folder} is older than tombstones {erasure.tombstones}: {behind} erased customers may still be "
+            f"in it; {REMEDY}"
+        )
+
+
+def require_current_folder(folder: Path, kind: str) -> Erasure | None:
+    """The same of a complete folder, by its manifest; what it says of erasures."""
+    erasure = read_manifest(folder, kind, _Erased).erasure
+    require_current(folder, erasure)
+    return erasure

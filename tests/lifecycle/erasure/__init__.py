@@ -1,0 +1,1 @@
+"""Tests of lifecycle/erasure, a module per module."""

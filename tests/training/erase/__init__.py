@@ -1,0 +1,1 @@
+"""Tests of training/erase, a module per module."""
