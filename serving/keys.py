@@ -15,7 +15,7 @@ from pathlib import Path
 from lifecycle.private_files import check_private, write_private, writing_private
 
 # score: value, recommendations and model; write: events; admin covers the other two.
-SCOPES = ("score", "write", "admin")
+SCOPES = ("score", "read", "write", "admin")
 OLD_NAMES = {"events": "write"}  # of scopes in files from before
 KEY_BYTES = 32
 logger = logging.getLogger(__name__)

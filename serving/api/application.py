@@ -17,6 +17,7 @@ from serving.api.events import add_events
 from serving.api.known import HotRoute
 from serving.api.openapi import document
 from serving.api.pages import add_pages
+from serving.api.profiles import add_profiles
 from serving.api.scoring import Scoring, add_scoring
 from serving.keys import KeyRing
 from serving.store.events import EventStore
@@ -51,7 +52,9 @@ def create_api(
         redoc_url=None,
     )
     add_pages(api, admission)
-    add_scoring(api, keys, Scoring(admission, store, backend, known))
+    scoring = Scoring(admission, store, backend, known)
+    add_scoring(api, keys, scoring)
+    add_profiles(api, keys, scoring, None if known is None else known.pages)
     add_events(api, keys, admission, log)
     add_customers(api, keys, admission, store, None if log is None else log.log)
     add_errors(api)

@@ -11,6 +11,9 @@ from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR
 MAX_AMOUNT = 1e12  # its square is still far from overflow
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
+# In a URL all is text, out of which numbers are read.
+OF_URL = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -30,6 +30,16 @@ def body_of(model: type[BaseModel]) -> dict[str, JsonValue]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+def parameters_of(model: type[BaseModel]) -> dict[str, JsonValue]:
+    """The parameters of an operation that are read from its URL."""
+    fields = model.model_json_schema()["properties"]
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "schema": told} for name, told in fields.items()
+        ]
+    }
+
+
 def responses_of(model: type[BaseModel], *errors: int) -> Responses:
     """The responses of an operation: its answer and the errors it may give."""
     answer: Responses = {200: {"model": model}}

@@ -1,5 +1,6 @@
 """Bodies of the endpoints, and how they are read."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
@@ -13,8 +14,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from lifecycle.decisions.segments import SEGMENTS
+from lifecycle.decisions.stages import STAGES
 from lifecycle.events.schema import MAX_LEFT_OUT, REVENUE_KINDS
-from serving.api.fields import STRICT, Identifier, Price, Reading
+from serving.api.fields import MAX_AMOUNT, OF_URL, STRICT, Identifier, Price, Reading
 from serving.api.histories import Customer, Event
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import Explain
@@ -110,7 +113,30 @@ class EventsRequest(BaseModel):
     )
 
 
+class ProfileRequest(BaseModel):
+    """Query of GET /v1/customers/{id}."""
+
+    model_config = OF_URL
+
+    limit: int = Field(default=50, ge=1, le=1000, description="events of the timeline")
+
+
+class PageRequest(BaseModel):
+    """Query of GET /v1/customers."""
+
+    model_config = OF_URL
+
+    segment: Literal[SEGMENTS] | None = None  # type: ignore[valid-type]
+    stage: Literal[STAGES] | None = None  # type: ignore[valid-type]
+    min_clv: Annotated[float, Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT)] | None = None
+    cursor: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="next_cursor of the page before"
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="customers of a page")
+
+
 R = TypeVar("R", ValueRequest, RecommendationRequest, EventsRequest)
+Q = TypeVar("Q", ProfileRequest, PageRequest)
 
 
 def parse(model: type[R], body: bytes, reading: Reading) -> R:
@@ -118,8 +144,20 @@ def parse(model: type[R], body: bytes, reading: Reading) -> R:
     try:
         return model.model_validate_json(body, context=reading)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False)
-    raise InvalidRequest([_problem(error) for error in errors[:MAX_PROBLEMS]])
+        raise _invalid(error) from None
+
+
+def from_url(model: type[Q], query: Mapping[str, str]) -> Q:
+    """The request in the query of a URL; InvalidRequest as `parse` raises it."""
+    try:
+        return model.model_validate(dict(query))
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> InvalidRequest:
+    errors = error.errors(include_url=False, include_input=False)
+    return InvalidRequest([_problem(each) for each in errors[:MAX_PROBLEMS]])
 
 
 def _problem(error: ErrorDetails) -> Problem:

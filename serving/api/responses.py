@@ -1,6 +1,6 @@
 """What goes out over HTTP, as documented under /docs. Answers come from the predictor in this form."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from serving.predict.problems import Problem
 
@@ -64,6 +64,71 @@ class ValueResponse(BaseModel):
     """Answers in the order of the customers asked about."""
 
     customers: list[CustomerValue]
+
+
+class TimelineEvent(BaseModel):
+    """An event of a customer; fields that it does not have are left out."""
+
+    model_config = ConfigDict(extra="allow")
+
+    event_id: str
+    occurred_at: str
+    kind: str
+
+
+class CustomerProfile(BaseModel):
+    """The answer of GET /v1/customers/{id}."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer_id: str
+    as_of: str
+    currency: str
+    attributes: dict[str, JsonValue]
+    segment: str
+    stage: str
+    next_best_action: str
+    historic_clv: float = Field(
+        description="purchases, renewals and refunds until now, minus the costs that events record"
+    )
+    predicted_clv: float = Field(description="clv of `value`")
+    total_clv: float = Field(description="historic_clv + predicted_clv")
+    historic_number_of_orders: int
+    predicted_number_of_orders: float
+    average_days_between_orders: float | None
+    average_order_value: float | None
+    churn_probability: float
+    expected_date_of_next_order: str | None = Field(
+        description="when the orders expected come to one; null where they do not within all periods"
+    )
+    value: CustomerValue
+    num_events: int
+    timeline: list[TimelineEvent] = Field(description="the latest events, newest first")
+
+
+class ListedCustomer(BaseModel):
+    """A customer on a page of GET /v1/customers, as of the state."""
+
+    customer_id: str
+    as_of: str
+    clv: float
+    clv_low_80: float
+    clv_high_80: float
+    expected_orders: float
+    churn_probability: float
+    segment: str
+    stage: str
+    next_best_action: str
+    changed_since: bool = Field(description="there are events that the state does not contain yet")
+
+
+class CustomerPage(BaseModel):
+    """The answer of GET /v1/customers: by clv, highest first."""
+
+    customers: list[ListedCustomer] = Field(
+        description="fewer than `limit` where customers were erased since"
+    )
+    next_cursor: str | None = Field(description="null on the last page")
 
 
 class Recommendation(BaseModel):

@@ -39,10 +39,15 @@ class Scoring:
     async def value(self, request: Request) -> Response:
         async with self.admission.answering():
             parsed = await self._parsed(ValueRequest, request)
-            known, others = await asyncio.to_thread(self._looked_up, parsed)
-            answers = known | await self._computed(others)
-        age = self.known.age_seconds(datetime.now(UTC)) if self.known and known else None
-        return value_response([answers[place] for place in range(len(answers))], age)
+            answers, has_state = await self.answers(parsed)
+        age = self.known.age_seconds(datetime.now(UTC)) if self.known and has_state else None
+        return value_response(answers, age)
+
+    async def answers(self, request: ValueRequest) -> tuple[list[bytes], bool]:
+        """Encoded answers in the order of the customers, and whether some come from customer state."""
+        known, others = await asyncio.to_thread(self._looked_up, request)
+        answers = known | await self._computed(others)
+        return [answers[place] for place in range(len(answers))], bool(known)
 
     async def recommendations(self, request: Request) -> Response:
         async with self.admission.answering():

@@ -101,6 +101,20 @@ class EventStore:
         known = nearest.filter(pl.col("customer_id").is_in(customer_ids))
         return {row["customer_id"]: _told(row) for row in known.iter_rows(named=True)}
 
+    def titles_of(self, item_ids: pl.Series) -> dict[str, str]:
+        """The titles of those items that the catalogue has with one."""
+        wanted = item_ids.drop_nulls().unique()
+        if wanted.is_empty():
+            return {}
+        items = pl.scan_parquet(self.data / "items.parquet").select("item_id", "title").drop_nulls()
+        found = items.filter(pl.col("item_id").is_in(wanted.implode())).unique("item_id")
+        return dict(found.collect().iter_rows())
+
+    def since_then(self, customer_ids: list[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Who of these customers is erased, and who has events that the folder does not contain. LogUnavailable."""
+        later = NOTHING_LATER if self.since is None else self.since.of(customer_ids)
+        return later.erased, frozenset(later.events)
+
     def forget(self, customer_id: str) -> None:
         """Keep nothing of a customer in memory."""
         with self.lock:

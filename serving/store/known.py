@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lifecycle.log.tail import Tail
 from lifecycle.state.lookup import CustomerState
+from serving.store.pages import CustomerPages
 from serving.store.since import SinceData
 
 
@@ -15,6 +16,7 @@ class KnownCustomers:
     def __init__(self, folder: Path, since: SinceData | None) -> None:
         """Raises ValueError where the state cannot be mapped. It contains the log as far as the data do."""
         self.state = CustomerState(folder)
+        self.pages = CustomerPages(folder)
         self.tail = None if since is None else Tail(since.log, since.position.sequence)
         if self.tail is not None:
             self.tail.read()
