@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from lifecycle.erasure.keys import ErasureKey, read_keys
 from lifecycle.erasure.tombstones import Tombstone
@@ -77,6 +77,14 @@ def lift(log: Log, customer_id: str, lifted_at: datetime) -> LogErasure | None:
         connection.execute(lifting.values(lifted_at=microseconds(lifted_at)))
         _tell(connection, sequence)
     return LogErasure(told.model_copy(update={"lifted_at": lifted_at}), before.num_events)
+
+
+def events_deleted(log: Log) -> dict[str, int]:
+    """How many events of each erased customer were deleted, by its hash."""
+    query = select(TOMBSTONES.c.sha256, func.sum(TOMBSTONES.c.num_events))
+    with log.reading() as connection:
+        rows = connection.execute(query.group_by(TOMBSTONES.c.sha256)).all()
+    return {sha256: int(num_events) for sha256, num_events in rows}
 
 
 def clean_files(log: Log) -> bool:

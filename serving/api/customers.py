@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.responses import JSONResponse
 
-from lifecycle.erasure.receipt import ErasureReceipt
+from lifecycle.erasure.receipt import ErasureReceipt, exports_named
+from lifecycle.events.shards import read_data_manifest
 from lifecycle.log.database import Log
 from lifecycle.log.erasing import LogErasure, clean_files, erase, find_erasure, holds_events, lift
 from serving.api.access import require_scope
@@ -18,7 +19,7 @@ from serving.api.openapi import responses_of
 from serving.keys import KeyRing
 from serving.predict.problems import InvalidRequest, Problem
 from serving.store.events import EventStore, UnknownCustomers
-from serving.store.held import exports_of, rows_held
+from serving.store.held import rows_held
 
 FAILURES = (401, 403, 404, 422, 429, 501, 503, 507)
 MAX_ID_LETTERS = 256
@@ -79,11 +80,12 @@ class Customers:
                 f"{self.store.data}: {rows} rows, until python -m training.erase has run"
             )
         identity = self.admission.loaded()["identity"]
+        made_from = read_data_manifest(self.store.data).made_from
         return _receipt_of(found).model_copy(
             update={
                 "pending": (*pending, OTHER_FOLDERS),
                 "trained": (f"artifact {identity}",) if rows else (),
-                "exports": exports_of(self.store.data) if rows else (),
+                "exports": exports_named(made_from) if rows else (),
             }
         )
 

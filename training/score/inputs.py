@@ -8,8 +8,9 @@ from lifecycle.artifact.contents import Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Tree
 from lifecycle.differences import content
+from lifecycle.erasure.current import erasure_of, require_as_current, require_current
 from lifecycle.events.shards import read_data_manifest, read_items
-from lifecycle.folders import fingerprint, package_versions, read_manifest
+from lifecycle.folders import Erasure, fingerprint, package_versions, read_manifest
 from training.score.parts import MIN_PARTS, ScoreParts
 from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
@@ -26,11 +27,13 @@ class ScoreInputs:
     made_from: Tree  # what the identity stands for, key by key
     model: str
     artifact_files: str  # the same recipe may have been trained again
+    erasure: Erasure | None  # of the data
 
 
 def read_inputs(config: ScoreConfig) -> ScoreInputs:
     """ValueError where the artifact cannot score these data, or did not make the scores before."""
     data = read_data_manifest(config.data)
+    require_current(config.data, data.erasure)
     artifact = load_artifact(config.artifact)
     check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data.last_event_at)
@@ -46,11 +49,13 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
     told |= {"as_of": as_of.isoformat(), "explain": config.explain}
     if config.previous is not None:
         before = _identity_before(config, artifact_files)
+        require_as_current(config.previous, SCORES_KIND, data.erasure)
         made_from += [before, config.max_age_days]
         told |= content("previous", before) | {"max_age_days": config.max_age_days}
     identity = fingerprint(made_from)
     parts = _parts(config, as_of, identity)
-    return ScoreInputs(parts, identity, told, artifact.settings.champion, artifact_files)
+    champion = artifact.settings.champion
+    return ScoreInputs(parts, identity, told, champion, artifact_files, erasure_of(data.erasure))
 
 
 def _warn(config: ScoreConfig, artifact: Artifact, since: timedelta) -> None:

@@ -21,12 +21,14 @@ def score(config: ScoreConfig) -> None:
     Parts that are done are kept beside the output until all are: the same command goes on where a
     run ended.
     """
+    from lifecycle.erasure.current import require_as_current
     from lifecycle.folders import is_complete
     from training.score.inputs import read_inputs
     from training.score.scorer import score_parts
 
     inputs = read_inputs(config)
     if is_complete(config.output, SCORES_KIND, inputs.identity, inputs.made_from):
+        require_as_current(config.output, SCORES_KIND, inputs.erasure)
         _remove_parts(config.output)
         logger.info("%s is complete already", config.output)
         return
@@ -53,6 +55,7 @@ def _write(inputs: "ScoreInputs", output: Path) -> int:
             model=inputs.model,
             artifact_files=inputs.artifact_files,
             num_customers=num_customers,
+            erasure=inputs.erasure,
         )
         write_manifest(folder, SCORES_KIND, manifest)
     return num_customers
