@@ -36,6 +36,7 @@ SERVE_FLAGS := $(if $(filter Linux,$(shell uname -s)),RAY_SERVE_ENABLE_HA_PROXY=
 serve: $(READY)
 	@test -f $(ARTIFACT)/manifest.json || { echo "$(ARTIFACT) is not there yet; run: make demo"; exit 1; }
 	@$(PY) -m serving.keys list | grep -q . || { echo "API key, shown this once:"; $(PY) -m serving.keys create --scope score; }
+	@$(PY) -m training.erase.key list >/dev/null 2>&1 || $(PY) -m training.erase.key create
 	@mkdir -p runs
 	@echo "API http://127.0.0.1:8000   docs http://127.0.0.1:8000/docs   Ray dashboard http://127.0.0.1:8265   Ctrl-C ends"
 	@echo "Another key, also while it runs: $(PY) -m serving.keys create --scope score"

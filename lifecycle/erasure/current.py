@@ -26,11 +26,21 @@ def require_current(folder: Path, erasure: Erasure | None) -> None:
         return
     tombstones = read_tombstones(erasure.tombstones)
     erased_by(tombstones, erasure.key)
+    require_not_older(folder, erasure, tombstones.generation)
     behind = len(tombstones.since(erasure.generation))
     if behind:
         raise ValueError(
             f"{folder} is older than tombstones {erasure.tombstones}: {behind} erased customers may still be "
             f"in it; {REMEDY}"
+        )
+
+
+def require_not_older(folder: Path, erasure: Erasure, generation: int) -> None:
+    """ValueError where the tombstones, of this generation, are older than a folder that was cleaned by them."""
+    if generation < erasure.generation:
+        raise ValueError(
+            f"{folder} was cleaned at generation {erasure.generation}, and tombstones {erasure.tombstones} "
+            f"end at {generation}: has an older copy taken their place?"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lifecycle.artifact.contents import ARTIFACT_KIND
 from lifecycle.config import Tree
+from lifecycle.erasure.current import require_not_older
 from lifecycle.erasure.tombstones import ErasedIds
 from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import MANIFEST, Erasure, Stored, file_sha256, read_stored, write_json
@@ -17,14 +18,26 @@ from training.erase.arena import clean_report
 from training.erase.data import clean_data
 from training.erase.examples import clean_dataset, clean_sequences, holds_sequences
 from training.erase.swap import put_back, replaced_folder
-from training.erase.tables import Sweep, clean_csv, clean_json, clean_parquet, link
+from training.erase.tables import (
+    Sweep,
+    clean_csv,
+    clean_json,
+    clean_json_lines,
+    clean_parquet,
+    link,
+)
 from training.prepare.dataset import EXAMPLES_KIND
 
 logger = logging.getLogger(__name__)
 RECORD_FILE = "erasure.json"  # of folders that have no manifest
 MODELS = (ARTIFACT_KIND, MEMBER_KIND)  # whose weights no customer can be taken out of
 DERIVED = ("state", "activations")  # kinds that are made anew from data and examples
-CLEANERS = {".parquet": clean_parquet, ".csv": clean_csv, ".json": clean_json}
+CLEANERS = {
+    ".parquet": clean_parquet,
+    ".csv": clean_csv,
+    ".json": clean_json,
+    ".jsonl": clean_json_lines,
+}
 
 
 class Record(Stored):
@@ -48,8 +61,8 @@ def clean_folder(folder: Path, erased: ErasedIds, now: Erasure) -> None:
     """Bring a folder to the generation of `now`; one that is there already is left as it is."""
     put_back(folder)
     found = record_of(folder)
-    if found.erasure is not None and found.erasure.generation >= now.generation:
-        logger.info("%s is clean already, generation %d", folder, found.erasure.generation)
+    if _is_clean(folder, found.erasure, now):
+        logger.info("%s is clean already, generation %d", folder, now.generation)
         return
     with replaced_folder(folder) as target:
         sweep = Sweep(erased)
@@ -68,6 +81,14 @@ def clean_folder(folder: Path, erased: ErasedIds, now: Erasure) -> None:
         len(sweep.rows),
         now.generation,
     )
+
+
+def _is_clean(folder: Path, before: Erasure | None, now: Erasure) -> bool:
+    """Generations are those of one file; ValueError where an older copy has taken its place."""
+    if before is None or before.tombstones != now.tombstones:
+        return False
+    require_not_older(folder, before, now.generation)
+    return before.generation == now.generation
 
 
 def _clean_into(source: Path, target: Path, sweep: Sweep, now: Erasure) -> None:

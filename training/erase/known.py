@@ -1,7 +1,7 @@
 """Who is erased by the file, by the log and by the recipe, brought together before any folder is touched."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -28,7 +28,11 @@ def gather(config: EraseConfig, now: datetime) -> Tombstones:
     keys = read_keys(config.key or default_path())
     known = read_tombstones(config.tombstones) if config.tombstones.exists() else Tombstones()
     erased_ids(known.in_force, keys)
-    told = _of_recipe(config, keys, known, now) if config.log is None else _of_log(config, now)
+    told = (
+        _of_recipe(config, keys, known, now)
+        if config.log is None
+        else _of_log(config, known.in_force, now)
+    )
     gathered = known.with_others(told)
     if gathered != known or not config.tombstones.exists():
         write_tombstones(config.tombstones, gathered)
@@ -55,12 +59,13 @@ def _of_recipe(
     return [*told, *(each.model_copy(update={"lifted_at": now}) for each in lifted)]
 
 
-def _of_log(config: EraseConfig, now: datetime) -> list[Tombstone]:
-    """All of the log's, once the recipe's customers are erased and lifted there."""
-    from lifecycle.log.erasing import clean_files, erase, lift
+def _of_log(config: EraseConfig, known: Sequence[Tombstone], now: datetime) -> list[Tombstone]:
+    """All of the log's, once it knows those of the file, and the recipe's customers are erased and lifted there."""
+    from lifecycle.log.erasing import clean_files, enter, erase, lift
     from lifecycle.log.reader import all_tombstones
 
     with _opened(config) as log:
+        enter(log, known)
         for customer_id in config.customers:
             erase(log, customer_id, now)
         _say_unknown(sum(lift(log, customer_id, now) is None for customer_id in config.lift))

@@ -92,8 +92,10 @@ def clean_csv(source: Path, target: Path, sweep: Sweep) -> None:
 
 
 def clean_json(source: Path, target: Path, sweep: Sweep) -> None:
-    """Objects with the customer_id of an erased customer are taken out of the lists that hold them."""
+    """Objects with the customer_id of an erased customer are taken out of what holds them, be it the file."""
     before = parse_json(source.read_bytes())
+    if _is_of_one(before, sweep):
+        return
     after = _without(before, sweep)
     if after == before:
         link(source, target)
@@ -101,9 +103,18 @@ def clean_json(source: Path, target: Path, sweep: Sweep) -> None:
         write_json(target, after)
 
 
+def clean_json_lines(source: Path, target: Path, sweep: Sweep) -> None:
+    """Lines that stay keep every byte."""
+    with source.open("rb") as lines, target.open("wb") as kept:
+        for line in lines:
+            if not (line.strip() and _is_of_one(parse_json(line), sweep)):
+                kept.write(line)
+
+
 def _without(value: JsonValue, sweep: Sweep) -> JsonValue:
     if isinstance(value, dict):
-        return {name: _without(inner, sweep) for name, inner in value.items()}
+        kept = {name: inner for name, inner in value.items() if not _is_of_one(inner, sweep)}
+        return {name: _without(inner, sweep) for name, inner in kept.items()}
     if isinstance(value, list):
         return [_without(each, sweep) for each in value if not _is_of_one(each, sweep)]
     return value

@@ -5,11 +5,16 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -18,7 +23,8 @@ from lifecycle.erasure.receipt import ErasureReceipt
 from lifecycle.erasure.tombstones import read_tombstones
 from lifecycle.events.shards import read_data_manifest, read_shard, shard_paths
 from lifecycle.folders import read_manifest, verify
-from tests.builders import TinyShop
+from lifecycle.places import sole_writer
+from tests.builders import REPOSITORY, TinyShop
 from training.audience.job import audience
 from training.audience.recipe import AudienceConfig
 from training.erase.folders import Record, record_of
@@ -202,28 +208,35 @@ def test_later_jobs_go_on_and_refuse_what_is_older(shop: Shop) -> None:
             job()
 
 
-def test_run_that_was_cut_short_goes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.erase import folders
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(folders, "clean_dataset", killed)
-        with pytest.raises(KeyboardInterrupt):
+def test_run_that_was_cut_short_goes_on(shop: Shop) -> None:
+    data, examples = shop.place("data"), shop.place("examples")
+    with sole_writer(examples, examples.with_name("examples.incomplete")):
+        with pytest.raises(ValueError, match="examples is being written by another run"):
             erase(shop.recipe)
-    assert not holders(shop.place("data"), shop.gone[0]) and holders(
-        shop.place("examples"), shop.gone[0]
-    )
-    verify(shop.place("examples"), "examples")
+    assert not holders(data, shop.gone[0]) and holders(examples, shop.gone[0])
+    verify(examples, "examples")
     with pytest.raises(ValueError, match="2 erased customers may still be in it"):
-        read_inputs(
-            EvaluateConfig(
-                data=shop.place("data"), examples=shop.place("examples"), output=shop.folder / "x"
-            )
-        )
+        read_inputs(EvaluateConfig(data=data, examples=examples, output=shop.folder / "x"))
     erase(shop.recipe)
     assert not holders(shop.folder, shop.gone[0])
     assert read_tombstones(shop.recipe.tombstones).generation == 1
     receipts = [*shop.recipe.receipts.iterdir()]
-    assert all(str(shop.place("data")) in path.read_text() for path in receipts)
+    assert all(str(data) in path.read_text() for path in receipts)
+
+
+@pytest.mark.thorough
+def test_each_folder_is_whole_whenever_a_run_is_killed(shop: Shop) -> None:
+    recipe = shop.folder.parent / "erase.yaml"
+    shop.recipe.save(recipe)
+    command = [sys.executable, "-m", "training.erase", "--config", str(recipe)]
+    kinds = {"data": "data", "examples": "examples", "scores": "scores"}
+    for seconds in np.linspace(0.5, 8.0, 12):
+        with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL) as process:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGKILL)
+        for name, kind in kinds.items():
+            verify(shop.place(name), kind)
+    assert subprocess.run(command, cwd=REPOSITORY, capture_output=True).returncode == 0
+    assert not holders(shop.folder, shop.gone[0])
+    receipts = [json.loads(path.read_text()) for path in shop.recipe.receipts.iterdir()]
+    assert all(len(each["deleted"]) == len(PLACES) for each in receipts)
