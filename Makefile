@@ -37,6 +37,7 @@ SERVE_FLAGS := $(if $(filter Linux,$(shell uname -s)),RAY_SERVE_ENABLE_HA_PROXY=
 serve: $(READY)
 	@test -f $(ARTIFACT)/manifest.json || { echo "$(ARTIFACT) is not there yet; run: make demo"; exit 1; }
 	@$(PY) -m serving.keys list | grep -q . || { echo "API key, shown this once:"; $(PY) -m serving.keys create --scope score; }
+	@$(PY) -m training.erase.key list >/dev/null 2>&1 || $(PY) -m training.erase.key create
 	@mkdir -p runs
 	@test -f $(STATE)/manifest.json || $(PY) -m training.score --config training/configs/state.yaml \
 	  data=$(EVENTS) artifact=$(ARTIFACT) state=$(STATE)

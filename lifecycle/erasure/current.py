@@ -26,6 +26,7 @@ def require_current(folder: Path, erasure: Erasure | None) -> None:
         return
     tombstones = read_tombstones(erasure.tombstones)
     erased_by(tombstones, erasure.key)
+    require_not_older(folder, erasure, tombstones.generation)
     behind = len(tombstones.since(erasure.generation))
     if behind:
         raise ValueError(
@@ -34,8 +35,25 @@ def require_current(folder: Path, erasure: Erasure | None) -> None:
         )
 
 
-def require_current_folder(folder: Path, kind: str) -> Erasure | None:
-    """The same of a complete folder, by its manifest; what it says of erasures."""
-    erasure = read_manifest(folder, kind, _Erased).erasure
-    require_current(folder, erasure)
-    return erasure
+def require_not_older(folder: Path, erasure: Erasure, generation: int) -> None:
+    """ValueError where the tombstones, of this generation, are older than a folder that was cleaned by them."""
+    if generation < erasure.generation:
+        raise ValueError(
+            f"{folder} was cleaned at generation {erasure.generation}, and tombstones {erasure.tombstones} "
+            f"end at {generation}: has an older copy taken their place?"
+        )
+
+
+def require_as_current(folder: Path, kind: str, data: Erasure | None) -> None:
+    """The same of a complete folder that was made from data of which this is known.
+
+    One that says nothing of erasures itself is from before there were any.
+    """
+    own = read_manifest(folder, kind, _Erased).erasure
+    before = None if data is None else data.model_copy(update={"generation": 0})
+    require_current(folder, own or before)
+
+
+def erasure_of(data: Erasure | None) -> Erasure | None:
+    """What the manifest of a folder says that is made from data of which this is known: its own rows are its own."""
+    return None if data is None else data.model_copy(update={"rows": {}})

@@ -2,6 +2,7 @@
 
 from pydantic import AwareDatetime
 
+from lifecycle.config import Tree
 from lifecycle.folders import Stored
 
 
@@ -16,3 +17,11 @@ class ErasureReceipt(Stored):
     pending: tuple[str, ...] = ()  # places that may still hold the customer
     trained: tuple[str, ...] = ()  # artifacts and members that learned from the customer's data
     exports: tuple[str, ...] = ()  # raw sources, which are their owner's to clean
+
+
+def exports_named(made_from: Tree) -> tuple[str, ...]:
+    """The raw files that the recipe of an ingest folder names, by what its manifest says it was made from."""
+    sources = made_from.get("sources")
+    tables = [*(sources if isinstance(sources, list) else []), made_from.get("customers")]
+    named = [str(table["path"]) for table in tables if isinstance(table, dict) and "path" in table]
+    return tuple(dict.fromkeys(named))

@@ -74,11 +74,19 @@ class ErasedIds:
                 return sha256
         return None
 
+    def plus(self, other: "ErasedIds") -> "ErasedIds":
+        """Whoever is erased by one of them."""
+        keys = {key.id: key for key in (*self.keys, *other.keys)}
+        return ErasedIds(tuple(keys.values()), self.hashes | other.hashes)
+
     def among(self, customer_ids: Iterable[str]) -> set[str]:
         """Those of these customers who are erased."""
         if not self.hashes:
             return set()
         return {each for each in customer_ids if self.hash_of(each) is not None}
+
+
+NOBODY = ErasedIds()
 
 
 def erased_ids(tombstones: Sequence[Tombstone], keys: ErasureKeys | None) -> ErasedIds:

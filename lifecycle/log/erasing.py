@@ -1,14 +1,16 @@
 """How a customer leaves the log: tombstone and events in one transaction, and nothing of them left in its files."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from lifecycle.erasure.keys import ErasureKey, read_keys
-from lifecycle.erasure.tombstones import Tombstone
+from lifecycle.erasure.tombstones import Tombstone, erased_ids
 from lifecycle.log.database import Log
+from lifecycle.log.erased import tombstones_in
 from lifecycle.log.instants import instant, microseconds
 from lifecycle.log.problems import problems_told
 from lifecycle.log.schema import EVENTS, LOG, TOMBSTONES
@@ -77,6 +79,34 @@ def lift(log: Log, customer_id: str, lifted_at: datetime) -> LogErasure | None:
         connection.execute(lifting.values(lifted_at=microseconds(lifted_at)))
         _tell(connection, sequence)
     return LogErasure(told.model_copy(update={"lifted_at": lifted_at}), before.num_events)
+
+
+def enter(log: Log, tombstones: Sequence[Tombstone]) -> None:
+    """Let the log know who was erased where it was not there; ValueError without the key."""
+    keys = read_keys(log.erasures.key_file)
+    with log.writing() as connection:
+        sequence = _next_number(connection)
+        known = {each.place for each in tombstones_in(connection)}
+        new = [each for each in tombstones if each.lifted_at is None and each.place not in known]
+        if not new:
+            return
+        erased = erased_ids(new, keys)
+        customers = connection.execute(select(EVENTS.c.customer_id).distinct()).scalars()
+        for customer_id in erased.among(customers.all()):
+            connection.execute(delete(EVENTS).where(EVENTS.c.customer_id == customer_id))
+        for number, each in enumerate(new, sequence):
+            row = {"sequence": number, "key": each.key, "sha256": each.sha256, "num_events": 0}
+            row["erased_at"] = microseconds(each.erased_at)
+            connection.execute(insert(TOMBSTONES).values(row))
+        _tell(connection, sequence + len(new) - 1)
+
+
+def events_deleted(log: Log) -> dict[str, int]:
+    """How many events of each erased customer were deleted, by its hash."""
+    query = select(TOMBSTONES.c.sha256, func.sum(TOMBSTONES.c.num_events))
+    with log.reading() as connection:
+        rows = connection.execute(query.group_by(TOMBSTONES.c.sha256)).all()
+    return {sha256: int(num_events) for sha256, num_events in rows}
 
 
 def clean_files(log: Log) -> bool:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.responses import JSONResponse
 
-from lifecycle.erasure.receipt import ErasureReceipt
+from lifecycle.erasure.receipt import ErasureReceipt, exports_named
+from lifecycle.events.shards import read_data_manifest
 from lifecycle.log.database import Log
 from lifecycle.log.erasing import LogErasure, clean_files, erase, find_erasure, holds_events, lift
 from serving.api.access import require_scope
@@ -18,7 +19,7 @@ from serving.api.openapi import responses_of
 from serving.keys import KeyRing
 from serving.predict.problems import InvalidRequest, Problem
 from serving.store.events import EventStore, UnknownCustomers
-from serving.store.held import exports_of, rows_held
+from serving.store.held import rows_held
 
 FAILURES = (401, 403, 404, 422, 429, 501, 503, 507)
 MAX_ID_LETTERS = 256
@@ -64,7 +65,9 @@ class Customers:
             raise UnknownCustomers([customer_id])
         found = erase(log, customer_id, now)
         self.store.forget(customer_id)
-        return self._receipt(found, is_clean=clean_files(log), rows=rows)
+        # A vacuum of PostgreSQL takes longer than a request may; training.erase makes it.
+        is_clean = log.path is not None and clean_files(log)
+        return self._receipt(found, is_clean=is_clean, rows=rows)
 
     def _lifted(self, log: Log, customer_id: str, now: datetime) -> ErasureReceipt:
         found = lift(log, customer_id, now)
@@ -73,17 +76,20 @@ class Customers:
         return _receipt_of(found)
 
     def _receipt(self, found: LogErasure, *, is_clean: bool, rows: int) -> ErasureReceipt:
-        pending = [] if is_clean else ["log: pages from before, until its next checkpoint"]
+        pending = (
+            [] if is_clean else ["log: old pages on disk, until its next checkpoint or vacuum"]
+        )
         if rows:
             pending.append(
                 f"{self.store.data}: {rows} rows, until python -m training.erase has run"
             )
         identity = self.admission.loaded()["identity"]
+        made_from = read_data_manifest(self.store.data).made_from
         return _receipt_of(found).model_copy(
             update={
                 "pending": (*pending, OTHER_FOLDERS),
                 "trained": (f"artifact {identity}",) if rows else (),
-                "exports": exports_of(self.store.data) if rows else (),
+                "exports": exports_named(made_from) if rows else (),
             }
         )
 

@@ -116,13 +116,12 @@ class EventStore:
         return later.erased, frozenset(later.events)
 
     def forget(self, customer_id: str) -> None:
-        """Keep nothing of a customer in memory."""
+        """Keep no events of a customer in memory."""
         with self.lock:
             self.cached.pop(customer_id, None)
-            self.customers = self.customers.filter(pl.col("customer_id") != customer_id)
 
     def _notice(self, last_erasure: int) -> None:
-        """Keep nothing of anybody in memory, where somebody was erased by another gateway."""
+        """Keep nobody's events in memory where another gateway has erased somebody."""
         with self.lock:
             if last_erasure != self.last_erasure:
                 self.cached.clear()

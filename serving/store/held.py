@@ -1,4 +1,4 @@
-"""What an ingest folder holds of a customer, and the raw sources that it came from."""
+"""What an ingest folder holds of a customer."""
 
 from pathlib import Path
 
@@ -16,16 +16,3 @@ def rows_held(data: Path, customer_id: str) -> int:
         tables.append(pl.scan_parquet(data / "customers.parquet"))
     is_theirs = pl.col("customer_id") == customer_id
     return sum(table.filter(is_theirs).select(pl.len()).collect().item() for table in tables)
-
-
-def exports_of(data: Path) -> tuple[str, ...]:
-    """The files that the recipe of an ingest folder names, which are their owner's."""
-    made_from = read_data_manifest(data).made_from
-    tables = [*_tables(made_from.get("sources")), *_tables([made_from.get("customers")])]
-    return tuple(dict.fromkeys(tables))
-
-
-def _tables(told: object) -> list[str]:
-    if not isinstance(told, list):
-        return []
-    return [str(table["path"]) for table in told if isinstance(table, dict) and "path" in table]

@@ -19,8 +19,11 @@ from ray.serve.schema import (
 )
 
 from lifecycle.artifact.contents import read_artifact_manifest
+from lifecycle.erasure.keys import create_keys
+from lifecycle.erasure.tombstones import Tombstones, write_tombstones
 from lifecycle.events.shards import read_data_manifest
 from lifecycle.folders import Manifest, fingerprint, write_manifest
+from lifecycle.log.erasing import erase
 from lifecycle.log.opening import make_log
 from lifecycle.log.services import register, this_process
 from serving.app import (
@@ -135,6 +138,30 @@ def test_logs_that_cannot_be_used_are_refused_before_anything_starts(
         with pytest.raises(SystemExit, match=words) as error:
             build(arguments | {"log": url})
         assert "secret" not in str(error.value)
+    assert not ray.is_initialized()
+
+
+def test_data_older_than_the_tombstones_and_a_missing_key_are_refused_before_anything_starts(
+    arguments: dict[str, object], tmp_path: Path
+) -> None:
+    key, tombstones = tmp_path / "erasure.json", tmp_path / "tombstones.json"
+    create_keys(key, datetime.now(UTC))
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    found = erase(make_log(url, key), "c1", datetime.now(UTC))
+    named = arguments | {"log": url, "erasure_key": tmp_path / "none.json"}
+    with pytest.raises(SystemExit, match=r"none.json does not exist.*training.erase.key create"):
+        build(named)
+    data = tmp_path / "data"
+    copytree(Path(str(arguments["events"])), data)
+    erasure = {"generation": 0, "tombstones": str(tombstones), "key": str(key)}
+    rewrite_manifest(data, erasure=erasure)
+    write_tombstones(tombstones, Tombstones().with_others([found.tombstone]))
+    with pytest.raises(SystemExit, match=r"1 erased customers may still .*run python -m training"):
+        build(arguments | {"events": data})
+    rewrite_manifest(data, erasure=erasure | {"generation": 1})
+    key.unlink()
+    with pytest.raises(SystemExit, match=r"erasure.json does not exist"):
+        build(arguments | {"events": data})
     assert not ray.is_initialized()
 
 

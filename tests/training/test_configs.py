@@ -8,6 +8,7 @@ import pytest
 from lifecycle.config import Config, Load
 from tests.builders import REPOSITORY
 from training.audience.recipe import AudienceConfig
+from training.erase.recipe import EraseConfig
 from training.evaluate.recipe import EvaluateConfig
 from training.ingest.recipe import IngestConfig
 from training.loop.deepspeed_op import set_deepspeed_environment
@@ -30,6 +31,7 @@ LOADERS: dict[str, Load[Config]] = {
     "training.evaluate": EvaluateConfig.load,
     "training.score": ScoreConfig.load,
     "training.audience": AudienceConfig.load,
+    "training.erase": EraseConfig.load,
     "training.pipeline": PipelineConfig.load,
     "tuning.run": TuneConfig.load,
 }

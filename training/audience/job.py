@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from lifecycle.erasure.current import require_current
 from lifecycle.events.shards import stable_hash
 from lifecycle.folders import read_manifest, whole_file
 from training.audience.recipe import EXACT, AudienceConfig
@@ -22,7 +23,8 @@ def audience(config: AudienceConfig) -> None:
     Who is held out follows from the customer's id and the salt alone, so that it is the same in
     every export.
     """
-    read_manifest(config.scores, SCORES_KIND, ScoresManifest)
+    manifest = read_manifest(config.scores, SCORES_KIND, ScoresManifest)
+    require_current(config.scores, manifest.erasure)
     scores = pl.read_parquet(config.scores / SCORES_FILE)
     found = _chosen(scores, config)
     if config.output.is_dir():

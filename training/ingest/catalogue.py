@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import polars as pl
 
+from lifecycle.erasure.tombstones import NOBODY, ErasedIds
 from lifecycle.events.schema import MAX_RATE, MIN_RATE, OWN_RATE, is_purchase
 from training.ingest.currencies import Exchange
 from training.ingest.dates import Span
 from training.ingest.quality.read_counts import ReadCounts
+from training.ingest.rules import ERASED
 from training.ingest.sources import Table
 from training.ingest.tables.rows import ROW, numbers_of
 from training.ingest.tables.whole import WholeTable, read_whole
@@ -155,8 +157,10 @@ def read_item_table(table: Table, counts: ReadCounts, exchange: Exchange) -> pl.
     return items.select("item_id", *COLUMNS, *others)
 
 
-def read_customer_table(table: Table, counts: ReadCounts) -> pl.DataFrame:
-    """One row per customer; attributes that are numbers throughout are written as such.
+def read_customer_table(
+    table: Table, counts: ReadCounts, erased: ErasedIds = NOBODY
+) -> pl.DataFrame:
+    """One row per customer who is not erased; attributes that are numbers throughout are written as such.
 
     Raises ValueError where two rows of one customer contradict each other, or for a discount rate
     out of range.
@@ -164,6 +168,10 @@ def read_customer_table(table: Table, counts: ReadCounts) -> pl.DataFrame:
     whole = _read_table(table, "customer_id", "customers")
     rows = whole.rows.unique(maintain_order=True)
     left_out = whole.left_out + Counter(repeated=whole.rows.height - rows.height)
+    gone = erased.among(rows["customer_id"])
+    is_erased = pl.col("customer_id").is_in(list(gone))
+    left_out[ERASED] = rows.filter(is_erased).height
+    rows = rows.filter(~is_erased)
     counts.set_table("customers", whole.num_read, rows.height, left_out)
     _check_customers(rows)
     numbers = []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lifecycle.erasure.tombstones import ErasedIds
 from lifecycle.events.log_position import LogPosition
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import DATA_KIND, DataManifest
@@ -14,9 +15,10 @@ from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.currencies import Exchange, exchange_of
 from training.ingest.dates import lonely_dates, span_of, thin_end
+from training.ingest.erased import erasure_of, require_current_output, who_is_erased
 from training.ingest.files.found import source_files, unread_files
 from training.ingest.logged import LogPart, log_part
-from training.ingest.origin import ingest_made_from
+from training.ingest.origin import NO_ORIGIN, ingest_made_from
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import QUALITY_FILE, quality_report
 from training.ingest.quality.summary import log_summary
@@ -34,11 +36,13 @@ BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
 
 def ingest(config: IngestConfig) -> None:
     """Write the ingest folder; a complete one from the same recipe and files is left as it is."""
-    logged = log_part(config.log)
+    logged = log_part(config.log, config.key)
+    erased = who_is_erased(config, logged)
     position = None if logged is None else logged.position
     identity = _identity(config, position)
     made_from = ingest_made_from(config, position)
     if is_complete(config.output, DATA_KIND, identity, made_from):
+        require_current_output(config)
         logger.info("%s is complete already", config.output)
         return
     check_copies(config.sources)
@@ -50,8 +54,9 @@ def ingest(config: IngestConfig) -> None:
         lookups = _checked_lookups(config, read)
         rates = (config.rates, config.rates_table)
         exchange = exchange_of(config.currency, *rates, read, is_stated=config.states_currency)
-        _write_tables(config, folder, read, exchange)
-        spill(config, folder / "spill", num_shards, lookups, read, catalogue, exchange, logged)
+        _write_tables(config, folder, read, exchange, erased)
+        place = folder / "spill"
+        spill(config, place, num_shards, lookups, read, catalogue, exchange, logged, erased)
         span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
         days = read.days
         for told in (thin_end(days, span), lonely_dates(days, span), read.other_units()):
@@ -80,6 +85,7 @@ def ingest(config: IngestConfig) -> None:
             num_customers=report.num_customers,
             usable_attributes=tuple(_usable_attributes(config)),
             log=position,
+            erasure=erasure_of(config, is_made_now=True),
         )
         write_manifest(folder, DATA_KIND, manifest)
     logger.info(
@@ -123,8 +129,8 @@ def _identity(config: IngestConfig, position: LogPosition | None) -> str:
             state = file.stat()
             stamps.append((str(file), state.st_size, state.st_mtime_ns))
     if position is None:  # as before there were logs
-        return fingerprint([config.model_dump(mode="json", exclude={"output", "log"}), stamps])
-    recipe = config.model_dump(mode="json", exclude={"output"})
+        return fingerprint([config.model_dump(mode="json", exclude=NO_ORIGIN | {"log"}), stamps])
+    recipe = config.model_dump(mode="json", exclude=NO_ORIGIN)
     return fingerprint([recipe, stamps, position.identity, position.sequence])
 
 
@@ -166,11 +172,13 @@ def _usable_attributes(config: IngestConfig) -> list[str]:
     return [name for name, usable in declared.items() if usable]
 
 
-def _write_tables(config: IngestConfig, folder: Path, read: ReadCounts, exchange: Exchange) -> None:
+def _write_tables(
+    config: IngestConfig, folder: Path, read: ReadCounts, exchange: Exchange, erased: ErasedIds
+) -> None:
     _usable_attributes(config)
     if config.items is not None:
         items = read_item_table(config.items, read, exchange)
         items.write_parquet(folder / "items.parquet")
     if config.customers is not None:
-        customers = read_customer_table(config.customers, read)
+        customers = read_customer_table(config.customers, read, erased)
         customers.write_parquet(folder / "customers.parquet")

@@ -34,6 +34,14 @@ def shown_url(url: str) -> str:
     return database.shown_url(url)
 
 
+def checked_url(url: str) -> str:
+    """A URL that may be one of a log; ValueError for any other."""
+    from lifecycle.log import database
+
+    database.parse_url(url)
+    return url
+
+
 class LoggedEvents(Config):
     """`log` of the recipe. Where an export has the same orders under other ids, it holds up to a day, by kind."""
 
@@ -46,10 +54,7 @@ class LoggedEvents(Config):
     @field_validator("url")
     @classmethod
     def _is_one_of_a_log(cls, url: str) -> str:
-        from lifecycle.log.database import parse_url
-
-        parse_url(url)
-        return url
+        return checked_url(url)
 
     @field_validator("export_holds_until")
     @classmethod
@@ -87,15 +92,18 @@ class LogPart:
         return -(-self.position.sequence // EVENTS_PER_SHARD)
 
 
-def log_part(recipe: LoggedEvents | None) -> LogPart | None:
-    """What of its log a recipe reads, if it names one; ValueError where the log cannot be read."""
+def log_part(recipe: LoggedEvents | None, key: Path | None = None) -> LogPart | None:
+    """What of its log a recipe reads, if it names one; ValueError where the log cannot be read.
+
+    `key` is that of its tombstones.
+    """
     if recipe is None:
         return None
     from lifecycle.log.opening import open_log
     from lifecycle.log.problems import LogUnavailable
     from lifecycle.log.reader import last_sequence
 
-    log = open_log(recipe.url)
+    log = open_log(recipe.url, key)
     try:
         sequence = last_sequence(log)
     except LogUnavailable as error:

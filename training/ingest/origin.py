@@ -8,10 +8,13 @@ from training.ingest.files.found import source_files
 from training.ingest.recipe import IngestConfig
 from training.ingest.sources import Table
 
+# Where a folder goes, and who is left out of it: erased customers go out of what is complete, too.
+NO_ORIGIN = {"output", "tombstones", "key"}
+
 
 def ingest_made_from(config: IngestConfig, position: LogPosition | None) -> Tree:
     """What another recipe, changed files or later events of the log are told by."""
-    recipe = config.model_dump(mode="json", exclude={"output"})
+    recipe = config.model_dump(mode="json", exclude=NO_ORIGIN)
     files = {f"files of {name}": _state(table) for name, table in _tables(config).items()}
     log = {} if position is None else {"events of log": position.sequence}
     return recipe | files | log

@@ -18,6 +18,7 @@ from training.ingest.tables.rows import ROW
 
 SOURCE = "__source"
 FILE = "__file"  # number of the file, over all sources
+ERASED = "erased"  # the reason by which rows of erased customers are left out
 IS_LEFT_OUT = "__is_left_out"  # of rows that stand for their version alone, see `corrections`
 NOTHING = 1e-9  # what is left of 3 * .15 - .45
 NOTHING_NEGATIVE = 1e-6  # of a purchase: what floats leave of billions, less than any coin

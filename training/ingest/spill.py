@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
+from lifecycle.erasure.tombstones import NOBODY, ErasedIds
 from lifecycle.events.shards import shard_numbers
 from training.ingest.catalogue import LineCatalogue
 from training.ingest.corrections import are_corrected, with_left_out
@@ -19,7 +20,7 @@ from training.ingest.logged import LogPart, log_batches
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import rows_dropped
 from training.ingest.recipe import IngestConfig
-from training.ingest.rules import SPILL_SCHEMA, checked_rows, event_rows
+from training.ingest.rules import ERASED, SPILL_SCHEMA, checked_rows, event_rows
 from training.ingest.sources import Source
 from training.ingest.tables.batches import ParsedRows, read_batches
 from training.ingest.tables.lookups import Lookup
@@ -38,11 +39,13 @@ class FirstPass:
     read: ReadCounts
     catalogue: LineCatalogue
     writers: list[pa.RecordBatchStreamWriter]
+    erased: ErasedIds = NOBODY
     num_rows: int = 0
 
     def add(self, batch: ParsedRows, number: int, source: Source) -> None:
         """Count the rows of a batch, apply the rules to them, and append them."""
         self.read.add_read(source.path, batch.rows, batch.left_out)
+        batch = self._without_erased(batch)
         rows = checked_rows(batch, source, self.config.missing, self.read)
         self.read.add_amounts(source.path, rows)
         self.read.add_days(days_of(rows))
@@ -54,6 +57,15 @@ class FirstPass:
         _append(event_rows(rows, number, self.read.file_number(batch.file)), self.writers)
         number = self.read.account.read.rows
         logger.info("%s: %d rows in all read by now", batch.file.name, number)
+
+    def _without_erased(self, batch: ParsedRows) -> ParsedRows:
+        """The rows of all who are not erased."""
+        erased = self.erased.among(batch.rows["customer_id"].drop_nulls().unique())
+        if not erased:
+            return batch
+        is_erased = pl.col("customer_id").is_in(list(erased)).fill_null(False)
+        self.read.leave_out(ERASED, batch.rows.filter(is_erased))
+        return replace(batch, rows=batch.rows.filter(~is_erased))
 
 
 def _watched(config: IngestConfig) -> set[int]:
@@ -75,12 +87,13 @@ def spill(
     catalogue: LineCatalogue,
     exchange: Exchange,
     logged: LogPart | None,
+    erased: ErasedIds,
 ) -> None:
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     watched = _watched(config)
     earlier = EarlierRows(ids_decide=config.on_repeated_id != "error")
     with _spill_writers(folder, num_shards) as writers:
-        first = FirstPass(config, read, catalogue, writers)
+        first = FirstPass(config, read, catalogue, writers, erased)
         for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
             for found in read_batches(source, lookup, earlier if number in watched else None):
                 batch = exchange.converted(found, source)

@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from lifecycle.erasure.current import require_as_current, require_current
 from lifecycle.events.shards import read_data_manifest
 from lifecycle.features.standardisation import Standardisation
 from lifecycle.folders import Manifest, Stored, read_manifest, read_stored
@@ -82,11 +83,17 @@ def examples_identity(examples: Path) -> str:
 def require_prepared_from(
     examples: Path, dataset: Dataset | LeaveOneOutDataset, data: Path
 ) -> None:
-    """ValueError where an examples folder was prepared from other data than those of an ingest folder."""
-    if dataset.data_identity != read_data_manifest(data).identity:
+    """ValueError where an examples folder was prepared from other data than those of an ingest folder.
+
+    Or where one of the two may still hold an erased customer.
+    """
+    manifest = read_data_manifest(data)
+    if dataset.data_identity != manifest.identity:
         raise ValueError(
             f"examples {examples} were prepared from other data than {data}; prepare again"
         )
+    require_current(data, manifest.erasure)
+    require_as_current(examples, EXAMPLES_KIND, manifest.erasure)
 
 
 def read_any_dataset(examples: Path) -> Dataset | LeaveOneOutDataset:

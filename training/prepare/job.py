@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lifecycle.config import Tree
 from lifecycle.differences import content
+from lifecycle.erasure.current import erasure_of, require_as_current, require_current
 from lifecycle.events.shards import DataManifest, read_data_manifest
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
@@ -52,8 +53,10 @@ TIME_KEYS = (
 def prepare(config: PrepareConfig) -> None:
     """Write the examples folder; a complete one from the same recipe and data is left as it is."""
     data = read_data_manifest(config.data)
+    require_current(config.data, data.erasure)
     made_from = _made_from(config, data)
     if is_complete(config.output, EXAMPLES_KIND, _identity(config, data), made_from):
+        require_as_current(config.output, EXAMPLES_KIND, data.erasure)
         logger.info("%s is complete already", config.output)
         return
     with new_folder(config.output) as folder:
@@ -92,7 +95,11 @@ def _write_examples(
         dataset = _time_split(config, data, folder)
     config.save(folder / "prepare.yaml")
     write_json(folder / DATASET_FILE, dataset.model_dump(mode="json"))
-    manifest = Manifest(identity=_identity(config, data), made_from=_made_from(config, data))
+    manifest = Manifest(
+        identity=_identity(config, data),
+        made_from=_made_from(config, data),
+        erasure=erasure_of(data.erasure),
+    )
     write_manifest(folder, EXAMPLES_KIND, manifest)
     return dataset
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from lifecycle.artifact.contents import Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.differences import content
+from lifecycle.erasure.current import erasure_of, require_as_current, require_current
 from lifecycle.events.shards import DataManifest, read_data_manifest, read_items
 from lifecycle.folders import fingerprint, package_versions, read_manifest
 from lifecycle.state.files import StateManifest
@@ -29,6 +30,7 @@ class ScoreInputs:
 def read_inputs(config: ScoreConfig) -> ScoreInputs:
     """ValueError where the artifact cannot score these data, or did not make the scores before."""
     data = read_data_manifest(config.data)
+    require_current(config.data, data.erasure)
     artifact = load_artifact(config.artifact)
     check_currency(artifact, data)
     as_of = as_of_instant(config.as_of, data.last_event_at)
@@ -44,6 +46,7 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
     told |= {"as_of": as_of.isoformat(), "explain": config.explain}
     if config.previous is not None:
         before = _identity_before(config, artifact_files)
+        require_as_current(config.previous, SCORES_KIND, data.erasure)
         made_from += [before, config.max_age_days]
         told |= content("previous", before) | {"max_age_days": config.max_age_days}
     scores = ScoresManifest(
@@ -53,6 +56,7 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
         model=artifact.settings.champion,
         artifact_files=artifact_files,
         num_customers=0,
+        erasure=erasure_of(data.erasure),
     )
     state = _state(artifact, artifact_files, data)
     return ScoreInputs(_parts(config, as_of, scores.identity), scores, state)
@@ -73,6 +77,7 @@ def _state(artifact: Artifact, artifact_files: str, data: DataManifest) -> State
         data=data.identity,
         log=data.log,
         num_customers=0,
+        erasure=erasure_of(data.erasure),
     )
 
 

@@ -29,11 +29,15 @@ class Output:
     merge: Callable[["ScoreParts", Path], None]
 
     def is_there(self) -> bool:
-        """Whether it was made of the same inputs already; ValueError where it was made of others."""
+        """Whether it was made of the same inputs already; ValueError where it was made of others, or is older than tombstones."""
+        from lifecycle.erasure.current import require_as_current
         from lifecycle.folders import is_complete
 
         manifest = self.manifest
-        return is_complete(self.folder, self.kind, manifest.identity, manifest.made_from)
+        if not is_complete(self.folder, self.kind, manifest.identity, manifest.made_from):
+            return False
+        require_as_current(self.folder, self.kind, manifest.erasure)
+        return True
 
     def write(self, parts: "ScoreParts", num_customers: int) -> None:
         """Make it, its manifest last."""

@@ -1,0 +1,86 @@
+"""An ingest folder whose tables are clean already: what else tells of the erased customers."""
+
+from pathlib import Path
+
+import polars as pl
+
+from lifecycle.config import Tree
+from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.events.shards import DataManifest, read_data_manifest, scan_shard, shard_path
+from lifecycle.folders import write_json
+from training.erase.tables import Sweep
+from training.ingest.quality.account import money_of
+from training.ingest.quality.report import QUALITY_FILE
+from training.ingest.rules import ERASED
+from training.results.quality import AlikeIds, Money, QualityReport
+
+REFUNDS_FILE = "refunds.parquet"
+PAGE_FILE = "quality.html"
+
+
+def clean_data(source: Path, target: Path, sweep: Sweep) -> Tree:
+    """Clean refunds and the quality report in `target`; returns what changes in the manifest."""
+    manifest = read_data_manifest(source)
+    events = _erased_events(source, manifest, sweep.ids)
+    _clean_refunds(target / REFUNDS_FILE, events["event_id"])
+    changes: Tree = {
+        "num_events": manifest.num_events - events.height,
+        "num_customers": manifest.num_customers - events["customer_id"].n_unique(),
+    }
+    _clean_quality(target, events, sweep, changes)
+    return changes
+
+
+def _erased_events(source: Path, manifest: DataManifest, ids: set[str]) -> pl.DataFrame:
+    """The events of the erased customers, as the old folder has them."""
+    is_theirs = pl.col("customer_id").is_in(list(ids))
+    shards = [scan_shard(shard_path(source, number)) for number in range(manifest.num_shards)]
+    found = [shard.filter(is_theirs).collect() for shard in shards]
+    return pl.concat(
+        [pl.DataFrame(schema=EVENT_SCHEMA), *(each.select(EVENT_SCHEMA.names()) for each in found)]
+    )
+
+
+def _clean_refunds(path: Path, event_ids: pl.Series) -> None:
+    """Without the matches of refunds and purchases of erased customers."""
+    matches = pl.read_parquet(path)
+    ids = event_ids.implode()
+    is_theirs = pl.col("refund_id").is_in(ids) | pl.col("purchase_id").is_in(ids)
+    path.unlink()  # the file may be the old folder's too
+    matches.filter(~is_theirs).write_parquet(path)
+
+
+def _clean_quality(target: Path, events: pl.DataFrame, sweep: Sweep, counts: Tree) -> None:
+    """The account goes on balancing; ids that served as examples go."""
+    path = target / QUALITY_FILE
+    report = QualityReport.model_validate_json(path.read_bytes())
+    money = money_of(events)
+    account = report.account
+    before = account.dropped.get(ERASED, Money())
+    dropped = account.dropped | {ERASED: before.plus(money)}
+    kept = account.kept.minus(money)
+    alike = report.alike_ids
+    examples = {
+        report.long_orders.example,
+        report.orders_of_files.example,
+        report.repeated_amounts.example,
+    }
+    told: dict[str, object] = {
+        "rows_kept": report.rows_kept - events.height,
+        "rows_dropped": report.rows_dropped | {ERASED: dropped[ERASED].rows},
+        "account": account.model_copy(update={"kept": kept, "dropped": dropped}),
+        **counts,
+    }
+    if sweep.ids & set(alike.example):
+        told["alike_ids"] = AlikeIds(ids=alike.ids)
+    if examples & set(events["order_id"].drop_nulls()):
+        for name in ("long_orders", "orders_of_files", "repeated_amounts"):
+            told[name] = getattr(report, name).model_copy(update={"example": None})
+    cleaned = report.model_copy(update=told)
+    path.unlink()
+    write_json(path, cleaned.model_dump(mode="json"))
+    if (target / PAGE_FILE).exists():
+        from training.report.quality import write_quality_html  # which imports matplotlib
+
+        (target / PAGE_FILE).unlink()
+        write_quality_html(target / PAGE_FILE, cleaned)

@@ -1,0 +1,58 @@
+"""A complete folder gives its place to a new one: at every moment one of the two is there, whole."""
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lifecycle.places import sole_writer, tell_of_full_disk
+
+HERE = -100  # AT_FDCWD: paths count from the working directory
+EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
+NOT_KNOWN = (errno.ENOSYS, errno.EINVAL)  # by an old kernel, or this file system
+BEFORE = ".before"  # where the old folder waits while the new one takes its place
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder`, whose place it takes after the with-block.
+
+    What a killed run left behind is cleared first. ValueError where another run writes the folder.
+    """
+    temporary = folder.with_name(folder.name + ".incomplete")
+    with sole_writer(folder, temporary):
+        put_back(folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+        except BaseException as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            tell_of_full_disk(folder, error)
+            raise
+        exchange(temporary, folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(folder.with_name(folder.name + BEFORE), ignore_errors=True)
+
+
+def put_back(folder: Path) -> None:
+    """Where a run was killed between the two steps of `exchange` by renaming, the old folder comes back."""
+    before = folder.with_name(folder.name + BEFORE)
+    if before.is_dir() and not folder.exists():
+        os.replace(before, folder)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def exchange(new: Path, folder: Path) -> None:
+    """Swap two folders in one step; in two where the file system cannot, which `put_back` mends."""
+    rename = ctypes.CDLL(None, use_errno=True).renameat2
+    if rename(HERE, os.fsencode(new), HERE, os.fsencode(folder), EXCHANGE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number not in NOT_KNOWN:
+        raise OSError(number, os.strerror(number), str(folder))
+    os.replace(folder, folder.with_name(folder.name + BEFORE))
+    os.replace(new, folder)

@@ -1,0 +1,124 @@
+"""Files of tables without the rows of erased customers, who stand in a column customer_id."""
+
+import csv
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+from pydantic import JsonValue
+
+from lifecycle.erasure.tombstones import ErasedIds
+from lifecycle.folders import write_json
+from lifecycle.strict_json import parse_json
+from training.audience.spreadsheet import QUOTE
+
+CUSTOMER = "customer_id"
+
+
+@dataclass
+class Sweep:
+    """Who is looked for, and the rows found of each: by the hash of the id, and the ids themselves."""
+
+    erased: ErasedIds
+    rows: Counter[str] = field(default_factory=Counter)
+    ids: set[str] = field(default_factory=set)  # stay in memory
+
+    def finds(self, customer_id: object, num_rows: int = 1) -> bool:
+        """Whether this is an erased customer, whose rows are counted then."""
+        sha256 = self.erased.hash_of(customer_id) if isinstance(customer_id, str) else None
+        if sha256 is None:
+            return False
+        assert isinstance(customer_id, str)
+        self.rows[sha256] += num_rows
+        self.ids.add(customer_id)
+        return True
+
+    def add(self, other: "Sweep") -> None:
+        """Take in what was found elsewhere."""
+        self.rows += other.rows
+        self.ids |= other.ids
+
+
+def link(source: str | Path, target: str | Path) -> None:
+    """The same file under another name; a copy where the file system has no links."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def clean_parquet(source: Path, target: Path, sweep: Sweep) -> None:
+    """Rows are streamed; those that stay keep their order, and row groups their size."""
+    if CUSTOMER not in pq.read_schema(source).names:
+        link(source, target)
+        return
+    rows = pl.scan_parquet(source)
+    counts = rows.group_by(CUSTOMER).len().collect(engine="streaming")
+    found = [
+        customer for customer, num_rows in counts.iter_rows() if sweep.finds(customer, num_rows)
+    ]
+    if not found:
+        link(source, target)
+        return
+    others = rows.filter(~pl.col(CUSTOMER).is_in(found).fill_null(False))
+    group_rows = pq.read_metadata(source).row_group(0).num_rows
+    others.sink_parquet(target, row_group_size=group_rows)
+
+
+def clean_csv(source: Path, target: Path, sweep: Sweep) -> None:
+    """Records that stay keep every byte."""
+    with source.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        lines = file.readlines()
+    records = csv.reader(iter(lines))
+    header = next(records, [])
+    if CUSTOMER not in header:
+        link(source, target)
+        return
+    place = header.index(CUSTOMER)
+    kept = lines[: records.line_num]
+    start = records.line_num
+    for record in records:
+        customer = record[place] if place < len(record) else ""
+        # A spreadsheet-safe cell may have a quote in front.
+        if not any(sweep.finds(each) for each in (customer, customer.removeprefix(QUOTE))):
+            kept += lines[start : records.line_num]
+        start = records.line_num
+    with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.writelines(kept)
+
+
+def clean_json(source: Path, target: Path, sweep: Sweep) -> None:
+    """Objects with the customer_id of an erased customer are taken out of what holds them, be it the file."""
+    before = parse_json(source.read_bytes())
+    if _is_of_one(before, sweep):
+        return
+    after = _without(before, sweep)
+    if after == before:
+        link(source, target)
+    else:
+        write_json(target, after)
+
+
+def clean_json_lines(source: Path, target: Path, sweep: Sweep) -> None:
+    """Lines that stay keep every byte."""
+    with source.open("rb") as lines, target.open("wb") as kept:
+        for line in lines:
+            if not (line.strip() and _is_of_one(parse_json(line), sweep)):
+                kept.write(line)
+
+
+def _without(value: JsonValue, sweep: Sweep) -> JsonValue:
+    if isinstance(value, dict):
+        kept = {name: inner for name, inner in value.items() if not _is_of_one(inner, sweep)}
+        return {name: _without(inner, sweep) for name, inner in kept.items()}
+    if isinstance(value, list):
+        return [_without(each, sweep) for each in value if not _is_of_one(each, sweep)]
+    return value
+
+
+def _is_of_one(value: JsonValue, sweep: Sweep) -> bool:
+    return isinstance(value, dict) and sweep.finds(value.get(CUSTOMER))
