@@ -7,7 +7,6 @@ import polars as pl
 from pydantic import JsonValue, TypeAdapter
 
 from lifecycle.artifact.answers import (
-    contributions_of,
     examples_for,
     prospect_reasons,
     reasons_for,
@@ -125,8 +124,7 @@ class Predictor:
         cutoffs: pl.DataFrame,
     ) -> dict[int, Answer]:
         """By row, the part of the answer that the champion gives for customers who have bought."""
-        total = self.champion.spend(examples, events)
-        found = contributions_of(self.artifact, examples)
+        total, found = self.champion.explained_spend(examples, events)
         explanations = reasons_for(self.artifact, examples, found)
         for position, row in enumerate(examples["row"]):
             if customers[row].explain == "events":
