@@ -13,7 +13,7 @@ from ray.serve.exceptions import RayServeException
 from lifecycle.artifact.contents import ARTIFACT_KIND, Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config, describe
-from lifecycle.erasure.current import require_current
+from lifecycle.erasure.current import require_as_current, require_current
 from lifecycle.events.shards import DataManifest, read_data_manifest
 from lifecycle.folders import fingerprint
 from lifecycle.log.database import Log
@@ -125,6 +125,7 @@ def usable_state(state: Path, artifact: Artifact, data: DataManifest) -> FolderS
     manifest = artifact.manifest
     files = fingerprint(manifest.files)
     check_made_for(folder, artifact=manifest.identity, artifact_files=files, data=data)
+    require_as_current(folder, STATE_KIND, data.erasure)
     CustomerState(folder)
     return FolderSource.of(STATE_KIND, folder)
 

@@ -1,31 +1,36 @@
-"""A small client of the service."""
+"""A client of the service, and its twin for asyncio: typed answers, batches of any size, and repeats of what failed."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import httpx
 from pydantic import JsonValue
 
-Answer = dict[str, JsonValue]
-CustomerFields = Mapping[str, JsonValue]  # customer_id or events, and perhaps attributes and as_of
+from serving.api.responses import CustomerRecommendations, CustomerValue, EventsResponse
+from serving.calls import MAX_CUSTOMERS, Calls, Fields, Outcome, Retries, ServiceError, Steps
 
-
-class ServiceError(Exception):
-    """The service refused a request: `status`, what it said, and after how many seconds to try again (429, 503)."""
-
-    def __init__(self, status: int, detail: JsonValue, retry_after_seconds: float | None) -> None:
-        super().__init__(f"{status}: {detail}")
-        self.status = status
-        self.detail = detail
-        self.retry_after_seconds = retry_after_seconds
+__all__ = ["AsyncClient", "Client", "Retries", "ServiceError"]
+URL = "http://127.0.0.1:8000"
+T = TypeVar("T")
 
 
 class Client:
-    """Calls the service with one key over kept-alive connections; answers keep the order of the customers."""
+    """Calls the service with one key over kept-alive connections; answers keep the order of the customers.
+
+    Raises ServiceError where the service refuses, httpx.TransportError where it cannot be reached,
+    each after the `retries`. `max_customers` is the service's.
+    """
 
     def __init__(
-        self, key: str, url: str = "http://127.0.0.1:8000", timeout_seconds: float = 60.0
+        self,
+        key: str,
+        url: str = URL,
+        timeout_seconds: float = 60.0,
+        retries: Retries | None = None,
+        max_customers: int = MAX_CUSTOMERS,
     ) -> None:
         self.http = httpx.Client(
             base_url=url,
@@ -33,26 +38,25 @@ class Client:
             timeout=timeout_seconds,
             trust_env=False,
         )
+        self.calls = Calls(self.http, retries or Retries(), max_customers)
 
-    def value(self, customers: Sequence[CustomerFields]) -> list[Answer]:
-        """Lifetime value of each customer."""
-        return self._ask("/v1/value", customers, {})
+    def value(self, customers: Sequence[Fields], **options: JsonValue) -> list[CustomerValue]:
+        """Lifetime value of each customer; `options` are further keys of the request, such as explain."""
+        return self._run(self.calls.value(customers, options))
 
     def recommendations(
-        self, customers: Sequence[CustomerFields], k: int = 10, **options: JsonValue
-    ) -> list[Answer]:
+        self, customers: Sequence[Fields], k: int = 10, **options: JsonValue
+    ) -> list[CustomerRecommendations]:
         """At most `k` items for each customer; `options` are further keys of the request, such as category."""
-        return self._ask("/v1/recommendations", customers, {"k": k, **options})
+        return self._run(self.calls.recommendations(customers, {"k": k, **options}))
 
-    def send(self, events: Sequence[Answer]) -> tuple[int, int]:
+    def send(self, events: Sequence[Fields]) -> EventsResponse:
         """Write events to the log: how many are new, and how many it had. Repeat the call where it fails."""
-        told = _checked(self.http.post("/v1/events", json={"events": list(events)})).json()
-        return told["accepted"], told["duplicates"]
+        return self._run(self.calls.send(events))
 
-    def model(self) -> Answer:
+    def model(self) -> dict[str, JsonValue]:
         """What answers."""
-        description: Answer = _checked(self.http.get("/v1/model")).json()
-        return description
+        return self._run(self.calls.model())
 
     def close(self) -> None:
         """Close the connections."""
@@ -69,22 +73,87 @@ class Client:
     ) -> None:
         self.close()
 
-    def _ask(
-        self, path: str, customers: Sequence[CustomerFields], options: Mapping[str, JsonValue]
-    ) -> list[Answer]:
-        body = {"customers": list(customers), **options}
-        answers: list[Answer] = _checked(self.http.post(path, json=body)).json()["customers"]
-        return answers
+    def _run(self, steps: Steps[T]) -> T:
+        outcome: Outcome | None = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            outcome = None
+            if isinstance(step, float):
+                time.sleep(step)
+                continue
+            try:
+                outcome = self.http.send(step)
+            except httpx.TransportError as error:
+                outcome = error
 
 
-def _checked(response: httpx.Response) -> httpx.Response:
-    """The response of a request that was answered; ServiceError for any other."""
-    if response.is_success:
-        return response
-    try:
-        detail = response.json().get("detail")
-    except ValueError:
-        detail = response.text[:200]
-    retry_after = response.headers.get("Retry-After")
-    seconds = float(retry_after) if retry_after else None
-    raise ServiceError(response.status_code, detail, seconds)
+class AsyncClient:
+    """The same for asyncio; see Client."""
+
+    def __init__(
+        self,
+        key: str,
+        url: str = URL,
+        timeout_seconds: float = 60.0,
+        retries: Retries | None = None,
+        max_customers: int = MAX_CUSTOMERS,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        self.http = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False
+        )
+        self.calls = Calls(self.http, retries or Retries(), max_customers)
+
+    async def value(self, customers: Sequence[Fields], **options: JsonValue) -> list[CustomerValue]:
+        """See Client."""
+        return await self._run(self.calls.value(customers, options))
+
+    async def recommendations(
+        self, customers: Sequence[Fields], k: int = 10, **options: JsonValue
+    ) -> list[CustomerRecommendations]:
+        """See Client."""
+        return await self._run(self.calls.recommendations(customers, {"k": k, **options}))
+
+    async def send(self, events: Sequence[Fields]) -> EventsResponse:
+        """See Client."""
+        return await self._run(self.calls.send(events))
+
+    async def model(self) -> dict[str, JsonValue]:
+        """See Client."""
+        return await self._run(self.calls.model())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _run(self, steps: Steps[T]) -> T:
+        outcome: Outcome | None = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            outcome = None
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+                continue
+            try:
+                outcome = await self.http.send(step)
+            except httpx.TransportError as error:
+                outcome = error

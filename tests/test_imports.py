@@ -38,7 +38,13 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("loop", "tracking", "ingest", "evaluate", "audience"),
         ("run", "plan", "setup", "pipeline", "erase"),
     ),
-    "serving": (("keys", "predict", "client"), ("store",), ("api",), ("deployments",), ("app",)),
+    "serving": (
+        ("keys", "predict"),
+        ("store",),
+        ("api",),
+        ("calls", "deployments"),
+        ("app", "client"),
+    ),
 }
 MAY_IMPORT_TORCH = (
     "lifecycle/llama/",

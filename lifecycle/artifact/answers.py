@@ -196,15 +196,14 @@ def labels_for(
 
 def stages_for(artifact: Artifact, examples: pl.DataFrame, churn: np.ndarray) -> np.ndarray:
     """The stage of each customer, as a text array (n,)."""
+    gap_days = examples["mean_gap_days"].to_numpy()  # NaN of one with a single order
     return stages(
         artifact.settings.stages,
         num_orders=examples["num_orders"].to_numpy(),
         recency_days=examples["recency_days"].to_numpy(),
         tenure_days=examples["tenure_days"].to_numpy(),
         churn=churn,
-        mean_gap_days=examples["mean_gap_days"]
-        .fill_null(artifact.settings.usual_gap_days)
-        .to_numpy(),
+        mean_gap_days=np.where(np.isnan(gap_days), artifact.settings.usual_gap_days, gap_days),
         standing=standing_of(examples),
         paused_days=numbers(examples, "paused_days"),
         has_left=has_bought_before(examples),

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.artifact.contents import Artifact
+from lifecycle.spend.contributions import Contributions
 from lifecycle.value.said import heeded_spend
 
 if TYPE_CHECKING:
@@ -24,8 +25,20 @@ class Champion:
 
     def spend(self, examples: pl.DataFrame, events: pl.DataFrame) -> np.ndarray:
         """By buyers' examples and the events of these customers, which the encoders read."""
-        by_members = {name: member(examples, events) for name, member in self.members.items()}
-        return self.spend_given(examples, by_members)
+        return self.spend_given(examples, self._by_members(examples, events))
+
+    def explained_spend(
+        self, examples: pl.DataFrame, events: pl.DataFrame
+    ) -> tuple[np.ndarray, Contributions | None]:
+        """`spend`, and what the features add to its logarithm; None where it is explained by events."""
+        settings = self.artifact.settings
+        total, found = self.artifact.models.explained_spend(
+            settings.champion, examples, self._by_members(examples, events)
+        )
+        return heeded_spend(settings.standings, examples, total, settings.horizon_days), found
+
+    def _by_members(self, examples: pl.DataFrame, events: pl.DataFrame) -> dict[str, np.ndarray]:
+        return {name: member(examples, events) for name, member in self.members.items()}
 
     def spend_given(
         self, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]

@@ -8,6 +8,7 @@ customers whom such a line fits otherwise.
 
 import csv
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +36,16 @@ class ActionRule(Config):
     driver: tuple[str, ...] = ANYBODY
     action: str
 
-    def fits(self, known: dict[str, np.ndarray]) -> np.ndarray:
+    def fits(self, known: "Masks") -> np.ndarray:
         """Whom the line fits, booleans (n,), by the conditions that are known."""
-        size = len(next(iter(known.values())))
-        wanted = {name: getattr(self, name) for name in known if getattr(self, name)}
-        found = np.ones(size, dtype=bool)
-        for name, of in wanted.items():
-            found &= np.isin(known[name], of)
-        return found
+        fits = np.array(True)
+        for name, masks in known.items():
+            if wanted := getattr(self, name):
+                fits = fits & reduce(np.logical_or, [masks[value] for value in wanted])
+        return fits
+
+
+Masks = dict[str, dict[str, np.ndarray]]  # by condition and value, who has it, booleans (n,)
 
 
 def read_actions(path: Path) -> tuple[ActionRule, ...]:
@@ -90,16 +93,26 @@ def next_best_action(
     drivers_of: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """The action of each customer, strings of shape (n,); `drivers_of` tells the drivers of the rows it is given."""
-    known = {"stage": stage, "segment": segment, "risk": np.where(at_risk, "at_risk", "safe")}
-    fitting = [rule.fits(known) for rule in rules]
-    asked = np.flatnonzero(
-        np.any([fits for rule, fits in zip(rules, fitting, strict=True) if rule.driver], axis=0)
-    )
+    risk = np.where(at_risk, "at_risk", "safe")
+    known = _masks(stage=stage, segment=segment, risk=risk)
+    fitting = np.empty((len(rules), len(stage)), dtype=bool)
+    for fits, rule in zip(fitting, rules, strict=True):
+        fits[:] = rule.fits(known)
+    with_driver = np.array([bool(rule.driver) for rule in rules])
+    asked = np.flatnonzero(fitting[with_driver].any(axis=0))
     drivers = np.full(len(stage), "", dtype=object)
     if len(asked):
         drivers[asked] = drivers_of(asked)
-    chosen = [
-        fits & rule.fits({"driver": drivers}) for rule, fits in zip(rules, fitting, strict=True)
-    ]
-    first: np.ndarray = np.argmax(chosen, axis=0)  # the last rule fits everybody
+    moved = _masks(driver=drivers)
+    for row in np.flatnonzero(with_driver):
+        fitting[row] &= rules[row].fits(moved)
+    first: np.ndarray = np.argmax(fitting, axis=0)  # the last rule fits everybody
     return np.array([rule.action for rule in rules])[first]  # type: ignore[no-any-return]
+
+
+def _masks(**columns: np.ndarray) -> Masks:
+    """By the names of conditions, of texts (n,): for few customers each search of a list in them takes long."""
+    return {
+        name: {value: column == value for value in CONDITIONS[name]}
+        for name, column in columns.items()
+    }

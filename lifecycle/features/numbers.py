@@ -176,10 +176,14 @@ def _num_distinct(lines: Timeline, cutoffs: Cutoffs, value: np.ndarray) -> np.nd
 def _contact_features(rows: Timeline, cutoffs: Cutoffs) -> dict[str, np.ndarray]:
     """Events other than purchases in the last RECENT_DAYS, by kind."""
     since = cutoffs.days_before(RECENT_DAYS)
+    happened = np.bincount(rows.kind, minlength=len(KINDS))
     counts = {}
     for kind in CONTACT_KINDS:
-        contacts = rows.of_kinds((kind,))
-        counts[f"{kind}_{RECENT_DAYS}d"] = contacts.ends(cutoffs) - contacts.ends(since)
+        count = np.zeros(len(cutoffs))
+        if happened[KINDS.index(kind)]:
+            contacts = rows.of_kinds((kind,))
+            count += contacts.ends(cutoffs) - contacts.ends(since)
+        counts[f"{kind}_{RECENT_DAYS}d"] = count
     return counts
 
 

@@ -3,12 +3,10 @@
 Numbers apart from FEATURES, which no model reads: the rules of `lifecycle.value.standing` do.
 """
 
-import numpy as np
 import polars as pl
 
 from lifecycle.events.history import DAYS_PER_SECOND, KEYS, known_at
 from lifecycle.events.schema import STANDING_KINDS, is_purchase
-from lifecycle.features.numbers import table_of
 
 CANCELLED = "cancelled"
 PAUSED = "paused"
@@ -38,10 +36,14 @@ def standings(events: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     A purchase, renewal, trial or resume after a cancellation takes it back. All but a trial end a
     pause, and so does a cancellation.
     """
-    is_told = pl.col("kind").is_in(("cancellation", *STANDING_KINDS))
+    told = ("cancellation", *STANDING_KINDS)
+    is_told = pl.col("kind").is_in(told)
     is_paid = is_purchase()
-    if not events.select((is_told | (pl.col("plan_days") > 0)).any()).item():
-        return table_of(STANDING, [np.full(len(cutoffs), np.nan)] * len(STANDING))
+    # Series are compared at once; a query takes longest of all for one customer.
+    kind, has_plan = events["kind"], (events["plan_days"] > 0).any()
+    if not has_plan and not any((kind == name).any() for name in told):
+        nothing = pl.Series([None] * len(cutoffs), dtype=pl.Float64)
+        return pl.DataFrame([nothing.alias(name) for name in STANDING])
     known = known_at(
         events.filter(is_told | is_paid).select("customer_id", "occurred_at", "kind"), cutoffs
     )

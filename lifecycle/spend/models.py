@@ -32,8 +32,10 @@ from lifecycle.spend.model import Past, SpendModel
 from lifecycle.spend.stack import (
     STACK_FILE,
     Stack,
+    StackRead,
     fit_stack,
     load_stack,
+    read_stack,
     save_stack,
     stack_contributions,
     stack_value,
@@ -157,21 +159,40 @@ class SpendModels:
         there = {*self.btyd, *self.single, *(() if self.stack is None else (STACK,))}
         return [name for name in VALUE_MODELS if name in there]
 
-    def expected_spend(
+    def explained_spend(
         self, name: str, rows: pl.DataFrame, by_members: Mapping[str, np.ndarray] = NOBODY
+    ) -> tuple[np.ndarray, Contributions | None]:
+        """`expected_spend` and `contributions`, for which a stack reads the customers once."""
+        is_stack = self.stack is not None and name in STACKS
+        read = read_stack(self.stack, rows) if self.stack is not None and is_stack else None
+        return (
+            self.expected_spend(name, rows, by_members, read),
+            self.contributions(name, rows, read),
+        )
+
+    def expected_spend(
+        self,
+        name: str,
+        rows: pl.DataFrame,
+        by_members: Mapping[str, np.ndarray] = NOBODY,
+        read: StackRead | None = None,
     ) -> np.ndarray:
         """What a model expects customers to spend over the horizon, shape (n,).
 
         `by_members` has what the LLaMA encoders expect that the model is or holds, by name. Raises
-        ValueError for a model that is not there.
+        ValueError for a model that is not there. `read` is what the stack read of them already.
         """
-        spend: np.ndarray = self._at_its_cutoff(name, rows, by_members)
+        spend: np.ndarray = self._at_its_cutoff(name, rows, by_members, read)
         if self.season.is_known:
             spend = spend * self.season.ahead(rows["cutoff"], self.horizon_days)
         return spend
 
     def _at_its_cutoff(
-        self, name: str, rows: pl.DataFrame, by_members: Mapping[str, np.ndarray]
+        self,
+        name: str,
+        rows: pl.DataFrame,
+        by_members: Mapping[str, np.ndarray],
+        read: StackRead | None = None,
     ) -> np.ndarray:
         """Expected spend as if every row had the season's own cutoff."""
         scale = self.totals.scales.get(name, 1.0)
@@ -180,15 +201,18 @@ class SpendModels:
         if self.stack is None or name not in STACKS:
             return scale * self._alone(name).expected_spend(rows)
         others = {other: self._at_its_cutoff(other, rows, NOBODY) for other in self.stack.others}
-        return stack_value(self.stack, rows, others, by_members if name == STACK else None)
+        encoders = by_members if name == STACK else None
+        return stack_value(self.stack, rows, others, encoders, read)
 
-    def contributions(self, name: str, rows: pl.DataFrame) -> Contributions | None:
+    def contributions(
+        self, name: str, rows: pl.DataFrame, read: StackRead | None = None
+    ) -> Contributions | None:
         """What the features add to the logarithm of a model's predictions; None where events explain them."""
         if name in MEMBERS:
             return None
         if self.stack is None or name not in STACKS:
             return self._alone(name).contributions(rows)
-        return stack_contributions(self.stack, rows)
+        return stack_contributions(self.stack, rows, read)
 
     def no_purchase(self, name: str, rows: pl.DataFrame) -> np.ndarray | None:
         """Probability of buying nothing within the horizon, shape (n,); None where the model does not say."""

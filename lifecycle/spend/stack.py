@@ -90,19 +90,35 @@ def _btyd_share(train: pl.DataFrame) -> float:
     return TRUSTED_BUYERS / (TRUSTED_BUYERS + num_buyers)
 
 
+@dataclass(frozen=True)
+class StackRead:
+    """What trees read of n customers, (n, k), and what each part of the stack brings to their spend, (n,)."""
+
+    inputs: np.ndarray
+    parts: dict[str, np.ndarray]
+
+
+def read_stack(stack: Stack, rows: pl.DataFrame) -> StackRead:
+    """What `stack_value` and `stack_contributions` both need."""
+    inputs = stack_inputs(rows, stack.btyd, stack.horizon_days)
+    return StackRead(inputs, _parts(stack, inputs))
+
+
 def stack_value(
     stack: Stack,
     rows: pl.DataFrame,
     by_others: Mapping[str, np.ndarray] | None = None,
     by_members: Mapping[str, np.ndarray] | None = None,
+    read: StackRead | None = None,
 ) -> np.ndarray:
     """Expected spend over the horizon, shape (n,).
 
     `by_others` and `by_members` have that of each of the cheap models and of the encoders that
-    joined the stack, by name. Without `by_members` it is that of the stack without encoders.
+    joined the stack, by name. Without `by_members` it is that of the stack without encoders. `read`
+    is what `read_stack` gives, where that was asked for already.
     """
-    parts = _parts(stack, stack_inputs(rows, stack.btyd, stack.horizon_days))
-    base = stack.total * np.sum(list(parts.values()), axis=0)
+    read = read or read_stack(stack, rows)
+    base = stack.total * np.sum(list(read.parts.values()), axis=0)
     alone = _joined(base, stack.others, by_others or {})
     return alone if by_members is None else _joined(alone, stack.members, by_members)
 
@@ -124,16 +140,18 @@ def shares_of(stack: Stack) -> dict[str, float]:
     return {name: share for name, share in shares.items() if share}
 
 
-def stack_contributions(stack: Stack, rows: pl.DataFrame) -> Contributions:
+def stack_contributions(
+    stack: Stack, rows: pl.DataFrame, read: StackRead | None = None
+) -> Contributions:
     """What moved the stack: the effects on trees and BG/NBD, each by its share of the spend that these expect.
 
     Those of trees that correct BG/NBD are added to its own. Models that joined the stack are taken
     to move alike.
     """
     names = (*inputs_of(rows), *BTYD_NUMBERS)
-    inputs = stack_inputs(rows, stack.btyd, stack.horizon_days)
-    parts = _parts(stack, inputs)
-    shares = {name: part / np.sum(list(parts.values()), axis=0) for name, part in parts.items()}
+    read = read or read_stack(stack, rows)
+    inputs, whole = read.inputs, np.sum(list(read.parts.values()), axis=0)
+    shares = {name: part / whole for name, part in read.parts.items()}
     effects = np.sum(
         [shares[name][:, None] * shap_values(trees, inputs) for name, trees in stack.trees.items()],
         axis=0,

@@ -73,4 +73,5 @@ def inputs_of(examples: pl.DataFrame) -> tuple[str, ...]:
 
 def feature_matrix(examples: pl.DataFrame) -> np.ndarray:
     """The k columns of `inputs_of` as float64, shape (n, k); undefined values are NaN."""
-    return np.column_stack([examples[name].to_numpy() for name in inputs_of(examples)])
+    inputs = examples[list(inputs_of(examples))].to_numpy(order="c")
+    return inputs.astype(np.float64, copy=False)

@@ -90,7 +90,7 @@ def customer_rates(examples: pl.DataFrame, rates: CostRates) -> dict[str, np.nda
     A share of spend may exceed 1 for goods: somebody who buys at a loss has a negative value.
     """
     spend = examples["total_spend"].to_numpy()
-    days = examples["known_days"].fill_null(0).to_numpy()
+    days = np.nan_to_num(examples["known_days"].to_numpy(), nan=0.0)
     shares = (spend, max(rates.mean_spend, 1e-9))
     daily = (days, PRIOR_DAYS)
     own = {

@@ -43,7 +43,8 @@ def discount_rates(examples: pl.DataFrame, settings: ClvSettings) -> np.ndarray:
     """The annual rate of each customer, shape (n,): its own in column OWN_RATE of `examples`, or the settings'."""
     if OWN_RATE not in examples.columns:
         return np.full(examples.height, settings.annual_discount_rate)
-    return examples[OWN_RATE].fill_null(settings.annual_discount_rate).to_numpy()
+    own = examples[OWN_RATE].to_numpy()  # NaN is null
+    return np.where(np.isnan(own), settings.annual_discount_rate, own)
 
 
 def present_value(

@@ -128,8 +128,10 @@ def _group(rows: pl.DataFrame) -> np.ndarray:
 
 def has_bought_before(rows: pl.DataFrame) -> np.ndarray:
     """Who is known by refunds, and not by what these took back: it was bought before the data begin, shape (n,)."""
-    unknown = (pl.col("num_orders") == 0) & (pl.col("total_refunded") > 0)
-    return rows.select(unknown.fill_null(False)).to_series().to_numpy()
+    found: np.ndarray = (rows["num_orders"].to_numpy() == 0) & (
+        rows["total_refunded"].to_numpy() > 0
+    )
+    return found
 
 
 def _shrunk_means(group: np.ndarray, values: np.ndarray) -> tuple[float, ...]:

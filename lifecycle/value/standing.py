@@ -63,7 +63,9 @@ def numbers(examples: pl.DataFrame, column: str) -> np.ndarray:
     """A column of STANDING, (n,), NaN where it is null; all NaN of examples that only models read."""
     if column not in examples.columns:
         return np.full(examples.height, np.nan)
-    return examples[column].cast(pl.Float64).to_numpy()
+    values = examples[column].to_numpy()
+    # Of nobody known, a table may hold no numbers but objects.
+    return values.astype(np.float64, copy=False)
 
 
 def standing_of(examples: pl.DataFrame) -> np.ndarray:

@@ -29,7 +29,10 @@ class Output:
     merge: Callable[["ScoreParts", Path], None]
 
     def is_there(self) -> bool:
-        """Whether it was made of the same inputs already; ValueError where it was made of others, or is older than tombstones."""
+        """Whether it was made of the same inputs already.
+
+        ValueError where it was made of others, or is older than the tombstones.
+        """
         from lifecycle.erasure.current import require_as_current
         from lifecycle.folders import is_complete
 

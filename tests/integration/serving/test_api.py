@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
+from serving.calls import REQUEST_ID
 from serving.client import Client, ServiceError
 from serving.keys import create_key, read_keys, revoke_key
 from tests.integration.serving.service import Service
@@ -36,15 +38,26 @@ def test_callers_mistakes_get_the_errors_of_the_contract(
         ([known, {"customer_id": "nobody"}], 404, "nobody"),
         ([known, unborn], 422, "customers.1"),
         ([known, {}], 422, "customers.1"),
-        ([known] * 257, 422, "customers"),
         ([{"customer_id": "c" * 9_000_000}], 413, "8000000"),
     ):
         with pytest.raises(ServiceError, match=words) as error:
             client.value(customers)
         assert error.value.status == status
+    with Client(service.key, service.url, max_customers=257) as generous:
+        with pytest.raises(ServiceError, match="422.*at most 256"):
+            generous.value([known] * 257)
     with pytest.raises(ServiceError, match="candidates.1") as error:
         client.recommendations([known], candidates=["i1", "gone"])
     assert error.value.status == 422
+
+
+def test_answers_have_the_header_that_tells_them_from_those_of_the_proxy(
+    service: Service, client: Client
+) -> None:
+    for path, status in (("/healthz", 200), ("/v1/model", 401), ("/nowhere", 404)):
+        answer = httpx.get(service.url + path, trust_env=False)
+        assert answer.status_code == status
+        assert len(answer.headers.get_list(REQUEST_ID)) == 1
 
 
 def test_nothing_of_a_request_reaches_the_log(service: Service, client: Client) -> None:

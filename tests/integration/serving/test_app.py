@@ -77,4 +77,4 @@ def test_serve_yaml_runs_as_it_stands_but_for_paths_and_port(
     with running([str(tmp_path / "serve.yaml")], port, key, keys, tmp_path / "log") as service:
         with Client(key, service.url) as client:
             [answer] = client.value([{"customer_id": customer_ids[0]}])
-    assert answer["customer_id"] == customer_ids[0]
+    assert answer.customer_id == customer_ids[0]

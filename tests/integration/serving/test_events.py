@@ -6,6 +6,7 @@ import pytest
 
 from lifecycle.log.opening import open_log
 from lifecycle.log.reader import last_sequence
+from serving.api.responses import EventsResponse
 from serving.client import Client, ServiceError
 from serving.keys import create_key, revoke_key
 from tests.builders import TinyShop
@@ -29,10 +30,11 @@ def test_next_answer_reflects_events_and_an_id_counts_once(
     with pytest.raises(ServiceError, match="404"):
         client.value([{"customer_id": "newcomer"}])
     with Client(secret, service.url) as writer:
-        assert writer.send([event]) == (1, 0)
+        assert writer.send([event]) == EventsResponse(accepted=1, duplicates=0)
         [answer] = client.value([{"customer_id": "newcomer"}])
-        assert str(answer["as_of"]).startswith("2025-01-02T10:00:00.000001")
-        assert writer.send([event, event | {"event_id": "http-2", "kind": "view"}]) == (1, 1)
+        assert answer.as_of.startswith("2025-01-02T10:00:00.000001")
+        told = writer.send([event, event | {"event_id": "http-2", "kind": "view"}])
+        assert told == EventsResponse(accepted=1, duplicates=1)
         with pytest.raises(ServiceError, match="http-1") as error:
             writer.send([event | {"amount": 31.0}])
         assert error.value.status == 409

@@ -1,0 +1,185 @@
+"""What a client asks of the service, as steps that another file takes: parts of a batch, and repeats of what failed.
+
+All of it changes nothing or, as events with their ids, counts once, so that all of it is repeated.
+"""
+
+import random
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+from pydantic import JsonValue, TypeAdapter
+
+from serving.api.responses import (
+    CustomerRecommendations,
+    CustomerValue,
+    EventsResponse,
+    RecommendationResponse,
+    ValueResponse,
+)
+
+Fields = Mapping[
+    str, JsonValue
+]  # of a customer: customer_id or events, and perhaps others; of an event
+T = TypeVar("T")
+Outcome = httpx.Response | httpx.TransportError
+# What a call asks of whoever runs it: to send a request, or to wait so many seconds.
+Steps = Generator[httpx.Request | float, Outcome | None, T]
+
+MAX_CUSTOMERS = 256  # of a request, the service's default
+MAX_EVENTS = 10_000  # of a request
+TOO_LARGE = 413
+REPEATED = (429, 502, 503)
+REQUEST_ID = (
+    "X-Request-ID"  # in every answer of the service; a proxy before it has none in a 500 of its own
+)
+NOT_LOST = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)  # as bad the next time
+
+
+class ServiceError(Exception):
+    """The service refused a request: `status`, what it said, and after how many seconds to try again (429, 503)."""
+
+    def __init__(self, status: int, detail: JsonValue, retry_after_seconds: float | None) -> None:
+        super().__init__(f"{status}: {detail}")
+        self.status = status
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often a request is made, how long with all repeats, and how long the first pause is; each next is twice it.
+
+    Half of a pause is random, so that callers who failed together do not come back together.
+    """
+
+    attempts: int = 3
+    deadline_seconds: float = 60.0
+    pause_seconds: float = 0.2
+
+
+class Calls:
+    """The calls as steps, which do no input and output themselves; `http` only builds requests here.
+
+    `repeated` counts the requests that were made more than once.
+    """
+
+    def __init__(
+        self, http: httpx.Client | httpx.AsyncClient, retries: Retries, max_customers: int
+    ) -> None:
+        self.http = http
+        self.retries = retries
+        self.max_customers = max_customers
+        self.random = random.Random()
+        self.repeated = 0
+
+    def value(self, customers: Sequence[Fields], options: Fields) -> Steps[list[CustomerValue]]:
+        """Parts of the customers, one after the other."""
+        found: list[CustomerValue] = []
+        for part in _parts(customers, self.max_customers):
+            for answer in (yield from self._post("/v1/value", "customers", part, options)):
+                found += ValueResponse.model_validate_json(answer, extra="ignore").customers
+        return found
+
+    def recommendations(
+        self, customers: Sequence[Fields], options: Fields
+    ) -> Steps[list[CustomerRecommendations]]:
+        """Parts of the customers, one after the other."""
+        found: list[CustomerRecommendations] = []
+        for part in _parts(customers, self.max_customers):
+            for answer in (
+                yield from self._post("/v1/recommendations", "customers", part, options)
+            ):
+                read = RecommendationResponse.model_validate_json(answer, extra="ignore")
+                found += read.customers
+        return found
+
+    def send(self, events: Sequence[Fields]) -> Steps[EventsResponse]:
+        """Parts of the events, one after the other; the sums of what became of them."""
+        accepted = duplicates = 0
+        for part in _parts(events, MAX_EVENTS):
+            for answer in (yield from self._post("/v1/events", "events", part, {})):
+                told = EventsResponse.model_validate_json(answer, extra="ignore")
+                accepted, duplicates = accepted + told.accepted, duplicates + told.duplicates
+        return EventsResponse(accepted=accepted, duplicates=duplicates)
+
+    def model(self) -> Steps[dict[str, JsonValue]]:
+        """One request."""
+        answer = yield from self._answered("GET", "/v1/model", None)
+        return TypeAdapter(dict[str, JsonValue]).validate_json(answer)
+
+    def _post(
+        self, path: str, what: str, part: Sequence[Fields], options: Fields
+    ) -> Steps[list[bytes]]:
+        """The answers to a part in order: two of its halves where it has too many bytes."""
+        try:
+            answer = yield from self._answered(
+                "POST", path, {what: [dict(row) for row in part], **options}
+            )
+            return [answer]
+        except ServiceError as error:
+            if error.status != TOO_LARGE or len(part) == 1:
+                raise
+        middle = len(part) // 2
+        first = yield from self._post(path, what, part[:middle], options)
+        second = yield from self._post(path, what, part[middle:], options)
+        return first + second
+
+    def _answered(self, method: str, path: str, body: Mapping[str, object] | None) -> Steps[bytes]:
+        """The body of the answer; ServiceError or httpx.TransportError where no attempt had one."""
+        ends_at = time.monotonic() + self.retries.deadline_seconds
+        for attempt in range(1, self.retries.attempts + 1):
+            request = self.http.build_request(method, path, json=body, timeout=self._left(ends_at))
+            outcome = yield request
+            assert outcome is not None
+            if isinstance(outcome, httpx.Response) and outcome.is_success:
+                return outcome.content
+            error = outcome if isinstance(outcome, httpx.TransportError) else _refusal(outcome)
+            pause = self._pause(attempt, error)
+            is_last = attempt == self.retries.attempts or time.monotonic() + pause >= ends_at
+            if is_last or not _may_pass(outcome):
+                raise error
+            self.repeated += attempt == 1
+            yield pause
+        raise ValueError(f"attempts is {self.retries.attempts}; it must be at least 1")
+
+    def _left(self, ends_at: float) -> httpx.Timeout:
+        """The client's own time-outs, none beyond the deadline."""
+        left = max(ends_at - time.monotonic(), 0.001)
+        own = self.http.timeout.as_dict()
+        return httpx.Timeout(
+            **{name: left if most is None else min(most, left) for name, most in own.items()}
+        )
+
+    def _pause(self, attempt: int, error: Exception) -> float:
+        """Seconds until the next attempt, never fewer than the service asked for."""
+        longest = self.retries.pause_seconds * 2.0 ** (attempt - 1)
+        asked = error.retry_after_seconds if isinstance(error, ServiceError) else None
+        return (asked or 0.0) + longest * self.random.uniform(0.5, 1.0)
+
+
+def _parts(rows: Sequence[Fields], size: int) -> Iterator[Sequence[Fields]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _may_pass(outcome: Outcome) -> bool:
+    """Whether the same request may be answered a moment later."""
+    if isinstance(outcome, httpx.TransportError):
+        return not isinstance(outcome, NOT_LOST)
+    is_of_proxy = outcome.status_code == 500 and REQUEST_ID not in outcome.headers
+    return is_of_proxy or outcome.status_code in REPEATED
+
+
+def _refusal(response: httpx.Response) -> ServiceError:
+    """What an answer other than success says."""
+    try:
+        content = response.json()
+    except ValueError:
+        content = None
+    detail = content.get("detail") if isinstance(content, dict) else response.text[:200]
+    seconds = response.headers.get("Retry-After", "")
+    return ServiceError(
+        response.status_code, detail, float(seconds) if seconds.isdecimal() else None
+    )
