@@ -8,21 +8,25 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import JsonValue, TypeAdapter
 
 from serving.api.responses import (
+    CustomerPage,
+    CustomerProfile,
     CustomerRecommendations,
     CustomerValue,
     EventsResponse,
+    ListedCustomer,
     RecommendationResponse,
     ValueResponse,
 )
 
-Fields = Mapping[
-    str, JsonValue
-]  # of a customer: customer_id or events, and perhaps others; of an event
+# Of a customer: customer_id or events, and perhaps others; of an event.
+Fields = Mapping[str, JsonValue]
+Query = Mapping[str, str | int | float | None]  # what a URL asks for
 T = TypeVar("T")
 Outcome = httpx.Response | httpx.TransportError
 # What a call asks of whoever runs it: to send a request, or to wait so many seconds.
@@ -98,12 +102,29 @@ class Calls:
 
     def send(self, events: Sequence[Fields]) -> Steps[EventsResponse]:
         """Parts of the events, one after the other; the sums of what became of them."""
-        accepted = duplicates = 0
+        found = EventsResponse(accepted=0, duplicates=0, refused=0)
         for part in _parts(events, MAX_EVENTS):
             for answer in (yield from self._post("/v1/events", "events", part, {})):
-                told = EventsResponse.model_validate_json(answer, extra="ignore")
-                accepted, duplicates = accepted + told.accepted, duplicates + told.duplicates
-        return EventsResponse(accepted=accepted, duplicates=duplicates)
+                found = found.plus(EventsResponse.model_validate_json(answer, extra="ignore"))
+        return found
+
+    def customer(self, customer_id: str, options: Query) -> Steps[CustomerProfile]:
+        """One request."""
+        place = f"/v1/customers/{quote(customer_id, safe='')}"
+        answer = yield from self._answered("GET", place, None, options)
+        return CustomerProfile.model_validate_json(answer, extra="ignore")
+
+    def customers(self, options: Query) -> Steps[list[ListedCustomer]]:
+        """Page after page, to the end."""
+        found: list[ListedCustomer] = []
+        cursor: Query = {}
+        while True:
+            answer = yield from self._answered("GET", "/v1/customers", None, {**options, **cursor})
+            page = CustomerPage.model_validate_json(answer, extra="ignore")
+            found += page.customers
+            if page.next_cursor is None:
+                return found
+            cursor = {"cursor": page.next_cursor}
 
     def model(self) -> Steps[dict[str, JsonValue]]:
         """One request."""
@@ -127,11 +148,15 @@ class Calls:
         second = yield from self._post(path, what, part[middle:], options)
         return first + second
 
-    def _answered(self, method: str, path: str, body: Mapping[str, object] | None) -> Steps[bytes]:
+    def _answered(
+        self, method: str, path: str, body: Mapping[str, object] | None, query: Query | None = None
+    ) -> Steps[bytes]:
         """The body of the answer; ServiceError or httpx.TransportError where no attempt had one."""
         ends_at = time.monotonic() + self.retries.deadline_seconds
         for attempt in range(1, self.retries.attempts + 1):
-            request = self.http.build_request(method, path, json=body, timeout=self._left(ends_at))
+            request = self.http.build_request(
+                method, path, json=body, params=query, timeout=self._left(ends_at)
+            )
             outcome = yield request
             assert outcome is not None
             if isinstance(outcome, httpx.Response) and outcome.is_success:

@@ -9,7 +9,13 @@ from typing import Self, TypeVar
 import httpx
 from pydantic import JsonValue
 
-from serving.api.responses import CustomerRecommendations, CustomerValue, EventsResponse
+from serving.api.responses import (
+    CustomerProfile,
+    CustomerRecommendations,
+    CustomerValue,
+    EventsResponse,
+    ListedCustomer,
+)
 from serving.calls import MAX_CUSTOMERS, Calls, Fields, Outcome, Retries, ServiceError, Steps
 
 __all__ = ["AsyncClient", "Client", "Retries", "ServiceError"]
@@ -53,6 +59,14 @@ class Client:
     def send(self, events: Sequence[Fields]) -> EventsResponse:
         """Write events to the log: how many are new, and how many it had. Repeat the call where it fails."""
         return self._run(self.calls.send(events))
+
+    def customer(self, customer_id: str, **options: str | int) -> CustomerProfile:
+        """One customer whole; the key needs scope read. `limit` is how many events the timeline has."""
+        return self._run(self.calls.customer(customer_id, options))
+
+    def customers(self, **options: str | float) -> list[ListedCustomer]:
+        """All customers, or those of a segment, a stage or a min_clv, the most valuable first."""
+        return self._run(self.calls.customers(options))
 
     def model(self) -> dict[str, JsonValue]:
         """What answers."""
@@ -121,6 +135,14 @@ class AsyncClient:
     async def send(self, events: Sequence[Fields]) -> EventsResponse:
         """See Client."""
         return await self._run(self.calls.send(events))
+
+    async def customer(self, customer_id: str, **options: str | int) -> CustomerProfile:
+        """See Client."""
+        return await self._run(self.calls.customer(customer_id, options))
+
+    async def customers(self, **options: str | float) -> list[ListedCustomer]:
+        """See Client."""
+        return await self._run(self.calls.customers(options))
 
     async def model(self) -> dict[str, JsonValue]:
         """See Client."""

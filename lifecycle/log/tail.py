@@ -1,4 +1,7 @@
-"""How far a log has come, read before every answer: cheap enough for the event loop where the log is a local file."""
+"""How far a log has come, read before every answer: cheap enough for the event loop where the log is a local file.
+
+Both reads also bring what the process knows of erasures (`Log.erasures`) up to date.
+"""
 
 import sqlite3
 from threading import Lock
@@ -6,7 +9,7 @@ from threading import Lock
 from sqlalchemy import Select, select
 
 from lifecycle.log.database import Log
-from lifecycle.log.reader import LAST_SEQUENCE
+from lifecycle.log.reader import HEAD
 from lifecycle.log.schema import EVENTS
 
 
@@ -23,7 +26,8 @@ class Tail:
     def read(self) -> set[str]:
         """The customers, with all that the log acknowledged before this call. LogUnavailable."""
         with self.log.reading() as connection:
-            last: int = connection.execute(LAST_SEQUENCE).scalar_one()
+            last, last_erasure = connection.execute(HEAD).one()
+            self.log.erasures.among(connection, last_erasure, ())
             if last > self.read_until:
                 found = connection.execute(_customers_after(self.read_until)).scalars()
                 self._add(set(found), last)
@@ -34,7 +38,9 @@ class Tail:
         if self.file is None:
             return None
         try:
-            [[last]] = self.file.execute(LAST_AS_TEXT).fetchall()
+            [(last, last_erasure)] = self.file.execute(HEAD_AS_TEXT).fetchall()
+            if last_erasure != self.log.erasures.read_at:
+                return None
             if last > self.read_until:
                 found = self.file.execute(CUSTOMERS_AS_TEXT, [self.read_until]).fetchall()
                 self._add({customer for (customer,) in found}, last)
@@ -54,7 +60,7 @@ def _customers_after(position: int) -> Select[str]:
 
 
 # A tenth of what SQLAlchemy takes for the same, which a request that only looks up would feel.
-LAST_AS_TEXT = str(LAST_SEQUENCE)
+HEAD_AS_TEXT = str(HEAD)
 CUSTOMERS_AS_TEXT = f"SELECT DISTINCT customer_id FROM {EVENTS.name} WHERE sequence > ?"
 
 

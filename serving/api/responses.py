@@ -1,5 +1,7 @@
 """What goes out over HTTP, as documented under /docs. Answers come from the predictor in this form."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from serving.predict.problems import Problem
@@ -164,6 +166,14 @@ class EventsResponse(BaseModel):
     accepted: int = Field(description="new to the log")
     duplicates: int = Field(description="sent before with the same event_id and content")
     refused: int = Field(description="of erased customers; not written")
+
+    def plus(self, other: Self) -> Self:
+        """The sums of both."""
+        return type(self)(
+            accepted=self.accepted + other.accepted,
+            duplicates=self.duplicates + other.duplicates,
+            refused=self.refused + other.refused,
+        )
 
 
 class ErrorResponse(BaseModel):

@@ -38,7 +38,15 @@ class KnownCustomers:
         return max(int((now - self.state.as_of).total_seconds()), 0)
 
     def _found(self, customer_ids: Sequence[str | None], later: set[str]) -> list[bytes | None]:
+        asked = [customer for customer in customer_ids if customer is not None]
+        erased = self._erased(asked)
         return [
-            None if customer is None or customer in later else self.state.find(customer)
+            None
+            if customer is None or customer in later or customer in erased
+            else self.state.find(customer)
             for customer in customer_ids
         ]
+
+    def _erased(self, customer_ids: Sequence[str]) -> set[str]:
+        """Who of these customers is erased, as of the last look at the log."""
+        return set() if self.tail is None else self.tail.log.erasures.known.among(customer_ids)
