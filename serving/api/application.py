@@ -55,7 +55,7 @@ def create_api(
     add_errors(api)
     document(api)
     if known is not None:
-        api.add_middleware(HotRoute, keys=keys, admission=admission, known=known)
+        api.add_middleware(HotRoute, keys=keys, settings=settings, known=known)
     return api
 
 
