@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fastapi import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lifecycle.state.answers import body_of
@@ -38,6 +39,7 @@ class HotRoute:
     keys: KeyRing
     settings: ApiSettings
     known: KnownCustomers
+    routes: Sequence[BaseRoute] = ()  # of `app`, by which Serve names requests in its metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._may_answer(scope):

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from lifecycle.log.group_commit import GroupCommit
 from lifecycle.log.opening import make_log
-from serving.api.application import create_api
+from serving.api.application import create_api, with_hot_route
 from serving.api.errors import Unavailable
 from serving.api.known import MAX_BODY_BYTES, STATE_AGE, HotRoute
 from serving.keys import KeyRing
@@ -54,8 +54,9 @@ def with_state(
     store = EventStore(tiny_shop.data, log)
     writer = GroupCommit(log)
     known = KnownCustomers(state, store.since)
-    api = create_api(SETTINGS, KeyRing(tmp_path / "keys.json"), store, backend, writer, known)
-    with TestClient(api) as client:
+    ring = KeyRing(tmp_path / "keys.json")
+    api = create_api(SETTINGS, ring, store, backend, writer, known)
+    with TestClient(with_hot_route(api, SETTINGS, ring, known)) as client:
         client.headers["Authorization"] = f"Bearer {keys['admin']}"
         wait_until_ready(client)
         yield client
@@ -208,8 +209,9 @@ def test_known_customers_are_answered_while_models_load_or_are_busy(
 ) -> None:
     backend.failure = Unavailable()
     ring, store = KeyRing(tmp_path / "keys.json"), EventStore(tiny_shop.data)
-    api = create_api(SETTINGS, ring, store, backend, known=KnownCustomers(state, None))
-    with TestClient(api) as client:
+    known = KnownCustomers(state, None)
+    api = create_api(SETTINGS, ring, store, backend, known=known)
+    with TestClient(with_hot_route(api, SETTINGS, ring, known)) as client:
         client.headers["Authorization"] = f"Bearer {keys['score']}"
         assert post(client, BOTH).status_code == 200
         assert post(client, {"customers": [{"events": [PURCHASE]}]}).status_code == 503
