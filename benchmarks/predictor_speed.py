@@ -4,7 +4,7 @@ The artifact is the arena's of The Complete Journey without encoders. Values of 
 128 are timed beside the bare calls on ready features: each booster of the champion once for the
 batch, and once more for its contributions, all on one thread. Recommendations are those of every
 ranker that may serve, for 128 customers over the whole catalogue. Look-ups of events are left out.
-Medians of several runs, in turns.
+Medians of several runs, in turns. Customer state is made once for everybody.
 """
 
 import statistics
@@ -21,6 +21,7 @@ from lightgbm import Booster
 from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS, prepare_shop
+from benchmarks.harness.state import make_state
 from lifecycle.artifact.answers import examples_for
 from lifecycle.jobs import start_logging
 from lifecycle.names import RETRIEVER
@@ -49,6 +50,7 @@ def main() -> None:
         predictor = Predictor(folder / "arena" / "artifact")
         customers = asked(EventStore(places["data"]), folder)
         numbers = value_numbers(predictor, customers) | recommend_numbers(predictor, customers)
+        numbers |= make_state(folder / "state", folder / "arena" / "artifact", places["data"])
     write_evidence("predictor_speed", numbers, seeds=[0], data=files)
 
 

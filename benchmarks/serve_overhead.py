@@ -27,13 +27,12 @@ import polars as pl
 from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.served import free_ports, start
+from benchmarks.harness.state import make_state
 from benchmarks.harness.wrk import Load, load
 from lifecycle.folders import MANIFEST
 from lifecycle.state.files import CUSTOMERS_FILE
 from serving.keys import create_key, hash_secret
 from serving.store.events import EventStore
-from training.score.job import score
-from training.score.recipe import ScoreConfig
 
 HEADER = "x-request-disconnect-disabled"
 EVENTS = 50
@@ -65,13 +64,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with scratch_folder() as folder:
-        state = folder / "state"
-        recipe = ScoreConfig(data=options.data, artifact=options.artifact, state=state)
-        started_at = time.monotonic()
-        score(recipe.model_copy(update={"num_workers": 1}))
-        seconds = time.monotonic() - started_at
+        cost = make_state(folder / "state", options.artifact, options.data)
         found = measured(folder, options.artifact, options.data, options.rounds, options.seconds)
-        numbers = numbers_of(found) | state_numbers(state, seconds)
+        numbers = numbers_of(found) | cost
     write_evidence("serve_overhead", numbers, seeds=[], data=[options.data / MANIFEST])
 
 
@@ -145,16 +140,6 @@ def numbers_of(found: dict[str, list[Load]]) -> dict[str, Json]:
         "p50_ms": p50_ms,
         "failed": sum(one.failed for loads in found.values() for one in loads),
         "events_per_computed_customer": EVENTS,
-    }
-
-
-def state_numbers(state: Path, seconds: float) -> dict[str, Json]:
-    """What customer state with explanations costs; the time is that of the whole job in one process."""
-    num_customers = pl.read_parquet(state / CUSTOMERS_FILE, columns=["customer_id"]).height
-    num_bytes = sum(path.stat().st_size for path in state.iterdir())
-    return {
-        "state_customers_per_second": num_customers / seconds,
-        "state_bytes_per_customer": num_bytes / num_customers,
     }
 
 

@@ -101,6 +101,16 @@ LINES = [
     Line("milliseconds a value, one customer", "predictor_speed", "value_ms_1"),
     Line("milliseconds a value, 128 customers", "predictor_speed", "value_ms_128"),
     Line("milliseconds of recommendations a customer, 128 customers", "predictor_speed", "recommend_ms_128", high=2),
+    Line("known customers, requests/s at 32 connections", "serve_overhead", "known_rps", low=750),
+    Line("over those of plain FastAPI with the same bytes", "serve_overhead", "known_rps_ratio_to_fastapi_32",
+         low=0.35),
+    Line("the same with the header that saves two tasks", "serve_overhead", "known_rps_ratio_with_header"),
+    Line("median time at one connection over FastAPI's", "serve_overhead", "known_p50_ratio_to_fastapi_1", high=4),
+    Line("the same with the header", "serve_overhead", "known_p50_ratio_with_header"),
+    Line("customers by their events, requests/s over FastAPI's around the same predictor", "serve_overhead",
+         "computed_rps_ratio_to_fastapi_32", low=0.8),
+    Line("customers/s for whom state is made, with explanations", "serve_overhead", "state_customers_per_second"),
+    Line("bytes of state a customer", "serve_overhead", "state_bytes_per_customer"),
     *(
         Line(f"{what}{of}", "generalisation", f"{key}{end}", low=low if of == FINAL else None,
              high=high if of == FINAL else None)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import ray
-from fastapi import FastAPI
 from ray import serve
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
+from starlette.types import ASGIApp
 
 from lifecycle.events.schema import MAX_LEFT_OUT
 from lifecycle.folders import MANIFEST, file_sha256
@@ -21,7 +21,7 @@ from lifecycle.log.group_commit import GroupCommit
 from lifecycle.log.opening import open_log
 from lifecycle.log.services import register, this_process
 from serving.api.admission import ApiSettings
-from serving.api.application import create_api
+from serving.api.application import create_api, with_hot_route
 from serving.api.errors import Busy, Unavailable
 from serving.keys import KeyRing
 from serving.predict.problems import InvalidRequest, Problem
@@ -191,8 +191,9 @@ class Gateway:
         self.backend = ServeBackend(value, recommender)
         self.log = None if log is None else GroupCommit(log)
 
-    def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self.settings, self.keys, self.store, self.backend, self.log, self.known)
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        api = create_api(self.settings, self.keys, self.store, self.backend, self.log, self.known)
+        return with_hot_route(api, self.settings, self.keys, self.known)
 
 
 def answer_requests(predictor: "Predictor", requests: list[list[CustomerQuery]]) -> list[Reply]:

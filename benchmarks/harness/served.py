@@ -91,5 +91,6 @@ def start(words: list[str], port: int, log: Path) -> Service:
         except httpx.HTTPError:
             pass
         time.sleep(0.5)
-    service.kill()
+    if process.is_running():
+        service.kill()
     raise RuntimeError(f"the service did not start; see {log}")

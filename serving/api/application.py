@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from lifecycle.log.group_commit import GroupCommit
 from serving.api.admission import Admission, ApiSettings
@@ -59,9 +60,16 @@ def create_api(
     add_customers(api, keys, admission, store, None if log is None else log.log)
     add_errors(api)
     document(api)
-    if known is not None:
-        api.add_middleware(HotRoute, keys=keys, admission=admission, known=known)
     return api
+
+
+def with_hot_route(
+    api: FastAPI, settings: ApiSettings, keys: KeyRing, known: KnownCustomers | None
+) -> ASGIApp:
+    """The API behind the way round it that known customers take, where there are any."""
+    if known is None:
+        return api
+    return HotRoute(api, keys, settings, known, api.routes)
 
 
 async def _wait_for_models(admission: Admission, backend: Backend) -> None:

@@ -1,17 +1,19 @@
 """The hot route: known customers are answered as plain ASGI, before the framework and without threads."""
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fastapi import HTTPException, Request, Response
-from fastapi.exception_handlers import http_exception_handler
+from fastapi import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lifecycle.state.answers import body_of
 from serving.api.access import may_call
-from serving.api.admission import Admission
+from serving.api.admission import ApiSettings
 from serving.api.fields import Reading
 from serving.api.histories import Customer
 from serving.api.requests import ValueRequest, parse
@@ -27,24 +29,28 @@ COMPUTED = (b'"events"', b'"attributes"', b'"as_of"')  # a body with these is no
 
 @dataclass(frozen=True)
 class HotRoute:
-    """Answers requests for the values of known customers; all others go to `app`, untouched."""
+    """Answers requests for the values of known customers; all others go to `app`, untouched.
+
+    They take no place among the admitted requests and need no model: they are answered also while
+    models load or are busy.
+    """
 
     app: ASGIApp
     keys: KeyRing
-    admission: Admission
+    settings: ApiSettings
     known: KnownCustomers
+    routes: Sequence[BaseRoute] = ()  # of `app`, by which Serve names requests in its metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._may_answer(scope):
             await self.app(scope, receive, send)
             return
         received: list[Message] = []
-        try:
-            async with self.admission.answering():
+        response = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.timeout_seconds):
                 body = await small_body(receive, received)
-                response = None if body is None else self._answer(body)
-        except HTTPException as error:
-            response = await http_exception_handler(Request(scope), error)
+            response = None if body is None else self._answer(body)
         if response is None:
             await self.app(scope, replayed(received, receive), send)
         else:
@@ -62,12 +68,12 @@ class HotRoute:
 
     def _answer(self, body: bytes) -> Response | None:
         """The response to a request with this body; None where the framework's route has to answer."""
-        most = self.admission.settings.max_body_bytes
+        most = self.settings.max_body_bytes
         if len(body) > most or any(word in body for word in COMPUTED):
             return None
         now = datetime.now(UTC)
         try:
-            request = parse(ValueRequest, body, Reading(self.admission.settings.limits, now))
+            request = parse(ValueRequest, body, Reading(self.settings.limits, now))
         except InvalidRequest:
             return None
         wanted = [customer for customer in default_ids(request) if customer is not None]

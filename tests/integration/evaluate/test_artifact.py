@@ -11,6 +11,7 @@ import pytest
 from lifecycle.artifact.files import load_artifact
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.llama.member import decoder_of, read_member
+from lifecycle.state.lookup import CustomerState
 from tests.builders import TinyShop
 from tests.integration.evaluate.artifacts import stacked
 from training.evaluate.job import evaluate
@@ -72,6 +73,16 @@ def test_llama_as_champion_serves_and_scores_alike(
     )
     assert {answer["model"] for answer in answers} == {"text_llama"}
     json.dumps(answers, allow_nan=False)
+    score(ScoreConfig(data=tiny_shop.data, artifact=artifact, state=tmp_path / "state"))
+    state = CustomerState(tmp_path / "state")
+    names = scores["customer_id"].to_list()
+    now = predictor.value([CustomerQuery(name, by_customer[(name,)], {}) for name in names])
+    kept = [json.loads(state.find(name) or b"") for name in names]
+    assert [answer["as_of"] for answer in kept] == [answer["as_of"] for answer in now]
+    for key in ("clv", "low_80", "revenue", "churn_probability"):
+        np.testing.assert_allclose(
+            [answer[key] for answer in kept], [answer[key] for answer in now], rtol=1e-4
+        )
 
 
 def test_stack_with_a_llama_in_it_serves_and_scores_as_it_was_judged(

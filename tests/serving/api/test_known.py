@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from lifecycle.log.group_commit import GroupCommit
 from lifecycle.log.opening import make_log
-from serving.api.admission import Admission
-from serving.api.application import create_api
+from serving.api.application import create_api, with_hot_route
+from serving.api.errors import Unavailable
 from serving.api.known import MAX_BODY_BYTES, STATE_AGE, HotRoute
 from serving.keys import KeyRing
 from serving.store.events import EventStore
@@ -54,8 +54,9 @@ def with_state(
     store = EventStore(tiny_shop.data, log)
     writer = GroupCommit(log)
     known = KnownCustomers(state, store.since)
-    api = create_api(SETTINGS, KeyRing(tmp_path / "keys.json"), store, backend, writer, known)
-    with TestClient(api) as client:
+    ring = KeyRing(tmp_path / "keys.json")
+    api = create_api(SETTINGS, ring, store, backend, writer, known)
+    with TestClient(with_hot_route(api, SETTINGS, ring, known)) as client:
         client.headers["Authorization"] = f"Bearer {keys['admin']}"
         wait_until_ready(client)
         yield client
@@ -175,9 +176,8 @@ async def in_pieces(content: bytes) -> AsyncIterator[bytes]:
 @pytest.fixture
 def hot(state: Path, keys: dict[str, str], tmp_path: Path) -> HotRoute:
     """Before a framework of which nothing else is known."""
-    admission = Admission(SETTINGS, description={})
-    known = KnownCustomers(state, None)
-    return HotRoute(Framework(), KeyRing(tmp_path / "keys.json"), admission, known)
+    ring = KeyRing(tmp_path / "keys.json")
+    return HotRoute(Framework(), ring, SETTINGS, KnownCustomers(state, None))
 
 
 @pytest.mark.parametrize(
@@ -202,15 +202,17 @@ def test_only_known_customers_pass_by_the_framework_and_nothing_is_lost_on_the_w
         assert (response.text != "passed on") == is_hot
         assert isinstance(hot.app, Framework) and hot.app.bodies == ([] if is_hot else [content])
         hot.app.bodies.clear()
-    assert hot.admission.in_flight == 0
 
 
-def test_full_and_starting_services_say_so_to_known_customers_too(
-    hot: HotRoute, keys: dict[str, str]
+def test_known_customers_are_answered_while_models_load_or_are_busy(
+    tiny_shop: TinyShop, backend: InProcess, keys: dict[str, str], tmp_path: Path, state: Path
 ) -> None:
-    hot.admission.in_flight = SETTINGS.max_in_flight
-    full = asyncio.run(ask(hot, keys["score"], json.dumps(KNOWN).encode()))
-    assert (full.status_code, full.headers["Retry-After"]) == (429, "1")
-    hot.admission.description = None
-    starting = asyncio.run(ask(hot, keys["score"], json.dumps(KNOWN).encode()))
-    assert starting.json() == {"detail": "the models are loading"}
+    backend.failure = Unavailable()
+    ring, store = KeyRing(tmp_path / "keys.json"), EventStore(tiny_shop.data)
+    known = KnownCustomers(state, None)
+    api = create_api(SETTINGS, ring, store, backend, known=known)
+    with TestClient(with_hot_route(api, SETTINGS, ring, known)) as client:
+        client.headers["Authorization"] = f"Bearer {keys['score']}"
+        assert post(client, BOTH).status_code == 200
+        assert post(client, {"customers": [{"events": [PURCHASE]}]}).status_code == 503
+        assert client.get("/healthz").status_code == 503
