@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from uuid import uuid4
 
 import ray
 from pydantic import Field, ValidationError
@@ -26,7 +27,9 @@ from serving.api.admission import ApiSettings
 from serving.api.errors import RETRY_AFTER_SECONDS
 from serving.api.fields import Limits
 from serving.deployments import FolderSource, Gateway, LogSource, Recommender, ValueModel
+from serving.handles import Served
 from serving.keys import default_path, require_keys
+from serving.predict.description import describe as describe_artifact
 from serving.store.events import EventStore
 
 # Fast replicas talk over gRPC, which refuses what is larger than 4 MB: histories of fifty good customers are.
@@ -59,8 +62,10 @@ class ServeArguments(Config):
     batch_wait_seconds: float = Field(default=0.005, ge=0)
     # Sent to each replica of a model; the rest wait in the gateway.
     max_ongoing_requests: int = Field(default=32, ge=1)
-    replicas: int = Field(default=1, ge=1)  # of each model; serve.yaml autoscales them instead
-    replica_cpus: float = Field(default=0.5, gt=0)
+    # Of each model and of the gateway; serve.yaml autoscales them instead. With two, one may die.
+    replicas: int = Field(default=2, ge=1)
+    # Six replicas fit two cores: what Serve counts is no limit of what a replica uses.
+    replica_cpus: float = Field(default=0.25, gt=0)
     gateway_cpus: float = Field(default=0.25, gt=0)
 
 
@@ -114,6 +119,7 @@ def new_application(arguments: ServeArguments) -> Application:
         str(events),
         value_model.bind(source, arguments.max_batch_customers, arguments.batch_wait_seconds),
         recommender.bind(source),
+        Served(describe_artifact(loaded), loaded.data_end, uuid4().hex),
         None if log is None else LogSource(log.url, log.identity, key),
         state,
     )
@@ -164,6 +170,7 @@ def gateway_deployment(arguments: ServeArguments) -> Deployment:
     room = 4 * arguments.max_in_flight
     return serve.deployment(
         serve.ingress()(Gateway),
+        num_replicas=arguments.replicas,
         max_ongoing_requests=room,
         max_queued_requests=room,
         backpressure_config={"status_code": 429, "retry_after_s": RETRY_AFTER_SECONDS},

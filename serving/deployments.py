@@ -1,7 +1,6 @@
 """What runs in Serve: two deployments that compute, each with its own predictor, and the gateway in front of them."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 import ray
 from ray import serve
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
@@ -22,29 +19,17 @@ from lifecycle.log.opening import open_log
 from lifecycle.log.services import register, this_process
 from serving.api.admission import ApiSettings
 from serving.api.application import create_api, with_hot_route
-from serving.api.errors import Busy, Unavailable
+from serving.handles import Reply, ServeBackend, Served
 from serving.keys import KeyRing
-from serving.predict.problems import InvalidRequest, Problem
-from serving.predict.queries import Answer, CustomerQuery, RecommendOptions
+from serving.predict.problems import InvalidRequest
+from serving.predict.queries import CustomerQuery, RecommendOptions, newcomer
 from serving.store.events import EventStore
 from serving.store.known import KnownCustomers
 
 if TYPE_CHECKING:  # scipy and LightGBM come with it; the gateway needs neither
     from serving.predict.predictor import Predictor
 
-NUM_ATTEMPTS = 3  # predictions change nothing, so a call that died with its replica is made again
 BATCH_WEIGHTS = {"features": 1, "events": 1 + MAX_LEFT_OUT}  # of a customer, by what explains it
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Answers in the order of the customers, or why there are none.
-
-    Problems travel as values: Serve logs what a replica raises, and a message may quote a customer.
-    """
-
-    answers: Sequence[Answer]
-    problems: Sequence[Problem] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +91,10 @@ def num_customers(requests: list[list[CustomerQuery]]) -> int:
 
 
 class ValueModel:
-    """Values customers; requests that wait at the same time are computed as one batch."""
+    """Values customers; requests that wait at the same time are computed as one batch.
+
+    Serve sends requests to a replica that has answered a question itself, and so is warm.
+    """
 
     def __init__(
         self, source: FolderSource, max_batch_customers: int, batch_wait_seconds: float
@@ -114,6 +102,7 @@ class ValueModel:
         from serving.predict.predictor import Predictor
 
         self.predictor = Predictor(source.path())
+        self.predictor.value([newcomer(self.predictor.artifact.data_end)])
         self.answer.set_max_batch_size(max_batch_customers)
         self.answer.set_batch_wait_timeout_s(batch_wait_seconds)
 
@@ -122,52 +111,21 @@ class ValueModel:
         """One reply per request. The computation runs in a thread, so that health checks are answered meanwhile."""
         return await asyncio.to_thread(answer_requests, self.predictor, requests)
 
-    async def describe(self) -> Reply:
-        """What the artifact holds."""
-        return Reply([self.predictor.describe()])
-
 
 class Recommender:
-    """Recommends items; one request at a time, since one alone keeps its core busy."""
+    """Recommends items; one request at a time, since one alone keeps its core busy. As warm as a ValueModel."""
 
     def __init__(self, source: FolderSource) -> None:
         from serving.predict.predictor import Predictor
 
         self.predictor = Predictor(source.path())
+        recommend(self.predictor, [newcomer(self.predictor.artifact.data_end)], RecommendOptions())
         self.turn = asyncio.Semaphore(1)
 
     async def answer(self, customers: list[CustomerQuery], options: RecommendOptions) -> Reply:
         """Recommendations for each customer, or which options the artifact cannot serve."""
         async with self.turn:
             return await asyncio.to_thread(recommend, self.predictor, customers, options)
-
-    async def describe(self) -> Reply:
-        """What the artifact holds."""
-        return Reply([self.predictor.describe()])
-
-
-class ServeBackend:
-    """Calls the two deployments by handle."""
-
-    def __init__(self, value_model: DeploymentHandle, recommender: DeploymentHandle) -> None:
-        self.value_model = value_model
-        self.recommender = recommender
-
-    async def value(self, customers: list[CustomerQuery]) -> list[Answer]:
-        """See Backend."""
-        return await _call(self.value_model.answer, customers)
-
-    async def recommend(
-        self, customers: list[CustomerQuery], options: RecommendOptions
-    ) -> list[Answer]:
-        """See Backend."""
-        return await _call(self.recommender.answer, customers, options)
-
-    async def describe(self) -> Answer:
-        """See Backend; answers once both deployments have loaded the artifact."""
-        await _call(self.recommender.describe)
-        [description] = await _call(self.value_model.describe)
-        return description
 
 
 class Gateway:
@@ -180,6 +138,7 @@ class Gateway:
         events: str,
         value: DeploymentHandle,
         recommender: DeploymentHandle,
+        served: Served,
         source: LogSource | None = None,
         state: FolderSource | None = None,
     ) -> None:
@@ -188,7 +147,7 @@ class Gateway:
         log = None if source is None else source.open()
         self.store = EventStore(Path(events), log)
         self.known = None if state is None else KnownCustomers(state.path(), self.store.since)
-        self.backend = ServeBackend(value, recommender)
+        self.backend = ServeBackend(value, recommender, served)
         self.log = None if log is None else GroupCommit(log)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -215,20 +174,3 @@ def recommend(
         return Reply(predictor.recommend(customers, options))
     except InvalidRequest as error:
         return Reply([], error.problems)
-
-
-async def _call(method: DeploymentHandle, *arguments: object) -> list[Answer]:
-    """The answers of a replica; InvalidRequest where it has problems instead, Busy, and Unavailable."""
-    for _ in range(NUM_ATTEMPTS):
-        try:
-            reply: Reply = await method.remote(*arguments)
-        except RayActorError:
-            continue
-        except BackPressureError:
-            raise Busy from None
-        except DeploymentUnavailableError:
-            break
-        if reply.problems:
-            raise InvalidRequest(reply.problems)
-        return list(reply.answers)
-    raise Unavailable

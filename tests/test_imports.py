@@ -42,7 +42,8 @@ FLOORS = {  # each folder or file may import those on lower floors
         ("keys", "predict"),
         ("store",),
         ("api",),
-        ("calls", "deployments"),
+        ("calls", "handles"),
+        ("deployments",),
         ("app", "client"),
     ),
 }

@@ -26,6 +26,7 @@ from serving.store.known import KnownCustomers
 
 logger = logging.getLogger(__name__)
 STARTING_RETRY_SECONDS = 0.5
+PATIENCE_SECONDS = 1.0  # before requests are taken, and refused while models load
 
 
 def create_api(
@@ -42,6 +43,8 @@ def create_api(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(_wait_for_models(admission, backend))
+        # Beside models that answer, the first request already finds it ready.
+        await asyncio.wait([loading], timeout=PATIENCE_SECONDS)
         yield
         loading.cancel()
 

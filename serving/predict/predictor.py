@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-from pydantic import TypeAdapter
 
 from lifecycle.artifact.answers import (
     examples_for,
@@ -21,6 +20,7 @@ from lifecycle.artifact.value_answer import value_answers
 from lifecycle.events.schema import OWN_RATE, with_shop_days
 from lifecycle.features.attributes import PREFIX, given
 from lifecycle.spend.contributions import Reason
+from serving.predict.description import describe
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import (
     Answer,
@@ -34,23 +34,6 @@ from serving.predict.queries import (
 from serving.predict.recommendations import recommend
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DESCRIBED = (
-    "champion",
-    "recommender",
-    "horizon_days",
-    "clv",
-    "currency",
-    "segment_thresholds",
-    "segments_as_of",
-    "prompt_version",
-    "format_version",
-    "base_model",
-    "metrics",
-    "packages",
-    "identity",
-    "costs",
-    "refitted_at",
-)
 
 
 class Predictor:
@@ -66,12 +49,8 @@ class Predictor:
         return self.champion.artifact
 
     def describe(self) -> Answer:
-        """What is served: models, cutoff, horizon, metrics, versions."""
-        told = self.artifact.manifest.model_dump(mode="json")
-        described = {name: told[name] for name in DESCRIBED}
-        described["data_end"] = self.artifact.settings.data_end
-        described["num_items"] = self.artifact.items["item_id"].n_unique()
-        return TypeAdapter(Answer).validate_python(described)
+        """What is served; see serving.predict.description."""
+        return describe(self.artifact)
 
     def problems(self, customers: Sequence[CustomerQuery]) -> list[Problem]:
         """Which customers cannot be valued."""

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import JsonValue
 
+from lifecycle.events.schema import EVENT_SCHEMA
 from serving.predict.problems import Problem
 
 Answer = dict[str, JsonValue]
@@ -46,6 +47,14 @@ class RecommendOptions:
     max_price: float | None = None
     in_stock: bool | None = None
     objective: Literal["probability", "margin"] = "probability"
+
+
+def newcomer(data_end: datetime) -> CustomerQuery:
+    """Somebody who bought for the first time at the end of the data: a question that every artifact answers."""
+    row = {"event_id": "newcomer", "customer_id": "newcomer", "occurred_at": data_end}
+    bought = {"kind": "purchase", "amount": 1.0, "quantity": 1.0}
+    events = pl.DataFrame([row | bought], schema=EVENT_SCHEMA)
+    return CustomerQuery(None, events, {}, data_end=data_end)
 
 
 def names_of(customers: Sequence[object]) -> list[str]:

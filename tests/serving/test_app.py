@@ -229,6 +229,6 @@ def test_serve_yaml_scales_every_deployment_within_what_the_gateway_admits() -> 
     }
     for deployment in application["deployments"]:
         scaling = deployment["autoscaling_config"]
-        assert 1 <= scaling["min_replicas"] < scaling["max_replicas"]
+        assert 2 <= scaling["min_replicas"] < scaling["max_replicas"]
         assert scaling["target_ongoing_requests"] < arguments.max_in_flight
         assert scaling["upscale_delay_s"] < scaling["downscale_delay_s"]
