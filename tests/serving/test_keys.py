@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from serving.keys import (
+    SCOPES,
     Key,
     KeyRing,
     create_key,
@@ -60,11 +61,11 @@ def test_only_the_right_secret_is_found(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("scope", "allowed"),
-    [("score", {"score"}), ("write", {"write"}), ("admin", {"score", "write", "admin"})],
+    [("score", {"score"}), ("read", {"read"}), ("write", {"write"}), ("admin", set(SCOPES))],
 )
 def test_scope_covers_itself_and_admin_covers_all(scope: str, allowed: set[str]) -> None:
     key = Key("id", scope, "", "")
-    assert {name for name in ("score", "write", "admin") if key.allows(name)} == allowed
+    assert {name for name in SCOPES if key.allows(name)} == allowed
 
 
 def test_revoked_key_is_gone_and_the_others_stay(path: Path) -> None:

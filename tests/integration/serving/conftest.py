@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.erasure.keys import create_keys
 from lifecycle.events.shards import read_shard, shard_paths
 from serving.client import Client
 from serving.keys import create_key
@@ -21,12 +22,14 @@ def service(
     keys = folder / "keys.json"
     [port] = free_ports(1)
     _, key = create_key(keys, "score", datetime.now(UTC))
+    create_keys(folder / "erasure.json", datetime.now(UTC))
     words = [
         "serving.app:build",
         f"artifact={tiny_artifact}",
         f"events={tiny_shop.data}",
         f"log=sqlite:///{folder / 'log.db'}",
         f"keys={keys}",
+        f"erasure_key={folder / 'erasure.json'}",
         f"port={port}",
         f"max_in_flight={MAX_IN_FLIGHT}",
         "batch_wait_seconds=0.1",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lifecycle.log.opening import open_log
-from lifecycle.log.reader import last_sequence
+from lifecycle.log.reader import customers_since
 from serving.api.responses import EventsResponse
 from serving.client import Client, ServiceError
 from serving.keys import create_key, revoke_key
@@ -39,8 +39,10 @@ def test_next_answer_reflects_events_and_an_id_counts_once(
             writer.send([event | {"amount": 31.0}])
         assert error.value.status == 409
     revoke_key(service.keys, key.id)
-    log = open_log(f"sqlite:///{service.keys.parent / 'log.db'}")
-    assert last_sequence(log) == 2
+    key_file = service.keys.parent / "erasure.json"
+    log = open_log(f"sqlite:///{service.keys.parent / 'log.db'}", key_file)
+    since = customers_since(log, 0, ["newcomer"])
+    assert since.events["event_id"].to_list() == ["http-1", "http-2"]
     log.engine.dispose()
 
 
@@ -53,6 +55,7 @@ def test_second_service_on_the_log_is_refused_before_anything_starts(
         f"artifact={tiny_artifact}",
         f"events={tiny_shop.data}",
         f"keys={service.keys}",
+        f"erasure_key={service.keys.parent / 'erasure.json'}",
         f"log=sqlite:///{service.keys.parent / 'log.db'}",
         f"port={port}",
     )

@@ -13,12 +13,15 @@ from lifecycle.log.database import Log
 from lifecycle.log.group_commit import GroupCommit
 from lifecycle.log.opening import make_log, open_log
 from serving.api.admission import ApiSettings
-from serving.api.application import create_api
-from serving.keys import KeyRing, create_key
+from serving.api.application import create_api, with_hot_route
+from serving.keys import SCOPES, KeyRing, create_key
 from serving.predict.predictor import Predictor
 from serving.store.events import EventStore
+from serving.store.known import KnownCustomers
 from tests.builders import TinyShop
 from tests.serving.builders import SETTINGS, InProcess, wait_until_ready
+from training.score.job import score
+from training.score.recipe import ScoreConfig
 
 ROOMY = ApiSettings(SETTINGS.limits, 8_000_000, SETTINGS.max_in_flight, SETTINGS.timeout_seconds)
 
@@ -31,10 +34,7 @@ def backend(predictor: Predictor) -> InProcess:
 @pytest.fixture
 def keys(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / "keys.json"
-    return {
-        scope: create_key(path, scope, datetime.now(UTC))[1]
-        for scope in ("score", "write", "admin")
-    }
+    return {scope: create_key(path, scope, datetime.now(UTC))[1] for scope in SCOPES}
 
 
 @pytest.fixture
@@ -92,3 +92,33 @@ def gateways(
             wait_until_ready(client)
             clients.append(client)
         yield clients
+
+
+@pytest.fixture(scope="session")
+def state(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("state") / "state"
+    score(ScoreConfig(data=tiny_shop.data, artifact=tiny_artifact, state=folder))
+    return folder
+
+
+@pytest.fixture
+def with_state(
+    tiny_shop: TinyShop, backend: InProcess, keys: dict[str, str], tmp_path: Path, state: Path
+) -> Iterator[TestClient]:
+    """A service with state and a log, called with a key of scope admin."""
+    key = tmp_path / "erasure.json"
+    create_keys(key, datetime.now(UTC))
+    log = make_log(f"sqlite:///{tmp_path / 'log.db'}", key)
+    store = EventStore(tiny_shop.data, log)
+    writer = GroupCommit(log)
+    known = KnownCustomers(state, store.since)
+    ring = KeyRing(tmp_path / "keys.json")
+    api = create_api(SETTINGS, ring, store, backend, writer, known)
+    with TestClient(with_hot_route(api, SETTINGS, ring, known)) as client:
+        client.headers["Authorization"] = f"Bearer {keys['admin']}"
+        wait_until_ready(client)
+        yield client
+    writer.close()
+    log.engine.dispose()

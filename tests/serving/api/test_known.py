@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -11,8 +11,6 @@ from fastapi import Request, Response
 from fastapi.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from lifecycle.log.group_commit import GroupCommit
-from lifecycle.log.opening import make_log
 from serving.api.application import create_api, with_hot_route
 from serving.api.errors import Unavailable
 from serving.api.known import MAX_BODY_BYTES, STATE_AGE, HotRoute
@@ -27,41 +25,10 @@ from tests.serving.builders import (
     InProcess,
     fields,
     post,
-    wait_until_ready,
 )
-from training.score.job import score
-from training.score.recipe import ScoreConfig
 
 BOTH = {"customers": [{"customer_id": "c7"}, {"customer_id": "c1"}]}
 NEW = PURCHASE | {"event_id": "n1", "customer_id": "c1", "occurred_at": "2025-01-01"}
-
-
-@pytest.fixture(scope="module")
-def state(
-    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    folder = tmp_path_factory.mktemp("state") / "state"
-    score(ScoreConfig(data=tiny_shop.data, artifact=tiny_artifact, state=folder))
-    return folder
-
-
-@pytest.fixture
-def with_state(
-    tiny_shop: TinyShop, backend: InProcess, keys: dict[str, str], tmp_path: Path, state: Path
-) -> Iterator[TestClient]:
-    """A service with state and a log, called with a key of scope admin."""
-    log = make_log(f"sqlite:///{tmp_path / 'log.db'}")
-    store = EventStore(tiny_shop.data, log)
-    writer = GroupCommit(log)
-    known = KnownCustomers(state, store.since)
-    ring = KeyRing(tmp_path / "keys.json")
-    api = create_api(SETTINGS, ring, store, backend, writer, known)
-    with TestClient(with_hot_route(api, SETTINGS, ring, known)) as client:
-        client.headers["Authorization"] = f"Bearer {keys['admin']}"
-        wait_until_ready(client)
-        yield client
-    writer.close()
-    log.engine.dispose()
 
 
 def test_known_customers_are_answered_as_computed_ones_without_a_model(
