@@ -56,6 +56,8 @@ class CustomerPages:
         if after is not None:
             is_later = (clv == after.clv) & (pl.col("customer_id") > after.customer_id)
             conditions.append((clv < after.clv) | is_later)
-        customers = pl.scan_parquet(self.folder / CUSTOMERS_FILE).filter(conditions)
+        customers = pl.scan_parquet(self.folder / CUSTOMERS_FILE)
+        for condition in conditions:
+            customers = customers.filter(condition)
         ordered = customers.sort("clv", "customer_id", descending=[True, False])
         return ordered.head(limit).select(COLUMNS).collect()

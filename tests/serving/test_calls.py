@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from serving.api.requests import MAX_LOGGED_EVENTS
+from serving.api.responses import EventsResponse, ListedCustomer
 from serving.app import ServeArguments
 from serving.calls import MAX_CUSTOMERS, MAX_EVENTS, Calls, Retries, ServiceError, Steps, T
 
@@ -128,8 +129,32 @@ def test_nothing_is_repeated_beyond_the_deadline(calls: Calls) -> None:
 
 
 def test_sums_of_events_are_over_all_parts(calls: Calls) -> None:
-    answer = {"accepted": 3, "duplicates": 1}
+    answer = {"accepted": 3, "duplicates": 1, "refused": 2}
     events = [{"event_id": "e"}] * (MAX_EVENTS + 1)
     told, requests, _ = driven(calls.send(events), lambda _: httpx.Response(200, json=answer))
     assert len(requests) == 2
-    assert not isinstance(told, Exception) and (told.accepted, told.duplicates) == (6, 2)
+    assert not isinstance(told, Exception) and told == EventsResponse(
+        accepted=6, duplicates=2, refused=4
+    )
+
+
+def test_all_pages_of_customers_are_asked_for(calls: Calls) -> None:
+    listed = dict.fromkeys(ListedCustomer.model_fields, 0.0) | {
+        name: "x" for name in ("customer_id", "as_of", "segment", "stage", "next_best_action")
+    }
+    pages = {None: ("a/b ä", "2"), "2": ("c", "3"), "3": ("d", None)}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.params["segment"] == "top"
+        customer, cursor = pages[request.url.params.get("cursor")]
+        rows = [listed | {"customer_id": customer, "changed_since": False}]
+        return httpx.Response(200, json={"customers": rows, "next_cursor": cursor})
+
+    found, requests, _ = driven(calls.customers({"segment": "top"}), answer)
+    assert isinstance(found, list) and [one.customer_id for one in found] == ["a/b ä", "c", "d"]
+    assert len(requests) == 3
+
+
+def test_id_of_a_customer_is_one_part_of_the_path(calls: Calls) -> None:
+    _, [request], _ = driven(calls.customer("a/b ä?", {}), lambda _: httpx.Response(404))
+    assert request.url.raw_path == b"/v1/customers/a%2Fb%20%C3%A4%3F"

@@ -30,11 +30,11 @@ def test_next_answer_reflects_events_and_an_id_counts_once(
     with pytest.raises(ServiceError, match="404"):
         client.value([{"customer_id": "newcomer"}])
     with Client(secret, service.url) as writer:
-        assert writer.send([event]) == EventsResponse(accepted=1, duplicates=0)
+        assert writer.send([event]) == EventsResponse(accepted=1, duplicates=0, refused=0)
         [answer] = client.value([{"customer_id": "newcomer"}])
         assert answer.as_of.startswith("2025-01-02T10:00:00.000001")
         told = writer.send([event, event | {"event_id": "http-2", "kind": "view"}])
-        assert told == EventsResponse(accepted=1, duplicates=1)
+        assert told == EventsResponse(accepted=1, duplicates=1, refused=0)
         with pytest.raises(ServiceError, match="http-1") as error:
             writer.send([event | {"amount": 31.0}])
         assert error.value.status == 409
