@@ -20,7 +20,11 @@ SEED = mmh3.hash(HASH_SALT, signed=False)
 
 
 class CustomerState:
-    """The encoded answers of a folder by customer. Processes that map the same folder share its memory."""
+    """The encoded answers of a folder by customer. Processes that map the same folder share its memory.
+
+    Sizes are checked, and each answer by the id that it begins with; the hashes of the manifest are
+    not, since that would read everything.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Raises ValueError where the folder is not complete, or a file is missing or of the wrong size."""

@@ -84,7 +84,8 @@ class Customer(BaseModel):
         default=None, min_length=1, description="the whole history; not looked up"
     )
     attributes: dict[Annotated[str, Field(max_length=64)], Attribute] = Field(
-        default={}, max_length=64
+        default_factory=dict,  # where it is a value, every customer gets a deep copy
+        max_length=64,
     )
     as_of: Instant | None = Field(
         default=None,

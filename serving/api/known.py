@@ -105,16 +105,15 @@ def value_response(answers: Sequence[bytes], age_seconds: int | None) -> Respons
 
 async def small_body(receive: Receive, received: list[Message]) -> bytes | None:
     """The body of a request; None of a large or a broken one. What was received is added to `received`."""
-    body = b""
+    body = bytearray()
     while len(body) <= MAX_BODY_BYTES:
         message = await receive()
         received.append(message)
         if message["type"] != "http.request":
             return None
-        piece: bytes = message.get("body", b"")
-        body += piece
+        body += message.get("body", b"")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
     return None
 
 

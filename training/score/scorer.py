@@ -108,7 +108,8 @@ class Scorer:
         """Those who have not."""
         examples = examples_for(self.artifact, events, cutoffs)
         assessment = assess_prospects(self.artifact, examples)
-        return Scored(examples, assessment, prospect_reasons(examples))
+        is_told = self.parts.explain is not None or self.parts.with_state
+        return Scored(examples, assessment, prospect_reasons(examples) if is_told else [])
 
     def _by_events(
         self, cutoffs: pl.DataFrame, events: pl.DataFrame, total: np.ndarray
