@@ -53,7 +53,9 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
         made_from += [before, config.max_age_days]
         told |= content("previous", before) | {"max_age_days": config.max_age_days}
     identity = fingerprint(made_from)
-    parts = _parts(config, as_of, identity)
+    # Parts from before an erasure, which have the same identity, are not gone on with.
+    generation = 0 if data.erasure is None else data.erasure.generation
+    parts = _parts(config, as_of, identity if not generation else f"{identity} {generation}")
     champion = artifact.settings.champion
     return ScoreInputs(parts, identity, told, champion, artifact_files, erasure_of(data.erasure))
 
