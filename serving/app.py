@@ -1,5 +1,6 @@
 """`serve run serving.app:build artifact=PATH events=PATH state=PATH log=URL`: check everything, then start."""
 
+import logging
 import os
 import socket
 from pathlib import Path
@@ -14,12 +15,14 @@ from ray.serve.exceptions import RayServeException
 from lifecycle.artifact.contents import ARTIFACT_KIND, Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config, describe
-from lifecycle.erasure.current import require_as_current, require_current
+from lifecycle.erasure.current import REMEDY, require_as_current, require_current
+from lifecycle.erasure.tombstones import Tombstones, read_tombstones
 from lifecycle.events.shards import DataManifest, read_data_manifest
 from lifecycle.folders import fingerprint
 from lifecycle.log.database import Log
 from lifecycle.log.opening import make_log
 from lifecycle.log.problems import LogUnavailable
+from lifecycle.log.reader import all_tombstones
 from lifecycle.log.services import require_no_other, require_one_host
 from lifecycle.state.files import STATE_KIND, check_made_for
 from lifecycle.state.lookup import CustomerState
@@ -32,6 +35,7 @@ from serving.keys import default_path, require_keys
 from serving.predict.description import describe as describe_artifact
 from serving.store.events import EventStore
 
+logger = logging.getLogger(__name__)
 # Fast replicas talk over gRPC, which refuses what is larger than 4 MB: histories of fifty good customers are.
 LARGE_MESSAGES = {"env_vars": {"RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1)}}
 
@@ -104,6 +108,7 @@ def new_application(arguments: ServeArguments) -> Application:
     require_current(events, data.erasure)
     state = None if arguments.state is None else usable_state(arguments.state, loaded, data)
     log = None if arguments.log is None else usable_log(arguments.log, key)
+    warn_of_erasures(events, data, log)
     EventStore(events, log)
     require_keys(keys)
     if not ray.is_initialized():
@@ -142,6 +147,21 @@ def usable_log(url: str, key: Path | None) -> Log:
     running = ray.is_initialized()
     require_no_other(log, ray.get_runtime_context().gcs_address if running else None)
     return log
+
+
+def warn_of_erasures(events: Path, data: DataManifest, log: Log | None) -> None:
+    """Of customers who are erased over HTTP alone: they get no answer, and the data may hold them still."""
+    if log is None or not (found := all_tombstones(log)):
+        return
+    known = Tombstones() if data.erasure is None else read_tombstones(data.erasure.tombstones)
+    pending = known.with_others(found).since(known.generation)
+    if pending:
+        logger.warning(
+            "%d customers of the log are erased, and %s may hold them still: %s",
+            len(pending),
+            events,
+            REMEDY,
+        )
 
 
 def api_settings(arguments: ServeArguments) -> ApiSettings:

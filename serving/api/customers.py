@@ -31,7 +31,7 @@ OTHER_FOLDERS = (
 
 
 @dataclass(frozen=True)
-class Customers:
+class Erasing:
     """The endpoints of this file; `log` is None where the service was started without one."""
 
     admission: Admission
@@ -98,21 +98,21 @@ def add_customers(
     api: FastAPI, keys: KeyRing, admission: Admission, store: EventStore, log: Log | None
 ) -> None:
     """Let the API erase customers for callers whose key has the scope."""
-    customers = Customers(admission, store, log)
+    endpoints = Erasing(admission, store, log)
     guard = [Depends(require_scope(keys, "admin"))]
     responses = responses_of(ErasureReceipt, *FAILURES)
     place = "/v1/customers/{customer_id:path}"  # an id may hold slashes
     erasing = api.delete(
         place, dependencies=guard, responses=responses, summary="Erase a customer, with a receipt"
     )
-    erasing(customers.erase)
+    erasing(endpoints.erase)
     lifting = api.post(
         f"{place}/lift",
         dependencies=guard,
         responses=responses,
         summary="Let an erased customer come back",
     )
-    lifting(customers.lift)
+    lifting(endpoints.lift)
 
 
 def check_id(customer_id: str) -> None:

@@ -24,7 +24,7 @@ from lifecycle.erasure.tombstones import Tombstones, write_tombstones
 from lifecycle.events.shards import read_data_manifest
 from lifecycle.folders import Manifest, fingerprint, write_manifest
 from lifecycle.log.erasing import erase
-from lifecycle.log.opening import make_log
+from lifecycle.log.opening import make_log, open_log
 from lifecycle.log.services import register, this_process
 from serving.app import (
     ServeArguments,
@@ -34,6 +34,7 @@ from serving.app import (
     haproxy_ports,
     new_application,
     require_free_port,
+    warn_of_erasures,
 )
 from serving.keys import create_key
 from tests.builders import REPOSITORY, TinyShop, rewrite_manifest
@@ -142,7 +143,7 @@ def test_logs_that_cannot_be_used_are_refused_before_anything_starts(
 
 
 def test_data_older_than_the_tombstones_and_a_missing_key_are_refused_before_anything_starts(
-    arguments: dict[str, object], tmp_path: Path
+    arguments: dict[str, object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, tombstones = tmp_path / "erasure.json", tmp_path / "tombstones.json"
     create_keys(key, datetime.now(UTC))
@@ -153,6 +154,8 @@ def test_data_older_than_the_tombstones_and_a_missing_key_are_refused_before_any
         build(named)
     data = tmp_path / "data"
     copytree(Path(str(arguments["events"])), data)
+    warn_of_erasures(data, read_data_manifest(data), open_log(url, key))
+    assert "1 customers of the log are erased, and" in caplog.text
     erasure = {"generation": 0, "tombstones": str(tombstones), "key": str(key)}
     rewrite_manifest(data, erasure=erasure)
     write_tombstones(tombstones, Tombstones().with_others([found.tombstone]))

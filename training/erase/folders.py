@@ -2,10 +2,11 @@
 
 import json
 import logging
-import re
 import shutil
 from collections import Counter
 from pathlib import Path
+
+from polars.exceptions import PolarsError
 
 from lifecycle.artifact.contents import ARTIFACT_KIND
 from lifecycle.config import Tree
@@ -17,7 +18,7 @@ from lifecycle.llama.member import MEMBER_KIND
 from training.erase.arena import clean_report
 from training.erase.data import clean_data
 from training.erase.examples import clean_dataset, clean_sequences, holds_sequences
-from training.erase.swap import put_back, replaced_folder
+from training.erase.swap import replaced_folder
 from training.erase.tables import (
     Sweep,
     clean_csv,
@@ -59,7 +60,6 @@ def record_of(folder: Path) -> Record:
 
 def clean_folder(folder: Path, erased: ErasedIds, now: Erasure) -> None:
     """Bring a folder to the generation of `now`; one that is there already is left as it is."""
-    put_back(folder)
     found = record_of(folder)
     if _is_clean(folder, found.erasure, now):
         logger.info("%s is clean already, generation %d", folder, now.generation)
@@ -73,7 +73,6 @@ def clean_folder(folder: Path, erased: ErasedIds, now: Erasure) -> None:
             if not (target / MANIFEST).exists():
                 told = _erasure(now, found, sweep)
                 write_json(target / RECORD_FILE, {"erasure": told.model_dump(mode="json")})
-    _remove_unfinished(folder)
     logger.info(
         "%s: %d rows of %d customers deleted, generation %d",
         folder,
@@ -125,11 +124,19 @@ def _clean_path(path: Path, target: Path, sweep: Sweep, now: Erasure) -> None:
         target.mkdir()
         _clean_into(path, target, sweep, now)
     elif path.name not in (MANIFEST, RECORD_FILE):
-        clean = CLEANERS.get(path.suffix.lower())
-        if clean is None:
-            link(path, target)
-        else:
-            clean(path, target, sweep)
+        _clean_file(path, target, sweep)
+
+
+def _clean_file(path: Path, target: Path, sweep: Sweep) -> None:
+    """ValueError names a file that cannot be read."""
+    clean = CLEANERS.get(path.suffix.lower())
+    if clean is None:
+        link(path, target)
+        return
+    try:
+        clean(path, target, sweep)
+    except (ValueError, PolarsError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
 
 
 def _erasure(now: Erasure, before: Record, sweep: Sweep) -> Erasure:
@@ -149,10 +156,3 @@ def _write_manifest(source: Path, target: Path, changes: Tree, erasure: Erasure)
         files[name] = known or file_sha256(path)
     told = {"erasure": erasure.model_dump(mode="json"), "files": files}
     write_json(target / MANIFEST, manifest | changes | told)
-
-
-def _remove_unfinished(folder: Path) -> None:
-    """Parts that a scoring that was cut short left beside the folder."""
-    for path in folder.absolute().parent.iterdir():
-        if re.fullmatch(rf"{re.escape(folder.name)}\.parts-[0-9a-f]{{12}}", path.name):
-            shutil.rmtree(path, ignore_errors=True)

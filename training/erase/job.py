@@ -19,10 +19,10 @@ def erase(config: EraseConfig) -> None:
     from lifecycle.folders import Erasure
     from training.erase.folders import clean_folder
     from training.erase.known import gather
-    from training.erase.swap import put_back
+    from training.erase.swap import mend
 
     for folder in config.folders:
-        put_back(_real(folder))
+        mend(_real(folder))
     _require_folders(config)
     tombstones = gather(config, datetime.now(UTC))
     erased = erased_by(tombstones, config.key)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from lifecycle.erasure.current import require_as_current
 from lifecycle.erasure.tombstones import ErasedIds
 from lifecycle.events.log_position import LogPosition
 from lifecycle.events.schema import OWN_RATE
@@ -15,7 +16,7 @@ from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, 
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.currencies import Exchange, exchange_of
 from training.ingest.dates import lonely_dates, span_of, thin_end
-from training.ingest.erased import erasure_of, require_current_output, who_is_erased
+from training.ingest.erased import who_is_erased
 from training.ingest.files.found import source_files, unread_files
 from training.ingest.logged import LogPart, log_part
 from training.ingest.origin import NO_ORIGIN, ingest_made_from
@@ -37,12 +38,12 @@ BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
 def ingest(config: IngestConfig) -> None:
     """Write the ingest folder; a complete one from the same recipe and files is left as it is."""
     logged = log_part(config.log, config.key)
-    erased = who_is_erased(config, logged)
+    left_out = who_is_erased(config, logged)
     position = None if logged is None else logged.position
     identity = _identity(config, position)
     made_from = ingest_made_from(config, position)
     if is_complete(config.output, DATA_KIND, identity, made_from):
-        require_current_output(config)
+        require_as_current(config.output, DATA_KIND, left_out.erasure)
         logger.info("%s is complete already", config.output)
         return
     check_copies(config.sources)
@@ -54,9 +55,9 @@ def ingest(config: IngestConfig) -> None:
         lookups = _checked_lookups(config, read)
         rates = (config.rates, config.rates_table)
         exchange = exchange_of(config.currency, *rates, read, is_stated=config.states_currency)
-        _write_tables(config, folder, read, exchange, erased)
-        place = folder / "spill"
-        spill(config, place, num_shards, lookups, read, catalogue, exchange, logged, erased)
+        _write_tables(config, folder, read, exchange, left_out.ids)
+        parts = (lookups, read, catalogue, exchange, logged, left_out.ids)
+        spill(config, folder / "spill", num_shards, *parts)
         span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
         days = read.days
         for told in (thin_end(days, span), lonely_dates(days, span), read.other_units()):
@@ -85,7 +86,7 @@ def ingest(config: IngestConfig) -> None:
             num_customers=report.num_customers,
             usable_attributes=tuple(_usable_attributes(config)),
             log=position,
-            erasure=erasure_of(config, is_made_now=True),
+            erasure=left_out.erasure,
         )
         write_manifest(folder, DATA_KIND, manifest)
     logger.info(

@@ -25,9 +25,8 @@ class IngestConfig(Config):
     sources: tuple[Source, ...]  # may be empty where there is a log
     log: LoggedEvents | None = None  # of events that came over HTTP
     tombstones: Path | None = None  # of erased customers, whose rows are left out
-    key: Path | None = (
-        None  # of the tombstones; None: that of EVERVALUE_ERASURE_KEY, else in the user's folder
-    )
+    # Of the tombstones; None: that of EVERVALUE_ERASURE_KEY, else in the user's folder.
+    key: Path | None = None
     items: Table | None = None
     customers: CustomerTable | None = None
     currency: str = "USD"

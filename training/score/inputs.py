@@ -59,7 +59,10 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
         erasure=erasure_of(data.erasure),
     )
     state = _state(artifact, artifact_files, data)
-    return ScoreInputs(_parts(config, as_of, scores.identity), scores, state)
+    # Parts from before an erasure, which have the same identity, are not gone on with.
+    generation = 0 if data.erasure is None else data.erasure.generation
+    of_parts = f"{scores.identity} {generation}" if generation else scores.identity
+    return ScoreInputs(_parts(config, as_of, of_parts), scores, state)
 
 
 def _state(artifact: Artifact, artifact_files: str, data: DataManifest) -> StateManifest:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.places import sole_writer
-from training.erase.swap import exchange, put_back, replaced_folder
+from training.erase.swap import exchange, mend, replaced_folder
 
 
 @pytest.fixture
@@ -45,13 +45,12 @@ def test_folders_are_exchanged_in_one_step(folder: Path) -> None:
 
 def test_what_a_killed_run_left_is_mended(folder: Path) -> None:
     folder.rename(folder.parent / "data.before")
-    put_back(folder)
+    mend(folder)
     assert names(folder) == ["old"]
-    (folder.parent / "data.before").mkdir()
-    (folder.parent / "data.incomplete").mkdir()
-    with replaced_folder(folder) as new:
-        (new / "new").write_text("new")
-    assert names(folder.parent) == ["data"]
+    for name in ("data.before", "data.incomplete", "data.parts-0123456789ab", "data.others"):
+        (folder.parent / name).mkdir()
+    mend(folder)
+    assert names(folder) == ["old"] and names(folder.parent) == ["data", "data.others"]
 
 
 def test_folder_that_another_run_writes_is_refused(folder: Path) -> None:
@@ -59,4 +58,6 @@ def test_folder_that_another_run_writes_is_refused(folder: Path) -> None:
         with pytest.raises(ValueError, match="data is being written by another run"):
             with replaced_folder(folder):
                 raise AssertionError
+        with pytest.raises(ValueError, match="data is being written by another run"):
+            mend(folder)
     assert names(folder) == ["old"]

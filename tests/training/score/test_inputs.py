@@ -2,11 +2,14 @@
 
 from datetime import UTC, date, datetime
 from pathlib import Path
+from shutil import copytree
 
 import polars as pl
 import pytest
 
-from tests.builders import TinyShop
+from lifecycle.erasure.keys import create_keys
+from lifecycle.erasure.tombstones import Tombstone, Tombstones, write_tombstones
+from tests.builders import TinyShop, rewrite_manifest
 from tests.training.ingest.recipes import ingest_in_euros
 from tests.training.score.recipes import recipe
 from training.ingest.job import ingest
@@ -76,3 +79,23 @@ def test_data_of_another_shop_and_a_far_day_are_not_scored_in_silence(
     assert "this shop" not in caplog.text and "counts as silent" not in caplog.text
     read_inputs(recipe(tiny_shop, tiny_artifact, tmp_path / "s", as_of=date(2099, 1, 1)))
     assert "days after the last event" in caplog.text
+
+
+def test_parts_from_before_an_erasure_are_not_gone_on_with(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path
+) -> None:
+    copytree(tiny_shop.data, tmp_path / "data")
+    key, tombstones = tmp_path / "key.json", tmp_path / "tombstones.json"
+    tombstone = Tombstone(
+        key=create_keys(key, datetime.now(UTC)).newest.id,
+        sha256="0" * 64,
+        erased_at=datetime.now(UTC),
+    )
+    write_tombstones(tombstones, Tombstones().with_others([tombstone]))
+    config = recipe(tiny_shop, tiny_artifact, tmp_path / "s", data=tmp_path / "data")
+    before = read_inputs(config)
+    erasure = {"generation": 1, "tombstones": str(tombstones), "key": str(key)}
+    rewrite_manifest(tmp_path / "data", erasure=erasure)
+    after = read_inputs(config)
+    assert before.identity == after.identity
+    assert before.parts.folder != after.parts.folder
