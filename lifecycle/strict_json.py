@@ -1,4 +1,4 @@
-"""JSON as its standard has it: UTF-8, no NaN, no infinity, no half of a surrogate pair; what is wrong, in words."""
+"""JSON as its standard has it: UTF-8, no NaN, no half of a surrogate pair, no key twice; what is wrong, in words."""
 
 import json
 import math
@@ -22,7 +22,9 @@ def parse_json(text: bytes) -> JsonValue:
         place = _place(text[: error.start].decode())
         raise ValueError(f"byte 0x{text[error.start]:02x} at {place} is not UTF-8") from None
     try:
-        found: JsonValue = json.loads(words, parse_constant=_refuse, parse_float=_finite)
+        found: JsonValue = json.loads(
+            words, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once
+        )
     except json.JSONDecodeError as error:
         raise ValueError(_in_words(error)) from None
     except ValueError as error:
@@ -56,6 +58,15 @@ def _finite(digits: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{digits[:40]} is too large for a number; {ADVICE}")
     return number
+
+
+def _once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(
+            "an object has one key twice; readers differ in which of the two they take"
+        )
+    return found
 
 
 def _place_of_constant(text: str) -> str:

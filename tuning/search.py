@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Domain
 
 from lifecycle.config import Tree
-from training.distributed.cluster import require_resources, start_ray
+from training.distributed.cluster import start_ray_for
 from training.tasks.recipes.union import TrainConfig, load_recipe, parse_recipe
 from training.tasks.rows import num_training_rows
 from tuning.progress import SearchProgress
@@ -37,10 +37,9 @@ def run_search(config: TuneConfig, base: TrainConfig, num_checkpoints: int) -> l
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # as tracebacks; SearchProgress tells of them in a line
     }
     trial = recipe_with(base, config.overrides)
-    start_ray()
     num_processes = config.max_concurrent_trials * trial.num_processes
     key = "max_concurrent_trials" + " x num_workers" * (trial.num_workers > 1)
-    require_resources(num_processes, trial.cpus_per_worker, trial.device, key)
+    start_ray_for(num_processes, trial.cpus_per_worker, trial.device, key)
     results = build_tuner(config, trial, num_checkpoints).fit()
     return [
         read_result(config, result)

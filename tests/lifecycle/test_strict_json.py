@@ -20,6 +20,10 @@ from lifecycle.strict_json import half_pair, parse_json
         ("[1, 2,]", "a comma stands before the closing bracket at column 7"),
         ('{"a": 1},', "more stands behind its end at column 9"),
         ("{'a': 1}", "expecting property name enclosed in double quotes at column 2"),
+        (
+            '[{"a": 1, "b": {"c": 1, "c": 1}}]',
+            "an object has one key twice; readers differ in which of the two they take",
+        ),
         ("[" * 100_000, "its brackets are nested too deeply"),
     ],
 )

@@ -29,7 +29,7 @@ def start_ray() -> None:
         # beforehand.
         os.environ.update(worker_environment())
         ray.init(
-            num_cpus=max(LEAST_CPUS, os.cpu_count() or 1),
+            num_cpus=_local_cpus(),
             include_dashboard=True,
             log_to_driver=True,
         )
@@ -90,6 +90,36 @@ def worker_environment() -> dict[str, str]:
     }
 
 
+def start_ray_for(
+    num_workers: int, cpus_per_worker: float, device: str, key: str = "num_workers"
+) -> None:
+    """`start_ray`, for workers as in `require_resources`: a machine too small for them is refused before Ray starts."""
+    if not ray.is_initialized() and not os.environ.get("RAY_ADDRESS"):
+        each = _worker_resources(cpus_per_worker, device)
+        there = _of_this_machine(device)
+        if short := _first_short(num_workers, each, there):
+            raise ValueError(
+                f"{_needed(num_workers, each, short, key)}, but Ray on this machine has {there[short]:g}; "
+                f"lower {key}, or set RAY_ADDRESS to a cluster with room for them"
+            )
+    start_ray()
+    require_resources(num_workers, cpus_per_worker, device, key)
+
+
+def _of_this_machine(device: str) -> dict[str, float]:
+    """What Ray will have where `start_ray` starts it here."""
+    there = {"CPU": float(_local_cpus()), "GPU": 0.0}
+    if device == "gpu":
+        import torch  # seconds; Ray asks only once it has started
+
+        there["GPU"] = float(torch.accelerator.device_count())
+    return there
+
+
+def _local_cpus() -> int:
+    return max(LEAST_CPUS, os.cpu_count() or 1)
+
+
 def require_resources(
     num_workers: int, cpus_per_worker: float, device: str, key: str = "num_workers"
 ) -> None:
@@ -129,12 +159,16 @@ def _first_short(num_workers: int, each: dict[str, float], there: dict[str, floa
     return None
 
 
+def _needed(num_workers: int, each: dict[str, float], short: str, key: str) -> str:
+    amount = each[short]
+    return f"{key} is {num_workers} with {amount:g} {short} each = {num_workers * amount:g}"
+
+
 def _refusal(num_workers: int, each: dict[str, float], short: str, key: str) -> str:
     total = ray.cluster_resources().get(short, 0.0)
     free = ray.available_resources().get(short, 0.0)
     return (
-        f"{key} is {num_workers} with {each[short]:g} {short} each = "
-        f"{num_workers * each[short]:g}, but of the Ray cluster's {total:g} {short} {free:g} are "
+        f"{_needed(num_workers, each, short, key)}, but of the Ray cluster's {total:g} {short} {free:g} are "
         f"free and {total - free:g} taken; lower {key}, end the job or service that takes them, "
         "or add nodes"
     )

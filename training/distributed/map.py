@@ -5,7 +5,7 @@ import pyarrow as pa
 import ray
 
 from lifecycle.jobs import Progress
-from training.distributed.cluster import require_resources, start_ray
+from training.distributed.cluster import start_ray_for
 
 ROW = "__row"
 
@@ -46,8 +46,7 @@ def map_blocks(
     num_workers: int,
 ) -> pa.Table:
     """The rows of all blocks in the order of their column ROW, with the columns that the actor adds to a block."""
-    start_ray()
-    require_resources(num_workers, 1.0, "cpu")
+    start_ray_for(num_workers, 1.0, "cpu")
     ray.data.DataContext.get_current().enable_progress_bars = False
     results = ray.data.from_arrow(blocks).map_batches(
         actor,

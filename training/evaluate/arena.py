@@ -12,7 +12,7 @@ from lifecycle.artifact.files import write_artifact
 from lifecycle.events.history import KEYS
 from lifecycle.names import LLAMA, SEQUENCE_LLAMA, STACK, STACK_WITHOUT_LLAMA
 from lifecycle.spend.stack import shares_of
-from training.distributed.cluster import require_resources, start_ray
+from training.distributed.cluster import start_ray_for
 from training.distributed.members import member_spend, member_states
 from training.evaluate.artifact import Choice, cost_table, new_artifact
 from training.evaluate.customers.groups import hidden_groups
@@ -61,8 +61,7 @@ def run_arena(inputs: Inputs) -> None:
         _judge_recommenders_alone(inputs)
         return
     if inputs.members:
-        start_ray()
-        require_resources(inputs.config.num_workers, 1.0, "cpu")
+        start_ray_for(inputs.config.num_workers, 1.0, "cpu")
     _judge_value(inputs, read_example_sets(inputs.config.examples, inputs.encoded_customers))
 
 

@@ -41,7 +41,9 @@ def content_ids(events: pl.DataFrame) -> pl.Series:
     characters = binascii.b2a_base64(digests.tobytes(), newline=False).translate(URL_SAFE)
     offsets = np.arange(events.height + 1, dtype=np.int64) * ID_LENGTH
     buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(characters)]
-    return pl.Series("event_id", pa.Array.from_buffers(pa.large_string(), events.height, buffers))
+    ids = pa.Array.from_buffers(pa.large_string(), events.height, buffers)
+    # As a table, because polars would take a lone array with Arrow's compute functions, a long import.
+    return pl.DataFrame(pa.table({"event_id": ids})).to_series()
 
 
 def _hashed(low: Words, high: Words, columns: pl.DataFrame) -> tuple[Words, Words]:
@@ -58,7 +60,8 @@ def _hashed(low: Words, high: Words, columns: pl.DataFrame) -> tuple[Words, Word
 
 def _with_texts(low: Words, high: Words, values: pl.Series) -> tuple[Words, Words]:
     """Take in the UTF-8 bytes of each text, eight at a time, and its length; -1 for a missing one."""
-    array = values.fill_null("").rechunk().to_arrow().cast(pa.large_string())
+    # The layout with offsets, without a cast by Arrow, which imports all of its compute functions.
+    array = values.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     all_offsets = np.frombuffer(array.buffers()[1], dtype=np.int64)
     offsets = all_offsets[array.offset : array.offset + len(array) + 1]
     texts = np.frombuffer(array.buffers()[2] or b"", dtype=np.uint8)

@@ -19,7 +19,7 @@ from ray.train import (
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from lifecycle.config import Tree
-from training.distributed.cluster import require_nodes, require_resources, start_ray
+from training.distributed.cluster import require_nodes, start_ray_for
 from training.loop.checkpoint_files import RAY_FOLDER, tidy_checkpoints
 from training.recipe import SharedRecipe
 from training.run.failures import (
@@ -62,8 +62,7 @@ def fit(config: SharedRecipe) -> None:
     """
     tidy_checkpoints(config.output)
     if config.num_workers:
-        start_ray()
-        require_resources(
+        start_ray_for(
             config.min_workers or config.num_workers, config.cpus_per_worker, config.device
         )
     done = threading.Event()

@@ -41,6 +41,10 @@ def source_files(table: Table) -> list[Path]:
     _check_links(path, _suffixes(table))
     files = _files_of(table)
     if not files:
+        if path.exists() and not path.is_dir():
+            raise ValueError(
+                f"path {table.path!r} is a pipe or a device; write it into a file, which is read several times"
+            )
         others = f"; it holds {unread_files(table)[:5]}" if path.is_dir() else ""
         raise ValueError(
             f"path {table.path!r}: no such file, or no {table.format} file in that folder{others}"

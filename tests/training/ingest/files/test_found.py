@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import os
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +27,12 @@ def test_compressed_files_are_read_beside_plain_ones(tmp_path: Path) -> None:
     packed = pa.compress(CSV.format("d", 4).encode(), codec="zstd", asbytes=True)
     (tmp_path / "2024-04.csv.zst").write_bytes(packed)
     assert rows_of(source(tmp_path))["customer_id"].to_list() == ["a", "b", "c", "d"]
+
+
+def test_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lines.csv")
+    with pytest.raises(ValueError, match="is a pipe or a device; write it into a file"):
+        source_files(source(tmp_path / "lines.csv"))
 
 
 def test_compressed_file_is_known_by_its_content(tmp_path: Path) -> None:
