@@ -58,7 +58,8 @@ def _clean_quality(target: Path, events: pl.DataFrame, sweep: Sweep, counts: Tre
     account = report.account
     before = account.dropped.get(ERASED, Money())
     dropped = account.dropped | {ERASED: before.plus(money)}
-    kept = account.kept.minus(money)
+    left = {name: getattr(account.kept, name) - getattr(money, name) for name in Money.model_fields}
+    kept = Money.model_validate(left)
     alike = report.alike_ids
     examples = {
         report.long_orders.example,

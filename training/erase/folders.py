@@ -148,11 +148,12 @@ def _write_manifest(source: Path, target: Path, changes: Tree, erasure: Erasure)
     """The manifest of a folder with other files, and what has changed; hashes of linked files are known."""
     manifest = json.loads((source / MANIFEST).read_text())
     files = {}
+    hashes = manifest.get("files", {})
     for path in sorted(each for each in target.rglob("*") if each.is_file()):
         name = str(path.relative_to(target))
         old = source / name
         is_same = old.is_file() and path.samefile(old)
-        known = manifest["files"].get(name) if is_same else None
+        known = hashes.get(name) if is_same else None
         files[name] = known or file_sha256(path)
     told = {"erasure": erasure.model_dump(mode="json"), "files": files}
     write_json(target / MANIFEST, manifest | changes | told)

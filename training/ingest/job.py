@@ -30,6 +30,7 @@ from training.ingest.spill import check_matches, spill
 from training.ingest.tables.batches import check_columns
 from training.ingest.tables.lookups import Lookup, read_lookup
 from training.ingest.tables.repeats import check_copies
+from training.results.quality import QualityReport
 
 logger = logging.getLogger(__name__)
 BYTES_PER_SHARD = {"csv": 48 << 20, "json": 96 << 20, "parquet": 4 << 20}
@@ -56,8 +57,9 @@ def ingest(config: IngestConfig) -> None:
         rates = (config.rates, config.rates_table)
         exchange = exchange_of(config.currency, *rates, read, is_stated=config.states_currency)
         _write_tables(config, folder, read, exchange, left_out.ids)
-        parts = (lookups, read, catalogue, exchange, logged, left_out.ids)
-        spill(config, folder / "spill", num_shards, *parts)
+        place = folder / "spill"
+        erased = left_out.ids
+        spill(config, place, num_shards, lookups, read, catalogue, exchange, logged, erased)
         span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
         days = read.days
         for told in (thin_end(days, span), lonely_dates(days, span), read.other_units()):
@@ -69,11 +71,7 @@ def ingest(config: IngestConfig) -> None:
         items = pl.read_parquet(folder / "items.parquet")
         report = quality_report(read, finished, config.currency, items, config.source_names)
         check_matches(report.matches, config.min_matched_share)
-        write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))
-        if config.quality_html:
-            from training.report.quality import write_quality_html  # which imports matplotlib
-
-            write_quality_html(folder / "quality.html", report)
+        _write_quality(config, folder, report)
         manifest = DataManifest(
             identity=identity,
             made_from=made_from,
@@ -97,6 +95,14 @@ def ingest(config: IngestConfig) -> None:
         num_shards,
     )
     log_summary(report)
+
+
+def _write_quality(config: IngestConfig, folder: Path, report: QualityReport) -> None:
+    write_json(folder / QUALITY_FILE, report.model_dump(mode="json"))
+    if config.quality_html:
+        from training.report.quality import write_quality_html  # which imports matplotlib
+
+        write_quality_html(folder / "quality.html", report)
 
 
 def _checked_lookups(config: IngestConfig, read: ReadCounts) -> list[Lookup | None]:

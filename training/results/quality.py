@@ -66,15 +66,6 @@ class Money(Config):
             without_amount=self.without_amount + other.without_amount,
         )
 
-    def minus(self, other: "Money") -> "Money":
-        """What is left of it."""
-        return Money(
-            rows=self.rows - other.rows,
-            purchases=self.purchases - other.purchases,
-            refunds=self.refunds - other.refunds,
-            without_amount=self.without_amount - other.without_amount,
-        )
-
 
 class TableRows(Config):
     """Rows of a table of items, customers, rates or a lookup: kept and dropped together are what was read."""

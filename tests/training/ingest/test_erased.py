@@ -67,6 +67,7 @@ def test_erased_are_left_out_and_counted(tmp_path: Path) -> None:
     assert erasure is not None and (erasure.generation, erasure.rows) == (1, {})
 
 
+@pytest.mark.integration
 def test_data_that_are_cleaned_equal_those_that_are_ingested_anew(tmp_path: Path) -> None:
     (tmp_path / "tombstones.json").write_text("{}")
     before = config(tmp_path, tombstones=tmp_path / "tombstones.json", quality_html=True)
