@@ -67,7 +67,7 @@ class Retries:
 class Calls:
     """The calls as steps, which do no input and output themselves; `http` only builds requests here.
 
-    `repeated` counts the requests that were made more than once.
+    `failed_first` counts the requests whose first attempt failed.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Calls:
         self.retries = retries
         self.max_customers = max_customers
         self.random = random.Random()
-        self.repeated = 0
+        self.failed_first = 0
 
     def value(self, customers: Sequence[Fields], options: Fields) -> Steps[list[CustomerValue]]:
         """Parts of the customers, one after the other."""
@@ -163,10 +163,10 @@ class Calls:
                 return outcome.content
             error = outcome if isinstance(outcome, httpx.TransportError) else _refusal(outcome)
             pause = self._pause(attempt, error)
+            self.failed_first += attempt == 1
             is_last = attempt == self.retries.attempts or time.monotonic() + pause >= ends_at
             if is_last or not _may_pass(outcome):
                 raise error
-            self.repeated += attempt == 1
             yield pause
         raise ValueError(f"attempts is {self.retries.attempts}; it must be at least 1")
 

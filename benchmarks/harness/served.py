@@ -26,7 +26,7 @@ class Service:
     def parts(self, name: str) -> list[psutil.Process]:
         """Its processes whose name or command line has this word."""
         found = []
-        for child in self.process.children(recursive=True):
+        for child in self.children():
             try:
                 if name in " ".join([child.name(), *child.cmdline()]):
                     found.append(child)
@@ -34,9 +34,16 @@ class Service:
                 continue
         return found
 
+    def children(self) -> list[psutil.Process]:
+        """All its processes but the first; none once that has ended."""
+        try:
+            return list(self.process.children(recursive=True))
+        except psutil.NoSuchProcess:
+            return []
+
     def kill(self) -> None:
         """End every process of it at once, as a power cut does."""
-        everybody = [self.process, *self.process.children(recursive=True)]
+        everybody = [self.process, *self.children()]
         for process in everybody:
             try:
                 process.kill()
@@ -93,4 +100,4 @@ def start(words: list[str], port: int, log: Path) -> Service:
         time.sleep(0.5)
     if process.is_running():
         service.kill()
-    raise RuntimeError(f"the service did not start; see {log}")
+    raise RuntimeError(f"the service did not start; the end of {log}:\n{log.read_text()[-5000:]}")
