@@ -12,7 +12,7 @@ from ray import serve
 from ray.serve import Application, Deployment
 from ray.serve.exceptions import RayServeException
 
-from lifecycle.artifact.contents import ARTIFACT_KIND, Artifact, check_currency
+from lifecycle.artifact.contents import Artifact, check_currency
 from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Config, describe
 from lifecycle.erasure.current import REMEDY, require_as_current, require_current
@@ -29,7 +29,14 @@ from lifecycle.state.lookup import CustomerState
 from serving.api.admission import ApiSettings
 from serving.api.errors import RETRY_AFTER_SECONDS
 from serving.api.fields import Limits
-from serving.deployments import FolderSource, Gateway, LogSource, Recommender, ValueModel
+from serving.deployments import (
+    ArtifactSource,
+    Gateway,
+    LogSource,
+    Recommender,
+    StateSource,
+    ValueModel,
+)
 from serving.handles import Served
 from serving.keys import default_path, require_keys
 from serving.predict.description import describe as describe_artifact
@@ -115,7 +122,7 @@ def new_application(arguments: ServeArguments) -> Application:
         start_serve(arguments.host, arguments.port)
     if log is not None:
         require_one_host(log, sum(node["Alive"] for node in ray.nodes()))
-    source = FolderSource.of(ARTIFACT_KIND, artifact)
+    source = ArtifactSource.of(artifact)
     value_model = model_deployment(ValueModel, arguments)
     recommender = model_deployment(Recommender, arguments)
     return gateway_deployment(arguments).bind(
@@ -130,15 +137,15 @@ def new_application(arguments: ServeArguments) -> Application:
     )
 
 
-def usable_state(state: Path, artifact: Artifact, data: DataManifest) -> FolderSource:
+def usable_state(state: Path, artifact: Artifact, data: DataManifest) -> StateSource:
     """Customer state that can be mapped; ValueError where it is of another artifact or of other data."""
     folder = state.absolute()
     manifest = artifact.manifest
     files = fingerprint(manifest.files)
-    check_made_for(folder, artifact=manifest.identity, artifact_files=files, data=data)
+    found = check_made_for(folder, artifact=manifest.identity, artifact_files=files, data=data)
     require_as_current(folder, STATE_KIND, data.erasure)
     CustomerState(folder)
-    return FolderSource.of(STATE_KIND, folder)
+    return StateSource(str(folder), found.identity)
 
 
 def usable_log(url: str, key: Path | None) -> Log:

@@ -1,6 +1,7 @@
 """What runs in Serve: two deployments that compute, each with its own predictor, and the gateway in front of them."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from lifecycle.log.database import Log, shown_url
 from lifecycle.log.group_commit import GroupCommit
 from lifecycle.log.opening import open_log
 from lifecycle.log.services import register, this_process
+from lifecycle.state.files import read_state_manifest
 from serving.api.admission import ApiSettings
 from serving.api.application import create_api, with_hot_route
 from serving.handles import Reply, ServeBackend, Served
@@ -25,34 +27,56 @@ from serving.predict.problems import InvalidRequest
 from serving.predict.queries import CustomerQuery, RecommendOptions, newcomer
 from serving.store.events import EventStore
 from serving.store.known import KnownCustomers
+from serving.store.since import SinceData
 
 if TYPE_CHECKING:  # scipy and LightGBM come with it; the gateway needs neither
     from serving.predict.predictor import Predictor
 
+logger = logging.getLogger(__name__)
 BATCH_WEIGHTS = {"features": 1, "events": 1 + MAX_LEFT_OUT}  # of a customer, by what explains it
 
 
 @dataclass(frozen=True)
-class FolderSource:
-    """Where a complete folder lies and the SHA-256 of its manifest when the service was built."""
+class ArtifactSource:
+    """Where the artifact lies and the SHA-256 of its manifest when the service was built."""
 
-    kind: str
     folder: str
     manifest_sha256: str
 
     @classmethod
-    def of(cls, kind: str, folder: Path) -> Self:
-        """The folder as it is now."""
-        return cls(kind, str(folder), file_sha256(folder / MANIFEST))
+    def of(cls, folder: Path) -> Self:
+        """The artifact as it is now."""
+        return cls(str(folder), file_sha256(folder / MANIFEST))
 
     def path(self) -> Path:
         """The folder; ValueError where another has taken its place."""
         folder = Path(self.folder)
         if file_sha256(folder / MANIFEST) != self.manifest_sha256:
             raise ValueError(
-                f"{self.kind} {folder} has changed since the service was built; give a new one a new path"
+                f"artifact {folder} has changed since the service was built; give a new one a new path"
             )
         return folder
+
+
+@dataclass(frozen=True)
+class StateSource:
+    """Where customer state lies and its identity when the service was built."""
+
+    folder: str
+    identity: str
+
+    def customers(self, since: SinceData | None) -> KnownCustomers | None:
+        """Who has state; nobody where it is no longer there, or another: then all customers are computed."""
+        folder = Path(self.folder)
+        try:
+            found = KnownCustomers(folder, since)
+            if read_state_manifest(folder).identity == self.identity:
+                return found
+            told = f"state {folder} is another than the service was built with"
+        except ValueError as error:
+            told = str(error)
+        logger.warning("%s; all customers are computed", told)
+        return None
 
 
 @dataclass(frozen=True)
@@ -97,7 +121,7 @@ class ValueModel:
     """
 
     def __init__(
-        self, source: FolderSource, max_batch_customers: int, batch_wait_seconds: float
+        self, source: ArtifactSource, max_batch_customers: int, batch_wait_seconds: float
     ) -> None:
         from serving.predict.predictor import Predictor
 
@@ -115,7 +139,7 @@ class ValueModel:
 class Recommender:
     """Recommends items; one request at a time, since one alone keeps its core busy. As warm as a ValueModel."""
 
-    def __init__(self, source: FolderSource) -> None:
+    def __init__(self, source: ArtifactSource) -> None:
         from serving.predict.predictor import Predictor
 
         self.predictor = Predictor(source.path())
@@ -140,13 +164,13 @@ class Gateway:
         recommender: DeploymentHandle,
         served: Served,
         source: LogSource | None = None,
-        state: FolderSource | None = None,
+        state: StateSource | None = None,
     ) -> None:
         self.settings = settings
         self.keys = KeyRing(Path(keys))
         log = None if source is None else source.open()
         self.store = EventStore(Path(events), log)
-        self.known = None if state is None else KnownCustomers(state.path(), self.store.since)
+        self.known = None if state is None else state.customers(self.store.since)
         self.backend = ServeBackend(value, recommender, served)
         self.log = None if log is None else GroupCommit(log)
 

@@ -9,7 +9,7 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.folders import Manifest, write_manifest
 from lifecycle.log.opening import make_log
 from serving.deployments import (
-    FolderSource,
+    ArtifactSource,
     LogSource,
     Reply,
     answer_requests,
@@ -72,7 +72,7 @@ def test_large_request_fits_a_batch_alone_but_not_beside_others() -> None:
 
 def test_replica_refuses_an_artifact_that_was_exchanged(tmp_path: Path) -> None:
     write_manifest(tmp_path, "artifact", Manifest(identity="one"))
-    source = FolderSource.of("artifact", tmp_path)
+    source = ArtifactSource.of(tmp_path)
     assert source.path() == tmp_path
     write_manifest(tmp_path, "artifact", Manifest(identity="two"))
     with pytest.raises(ValueError, match="has changed since the service was built"):

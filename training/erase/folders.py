@@ -15,9 +15,11 @@ from lifecycle.erasure.tombstones import ErasedIds
 from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import MANIFEST, Erasure, Stored, file_sha256, read_stored, write_json
 from lifecycle.llama.member import MEMBER_KIND
+from lifecycle.state.files import STATE_KIND
 from training.erase.arena import clean_report
 from training.erase.data import clean_data
 from training.erase.examples import clean_dataset, clean_sequences, holds_sequences
+from training.erase.state import clean_state
 from training.erase.swap import replaced_folder
 from training.erase.tables import (
     Sweep,
@@ -32,7 +34,7 @@ from training.prepare.dataset import EXAMPLES_KIND
 logger = logging.getLogger(__name__)
 RECORD_FILE = "erasure.json"  # of folders that have no manifest
 MODELS = (ARTIFACT_KIND, MEMBER_KIND)  # whose weights no customer can be taken out of
-DERIVED = ("state", "activations")  # kinds that are made anew from data and examples
+DERIVED = ("activations",)  # kinds that are made anew from data and examples
 CLEANERS = {
     ".parquet": clean_parquet,
     ".csv": clean_csv,
@@ -107,6 +109,8 @@ def _clean_into(source: Path, target: Path, sweep: Sweep, now: Erasure) -> None:
         changes = clean_data(source, target, own)
     elif own.rows and record.kind == EXAMPLES_KIND:
         clean_dataset(source, target)
+    elif own.rows and record.kind == STATE_KIND:
+        changes = clean_state(source, target)
     elif own.rows and record.kind is None:
         clean_report(target)
     if record.kind is not None:

@@ -43,7 +43,7 @@ from training.score.recipe import ScoreConfig
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 1, 31, 18, 30, tzinfo=UTC)
 SECOND = "c250"
-PLACES = ("data", "examples", "scores", "arena", "audience")
+PLACES = ("data", "examples", "scores", "state", "arena", "audience")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def made(
             data=folder / "data",
             artifact=folder / "arena" / "artifact",
             output=folder / "scores",
+            state=folder / "state",
             num_workers=1,
         )
     )
