@@ -32,6 +32,11 @@ class ScoreParts:
     with_state: bool = False  # also the encoded answers
 
     @property
+    def by_features(self) -> bool:
+        """Whether it is told which features moved each prediction most."""
+        return self.explain == "features" or self.with_state
+
+    @property
     def num_shards(self) -> int:
         """Of the events."""
         return len(shard_paths(self.data))

@@ -40,6 +40,7 @@ EXPLANATION = pl.List(pl.Struct({"feature": pl.String, "value": pl.Float64, "eff
 # On one core of two: a million customers of 2.4 million events, and 2,469 of 1.5 million.
 SECONDS_PER_CUSTOMER = 80e-6
 SECONDS_PER_EVENT = 3e-6
+SECONDS_PER_EXPLANATION = 1e-3  # contributions of the trees of a stack to a customer of the latter
 START_SECONDS = 15.0  # that Ray takes before it scores anybody
 PART_SCHEMA = pa.schema({"shard": pa.int64(), "piece": pa.int64()})
 
@@ -94,11 +95,10 @@ class Scorer:
             write_whole(known, members_file)
             by_members = {name: known[name].to_numpy() for name in self.champion.members}
         total = self.champion.spend_given(examples, by_members)
-        by_features = self.parts.explain == "features" or self.parts.with_state
-        told = by_features and not examples.is_empty()
+        told = self.parts.by_features and not examples.is_empty()
         found = contributions_of(self.artifact, examples) if told else None
         assessment = assess_buyers(self.artifact, examples, total, found)
-        if by_features:
+        if self.parts.by_features:
             return Scored(examples, assessment, reasons_for(self.artifact, examples, found))
         if self.parts.explain == "events":
             return Scored(examples, assessment, self._by_events(cutoffs, events, total))
@@ -128,7 +128,8 @@ def score_parts(parts: ScoreParts, num_workers: int) -> None:
     missing = parts.missing()
     if not missing:
         return
-    is_small = seconds_here(read_data_manifest(parts.data)) < START_SECONDS
+    data = read_data_manifest(parts.data)
+    is_small = seconds_here(data, is_explained=parts.by_features) < START_SECONDS
     if num_workers == 1 or (is_small and not load_artifact(parts.artifact).members):
         _score_here(parts, missing)
         return
@@ -146,9 +147,10 @@ def score_parts(parts: ScoreParts, num_workers: int) -> None:
     )
 
 
-def seconds_here(data: DataManifest) -> float:
+def seconds_here(data: DataManifest, *, is_explained: bool = False) -> float:
     """About how long this process takes for the customers of an ingest folder, without encoders."""
-    return SECONDS_PER_CUSTOMER * data.num_customers + SECONDS_PER_EVENT * data.num_events
+    of_customer = SECONDS_PER_CUSTOMER + (SECONDS_PER_EXPLANATION if is_explained else 0.0)
+    return of_customer * data.num_customers + SECONDS_PER_EVENT * data.num_events
 
 
 def _score_here(parts: ScoreParts, missing: list[tuple[int, int]]) -> None:

@@ -90,6 +90,7 @@ def test_serve_yaml_runs_as_it_stands_but_for_paths_and_port(
             f"{service.url}/v1/value",
             json={"customers": [{"customer_id": customer_ids[0]}]},
             headers={"Authorization": f"Bearer {key}"},
+            timeout=60,
             trust_env=False,
         )
     assert answer.customer_id == customer_ids[0] and kept is not None

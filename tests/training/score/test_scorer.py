@@ -14,21 +14,28 @@ from training.score.scorer import START_SECONDS, seconds_here
 
 
 @pytest.mark.parametrize(
-    ("num_customers", "num_events", "is_small"),
+    ("num_customers", "num_events", "is_small", "is_small_explained"),
     [
-        # A wholesaler of two years, the Journey, a shop of a million customers, one of long histories.
-        (5_875, 1_050_000, True),
-        (2_469, 1_477_998, True),
-        (1_000_000, 2_353_934, False),
-        (10_000, 50_000_000, False),
+        # A wholesaler of two years, the Journey, a shop of a million customers, one of long histories,
+        # one whose explanations take longer than all else.
+        (5_875, 1_050_000, True, True),
+        (2_469, 1_477_998, True, True),
+        (1_000_000, 2_353_934, False, False),
+        (10_000, 50_000_000, False, False),
+        (50_000, 500_000, True, False),
     ],
 )
 def test_shops_are_small_by_customers_and_events(
-    tiny_shop: TinyShop, num_customers: int, num_events: int, is_small: bool
+    tiny_shop: TinyShop,
+    num_customers: int,
+    num_events: int,
+    is_small: bool,
+    is_small_explained: bool,
 ) -> None:
     size = {"num_customers": num_customers, "num_events": num_events}
     data: DataManifest = read_data_manifest(tiny_shop.data).model_copy(update=size)
     assert (seconds_here(data) < START_SECONDS) == is_small
+    assert (seconds_here(data, is_explained=True) < START_SECONDS) == is_small_explained
 
 
 def test_small_shop_is_scored_without_a_cluster(
