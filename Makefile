@@ -34,13 +34,18 @@ LOG := sqlite:///runs/events.db
 SERVE_FLAGS := $(if $(filter Linux,$(shell uname -s)),RAY_SERVE_ENABLE_HA_PROXY=1) RAY_SERVE_THROUGHPUT_OPTIMIZED=1 \
   RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S=1
 
-serve: $(READY)
-	@test -f $(ARTIFACT)/manifest.json || { echo "$(ARTIFACT) is not there yet; run: make demo"; exit 1; }
+$(ARTIFACT)/manifest.json $(EVENTS)/manifest.json:
+	@echo "$(@D) is not there yet; run: make demo"; exit 1
+
+# Everybody's answer, made anew where artifact or data are newer.
+$(STATE)/manifest.json: $(ARTIFACT)/manifest.json $(EVENTS)/manifest.json | $(READY)
+	@test ! -f $(STATE)/answers.bin || rm -r $(STATE)
+	@$(PY) -m training.score --config training/configs/state.yaml data=$(EVENTS) artifact=$(ARTIFACT) state=$(STATE)
+
+serve: $(READY) $(STATE)/manifest.json
 	@$(PY) -m serving.keys list | grep -q . || { echo "API key, shown this once:"; $(PY) -m serving.keys create --scope score; }
 	@$(PY) -m training.erase.key list >/dev/null 2>&1 || $(PY) -m training.erase.key create
 	@mkdir -p runs
-	@test -f $(STATE)/manifest.json || $(PY) -m training.score --config training/configs/state.yaml \
-	  data=$(EVENTS) artifact=$(ARTIFACT) state=$(STATE)
 	@echo "API http://127.0.0.1:8000   docs http://127.0.0.1:8000/docs   Ray dashboard http://127.0.0.1:8265   Ctrl-C ends"
 	@echo "Another key, also while it runs: $(PY) -m serving.keys create --scope score"
 	@$(SERVE_FLAGS) $(PY) -m ray.serve.scripts run serving.app:build artifact=$(ARTIFACT) events=$(EVENTS) \
