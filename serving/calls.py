@@ -20,9 +20,8 @@ from serving.api.responses import (
     ValueResponse,
 )
 
-Fields = Mapping[
-    str, JsonValue
-]  # of a customer: customer_id or events, and perhaps others; of an event
+# Of a customer: customer_id or events, and perhaps others; or of an event.
+Fields = Mapping[str, JsonValue]
 T = TypeVar("T")
 Outcome = httpx.Response | httpx.TransportError
 # What a call asks of whoever runs it: to send a request, or to wait so many seconds.
@@ -32,9 +31,8 @@ MAX_CUSTOMERS = 256  # of a request, the service's default
 MAX_EVENTS = 10_000  # of a request
 TOO_LARGE = 413
 REPEATED = (429, 502, 503)
-REQUEST_ID = (
-    "X-Request-ID"  # in every answer of the service; a proxy before it has none in a 500 of its own
-)
+# In every answer of the service; a proxy before it has none in a 500 of its own.
+REQUEST_ID = "X-Request-ID"
 NOT_LOST = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)  # as bad the next time
 
 
@@ -56,7 +54,7 @@ class Retries:
     """
 
     attempts: int = 3
-    deadline_seconds: float = 60.0
+    deadline_seconds: float = 120.0
     pause_seconds: float = 0.2
 
 
