@@ -40,6 +40,7 @@ CALLERS = (4, 16, 32)  # of which each capacity is measured
 KNOWN, BY_EVENTS = 0.7, 0.2  # shares of questions; the rest are recommendations
 NUM_CUSTOMERS = 500
 EVENTS_SENT = ("event_id", "occurred_at", "kind", "order_id", "item_id", "quantity", "amount")
+DEPLOYMENTS = ("Gateway", "ValueModel", "Recommender")
 REPLICA = "ServeReplica"  # in the name of its process
 SEED = 0
 logger = logging.getLogger(__name__)
@@ -201,14 +202,21 @@ def kill_replicas(service: Service, seconds: float) -> collections.Counter[str]:
     for number in range(1, int(seconds / KILL_SECONDS)):
         time.sleep(max(began + number * KILL_SECONDS - time.monotonic(), 0.0))
         replicas = sorted(service.parts(REPLICA), key=lambda process: process.pid)
+        if not replicas:
+            continue
         replica = chance.choice(replicas)
         with suppress(psutil.NoSuchProcess):
-            # ray::ServeReplica:default:Gateway, and what it does at the moment
-            name = replica.name().split(":")[-1].partition(".")[0]
+            name = deployment_of(replica)
             replica.kill()
             kills[name] += 1
             logger.info("killed %s, one of %d replicas", name, len(replicas))
     return kills
+
+
+def deployment_of(replica: psutil.Process) -> str:
+    """Out of the name of its process, as in `ray::SERVE_REPLICA::default#Gateway#bxlsu1pf`."""
+    title = " ".join([replica.name(), *replica.cmdline()])
+    return next((name for name in DEPLOYMENTS if name in title), "starting")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from serving.api.responses import (
     ValueResponse,
 )
 
-# Of a customer: customer_id or events, and perhaps others; of an event.
+# Of a customer: customer_id or events, and perhaps others; or of an event.
 Fields = Mapping[str, JsonValue]
 Query = Mapping[str, str | int | float | None]  # what a URL asks for
 T = TypeVar("T")
@@ -36,9 +36,8 @@ MAX_CUSTOMERS = 256  # of a request, the service's default
 MAX_EVENTS = 10_000  # of a request
 TOO_LARGE = 413
 REPEATED = (429, 502, 503)
-REQUEST_ID = (
-    "X-Request-ID"  # in every answer of the service; a proxy before it has none in a 500 of its own
-)
+# In every answer of the service; a proxy before it has none in a 500 of its own.
+REQUEST_ID = "X-Request-ID"
 NOT_LOST = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)  # as bad the next time
 
 
@@ -60,7 +59,7 @@ class Retries:
     """
 
     attempts: int = 3
-    deadline_seconds: float = 60.0
+    deadline_seconds: float = 120.0
     pause_seconds: float = 0.2
 
 

@@ -20,6 +20,7 @@ from serving.calls import MAX_CUSTOMERS, Calls, Fields, Outcome, Retries, Servic
 
 __all__ = ["AsyncClient", "Client", "Retries", "ServiceError"]
 URL = "http://127.0.0.1:8000"
+TIMEOUT_SECONDS = 35.0  # of one attempt; after 30 the service says itself that it has no answer
 T = TypeVar("T")
 
 
@@ -34,7 +35,7 @@ class Client:
         self,
         key: str,
         url: str = URL,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float = TIMEOUT_SECONDS,
         retries: Retries | None = None,
         max_customers: int = MAX_CUSTOMERS,
     ) -> None:
@@ -112,7 +113,7 @@ class AsyncClient:
         self,
         key: str,
         url: str = URL,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float = TIMEOUT_SECONDS,
         retries: Retries | None = None,
         max_customers: int = MAX_CUSTOMERS,
     ) -> None:

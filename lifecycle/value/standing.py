@@ -64,7 +64,6 @@ def numbers(examples: pl.DataFrame, column: str) -> np.ndarray:
     if column not in examples.columns:
         return np.full(examples.height, np.nan)
     values = examples[column].to_numpy()
-    # Of nobody known, a table may hold no numbers but objects.
     return values.astype(np.float64, copy=False)
 
 

@@ -79,7 +79,7 @@ def test_twin_does_the_same_for_many_at_once(server: Failing) -> None:
     server.planned = [503, DROP, 500, 429]
 
     async def ask() -> int:
-        async with AsyncClient("key", server.url, retries=Retries(5, 60.0, 0.01)) as client:
+        async with AsyncClient("key", server.url, retries=Retries(5, pause_seconds=0.01)) as client:
             told = await asyncio.gather(*(client.send([EVENT]) for _ in range(8)))
             return sum(one.accepted for one in told)
 

@@ -97,5 +97,5 @@ def test_parts_from_before_an_erasure_are_not_gone_on_with(
     erasure = {"generation": 1, "tombstones": str(tombstones), "key": str(key)}
     rewrite_manifest(tmp_path / "data", erasure=erasure)
     after = read_inputs(config)
-    assert before.identity == after.identity
+    assert before.scores.identity == after.scores.identity
     assert before.parts.folder != after.parts.folder
