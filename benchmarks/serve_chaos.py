@@ -1,7 +1,7 @@
 """What callers see while replicas are killed: questions at 30 % of capacity, one replica killed every ten seconds.
 
 `python -m benchmarks.serve_chaos --artifact FOLDER --data FOLDER [--minutes 5] [--capacity-seconds 60]`:
-values of known customers (70 %) and of customers by their events (20 %), recommendations (10 %), by
+values of customers who have state (70 %) and of customers by their events (20 %), recommendations (10 %), by
 one process through the client of the product with its three tries. Capacity is the highest rate
 over some seconds without an error, of several numbers of callers who ask one question after another.
 """
@@ -28,6 +28,7 @@ from pydantic import JsonValue
 
 from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.served import Service, free_ports, start
+from benchmarks.harness.state import make_state
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.folders import MANIFEST
 from serving.client import AsyncClient, ServiceError
@@ -92,8 +93,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         [port], keys = free_ports(1), Path(name) / "keys.json"
         _, key = create_key(keys, "score", datetime.now(UTC))
-        log = f"sqlite:///{Path(name) / 'log.db'}"
-        words = [f"artifact={options.artifact}", f"events={options.data}", f"keys={keys}"]
+        state, log = Path(name) / "state", f"sqlite:///{Path(name) / 'log.db'}"
+        make_state(state, options.artifact, options.data)
+        words = [f"artifact={options.artifact}", f"events={options.data}", f"state={state}"]
+        words.append(f"keys={keys}")
         began = time.monotonic()
         service = start([*words, f"log={log}"], port, Path(name) / "service.log")
         ready_seconds = time.monotonic() - began
