@@ -11,9 +11,10 @@ from ray.experimental.internal_kv import _internal_kv_exists, _internal_kv_put
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from lifecycle.state.answers import Answer
 from serving.api.errors import Busy, Unavailable
 from serving.predict.problems import InvalidRequest, Problem
-from serving.predict.queries import Answer, CustomerQuery, RecommendOptions, newcomer
+from serving.predict.queries import CustomerQuery, RecommendOptions, newcomer
 
 NUM_ATTEMPTS = 3  # predictions change nothing, so a call that died with its replica is made again
 MEMORY = "evervalue"  # namespace of what the cluster remembers

@@ -16,12 +16,12 @@ from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
+from lifecycle.state.answers import Answer
 from lifecycle.state.files import CUSTOMERS_FILE
 from lifecycle.state.lookup import CustomerState
 from serving.api.histories import Customer
 from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
-from serving.predict.queries import Answer
 from serving.store.events import EventStore
 
 BEARER = HTTPBearer()

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from lifecycle.state.answers import Answer
 from serving.api.errors import retry_later
 from serving.api.fields import Limits
-from serving.predict.queries import Answer
 
 
 @dataclass(frozen=True)

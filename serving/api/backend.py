@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from serving.predict.queries import Answer, CustomerQuery, RecommendOptions
+from lifecycle.state.answers import Answer
+from serving.predict.queries import CustomerQuery, RecommendOptions
 
 
 class Backend(Protocol):

@@ -10,6 +10,7 @@ import polars as pl
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
+from lifecycle.state.answers import Answer
 from serving.api.access import require_scope
 from serving.api.customers import check_id
 from serving.api.histories import Customer
@@ -20,7 +21,6 @@ from serving.api.scoring import Scoring
 from serving.keys import KeyRing
 from serving.predict.marketing import marketing_numbers
 from serving.predict.problems import InvalidRequest, Problem
-from serving.predict.queries import Answer
 from serving.store.events import EventStore
 from serving.store.pages import CustomerPages, Place
 

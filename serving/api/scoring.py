@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from lifecycle.state.answers import encoded
+from lifecycle.state.answers import Answer, encoded
 from serving.api.access import require_scope
 from serving.api.admission import Admission
 from serving.api.backend import Backend
@@ -20,7 +20,7 @@ from serving.api.requests import R, RecommendationRequest, ValueRequest, parse
 from serving.api.responses import RecommendationResponse, ValueResponse
 from serving.keys import KeyRing
 from serving.predict.problems import InvalidRequest, at_places
-from serving.predict.queries import Answer, Attributes, CustomerQuery, RecommendOptions
+from serving.predict.queries import Attributes, CustomerQuery, RecommendOptions
 from serving.store.events import EventStore
 from serving.store.known import KnownCustomers
 

@@ -3,7 +3,7 @@
 from pydantic import TypeAdapter
 
 from lifecycle.artifact.contents import Artifact
-from serving.predict.queries import Answer
+from lifecycle.state.answers import Answer
 
 DESCRIBED = (
     "champion",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from lifecycle.events.schema import is_purchase, order_key
-from serving.predict.queries import Answer
+from lifecycle.state.answers import Answer
 
 SECONDS_A_DAY = 86_400
 

@@ -20,10 +20,10 @@ from lifecycle.artifact.value_answer import value_answers
 from lifecycle.events.schema import OWN_RATE, with_shop_days
 from lifecycle.features.attributes import PREFIX, given
 from lifecycle.spend.contributions import Reason
+from lifecycle.state.answers import Answer
 from serving.predict.description import describe
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import (
-    Answer,
     CustomerQuery,
     RecommendOptions,
     cutoff_of,

@@ -1,4 +1,4 @@
-"""What the predictor is asked, and the form of what it answers: plain values that travel between processes."""
+"""What the predictor is asked: plain values that travel between processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,10 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from pydantic import JsonValue
 
 from lifecycle.events.schema import EVENT_SCHEMA
 from serving.predict.problems import Problem
 
-Answer = dict[str, JsonValue]
 Attributes = dict[str, str | float | int | bool | None]
 Explain = Literal["features", "events"]
 

@@ -16,16 +16,10 @@ from lifecycle.recommend.groups import customer_group
 from lifecycle.recommend.prompts import item_text
 from lifecycle.recommend.rankers import rank_items
 from lifecycle.recommend.retrieval import with_positions
+from lifecycle.state.answers import Answer
 from serving.predict.filters import allowed_items, require_columns, require_known_items
 from serving.predict.problems import InvalidRequest, Problem
-from serving.predict.queries import (
-    Answer,
-    CustomerQuery,
-    RecommendOptions,
-    cutoff_of,
-    events_of,
-    names_of,
-)
+from serving.predict.queries import CustomerQuery, RecommendOptions, cutoff_of, events_of, names_of
 
 
 def recommend(

@@ -12,12 +12,13 @@ from httpx import Response
 from lifecycle.artifact.champion import Champion
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.spend.models import SpendModels
+from lifecycle.state.answers import Answer
 from serving.api.admission import ApiSettings
 from serving.api.fields import Limits
 from serving.deployments import Reply, answer_requests, recommend
 from serving.predict.predictor import Predictor
 from serving.predict.problems import InvalidRequest
-from serving.predict.queries import Answer, CustomerQuery, RecommendOptions
+from serving.predict.queries import CustomerQuery, RecommendOptions
 
 TEST_CUTOFF = datetime(2024, 10, 30, tzinfo=UTC)
 SETTINGS = ApiSettings(

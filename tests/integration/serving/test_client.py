@@ -43,7 +43,11 @@ def server() -> Iterator[Failing]:
                 self.close_connection = True
                 self.connection.close()
                 return
-            answer = {"accepted": 1, "duplicates": 0, "refused": 0} if status == 200 else {"detail": "not now"}
+            answer = (
+                {"accepted": 1, "duplicates": 0, "refused": 0}
+                if status == 200
+                else {"detail": "not now"}
+            )
             body = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))

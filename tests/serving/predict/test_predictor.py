@@ -12,9 +12,10 @@ import pytest
 
 from lifecycle.artifact.champion import Champion
 from lifecycle.names import ZILN
+from lifecycle.state.answers import Answer
 from serving.api.responses import CustomerValue
 from serving.predict.predictor import Predictor
-from serving.predict.queries import Answer, CustomerQuery, RecommendOptions
+from serving.predict.queries import CustomerQuery, RecommendOptions
 from tests.serving.builders import TEST_CUTOFF, events_of, with_champion
 
 EXTREME_HISTORIES: list[list[dict[str, object]]] = [

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from lifecycle.state.answers import Answer
 from serving.predict.predictor import Predictor
-from serving.predict.queries import Answer, CustomerQuery
+from serving.predict.queries import CustomerQuery
 from tests.serving.builders import TEST_CUTOFF, events_of, with_champion
 
 AS_OF = TEST_CUTOFF
