@@ -99,7 +99,7 @@ def malformed(chance: random.Random) -> Malformed:
 def mutated(body: dict[str, object], chance: random.Random) -> object:
     """A body with one to three values replaced, removed, repeated or added somewhere in it."""
     if chance.random() < 0.03:
-        return chance.choice(WRONG)
+        return copy.deepcopy(chance.choice(WRONG))
     tree = copy.deepcopy(body)
     for _ in range(chance.randint(1, 3)):
         node: object = tree
@@ -133,14 +133,14 @@ def changed(node: object, key: object, chance: random.Random) -> None:
                         "plan_days",
                     )
                 )
-            ] = chance.choice(WRONG)
+            ] = copy.deepcopy(chance.choice(WRONG))
         else:
-            node[key] = chance.choice(WRONG)
+            node[key] = copy.deepcopy(chance.choice(WRONG))
     elif isinstance(node, list):
         if way < 0.2:
             node.extend(copy.deepcopy(node) * chance.choice((1, 20)))
         else:
-            node[key] = chance.choice(WRONG)  # type: ignore[call-overload]
+            node[key] = copy.deepcopy(chance.choice(WRONG))  # type: ignore[call-overload]
 
 
 def broken(body: bytes, chance: random.Random) -> bytes:
