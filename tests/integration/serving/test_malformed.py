@@ -9,11 +9,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from lifecycle.erasure.keys import create_keys
 from lifecycle.log.group_commit import GroupCommit
 from lifecycle.log.opening import make_log
 from serving.api.admission import ApiSettings
 from serving.api.application import create_api
 from serving.api.fields import Limits
+from serving.api.profiles import NO_STATE
 from serving.keys import KeyRing, create_key, revoke_key
 from serving.predict.predictor import Predictor
 from serving.store.events import EventStore
@@ -28,7 +30,10 @@ IN_PROCESS, OVER_HTTP = 9_000, 1_000
 
 
 def statuses(client: httpx.Client, key: str, count: int, seed: int) -> collections.Counter[int]:
-    """How often each status was the answer; the first request of each of 500 and more is told."""
+    """How often each status was the answer; the first request of each of 500 and more is told.
+
+    Services of these tests have no state, and say so of pages of customers with 501.
+    """
     chance = random.Random(seed)
     found: collections.Counter[int] = collections.Counter()
     bad: dict[int, Malformed] = {}
@@ -41,7 +46,8 @@ def statuses(client: httpx.Client, key: str, count: int, seed: int) -> collectio
         }
         answer = client.request(request.method, request.path, content=request.body, headers=headers)
         found[answer.status_code] += 1
-        if answer.status_code >= 500:
+        lacks_state = answer.status_code == 501 and NO_STATE in answer.text
+        if answer.status_code >= 500 and not lacks_state:
             bad.setdefault(answer.status_code, request)
     assert not bad
     return found
@@ -52,7 +58,8 @@ def test_no_malformed_request_ends_in_an_error_of_ours(
 ) -> None:
     keys = tmp_path / "keys.json"
     _, key = create_key(keys, "admin", datetime.now(UTC))
-    log = make_log(f"sqlite:///{tmp_path / 'log.db'}")
+    create_keys(tmp_path / "erasure.json", datetime.now(UTC))
+    log = make_log(f"sqlite:///{tmp_path / 'log.db'}", tmp_path / "erasure.json")
     writer = GroupCommit(log)
     store, backend = EventStore(tiny_shop.data, log), InProcess(Predictor(tiny_artifact))
     api = create_api(SETTINGS, KeyRing(keys), store, backend, writer)
