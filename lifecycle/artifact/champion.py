@@ -31,10 +31,14 @@ class Champion:
         self, examples: pl.DataFrame, events: pl.DataFrame
     ) -> tuple[np.ndarray, Contributions | None]:
         """`spend`, and what the features add to its logarithm; None where it is explained by events."""
+        return self.explained_spend_given(examples, self._by_members(examples, events))
+
+    def explained_spend_given(
+        self, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, Contributions | None]:
+        """The same, where it is known already what the encoders expect."""
         settings = self.artifact.settings
-        total, found = self.artifact.models.explained_spend(
-            settings.champion, examples, self._by_members(examples, events)
-        )
+        total, found = self.artifact.models.explained_spend(settings.champion, examples, by_members)
         return heeded_spend(settings.standings, examples, total, settings.horizon_days), found
 
     def _by_members(self, examples: pl.DataFrame, events: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -43,7 +47,7 @@ class Champion:
     def spend_given(
         self, examples: pl.DataFrame, by_members: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """The same, where it is known already what the encoders expect."""
+        """`spend`, where it is known already what the encoders expect."""
         settings = self.artifact.settings
         total = self.artifact.models.expected_spend(settings.champion, examples, by_members)
         return heeded_spend(settings.standings, examples, total, settings.horizon_days)

@@ -12,7 +12,6 @@ import polars as pl
 import pyarrow as pa
 
 from lifecycle.artifact.answers import (
-    contributions_of,
     examples_for,
     prospect_reasons,
     reasons_for,
@@ -94,9 +93,11 @@ class Scorer:
             known = self.cache.spend(examples, events, self.parts.as_of, self.champion.members)
             write_whole(known, members_file)
             by_members = {name: known[name].to_numpy() for name in self.champion.members}
-        total = self.champion.spend_given(examples, by_members)
-        told = self.parts.by_features and not examples.is_empty()
-        found = contributions_of(self.artifact, examples) if told else None
+        found = None
+        if self.parts.by_features and not examples.is_empty():
+            total, found = self.champion.explained_spend_given(examples, by_members)
+        else:
+            total = self.champion.spend_given(examples, by_members)
         assessment = assess_buyers(self.artifact, examples, total, found)
         if self.parts.by_features:
             return Scored(examples, assessment, reasons_for(self.artifact, examples, found))
