@@ -40,7 +40,10 @@ class Stored(BaseModel):
     a folder comes from.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    # A process that starts has dozens of such classes, and uses a few.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True
+    )
 
 
 class Erasure(Stored):

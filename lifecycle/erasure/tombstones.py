@@ -66,6 +66,10 @@ class ErasedIds:
     keys: Sequence[ErasureKey] = ()  # those that wrote tombstones
     hashes: frozenset[tuple[str, str]] = frozenset()  # key and hash
 
+    def __bool__(self) -> bool:
+        """Whether anybody is."""
+        return bool(self.hashes)
+
     def hash_of(self, customer_id: str) -> str | None:
         """The hash that stands for a customer among the tombstones; None of one who is not erased."""
         for key in self.keys:
@@ -81,7 +85,7 @@ class ErasedIds:
 
     def among(self, customer_ids: Iterable[str]) -> set[str]:
         """Those of these customers who are erased."""
-        if not self.hashes:
+        if not self:
             return set()
         return {each for each in customer_ids if self.hash_of(each) is not None}
 

@@ -37,8 +37,10 @@ def content_ids(events: pl.DataFrame) -> pl.Series:
     num_lines = np.diff(first, append=events.height)
     low, high = (np.repeat(word, num_lines) for word in of_order)
     low, high = _hashed(low, high, events.select(OF_LINE))
-    digests = np.stack([low, high], axis=1).view(np.uint8)[:, : ID_LENGTH * 6 // 8]
-    characters = binascii.b2a_base64(digests.tobytes(), newline=False).translate(URL_SAFE)
+    digests = np.empty((events.height, ID_LENGTH * 6 // 32), dtype="<u4")
+    digests[:, :2] = low.view("<u4").reshape(-1, 2)
+    digests[:, 2] = high.view("<u4")[::2]
+    characters = binascii.b2a_base64(digests, newline=False).translate(URL_SAFE)
     offsets = np.arange(events.height + 1, dtype=np.int64) * ID_LENGTH
     buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(characters)]
     ids = pa.Array.from_buffers(pa.large_string(), events.height, buffers)
@@ -54,8 +56,13 @@ def _hashed(low: Words, high: Words, columns: pl.DataFrame) -> tuple[Words, Word
         else:
             numbers = values if values.dtype.is_float() else values.cast(pl.Int64)
             bits = (numbers.fill_null(0).to_numpy() + 0).view("<u8")  # + 0 makes -0.0 0.0
-            low, high = _mixed(low + bits, high + values.is_null().to_numpy())
+            low, high = _mixed(low + bits, high + _missing(values))
     return low, high
+
+
+def _missing(values: pl.Series) -> NDArray[np.bool_] | Literal[0]:
+    """Which values are missing; 0 where none is, which spares long columns a copy."""
+    return values.is_null().to_numpy() if values.null_count() else 0
 
 
 def _with_texts(low: Words, high: Words, values: pl.Series) -> tuple[Words, Words]:
@@ -69,13 +76,16 @@ def _with_texts(low: Words, high: Words, values: pl.Series) -> tuple[Words, Word
     # Eight bytes from each position.
     windows: Words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
     lengths = np.diff(offsets)
-    high = high + (lengths - values.is_null().to_numpy()).view("<u8")
+    high = high + (lengths - _missing(values)).view("<u8")
     for start in range(0, int(lengths.max(initial=0)) or 1, 8):
         left = np.clip(lengths - start, 0, 8)
         taken = windows[np.minimum(offsets[:-1] + start, len(data) - 8)] & FIRST_BYTES[left]
         new_low, new_high = _mixed(low + taken, high)
+        if start == 0:
+            low, high = new_low, new_high
+            continue
         # What other texts hold does not change the hash of a shorter one.
-        is_over = (left == 0) & (start > 0)
+        is_over = left == 0
         low = np.where(is_over, low, new_low)
         high = np.where(is_over, high, new_high)
     return low, high
@@ -97,9 +107,10 @@ def _mixed(low: Words, high: Words) -> tuple[Words, Words]:
 def numbered(ids: pl.Series, counts: ShardCounts) -> pl.Series:
     """Equal ids told apart by a number behind the second and later ones."""
     # A few too many do no harm: the ids themselves decide.
-    positions = ids.hash().is_duplicated().arg_true()
-    if positions.is_empty():
+    hashes = ids.hash()
+    if hashes.n_unique() == ids.len():
         return ids
+    positions = hashes.is_duplicated().arg_true()
     number = pl.int_range(pl.len()).over("id")
     repeated = ids.gather(positions).to_frame("id").select("id", number=number)
     is_later = pl.col("number") > 0

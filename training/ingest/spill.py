@@ -60,9 +60,9 @@ class FirstPass:
 
     def _without_erased(self, batch: ParsedRows) -> ParsedRows:
         """The rows of all who are not erased."""
-        erased = self.erased.among(batch.rows["customer_id"].drop_nulls().unique())
-        if not erased:
+        if not self.erased:
             return batch
+        erased = self.erased.among(batch.rows["customer_id"].drop_nulls().unique())
         is_erased = pl.col("customer_id").is_in(list(erased)).fill_null(False)
         self.read.leave_out(ERASED, batch.rows.filter(is_erased))
         return replace(batch, rows=batch.rows.filter(~is_erased))

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
@@ -13,6 +12,8 @@ def text_problem(file: Path) -> str | None:
 
     pyarrow reads such texts, which polars refuses to.
     """
+    import pyarrow.parquet as pq  # with all its file systems; every ingest would wait for it
+
     parquet = pq.ParquetFile(file)
     names = [
         field.name for field in parquet.schema_arrow if any(holds(field.type) for holds in TEXTS)

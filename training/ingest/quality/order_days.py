@@ -2,33 +2,35 @@
 
 import polars as pl
 
-from lifecycle.events.schema import is_purchase, order_key
+from lifecycle.events.schema import is_purchase
 from training.results.quality import LongOrders
 
 LONG_ORDER_DAYS = 60
 
 
 def order_days(events: pl.DataFrame, file: str | None = None) -> pl.DataFrame:
-    """Of purchases customer_id, order (see `order_key`), day (UTC), order_id, lines, amount, and more.
+    """Of purchases customer_id, order (as `order_key` has it), day (UTC), order_id, lines, amount, and more.
 
-    `least` and `most` are those of the lines; `first_file` and `last_file` numbers of files, where
+    `paid` counts the lines with an amount; `least` and `most` are those of the lines; `first_file` and `last_file` numbers of files, where
     the column `file` has them.
     """
     day = pl.col("occurred_at").dt.date().alias("day")
     amount = pl.col("amount")
     columns = [
-        pl.col("order_id").first(),
         pl.len().alias("lines"),
+        amount.count().alias("paid"),
         amount.sum(),
         amount.min().alias("least"),
         amount.max().alias("most"),
     ]
     if file is not None:
         columns += [pl.col(file).min().alias("first_file"), pl.col(file).max().alias("last_file")]
-    by_order = (
-        events.lazy().filter(is_purchase()).group_by("customer_id", order_key().alias("order"), day)
-    )
-    return by_order.agg(columns).collect()
+    bought = events.lazy().filter(is_purchase())
+    # The day of the shop tells orders without an id apart; as text only where lines are few.
+    shop_day = pl.when(pl.col("order_id").is_null()).then(pl.coalesce("shop_day", day))
+    by_order = bought.group_by("customer_id", "order_id", shop_day.alias("shop_day"), day)
+    order = pl.coalesce("order_id", pl.col("shop_day").cast(pl.String)).alias("order")
+    return by_order.agg(columns).with_columns(order).drop("shop_day").collect()
 
 
 def orders_of_customers(by_day: pl.DataFrame) -> pl.DataFrame:

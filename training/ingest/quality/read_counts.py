@@ -87,7 +87,8 @@ class ReadCounts:
         """Count the purchase amounts of a source by size."""
         if "amount" not in rows.columns:
             return
-        positive = rows.filter(is_purchase() & (pl.col("amount") > 0))["amount"].to_numpy()
+        is_paid = is_purchase() & (pl.col("amount") > 0)
+        positive = rows.select(pl.col("amount").filter(is_paid)).to_series().to_numpy()
         bins = np.floor((np.log10(positive) - SMALLEST_LOG_AMOUNT) * BINS_PER_DECADE)
         inside = np.clip(bins.astype(np.int64), 0, NUM_BINS - 1)
         counts = np.bincount(inside, minlength=NUM_BINS)

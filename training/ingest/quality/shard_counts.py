@@ -124,9 +124,10 @@ class ShardCounts:
         self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
         lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
-        self.id_forms = [form_hashes(events["customer_id"])]
-        self._set_orders(by_day, events["customer_id"].unique(), shared_ids)
-        self._set_months(events.filter(is_purchase()))
+        customers = events["customer_id"].unique()
+        self.id_forms = [form_hashes(customers)]
+        self._set_orders(by_day, customers, shared_ids)
+        self._set_months(by_day)
 
     def count_sources(self, customers: pl.DataFrame, buyers: pl.Series) -> None:
         """Of `customers_without_purchases` of each source, how many there are and how many are among the buyers."""
@@ -160,15 +161,13 @@ class ShardCounts:
         sizes[0] = customers.len() - buyers.height
         self.orders_per_customer.update(dict(zip(ORDER_GROUPS, sizes, strict=True)))
 
-    def _set_months(self, purchases: pl.DataFrame) -> None:
-        self.num_paid_lines = purchases["amount"].count()
-        months = purchases.group_by(pl.col("occurred_at").dt.truncate("1mo")).agg(
-            pl.len(), pl.col("amount").sum()
-        )
-        named = months.with_columns(pl.col("occurred_at").dt.strftime("%Y-%m"))
-        for month, lines, amount in named.iter_rows():
-            self.months[month] += lines
-            self.revenue_by_month[month] += amount
+    def _set_months(self, by_day: pl.DataFrame) -> None:
+        self.num_paid_lines = int(by_day["paid"].sum())
+        month = pl.col("day").dt.strftime("%Y-%m").alias("month")
+        months = by_day.group_by("day").agg(pl.col("lines", "amount").sum()).with_columns(month)
+        for name, lines, amount in months.select("month", "lines", "amount").iter_rows():
+            self.months[name] += lines
+            self.revenue_by_month[name] += amount
 
 
 @dataclass(frozen=True)
@@ -183,9 +182,9 @@ class Finished:
 
 def customers_without_purchases(rows: pl.DataFrame, source: str) -> pl.DataFrame:
     """`source` and customer_id of the customers of sources that have no purchases; `source` has numbers."""
-    sells = is_purchase().any().over(source)
-    known = rows.lazy().select(source, "customer_id", sells=sells).filter(~pl.col("sells"))
-    return known.select(pl.col(source).alias("source"), "customer_id").unique().collect()
+    selling = rows.lazy().filter(is_purchase()).select(pl.col(source).unique()).collect()
+    others = rows.lazy().filter(~pl.col(source).is_in(selling.to_series().implode()))
+    return others.select(pl.col(source).alias("source"), "customer_id").unique().collect()
 
 
 def _together(one: Matches | None, other: Matches | None) -> Matches | None:
