@@ -5,6 +5,7 @@ import math
 import mmap
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -20,20 +21,26 @@ FIRST_ALONE = re.compile(rb"%b(?!%b)" % (FIRST_HALF, SECOND_HALF))
 SECOND_ALONE = re.compile(rb"(?<!%b)%b" % (FIRST_HALF, SECOND_HALF))
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 FORMS = "write one object a line, or one array of objects"
+FIRST_ROWS = 1_000  # where keys are looked at; what writes one twice does so from the start
+MAX_ARRAY_BYTES = 64 << 20  # of which Python makes objects to look at keys
 Row = tuple[str, dict[str, JsonValue]]  # where it stands, and what it says
 
 
 def scan_json(file: Path, readable: Path) -> pl.LazyFrame:
     """The rows of `file`, of which `readable` is a copy in UTF-8, or the file itself.
 
-    Raises ValueError for half of a surrogate pair, by its line.
+    Raises ValueError for half of a surrogate pair, and for a key twice among the first rows, by its
+    line.
     """
     if not readable.stat().st_size:  # compressed, there may be nothing in it
         return pl.LazyFrame()
     problem = _half_pair_problem(readable, FIRST_ALONE)
     if problem is not None:
         raise ValueError(f"{file}, {problem}")
-    if _is_array(readable):
+    is_array = _is_array(readable)
+    if not is_array or readable.stat().st_size <= MAX_ARRAY_BYTES:
+        _check_first_rows(file, readable)
+    if is_array:
         return pl.read_json(readable, infer_schema_length=None).lazy()
     return pl.scan_ndjson(readable, infer_schema_length=None)
 
@@ -56,6 +63,15 @@ def json_problem(file: Path, readable: Path) -> str | None:
 def _rows(file: Path) -> Iterator[Row]:
     """The objects of a file with their places; ValueError, as it follows the file's name, for what is none."""
     return _entries(file) if _is_array(file) else _lines(file)
+
+
+def _check_first_rows(file: Path, readable: Path) -> None:
+    """ValueError where they are not JSON to the letter: of a key twice polars takes the first without a word."""
+    try:
+        for _ in islice(_rows(readable), FIRST_ROWS):
+            pass
+    except ValueError as error:
+        raise ValueError(f"{file}{error}") from None
 
 
 def _kinds_problem(rows: Iterator[Row]) -> str | None:

@@ -52,6 +52,10 @@ def rows(path: Path, content: bytes) -> int:
             '{"c": "half \\ud83d an emoji", "p": 1}',
             "it holds \\ud83d, half of a surrogate pair, which is no character: write both halves",
         ),
+        (
+            '{"c": "x", "t": "2024-01-01", "p": 1, "p": 2}',
+            "not JSON: an object has one key twice; readers differ in which of the two they take",
+        ),
         ('{"c": "the other \\uDE00", "p": 1}', "it holds \\ude00, half of a surrogate pair"),
     ],
 )
