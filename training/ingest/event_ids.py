@@ -40,7 +40,7 @@ def content_ids(events: pl.DataFrame) -> pl.Series:
     digests = np.empty((events.height, ID_LENGTH * 6 // 32), dtype="<u4")
     digests[:, :2] = low.view("<u4").reshape(-1, 2)
     digests[:, 2] = high.view("<u4")[::2]
-    characters = binascii.b2a_base64(digests, newline=False).translate(URL_SAFE)
+    characters = binascii.b2a_base64(digests.data, newline=False).translate(URL_SAFE)
     offsets = np.arange(events.height + 1, dtype=np.int64) * ID_LENGTH
     buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(characters)]
     ids = pa.Array.from_buffers(pa.large_string(), events.height, buffers)
@@ -60,9 +60,12 @@ def _hashed(low: Words, high: Words, columns: pl.DataFrame) -> tuple[Words, Word
     return low, high
 
 
-def _missing(values: pl.Series) -> NDArray[np.bool_] | Literal[0]:
-    """Which values are missing; 0 where none is, which spares long columns a copy."""
-    return values.is_null().to_numpy() if values.null_count() else 0
+def _missing(values: pl.Series) -> NDArray[np.bool_]:
+    """Which values are missing, shape (n,); (1,) where none is, which spares long columns a copy."""
+    if not values.null_count():
+        return np.zeros(1, dtype=bool)
+    missing: NDArray[np.bool_] = values.is_null().to_numpy()
+    return missing
 
 
 def _with_texts(low: Words, high: Words, values: pl.Series) -> tuple[Words, Words]:
