@@ -75,6 +75,13 @@ class RecommendationRequest(BaseModel):
     max_price: Price | None = None
     in_stock: bool | None = None
     objective: Literal["probability", "margin"] = "probability"
+    bought_within_days: int | None = Field(
+        default=None, ge=1, le=36_500, description="leaves out what was bought so lately"
+    )
+    max_per_category: int | None = Field(default=None, ge=1, le=100)
+    min_new_share: float = Field(
+        default=0.0, ge=0, le=1, description="of each list, of items not bought before"
+    )
 
     @field_validator("max_price")
     @classmethod

@@ -145,6 +145,9 @@ def options_of(request: RecommendationRequest) -> RecommendOptions:
         min_price=request.min_price,
         max_price=request.max_price,
         in_stock=request.in_stock,
+        bought_within_days=request.bought_within_days,
+        max_per_category=request.max_per_category,
+        min_new_share=request.min_new_share,
         objective=request.objective,
     )
 

@@ -35,6 +35,8 @@ def require_columns(items: pl.DataFrame, options: RecommendOptions) -> None:
         raise _refusal("in_stock", "the item catalogue has no column in_stock")
     if options.objective == "margin":
         _require_margins(items)
+    if options.max_per_category is not None and items["category"].null_count() == items.height:
+        raise _refusal("max_per_category", "the item catalogue has no categories")
     has_prices = items["price"].null_count() < items.height
     for field, price in (("min_price", options.min_price), ("max_price", options.max_price)):
         if price is not None and not has_prices:

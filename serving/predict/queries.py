@@ -45,6 +45,15 @@ class RecommendOptions:
     max_price: float | None = None
     in_stock: bool | None = None
     objective: Literal["probability", "margin"] = "probability"
+    bought_within_days: int | None = None  # what was bought since is left out
+    max_per_category: int | None = None
+    min_new_share: float = 0.0  # of a list, of items that its customer has not bought
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether it depends on the rest of a list whether an item may stand in it, or on its customer."""
+        limits = (self.bought_within_days, self.max_per_category)
+        return any(limit is not None for limit in limits) or self.min_new_share > 0
 
 
 def newcomer(data_end: datetime) -> CustomerQuery:

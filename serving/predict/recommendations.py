@@ -20,6 +20,7 @@ from lifecycle.state.answers import Answer
 from serving.predict.filters import allowed_items, require_columns, require_known_items
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import CustomerQuery, RecommendOptions, cutoff_of, events_of, names_of
+from serving.predict.rules import cutoff_frame, first_by_rules
 
 
 def recommend(
@@ -75,25 +76,32 @@ def _ranked(
     if allowed is not None:
         is_offered = pl.col("item_id").is_in(allowed["item_id"].implode())
         offered, bought = retriever.popular.filter(is_offered), bought.filter(is_offered)
-    # A margin may lift any item, so that all offered ones are ranked before it is looked at.
-    all_of_them = (retriever.popular if offered is None else offered).height
-    names = pl.Series("customer_id", names_of(as_of))
-    rankings = [
-        rank_items(
-            recommender,
-            retriever,
-            bought,
-            names.filter(pl.Series([other == instant for other in as_of])),
-            cutoff=instant,
-            k=options.k if options.objective == "probability" else all_of_them,
-            exclude_seen=artifact.settings.exclude_seen,
-            offered=offered,
-        )
-        for instant in dict.fromkeys(as_of)
-    ]
-    ranked = with_positions(pl.concat(rankings), artifact.catalogue["item_id"])
-    described = ranked.hstack(artifact.catalogue[ranked["item"]].drop("item_id"))
-    return _by_margin(described, options.k) if options.objective == "margin" else described
+    everything = retriever.popular if offered is None else offered
+    names = names_of(as_of)
+    known_names = pl.Series("customer_id", names)
+
+    def rank(length: int) -> pl.DataFrame:
+        # A margin may lift any item, so that all offered ones are ranked before it is looked at.
+        k = length if options.objective == "probability" else everything.height
+        rankings = [
+            rank_items(
+                recommender,
+                retriever,
+                bought,
+                known_names.filter(pl.Series([other == instant for other in as_of])),
+                cutoff=instant,
+                k=k,
+                exclude_seen=artifact.settings.exclude_seen,
+                offered=offered,
+            )
+            for instant in dict.fromkeys(as_of)
+        ]
+        ranked = with_positions(pl.concat(rankings), artifact.catalogue["item_id"])
+        described = ranked.hstack(artifact.catalogue[ranked["item"]].drop("item_id"))
+        return _by_margin(described, length) if options.objective == "margin" else described
+
+    cutoffs = cutoff_frame(names, as_of)
+    return first_by_rules(rank, bought, cutoffs, options, everything.height)
 
 
 def _by_margin(ranked: pl.DataFrame, k: int) -> pl.DataFrame:

@@ -158,6 +158,9 @@ def test_number_of_customers_is_limited(customers: object) -> None:
         ({"in_stock": "yes"}, "in_stock"),
         ({"query": ""}, "query"),
         ({"objective": "profit"}, "objective"),
+        ({"bought_within_days": 0}, "bought_within_days"),
+        ({"max_per_category": 0}, "max_per_category"),
+        ({"min_new_share": 1.5}, "min_new_share"),
     ],
 )
 def test_bad_option_is_refused_by_its_field(options: dict[str, object], field: str) -> None:
