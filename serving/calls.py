@@ -20,7 +20,9 @@ from serving.api.responses import (
     CustomerValue,
     EventsResponse,
     ListedCustomer,
+    Recommendation,
     RecommendationResponse,
+    SimilarResponse,
     ValueResponse,
 )
 
@@ -98,6 +100,12 @@ class Calls:
                 read = RecommendationResponse.model_validate_json(answer, extra="ignore")
                 found += read.customers
         return found
+
+    def similar(self, item_id: str, options: Fields) -> Steps[list[Recommendation]]:
+        """One request."""
+        place = f"/v1/items/{quote(item_id, safe='')}/similar"
+        answer = yield from self._answered("POST", place, options)
+        return SimilarResponse.model_validate_json(answer, extra="ignore").similar
 
     def send(self, events: Sequence[Fields]) -> Steps[EventsResponse]:
         """Parts of the events, one after the other; the sums of what became of them."""

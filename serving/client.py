@@ -15,6 +15,7 @@ from serving.api.responses import (
     CustomerValue,
     EventsResponse,
     ListedCustomer,
+    Recommendation,
 )
 from serving.calls import MAX_CUSTOMERS, Calls, Fields, Outcome, Retries, ServiceError, Steps
 
@@ -56,6 +57,10 @@ class Client:
     ) -> list[CustomerRecommendations]:
         """At most `k` items for each customer; `options` are further keys of the request, such as category."""
         return self._run(self.calls.recommendations(customers, {"k": k, **options}))
+
+    def similar(self, item_id: str, k: int = 10, **options: JsonValue) -> list[Recommendation]:
+        """At most `k` items like one item; `options` are further keys of the request, such as category."""
+        return self._run(self.calls.similar(item_id, {"k": k, **options}))
 
     def send(self, events: Sequence[Fields]) -> EventsResponse:
         """Write events to the log: how many are new, and how many it had. Repeat the call where it fails."""
@@ -132,6 +137,12 @@ class AsyncClient:
     ) -> list[CustomerRecommendations]:
         """See Client."""
         return await self._run(self.calls.recommendations(customers, {"k": k, **options}))
+
+    async def similar(
+        self, item_id: str, k: int = 10, **options: JsonValue
+    ) -> list[Recommendation]:
+        """See Client."""
+        return await self._run(self.calls.similar(item_id, {"k": k, **options}))
 
     async def send(self, events: Sequence[Fields]) -> EventsResponse:
         """See Client."""

@@ -151,6 +151,11 @@ class Recommender:
         async with self.turn:
             return await asyncio.to_thread(recommend, self.predictor, customers, options)
 
+    async def similar(self, item_id: str, options: RecommendOptions) -> Reply:
+        """Items like one item; no answer for one that the catalogue has not."""
+        async with self.turn:
+            return await asyncio.to_thread(similar, self.predictor, item_id, options)
+
 
 class Gateway:
     """The only deployment that faces HTTP: keys, limits, sizes, events; it computes nothing."""
@@ -196,5 +201,14 @@ def recommend(
     """Recommendations, or what of the options this artifact cannot serve."""
     try:
         return Reply(predictor.recommend(customers, options))
+    except InvalidRequest as error:
+        return Reply([], error.problems)
+
+
+def similar(predictor: "Predictor", item_id: str, options: RecommendOptions) -> Reply:
+    """One answer, none for an unknown item, or what of the options this artifact cannot serve."""
+    try:
+        answer = predictor.similar(item_id, options)
+        return Reply([] if answer is None else [answer])
     except InvalidRequest as error:
         return Reply([], error.problems)

@@ -73,6 +73,10 @@ class ServeBackend:
         """See Backend."""
         return await _call(self.recommender.answer, customers, options)
 
+    async def similar(self, item_id: str, options: RecommendOptions) -> Answer | None:
+        """See Backend."""
+        return next(iter(await _call(self.recommender.similar, item_id, options)), None)
+
     async def describe(self) -> Answer:
         """See Backend; answers once both deployments have answered a question, and at once ever after."""
         if not await asyncio.to_thread(self.served.has_answered):

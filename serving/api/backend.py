@@ -7,7 +7,7 @@ from serving.predict.queries import CustomerQuery, RecommendOptions
 
 
 class Backend(Protocol):
-    """Computes answers, one per customer in their order.
+    """Computes answers, one per customer in their order; None of an item that the catalogue has not.
 
     Raises InvalidRequest for customers it cannot answer for, Busy, and Unavailable.
     """
@@ -17,5 +17,7 @@ class Backend(Protocol):
     async def recommend(
         self, customers: list[CustomerQuery], options: RecommendOptions
     ) -> list[Answer]: ...
+
+    async def similar(self, item_id: str, options: RecommendOptions) -> Answer | None: ...
 
     async def describe(self) -> Answer: ...

@@ -5,14 +5,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import models_json_schema
 
-from serving.api.requests import EventsRequest, RecommendationRequest, ValueRequest
+from serving.api.requests import EventsRequest, ItemOptions, RecommendationRequest, ValueRequest
 from serving.api.responses import ErrorResponse
 
 COMPONENTS = "#/components/schemas/{model}"
 REASONS = {
     401: "no valid key",
     403: "the key has another scope",
-    404: "unknown or erased customer",
+    404: "unknown item; unknown or erased customer",
     409: "an event_id is taken by another event; nothing was written",
     413: "body too large",
     422: "bad input; every problem names its field",
@@ -57,7 +57,10 @@ def document(api: FastAPI) -> None:
         title=api.title, version=api.version, summary=api.summary, routes=api.routes
     )
     _, bodies = models_json_schema(
-        [(body, "validation") for body in (ValueRequest, RecommendationRequest, EventsRequest)],
+        [
+            (body, "validation")
+            for body in (ValueRequest, RecommendationRequest, ItemOptions, EventsRequest)
+        ],
         ref_template=COMPONENTS,
     )
     schema["components"]["schemas"] |= bodies["$defs"]

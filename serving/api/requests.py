@@ -58,12 +58,11 @@ class ValueRequest(BaseModel):
         return self
 
 
-class RecommendationRequest(BaseModel):
-    """Body of POST /v1/recommendations."""
+class ItemOptions(BaseModel):
+    """Body of POST /v1/items/{id}/similar: how many items, and which may be answered."""
 
     model_config = STRICT
 
-    customers: Customers
     k: int = Field(default=10, ge=1, le=100)
     candidates: list[Identifier] | None = Field(
         default=None, min_length=1, max_length=MAX_LISTED_ITEMS
@@ -74,14 +73,6 @@ class RecommendationRequest(BaseModel):
     min_price: Price | None = None
     max_price: Price | None = None
     in_stock: bool | None = None
-    objective: Literal["probability", "margin"] = "probability"
-    bought_within_days: int | None = Field(
-        default=None, ge=1, le=36_500, description="leaves out what was bought so lately"
-    )
-    max_per_category: int | None = Field(default=None, ge=1, le=100)
-    min_new_share: float = Field(
-        default=0.0, ge=0, le=1, description="of each list, of items not bought before"
-    )
 
     @field_validator("max_price")
     @classmethod
@@ -90,6 +81,20 @@ class RecommendationRequest(BaseModel):
         if max_price is not None and min_price is not None and max_price < min_price:
             raise ValueError(f"is below min_price {min_price}")
         return max_price
+
+
+class RecommendationRequest(ItemOptions):
+    """Body of POST /v1/recommendations."""
+
+    customers: Customers
+    objective: Literal["probability", "margin"] = "probability"
+    bought_within_days: int | None = Field(
+        default=None, ge=1, le=36_500, description="leaves out what was bought so lately"
+    )
+    max_per_category: int | None = Field(default=None, ge=1, le=100)
+    min_new_share: float = Field(
+        default=0.0, ge=0, le=1, description="of each list, of items not bought before"
+    )
 
 
 def _can_be_logged(event: Event) -> Event:
@@ -142,7 +147,7 @@ class PageRequest(BaseModel):
     limit: int = Field(default=100, ge=1, le=1000, description="customers of a page")
 
 
-R = TypeVar("R", ValueRequest, RecommendationRequest, EventsRequest)
+R = TypeVar("R", ValueRequest, RecommendationRequest, ItemOptions, EventsRequest)
 Q = TypeVar("Q", ProfileRequest, PageRequest)
 
 

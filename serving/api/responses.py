@@ -160,6 +160,15 @@ class RecommendationResponse(BaseModel):
     customers: list[CustomerRecommendations]
 
 
+class SimilarResponse(BaseModel):
+    """The answer of POST /v1/items/{id}/similar, the most similar item first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_id: str
+    similar: list[Recommendation]
+
+
 class EventsResponse(BaseModel):
     """What became of the events: all but the refused are on disk, and count once."""
 

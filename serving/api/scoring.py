@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from lifecycle.state.answers import Answer, encoded
@@ -16,8 +16,8 @@ from serving.api.fields import Reading
 from serving.api.histories import Customer, event_frame
 from serving.api.known import VALUE_PATH, default_ids, value_response
 from serving.api.openapi import body_of, errors_of, responses_of
-from serving.api.requests import R, RecommendationRequest, ValueRequest, parse
-from serving.api.responses import RecommendationResponse, ValueResponse
+from serving.api.requests import ItemOptions, R, RecommendationRequest, ValueRequest, parse
+from serving.api.responses import RecommendationResponse, SimilarResponse, ValueResponse
 from serving.keys import KeyRing
 from serving.predict.problems import InvalidRequest, at_places
 from serving.predict.queries import Attributes, CustomerQuery, RecommendOptions
@@ -55,6 +55,14 @@ class Scoring:
             customers = await asyncio.to_thread(queries_of, self.store, parsed.customers)
             answers = await self.backend.recommend(customers, options_of(parsed))
             return _response(customers, answers)
+
+    async def similar(self, item_id: str, request: Request) -> Response:
+        async with self.admission.answering():
+            parsed = await self._parsed(ItemOptions, request)
+            answer = await self.backend.similar(item_id, item_options(parsed))
+        if answer is None:
+            raise HTTPException(404, f"the catalogue has no item {item_id!r}")
+        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
     async def model(self) -> Response:
         return JSONResponse(self.admission.loaded())
@@ -109,6 +117,14 @@ def add_scoring(api: FastAPI, keys: KeyRing, scoring: Scoring) -> None:
         summary="Items for customers",
     )
     recommendations(scoring.recommendations)
+    similar = api.post(
+        "/v1/items/{item_id:path}/similar",
+        dependencies=guard,
+        responses=responses_of(SimilarResponse, *FAILURES),
+        openapi_extra=body_of(ItemOptions),
+        summary="Items like one item",
+    )
+    similar(scoring.similar)
     model = api.get(
         "/v1/model",
         dependencies=guard,
@@ -136,6 +152,17 @@ def queries_of(store: EventStore, customers: list[Customer]) -> list[CustomerQue
 
 def options_of(request: RecommendationRequest) -> RecommendOptions:
     """The part of a request that holds for all its customers."""
+    return replace(
+        item_options(request),
+        objective=request.objective,
+        bought_within_days=request.bought_within_days,
+        max_per_category=request.max_per_category,
+        min_new_share=request.min_new_share,
+    )
+
+
+def item_options(request: ItemOptions) -> RecommendOptions:
+    """How many items, and which."""
     return RecommendOptions(
         k=request.k,
         candidates=None if request.candidates is None else tuple(request.candidates),
@@ -145,10 +172,6 @@ def options_of(request: RecommendationRequest) -> RecommendOptions:
         min_price=request.min_price,
         max_price=request.max_price,
         in_stock=request.in_stock,
-        bought_within_days=request.bought_within_days,
-        max_per_category=request.max_per_category,
-        min_new_share=request.min_new_share,
-        objective=request.objective,
     )
 
 

@@ -32,6 +32,7 @@ from serving.predict.queries import (
     unknown_at_cutoff,
 )
 from serving.predict.recommendations import recommend
+from serving.predict.similar import similar_items
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -85,6 +86,10 @@ class Predictor:
     ) -> list[Answer]:
         """The answer of /v1/recommendations for each customer, in order; see serving.predict.recommendations."""
         return recommend(self.artifact, customers, options)
+
+    def similar(self, item_id: str, options: RecommendOptions) -> Answer | None:
+        """The answer of /v1/items/{id}/similar; None for an item that the catalogue has not."""
+        return similar_items(self.artifact, item_id, options)
 
     def _buyers(
         self,

@@ -15,7 +15,7 @@ from lifecycle.spend.models import SpendModels
 from lifecycle.state.answers import Answer
 from serving.api.admission import ApiSettings
 from serving.api.fields import Limits
-from serving.deployments import Reply, answer_requests, recommend
+from serving.deployments import Reply, answer_requests, recommend, similar
 from serving.predict.predictor import Predictor
 from serving.predict.problems import InvalidRequest
 from serving.predict.queries import CustomerQuery, RecommendOptions
@@ -72,6 +72,10 @@ class InProcess:
     ) -> list[Answer]:
         await self._wait()
         return answers_of(recommend(self.predictor, customers, options))
+
+    async def similar(self, item_id: str, options: RecommendOptions) -> Answer | None:
+        await self._wait()
+        return next(iter(answers_of(similar(self.predictor, item_id, options))), None)
 
     async def describe(self) -> Answer:
         await self._wait()

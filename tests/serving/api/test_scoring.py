@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 
 from serving.api.responses import RecommendationResponse, ValueResponse
 from serving.predict.predictor import Predictor
-from serving.predict.queries import CustomerQuery
+from serving.predict.queries import CustomerQuery, RecommendOptions
 from serving.store.events import EventStore
 from tests.builders import TinyShop
 from tests.serving.builders import KNOWN, PURCHASE, fields, post
@@ -40,6 +40,23 @@ def test_recommendations_for_known_and_new_customers(client: TestClient) -> None
     response = post(client, body, "/v1/recommendations")
     answer = RecommendationResponse.model_validate(response.json())
     assert [len(customer.recommendations) for customer in answer.customers] == [5, 5]
+
+
+def test_items_like_one_item_by_its_id(client: TestClient, predictor: Predictor) -> None:
+    place = "/v1/items/i5/similar"
+    response = post(client, {"k": 4}, place)
+    assert response.status_code == 200, response.text
+    assert response.json() == predictor.similar("i5", RecommendOptions(k=4))
+    assert len(post(client, {}, place).json()["similar"]) == 10
+    unknown = post(client, {}, "/v1/items/no%20body%2Fhere/similar")
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        404,
+        "the catalogue has no item 'no body/here'",
+    )
+    assert fields(post(client, {"k": 0}, place)) == ["k"]
+    assert fields(post(client, {"min_new_share": 0.5}, place)) == ["min_new_share"]
+    assert fields(post(client, {"exclude": ["nobody"]}, place)) == ["exclude.0"]
+    assert client.post(place, json={}, headers={"Authorization": ""}).status_code == 401
 
 
 def test_as_of_in_the_past_leaves_out_what_came_after(client: TestClient) -> None:
