@@ -190,6 +190,7 @@ def labels_for(
         drivers_of=lambda rows: (
             _drivers(artifact, examples[rows]) if found is None else found.drivers()[rows]
         ),
+        possible=artifact.models.possible_drivers(settings.champion, examples),
     )
     return {"segment": segment, "stage": stage, "next_best_action": action}
 

@@ -7,7 +7,7 @@ customers whom such a line fits otherwise.
 """
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import reduce
 from pathlib import Path
 
@@ -91,15 +91,20 @@ def next_best_action(
     segment: np.ndarray,
     at_risk: np.ndarray,
     drivers_of: Callable[[np.ndarray], np.ndarray],
+    possible: Collection[str] = DRIVER_NAMES,
 ) -> np.ndarray:
-    """The action of each customer, strings of shape (n,); `drivers_of` tells the drivers of the rows it is given."""
+    """The action of each customer, strings of shape (n,); `drivers_of` tells the drivers of the rows it is given.
+
+    That takes long, and is not asked for where no driver that a line wants is among the `possible`.
+    """
     risk = np.where(at_risk, "at_risk", "safe")
     known = _masks(stage=stage, segment=segment, risk=risk)
     fitting = np.empty((len(rules), len(stage)), dtype=bool)
     for fits, rule in zip(fitting, rules, strict=True):
         fits[:] = rule.fits(known)
     with_driver = np.array([bool(rule.driver) for rule in rules])
-    asked = np.flatnonzero(fitting[with_driver].any(axis=0))
+    to_ask = np.array([not set(rule.driver).isdisjoint(possible) for rule in rules])
+    asked = np.flatnonzero(fitting[to_ask].any(axis=0))
     drivers = np.full(len(stage), "", dtype=object)
     if len(asked):
         drivers[asked] = drivers_of(asked)

@@ -11,6 +11,7 @@ import polars as pl
 
 from lifecycle.btyd.model import BTYD_FILE, Btyd, fit_btyd, load_btyd, save_btyd
 from lifecycle.btyd.season import Season
+from lifecycle.features.drivers import DRIVER_NAMES
 from lifecycle.folders import Stored, read_stored, write_json
 from lifecycle.names import (
     BGNBD,
@@ -40,6 +41,7 @@ from lifecycle.spend.stack import (
     stack_contributions,
     stack_value,
 )
+from lifecycle.spend.stack_trees import moving_drivers
 from lifecycle.spend.trees import LightGbm
 
 logger = logging.getLogger(__name__)
@@ -145,7 +147,7 @@ class SpendModels:
             scales[name] = float(right / total) if total > 0 else 1.0
         stack = self.stack
         if stack is not None:
-            stack = replace(stack, total=scales.pop(STACK))
+            stack = replace(stack, total=stack.total * scales.pop(STACK))
         return replace(self, stack=stack, totals=SeasonTotals(season=season, scales=scales))
 
     def with_scales(self, scales: Mapping[str, float]) -> Self:
@@ -213,6 +215,12 @@ class SpendModels:
         if self.stack is None or name not in STACKS:
             return self._alone(name).contributions(rows)
         return stack_contributions(self.stack, rows, read)
+
+    def possible_drivers(self, name: str, rows: pl.DataFrame) -> frozenset[str]:
+        """Those of DRIVER_NAMES that may have moved a model's predictions."""
+        if self.stack is None or name not in STACKS:
+            return frozenset(DRIVER_NAMES)
+        return moving_drivers(self.stack.trees.values(), rows)
 
     def no_purchase(self, name: str, rows: pl.DataFrame) -> np.ndarray | None:
         """Probability of buying nothing within the horizon, shape (n,); None where the model does not say."""

@@ -5,11 +5,14 @@ quarter where a cohort grows old. Trees whose scores start from BG/NBD's expecta
 learn by how much it errs instead. The total is halfway between BG/NBD's and theirs, on a
 logarithmic scale: neither is better on every shop. The plain mean of the three errs less than each
 (Bates and Granger 1969). Trees need many customers and BG/NBD does not, so BG/NBD itself has a
-share that falls as there are more. Other models, and LLaMA encoders after them, join with the
+share that falls as there are more. It also has what trees cannot tell: the largest training
+customers lie in one leaf, and of whoever is expected to spend more than they trees say the same.
+There the share of trees fades to BG/NBD's. Other models, and LLaMA encoders after them, join with the
 shares that customers whose outcome no model knew give them.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,6 +30,7 @@ from lifecycle.spend.stack_trees import (
     BTYD_NUMBERS,
     CORRECTING,
     INFORMED,
+    LEAST_SPEND,
     btyd_spend_of,
     fit_trees,
     log_btyd,
@@ -37,6 +41,7 @@ from lifecycle.spend.trees import inputs_of
 
 STACK_FILE = "stack.json"
 TRUSTED_BUYERS = 500  # training customers who spent over the horizon: from as many, trees count as much as BG/NBD
+LARGEST = 30  # training customers; trees are trusted up to what BG/NBD expects of the last of them
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Stack:
     scales: dict[str, float]
     horizon_days: int
     btyd_share: float = 0.0  # of BG/NBD itself beside the trees
+    reach: float = math.inf  # of trees: from this expectation of BG/NBD on their share fades
     # What trees and BG/NBD together are multiplied by, to have the total that the season will bring.
     total: float = 1.0
     others: dict[str, MemberShare] = field(default_factory=dict)  # cheap models
@@ -68,7 +74,7 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
 
     Somebody in `train` must spend something. From `known` come BG/NBD and the total.
     """
-    fitted = fit_trees(train, horizon_days, seed)
+    fitted, expected = fit_trees(train, horizon_days, seed)
     btyd = supported_btyd(known)
     trees = {
         name: booster for name, booster in fitted.items() if btyd is not None or name != CORRECTING
@@ -80,7 +86,22 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
     if btyd is not None and CORRECTING in totals:
         right = float(np.sqrt(totals[CORRECTING] * btyd_spend_of(inputs).sum()))
     scales = {name: right / total if total > 0 else 1.0 for name, total in totals.items()}
-    return replace(stack, scales=scales, btyd_share=0.0 if btyd is None else _btyd_share(train))
+    stack = replace(stack, scales=scales)
+    if btyd is None:
+        return stack
+    even = replace(stack, btyd_share=_btyd_share(train))
+    faded = replace(even, reach=_reach(expected))
+    return replace(faded, total=_total(even, inputs) / _total(faded, inputs))
+
+
+def _reach(expected: np.ndarray) -> float:
+    """What BG/NBD expects of the last of the largest training customers, (n,) of all; NaN where it is not defined."""
+    largest = np.sort(expected[np.isfinite(expected)])[-LARGEST:]
+    return float(largest[0]) if len(largest) else math.inf
+
+
+def _total(stack: Stack, inputs: np.ndarray) -> float:
+    return float(np.sum(list(_parts(stack, inputs).values())))
 
 
 def _btyd_share(train: pl.DataFrame) -> float:
@@ -172,6 +193,7 @@ def save_stack(stack: Stack, folder: Path) -> None:
     content = {
         "scales": stack.scales,
         "btyd_share": stack.btyd_share,
+        "reach": stack.reach if math.isfinite(stack.reach) else None,
         "total": stack.total,
         "horizon_days": stack.horizon_days,
         "others": {name: asdict(share) for name, share in stack.others.items()},
@@ -191,6 +213,7 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
         scales=content["scales"],
         horizon_days=content["horizon_days"],
         btyd_share=content["btyd_share"],
+        reach=content.get("reach") or math.inf,  # those of before had none
         total=content.get("total", 1.0),
         others=_shares(content["others"]),
         members=_shares(content["members"]),
@@ -204,9 +227,16 @@ def _shares(content: dict[str, dict[str, float]]) -> dict[str, MemberShare]:
 def _parts(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:
     """What trees and BG/NBD bring to the spend that the stack expects without encoders, shape (n,) each."""
     trees = _components(stack, inputs)
-    share = (1.0 - stack.btyd_share) / len(trees)
-    parts = {name: share * stack.scales[name] * values for name, values in trees.items()}
-    return parts | ({BGNBD: stack.btyd_share * btyd_spend_of(inputs)} if stack.btyd_share else {})
+    if stack.btyd is None:
+        return {name: stack.scales[name] / len(trees) * values for name, values in trees.items()}
+    expected = btyd_spend_of(inputs)
+    share = (1.0 - stack.btyd_share) * np.minimum(
+        1.0, stack.reach / np.maximum(expected, LEAST_SPEND)
+    )
+    parts = {
+        name: share * stack.scales[name] / len(trees) * values for name, values in trees.items()
+    }
+    return parts | {BGNBD: (1.0 - share) * expected}
 
 
 def _components(stack: Stack, inputs: np.ndarray) -> dict[str, np.ndarray]:

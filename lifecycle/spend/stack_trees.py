@@ -1,12 +1,16 @@
 """The trees of the stack: three kinds, which all read what BG/NBD expects of a customer."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 from lightgbm import Booster, Dataset, train
 
+from lifecycle.btyd.effects import BTYD_INPUTS
 from lifecycle.btyd.model import Btyd, btyd_active, btyd_order_value, btyd_value, fit_btyd
+from lifecycle.features.drivers import DRIVER_NAMES, driver_of
 from lifecycle.names import BGNBD
-from lifecycle.spend.trees import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix
+from lifecycle.spend.trees import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix, inputs_of
 
 BTYD_NUMBERS = ("btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active")
 CORRECTING = "correcting"
@@ -21,8 +25,10 @@ SETTINGS: dict[str, tuple[int, dict[str, float]]] = {
 LEAST_SPEND = 1e-3  # of BG/NBD's expectation, whose logarithm the correcting trees start from
 
 
-def fit_trees(rows: pl.DataFrame, horizon_days: int, seed: int) -> dict[str, Booster]:
-    """Trees on rows of several cutoffs, each with its own BG/NBD.
+def fit_trees(
+    rows: pl.DataFrame, horizon_days: int, seed: int
+) -> tuple[dict[str, Booster], np.ndarray]:
+    """Trees on rows of several cutoffs, each with its own BG/NBD, and what that expects of each row, (n,).
 
     Where a cutoff does not support BG/NBD its rows are left to the trees that do without it.
     """
@@ -36,7 +42,7 @@ def fit_trees(rows: pl.DataFrame, horizon_days: int, seed: int) -> dict[str, Boo
     fitted = {name: _fit(name, inputs, target, None, seed) for name in (INFORMED, SLOW)}
     if known.any() and target[known].sum() > 0:
         fitted[CORRECTING] = _fit(CORRECTING, inputs[known], target[known], start[known], seed)
-    return fitted
+    return fitted, btyd_spend_of(inputs)
 
 
 def supported_btyd(rows: pl.DataFrame) -> Btyd | None:
@@ -58,6 +64,14 @@ def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np
             [spend, spend / order_value, order_value, btyd_active(btyd, rows)]
         )
     return np.hstack([feature_matrix(rows), expected])
+
+
+def moving_drivers(trees: Iterable[Booster], rows: pl.DataFrame) -> frozenset[str]:
+    """Those of DRIVER_NAMES that may move a stack: of inputs that some tree splits on, and of what BG/NBD reads."""
+    is_split = np.any([booster.feature_importance() > 0 for booster in trees], axis=0)
+    names = np.array([*inputs_of(rows), *BTYD_NUMBERS])
+    moving = {driver_of(name) for name in (*names[is_split], *BTYD_INPUTS)}
+    return frozenset(name for name in DRIVER_NAMES if name.rpartition("_")[0] in moving)
 
 
 def btyd_spend_of(inputs: np.ndarray) -> np.ndarray:

@@ -32,6 +32,25 @@ def actions_of(
     return found.tolist(), asked
 
 
+def test_no_driver_is_asked_for_where_none_that_a_line_wants_is_possible() -> None:
+    words = {
+        "stage": np.array(["lapsed"]),
+        "segment": np.array(["top"]),
+        "at_risk": np.array([True]),
+    }
+    found = next_best_action(
+        SHIPPED, **words, drivers_of=lambda rows: 1 / 0, possible={"rhythm_down", "spend_up"}
+    )
+    assert found.tolist() == ["personal_outreach"]
+    told = next_best_action(
+        SHIPPED,
+        **words,
+        drivers_of=lambda rows: np.array(["costs_down"]),
+        possible={"costs_up", "costs_down"},
+    )
+    assert told.tolist() == ["service_recovery"]
+
+
 def test_shipped_table_by_hand() -> None:
     customers = [
         ("lapsed", "top", True),

@@ -1,5 +1,7 @@
 """The stack: its parts brought to one total, the same after saving, and a cohort that grows old."""
 
+import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,10 +13,25 @@ from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.events.history import customers_at, outcomes
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.features.categories import NO_CATEGORIES
+from lifecycle.features.drivers import DRIVERS
 from lifecycle.features.numbers import value_features
 from lifecycle.names import BGNBD
-from lifecycle.spend.stack import Stack, fit_stack, load_stack, save_stack, stack_value
-from lifecycle.spend.stack_trees import BTYD_NUMBERS, CORRECTING, INFORMED, SLOW, stack_inputs
+from lifecycle.spend.stack import (
+    Stack,
+    fit_stack,
+    load_stack,
+    save_stack,
+    stack_contributions,
+    stack_value,
+)
+from lifecycle.spend.stack_trees import (
+    BTYD_NUMBERS,
+    CORRECTING,
+    INFORMED,
+    SLOW,
+    moving_drivers,
+    stack_inputs,
+)
 from lifecycle.spend.trees import LightGbm
 from tests.builders import TinyShop, past
 
@@ -56,8 +73,42 @@ def test_total_lies_between_bgnbd_and_the_trees_that_correct_it_and_bgnbd_has_a_
     latest = rows[0].filter(pl.col("cutoff") == pl.col("cutoff").max())
     share = 500 / (500 + (latest["target"] > 0).sum())
     assert 0.6 < share < 0.8
+    even = replace(stack, reach=math.inf, total=1.0)
     blended = share * expected + (1 - share) * total * np.mean(shares, axis=0)
-    np.testing.assert_allclose(stack_value(stack, test), blended, rtol=1e-9)
+    np.testing.assert_allclose(stack_value(even, test), blended, rtol=1e-9)
+
+
+def test_beyond_the_largest_training_customers_trees_fade_and_the_total_stays(
+    stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    train, test = rows
+    by_cutoff = [
+        btyd_value(fit_btyd(part, (BGNBD,))[BGNBD], part, 60)
+        for part in train.partition_by("cutoff")
+    ]
+    assert stack.reach == pytest.approx(np.sort(np.concatenate(by_cutoff))[-30])
+    even = replace(stack, reach=math.inf, total=1.0)
+    assert stack_value(stack, test).sum() == pytest.approx(stack_value(even, test).sum())
+    assert stack.btyd is not None
+    expected = btyd_value(stack.btyd, test, 60)
+    number = int(expected.argmax())
+    half = replace(stack, reach=float(expected[number]) / 2, total=1.0)
+    mixed = (stack_value(even, test)[number] + expected[number]) / 2
+    assert stack_value(half, test)[number] == pytest.approx(mixed)
+
+
+def test_drivers_that_no_tree_knows_moved_nobody(
+    stack: Stack, rows: tuple[pl.DataFrame, pl.DataFrame]
+) -> None:
+    train, test = rows
+    possible = moving_drivers(stack.trees.values(), test)
+    assert set(stack_contributions(stack, test).drivers()) <= possible
+    costs = [name for name in train.columns if name.startswith(DRIVERS["costs"])]
+    none = [part.with_columns(pl.lit(0.0).alias(name) for name in costs) for part in rows]
+    without = fit_stack(*none, 60, seed=0)
+    told = moving_drivers(without.trees.values(), test)
+    assert {"rhythm_up", "rhythm_down", "spend_up"} <= told
+    assert not {"costs_up", "costs_down"} & told
 
 
 def test_what_happens_after_the_cutoff_is_not_needed(
