@@ -11,8 +11,8 @@ LONG_ORDER_DAYS = 60
 def order_days(events: pl.DataFrame, file: str | None = None) -> pl.DataFrame:
     """Of purchases customer_id, order (as `order_key` has it), day (UTC), order_id, lines, amount, and more.
 
-    `paid` counts the lines with an amount; `least` and `most` are those of the lines; `first_file` and `last_file` numbers of files, where
-    the column `file` has them.
+    `paid` counts the lines with an amount; `least` and `most` are those of the lines; `first_file`
+    and `last_file` numbers of files, where the column `file` has them.
     """
     day = pl.col("occurred_at").dt.date().alias("day")
     amount = pl.col("amount")
