@@ -43,6 +43,8 @@ from serving.predict.description import describe as describe_artifact
 from serving.store.events import EventStore
 
 logger = logging.getLogger(__name__)
+# Replicas of a new version start before those of the old one end: two become three for a while.
+SURGE_PERCENT = 50
 # Fast replicas talk over gRPC, which refuses what is larger than 4 MB: histories of fifty good customers are.
 LARGE_MESSAGES = {"env_vars": {"RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1)}}
 
@@ -188,6 +190,7 @@ def model_deployment(model: type, arguments: ServeArguments) -> Deployment:
         num_replicas=arguments.replicas,
         max_ongoing_requests=arguments.max_ongoing_requests,
         max_queued_requests=arguments.max_in_flight,
+        max_surge_percent=SURGE_PERCENT,
         ray_actor_options={"num_cpus": arguments.replica_cpus, "runtime_env": LARGE_MESSAGES},
     )
 
@@ -200,6 +203,7 @@ def gateway_deployment(arguments: ServeArguments) -> Deployment:
         num_replicas=arguments.replicas,
         max_ongoing_requests=room,
         max_queued_requests=room,
+        max_surge_percent=SURGE_PERCENT,
         backpressure_config={"status_code": 429, "retry_after_s": RETRY_AFTER_SECONDS},
         ray_actor_options={"num_cpus": arguments.gateway_cpus, "runtime_env": LARGE_MESSAGES},
     )

@@ -14,6 +14,7 @@ import httpx
 from pydantic import JsonValue, TypeAdapter
 
 from serving.api.responses import (
+    REQUEST_ID,
     CustomerPage,
     CustomerProfile,
     CustomerRecommendations,
@@ -38,8 +39,6 @@ MAX_CUSTOMERS = 256  # of a request, the service's default
 MAX_EVENTS = 10_000  # of a request
 TOO_LARGE = 413
 REPEATED = (429, 502, 503)
-# In every answer of the service; a proxy before it has none in a 500 of its own.
-REQUEST_ID = "X-Request-ID"
 NOT_LOST = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)  # as bad the next time
 
 

@@ -26,13 +26,17 @@ def overlap(is_log: pl.Expr, export_holds_until: Mapping[str, date]) -> pl.Expr:
     """Of each event why it is told twice and does not hold: IN_EXPORT, IN_LOG, UNDECIDED; null where it holds.
 
     Log and export tell the same event where customer, kind, order, item, amount and day of the
-    shop are equal, missing ones too; of several alike as many are as both have.
+    shop are equal, missing ones too; of several alike as many are as both have. What is left of the
+    events that name no order is the same as those of the other side that name any.
     """
     day = pl.coalesce("shop_day", pl.col("occurred_at").dt.date())
-    same = [pl.col(name) for name in ("customer_id", "kind", "order_id", "item_id")]
+    same = [pl.col(name) for name in ("customer_id", "kind", "item_id")]
     same += [pl.col("amount").round(COINS), day]
-    copy = pl.int_range(pl.len()).over(*same, is_log)
-    is_told_twice = is_log.n_unique().over(*same, copy) > 1
+    by_order = _is_told_twice(is_log, [*same, pl.col("order_id")])
+    is_nameless_in = (
+        is_log == pl.col("order_id").is_null()
+    )  # true: in the log; false: in the export
+    is_told_twice = by_order | _is_told_twice(is_log, [*same, by_order, is_nameless_in])
     kinds = list(export_holds_until)
     days = list(export_holds_until.values())
     until = pl.col("kind").replace_strict(kinds, days, default=None, return_dtype=pl.Date())
@@ -46,6 +50,12 @@ def overlap(is_log: pl.Expr, export_holds_until: Mapping[str, date]) -> pl.Expr:
         .then(pl.lit(IN_LOG))
     )
     return pl.when(is_told_twice).then(reason)
+
+
+def _is_told_twice(is_log: pl.Expr, same: list[pl.Expr]) -> pl.Expr:
+    """Whether log and export both have an event, by what is the same of them."""
+    copy = pl.int_range(pl.len()).over(*same, is_log)
+    return is_log.n_unique().over(*same, copy) > 1
 
 
 def with_later(own: pl.DataFrame, later: pl.DataFrame, position: LogPosition) -> pl.DataFrame:

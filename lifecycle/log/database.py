@@ -11,10 +11,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
 from lifecycle.log.erased import LogErasures
-from lifecycle.log.problems import problems_told
+from lifecycle.log.problems import NotDurable, problems_told
 
 RULE = "it must be sqlite:///PATH or postgresql://USER@HOST/DATABASE"
 LOCK_SECONDS = 10  # that a writer waits for another
+# A server that vanished without a word is given up in half a minute; TCP's own time is a quarter of an hour.
+PROBES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+UNACKNOWLEDGED_MS = 25_000
 SQLITE_SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 DURABLE = ("FULL", "EXTRA", "on", "remote_apply")  # an acknowledged event is on disk
 
@@ -89,6 +92,8 @@ def connect(url: URL) -> Engine:
         connect_args={
             "connect_timeout": LOCK_SECONDS,
             "options": f"-c synchronous_commit=on -c lock_timeout={LOCK_SECONDS}s",
+            "tcp_user_timeout": UNACKNOWLEDGED_MS,
+            **PROBES,
         },
     )
     event.listen(engine, "connect", _check_postgres)
@@ -117,7 +122,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
     connection.execute(f"PRAGMA busy_timeout = {1000 * LOCK_SECONDS}")
     [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        raise ValueError(f"the log is in journal mode {mode}; it needs a local disk, for mode wal")
+        raise NotDurable(f"the log is in journal mode {mode}; it needs a local disk, for mode wal")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten with zeros
     [number] = connection.execute("PRAGMA synchronous").fetchone()
@@ -141,6 +146,6 @@ def _check_postgres(connection: DBAPIConnection, _: object) -> None:
 
 def _require_durable(setting: str, value: object) -> None:
     if value not in DURABLE:
-        raise ValueError(
+        raise NotDurable(
             f"{setting} of the log's database is {value}; acknowledged events need one of {DURABLE}"
         )

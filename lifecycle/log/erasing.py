@@ -14,6 +14,7 @@ from lifecycle.log.erased import tombstones_in
 from lifecycle.log.instants import instant, microseconds
 from lifecycle.log.problems import problems_told
 from lifecycle.log.schema import EVENTS, LOG, TOMBSTONES
+from lifecycle.log.writer import turn_to_write
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def erase(log: Log, customer_id: str, erased_at: datetime) -> LogErasure:
     """
     keys = read_keys(log.erasures.key_file)
     with log.writing() as connection:
-        sequence = _next_number(connection)
+        sequence = turn_to_write(connection)[0] + 1
         before = _in_force(connection, keys.keys, customer_id)
         if before is not None:
             return before
@@ -69,7 +70,7 @@ def lift(log: Log, customer_id: str, lifted_at: datetime) -> LogErasure | None:
     """Let an erased customer come back; None where nobody of this id is erased. Raises what `erase` does."""
     keys = read_keys(log.erasures.key_file)
     with log.writing() as connection:
-        sequence = _next_number(connection)
+        sequence = turn_to_write(connection)[0] + 1
         before = _in_force(connection, keys.keys, customer_id)
         if before is None:
             return None
@@ -85,7 +86,7 @@ def enter(log: Log, tombstones: Sequence[Tombstone]) -> None:
     """Let the log know who was erased where it was not there; ValueError without the key."""
     keys = read_keys(log.erasures.key_file)
     with log.writing() as connection:
-        sequence = _next_number(connection)
+        sequence = turn_to_write(connection)[0] + 1
         known = {each.place for each in tombstones_in(connection)}
         new = [each for each in tombstones if each.lifted_at is None and each.place not in known]
         if not new:
@@ -124,13 +125,6 @@ def clean_files(log: Log) -> bool:
         assert isinstance(sqlite, sqlite3.Connection)
         [busy, *_] = sqlite.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return bool(busy == 0)
-
-
-def _next_number(connection: Connection) -> int:
-    """The next sequence number; other writers wait until the transaction ends."""
-    last = select(LOG.c.last_sequence).with_for_update()
-    sequence: int = connection.execute(last).scalar_one()
-    return sequence + 1
 
 
 def _tell(connection: Connection, sequence: int) -> None:

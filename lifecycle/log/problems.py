@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 SQLITE_FULL = (sqlite3.SQLITE_FULL,)
@@ -19,6 +19,10 @@ class LogFull(Exception):
     """The log has no room for more events; nothing was acknowledged."""
 
 
+class NotDurable(ValueError):
+    """The database would acknowledge what is not on disk."""
+
+
 @contextmanager
 def problems_told() -> Iterator[None]:
     """LogFull or LogUnavailable in place of what the database raises, without what the statement held."""
@@ -31,6 +35,8 @@ def problems_told() -> Iterator[None]:
         raise LogUnavailable(f"the event log does not answer: {told}") from None
     except NoConnection:
         raise LogUnavailable("the event log does not answer: no connection is free") from None
+    except (NotDurable, SQLAlchemyError) as error:  # of a database that changed since it was opened
+        raise LogUnavailable(f"the event log cannot be used: {error}") from None
 
 
 def is_full(error: DBAPIError) -> bool:

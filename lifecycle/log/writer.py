@@ -14,7 +14,8 @@ from sqlalchemy import Connection, select, update
 from lifecycle.events.schema import EVENT_SCHEMA
 from lifecycle.log.database import Log
 from lifecycle.log.instants import microseconds
-from lifecycle.log.schema import CONTENT, EVENTS, LOG
+from lifecycle.log.problems import LogUnavailable
+from lifecycle.log.schema import CONTENT, EVENTS, FORMAT_VERSION, LOG
 
 IDS_AT_A_TIME = 5000  # of one query; SQLite takes 32,766
 Row = tuple[object, ...]  # the columns CONTENT
@@ -87,8 +88,7 @@ def append(log: Log, batches: Sequence[Batch]) -> list[Receipt | Conflict]:
     for each other at the row of LOG.
     """
     with log.writing() as connection:
-        last = select(LOG.c.last_sequence, LOG.c.last_erasure).with_for_update()
-        sequence, last_erasure = connection.execute(last).one()
+        sequence, last_erasure = turn_to_write(connection)
         customers = {customer for batch in batches for customer in batch.customer_ids}
         erased = log.erasures.among(connection, last_erasure, customers)
         known = _hashes_of(connection, [batch.event_ids for batch in batches])
@@ -107,6 +107,20 @@ def append(log: Log, batches: Sequence[Batch]) -> list[Receipt | Conflict]:
             _insert(connection, rows)
             connection.execute(update(LOG).values(last_sequence=sequence))
     return outcomes
+
+
+def turn_to_write(connection: Connection) -> tuple[int, int]:
+    """The log's last sequence number and last erasure; other writers wait until the transaction ends.
+
+    LogUnavailable where the log has another format than when it was opened.
+    """
+    head = select(LOG.c.last_sequence, LOG.c.last_erasure, LOG.c.format_version).with_for_update()
+    sequence, last_erasure, version = connection.execute(head).one()
+    if version != FORMAT_VERSION:
+        raise LogUnavailable(
+            f"the event log has format version {version} now, and this service writes {FORMAT_VERSION}"
+        )
+    return sequence, last_erasure
 
 
 def _hashes_of(connection: Connection, ids: Sequence[Sequence[str]]) -> dict[str, bytes]:

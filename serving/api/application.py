@@ -58,7 +58,7 @@ def create_api(
     add_pages(api, admission)
     scoring = Scoring(admission, store, backend, known)
     add_scoring(api, keys, scoring)
-    add_profiles(api, keys, scoring, None if known is None else known.pages)
+    add_profiles(api, keys, scoring)
     add_events(api, keys, admission, log)
     add_customers(api, keys, admission, store, None if log is None else log.log)
     add_errors(api)

@@ -16,13 +16,20 @@ from serving.api.access import may_call
 from serving.api.admission import ApiSettings
 from serving.api.fields import Reading
 from serving.api.histories import Customer
+from serving.api.openapi import Told
 from serving.api.requests import ValueRequest, parse
 from serving.keys import KeyRing
 from serving.predict.problems import InvalidRequest
 from serving.store.known import KnownCustomers
 
 VALUE_PATH = "/v1/value"
-STATE_AGE = "State-Age"  # header: seconds from the instant of customer state to the answer
+STATE_AGE = "State-Age"  # header, see STATE_AGE_TOLD
+STATE_AGE_TOLD: Told = {
+    STATE_AGE: {
+        "description": "seconds from the instant of customer state to the answer; there where a customer came from it",
+        "schema": {"type": "integer"},
+    }
+}
 MAX_BODY_BYTES = 2**16  # larger ones hold events, or so many customers that a thread looks them up
 COMPUTED = (b'"events"', b'"attributes"', b'"as_of"')  # a body with these is not read twice
 

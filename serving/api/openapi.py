@@ -6,9 +6,13 @@ from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import models_json_schema
 
 from serving.api.requests import EventsRequest, ItemOptions, RecommendationRequest, ValueRequest
-from serving.api.responses import ErrorResponse
+from serving.api.responses import REQUEST_ID, ErrorResponse
 
 COMPONENTS = "#/components/schemas/{model}"
+RETRY_AFTER_SCHEMA: JsonValue = {
+    "description": "seconds until it is worth asking again",
+    "schema": {"type": "integer"},
+}
 REASONS = {
     401: "no valid key",
     403: "the key has another scope",
@@ -21,7 +25,18 @@ REASONS = {
     503: "starting or busy",
     507: "the event log has no room; nothing was written",
 }
-Responses = dict[int | str, dict[str, type[BaseModel] | str]]  # by status: model, description
+Told = dict[str, JsonValue]
+Responses = dict[
+    int | str, dict[str, type[BaseModel] | str | Told]
+]  # by status: model, description, headers
+REQUEST_ID_TOLD: Told = {
+    REQUEST_ID: {"description": "of this request, as in the log", "schema": {"type": "string"}}
+}
+HEADERS: dict[int, Told] = {  # that an answer of a status has
+    401: {"WWW-Authenticate": {"description": "Bearer", "schema": {"type": "string"}}},
+    429: {"Retry-After": RETRY_AFTER_SCHEMA},
+    503: {"Retry-After": RETRY_AFTER_SCHEMA},
+}
 
 
 def body_of(model: type[BaseModel]) -> dict[str, JsonValue]:
@@ -40,15 +55,22 @@ def parameters_of(model: type[BaseModel]) -> dict[str, JsonValue]:
     }
 
 
-def responses_of(model: type[BaseModel], *errors: int) -> Responses:
-    """The responses of an operation: its answer and the errors it may give."""
-    answer: Responses = {200: {"model": model}}
+def responses_of(model: type[BaseModel], *errors: int, headers: Told | None = None) -> Responses:
+    """The responses of an operation: its answer, with headers of its own, and the errors it may give."""
+    answer: Responses = {200: {"model": model, "headers": headers or {}}}
     return answer | errors_of(*errors)
 
 
 def errors_of(*statuses: int) -> Responses:
     """The error responses of an operation."""
-    return {status: {"model": ErrorResponse, "description": REASONS[status]} for status in statuses}
+    return {
+        status: {
+            "model": ErrorResponse,
+            "description": REASONS[status],
+            "headers": HEADERS.get(status, {}),
+        }
+        for status in statuses
+    }
 
 
 def document(api: FastAPI) -> None:
@@ -64,4 +86,8 @@ def document(api: FastAPI) -> None:
         ref_template=COMPONENTS,
     )
     schema["components"]["schemas"] |= bodies["$defs"]
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                response["headers"] = REQUEST_ID_TOLD | response.get("headers", {})
     api.openapi_schema = schema

@@ -22,7 +22,8 @@ from serving.keys import KeyRing
 from serving.predict.marketing import marketing_numbers
 from serving.predict.problems import InvalidRequest, Problem
 from serving.store.events import EventStore
-from serving.store.pages import CustomerPages, Place
+from serving.store.known import KnownCustomers
+from serving.store.pages import Place
 
 FAILURES = (401, 403, 422, 429, 503)
 NO_STATE = (
@@ -33,10 +34,9 @@ NOT_SHOWN = ("customer_id", "shop_day")  # of an event in a timeline
 
 @dataclass(frozen=True)
 class Profiles:
-    """The endpoints of this file; `pages` is None where the service was started without state."""
+    """The endpoints of this file; pages need customer state."""
 
     scoring: Scoring
-    pages: CustomerPages | None
 
     async def profile(self, customer_id: str, request: Request) -> Response:
         check_id(customer_id)
@@ -52,20 +52,19 @@ class Profiles:
         return JSONResponse(found, headers={"Cache-Control": "no-store"})
 
     async def page(self, request: Request) -> Response:
-        if self.pages is None:
+        known = self.scoring.known
+        if known is None:
             raise HTTPException(501, NO_STATE)
         asked = from_url(PageRequest, request.query_params)
         after = None if asked.cursor is None else place_of(asked.cursor)
         async with self.scoring.admission.answering():
-            found = await asyncio.to_thread(page_of, self.pages, self.scoring.store, asked, after)
+            found = await asyncio.to_thread(page_of, known, self.scoring.store, asked, after)
         return JSONResponse(found, headers={"Cache-Control": "no-store"})
 
 
-def add_profiles(
-    api: FastAPI, keys: KeyRing, scoring: Scoring, pages: CustomerPages | None
-) -> None:
+def add_profiles(api: FastAPI, keys: KeyRing, scoring: Scoring) -> None:
     """Let the API show customers to callers whose key has the scope."""
-    profiles = Profiles(scoring, pages)
+    profiles = Profiles(scoring)
     guard = [Depends(require_scope(keys, "read"))]
     page = api.get(
         "/v1/customers",
@@ -122,14 +121,14 @@ def timeline_of(events: pl.DataFrame, titles: dict[str, str], limit: int) -> lis
 
 
 def page_of(
-    pages: CustomerPages, store: EventStore, asked: PageRequest, after: Place | None
+    known: KnownCustomers, store: EventStore, asked: PageRequest, after: Place | None
 ) -> Answer:
     """A page of customers and the cursor of the next; null where this is the last.
 
     Who is erased is left out, so that a page may be shorter. `changed_since` is who has events that
     the state does not contain yet; what is said of them is from before.
     """
-    rows = pages.page(
+    rows = known.pages.page(
         segment=asked.segment,
         stage=asked.stage,
         min_clv=asked.min_clv,
@@ -151,7 +150,11 @@ def page_of(
     if rows.height > asked.limit:
         last = shown.row(-1, named=True)
         cursor = cursor_of(Place(last["clv"], last["customer_id"]))
-    return {"customers": customers, "next_cursor": cursor}  # type: ignore[dict-item]
+    return {  # type: ignore[dict-item]
+        "customers": customers,
+        "next_cursor": cursor,
+        "num_unlisted": known.num_unlisted(),
+    }
 
 
 def cursor_of(place: Place) -> str:

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from serving.predict.problems import Problem
 
+# Header of every answer, by Serve; a proxy before it has none in a 500 of its own.
+REQUEST_ID = "X-Request-ID"
+
 
 class Period(BaseModel):
     """Expected money of one period of a customer's future."""
@@ -131,6 +134,10 @@ class CustomerPage(BaseModel):
         description="fewer than `limit` where customers were erased since"
     )
     next_cursor: str | None = Field(description="null on the last page")
+    num_unlisted: int = Field(
+        description="customers who came after the state was made: no page lists them, their ids are known to "
+        "GET /v1/customers/{id}"
+    )
 
 
 class Recommendation(BaseModel):

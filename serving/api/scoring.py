@@ -14,7 +14,7 @@ from serving.api.backend import Backend
 from serving.api.bodies import read_body
 from serving.api.fields import Reading
 from serving.api.histories import Customer, event_frame
-from serving.api.known import VALUE_PATH, default_ids, value_response
+from serving.api.known import STATE_AGE_TOLD, VALUE_PATH, default_ids, value_response
 from serving.api.openapi import body_of, errors_of, responses_of
 from serving.api.requests import ItemOptions, R, RecommendationRequest, ValueRequest, parse
 from serving.api.responses import RecommendationResponse, SimilarResponse, ValueResponse
@@ -104,7 +104,7 @@ def add_scoring(api: FastAPI, keys: KeyRing, scoring: Scoring) -> None:
     value = api.post(
         VALUE_PATH,
         dependencies=guard,
-        responses=responses_of(ValueResponse, *FAILURES),
+        responses=responses_of(ValueResponse, *FAILURES, headers=STATE_AGE_TOLD),
         openapi_extra=body_of(ValueRequest),
         summary="Lifetime value of customers",
     )

@@ -20,6 +20,7 @@ class KnownCustomers:
         self.tail = None if since is None else Tail(since.log, since.position.sequence)
         if self.tail is not None:
             self.tail.read()
+        self.unlisted = ((0, 0), 0)  # as of which event and erasure, and how many
 
     def answers(self, customer_ids: Sequence[str | None]) -> list[bytes | None]:
         """The encoded answer for each customer, None for those who are not known. LogUnavailable."""
@@ -36,6 +37,17 @@ class KnownCustomers:
     def age_seconds(self, now: datetime) -> int:
         """How long before `now` the instant lies as of which customers are known."""
         return max(int((now - self.state.as_of).total_seconds()), 0)
+
+    def num_unlisted(self) -> int:
+        """How many customers of the log the state does not know. LogUnavailable."""
+        if self.tail is None:
+            return 0
+        later = tuple(self.tail.read())
+        as_of = (self.tail.read_until, self.tail.log.erasures.read_at)
+        if self.unlisted[0] != as_of:
+            strangers = [customer for customer in later if self.state.find(customer) is None]
+            self.unlisted = (as_of, len(strangers) - len(self._erased(strangers)))
+        return self.unlisted[1]
 
     def _found(self, customer_ids: Sequence[str | None], later: set[str]) -> list[bytes | None]:
         asked = [customer for customer in customer_ids if customer is not None]

@@ -1,5 +1,6 @@
 """How tests read the manifests of the cluster."""
 
+import re
 from collections.abc import Iterator
 
 import yaml
@@ -15,6 +16,15 @@ def read(name: str) -> Manifest:
     content = yaml.safe_load((CLUSTER / name).read_text())
     assert isinstance(content, dict)
     return content
+
+
+def arguments_of(name: str) -> set[str]:
+    """Of the builder of the service, those among them that stand there as comments."""
+    block = re.search(
+        r"^( +)args:\n((?:\1 +.*\n)+)", (CLUSTER / name).read_text(), flags=re.MULTILINE
+    )
+    assert block is not None
+    return set(re.findall(r"^ +(?:# )?(\w+): ", block[2], flags=re.MULTILINE))
 
 
 def cluster_of(name: str) -> Manifest:

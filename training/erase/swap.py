@@ -41,7 +41,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 def mend(folder: Path) -> None:
     """Clear what killed runs left beside a folder, the folder as it was before among them.
 
-    Where one was killed between the two steps of `exchange` by renaming, the old folder comes back.
+    Where one was killed between the two steps of `exchange_by_rename`, the old folder comes back.
     ValueError where another run writes the folder.
     """
     if not folder.parent.is_dir():
@@ -63,6 +63,11 @@ def exchange(new: Path, folder: Path) -> None:
     number = ctypes.get_errno()
     if number not in NOT_KNOWN:
         raise OSError(number, os.strerror(number), str(folder))
+    exchange_by_rename(new, folder)
+
+
+def exchange_by_rename(new: Path, folder: Path) -> None:
+    """Two steps: the folder is set aside, the new one takes its place."""
     os.replace(folder, folder.with_name(folder.name + BEFORE))
     os.replace(new, folder)
 

@@ -3,7 +3,10 @@
 import copy
 import json
 import random
+from collections import Counter
 from dataclasses import dataclass
+
+import httpx
 
 CUSTOMER = {
     "customer_id": "c1",
@@ -76,6 +79,23 @@ class Malformed:
     body: bytes
     content_type: str
     authorization: str | None = None
+
+
+def statuses(client: httpx.Client, key: str, count: int, seed: int) -> "Counter[int]":
+    """How often each status was the answer to a seed's requests; none may be 500 or more."""
+    chance = random.Random(seed)
+    found: Counter[int] = Counter()
+    for _ in range(count):
+        request = malformed(chance)
+        authorization = f"Bearer {key}" if request.authorization is None else request.authorization
+        headers = {
+            "Authorization": authorization.encode("latin-1"),
+            "Content-Type": request.content_type.encode(),
+        }
+        answer = client.request(request.method, request.path, content=request.body, headers=headers)
+        assert answer.status_code < 500, (answer.text, request)
+        found[answer.status_code] += 1
+    return found
 
 
 def malformed(chance: random.Random) -> Malformed:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from serving.calls import REQUEST_ID
+from serving.api.responses import REQUEST_ID
 from serving.client import Client, ServiceError
 from serving.keys import create_key, read_keys, revoke_key
 from tests.integration.serving.service import Service

@@ -1,22 +1,13 @@
 """How the service starts, where it listens, and what keeps it from starting."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
 
-import httpx
 import psutil
 import pytest
-import yaml
 
-from lifecycle.state.answers import body_of
-from lifecycle.state.lookup import CustomerState
-from serving.client import Client
-from serving.keys import create_key
-from tests.builders import REPOSITORY, TinyShop
-from tests.integration.serving.service import Service, free_ports, run_serve, running
-from training.score.job import score
-from training.score.recipe import ScoreConfig
+from tests.builders import TinyShop
+from tests.integration.serving.service import Service, run_serve
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 REPLICA_PORTS = range(30000, 31000)
@@ -63,35 +54,3 @@ def test_damaged_artifact_ends_with_the_name_of_its_file(
     assert ended.returncode != 0
     assert "settings.json is not the file" in ended.stderr
     assert "Started a local Ray instance" not in ended.stdout + ended.stderr
-
-
-@pytest.mark.thorough
-def test_serve_yaml_runs_as_it_stands_but_for_paths_and_port(
-    tiny_shop: TinyShop, tiny_artifact: Path, customer_ids: list[str], tmp_path: Path
-) -> None:
-    config = yaml.safe_load((REPOSITORY / "cluster" / "serve.yaml").read_text())
-    [port], keys = free_ports(1), tmp_path / "keys.json"
-    _, key = create_key(keys, "score", datetime.now(UTC))
-    config["http_options"]["port"] = port
-    state = tmp_path / "state"
-    score(ScoreConfig(data=tiny_shop.data, artifact=tiny_artifact, state=state))
-    config["applications"][0]["args"] = {
-        "state": str(state),
-        "artifact": str(tiny_artifact),
-        "events": str(tiny_shop.data),
-        "keys": str(keys),
-    }
-    (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config))
-    with running([str(tmp_path / "serve.yaml")], port, key, keys, tmp_path / "log") as service:
-        with Client(key, service.url) as client:
-            [answer] = client.value([{"customer_id": customer_ids[0]}])
-        kept = CustomerState(state).find(customer_ids[0])
-        known = httpx.post(
-            f"{service.url}/v1/value",
-            json={"customers": [{"customer_id": customer_ids[0]}]},
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=60,
-            trust_env=False,
-        )
-    assert answer.customer_id == customer_ids[0] and kept is not None
-    assert known.content == body_of([kept]) and known.headers["State-Age"].isdecimal()

@@ -35,13 +35,28 @@ def test_what_differs_in_one_of_them_is_another_event() -> None:
     for change in (
         {"customer_id": "b"},
         {"order_id": "p"},
-        {"order_id": None},
         {"item_id": "j"},
         {"amount": 1.01},
         {"day": 1.1},
         {"kind": "renewal"},
     ):
         assert reasons([export, export | {"event_id": "log"} | change]) == [None, None], change
+
+
+def test_event_without_an_order_is_the_same_as_one_of_the_other_side_that_names_any() -> None:
+    named, nameless = {"day": 0.1}, {"day": 0.2, "order_id": None}
+    assert reasons([named, nameless | {"event_id": "log"}]) == [None, IN_EXPORT]
+    assert reasons([nameless, named | {"event_id": "log"}]) == [None, IN_EXPORT]
+    assert reasons([named | {"event_id": "log1"}, nameless | {"event_id": "log2"}]) == [None, None]
+
+
+def test_event_is_the_same_as_one_alone_first_as_that_of_its_order() -> None:
+    named, nameless = {"day": 0.1}, {"day": 0.2, "order_id": None}
+    log = [named | {"event_id": "log1"}, nameless | {"event_id": "log2"}]
+    assert reasons([named, *log]) == [None, IN_EXPORT, None]
+    assert reasons([named, named | {"order_id": "p"}, *log]) == [None, None, IN_EXPORT, IN_EXPORT]
+    assert reasons([named, nameless, *log]) == [None, None, IN_EXPORT, IN_EXPORT]
+    assert reasons([named, log[1], nameless | {"event_id": "log3"}]) == [None, IN_EXPORT, None]
 
 
 def test_missing_values_are_equal_and_so_are_amounts_but_for_rounding() -> None:

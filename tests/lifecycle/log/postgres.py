@@ -21,23 +21,57 @@ START_SECONDS = 60
 ACCOUNT = "nobody"  # the server refuses to run as root
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A running server; anybody on this host may connect as its user."""
+    """A server in a folder; anybody on this host may connect as its user."""
 
+    folder: Path
     port: int
+    process: "subprocess.Popen[bytes] | None" = None
     numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def url(self) -> str:
         return f"postgresql://evervalue@127.0.0.1:{self.port}"
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = "") -> str:
         """The URL of an empty database."""
         name = f"log{next(self.numbers)}"
-        with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} {options}")
         return f"{self.url}/{name}"
+
+    def execute(self, statement: str) -> None:
+        """In no transaction."""
+        with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
+            connection.execute(statement)
+
+    def start(self, *options: str) -> None:
+        """Returns when it takes connections."""
+        command = [_binaries() / "postgres", "-D", "data", "-p", str(self.port), "-k", self.folder]
+        with (self.folder / "log").open("a") as output:
+            self.process = subprocess.Popen(
+                [*command, "-c", "listen_addresses=127.0.0.1", *options],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                **_account(),  # type: ignore[call-overload]
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            try:
+                psycopg.connect(f"{self.url}/postgres").close()
+                return
+            except psycopg.OperationalError:
+                time.sleep(0.1)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT does not wait for clients; SIGQUIT is as if the host had lost its power."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(START_SECONDS)
+            self.process = None
 
 
 @contextmanager
@@ -45,31 +79,27 @@ def running_server() -> Iterator[Server]:
     """Skips where PostgreSQL is not installed."""
     binaries = _binaries()
     folder = Path(tempfile.mkdtemp(prefix="evervalue-postgres-"))
-    as_root = os.geteuid() == 0
-    account: dict[str, str] = {"user": ACCOUNT, "group": "nogroup"} if as_root else {}
-    if as_root:
-        shutil.chown(folder, ACCOUNT)
+    give(folder)
+    initdb = [binaries / "initdb", "-D", "data", "-U", "evervalue", "-A", "trust", "-E", "UTF8"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **_account())  # type: ignore[call-overload]
     [port] = free_ports(1)
-    data = folder / "data"
-    initdb = [binaries / "initdb", "-D", data, "-U", "evervalue", "-A", "trust", "-E", "UTF8"]
-    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **account)  # type: ignore[call-overload]
-    command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", folder]
-    with (folder / "log").open("w") as output:
-        process = subprocess.Popen(
-            [*command, "-c", "listen_addresses=127.0.0.1"],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            **account,  # type: ignore[arg-type]
-        )
+    server = Server(folder, port)
     try:
-        server = Server(port)
-        _wait(server, process, folder / "log")
+        server.start()
         yield server
     finally:
-        process.send_signal(signal.SIGINT)  # does not wait for clients
-        process.wait(START_SECONDS)
+        server.stop()
         shutil.rmtree(folder)
+
+
+def give(folder: Path) -> None:
+    """Let a folder belong to whom the server runs as."""
+    if os.geteuid() == 0:
+        shutil.chown(folder, ACCOUNT)
+
+
+def _account() -> dict[str, str]:
+    return {"user": ACCOUNT, "group": "nogroup"} if os.geteuid() == 0 else {}
 
 
 def _binaries() -> Path:
@@ -79,15 +109,3 @@ def _binaries() -> Path:
     if not found and on_path is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
     return found[-1].parent if found else Path(str(on_path)).parent
-
-
-def _wait(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        try:
-            psycopg.connect(f"{server.url}/postgres").close()
-            return
-        except psycopg.OperationalError:
-            time.sleep(0.1)
-    raise AssertionError(log.read_text())

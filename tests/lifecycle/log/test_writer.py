@@ -3,13 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text, update
 
 from lifecycle.log.database import Log, durability
 from lifecycle.log.opening import open_log
 from lifecycle.log.problems import LogFull, LogUnavailable
 from lifecycle.log.reader import last_sequence, pages
-from lifecycle.log.schema import EVENTS
+from lifecycle.log.schema import EVENTS, LOG
 from lifecycle.log.writer import Conflict, Receipt, append, new_batch
 from tests.lifecycle.log.events import CAME_AT, EVENT, FULL, batch, frame
 
@@ -104,6 +104,22 @@ def test_locked_log_is_told_and_nothing_is_written(sqlite_log: Log) -> None:
         append(sqlite_log, [batch("a")])
     assert ids_of(sqlite_log) == []
     assert append(sqlite_log, [batch("a")]) == [Receipt(1, 0)]
+
+
+def test_log_that_a_newer_version_took_over_is_written_no_more(log: Log) -> None:
+    append(log, [batch("a")])
+    with log.writing() as connection:
+        connection.execute(update(LOG).values(format_version=3))
+    with pytest.raises(LogUnavailable, match="format version 3 now, and this service writes 2"):
+        append(log, [batch("b")])
+    assert ids_of(log) == ["a"]
+
+
+def test_log_without_its_row_is_told(sqlite_log: Log) -> None:
+    with sqlite_log.writing() as connection:
+        connection.execute(delete(LOG))
+    with pytest.raises(LogUnavailable, match="cannot be used"):
+        append(sqlite_log, [batch("a")])
 
 
 def test_problems_do_not_quote_events(sqlite_log: Log) -> None:

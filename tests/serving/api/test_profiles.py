@@ -79,6 +79,21 @@ def test_pages_walk_through_all_customers(with_state: TestClient) -> None:
     ]
 
 
+def test_pages_tell_how_many_came_later_and_are_not_listed(with_state: TestClient) -> None:
+    def unlisted() -> int:
+        page = with_state.get("/v1/customers", params={"limit": 1}).json()
+        number: int = page["num_unlisted"]
+        return number
+
+    assert unlisted() == 0
+    for number, customer in enumerate(("c1", "new", "newer", "new"), 2):
+        event = NEW | {"event_id": f"n{number}", "customer_id": customer}
+        assert post(with_state, {"events": [event]}, "/v1/events").status_code == 200
+    assert unlisted() == 2
+    assert with_state.delete("/v1/customers/new").status_code == 200
+    assert unlisted() == 1
+
+
 def test_erased_customer_is_neither_shown_nor_listed(with_state: TestClient) -> None:
     assert with_state.delete("/v1/customers/c1").status_code == 200
     assert with_state.get("/v1/customers/c1").status_code == 404

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.places import sole_writer
-from training.erase.swap import exchange, mend, replaced_folder
+from training.erase.swap import exchange, exchange_by_rename, mend, replaced_folder
 
 
 @pytest.fixture
@@ -41,6 +41,18 @@ def test_folders_are_exchanged_in_one_step(folder: Path) -> None:
     assert (names(folder), names(other)) == ([], ["old"])
     with pytest.raises(FileNotFoundError):
         exchange(folder.parent / "none", folder)
+
+
+def test_where_the_file_system_cannot_exchange_two_renames_do(folder: Path) -> None:
+    """As it lies between them, and after them until the old one is removed, is what `mend` takes care of."""
+    new = folder.parent / "data.incomplete"
+    new.mkdir()
+    (new / "new").write_text("new")
+    exchange_by_rename(new, folder)
+    assert names(folder.parent) == ["data", "data.before"]
+    assert (names(folder), names(folder.parent / "data.before")) == (["new"], ["old"])
+    mend(folder)
+    assert names(folder) == ["new"] and names(folder.parent) == ["data"]
 
 
 def test_what_a_killed_run_left_is_mended(folder: Path) -> None:

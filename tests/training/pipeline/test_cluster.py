@@ -1,4 +1,4 @@
-"""Stages as jobs: their ids, and the service that is deployed; a real cluster is tests/integration/test_submit.py."""
+"""Stages as jobs: their ids, and the service that is deployed; a real cluster is tests/integration/cluster/."""
 
 import json
 from collections.abc import Iterator

@@ -1,15 +1,9 @@
 """A running cluster as the docs say it: cluster/start.sh, cluster/submit.sh, training.pipeline; ports of its own."""
 
-import os
 import re
 import secrets
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,64 +13,17 @@ import yaml
 from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import verify
 from tests.builders import REPOSITORY, TinyShop
+from tests.integration.cluster.head import ray, running_head
 from tests.integration.runs import metrics_of, write_recipe
+from tests.integration.serving.service import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
-BINARIES = Path(sys.executable).parent
-START_DEADLINE_SECONDS = 120
-
-
-def free_ports(number: int) -> list[int]:
-    """TCP ports that nobody listens on."""
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[dict[str, str]]:
-    """Environment of a new user of a head with two CPUs; --block: it ends with the process that started it."""
-    gcs, dashboard, agent, client = free_ports(4)
-    folder = tempfile.mkdtemp(prefix="evervalue-", dir="/tmp")  # short: Ray's sockets lie below it
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("RAY_")
-    } | {
-        "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}",
-        "HOME": folder,
-        "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [
-        str(REPOSITORY / "cluster" / "start.sh"),
-        "--block",
-        "--node-ip-address=127.0.0.1",
-        f"--temp-dir={folder}",
-        f"--port={gcs}",
-        f"--dashboard-port={dashboard}",
-        f"--dashboard-agent-listen-port={agent}",
-        f"--ray-client-server-port={client}",
-        "--num-cpus=2",
-        "--object-store-memory=100000000",
-    ]
-    log = Path(folder) / "start.log"
-    with log.open("w") as file:
-        head = subprocess.Popen(
-            command, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        give_up_at = time.monotonic() + START_DEADLINE_SECONDS
-        while ray("job", "list", environment=environment).returncode:
-            assert head.poll() is None and time.monotonic() < give_up_at, log.read_text()
-            time.sleep(1)
+    with running_head("--num-cpus=2") as environment:
         yield environment
-    finally:
-        head.send_signal(signal.SIGTERM)  # --block: the head takes its own processes with it
-        head.wait(timeout=120)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +31,6 @@ def recipe(
     tiny_shop: TinyShop, tiny_base_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     return write_recipe(tmp_path_factory.mktemp("recipe") / "text.yaml", tiny_shop, tiny_base_model)
-
-
-def ray(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [str(BINARIES / "ray"), *arguments]
-    with_token = environment | {"RAY_AUTH_MODE": "token"}
-    return subprocess.run(command, env=with_token, capture_output=True, text=True)
 
 
 def submit(

@@ -1,0 +1,30 @@
+"""A disk of a few megabytes."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of its own at a folder; skips where this user may not mount one."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path, *, bytes_left: int) -> Path:
+    """A file that takes all room but so much; whoever deletes it makes room."""
+    told = os.statvfs(folder)
+    ballast = folder / "ballast"
+    ballast.write_bytes(bytes(told.f_bavail * told.f_frsize - bytes_left))
+    return ballast
