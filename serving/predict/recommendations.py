@@ -13,9 +13,9 @@ from lifecycle.events.schema import is_purchase, with_shop_days
 from lifecycle.names import RETRIEVER
 from lifecycle.recommend.baselines import before
 from lifecycle.recommend.groups import customer_group
+from lifecycle.recommend.histories import with_positions
 from lifecycle.recommend.prompts import item_text
 from lifecycle.recommend.rankers import rank_items
-from lifecycle.recommend.retrieval import with_positions
 from lifecycle.state.answers import Answer
 from serving.predict.filters import allowed_items, require_columns, require_known_items
 from serving.predict.problems import InvalidRequest, Problem
