@@ -41,7 +41,9 @@ class Stored(BaseModel):
     """
 
     # A process that starts has dozens of such classes, and uses a few.
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True
+    )
 
 
 class Erasure(Stored):
