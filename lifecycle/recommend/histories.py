@@ -29,7 +29,9 @@ class Pairs:
     @property
     def last(self) -> np.ndarray:
         """The latest line of each pair, as a place in the histories."""
-        return self.lines[np.append(self.start[1:], len(self.lines))[: len(self.start)] - 1]
+        ends = np.append(self.start[1:], len(self.lines))[: len(self.start)]
+        found: np.ndarray = self.lines[ends - 1]
+        return found
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Histories:
         """The matrix (customers, items) of one value a pair, in the order of `pairs`."""
         bounds = np.searchsorted(self.pairs.customer, np.arange(self.num_customers + 1))
         shape = (self.num_customers, self.num_items)
-        return sparse.csr_array((values, self.pairs.item, bounds), shape=shape)
+        # A copy: some of a matrix's methods change its arrays in place.
+        return sparse.csr_array((values, self.pairs.item.copy(), bounds), shape=shape)
 
     def block(self, first: int, end: int) -> "Histories":
         """Those of the customers at positions in [first, end), who are numbered from 0."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from lifecycle.names import RANKERS
 from tests.builders import TinyShop
 from training.evaluate.inputs import read_inputs
 from training.evaluate.job import evaluate
@@ -116,7 +117,7 @@ def test_arena_judges_recommenders_on_the_next_item_and_writes_no_artifact(
         and metrics["num_customers"] == num_customers
     )
     groups = metrics["recommendation"][NEXT_ITEM]
-    assert set(groups["all"]) == {"popularity", "personal_frequency", "retriever"}
+    assert set(groups["all"]) == set(RANKERS)
     assert groups["all"]["popularity"]["num_customers"] == num_customers
     assert metrics["recommender"]["model"] in groups["all"]
     assert rankings["task"].unique().to_list() == [NEXT_ITEM]
