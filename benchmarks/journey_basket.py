@@ -2,29 +2,22 @@
 
 The task is each household's first basket on or after 2017-12-01, out of all 92,331 items. Truth are
 its distinct items; recall@20 = hits / min(20, |truth|). Settings are those with the best NDCG@20 on
-first baskets of November. The trees of rank_stack learn from three windows of 28 days that end where
+first baskets of November. The trees of rank_stack learn from five windows of 28 days that end before
 the judged one begins; its members are fitted before each of them. Nothing of December is read before
 the end. personal_frequency has plain counts; the best baseline is the best of the tuned rankers in
-November. Milliseconds are those of ranking 256 households on one core, without reading their events.
+November.
 """
 
-import statistics
-import time
 from pathlib import Path
-
-import polars as pl
 
 from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS
 from lifecycle.jobs import start_logging
 from lifecycle.names import RANK_STACK, RANKERS
-from lifecycle.recommend.rankers import Rankers, rank_items
 from training.evaluate.inputs import Inputs, read_inputs
 from training.evaluate.recipe import EvaluateConfig
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
-from training.evaluate.recommend.tasks import final_task, purchase_shards
-from training.evaluate.recommend.windows import fit_rankers, open_window
 from training.ingest.files.found import source_files
 from training.ingest.job import ingest
 from training.ingest.recipe import IngestConfig
@@ -32,8 +25,6 @@ from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 
 SPLIT = {"test_cutoff": "2017-12-01", "horizon_days": 30, "num_train_cutoffs": 2}
-SPEED_CUSTOMERS = 256
-RUNS = 5
 TASK = "next_basket"
 
 
@@ -44,7 +35,7 @@ def main() -> None:
     with scratch_folder() as folder:
         inputs, files = prepared(folder)
         found = judge_recommenders(inputs)
-        numbers = numbers_of(found) | speed(inputs, found)
+        numbers = numbers_of(found)
     write_evidence("journey_basket", numbers, seeds=[inputs.config.seed], data=files)
 
 
@@ -84,33 +75,6 @@ def numbers_of(found: Recommendation) -> dict[str, Json]:
         for group, models in groups.items()
     }
     return numbers
-
-
-def speed(inputs: Inputs, found: Recommendation) -> dict[str, Json]:
-    """Milliseconds a household of ranking 20 of all items, by ranker: medians of RUNS, after one that nobody counts."""
-    task = final_task(inputs)
-    rankers = fit_rankers(
-        open_window(task, inputs.items, inputs.config.seed), RANKERS, found.learned
-    )
-    customers = pl.Series("customer_id", sorted(task.baskets)[:SPEED_CUSTOMERS])
-    is_asked = pl.col("customer_id").is_in(customers.implode())
-    purchases = pl.concat(purchase_shards(inputs.config.data)).filter(is_asked)
-    known = purchases.filter(pl.col("occurred_at") < task.cutoff)
-    by_ranker = {name: _milliseconds(name, rankers, known, customers, inputs) for name in RANKERS}
-    return {"rank_ms_per_customer": by_ranker, "items": inputs.items.height}
-
-
-def _milliseconds(
-    name: str, rankers: Rankers, known: pl.DataFrame, customers: pl.Series, inputs: Inputs
-) -> float:
-    seconds = []
-    for _ in range(RUNS + 1):
-        started_at = time.perf_counter()
-        rank_items(
-            name, rankers, known, customers, cutoff=inputs.test_cutoff, k=20, exclude_seen=False
-        )
-        seconds.append(time.perf_counter() - started_at)
-    return 1000 * statistics.median(seconds[1:]) / customers.len()
 
 
 if __name__ == "__main__":

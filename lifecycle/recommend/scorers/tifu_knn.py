@@ -8,6 +8,7 @@ from scipy import sparse
 
 from lifecycle.recommend.histories import Histories
 from lifecycle.recommend.scorers.customers import (
+    liked_best,
     nearest,
     norms,
     order_places,
@@ -45,7 +46,8 @@ class TifuKnn:
 
     def _of_block(self, block: Histories) -> sparse.csr_array:
         own = vectors(block, self.group_decay)
-        product, length = products(own, self._by_item), norms(own)
+        best = liked_best(own)
+        product, length = products(best, self._by_item), norms(best)
         # The nearest by Euclidean distance; the customer's own length is the same for all.
         closeness = 2 * product - self._lengths**2
         apart = without_same(closeness, product, length[:, None] * self._lengths)

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from lifecycle.recommend.histories import Histories
 from lifecycle.recommend.scorers.customers import (
+    liked_best,
     nearest,
     norms,
     order_places,
@@ -46,7 +47,8 @@ class UpCf:
 
     def _of_block(self, block: Histories) -> sparse.csr_array:
         own = user_wise_popularity(block, self.num_recent)
-        product, length = products(own, self._by_item), norms(own)
+        best = liked_best(own)
+        product, length = products(best, self._by_item), norms(best)
         scale = length[:, None] ** (2 * ASYMMETRY) * self._lengths ** (2 - 2 * ASYMMETRY)
         alike = np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)
         apart = without_same(alike, product, length[:, None] * self._lengths)

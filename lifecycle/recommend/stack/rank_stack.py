@@ -21,9 +21,9 @@ from lifecycle.recommend.stack.features import (
 )
 from lifecycle.recommend.stack.items import ItemFacts
 
-# How many of the best of each member are candidates; all members' scores are features.
-CANDIDATES = {"repurchase": 120, "tifu_knn": 60, "item_knn": 30}
-MEMBERS = ("repurchase", "tifu_knn", "up_cf", "item_knn")
+# How many of the best of each member are candidates; the scores of all are features.
+CANDIDATES = {"repurchase": 70, "tifu_knn": 40}
+MEMBERS = tuple(CANDIDATES)
 PARAMETERS = {
     "objective": "lambdarank",
     "lambdarank_truncation_level": 30,
@@ -34,7 +34,7 @@ PARAMETERS = {
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "deterministic": True,
-    "force_row_wise": True,
+    "force_col_wise": True,
     "num_threads": 1,
     "verbose": -1,
 }
@@ -68,9 +68,7 @@ def candidates(
 ) -> tuple[Candidates, np.ndarray]:
     """What the trees put in order, and what they read of it: shape (candidates, inputs) float32."""
     scored = {name: member.scores(histories) for name, member in members.items()}
-    proposed = [
-        codes(keep_best(scored[name], k)) for name, k in CANDIDATES.items() if name in scored
-    ]
+    proposed = [codes(keep_best(scored[name], k)) for name, k in CANDIDATES.items()]
     code = np.unique(np.concatenate(proposed))
     at = Candidates(code // histories.num_items, code % histories.num_items)
     opinions = [values_at(scores, at).astype(np.float32) for scores in scored.values()]

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 from lightgbm import Booster
+from scipy import sparse
 
 from lifecycle.names import RANK_STACK
 from lifecycle.recommend.histories import Histories
 from lifecycle.recommend.ordering import rank_scores
 from lifecycle.recommend.scorers.grids import KINDS, Setting
-from lifecycle.recommend.scorers.ranker import Ranker
+from lifecycle.recommend.scorers.ranker import Past, Ranker
+from lifecycle.recommend.stack.items import category_codes, fit_item_facts
 from lifecycle.recommend.stack.rank_stack import MEMBERS, Lesson, learn, lesson
 from training.evaluate.recommend.judging import TOP, ranking_groups
 from training.evaluate.recommend.tasks import RankingTask, earlier_tasks
@@ -18,7 +20,7 @@ from training.evaluate.recommend.windows import (
     Window,
     fit_members,
     known_histories,
-    open_window,
+    past_histories,
     sampled,
     truth_matrix,
 )
@@ -85,12 +87,14 @@ def _lesson(
     customers = sampled(task.baskets, TAUGHT_CUSTOMERS, seed)
     if len(customers) < LEAST_TAUGHT:
         return None
-    window = open_window(task, items, seed)
-    item_ids = window.retriever.item_ids
+    item_ids = items["item_id"].unique().sort()
+    everybody = past_histories(task, item_ids, seed)
+    # No member looks at what is bought together, which takes longest to find.
+    past = Past(everybody, sparse.csr_array((len(item_ids), len(item_ids))))
     found = lesson(
         known_histories(task, customers, item_ids),
-        fit_members(window, settings, {}),
-        window.items,
+        fit_members(past, settings, {}),
+        fit_item_facts(everybody, category_codes(items, item_ids)),
         truth_matrix(task.baskets, customers, item_ids),
     )
     logger.info("%s taught by %d customers after %s", RANK_STACK, len(customers), task.cutoff)

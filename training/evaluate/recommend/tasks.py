@@ -14,8 +14,10 @@ from training.evaluate.inputs import Inputs
 COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id", "shop_day"]
 NEXT_BASKET = "next_basket"
 NEXT_ITEM = "next_item"
-EARLIER_WINDOWS = 3
+# Each window is EARLIER_DAYS long and begins EARLIER_STEP_DAYS before the one after it.
+EARLIER_WINDOWS = 5
 EARLIER_DAYS = 28
+EARLIER_STEP_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def earlier_tasks(task: RankingTask) -> list[RankingTask]:
     if task.held_out is not None:
         position = pl.col("position") - 1
         return [_next_item_of(task.data, task.held_out.with_columns(position).filter(position > 0))]
-    ends = [task.cutoff - timedelta(days=EARLIER_DAYS * back) for back in range(EARLIER_WINDOWS)]
-    length = timedelta(days=EARLIER_DAYS)
+    length, step = timedelta(days=EARLIER_DAYS), timedelta(days=EARLIER_STEP_DAYS)
+    ends = [task.cutoff - back * step for back in range(EARLIER_WINDOWS)]
     return [next_basket_task(task.data, end - length, until=end) for end in ends]
 
 

@@ -43,9 +43,14 @@ class Learned:
 def open_window(task: RankingTask, items: pl.DataFrame, seed: int) -> Window:
     """Read what was known at the cutoff, of a seeded sample of customers where they are many."""
     retriever = fit_retriever(task.shards(), items["item_id"], cutoff=task.cutoff)
-    histories = known_histories(task, _customers(task, seed), retriever.item_ids)
+    histories = past_histories(task, retriever.item_ids, seed)
     facts = fit_item_facts(histories, category_codes(items, retriever.item_ids))
     return Window(task, retriever, Past(histories, retriever.similarity), facts)
+
+
+def past_histories(task: RankingTask, item_ids: pl.Series, seed: int) -> Histories:
+    """What everybody, or a seeded sample of MAX_FITTED customers, bought before the cutoff."""
+    return known_histories(task, _customers(task, seed), item_ids)
 
 
 def _customers(task: RankingTask, seed: int) -> pl.Series:
@@ -94,16 +99,16 @@ def fit_rankers(window: Window, names: Iterable[str], learned: Learned) -> Ranke
         if name in KINDS
     }
     if RANK_STACK in names and learned.trees is not None:
-        members = fit_members(window, learned.settings, fitted)
+        members = fit_members(window.past, learned.settings, fitted)
         fitted[RANK_STACK] = RankStack(learned.trees, members, window.items)
     return Rankers(window.retriever, fitted)
 
 
 def fit_members(
-    window: Window, settings: Mapping[str, Setting], fitted: Mapping[str, Ranker]
+    past: Past, settings: Mapping[str, Setting], fitted: Mapping[str, Ranker]
 ) -> dict[str, Ranker]:
     """The members of the stack, in its order; those already fitted are taken as they are."""
     return {
-        name: fitted[name] if name in fitted else KINDS[name].fit(window.past, **settings[name])
+        name: fitted[name] if name in fitted else KINDS[name].fit(past, **settings[name])
         for name in MEMBERS
     }

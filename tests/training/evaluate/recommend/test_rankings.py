@@ -6,10 +6,9 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from lifecycle.names import RANKERS
+from lifecycle.names import RANK_STACK, RANKERS
 from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import fit_retriever
-from lifecycle.recommend.scorers.grids import KINDS
 from tests.builders import TinyShop
 from training.evaluate.inputs import Inputs, read_inputs
 from training.evaluate.recipe import EvaluateConfig
@@ -17,11 +16,15 @@ from training.evaluate.recommend.judging import ranking_groups
 from training.evaluate.recommend.rankings import (
     cheap_rankings,
     choose_recommender,
+    judge_recommenders,
     rank_customers,
+    rankers_of_today,
     rankings_frame,
 )
 from training.evaluate.recommend.tasks import final_task, purchase_shards, selection_task
 from training.evaluate.recommend.windows import fit_rankers, open_window
+
+QUICK = ("popularity", "personal_frequency", "decayed_frequency", "repurchase", "retriever")
 
 
 @pytest.fixture
@@ -31,6 +34,7 @@ def inputs(tiny_shop: TinyShop) -> Inputs:
         "data": tiny_shop.data,
         "examples": tiny_shop.examples,
         "output": tiny_shop.data.parent / "unused",
+        "models": QUICK,
     }
     return read_inputs(EvaluateConfig.model_validate(folders))
 
@@ -38,14 +42,14 @@ def inputs(tiny_shop: TinyShop) -> Inputs:
 def test_every_customer_has_twenty_distinct_items_of_the_catalogue(inputs: Inputs) -> None:
     task = final_task(inputs)
     frame = rankings_frame(rank_customers(inputs, task, None)[0], "next_basket")
-    assert set(frame["model"]) == set(RANKERS)  # no base model, no re-ranking
+    assert set(frame["model"]) == set(QUICK)
     assert set(frame["item_id"]) <= set(inputs.items["item_id"])
     by_list = frame.group_by("customer_id", "model", "task").agg(
         pl.col("rank").sort(),
         pl.col("item_id").n_unique(),
         pl.col("score").sort_by("rank").diff().max().alias("rise"),
     )
-    assert by_list.height == len(RANKERS) * len(task.baskets)
+    assert by_list.height == len(QUICK) * len(task.baskets)
     assert by_list["rank"].to_list() == [list(range(1, 21))] * by_list.height
     assert by_list["item_id"].unique().to_list() == [20]
     assert (by_list["rise"] <= 0).all()
@@ -83,12 +87,12 @@ def test_recommender_is_chosen_before_the_test_window(inputs: Inputs) -> None:
     task = selection_task(inputs)
     best, numbers, learned = choose_recommender(inputs, task)
     scores = numbers.ndcg_at_20
-    assert isinstance(scores, dict) and set(scores) == set(RANKERS)
-    assert set(numbers.settings) == set(learned.settings) == set(KINDS)
+    assert isinstance(scores, dict) and set(scores) == set(QUICK)
+    assert set(numbers.settings) == set(learned.settings) == {"decayed_frequency", "repurchase"}
     assert best == max(scores, key=lambda name: scores[name])
     assert task.cutoff == inputs.selection_cutoff < inputs.test_cutoff
     window = open_window(task, inputs.items, inputs.config.seed)
-    rankings = cheap_rankings(inputs, fit_rankers(window, RANKERS, learned), task)
+    rankings = cheap_rankings(inputs, fit_rankers(window, QUICK, learned), task)
     table = ranking_groups(rankings, task.baskets, inputs.items.height)["all"]
     assert {name: row.ndcg_at_20 for name, row in table.items()} == scores
 
@@ -108,3 +112,20 @@ def test_shop_without_items_is_ranked_for_nobody(
         "item_id",
         "score",
     ]
+
+
+@pytest.mark.integration
+def test_all_rankers_compete_and_the_gain_of_the_stack_is_told(inputs: Inputs) -> None:
+    config = inputs.config.model_copy(update={"models": RANKERS, "num_resamples": 20})
+    found = judge_recommenders(replace(inputs, config=config))
+    groups = found.recommendation["next_basket"]
+    assert set(groups["all"]) == set(found.recommender.ndcg_at_20) == set(RANKERS)
+    assert set(found.rankings["model"]) == set(RANKERS)
+    gain = found.recommender.rank_stack_gain
+    assert gain is not None and gain.over != RANK_STACK
+    everybody = groups["all"]
+    stack, rival = everybody[RANK_STACK].ndcg_at_20, everybody[gain.over].ndcg_at_20
+    assert stack is not None and rival is not None
+    assert gain.ndcg_at_20[0] == pytest.approx(stack - rival)
+    today = rankers_of_today(inputs, RANK_STACK, found.learned)
+    assert set(today.fitted) == {RANK_STACK}
