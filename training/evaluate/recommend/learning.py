@@ -41,12 +41,12 @@ def tune(
     found: dict[str, Setting] = {}
     for name in (name for name in KINDS if name in asked):
         settings = KINDS[name].settings
-        scores = [0.0]
+        found[name] = settings[0]
         if len(settings) > 1 and len(customers):
             rankers = [KINDS[name].fit(window.past, **setting) for setting in settings]
             scores = [_ndcg(window, one, histories, customers, exclude_seen) for one in rankers]
-        found[name] = settings[scores.index(max(scores))]
-        logger.info("%s: %s, ndcg@20 %.4f", name, dict(found[name]), max(scores))
+            found[name] = settings[scores.index(max(scores))]
+            logger.info("%s: %s, ndcg@20 %.4f", name, dict(found[name]), max(scores))
     return found
 
 
