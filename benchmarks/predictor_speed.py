@@ -2,8 +2,8 @@
 
 The artifact is the arena's of The Complete Journey without encoders. Values of one customer and of
 128 are timed beside the bare calls on ready features: each booster of the champion once for the
-batch, and once more for its contributions, all on one thread. Recommendations are those of every
-ranker that may serve, for 128 customers over the whole catalogue. Look-ups of events are left out.
+batch, and once more for its contributions, all on one thread. Recommendations are those of what
+serves and of simple rankers, for 128 customers over the whole catalogue. Look-ups are left out.
 Medians of several runs, in turns. Customer state is made once for everybody.
 """
 
@@ -99,8 +99,9 @@ def inputs_and_trees(
 def recommend_numbers(predictor: Predictor, customers: list[CustomerQuery]) -> dict[str, Json]:
     """Milliseconds a customer of recommendations by the ranker that serves, and by each that may."""
     artifact = predictor.artifact
+    assert artifact.rankers is not None
     by_ranker: dict[str, Json] = {}
-    for name in (*BASELINES, RETRIEVER):
+    for name in (*BASELINES, RETRIEVER, *artifact.rankers.fitted):
         other = replace(artifact, settings=replace(artifact.settings, recommender=name))
         (seconds,) = medians(partial(recommend, other, customers, RecommendOptions()))
         by_ranker[name] = 1000 * seconds / len(customers)

@@ -106,6 +106,12 @@ LINES = [
     Line("values of 128 customers over them", "predictor_speed", "value_ratio_to_lightgbm_128", high=3),
     Line("milliseconds a value, one customer", "predictor_speed", "value_ms_1"),
     Line("milliseconds a value, 128 customers", "predictor_speed", "value_ms_128"),
+    *(
+        Line(f"{metric} of the stack of rankers over {whose}", "journey_basket", f"{key}_over_{end}", low=low)
+        for end, whose, low in (("personal", "personal frequency's", 1.08),
+                                ("best_baseline", "the best baseline's", 1.03))
+        for metric, key in (("recall@20", "recall@20"), ("NDCG@20", "ndcg@20"))
+    ),
     Line("milliseconds of recommendations a customer, 128 customers", "predictor_speed", "recommend_ms_128", high=2),
     Line("known customers, requests/s at 32 connections", "serve_overhead", "known_rps", low=750),
     Line("over those of plain FastAPI with the same bytes", "serve_overhead", "known_rps_ratio_to_fastapi_32",

@@ -23,5 +23,18 @@ VALUE_MODELS = (
     STACK,
 )
 RETRIEVER = "retriever"
-RANKERS = ("popularity", "personal_frequency", RETRIEVER)  # one of them is served
+RANK_STACK = "rank_stack"
+# One of them is served.
+RANKERS = (
+    "popularity",
+    "personal_frequency",
+    "decayed_frequency",
+    "item_knn",
+    "tifu_knn",
+    "up_cf",
+    "repurchase",
+    "als",
+    RETRIEVER,
+    RANK_STACK,
+)
 RERANKER = "text_llama_rerank"

@@ -19,6 +19,7 @@ from lifecycle.features.categories import placed_items
 from lifecycle.folders import Manifest, read_manifest
 from lifecycle.llama.member import BaseModelIdentity
 from lifecycle.names import MEMBERS, STACK
+from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import Retriever
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.costs import CostRate, CostRates
@@ -29,7 +30,7 @@ from lifecycle.value.standing import Standings
 
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE = "settings.json"
-RETRIEVER_FOLDER = "retriever"
+RANKERS_FOLDER = "rankers"
 PROSPECT_MODEL = "prospect_rates"  # answers for customers who have not bought yet
 
 
@@ -106,8 +107,13 @@ class Artifact:
     manifest: ArtifactManifest
     settings: Settings
     items: pl.DataFrame
-    retriever: Retriever | None  # None: no items to recommend
+    rankers: Rankers | None  # None: no items to recommend
     models: SpendModels
+
+    @property
+    def retriever(self) -> Retriever | None:
+        """The catalogue, what is popular in it, and what is bought together."""
+        return None if self.rankers is None else self.rankers.retriever
 
     @property
     def members(self) -> dict[str, Path]:

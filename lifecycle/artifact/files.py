@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from lifecycle.artifact.contents import (
     ARTIFACT_KIND,
-    RETRIEVER_FOLDER,
+    RANKERS_FOLDER,
     Artifact,
     Settings,
     read_artifact_manifest,
@@ -18,7 +18,7 @@ from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.folders import new_folder, verify, write_json, write_manifest
 from lifecycle.llama.member import read_member
-from lifecycle.recommend.retrieval import load_retriever, save_retriever
+from lifecycle.recommend.rankers import load_rankers, save_rankers
 from lifecycle.spend.models import SpendModels
 
 logger = logging.getLogger(__name__)
@@ -38,13 +38,13 @@ def load_artifact(folder: Path) -> Artifact:
             f"artifact {folder} was made for other features than this version computes; evaluate again"
         )
     settings = Settings.load(folder)
-    retriever = folder / RETRIEVER_FOLDER
+    rankers = folder / RANKERS_FOLDER
     artifact = Artifact(
         folder=folder,
         manifest=manifest,
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
-        retriever=load_retriever(retriever) if retriever.exists() else None,
+        rankers=load_rankers(rankers, settings.recommender) if rankers.exists() else None,
         models=SpendModels.load(folder, settings.horizon_days, settings.champion),
     )
     for member in artifact.members.values():
@@ -63,9 +63,9 @@ def write_artifact(
         artifact.settings.save(folder)
         artifact.items.write_parquet(folder / "items.parquet")
         write_json(folder / "metrics.json", kept)
-        if artifact.retriever is not None:
-            (folder / RETRIEVER_FOLDER).mkdir()
-            save_retriever(folder / RETRIEVER_FOLDER, artifact.retriever)
+        if artifact.rankers is not None:
+            (folder / RANKERS_FOLDER).mkdir()
+            save_rankers(folder / RANKERS_FOLDER, artifact.rankers)
         artifact.models.save(folder)
         for name, member in members.items():
             shutil.copytree(member, folder / "members" / name)

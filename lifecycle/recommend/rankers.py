@@ -1,19 +1,36 @@
 """The rankers that may serve, by name: the arena judges and the service answers through the same function."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
-from lifecycle.names import RETRIEVER
+from lifecycle.names import RANK_STACK, RETRIEVER
 from lifecycle.recommend.baselines import personal_frequency, popularity
-from lifecycle.recommend.retrieval import Retriever, propose
+from lifecycle.recommend.histories import read_histories
+from lifecycle.recommend.ordering import rank_scores
+from lifecycle.recommend.retrieval import Retriever, load_retriever, propose, save_retriever
+from lifecycle.recommend.scorers.files import load_arrays, save_arrays
+from lifecycle.recommend.scorers.grids import KINDS
+from lifecycle.recommend.scorers.ranker import Ranker
+from lifecycle.recommend.stack.rank_stack import RankStack, load_rank_stack, save_rank_stack
 
 BASELINES = {"popularity": popularity, "personal_frequency": personal_frequency}
 
 
+@dataclass(frozen=True)
+class Rankers:
+    """All that is fitted to one shop before one instant."""
+
+    retriever: Retriever  # the catalogue and what is popular, for every ranker
+    fitted: Mapping[str, Ranker] = field(default_factory=dict)
+
+
 def rank_items(
     name: str,
-    retriever: Retriever,
+    rankers: Rankers,
     purchases: pl.DataFrame,
     customer_ids: pl.Series,
     *,
@@ -27,6 +44,21 @@ def rank_items(
     `offered` holds those rows of the retriever's popularity that may be recommended; None: the
     whole catalogue.
     """
+    retriever = rankers.retriever
+    popular = retriever.popular if offered is None else offered
+    if name in rankers.fitted:
+        histories = read_histories(purchases, customer_ids, retriever.item_ids, cutoff=cutoff)
+        return rank_scores(
+            rankers.fitted[name].scores(histories),
+            histories,
+            customer_ids,
+            retriever.item_ids,
+            popular,
+            k=k,
+            exclude_seen=exclude_seen,
+        )
+    if offered is not None:
+        purchases = purchases.filter(pl.col("item_id").is_in(offered["item_id"].implode()))
     if name == RETRIEVER:
         return propose(
             retriever,
@@ -37,7 +69,26 @@ def rank_items(
             exclude_seen=exclude_seen,
             popular=offered,
         )
-    popular = retriever.popular if offered is None else offered
     return BASELINES[name](
         purchases, popular, customer_ids, cutoff=cutoff, k=k, exclude_seen=exclude_seen
     )
+
+
+def save_rankers(folder: Path, rankers: Rankers) -> None:
+    """Write the retriever, and what is fitted beside it, into an existing folder."""
+    save_retriever(folder, rankers.retriever)
+    for name, ranker in rankers.fitted.items():
+        if isinstance(ranker, RankStack):
+            save_rank_stack(folder, ranker)
+        else:
+            save_arrays(folder, name, ranker)
+
+
+def load_rankers(folder: Path, name: str | None) -> Rankers:
+    """What `save_rankers` wrote, as far as the ranker of this name needs it."""
+    retriever = load_retriever(folder)
+    if name == RANK_STACK:
+        return Rankers(retriever, {name: load_rank_stack(folder)})
+    if name in KINDS:
+        return Rankers(retriever, {name: load_arrays(folder, name, KINDS[name].kept_as)})
+    return Rankers(retriever)

@@ -18,6 +18,7 @@ from scipy import sparse
 
 from lifecycle.folders import write_json
 from lifecycle.recommend.baselines import before, item_popularity, merge_popularity, popular_unseen
+from lifecycle.recommend.histories import with_positions
 from lifecycle.recommend.neighbours import nearest_neighbours, recent_items, similarity_matrix
 
 # Chosen on The Complete Journey at 2017-07-01 (best recall of 50 candidates) and on the validation items of Amazon
@@ -133,14 +134,6 @@ def propose(
     names = retriever.item_ids.gather(merged["item"]).alias("item_id")
     named = merged.with_columns(names).join(customers, on="customer").sort("customer", "rank")
     return named.select("customer_id", "rank", "item_id", "score")
-
-
-def with_positions(rows: pl.DataFrame, item_ids: pl.Series) -> pl.DataFrame:
-    """The rows whose item_id is one of the sorted `item_ids`, with its position there as `item`: UInt32."""
-    # A binary search: a join would hash the whole catalogue for the few rows of one customer.
-    found = item_ids.search_sorted(rows["item_id"], side="left")
-    found = found.clip(0, len(item_ids) - 1).cast(pl.UInt32)
-    return rows.with_columns(found.alias("item")).filter(item_ids.gather(found) == rows["item_id"])
 
 
 def decayed_orders(known: pl.DataFrame, cutoff: datetime, half_life_days: float) -> pl.DataFrame:

@@ -10,17 +10,23 @@ from scipy import sparse
 
 from lifecycle.artifact.contents import Artifact
 from lifecycle.events.schema import is_purchase, with_shop_days
-from lifecycle.names import RETRIEVER
+from lifecycle.names import RANK_STACK, RETRIEVER
 from lifecycle.recommend.baselines import before
 from lifecycle.recommend.groups import customer_group
+from lifecycle.recommend.histories import DAY_SECONDS, with_positions
 from lifecycle.recommend.prompts import item_text
 from lifecycle.recommend.rankers import rank_items
-from lifecycle.recommend.retrieval import with_positions
 from lifecycle.state.answers import Answer
 from serving.predict.filters import allowed_items, require_columns, require_known_items
 from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import CustomerQuery, RecommendOptions, cutoff_of, events_of, names_of
 from serving.predict.rules import cutoff_frame, first_by_rules
+
+# Rankers that look at what is bought together, and at when an item is bought again.
+KNOW_NEIGHBOURS = (RETRIEVER, "item_knn", RANK_STACK)
+KNOW_INTERVALS = ("repurchase", RANK_STACK)
+DUE_ORDERS = 3  # fewer tell no interval
+DUE_FROM, DUE_UNTIL = 0.75, 2.0  # of the interval
 
 
 def recommend(
@@ -40,7 +46,8 @@ def recommend(
     as_of = [cutoff_of(customer, artifact.data_end) for customer in customers]
     bought = _purchases(artifact, customers, as_of)
     ranked = _ranked(artifact, bought, as_of, options)
-    listed = _listed(ranked, bought, _related(artifact, ranked, bought))
+    habits = _habits(artifact, bought, as_of)
+    listed = _listed(ranked, habits, _related(artifact, ranked, bought))
     orders = dict(bought.group_by("customer_id").agg(pl.col("order_id").n_unique()).iter_rows())
     return [
         {
@@ -69,16 +76,15 @@ def _ranked(
     artifact: Artifact, bought: pl.DataFrame, as_of: Sequence[datetime], options: RecommendOptions
 ) -> pl.DataFrame:
     """customer_id, item_id, title, category and score of the k best items that may be recommended, best first."""
-    retriever, recommender = artifact.retriever, artifact.settings.recommender
-    assert retriever is not None and recommender is not None
+    rankers, recommender = artifact.rankers, artifact.settings.recommender
+    assert rankers is not None and recommender is not None
     allowed = allowed_items(artifact.items, options)
     offered = None
     if allowed is not None:
         is_offered = pl.col("item_id").is_in(allowed["item_id"].implode())
-        offered, bought = retriever.popular.filter(is_offered), bought.filter(is_offered)
-    everything = retriever.popular if offered is None else offered
-    names = names_of(as_of)
-    known_names = pl.Series("customer_id", names)
+        offered = rankers.retriever.popular.filter(is_offered)
+    everything = rankers.retriever.popular if offered is None else offered
+    names = pl.Series("customer_id", names_of(as_of))
 
     def rank(length: int) -> pl.DataFrame:
         # A margin may lift any item, so that all offered ones are ranked before it is looked at.
@@ -86,9 +92,9 @@ def _ranked(
         rankings = [
             rank_items(
                 recommender,
-                retriever,
+                rankers,
                 bought,
-                known_names.filter(pl.Series([other == instant for other in as_of])),
+                names.filter(pl.Series([other == instant for other in as_of])),
                 cutoff=instant,
                 k=k,
                 exclude_seen=artifact.settings.exclude_seen,
@@ -100,7 +106,7 @@ def _ranked(
         described = ranked.hstack(artifact.catalogue[ranked["item"]].drop("item_id"))
         return _by_margin(described, length) if options.objective == "margin" else described
 
-    cutoffs = cutoff_frame(names, as_of)
+    cutoffs = cutoff_frame(names_of(as_of), as_of)
     return first_by_rules(rank, bought, cutoffs, options, everything.height)
 
 
@@ -112,22 +118,44 @@ def _by_margin(ranked: pl.DataFrame, k: int) -> pl.DataFrame:
     return best_first.group_by("customer_id", maintain_order=True).head(k)
 
 
+def _habits(artifact: Artifact, bought: pl.DataFrame, as_of: Sequence[datetime]) -> pl.DataFrame:
+    """By customer and item `times`, its number of orders; where it is due, `every` and `since`, in whole days.
+
+    An item is due where about as many days have passed as usually between its orders.
+    """
+    pair = ["customer_id", "item_id"]
+    at = pl.col("occurred_at")
+    times = pl.col("order_id").n_unique()
+    found = bought.group_by(pair).agg(times.alias("times"), first=at.min(), last=at.max())
+    if artifact.settings.recommender not in KNOW_INTERVALS:
+        return found.select(*pair, "times", every=None, since=None)
+    cutoffs = cutoff_frame(names_of(as_of), as_of)
+    passed = (pl.col("cutoff") - pl.col("last")).dt.total_seconds() / DAY_SECONDS
+    usual = (pl.col("last") - pl.col("first")).dt.total_seconds() / DAY_SECONDS
+    every = usual / (pl.col("times") - 1)
+    late = passed / every
+    is_due = (pl.col("times") >= DUE_ORDERS) & late.is_between(DUE_FROM, DUE_UNTIL) & (every >= 1.5)
+    days = {"every": every.round(), "since": passed.round()}
+    told = {name: pl.when(is_due).then(value.cast(pl.Int64, strict=False)) for name, value in days.items()}
+    return found.join(cutoffs, on="customer_id").select(*pair, "times", **told)
+
+
 def _listed(
-    ranked: pl.DataFrame, bought: pl.DataFrame, related: np.ndarray
+    ranked: pl.DataFrame, habits: pl.DataFrame, related: np.ndarray
 ) -> dict[str, list[JsonValue]]:
     """By customer the ranked items as they are answered."""
     pair = ["customer_id", "item_id"]
-    times = bought.group_by(pair).agg(pl.col("order_id").n_unique().alias("times"))
-    known = ranked.join(times, on=pair, how="left", maintain_order="left")
-    rows = known.select(*pair, "title", "category", "score", pl.col("times").fill_null(0))
+    known = ranked.join(habits, on=pair, how="left", maintain_order="left")
+    times = pl.col("times").fill_null(0)
+    rows = known.select(*pair, "title", "category", "score", times, "every", "since")
     listed: dict[str, list[JsonValue]] = {}
-    for place, (name, item, title, category, score, number) in enumerate(rows.iter_rows()):
+    for place, (name, item, title, category, score, *habit) in enumerate(rows.iter_rows()):
         listed.setdefault(name, []).append(
             {
                 "item_id": item,
                 "title": item_text(title, category),
                 "score": score,
-                "reason": _reason(number, is_related=bool(related[place])),
+                "reason": _reason(*habit, is_related=bool(related[place])),
             }
         )
     return listed
@@ -136,7 +164,7 @@ def _listed(
 def _related(artifact: Artifact, ranked: pl.DataFrame, bought: pl.DataFrame) -> np.ndarray:
     """Whether others bought a ranked item together with one of the customer's, where the recommender looks at that."""
     retriever = artifact.retriever
-    if retriever is None or artifact.settings.recommender != RETRIEVER:
+    if retriever is None or artifact.settings.recommender not in KNOW_NEIGHBOURS:
         return np.zeros(ranked.height, dtype=bool)
     pairs = bought.select("customer_id", "item").unique()
     rows, columns = pairs["customer_id"].cast(pl.Int64).to_numpy(), pairs["item"].to_numpy()
@@ -147,7 +175,9 @@ def _related(artifact: Artifact, ranked: pl.DataFrame, bought: pl.DataFrame) -> 
     return found
 
 
-def _reason(num_orders: int, *, is_related: bool) -> str:
+def _reason(num_orders: int, every: int | None, since: int | None, *, is_related: bool) -> str:
+    if every is not None:
+        return f"due: bought every {every} days, last {since} days ago"
     if num_orders > 1:
         return f"bought in {num_orders} orders before"
     if num_orders == 1:

@@ -86,7 +86,15 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
     judged = judge(served_forecasts, fitted, config.num_resamples, config.seed)
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff, config.seed)
     recommendation = judge_recommenders(inputs)
-    choice = Choice(champion, judged[champion], churn, recommendation.chosen, prospects, standings)
+    choice = Choice(
+        champion=champion,
+        winner=judged[champion],
+        churn=churn,
+        recommender=recommendation.chosen,
+        learned=recommendation.learned,
+        prospects=prospects,
+        standings=standings,
+    )
     artifact = new_artifact(inputs, sets, choice, models)
     predicted = judged[champion].forecast.test
     found = served(inputs, artifact, sets, predicted)

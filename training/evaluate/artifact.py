@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from lifecycle.features.attributes import read_customers
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.names import LLAMA
-from lifecycle.recommend.retrieval import Retriever, fit_retriever
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
 from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
@@ -24,7 +22,8 @@ from lifecycle.value.said import Outlook, heeded_outlook
 from lifecycle.value.standing import Standings
 from training.evaluate.customers.cost_weights import with_weights
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.tasks import purchase_shards
+from training.evaluate.recommend.rankings import rankers_of_today
+from training.evaluate.recommend.windows import Learned
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets
 
@@ -39,6 +38,7 @@ class Choice:
     winner: Judged
     churn: str | None
     recommender: str | None
+    learned: Learned  # of the recommenders
     prospects: ProspectRates | None
     standings: Standings
 
@@ -70,7 +70,11 @@ def new_artifact(
         manifest=manifest,
         settings=settings,
         items=inputs.items,
-        retriever=None if inputs.items.is_empty() else _retriever_of_today(inputs),
+        rankers=(
+            None
+            if choice.recommender is None
+            else rankers_of_today(inputs, choice.recommender, choice.learned)
+        ),
         models=models,
     )
 
@@ -84,12 +88,6 @@ def with_own_rates(rows: pl.DataFrame, data: Path) -> pl.DataFrame:
     """The rows with OWN_RATE, the discount rate that the table of customers gives each, or null."""
     rates = read_customers(data).select("customer_id", OWN_RATE)
     return rows.join(rates, on="customer_id", how="left", maintain_order="left")
-
-
-def _retriever_of_today(inputs: Inputs) -> Retriever:
-    """Popularity and co-occurrence of all purchases: what is served may know more than what was judged."""
-    end = inputs.data.last_event_at + timedelta(microseconds=1)
-    return fit_retriever(purchase_shards(inputs.config.data), inputs.items["item_id"], cutoff=end)
 
 
 def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendModels) -> Settings:

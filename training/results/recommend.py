@@ -16,9 +16,21 @@ class RankMetrics(Config):
     num_customers: int
 
 
+class Gain(Config):
+    """A ranker minus another on the same customers, with the ends of paired 90 % intervals."""
+
+    over: str  # the other's name
+    recall_at_20: tuple[float, float, float] = Field(alias="recall@20")
+    ndcg_at_20: tuple[float, float, float] = Field(alias="ndcg@20")
+
+
 class Recommender(Config):
     """Which cheap ranker is served, and what it was chosen by; None where the data name no items."""
 
     model: str | None
     rule: str
     ndcg_at_20: dict[str, float] = Field(alias="ndcg@20")
+    # By ranker the setting with the best NDCG@20 there; None stands for infinite.
+    settings: dict[str, dict[str, float | None]] = {}
+    # Of the stack of rankers over the best other one there, on the test customers.
+    rank_stack_gain: Gain | None = None

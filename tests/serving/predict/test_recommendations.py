@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import propose
+from lifecycle.recommend.scorers.decayed import DecayedFrequency
 from serving.api.responses import CustomerRecommendations
 from serving.predict.predictor import Predictor
 from serving.predict.queries import CustomerQuery, RecommendOptions
@@ -98,7 +100,7 @@ def test_retriever_serves_under_every_filter_and_says_why(
 
 def test_artifact_without_items_recommends_nothing(predictor: Predictor) -> None:
     with pytest.raises(ValueError, match="^customers: .*name no items"):
-        recommend(replace(predictor.artifact, retriever=None), [], RecommendOptions())
+        recommend(replace(predictor.artifact, rankers=None), [], RecommendOptions())
 
 
 def test_lines_of_one_evening_of_the_shop_are_one_order(predictor: Predictor) -> None:
@@ -113,3 +115,32 @@ def test_lines_of_one_evening_of_the_shop_are_one_order(predictor: Predictor) ->
     assert answer["recommendations"][0]["reason"] == "bought once before"
     (answer,) = recommend(predictor.artifact, [query], options)
     assert answer["recommendations"][0]["reason"] == "bought in 2 orders before"
+
+
+def test_reason_says_what_is_due_where_intervals_count(predictor: Predictor) -> None:
+    days = {"i5": (42, 28, 14), "i6": (300, 200, 5), "i7": (28, 14)}
+    lines = [
+        {
+            "occurred_at": TEST_CUTOFF - timedelta(days=day),
+            "order_id": f"{item}-{day}",
+            "item_id": item,
+        }
+        for item, bought in days.items()
+        for day in bought
+    ]
+    query = CustomerQuery("x", events_of(*lines), {}, as_of=TEST_CUTOFF)
+    settings = replace(predictor.artifact.settings, recommender="repurchase")
+    assert predictor.artifact.retriever is not None
+    # Counts in the place of a kernel: the reasons look at purchases alone.
+    rankers = Rankers(predictor.artifact.retriever, {"repurchase": DecayedFrequency(90.0)})
+    artifact = replace(predictor.artifact, settings=settings, rankers=rankers)
+    options = RecommendOptions(candidates=tuple(days))
+    (answer,) = recommend(artifact, [query], options)
+    reasons = {row["item_id"]: row["reason"] for row in answer["recommendations"]}
+    assert reasons == {
+        "i5": "due: bought every 14 days, last 14 days ago",
+        "i6": "bought in 3 orders before",
+        "i7": "bought in 2 orders before",
+    }
+    (answer,) = recommend(predictor.artifact, [query], options)
+    assert answer["recommendations"][0]["reason"] == "bought in 3 orders before"

@@ -11,9 +11,9 @@ from lifecycle.recommend.retrieval import Retriever, propose
 from training.distributed.map import map_rows
 from training.distributed.members import RerankActor
 from training.evaluate.inputs import Inputs
+from training.evaluate.recommend.judging import TOP
 from training.evaluate.recommend.tasks import RankingTask
 
-TOP = 20
 # Distinct titles in a re-ranker's prompt, out of so many last lines.
 PROMPT_TITLES = 8
 PROMPT_LINES = 60

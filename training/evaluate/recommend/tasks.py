@@ -14,6 +14,10 @@ from training.evaluate.inputs import Inputs
 COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id", "shop_day"]
 NEXT_BASKET = "next_basket"
 NEXT_ITEM = "next_item"
+# Each window is EARLIER_DAYS long and begins EARLIER_STEP_DAYS before the one after it.
+EARLIER_WINDOWS = 5
+EARLIER_DAYS = 28
+EARLIER_STEP_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,10 @@ def next_basket_task(data: Path, cutoff: datetime, *, until: datetime | None = N
 
 def next_item_task(data: Path, rows: Path) -> RankingTask:
     """The item at each example's position among the customer's purchases, from all purchases before it."""
-    held_out = pl.read_parquet(rows, columns=["customer_id", "position"])
+    return _next_item_of(data, pl.read_parquet(rows, columns=["customer_id", "position"]))
+
+
+def _next_item_of(data: Path, held_out: pl.DataFrame) -> RankingTask:
     baskets: dict[str, Basket] = {}
     latest = []
     for purchases in purchase_shards(data):
@@ -78,6 +85,19 @@ def next_item_task(data: Path, rows: Path) -> RankingTask:
     end = pl.concat(latest).to_series().max()
     assert isinstance(end, datetime)
     return RankingTask(NEXT_ITEM, data, end + timedelta(microseconds=1), baskets, held_out)
+
+
+def earlier_tasks(task: RankingTask) -> list[RankingTask]:
+    """Tasks of the same kind whose answers lie before those of a task: of windows of 28 days, or one item earlier.
+
+    Windows before the shop's first purchase ask nobody.
+    """
+    if task.held_out is not None:
+        position = pl.col("position") - 1
+        return [_next_item_of(task.data, task.held_out.with_columns(position).filter(position > 0))]
+    length, step = timedelta(days=EARLIER_DAYS), timedelta(days=EARLIER_STEP_DAYS)
+    ends = [task.cutoff - back * step for back in range(EARLIER_WINDOWS)]
+    return [next_basket_task(task.data, end - length, until=end) for end in ends]
 
 
 def purchase_shards(data: Path) -> Iterable[pl.DataFrame]:

@@ -26,6 +26,16 @@ MODELS = {
     "ridge_same_numbers": ("ridge", "ridge regression on the numbers that the text shows"),
     "popularity": ("popularity", "what most customers buy"),
     "personal_frequency": ("personal frequency", "what the customer bought most often"),
+    "decayed_frequency": (
+        "decayed frequency",
+        "what the customer bought most often, old orders counting less",
+    ),
+    "item_knn": ("item-kNN", "what is bought by the customers of the customer's items"),
+    "tifu_knn": ("TIFU-KNN", "what the customer and nearby customers bought most often of late"),
+    "up_cf": ("UP-CF", "what the customer and alike customers bought in their last orders"),
+    "repurchase": ("repurchase", "what the customer is due to buy again"),
+    "als": ("ALS", "factors of items and customers by alternating least squares"),
+    "rank_stack": ("stack of rankers", "trees that order what the other rankers propose"),
     "retriever": ("retriever", "what is bought together with what the customer bought"),
     "text_llama_rerank": ("LLaMA re-ranking", "candidates in the order of their likelihood"),
 }
@@ -41,6 +51,7 @@ COMMON_NOUNS = (
     "untrained_probe",
     "untrained_probe_same_layers",
     "retriever",
+    "rank_stack",
 )
 SAMPLE = "@sample"  # behind the name of a ranker, in metrics.json
 METRICS = {

@@ -12,9 +12,12 @@ from training.evaluate.inputs import read_inputs
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
 from training.evaluate.recommend.tasks import (
+    EARLIER_DAYS,
     NEXT_ITEM,
     Basket,
+    earlier_tasks,
     final_task,
+    next_basket_task,
     next_baskets,
     next_item_task,
     purchase_shards,
@@ -24,6 +27,7 @@ from training.prepare.job import prepare
 from training.prepare.recipe import PrepareConfig
 
 CUTOFF = datetime(2024, 6, 1, tzinfo=UTC)
+MODELS = ("popularity", "personal_frequency", "repurchase", "retriever")
 
 
 def purchases(*rows: tuple[str, float, str | None, str]) -> pl.DataFrame:
@@ -84,7 +88,7 @@ def leave_one_out(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("loo")
     prepare(PrepareConfig(data=tiny_shop.data, split="leave_one_out", output=folder / "examples"))
     places = {"data": tiny_shop.data, "examples": folder / "examples", "output": folder / "arena"}
-    return EvaluateConfig.model_validate(places)
+    return EvaluateConfig.model_validate(places | {"models": MODELS})
 
 
 def test_next_item_is_the_last_purchase_and_nothing_from_it_on_is_known(
@@ -116,7 +120,7 @@ def test_arena_judges_recommenders_on_the_next_item_and_writes_no_artifact(
         and metrics["num_customers"] == num_customers
     )
     groups = metrics["recommendation"][NEXT_ITEM]
-    assert set(groups["all"]) == {"popularity", "personal_frequency", "retriever"}
+    assert set(groups["all"]) == set(MODELS)
     assert groups["all"]["popularity"]["num_customers"] == num_customers
     assert metrics["recommender"]["model"] in groups["all"]
     assert rankings["task"].unique().to_list() == [NEXT_ITEM]
@@ -152,3 +156,26 @@ def test_first_purchase_has_no_history_to_ask_from(leave_one_out: EvaluateConfig
     task = next_item_task(leave_one_out.data, leave_one_out.examples / "test.parquet")
     assert positions.min() >= 1  # type: ignore[operator]
     assert all(basket.bought_before for basket in task.baskets.values())
+
+
+def test_earlier_tasks_ask_about_what_came_before_the_cutoff(tiny_shop: TinyShop) -> None:
+    cutoff = datetime(2024, 10, 30, tzinfo=UTC)
+    tasks = earlier_tasks(next_basket_task(tiny_shop.data, cutoff))
+    assert len({task.cutoff for task in tasks}) == len(tasks) > 1
+    everything = pl.concat(purchase_shards(tiny_shop.data))
+    past = everything.filter(pl.col("occurred_at") < cutoff)
+    for task in tasks:
+        assert task.cutoff < cutoff and task.baskets
+        until = task.cutoff + timedelta(days=EARLIER_DAYS)
+        assert until <= cutoff
+        assert task.baskets == next_baskets([past], task.cutoff, until=until)
+
+
+def test_earlier_items_are_the_ones_before(leave_one_out: EvaluateConfig) -> None:
+    task = selection_task(read_inputs(leave_one_out))
+    (earlier,) = earlier_tasks(task)
+    everything = pl.concat(purchase_shards(leave_one_out.data))
+    assert 0 < len(earlier.baskets) <= len(task.baskets)
+    for customer in sorted(earlier.baskets)[::60]:
+        items = everything.filter(pl.col("customer_id") == customer)["item_id"].to_list()
+        assert earlier.baskets[customer].truth == {items[-3]}

@@ -1,0 +1,94 @@
+"""From scores to rankings: the best of what may be recommended, filled up with popular items."""
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from lifecycle.recommend.baselines import first_k, popular_unseen
+from lifecycle.recommend.histories import Histories, with_positions
+from lifecycle.recommend.scorers.ranker import keep_best
+
+
+def rank_scores(
+    scores: sparse.csr_array,
+    histories: Histories,
+    customer_ids: pl.Series,
+    item_ids: pl.Series,
+    popular: pl.DataFrame,
+    *,
+    k: int,
+    exclude_seen: bool,
+) -> pl.DataFrame:
+    """The k best items for each customer by score (tie: first in the catalogue), then popular ones, as a ranking.
+
+    Only items of `popular` are ranked. One that fills up scores less than all that a customer's row
+    has a score above 0 for.
+    """
+    allowed = only_offered(scores, with_positions(popular, item_ids)["item"].to_numpy())
+    best = keep_best(without_own(allowed, histories) if exclude_seen else allowed, k)
+    scored = named(best, customer_ids, item_ids)
+    num_missing = min(k, popular.height) - np.diff(best.indptr)
+    if not (num_missing > 0).any():
+        return scored
+    seen = scored.select("customer_id", "item_id")
+    if exclude_seen:
+        seen = pl.concat([seen, own_items(histories, customer_ids, item_ids)])
+    least = pl.DataFrame({"customer_id": customer_ids, "least": least_scores(best)})
+    short = least.filter(pl.Series(num_missing > 0))
+    padding = popular_unseen(popular, short["customer_id"], seen, k).join(short, on="customer_id")
+    share = pl.col("score") / (popular["score"].max() + 1)  # type: ignore[operator]
+    filled = padding.select("customer_id", pl.col("rank") + k, "item_id", share * pl.col("least"))
+    return first_k(pl.concat([scored, filled]), customer_ids, k)
+
+
+def only_offered(scores: sparse.csr_array, offered: np.ndarray) -> sparse.csr_array:
+    """The scores of items at the given positions; others have none."""
+    if len(offered) == scores.shape[1]:
+        return scores
+    is_offered = np.zeros(scores.shape[1], dtype=bool)
+    is_offered[offered] = True
+    return kept_entries(scores, is_offered[scores.indices])
+
+
+def without_own(scores: sparse.csr_array, histories: Histories) -> sparse.csr_array:
+    """The scores of items that the customer has not bought."""
+    pairs = histories.pairs
+    own = pairs.customer * histories.num_items + pairs.item
+    rows = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
+    return kept_entries(scores, ~np.isin(rows * histories.num_items + scores.indices, own))
+
+
+def kept_entries(matrix: sparse.csr_array, is_kept: np.ndarray) -> sparse.csr_array:
+    """The entries of a matrix that are to stay."""
+    bounds = np.append(0, np.cumsum(is_kept))[matrix.indptr]
+    entries = (matrix.data[is_kept], matrix.indices[is_kept], bounds)
+    return sparse.csr_array(entries, shape=matrix.shape)
+
+
+def named(best: sparse.csr_array, customer_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
+    """The entries of a matrix as a ranking."""
+    customer = np.repeat(np.arange(best.shape[0]), np.diff(best.indptr))
+    order = np.lexsort((best.indices, -best.data, customer))
+    columns = {
+        "customer_id": customer_ids.gather(customer[order]),
+        "rank": np.arange(len(order)) - best.indptr[customer] + 1,
+        "item_id": item_ids.gather(best.indices[order]),
+        "score": best.data[order].astype(np.float64),
+    }
+    return pl.DataFrame(columns)
+
+
+def own_items(histories: Histories, customer_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
+    """customer_id and item_id of what each customer has bought."""
+    pairs = histories.pairs
+    customer = customer_ids.gather(pairs.customer).alias("customer_id")
+    return pl.DataFrame([customer, item_ids.gather(pairs.item).alias("item_id")])
+
+
+def least_scores(best: sparse.csr_array) -> np.ndarray:
+    """The least score of each row, and 1 where it has none."""
+    least = np.ones(best.shape[0])
+    has_any = np.diff(best.indptr) > 0
+    if has_any.any():
+        least[has_any] = np.minimum.reduceat(best.data, best.indptr[:-1][has_any])
+    return least

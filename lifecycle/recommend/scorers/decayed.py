@@ -1,0 +1,18 @@
+"""A customer's own items by number of orders, of which old ones count less."""
+
+from dataclasses import dataclass
+
+from scipy import sparse
+
+from lifecycle.recommend.histories import Histories, decayed_counts
+
+
+@dataclass(frozen=True)
+class DecayedFrequency:
+    """Own items by the sum of 2^(-age / half-life) over their orders."""
+
+    half_life_days: float  # infinite: plain counts
+
+    def scores(self, histories: Histories) -> sparse.csr_array:
+        """See Ranker."""
+        return decayed_counts(histories, self.half_life_days)

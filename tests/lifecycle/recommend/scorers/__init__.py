@@ -1,0 +1,1 @@
+"""Tests of rankers that score items from histories."""

@@ -1,0 +1,45 @@
+"""From scores to rankings: ties, what is offered, what was seen, and popular items behind."""
+
+import polars as pl
+import pytest
+from scipy import sparse
+
+from lifecycle.recommend.ordering import rank_scores
+from tests.lifecycle.recommend.builders import histories_of
+
+IDS = pl.Series("customer_id", ["u", "w"])
+ITEMS = pl.Series(["a", "b", "c", "d"])
+POPULAR = pl.DataFrame({"item_id": ["d", "c", "b", "a"], "score": [3.0, 1.0, 0.0, 0.0]})
+HISTORIES = histories_of([[(2.0, [1]), (1.0, [2])], []], 4)
+SCORES = sparse.csr_array([[0, 2.0, 2.0, 0], [0, 0, 0, 0]])
+
+
+def ranked(
+    k: int, popular: pl.DataFrame = POPULAR, *, exclude_seen: bool = False
+) -> dict[str, str]:
+    found = rank_scores(SCORES, HISTORIES, IDS, ITEMS, popular, k=k, exclude_seen=exclude_seen)
+    by_customer = found.group_by("customer_id", maintain_order=True)
+    for _, rows in by_customer:
+        assert rows["rank"].to_list() == list(range(1, rows.height + 1))
+        assert (rows["score"].diff().drop_nulls() <= 0).all()
+    return {str(name): "".join(rows["item_id"]) for (name,), rows in by_customer}
+
+
+def test_ties_go_to_the_first_in_the_catalogue_and_popular_items_follow() -> None:
+    assert ranked(1) == {"u": "b", "w": "d"}
+    assert ranked(3) == {"u": "bcd", "w": "dcb"}
+    assert ranked(9) == {"u": "bcda", "w": "dcba"}
+
+
+def test_only_what_is_offered() -> None:
+    assert ranked(3, POPULAR.filter(pl.col("item_id") != "b")) == {"u": "cda", "w": "dca"}
+    assert ranked(2, POPULAR.clear()) == {}
+
+
+def test_nothing_that_was_bought_before() -> None:
+    assert ranked(4, exclude_seen=True) == {"u": "da", "w": "dcba"}
+
+
+def test_popular_items_score_less_than_all_that_is_known_of_a_customer() -> None:
+    found = rank_scores(SCORES, HISTORIES, IDS, ITEMS, POPULAR, k=3, exclude_seen=False)
+    assert found["score"].to_list() == pytest.approx([2.0, 2.0, 1.5, 0.75, 0.25, 0.0])
