@@ -13,6 +13,7 @@ from lifecycle.recommend.groups import customer_group, split_truth
 from lifecycle.recommend.rankers import rank_items
 from lifecycle.recommend.retrieval import Retriever, fit_retriever
 from training.evaluate.inputs import Inputs
+from training.evaluate.recommend.next_item import member_rankings
 from training.evaluate.recommend.reranked import TOP, customers_of, rerank_rankings
 from training.evaluate.recommend.tasks import Basket, RankingTask, final_task, selection_task
 from training.results.recommend import RankMetrics, Recommender
@@ -72,7 +73,7 @@ def rank_customers(inputs: Inputs, task: RankingTask) -> dict[str, pl.DataFrame]
             logger.warning("%s are left out: the data name no items", ", ".join(asked))
         return {}
     retriever = fit_retriever(task.shards(), inputs.items["item_id"], cutoff=task.cutoff)
-    rankings = cheap_rankings(inputs, retriever, task)
+    rankings = cheap_rankings(inputs, retriever, task) | member_rankings(inputs, task)
     if RERANKER in asked and inputs.base_model is None:
         logger.warning("%s is left out: the recipe names neither base_model nor a member", RERANKER)
     elif RERANKER in asked and task.baskets:
