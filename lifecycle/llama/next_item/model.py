@@ -73,7 +73,8 @@ class NextItemModel(nn.Module):
         # Padding stands on the right, where causal attention never looks: no mask, and the fused kernel serves.
         hidden = self.decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
         states = hidden.flatten(0, 1).index_select(0, places)
-        return (states @ self.vectors(candidates).T).float()
+        logits: Tensor = states @ self.vectors(candidates).T
+        return logits.float()
 
 
 class ConvolvedAttention(nn.Module):
