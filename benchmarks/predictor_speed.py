@@ -45,7 +45,13 @@ def main() -> None:
     with scratch_folder() as folder:
         places, files = prepare_shop("journey", folder)
         recipe = EvaluateConfig.load(CONFIGS / "journey_evaluate.yaml")
-        changes = {**places, "members": {}, "report_html": False, "output": folder / "arena"}
+        changes = {
+            **places,
+            "members": {},
+            "ranking_members": {},
+            "report_html": False,
+            "output": folder / "arena",
+        }
         evaluate(recipe.model_copy(update=changes))
         predictor = Predictor(folder / "arena" / "artifact")
         customers = asked(EventStore(places["data"]), folder)

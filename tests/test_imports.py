@@ -62,6 +62,8 @@ WITHOUT_TORCH = (
     "training/tasks/base_model.py",
     "training/tasks/identity.py",
     "training/tasks/rows.py",
+    "training/tasks/next_item/rows.py",
+    "training/tasks/next_item/sampled_items.py",
     "training/tasks/conversations.py",
     "training/tasks/recipes/",
     "training/loop/zero.py",

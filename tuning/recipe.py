@@ -10,9 +10,16 @@ from lifecycle.config import Config, Tree
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import base_model_identity
 from training.tasks.identity import run_identity, run_origin
+from training.tasks.recipes.next_item import NextItemRecipe
 from training.tasks.recipes.union import TrainConfig
 from training.tasks.rows import check_activation_cache, num_training_rows
 from tuning.space import Range
+
+REPORTED = {  # by task
+    "value": ("val_loss", "val_rmse"),
+    "next_item": ("val_loss", "val_ndcg", "val_hr"),
+    "sft": ("val_loss",),
+}
 
 
 class AshaSettings(Config):
@@ -30,7 +37,7 @@ class TuneConfig(Config):
     overrides: dict[
         str, object
     ] = {}  # for every trial, such as max_steps; best.yaml does not have them
-    metric: Literal["val_loss", "val_rmse"] = "val_rmse"
+    metric: Literal["val_loss", "val_rmse", "val_ndcg", "val_hr"] = "val_rmse"
     mode: Literal["min", "max"] = "min"
     num_trials: int = Field(ge=1)
     minutes: float = Field(gt=0)  # wall time of the search, over all its resumptions
@@ -45,8 +52,16 @@ def check_trial(config: TuneConfig, trial: TrainConfig) -> int:
     """How many checkpoints a trial reports; ValueError where it cannot run."""
     if trial.base_model is not None:
         base_model_identity(trial.base_model)
-    if trial.task == "sft" and config.metric != "val_loss":
-        raise ValueError(f"metric is {config.metric}, but trials of task sft report val_loss")
+    reported = REPORTED[trial.task]
+    if config.metric not in reported:
+        raise ValueError(
+            f"metric is {config.metric}, but trials of task {trial.task} report {', '.join(reported)}"
+        )
+    if isinstance(trial, NextItemRecipe) and (trial.patience is not None or trial.learn_validation):
+        raise ValueError(
+            "trials are compared after as many steps, on purchases that they do not learn from: "
+            "say overrides {patience: null, learn_validation: false}"
+        )
     run_identity(trial)  # it looks at the member to start from
     check_activation_cache(trial)
     num_steps = trial.num_steps(num_training_rows(trial))

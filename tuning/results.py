@@ -17,7 +17,7 @@ from tuning.recipe import TuneConfig
 from tuning.space import Range, recipe_with
 
 logger = logging.getLogger(__name__)
-METRICS = ("val_loss", "val_rmse")
+METRICS = ("val_loss", "val_rmse", "val_ndcg", "val_hr")
 RESULT_FILE = "search.json"
 
 

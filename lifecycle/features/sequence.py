@@ -52,11 +52,16 @@ class SequenceSettings(Config):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "SequenceSettings":
-        if self.hidden_size % (2 * self.num_heads):
-            raise ValueError(
-                f"hidden_size is {self.hidden_size}; it must be a multiple of 2 x num_heads = {2 * self.num_heads}"
-            )
+        check_heads(self.hidden_size, self.num_heads)
         return self
+
+
+def check_heads(hidden_size: int, num_heads: int) -> None:
+    """ValueError where heads would not be equally wide, or of an odd width, which no position can turn."""
+    if hidden_size % (2 * num_heads):
+        raise ValueError(
+            f"hidden_size is {hidden_size}; it must be a multiple of 2 x num_heads = {2 * num_heads}"
+        )
 
 
 @dataclass(frozen=True)

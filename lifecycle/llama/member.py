@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from lifecycle.features.baskets import NEXT_ITEM_VERSION
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.features.sequence import SEQUENCE_VERSION
 from lifecycle.folders import (
@@ -20,6 +21,7 @@ from lifecycle.folders import (
 from lifecycle.llama.base_model.files import check_files
 
 MEMBER_KIND = "member"
+NEXT_ITEM = "next_item"  # the task of members that rank
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def read_member(folder: Path, task: str = "value") -> MemberManifest:
         raise ValueError(
             f"member {folder} was trained for task {manifest.task}; task {task} is needed here"
         )
-    if task == "value":
+    if task in ("value", NEXT_ITEM):
         _check_version(folder, manifest)
     if is_sequence(manifest):
         return manifest
@@ -113,7 +115,7 @@ def _check_version(folder: Path, manifest: MemberManifest) -> None:
     if is_sequence(manifest):
         kind = "sequence"
         version = manifest.sequence_version
-        current = SEQUENCE_VERSION
+        current = NEXT_ITEM_VERSION if manifest.task == NEXT_ITEM else SEQUENCE_VERSION
     else:
         kind = "prompt"
         version = manifest.prompt_version

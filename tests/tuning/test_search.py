@@ -11,6 +11,7 @@ from lifecycle.folders import MANIFEST, verify
 from lifecycle.llama.lora import LoraSettings
 from tests.builders import TinyShop, turns, write_conversations
 from tests.tuning.recipes import TRIAL, search_recipe, train_recipe
+from training.tasks.recipes.next_item import NextItemRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.rows import num_training_rows
 from tuning.recipe import check_trial, search_identity, search_made_from
@@ -147,3 +148,19 @@ def test_typo_fails_before_ray_is_imported(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout
     assert "unknown key 'optimizer.clip_nrm'" in output and output.rstrip().endswith("False False")
+
+
+def test_trials_of_next_item_report_ndcg_and_do_not_end_by_themselves(
+    tmp_path: Path, tiny_shop: TinyShop
+) -> None:
+    recipe = NextItemRecipe(
+        data=tiny_shop.data, examples=tiny_shop.examples, num_workers=0, output=tmp_path / "member"
+    )
+    search = search_recipe(tmp_path, metric="val_ndcg", mode="max")
+    steps = recipe.num_steps(num_training_rows(recipe))
+    checkpoints = -(-steps // recipe.checkpoint_every_steps)
+    assert check_trial(search, recipe) == checkpoints
+    with pytest.raises(ValueError, match="metric is val_rmse, but trials of task next_item report"):
+        check_trial(search_recipe(tmp_path), recipe)
+    with pytest.raises(ValueError, match="say overrides {patience: null, learn_validation: false}"):
+        check_trial(search, recipe.model_copy(update={"patience": 2}))

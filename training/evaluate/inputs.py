@@ -16,6 +16,7 @@ from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import (
+    NEXT_ITEM,
     MemberManifest,
     base_model_identity,
     decoder_of,
@@ -35,7 +36,15 @@ from training.prepare.dataset import (
 )
 
 logger = logging.getLogger(__name__)
-PLACES = {"output", "data", "examples", "members", "backtest_members", "actions"}
+PLACES = {
+    "output",
+    "data",
+    "examples",
+    "members",
+    "backtest_members",
+    "ranking_members",
+    "actions",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Inputs:
     examples: str  # identity
     dataset: Dataset | LeaveOneOutDataset
     members: dict[str, MemberManifest]
+    ranking_members: dict[str, MemberManifest]
     base_model: Path | None  # absolute; that re-ranks
     items: pl.DataFrame
     actions: tuple[ActionRule, ...]
@@ -112,10 +122,13 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     earlier = {
         name: _checked_member("backtest_members", name, config) for name in config.backtest_members
     }
+    ranking = {
+        name: _checked_member("ranking_members", name, config) for name in config.ranking_members
+    }
     base_model = _base_model(config, members)
     # Neither the places of folders nor the number of workers changes what comes out.
     recipe = config.model_dump(mode="json", exclude=PLACES | {"num_workers"})
-    trained = [_identities(found) for found in (members, earlier)]
+    trained = [_identities(found) for found in (members, earlier, ranking)]
     actions = read_actions(config.actions)
     table = [rule.model_dump(mode="json") for rule in actions]
     identity = fingerprint([recipe, table, data.identity, examples, *trained])
@@ -124,7 +137,11 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
         | content("data", data.identity)
         | content("examples", examples)
         | content("actions", fingerprint(table))
-        | {"content of members": trained[0], "content of backtest_members": trained[1]}
+        | {
+            "content of members": trained[0],
+            "content of backtest_members": trained[1],
+            "content of ranking_members": trained[2],
+        }
     )
     return Inputs(
         config,
@@ -132,6 +149,7 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
         examples,
         dataset,
         members,
+        ranking,
         base_model,
         read_items(config.data),
         actions,
@@ -177,8 +195,8 @@ def _check_dataset(config: EvaluateConfig, dataset: Dataset | LeaveOneOutDataset
 
 def _checked_member(key: str, name: str, config: EvaluateConfig) -> MemberManifest:
     folder: Path = getattr(config, key)[name]
-    examples = config.examples if key == "members" else config.examples / BACKTEST
-    if key != "members" and not (config.examples / BACKTEST).exists():
+    examples = config.examples / BACKTEST if key == "backtest_members" else config.examples
+    if key == "backtest_members" and not (config.examples / BACKTEST).exists():
         found = read_dataset(config.examples).backtest
         why = found.why if isinstance(found, NoBacktest) else f"{BACKTEST} is missing"
         raise ValueError(f"{key}.{name}: {config.examples} has no backtest: {why}")
@@ -186,7 +204,7 @@ def _checked_member(key: str, name: str, config: EvaluateConfig) -> MemberManife
         raise ValueError(
             f"{key}.{name}: {folder} does not exist; train that member first, or leave encoders out: {key}={{}}"
         )
-    manifest = read_member(folder)
+    manifest = read_member(folder, NEXT_ITEM if key == "ranking_members" else "value")
     if manifest.name != name:
         raise ValueError(f"{key}.{name}: {folder} holds a {manifest.name}")
     if manifest.dataset != examples_identity(examples):

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lifecycle.config import Config
 from lifecycle.decisions.stages import StageRules
-from lifecycle.names import MEMBERS, RANKERS, RERANKER, VALUE_MODELS
+from lifecycle.names import MEMBERS, RANKERS, RERANKER, SEQUENCE_LLAMA, VALUE_MODELS
 from lifecycle.value.costs import CostDefaults
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.standing import ReturnDefaults
@@ -19,6 +19,7 @@ class EvaluateConfig(Config):
     examples: Path
     members: dict[str, Path] = {}
     backtest_members: dict[str, Path] = {}  # the same encoders, trained on <examples>/backtest
+    ranking_members: dict[str, Path] = {}  # of task next_item
     models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
     clv: ClvSettings = ClvSettings()
     stages: StageRules = StageRules()
@@ -61,6 +62,14 @@ class EvaluateConfig(Config):
         for name in members:
             if name not in MEMBERS:
                 raise ValueError(f"there is no member {name!r}; members are {', '.join(MEMBERS)}")
+        return members
+
+    @field_validator("ranking_members")
+    @classmethod
+    def _ranking_members_exist(cls, members: dict[str, Path]) -> dict[str, Path]:
+        for name in members:
+            if name != SEQUENCE_LLAMA:
+                raise ValueError(f"there is no member {name!r} that ranks; it is {SEQUENCE_LLAMA}")
         return members
 
     @model_validator(mode="after")

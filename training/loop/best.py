@@ -1,4 +1,4 @@
-"""The trained weights at the least validation loss so far, kept in the output folder until the member is written."""
+"""The trained weights at the best validation so far, kept in the output folder until the member is written."""
 
 import json
 import logging
@@ -18,6 +18,12 @@ logger = logging.getLogger(__name__)
 BEST_FILE = "best.safetensors"
 METRICS = "metrics"  # of the weights, in the file's own metadata
 LOSS = "val_loss"
+NDCG = "val_ndcg"  # of rankings
+
+
+def badness(metrics: dict[str, float]) -> float:
+    """What the best checkpoint has least of: the loss, or of rankings the negative NDCG."""
+    return -metrics[NDCG] if NDCG in metrics else metrics[LOSS]
 
 
 def trained_weights(engine: DeepSpeedEngine) -> dict[str, Tensor]:
@@ -30,7 +36,7 @@ def trained_weights(engine: DeepSpeedEngine) -> dict[str, Tensor]:
 
 
 class Best:
-    """The best weights of a run; every worker knows their loss, rank 0 writes the file."""
+    """The best weights of a run; every worker knows their metrics, rank 0 writes the file."""
 
     def __init__(self, output: Path, first_step: int) -> None:
         self.path = output / BEST_FILE
@@ -42,9 +48,9 @@ class Best:
         self.metrics: dict[str, float] | None = found[0]
 
     def offer(self, engine: DeepSpeedEngine, metrics: dict[str, float]) -> None:
-        """Keep the engine's weights if their loss is less than that of those kept; collective."""
+        """Keep the engine's weights if they are better than those kept; collective."""
         if self.metrics is not None and not (
-            metrics[LOSS] < self.metrics[LOSS] or math.isnan(self.metrics[LOSS])
+            badness(metrics) < badness(self.metrics) or math.isnan(badness(self.metrics))
         ):
             return
         weights = trained_weights(engine)

@@ -21,9 +21,11 @@ from training.loop.best import Best, trained_weights
 from training.loop.checkpoint import find_checkpoint, gathered_state, report_checkpoint, restore
 from training.loop.checkpoint_files import trim_progress
 from training.loop.engine import join_group, leave_group, quiet_libraries, start_engine
+from training.loop.patience import Patience
 from training.recipe import PROGRESS_FILE
 from training.tasks.identity import member_manifest
 from training.tasks.protocol import Task
+from training.tasks.recipes.next_item import NextItemRecipe
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.union import TrainConfig, parse_recipe
@@ -74,6 +76,10 @@ def _task(config: TrainConfig) -> Task:
         from training.tasks.sft import SftTask
 
         return SftTask(config)
+    if isinstance(config, NextItemRecipe):
+        from training.tasks.next_item.task import NextItemTask
+
+        return NextItemTask(config)
     if isinstance(config, SequenceRecipe):
         from training.tasks.sequence import SequenceTask
 
@@ -84,11 +90,12 @@ def _task(config: TrainConfig) -> Task:
 
 
 def take_steps(run: "Run", report: Report) -> None:
-    """Train to the end; `report` gets engine, step and validation metrics at every checkpoint."""
+    """Train to the end, or until patience ends; `report` gets engine, step and metrics at every checkpoint."""
     step = run.first_step
     if step:
         log(f"resumed at step {step} with {run.num_workers} workers")
-    while step < run.num_steps:
+    patience = Patience(run.config)
+    while step < run.num_steps and not patience.is_over:
         run.take_step(step)
         step += 1
         if step % run.config.checkpoint_every_steps == 0 or step == run.num_steps:
@@ -97,6 +104,9 @@ def take_steps(run: "Run", report: Report) -> None:
             started_at = time.monotonic()
             report(run.engine, step, metrics)
             run.checkpoint_seconds += time.monotonic() - started_at
+            patience.see(metrics)
+    if patience.is_over:
+        log(f"ended at step {step}: {patience.limit} checkpoints brought nothing better")
 
 
 def log(message: str) -> None:

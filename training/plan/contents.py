@@ -6,8 +6,9 @@ from lifecycle.config import Tree
 from training.plan.memory import StageMemory
 from training.plan.steps import StepTimes
 from training.plan.worker import ModelSizes
+from training.tasks.recipes.next_item import NextItemRecipe
 from training.tasks.recipes.text import TextRecipe
-from training.tasks.recipes.union import ValueRecipe
+from training.tasks.recipes.union import PlannedRecipe
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Length:
 class Plan:
     """What is known of a recipe beforehand. `gpus`: GiB of a GPU to the smallest number that fits, by ZeRO stage."""
 
-    config: ValueRecipe
+    config: PlannedRecipe
     sizes: ModelSizes
     length: Length
     stages: list[StageMemory]
@@ -55,8 +56,9 @@ class Plan:
         }
 
 
-def longest_input(config: ValueRecipe) -> int:
+def longest_input(config: PlannedRecipe) -> int:
     """Tokens of the longest prompt, or positions of the longest history."""
     if isinstance(config, TextRecipe):
         return config.max_tokens
-    return config.sequence.max_events + 1
+    query = 0 if isinstance(config, NextItemRecipe) else 1
+    return config.sequence.max_events + query

@@ -12,10 +12,9 @@ from training.plan.memory import (
 )
 from training.plan.steps import measure_steps, num_validations, why_not_measured
 from training.plan.table import table
-from training.prepare.dataset import read_dataset
 from training.tasks.recipes.sft import SftRecipe
-from training.tasks.recipes.union import TrainConfig, ValueRecipe
-from training.tasks.rows import num_training_rows
+from training.tasks.recipes.union import PlannedRecipe, TrainConfig
+from training.tasks.rows import num_training_rows, num_validation_rows
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +22,11 @@ logger = logging.getLogger(__name__)
 def make_plan(config: TrainConfig) -> Plan:
     """The plan of a recipe; of its base model only config.json is read, unless steps can be taken here.
 
-    Raises ValueError where base_model is not a folder with a config.json, where the sequence
-    encoder's examples are not there, and for what a run would refuse.
+    Raises ValueError where base_model is not a folder with a config.json, where the examples of
+    encoder sequence are not there, and for what a run would refuse.
     """
     if isinstance(config, SftRecipe):
-        raise ValueError("the plan knows task value alone: task is sft")
+        raise ValueError("the plan knows tasks value and next_item: task is sft")
     from training.plan.meta_model import measure_model
 
     sizes = measure_model(config)
@@ -37,7 +36,7 @@ def make_plan(config: TrainConfig) -> Plan:
     return Plan(config, sizes, run_length(config, stages[config.zero.stage].peak), stages, gpus)
 
 
-def run_length(config: ValueRecipe, peak_gib: float) -> Length:
+def run_length(config: PlannedRecipe, peak_gib: float) -> Length:
     """Steps from the examples, and seconds from steps that are taken here; `peak_gib` is a worker's memory."""
     why_no_times = why_not_measured(config, peak_gib)
     if not (config.examples / MANIFEST).is_file():
@@ -52,9 +51,8 @@ def run_length(config: ValueRecipe, peak_gib: float) -> Length:
         return Length(
             training_rows=rows, steps=steps, num_validations=validations, why_no_times=why_no_times
         )
-    num_rows = read_dataset(config.examples).num_rows
     logger.info("taking the recipe's first steps to see how long they take")
-    times = measure_steps(config, min(config.validation_rows, num_rows["val"]))
+    times = measure_steps(config, min(config.validation_rows, num_validation_rows(config)))
     seconds = steps * times.seconds_per_step + validations * times.seconds_per_validation
     return Length(
         training_rows=rows,

@@ -10,34 +10,40 @@ from transformers import AttentionInterface, AutoModel
 
 from lifecycle.features.sequence import NUM_FEATURES
 from lifecycle.features.vocabulary import FIRST_TITLE, Vocabulary
+from lifecycle.folders import MANIFEST
 from lifecycle.llama.decoder import architecture, attention_of, fast_dtype, with_lora
+from lifecycle.llama.next_item.model import NextItemModel, Wanted, next_item_loss
 from lifecycle.llama.sequence_model import SequenceModel
 from lifecycle.llama.text_model import TextValueModel
 from lifecycle.llama.titles import load_title_encoder, title_size
 from lifecycle.llama.value_head import ValueHead
 from training.plan.worker import ModelSizes
 from training.prepare.sequences import FOLDER
+from training.tasks.next_item.rows import read_next_item_rows
+from training.tasks.recipes.next_item import NextItemRecipe
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.text import TextRecipe
-from training.tasks.recipes.union import ValueRecipe
+from training.tasks.recipes.union import PlannedRecipe
 
 FUSED_ATTENTION = "fused_on_meta"
 
 
-def measure_model(config: ValueRecipe) -> ModelSizes:
+def measure_model(config: PlannedRecipe) -> ModelSizes:
     """Build the recipe's model and run a forward pass of its largest micro-batch, all on the meta device.
 
     Raises ValueError where `base_model` is not a folder with a config.json (weights are not
-    needed), or the sequence encoder's examples, which hold its vocabulary, are not there.
+    needed), or the examples of encoder sequence, by which its items are known, are not there.
     """
     AttentionInterface.register(FUSED_ATTENTION, _fused_attention)
     dtype = _weight_dtype(config)
     if isinstance(config, TextRecipe):
         return _text_sizes(config, dtype)
+    if isinstance(config, NextItemRecipe):
+        return _next_item_sizes(config, dtype)
     return _sequence_sizes(config, dtype)
 
 
-def _weight_dtype(config: ValueRecipe) -> torch.dtype:
+def _weight_dtype(config: PlannedRecipe) -> torch.dtype:
     """What the loop makes of `dtype`; a GPU is taken to multiply bf16."""
     auto = fast_dtype("cpu") if config.device == "cpu" else torch.bfloat16
     return {"bf16": torch.bfloat16, "fp32": torch.float32, "auto": auto}[config.dtype]
@@ -92,6 +98,48 @@ def _sequence_sizes(config: SequenceRecipe, dtype: torch.dtype) -> ModelSizes:
     model.decoder.set_attn_implementation(FUSED_ATTENTION)
     activations = saved_bytes(model, lambda: _read_events(model, config))
     return _sizes(model, _count(model) - _count(model.head), 0, dtype, activations)
+
+
+def _next_item_sizes(config: NextItemRecipe, dtype: torch.dtype) -> ModelSizes:
+    if not (config.examples / MANIFEST).is_file():
+        raise ValueError(
+            f"the next-item encoder has a vector per item, but there are no examples in {config.examples}; "
+            "run training.prepare first"
+        )
+    vocabulary = read_next_item_rows(config).vocabulary
+    num_titles = len(vocabulary.titles)
+    size = 0 if config.base_model is None else title_size(config.base_model, num_titles)
+    with torch.device("meta"):
+        model = NextItemModel(config.sequence, vocabulary, size)
+        if size:
+            model.titles = torch.zeros(FIRST_TITLE + num_titles, size)
+    model.to(dtype).train()
+    model.decoder.set_attn_implementation(FUSED_ATTENTION)
+    activations = saved_bytes(model, lambda: _read_purchases(model, config))
+    return ModelSizes(
+        decoder_parameters=_count(model),
+        adapter_parameters=0,
+        head_parameters=0,
+        trainable_parameters=_count(model),
+        largest_trainable=max(parameter.numel() for parameter in model.parameters()),
+        weight_bytes=dtype.itemsize,
+        activation_bytes=activations,
+    )
+
+
+def _read_purchases(model: NextItemModel, config: NextItemRecipe) -> None:
+    """A forward pass over histories of `max_events` each, all of them orders of one item."""
+    shape = config.micro_batch, config.sequence.max_events
+    num_places = config.micro_batch * config.sequence.max_events
+    num_items = model.num_items
+    if num_items > config.softmax_items:
+        num_items = min(num_items, config.sampled_items + num_places)
+    item, places, candidates = (
+        torch.zeros(size, dtype=torch.long, device="meta")
+        for size in (shape, num_places, num_items)
+    )
+    logits = model(item, torch.zeros(shape, device="meta"), places, candidates)
+    next_item_loss(logits, None, Wanted(places, places))
 
 
 def _sizes(

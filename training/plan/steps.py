@@ -16,7 +16,7 @@ from lifecycle.config import Tree
 from lifecycle.folders import MANIFEST
 from training.loop.deepspeed_op import prepare_deepspeed
 from training.plan.memory import GIB
-from training.tasks.recipes.union import ValueRecipe
+from training.tasks.recipes.union import PlannedRecipe
 
 MEASURED_SECONDS = 12.0
 MOST_STEPS = 100
@@ -39,7 +39,7 @@ class StepTimes:
     worker_gib: float  # peak of a worker, Python and libraries included
 
 
-def why_not_measured(config: ValueRecipe, peak_gib: float) -> str | None:
+def why_not_measured(config: PlannedRecipe, peak_gib: float) -> str | None:
     """Why no step can be taken here, or None where it can; `peak_gib` is the plan's memory of a worker."""
     if config.device == "gpu":
         return "device is gpu: a step is measured on the CPUs of this machine alone"
@@ -54,7 +54,7 @@ def why_not_measured(config: ValueRecipe, peak_gib: float) -> str | None:
     return None
 
 
-def measure_steps(config: ValueRecipe, num_validation_rows: int) -> StepTimes:
+def measure_steps(config: PlannedRecipe, num_validation_rows: int) -> StepTimes:
     """Take the recipe's first steps and validate, for some seconds; `num_validation_rows` is what a validation scores.
 
     All workers take part where this machine has the cores for them, otherwise one does what each of
@@ -96,13 +96,13 @@ def measure_steps(config: ValueRecipe, num_validation_rows: int) -> StepTimes:
     )
 
 
-def _measured_workers(config: ValueRecipe) -> int:
+def _measured_workers(config: PlannedRecipe) -> int:
     """All where each has the cores that it asks for, else one."""
     number = config.num_processes
     return number if number * config.cpus_per_worker <= (os.cpu_count() or 1) else 1
 
 
-def _measured_part(config: ValueRecipe, num_workers: int) -> dict[str, int]:
+def _measured_part(config: PlannedRecipe, num_workers: int) -> dict[str, int]:
     """A step with as many passes per worker as in the recipe, up to a limit, and a short validation."""
     passes = min(config.accumulation(config.num_processes), MOST_PASSES)
     at_once = config.micro_batch * num_workers
@@ -167,6 +167,6 @@ def _slowest(seconds: float) -> float:
     return float(value)
 
 
-def num_validations(config: ValueRecipe, num_steps: int) -> int:
+def num_validations(config: PlannedRecipe, num_steps: int) -> int:
     """One at every checkpoint, of which there is one after the last step; and one of the last weights as a member."""
     return math.ceil(num_steps / config.checkpoint_every_steps) + (config.export == "last")

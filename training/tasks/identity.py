@@ -7,6 +7,7 @@ from pydantic_core import to_jsonable_python
 
 from lifecycle.config import Tree
 from lifecycle.differences import content
+from lifecycle.features.baskets import NEXT_ITEM_VERSION
 from lifecycle.features.sequence import SEQUENCE_VERSION, SequenceSettings
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import (
@@ -17,9 +18,16 @@ from lifecycle.llama.member import (
     read_member,
 )
 from lifecycle.names import LLAMA, SEQUENCE_LLAMA
-from training.prepare.dataset import examples_identity, read_dataset, require_prepared_from
+from training.prepare.dataset import (
+    Dataset,
+    examples_identity,
+    read_any_dataset,
+    read_dataset,
+    require_prepared_from,
+)
 from training.recipe import PATHS
 from training.tasks.conversations import conversations_identity
+from training.tasks.recipes.next_item import NextItemRecipe
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
@@ -125,7 +133,8 @@ def data_identity(config: TrainConfig) -> str:
         return conversations_identity(
             config.conversations, config.validation_conversations, config.base_model
         )
-    require_prepared_from(config.examples, read_dataset(config.examples), config.data)
+    read = read_any_dataset if isinstance(config, NextItemRecipe) else read_dataset
+    require_prepared_from(config.examples, read(config.examples), config.data)
     return examples_identity(config.examples)
 
 
@@ -135,6 +144,8 @@ def member_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberMan
         return _language_manifest(config, metrics)
     if isinstance(config, SequenceRecipe):
         return _sequence_manifest(config, metrics)
+    if isinstance(config, NextItemRecipe):
+        return _next_item_manifest(config, metrics)
     return _text_manifest(config, metrics)
 
 
@@ -175,6 +186,25 @@ def _sequence_manifest(config: SequenceRecipe, metrics: dict[str, float]) -> Mem
         dataset=data_identity(config),
         data_identity=dataset.data_identity,
         test_cutoff=dataset.test_cutoff,
+        recipe=config.model_dump(mode="json", exclude={"tracking"}),
+        metrics=metrics,
+    )
+
+
+def _next_item_manifest(config: NextItemRecipe, metrics: dict[str, float]) -> MemberManifest:
+    dataset = read_any_dataset(config.examples)
+    origin = run_origin(config)
+    return MemberManifest(
+        identity=origin.identity,
+        made_from=origin.made_from,
+        task=config.task,
+        encoder=config.encoder,
+        name=SEQUENCE_LLAMA,
+        sequence_version=NEXT_ITEM_VERSION,
+        titles_by=_base_model(config),
+        dataset=data_identity(config),
+        data_identity=dataset.data_identity,
+        test_cutoff=dataset.test_cutoff if isinstance(dataset, Dataset) else None,
         recipe=config.model_dump(mode="json", exclude={"tracking"}),
         metrics=metrics,
     )

@@ -2,13 +2,15 @@
 
 from training.prepare.dataset import read_dataset
 from training.tasks.conversations import check_chat_template, split_conversations
+from training.tasks.next_item.rows import read_next_item_rows
+from training.tasks.recipes.next_item import NextItemRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
-from training.tasks.recipes.union import TrainConfig
+from training.tasks.recipes.union import PlannedRecipe, TrainConfig
 
 
 def num_training_rows(config: TrainConfig) -> int:
-    """Rows of an epoch: training rows of the examples, training customers for the sequence encoder, conversations.
+    """Rows of an epoch: training rows of the examples, training customers for encoders of events, conversations.
 
     Raises ValueError where the task cannot learn from them.
     """
@@ -18,8 +20,17 @@ def num_training_rows(config: TrainConfig) -> int:
             config.conversations, config.validation_conversations, config.seed
         )
         return len(train)
+    if isinstance(config, NextItemRecipe):
+        return len(read_next_item_rows(config).num_next)
     num_rows = read_dataset(config.examples).num_rows
     return num_rows["train" if isinstance(config, TextRecipe) else "train_customers"]
+
+
+def num_validation_rows(config: PlannedRecipe) -> int:
+    """Rows that validation may draw its sample from."""
+    if isinstance(config, NextItemRecipe):
+        return len(read_next_item_rows(config).first)
+    return read_dataset(config.examples).num_rows["val"]
 
 
 def num_frozen_layers(config: TextRecipe) -> int:

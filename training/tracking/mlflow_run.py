@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from lifecycle.config import Tree
 from lifecycle.folders import read_manifest
-from lifecycle.llama.member import MEMBER_KIND, MemberManifest
+from lifecycle.llama.member import MEMBER_KIND, NEXT_ITEM, MemberManifest
 from training.recipe import PROGRESS_FILE, TrackingSettings
 from training.tasks.identity import data_identity
 from training.tasks.recipes.union import TrainConfig
@@ -225,7 +225,8 @@ def register(entry: RunEntry, member: Path, model_name: str | None) -> None:
     if client.search_model_versions(f"run_id='{run_id}'"):
         return
     manifest = read_manifest(member, MEMBER_KIND, MemberManifest)
-    name = model_name or f"evervalue-{manifest.name}"
+    ranks = "-next-item" if manifest.task == NEXT_ITEM else ""
+    name = model_name or f"evervalue-{manifest.name}{ranks}"
     client.log_artifacts(run_id, str(member), "member")
     try:
         client.create_registered_model(name)

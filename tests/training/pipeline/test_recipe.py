@@ -18,6 +18,7 @@ def test_demo_recipe_names_jobs_and_recipes_that_exist() -> None:
         "prepare",
         "tune",
         "train",
+        "next_item",
         "evaluate",
         "score",
     ]

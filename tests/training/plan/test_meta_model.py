@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import CATEGORIES, NUM_ITEMS, TinyShop
 from tests.training.plan.published import (
     LLAMA31_8B,
     LLAMA31_8B_PARAMETERS,
@@ -12,6 +13,7 @@ from tests.training.plan.published import (
     recipe,
 )
 from training.plan.meta_model import measure_model
+from training.tasks.recipes.next_item import NextItemRecipe
 
 
 def test_llama32_1b_has_its_published_parameters(tmp_path: Path) -> None:
@@ -72,3 +74,26 @@ def test_checkpointing_keeps_the_inputs_of_layers_and_one_layer(tmp_path: Path) 
         recipe(tmp_path, LLAMA32_1B, gradient_checkpointing=True, **settings)
     ).activation_bytes
     assert light == 16 * 4 * 100 * 2048 * 2 + full // 16
+
+
+def test_next_item_encoder_is_counted_by_hand(tiny_shop: TinyShop, tmp_path: Path) -> None:
+    settings = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "convolution_taps": 4}
+    config = NextItemRecipe.model_validate(
+        {
+            "data": tiny_shop.data,
+            "examples": tiny_shop.examples,
+            "sequence": settings,
+            "dtype": "fp32",
+            "vocabulary": {"min_customers": 1},
+            "output": tmp_path,
+        }
+    )
+    sizes = measure_model(config)
+    layer = 4 * 16 * 16 + 3 * 16 * (8 * 16 // 3) + 2 * 16 + 4 * 16
+    vectors = (NUM_ITEMS + 2) * 16 + (len(CATEGORIES) + 2) * 16
+    assert sizes.trainable_parameters == 2 * layer + 16 + vectors + 2 * 16
+    assert sizes.total_parameters == sizes.trainable_parameters
+    # The logits of every place alone, which the softmax keeps in float32.
+    assert sizes.activation_bytes > 4 * config.micro_batch * config.sequence.max_events * NUM_ITEMS
+    with pytest.raises(ValueError, match="there are no examples in nowhere"):
+        measure_model(config.model_copy(update={"examples": Path("nowhere")}))

@@ -15,6 +15,7 @@ from lifecycle.recommend.scorers.grids import KINDS, Setting
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.judging import TOP, Groups, gain_over, ranking_groups
 from training.evaluate.recommend.learning import learn_trees, tune
+from training.evaluate.recommend.next_item import member_rankings
 from training.evaluate.recommend.reranked import customers_of, rerank_rankings
 from training.evaluate.recommend.tasks import (
     NEXT_BASKET,
@@ -102,7 +103,7 @@ def rank_customers(
             logger.warning("%s are left out: the data name no items", ", ".join(asked))
         return {}, Learned({})
     rankers, learned = learn_rankers(inputs, task, earlier)
-    rankings = cheap_rankings(inputs, rankers, task)
+    rankings = cheap_rankings(inputs, rankers, task) | member_rankings(inputs, task)
     if RERANKER in asked and inputs.base_model is None:
         logger.warning("%s is left out: the recipe names neither base_model nor a member", RERANKER)
     elif RERANKER in asked and task.baskets:

@@ -1,7 +1,7 @@
 """What the rankers are asked: the next basket after a cutoff, or the next item of a leave-one-out split."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class RankingTask:
     baskets: dict[str, Basket]
     # By customer_id a position: from there on a customer's purchases are unknown.
     held_out: pl.DataFrame | None = None
+    is_final: bool = True  # or what models are chosen by, which lies before it
 
     def shards(self) -> Iterable[pl.DataFrame]:
         """Purchases of items, shard by shard."""
@@ -56,8 +57,12 @@ def final_task(inputs: Inputs) -> RankingTask:
 def selection_task(inputs: Inputs) -> RankingTask:
     """The earlier task of the same kind, by which the recommender is chosen."""
     if inputs.is_leave_one_out:
-        return next_item_task(inputs.config.data, inputs.config.examples / "val.parquet")
-    return next_basket_task(inputs.config.data, inputs.selection_cutoff, until=inputs.test_cutoff)
+        earlier = next_item_task(inputs.config.data, inputs.config.examples / "val.parquet")
+    else:
+        earlier = next_basket_task(
+            inputs.config.data, inputs.selection_cutoff, until=inputs.test_cutoff
+        )
+    return replace(earlier, is_final=False)
 
 
 def next_basket_task(data: Path, cutoff: datetime, *, until: datetime | None = None) -> RankingTask:

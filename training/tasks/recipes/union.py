@@ -1,4 +1,4 @@
-"""Any training recipe: one of three classes, told apart by the keys `task` and `encoder`."""
+"""Any training recipe: one of four classes, told apart by the keys `task` and `encoder`."""
 
 import logging
 from collections.abc import Mapping
@@ -10,30 +10,42 @@ from pydantic.fields import FieldInfo
 
 from lifecycle.config import Tree, checked_recipe, describe
 from training.recipe import PATHS
+from training.tasks.recipes.next_item import NextItemRecipe
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
 
 logger = logging.getLogger(__name__)
 ValueRecipe = TextRecipe | SequenceRecipe
-TrainConfig = ValueRecipe | SftRecipe
+PlannedRecipe = ValueRecipe | NextItemRecipe
+TrainConfig = PlannedRecipe | SftRecipe
 
 
 class Kind(BaseModel):
     """The keys that say which recipe it is; the others are not looked at."""
 
-    task: Literal["value", "sft"] = "value"
+    task: Literal["value", "next_item", "sft"] = "value"
     encoder: Literal["text", "sequence"] = "text"
 
     @property
     def label(self) -> str:
         """What messages call such recipes."""
-        return "task sft" if self.task == "sft" else f"task value with encoder {self.encoder}"
+        return (
+            f"task value with encoder {self.encoder}"
+            if self.task == "value"
+            else f"task {self.task}"
+        )
 
     def recipe_class(self) -> type[TrainConfig]:
         """The class of such recipes; ValueError where there is none."""
         if self.task == "value":
             return TextRecipe if self.encoder == "text" else SequenceRecipe
+        if self.task == "next_item":
+            if self.encoder != "sequence":
+                raise ValueError(
+                    f"task next_item reads purchases: encoder must be sequence, not {self.encoder}"
+                )
+            return NextItemRecipe
         if self.encoder != "text":
             raise ValueError(
                 f"task sft teaches a language model: encoder must be text, not {self.encoder}"
@@ -78,7 +90,7 @@ def _recipe_of(fields: Mapping[str, object]) -> TrainConfig:
 
 def settings_of_other_encoder(recipe_class: type[TrainConfig]) -> dict[str, FieldInfo]:
     """What task value knows besides with its other encoder, files and folders left out."""
-    if recipe_class is SftRecipe:
+    if recipe_class in (SftRecipe, NextItemRecipe):
         return {}
     fields = TextRecipe.model_fields | SequenceRecipe.model_fields
     names = fields.keys() - recipe_class.model_fields.keys() - PATHS
@@ -92,7 +104,11 @@ def _own_fields(kind: Kind, recipe_class: type[TrainConfig], fields: Mapping[str
     encoder are passed over with a warning. ValueError for other keys that such a recipe does not
     use, and where one is missing that it needs.
     """
-    known = TextRecipe.model_fields | SequenceRecipe.model_fields | SftRecipe.model_fields
+    known = {
+        name: field
+        for recipe in (NextItemRecipe, TextRecipe, SequenceRecipe, SftRecipe)
+        for name, field in recipe.model_fields.items()
+    }
     foreign = [name for name in fields if name in known and name not in recipe_class.model_fields]
     unused = [name for name in foreign if not _is_default(name, known[name], fields[name])]
     passed_over = settings_of_other_encoder(recipe_class)

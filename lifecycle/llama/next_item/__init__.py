@@ -1,0 +1,1 @@
+"""The sequence encoder of task next_item: model, files, rankings."""

@@ -1,0 +1,36 @@
+"""Rankings by members of task next_item, on the same questions as every other ranker."""
+
+import polars as pl
+
+from lifecycle.jobs import Progress
+from training.evaluate.inputs import Inputs
+from training.evaluate.recommend.reranked import TOP, customers_of
+from training.evaluate.recommend.tasks import RankingTask
+
+
+def member_rankings(inputs: Inputs, task: RankingTask, k: int = TOP) -> dict[str, pl.DataFrame]:
+    """By name of the member its k best items for every customer of the task, as a ranking, over the full catalogue.
+
+    A member has learned from what lies before its validation alone, so that it may be asked for
+    what models are chosen by too. ValueError for one that learned from that.
+    """
+    rankings: dict[str, pl.DataFrame] = {}
+    for name, folder in inputs.config.ranking_members.items():
+        from lifecycle.llama.next_item.predict import load_next_item_predictor
+
+        if inputs.ranking_members[name].recipe["learn_validation"] and not task.is_final:
+            raise ValueError(
+                f"ranking_members.{name}: {folder} learned from the purchases by which models are chosen; "
+                "take one that was trained without learn_validation"
+            )
+        predictor = load_next_item_predictor(folder, inputs.items)
+        progress = Progress(f"{task.name} ranked by {name}", len(task.baskets), "customers")
+        parts = []
+        for shard in task.shards():
+            known = shard.filter(pl.col("occurred_at") < task.cutoff)
+            customers = customers_of(shard, task.baskets)
+            ranking = predictor.rank(known, customers, k=k, exclude_seen=inputs.config.exclude_seen)
+            parts.append(ranking)
+            progress.advance(customers.len())
+        rankings[name] = pl.concat(parts)
+    return rankings

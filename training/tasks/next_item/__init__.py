@@ -1,0 +1,1 @@
+"""Task next_item: what is learned from, how a step is taken, sampled softmax."""
