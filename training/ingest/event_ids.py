@@ -25,6 +25,11 @@ OnRepeatedId = Literal["error", "latest", "first"]
 Words = NDArray[np.uint64]  # shape (n,), little-endian: the same bytes on every machine
 
 
+def are_equal_to_earlier(ids: pl.Series) -> pl.Series:
+    """Which of the `numbered` ids of content are of events that equal an earlier one."""
+    return ids.str.len_bytes() > ID_LENGTH
+
+
 def content_ids(events: pl.DataFrame) -> pl.Series:
     """A 96-bit hash of the columns that make events the same, in base64; a missing value is not an empty one."""
     # As a rule the lines of an order lie together, and its part of the hash is theirs.
@@ -107,8 +112,8 @@ def _mixed(low: Words, high: Words) -> tuple[Words, Words]:
     return low, high
 
 
-def numbered(ids: pl.Series, counts: ShardCounts) -> pl.Series:
-    """Equal ids told apart by a number behind the second and later ones."""
+def numbered(ids: pl.Series) -> pl.Series:
+    """Equal ids told apart by a number behind the second and later ones, which makes these longer."""
     # A few too many do no harm: the ids themselves decide.
     hashes = ids.hash()
     if hashes.n_unique() == ids.len():
@@ -117,7 +122,6 @@ def numbered(ids: pl.Series, counts: ShardCounts) -> pl.Series:
     number = pl.int_range(pl.len()).over("id")
     repeated = ids.gather(positions).to_frame("id").select("id", number=number)
     is_later = pl.col("number") > 0
-    counts.num_equal_events += repeated.filter(is_later).height
     with_number = pl.when(is_later).then(pl.format("{}-{}", "id", "number")).otherwise("id")
     return ids.scatter(positions, repeated.select(with_number).to_series())
 

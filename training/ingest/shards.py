@@ -18,6 +18,7 @@ from training.ingest.dates import FAR, Span
 from training.ingest.event_ids import (
     READ_ORDER,
     OnRepeatedId,
+    are_equal_to_earlier,
     check_ids_across_customers,
     content_ids,
     numbered,
@@ -216,9 +217,12 @@ def _identified(rows: pl.DataFrame, rule: OnRepeatedId, counts: ShardCounts) -> 
     events = rows.with_row_index(READ_ORDER).sort(by_customer, "occurred_at", maintain_order=True)
     is_lacking = events["event_id"].is_null()
     if is_lacking.all():
-        ids = numbered(content_ids(events), counts)
+        ids = numbered(content_ids(events))
+        counts.add_equal(events.filter(are_equal_to_earlier(ids)))
         return events.with_columns(ids.alias("event_id")).select(IDENTIFIED)
-    ids = numbered(content_ids(events.filter(is_lacking)), counts)
+    without_id = events.filter(is_lacking)
+    ids = numbered(content_ids(without_id))
+    counts.add_equal(without_id.filter(are_equal_to_earlier(ids)))
     all_ids = events["event_id"].scatter(is_lacking.arg_true(), ids)
     events = events.with_columns(all_ids.alias("event_id"))
     return without_repeated_ids(events, rule, counts).select(IDENTIFIED)

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +14,12 @@ NUMBERS = ("quantity", "amount", "discount", "cost", "rating", "plan_days", "pri
 # Columns of a source beside those of events: of a row's money, and which of the rows of one event_id is later.
 CURRENCY = "currency"
 VERSION = "version"
+DIRECTIVE = re.compile(r"%[-_0#:.]*[A-Za-z%+\d]")
+UNIVERSAL_ZONES = ("Z", "UTC", "GMT")
+# Names of zones, and offsets, that a date_format may hold as plain letters.
+ZONES = re.compile(
+    r"(?<![A-Za-z])(Z|UTC|GMT|[WCE]ES?T|MSK|BST|IST|[PMCEAH][SD]T|[JK]ST|A[CEW][SD]T|NZ[SD]T|SAST|[+-]\d\d:?\d\d)\s*$"
+)
 
 
 class Sql(Config):
@@ -84,6 +90,18 @@ class Table(Config):
         except pl.exceptions.PolarsError:
             raise ValueError("no such time zone; names are like Europe/Paris") from None
         return value
+
+    @model_validator(mode="after")
+    def _zone_is_read(self) -> Self:
+        letters = DIRECTIVE.sub(" ", self.date_format or "")
+        found = ZONES.search(letters)
+        if found is not None and not (found[1] in UNIVERSAL_ZONES and self.timezone == "UTC"):
+            raise ValueError(
+                f"date_format {self.date_format!r} has {found[1]!r} as plain letters, by which no time is moved, "
+                f"and timezone is {self.timezone}: write %#z for Z or an offset, %Z for a name, or leave "
+                "date_format out where times are ISO 8601"
+            )
+        return self
 
     @property
     def quote_character(self) -> str | None:

@@ -115,6 +115,7 @@ def _kept(report: QualityReport) -> list[Section]:
         "left out: equal in every column": duplicates.dropped_exact,
         "left out: the same id": duplicates.dropped_same_id,
         "kept: equal, but lines of their own": duplicates.kept_equal,
+        "purchases of these": round(duplicates.kept_equal_revenue, 2),
     }
     parts: list[Part] = [_account(report)]
     if any(copies.values()):

@@ -9,6 +9,7 @@ class Duplicates(Config):
     dropped_exact: int
     dropped_same_id: int
     kept_equal: int
+    kept_equal_revenue: float = 0.0  # of the purchases among them
 
 
 class Refunds(Config):

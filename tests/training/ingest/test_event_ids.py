@@ -10,7 +10,6 @@ from lifecycle.events.schema import EVENT_SCHEMA
 from tests.training.ingest.recipes import BASE, recipe, run
 from training.ingest.event_ids import ID_LENGTH, SAME_EVENT, content_ids, numbered
 from training.ingest.job import ingest
-from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.sources import Source
 from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.times import parse_versions
@@ -109,11 +108,9 @@ def by_hand(values: list[object]) -> str:
     return base64.urlsafe_b64encode(struct.pack("<QQ", low, high)[: ID_LENGTH * 6 // 8]).decode()
 
 
-def test_equal_ids_are_told_apart_by_number_and_counted() -> None:
-    quality = ShardCounts()
-    assert numbered(pl.Series(["a", "b", "a", "a"]), quality).to_list() == ["a", "b", "a-1", "a-2"]
-    assert quality.num_equal_events == 2
-    assert numbered(pl.Series(["a", "b"]), quality).to_list() == ["a", "b"]
+def test_equal_ids_are_told_apart_by_number() -> None:
+    assert numbered(pl.Series(["a", "b", "a", "a"])).to_list() == ["a", "b", "a-1", "a-2"]
+    assert numbered(pl.Series(["a", "b"])).to_list() == ["a", "b"]
 
 
 ORDERS = {"event_id": "o", "customer_id": "c", "occurred_at": "t", "amount": "a"}

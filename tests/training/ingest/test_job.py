@@ -28,7 +28,12 @@ def test_given_and_derived_event_ids_live_together(tmp_path: Path) -> None:
     events, report = run(recipe(tmp_path / "data", source | {"columns": columns}))
     first, second, third = events["event_id"].to_list()
     assert (second, third) == (f"{first}-1", "same")
-    assert report["duplicates"] == {"dropped_exact": 0, "dropped_same_id": 1, "kept_equal": 1}
+    assert report["duplicates"] == {
+        "dropped_exact": 0,
+        "dropped_same_id": 1,
+        "kept_equal": 1,
+        "kept_equal_revenue": 5.0,
+    }
 
 
 def test_all_rules_together_balance(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_journey_recipe_keeps_every_row_and_cent_of_the_packaged_files(tmp_path:
 
 def test_every_ingest_recipe_loads_and_says_how_it_is_started() -> None:
     recipes = sorted(CONFIGS.glob("*_ingest.yaml"))
-    assert len(recipes) == 6
+    assert len(recipes) == 7
     for path in recipes:
         IngestConfig.load(path)
         assert path.read_text().startswith(f"# python -m training.ingest --config {path}")

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import polars as pl
@@ -101,3 +102,38 @@ def test_saved_source_loads_again(columns: dict[str, str]) -> None:
     assert Source.model_validate(source.model_dump(mode="json")) == source
     purchase = Sql(sql="'purchase'")
     assert table_values(source).get("kind") == (None if "kind" in columns else purchase)
+
+
+@pytest.mark.parametrize(
+    ("date_format", "timezone", "zone"),
+    [
+        ("%Y-%m-%dT%H:%M:%SZ", "Europe/Berlin", "Z"),
+        ("%d.%m.%Y %H:%M UTC", "Asia/Tokyo", "UTC"),
+        ("%Y-%m-%d %H:%M:%S PST", "UTC", "PST"),
+        ("%Y-%m-%d %H:%M EST", "America/New_York", "EST"),
+        ("%Y-%m-%dT%H:%M:%S+02:00", "UTC", "+02:00"),
+        ("%d/%m/%Y %H:%M CEST", "UTC", "CEST"),
+    ],
+)
+def test_zone_in_plain_letters_is_refused(date_format: str, timezone: str, zone: str) -> None:
+    columns = {"customer_id": "c", "occurred_at": "d", "amount": "a"}
+    with pytest.raises(ValueError, match=f"has '{re.escape(zone)}' as plain letters"):
+        Source(path="x.csv", columns=columns, date_format=date_format, timezone=timezone)
+
+
+@pytest.mark.parametrize(
+    ("date_format", "timezone"),
+    [
+        ("%Y-%m-%dT%H:%M:%SZ", "UTC"),
+        ("%Y-%m-%dT%H:%M:%S%#z", "Europe/Berlin"),
+        ("%Y-%m-%d %H:%M:%S %Z", "America/New_York"),
+        ("%d. %B %Y, %H:%M Uhr", "Europe/Berlin"),
+        ("%Y-%m-%dT%H:%M", "Asia/Tokyo"),
+        ("%d-%m-%Y", "UTC"),
+        ("%Y%m%d", "UTC"),
+        ("epoch_s", "Europe/Berlin"),
+    ],
+)
+def test_other_formats_are_let_through(date_format: str, timezone: str) -> None:
+    columns = {"customer_id": "c", "occurred_at": "d", "amount": "a"}
+    Source(path="x.csv", columns=columns, date_format=date_format, timezone=timezone)

@@ -91,6 +91,7 @@ def _duplicates(dropped: dict[str, int], counts: ShardCounts) -> Duplicates:
         dropped_exact=dropped.get("exact_duplicate", 0),
         dropped_same_id=dropped.get("duplicate_event_id", 0),
         kept_equal=counts.num_equal_events,
+        kept_equal_revenue=counts.equal_revenue,
     )
 
 

@@ -55,6 +55,7 @@ class ShardCounts:
     num_outliers: int = 0
     outlier_revenue: float = 0.0  # of purchases, before the rule was applied
     num_equal_events: int = 0
+    equal_revenue: float = 0.0  # of purchases among them
     num_refunds_matched: int = 0
     num_paid_lines: int = 0
     first_event_at: datetime | None = None
@@ -86,6 +87,7 @@ class ShardCounts:
         self.num_outliers += other.num_outliers
         self.outlier_revenue += other.outlier_revenue
         self.num_equal_events += other.num_equal_events
+        self.equal_revenue += other.equal_revenue
         self.num_refunds_matched += other.num_refunds_matched
         self.num_paid_lines += other.num_paid_lines
         if other.first_event_at is not None and other.last_event_at is not None:
@@ -103,6 +105,11 @@ class ShardCounts:
             self.far_dates = self.far_dates.plus(
                 FarDates(rows=rows.height, revenue=revenue, first_at=ends[0], last_at=ends[1])
             )
+
+    def add_equal(self, events: pl.DataFrame) -> None:
+        """Count events that equal an earlier one, and are kept."""
+        self.num_equal_events += events.height
+        self.equal_revenue += float(events.filter(is_purchase())["amount"].sum())
 
     def set_events(
         self,
@@ -155,7 +162,9 @@ class ShardCounts:
         buyers = orders_of_customers(by_day)
         self.heavy = heavy_customers(by_day, buyers, customers, shared_ids)
         self.num_customers = customers.len()
-        self.num_repeat_customers = int((buyers["days"] > 1).sum())
+        # The lines of one order may have several days.
+        came_again = (buyers["orders"] > 1) & (buyers["days"] > 1)
+        self.num_repeat_customers = int(came_again.sum())
         group = np.searchsorted(ORDER_GROUP_ENDS, buyers["orders"].to_numpy())
         sizes = np.bincount(group, minlength=len(ORDER_GROUPS)).tolist()
         sizes[0] = customers.len() - buyers.height

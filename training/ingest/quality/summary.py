@@ -9,6 +9,7 @@ logger = logging.getLogger(__name__)
 LONG_ORDERS = 0.01  # of all orders, more of which are told
 OUTLIERS = 0.2  # of all revenue, more of which is told
 MIN_REPEATED = 20  # orders of several lines of one amount each, ...
+EQUAL = 0.01  # of all rows, more of which are told
 REPEATED = 0.9  # which most of such orders are, ...
 DIFFERENT = 0.25  # with as many different amounts, for them to be told
 MIN_STRANGERS = 10  # customers of a source, of whom one should have bought
@@ -81,7 +82,17 @@ def _warn_of_ids(report: QualityReport) -> None:
 
 
 def _warn_of_orders(report: QualityReport) -> None:
-    """What orders tell that are counted more than once."""
+    """What rows and orders tell that are counted more than once."""
+    equal = report.duplicates
+    if equal.kept_equal > EQUAL * report.account.kept.rows:
+        logger.warning(
+            "%d of %d rows equal an earlier one in customer, time, kind, order, item and amount, and are kept; "
+            "they bring %.2f %s. If the export has them twice, say drop_exact_duplicates: true",
+            equal.kept_equal,
+            report.account.kept.rows,
+            equal.kept_equal_revenue,
+            report.currency,
+        )
     files = report.orders_of_files
     if files.orders > LONG_ORDERS * files.of:
         logger.warning(

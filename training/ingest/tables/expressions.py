@@ -12,6 +12,7 @@ import yaml
 
 from lifecycle.events.schema import KINDS
 from training.ingest.sources import Sql, Table, Value, table_values
+from training.ingest.tables.row_by_row import looks_at_other_rows
 from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
 
 COMPARES = re.compile(r"[<>=]|\b(between|greatest|least)\b", re.IGNORECASE)
@@ -81,7 +82,7 @@ def _plain_expression(
             if _reads_as(name, value):
                 raise ValueError(
                     f"{dotted}: {value!r} may mean the column {name!r} of {file} or a constant; "
-                    f'for the column write it in quotes, for the constant {{sql: "{value}"}}'
+                    f'for the column write it in quotes, for the constant {{sql: "{_constant(value)}"}}'
                 )
         return Expression(dotted, value, pl.lit(value), {})
     is_kind = dotted in ("kind", "columns.kind") and value in KINDS
@@ -114,6 +115,11 @@ def _reads_as(name: str, value: bool | int | float) -> bool:
     )
 
 
+def _constant(value: bool | int | float) -> bool | float:
+    """As SQL has it: of a number that is the name of a column, with a point."""
+    return value if isinstance(value, bool) else float(value)
+
+
 def quoted(text: str) -> str:
     """A text as an SQL constant."""
     return "'" + text.replace("'", "''") + "'"
@@ -129,6 +135,11 @@ def _sql_expression(
         roots = dict.fromkeys(expression.meta.root_names())
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{dotted}: {value.sql!r} is not an SQL expression: {error}") from None
+    if looks_at_other_rows(expression):
+        raise ValueError(
+            f"{file}: {dotted}: {value} depends on other rows than its own; "
+            "an expression says what one row means, so add such a column before ingest"
+        )
     for name in roots:
         if name not in schema and name not in divisors:
             raise ValueError(

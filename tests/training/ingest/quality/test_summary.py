@@ -26,3 +26,33 @@ def test_a_few_large_amounts_are_not_told(tmp_path: Path, caplog: pytest.LogCapt
     _, report = run(recipe(tmp_path / "data", source))
     assert report["outliers"]["total"] == 1
     assert "above the fence" not in caplog.text
+
+
+@pytest.mark.parametrize(("times", "is_told"), [(1, False), (3, True)])
+def test_rows_that_a_file_has_several_times_are_told_with_their_money(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, times: int, is_told: bool
+) -> None:
+    lines = [f"c{n % 9},2024-01-{1 + n % 28:02},i{n},{10 + n}" for n in range(40)]
+    _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *(lines * times))))
+    assert report["duplicates"]["kept_equal"] == 40 * (times - 1)
+    assert report["duplicates"]["kept_equal_revenue"] == sum(10 + n for n in range(40)) * (
+        times - 1
+    )
+    told = "80 of 120 rows equal an earlier one in customer, time, kind, order, item and amount, and are kept; they"
+    assert (f"{told} bring 2360.00 " in caplog.text) is is_told
+
+
+def test_an_order_of_two_days_makes_nobody_come_again(tmp_path: Path) -> None:
+    lines = [f"c{n},2024-01-{day:02},i,{10 + n},o{n}" for n in range(60) for day in (3, 5)]
+    columns = {
+        "customer_id": "c",
+        "occurred_at": "t",
+        "item_id": "i",
+        "amount": "a",
+        "order_id": "o",
+    }
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(["c,t,i,a,o", *lines]))
+    _, report = run(recipe(tmp_path / "data", {"path": str(path), "columns": columns}))
+    assert not report["models"]["bgnbd_gg"]["supported"]
+    assert "0 of 60" in report["models"]["bgnbd_gg"]["reason"]
