@@ -148,7 +148,9 @@ def test_all_pages_of_customers_are_asked_for(calls: Calls) -> None:
         assert request.url.params["segment"] == "top"
         customer, cursor = pages[request.url.params.get("cursor")]
         rows = [listed | {"customer_id": customer, "changed_since": False}]
-        return httpx.Response(200, json={"customers": rows, "next_cursor": cursor, "num_unlisted": 0})
+        return httpx.Response(
+            200, json={"customers": rows, "next_cursor": cursor, "num_unlisted": 0}
+        )
 
     found, requests, _ = driven(calls.customers({"segment": "top"}), answer)
     assert isinstance(found, list) and [one.customer_id for one in found] == ["a/b ä", "c", "d"]
