@@ -23,11 +23,8 @@ from lifecycle.features.numbers import RECENT_DAYS
 from lifecycle.features.standing import CANCELLED, OVERDUE, PAID, PAUSED
 
 SINCE = {CANCELLED: "cancelled_days", PAUSED: "paused_days", OVERDUE: "plan_paid_days"}
-DECIDING = (
-    "cancelled_days",
-    "paused_days",
-    "plan_days_left",
-)  # who has none of them has no standing
+# Who has none of them has no standing.
+DECIDING = ("cancelled_days", "paused_days", "plan_days_left")
 GRACE_SHARE = 0.1  # of a plan's length; months have 28 to 31 days
 MIN_GRACE_DAYS = 3.0
 MONTH_DAYS = 30.0
