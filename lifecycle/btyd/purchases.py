@@ -116,11 +116,12 @@ def purchase_pairs(
     now = model.alpha + age
     length = np.log1p(horizon / now)
     pairs = np.zeros(np.broadcast_shapes(np.shape(frequency), length.shape))
-    for node, weight in zip(NODES, WEIGHTS, strict=True):
-        elapsed = np.expm1(length * (node + 1.0) / 2.0)
-        ahead = now * elapsed
-        rate = _squared_rate(model)(frequency, age, ahead)
-        pairs += weight * length * now * (1.0 + elapsed) * ahead * rate
+    positions = NODES.reshape(-1, *(1,) * length.ndim)
+    elapsed = np.expm1(length * (positions + 1.0) / 2.0)
+    ahead = now * elapsed
+    rates = _squared_rate(model)(frequency, age, ahead)  # of all nodes at once, added one by one
+    for weight, passed, reached, rate in zip(WEIGHTS, elapsed, ahead, rates, strict=True):
+        pairs += weight * length * now * (1.0 + passed) * reached * rate
     return pairs
 
 

@@ -14,6 +14,7 @@ higher probability than that it starts at 0 and all the error is left above.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -39,6 +40,19 @@ class Intervals:
     thresholds: SegmentThresholds  # of the spend expected over the trained horizon
     offset: float
     ranks: tuple[tuple[float, ...], ...]
+
+    @cached_property
+    def ends(self) -> dict[float, list[np.ndarray]]:
+        """By level, C^-1 of each group, (NUM_GROUPS,): at the share left out below, at the level, at both together."""
+        return {
+            level: [
+                self._at(probability) for probability in ((1 - level) / 2, level, (1 + level) / 2)
+            ]
+            for level in self.levels
+        }
+
+    def _at(self, probability: float) -> np.ndarray:
+        return np.array([np.interp(probability, PROBABILITIES, ranks) for ranks in self.ranks])
 
 
 def fit_intervals(
@@ -74,10 +88,7 @@ def bounds(intervals: Intervals, outcomes: Outcomes) -> dict[float, tuple[np.nda
     found = {}
     widest = np.zeros(len(group))
     for level in intervals.levels:
-        low, whole, high = (
-            _at(intervals, probability)[group]
-            for probability in ((1.0 - level) / 2.0, level, (1.0 + level) / 2.0)
-        )
+        low, whole, high = (end[group] for end in intervals.ends[level])
         starts_at_nothing = outcomes.nothing >= low
         low = np.where(starts_at_nothing, 0.0, low)
         widest = np.maximum(widest, np.where(starts_at_nothing, whole, high))
@@ -142,11 +153,6 @@ def _groups(thresholds: SegmentThresholds, outcomes: Outcomes) -> np.ndarray:
     segment = np.searchsorted(edges, outcomes.horizon_spend, side="left")
     numbers: np.ndarray = 2 * segment + (outcomes.num_order_days > FEW_ORDER_DAYS)
     return numbers
-
-
-def _at(intervals: Intervals, probability: float) -> np.ndarray:
-    """C^-1 of each group, shape (NUM_GROUPS,)."""
-    return np.array([np.interp(probability, PROBABILITIES, ranks) for ranks in intervals.ranks])
 
 
 def _check(predicted: np.ndarray, actual: np.ndarray, levels: tuple[float, ...]) -> None:

@@ -26,9 +26,8 @@ REASONS = {
     507: "the event log has no room; nothing was written",
 }
 Told = dict[str, JsonValue]
-Responses = dict[
-    int | str, dict[str, type[BaseModel] | str | Told]
-]  # by status: model, description, headers
+# By status: model, description, headers.
+Responses = dict[int | str, dict[str, type[BaseModel] | str | Told]]
 REQUEST_ID_TOLD: Told = {
     REQUEST_ID: {"description": "of this request, as in the log", "schema": {"type": "string"}}
 }

@@ -150,8 +150,8 @@ def page_of(
     if rows.height > asked.limit:
         last = shown.row(-1, named=True)
         cursor = cursor_of(Place(last["clv"], last["customer_id"]))
-    return {  # type: ignore[dict-item]
-        "customers": customers,
+    return {
+        "customers": customers,  # type: ignore[dict-item]
         "next_cursor": cursor,
         "num_unlisted": known.num_unlisted(),
     }

@@ -61,12 +61,12 @@ def environment() -> dict[str, str]:
     }
 
 
-def run_serve(*words: str) -> subprocess.CompletedProcess[str]:
+def run_serve(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """`serve run` that is expected to end by itself."""
     return subprocess.run(
         [*SERVE, *words],
         cwd=REPOSITORY,
-        env=environment(),
+        env=environment() | variables,
         capture_output=True,
         text=True,
         timeout=START_SECONDS,

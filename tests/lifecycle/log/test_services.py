@@ -66,6 +66,27 @@ def test_other_host_is_refused_whatever_its_service(sqlite_log: Log) -> None:
         register(sqlite_log, this_process("cluster/shop"))
 
 
+@pytest.mark.integration
+@pytest.mark.thorough
+def test_process_of_another_host_is_refused_though_it_is_of_the_same_service(
+    sqlite_log: Log,
+) -> None:
+    """As a replica is that a service scales up to a second host, where the file lies too."""
+    register(sqlite_log, this_process("cluster/shop"))
+    program = (
+        "import sys; from lifecycle.log.opening import open_log; "
+        "from lifecycle.log.services import register, this_process; "
+        "register(open_log(sys.argv[1]), this_process('cluster/shop'))"
+    )
+    start = 'hostname second && exec "$0" -c "$1" "$2"'
+    named = ["unshare", "--uts", "sh", "-c", start, sys.executable, program, sqlite_log.url]
+    ended = subprocess.run(named, capture_output=True, text=True)
+    if "unshare" in ended.stderr:
+        pytest.skip("this user may not run a process under another host name")
+    assert ended.returncode != 0
+    assert "SQLite is for one host, several need PostgreSQL" in ended.stderr
+
+
 def test_several_nodes_need_postgres(log: Log) -> None:
     require_one_host(log, 1)
     if log.path is None:
