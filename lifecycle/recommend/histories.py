@@ -113,13 +113,14 @@ def read_histories(
     """
     customers = customer_ids.to_frame("customer_id").with_row_index("customer")
     known = with_positions(before(purchases, cutoff), item_ids).join(customers, on="customer_id")
-    order = ["customer", "order_id"]
-    dated = known.select(*order, "item", at=pl.col("occurred_at").max().over(order))
-    lines = dated.unique().sort("customer", "at", "order_id", "item")
+    by_order = known.group_by("customer", "order_id")
+    orders = by_order.agg(pl.col("item").unique().sort(), at=pl.col("occurred_at").max())
+    in_time = orders.sort("customer", "at", "order_id").with_row_index("order")
+    lines = in_time.explode("item", empty_as_null=False)
     age = (pl.lit(cutoff) - pl.col("at")).dt.total_seconds(fractional=True)
     return Histories(
         customer=lines["customer"].cast(pl.Int64).to_numpy(),
-        order=lines.select(pl.struct(order).rle_id().cast(pl.Int64)).to_series().to_numpy(),
+        order=lines["order"].cast(pl.Int64).to_numpy(),
         item=lines["item"].cast(pl.Int64).to_numpy(),
         age_days=lines.select(age / DAY_SECONDS).to_series().to_numpy(),
         num_customers=len(customer_ids),

@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.events.shards import read_items
 from lifecycle.folders import verify
-from lifecycle.names import VALUE_MODELS
+from lifecycle.names import RANKERS, VALUE_MODELS
 from tests.builders import VALUE_METRICS, TinyShop
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 VALUE = {*VALUE_MODELS, "text_llama", "stack_without_llama"}
-RANKERS = {"popularity", "personal_frequency", "retriever"}
 RANK_METRICS = {"hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers"}
 
 
@@ -33,7 +32,7 @@ def test_metrics_hold_every_model_group_and_key(arena: Path, config: EvaluateCon
         assert set(entry["ci"]) == VALUE_METRICS - {"ci", "customers_per_second"}
     groups = metrics["recommendation"]["next_basket"]
     assert set(groups) == {"all", "new", "thin", "rich", "repeat_items", "new_items"}
-    names = RANKERS | {f"{name}@sample" for name in (*RANKERS, "retriever")} | {"text_llama_rerank"}
+    names = {*RANKERS, *(f"{name}@sample" for name in RANKERS), "text_llama_rerank"}
     for group in groups.values():
         assert set(group) == names
         assert all(set(row) == RANK_METRICS for row in group.values())

@@ -28,7 +28,7 @@ def copy(tiny_artifact: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["lightgbm.txt", "settings.json", "btyd.json", "retriever/items.parquet"]
+    "name", ["lightgbm.txt", "settings.json", "btyd.json", "rankers/items.parquet"]
 )
 def test_damaged_and_missing_files_are_refused_by_name(copy: Path, name: str) -> None:
     content = bytearray((copy / name).read_bytes())
