@@ -79,7 +79,8 @@ class NextItemModel(nn.Module):
         if self.repeats is None:
             return logits.float()
         columns = history_columns(item, places, candidates, self.num_items)
-        return logits.float() + self.repeats(hidden, places, columns, len(candidates))
+        added: Tensor = self.repeats(hidden, places, columns, len(candidates))
+        return logits.float() + added
 
 
 class Repeats(nn.Module):
@@ -109,7 +110,8 @@ class Repeats(nn.Module):
         scores = attended.flatten(0, 1).index_select(0, places) + own[:, :1] - own[:, 1:] * age
         counts = scores.float().clamp(max=MAX_SCORE).exp()
         sums = counts.new_zeros(len(places), num_columns + 1).scatter_add(1, columns, counts)
-        return sums[:, :num_columns].log1p()
+        added: Tensor = sums[:, :num_columns].log1p()
+        return added
 
 
 def history_columns(item: Tensor, places: Tensor, candidates: Tensor, num_items: int) -> Tensor:

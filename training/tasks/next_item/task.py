@@ -84,12 +84,12 @@ class NextItemTask:
         pairs = (torch.from_numpy(one).to(logits.device) for one in (orders.end, columns))
         sampled = None
         if weights is not None:
-            item, places, numbers = map(
-                torch.from_numpy, (basket_batch(self.known, windows).item, orders.places, items)
-            )
-            columns = history_columns(item, places, numbers, len(self.items))
+            item, _ = tensors(basket_batch(self.known, windows), logits.device)
+            numbers = torch.from_numpy(items).to(logits.device)
+            places = torch.from_numpy(orders.places).to(logits.device)
             sampled = Sampled(
-                torch.from_numpy(weights).to(logits.device), columns.to(logits.device)
+                torch.from_numpy(weights).to(logits.device),
+                history_columns(item, places, numbers, len(self.items)),
             )
         return next_item_loss(logits, sampled, Wanted(*pairs)), int(windows.lengths.sum())
 
