@@ -31,6 +31,8 @@ class NextItemSettings(Config):
     dropout: float = Field(0.2, ge=0, lt=1)  # of item vectors, attention and feed-forward
     # Of a causal convolution that is mixed half and half into attention; 0: none.
     convolution_taps: int = Field(8, ge=0)
+    # Whether what was bought before gets a logit of its own for each time it was, which attention weighs.
+    repeats: bool = True
     max_events: int = Field(50, ge=1)  # purchases of a customer, the latest
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from lifecycle.features.vocabulary import FIRST_KNOWN, NONE, UNKNOWN, Vocabulary
 from lifecycle.llama.titles import TitleEncoder
 
 INITIAL_STD = 0.02  # of item vectors, as of a LLaMA's token embeddings
+MAX_SCORE = 20.0  # of an earlier purchase; its exponential must not overflow
 
 
 class NextItemModel(nn.Module):
@@ -41,6 +42,7 @@ class NextItemModel(nn.Module):
         self.gap = nn.Linear(1, size)
         self.dropout = nn.Dropout(settings.dropout)
         self.decoder = _decoder(settings)
+        self.repeats = Repeats(size) if settings.repeats else None
         nn.init.normal_(self.own.weight, std=INITIAL_STD)
         nn.init.normal_(self.gap.weight, std=INITIAL_STD)
         nn.init.zeros_(self.gap.bias)
@@ -74,7 +76,53 @@ class NextItemModel(nn.Module):
         hidden = self.decoder(inputs_embeds=inputs, use_cache=False).last_hidden_state
         states = hidden.flatten(0, 1).index_select(0, places)
         logits: Tensor = states @ self.vectors(candidates).T
-        return logits.float()
+        if self.repeats is None:
+            return logits.float()
+        columns = history_columns(item, places, candidates, self.num_items)
+        added: Tensor = self.repeats(hidden, places, columns, len(candidates))
+        return logits.float() + added
+
+
+class Repeats(nn.Module):
+    """What earlier purchases of an item add to its logit: log(1 + sum of exp of an attention to each of them).
+
+    So the model may copy from a history as well as choose anew, as RepeatNet does (arXiv
+    1812.02646). How much one purchase counts follows from what it was, from the state, and from how
+    many others came after it.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(size, size, bias=False)
+        self.key = nn.Linear(size, size, bias=False)
+        self.level_and_slope = nn.Linear(size, 2)
+        nn.init.normal_(self.query.weight, std=INITIAL_STD)
+        nn.init.zeros_(self.level_and_slope.weight)
+        nn.init.zeros_(self.level_and_slope.bias)
+
+    def forward(self, hidden: Tensor, places: Tensor, columns: Tensor, num_columns: int) -> Tensor:
+        """To be added to logits, shape (n, num_columns); `columns` as of `history_columns`."""
+        length = hidden.shape[1]
+        attended = self.query(hidden) @ self.key(hidden).transpose(1, 2) / hidden.shape[2] ** 0.5
+        own = self.level_and_slope(hidden).flatten(0, 1).index_select(0, places)
+        since = places[:, None] % length - torch.arange(length, device=places.device)
+        age = since.clamp(min=0).to(hidden.dtype).log1p()
+        scores = attended.flatten(0, 1).index_select(0, places) + own[:, :1] - own[:, 1:] * age
+        counts = scores.float().clamp(max=MAX_SCORE).exp()
+        sums = counts.new_zeros(len(places), num_columns + 1).scatter_add(1, columns, counts)
+        added: Tensor = sums[:, :num_columns].log1p()
+        return added
+
+
+def history_columns(item: Tensor, places: Tensor, candidates: Tensor, num_items: int) -> Tensor:
+    """Where the purchases up to each of n flat places stand among c candidates, shape (n, length); c: nowhere."""
+    length = item.shape[1]
+    nowhere = len(candidates)
+    column_of = torch.full((num_items + 1,), nowhere, device=item.device)
+    column_of[candidates] = torch.arange(nowhere, device=item.device)
+    columns = column_of[item].index_select(0, places // length)
+    is_later = torch.arange(length, device=item.device) > (places % length)[:, None]
+    return columns.masked_fill(is_later, nowhere)
 
 
 class ConvolvedAttention(nn.Module):
@@ -143,18 +191,29 @@ class Wanted:
     column: Tensor
 
 
-def next_item_loss(logits: Tensor, weights: Tensor | None, wanted: Wanted) -> Tensor:
-    """Mean over the pairs of -log softmax of logits (n, c).
+@dataclass(frozen=True)
+class Sampled:
+    """Of c sampled columns how many items each stands for, as logarithms (c,); where histories stand, (n, length)."""
 
-    `weights` (c,) has the logarithm of how many items each sampled column stands for. Bought items
-    stand for themselves and the others for what they were drawn out of, so that each row's sum of
-    exponentials is in the mean that over all items: log-Q correction without its bias at the bought
-    item (arXiv 2507.09331). None: the columns are all items.
+    weights: Tensor
+    columns: Tensor
+
+
+def next_item_loss(logits: Tensor, sampled: Sampled | None, wanted: Wanted) -> Tensor:
+    """Mean over the pairs of -log softmax of logits (n, c); `sampled` is None where the columns are all items.
+
+    Items bought next or before stand for themselves and the others for what they were drawn out of,
+    so that each row's sum of exponentials is in the mean that over all items: log-Q correction
+    without its bias at the bought item (arXiv 2507.09331).
     """
     places = wanted.row * logits.shape[1] + wanted.column
-    if weights is not None:
-        bought = logits.flatten().index_select(0, places)
-        logits = (logits + weights).index_put((wanted.row, wanted.column), bought)
+    if sampled is not None:
+        is_certain = torch.zeros(
+            len(logits), logits.shape[1] + 1, dtype=torch.bool, device=logits.device
+        )
+        is_certain.scatter_(1, sampled.columns, True)
+        is_certain[wanted.row, wanted.column] = True
+        logits = torch.where(is_certain[:, :-1], logits, logits + sampled.weights)
     # Backward of index_select takes a tenth of the time of that of an index in brackets.
     return -logits.log_softmax(dim=1).flatten().index_select(0, places).mean()
 

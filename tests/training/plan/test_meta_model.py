@@ -91,7 +91,8 @@ def test_next_item_encoder_is_counted_by_hand(tiny_shop: TinyShop, tmp_path: Pat
     sizes = measure_model(config)
     layer = 4 * 16 * 16 + 3 * 16 * (8 * 16 // 3) + 2 * 16 + 4 * 16
     vectors = (NUM_ITEMS + 2) * 16 + (len(CATEGORIES) + 2) * 16
-    assert sizes.trainable_parameters == 2 * layer + 16 + vectors + 2 * 16
+    repeats = 2 * 16 * 16 + 2 * 16 + 2
+    assert sizes.trainable_parameters == 2 * layer + 16 + vectors + 2 * 16 + repeats
     assert sizes.total_parameters == sizes.trainable_parameters
     # The logits of every place alone, which the softmax keeps in float32.
     assert sizes.activation_bytes > 4 * config.micro_batch * config.sequence.max_events * NUM_ITEMS

@@ -9,9 +9,16 @@ from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
 
 from lifecycle.events.shards import read_items
-from lifecycle.features.baskets import NextOrders, Windows, basket_batch, next_orders
+from lifecycle.features.baskets import NO_ITEM, NextOrders, Windows, basket_batch, next_orders
 from lifecycle.llama.next_item.files import StoredNextItem, save_next_item_model
-from lifecycle.llama.next_item.model import Wanted, new_next_item_model, next_item_loss, tensors
+from lifecycle.llama.next_item.model import (
+    Sampled,
+    Wanted,
+    history_columns,
+    new_next_item_model,
+    next_item_loss,
+    tensors,
+)
 from lifecycle.llama.next_item.predict import best_places, offered_numbers
 from lifecycle.llama.titles import TitleEncoder, fit_title_encoder
 from lifecycle.metrics.ranking import hit_rate, ndcg
@@ -71,25 +78,38 @@ class NextItemTask:
         """See Task."""
         windows = self.rows.training.take(rows)
         orders = next_orders(self.known, windows)
-        items, weights = self._candidates(orders, rows, epochs)
+        items, weights = self._candidates(windows, orders, rows, epochs)
         logits = self._logits(engine, windows, orders.places, items)
         columns = np.searchsorted(items, orders.item)
         pairs = (torch.from_numpy(one).to(logits.device) for one in (orders.end, columns))
-        scale = None if weights is None else torch.from_numpy(weights).to(logits.device)
-        return next_item_loss(logits, scale, Wanted(*pairs)), int(windows.lengths.sum())
+        sampled = None
+        if weights is not None:
+            item, _ = tensors(basket_batch(self.known, windows), logits.device)
+            numbers = torch.from_numpy(items).to(logits.device)
+            places = torch.from_numpy(orders.places).to(logits.device)
+            sampled = Sampled(
+                torch.from_numpy(weights).to(logits.device),
+                history_columns(item, places, numbers, len(self.items)),
+            )
+        return next_item_loss(logits, sampled, Wanted(*pairs)), int(windows.lengths.sum())
 
     def _candidates(
-        self, orders: NextOrders, rows: np.ndarray, epochs: np.ndarray
+        self, windows: Windows, orders: NextOrders, rows: np.ndarray, epochs: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The numbers of the items that the softmax is over, ascending, and what each stands for (None: itself)."""
+        """The numbers of the items that the softmax is over, ascending, and what each stands for (None: itself).
+
+        All that are read are among them: much of what was bought before is bought again.
+        """
         if len(self.items) <= self.config.softmax_items:
             return self.items, None
+        read = np.unique(basket_batch(self.known, windows).item)
+        certain = np.concatenate([orders.item, read[read != NO_ITEM]])
         seed = [self.config.seed, 3, int(epochs[0]), *map(int, rows)]
         items, weights = sampled_items(
             self.cumulative,
             self.chances,
             self.config.sampled_items,
-            orders.item - 1,
+            certain - 1,
             np.random.default_rng(seed),
         )
         return items + 1, weights

@@ -9,8 +9,11 @@ from lifecycle.features.baskets import NextItemSettings
 from lifecycle.features.vocabulary import Vocabulary, VocabularyRules, fit_vocabulary
 from lifecycle.llama.next_item.model import (
     NextItemModel,
+    Repeats,
+    Sampled,
     Wanted,
     causal_convolution,
+    history_columns,
     next_item_loss,
 )
 
@@ -78,8 +81,24 @@ def test_loss_over_all_items_is_cross_entropy() -> None:
 def test_sampled_columns_stand_for_what_they_were_drawn_out_of() -> None:
     scores = torch.tensor([[1.0, -1.0, 0.5]])
     weights = torch.log(torch.tensor([3.0, 2.0, 0.0]))
-    loss = next_item_loss(scores, weights, Wanted(torch.tensor([0]), torch.tensor([0])))
-    total = np.exp(1.0) + 2 * np.exp(
-        -1.0
-    )  # the bought one stands for itself, the last one was not drawn
+    pairs = Wanted(torch.tensor([0]), torch.tensor([0]))
+    total = np.exp(1.0) + 2 * np.exp(-1.0)  # the bought one for itself; the last was not drawn
+    loss = next_item_loss(scores, Sampled(weights, torch.tensor([[3, 3]])), pairs)
     assert float(loss) == pytest.approx(np.log(total) - 1.0, rel=1e-6)
+    total = np.exp(1.0) + np.exp(-1.0) + np.exp(0.5)  # what was bought before for itself too
+    loss = next_item_loss(scores, Sampled(weights, torch.tensor([[1, 2]])), pairs)
+    assert float(loss) == pytest.approx(np.log(total) - 1.0, rel=1e-6)
+
+
+def test_each_earlier_purchase_adds_to_the_logit_of_its_item() -> None:
+    torch.manual_seed(0)
+    repeats = Repeats(8)
+    torch.nn.init.zeros_(repeats.query.weight)
+    repeats.level_and_slope.bias.data = torch.tensor([0.7, 0.5])
+    item = torch.tensor([[2, 4, 2, 3, 0]])
+    columns = history_columns(item, torch.tensor([2]), torch.tensor([1, 2, 3, 4]), 6)
+    assert columns.tolist() == [[1, 3, 1, 4, 4]]
+    added = repeats(torch.randn(1, 5, 8), torch.tensor([2]), columns, 4)[0]
+    once = [np.exp(0.7) * (1 + since) ** -0.5 for since in (2, 1, 0)]
+    expected = [0.0, np.log1p(once[0] + once[2]), 0.0, np.log1p(once[1])]
+    assert added.tolist() == pytest.approx(expected, rel=1e-5)
