@@ -136,7 +136,10 @@ def _habits(artifact: Artifact, bought: pl.DataFrame, as_of: Sequence[datetime])
     late = passed / every
     is_due = (pl.col("times") >= DUE_ORDERS) & late.is_between(DUE_FROM, DUE_UNTIL) & (every >= 1.5)
     days = {"every": every.round(), "since": passed.round()}
-    told = {name: pl.when(is_due).then(value.cast(pl.Int64, strict=False)) for name, value in days.items()}
+    told = {
+        name: pl.when(is_due).then(value.cast(pl.Int64, strict=False))
+        for name, value in days.items()
+    }
     return found.join(cutoffs, on="customer_id").select(*pair, "times", **told)
 
 

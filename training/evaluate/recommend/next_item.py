@@ -4,7 +4,8 @@ import polars as pl
 
 from lifecycle.jobs import Progress
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.reranked import TOP, customers_of
+from training.evaluate.recommend.judging import TOP
+from training.evaluate.recommend.reranked import customers_of
 from training.evaluate.recommend.tasks import RankingTask
 
 
