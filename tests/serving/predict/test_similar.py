@@ -50,9 +50,10 @@ def test_item_that_nobody_bought_with_others_has_its_category_and_then_what_sell
     predictor: Predictor,
 ) -> None:
     artifact = predictor.artifact
-    assert artifact.retriever is not None
+    assert artifact.retriever is not None and artifact.rankers is not None
     none = sparse.csr_array(artifact.retriever.similarity.shape)
-    alone = replace(artifact, retriever=replace(artifact.retriever, similarity=none))
+    retriever = replace(artifact.retriever, similarity=none)
+    alone = replace(artifact, rankers=replace(artifact.rankers, retriever=retriever))
     category = dict(artifact.items.select("item_id", "category").iter_rows())
     popular = [item for item in artifact.retriever.popular["item_id"] if item != "i5"]
     own = [item for item in popular if category[item] == category["i5"]]
