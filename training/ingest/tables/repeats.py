@@ -13,11 +13,10 @@ import polars as pl
 from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.files.found import source_files
 from training.ingest.files.readers import opened
-from training.ingest.sources import Source
+from training.ingest.sources import VERSION, Source
 
 logger = logging.getLogger(__name__)
-# A text, such as a status, may change between two exports of one row; of rows without an amount it is what they say.
-COMPARED = {name: dtype for name, dtype in EVENT_SCHEMA.items() if name != "text"}
+COMPARED = {**EVENT_SCHEMA, VERSION: pl.Float64()}
 MAX_SHARED = 0.5  # of the rows of a file
 REMEDY = "say duplicates: drop to count them once, or keep where they are different events"
 COPY_SEED = np.uint64(0x9E3779B97F4A7C15)
@@ -133,16 +132,11 @@ class EarlierRows:
 
 
 def _hashes(events: pl.DataFrame) -> np.ndarray:
-    """Of what makes an event, whatever the columns' order and the types in the file."""
+    """Of all that the recipe reads of an event, whatever the columns' order and the types in the file."""
     columns = [
         (pl.col(name) if name in events.columns else pl.lit(None)).cast(dtype).alias(name)
         for name, dtype in COMPARED.items()
     ]
-    if "text" in events.columns:
-        is_priced = pl.col("amount").is_not_null() if "amount" in events.columns else pl.lit(False)
-        columns.append(pl.when(~is_priced).then(pl.col("text").cast(pl.String)).alias("text"))
-    else:
-        columns.append(pl.lit(None, pl.String).alias("text"))
     return events.select(columns).hash_rows().to_numpy()
 
 

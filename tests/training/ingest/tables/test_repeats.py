@@ -51,26 +51,6 @@ def test_a_column_that_a_file_lacks_is_empty_there(tmp_path: Path) -> None:
     assert events.height == 4
 
 
-def test_a_row_whose_text_has_changed_since_is_the_same_row(tmp_path: Path) -> None:
-    source = write(tmp_path)
-    for name, status, days in (("a", "open", range(1, 9)), ("b", "paid", range(1, 12))):
-        rows = [f"{day % 3},2024-01-{day:02},{day},{status}\n" for day in days]
-        (tmp_path / "lines" / f"{name}.csv").write_text("c,t,p,s\n" + "".join(rows))
-    source = source | {"columns": BASE | {"text": "s"}}
-    with pytest.raises(ValueError, match="b.csv: 8 of its 11 rows are in earlier files"):
-        run(recipe(tmp_path / "data", source))
-    events, _ = run(recipe(tmp_path / "data", source | {"duplicates": "drop"}))
-    assert events["amount"].sum() == sum(range(1, 12))
-    said = source | {
-        "kind": "review",
-        "columns": {"customer_id": "c", "occurred_at": "t", "text": "s"},
-    }
-    (tmp_path / "other").mkdir()
-    bought = write(tmp_path / "other", a=range(1, 3))
-    events, _ = run(recipe(tmp_path / "reviews", said, bought))
-    assert events.filter(kind="review").height == 8 + 11
-
-
 def test_files_that_share_most_rows_are_refused_and_few_are_not(tmp_path: Path) -> None:
     source = write(tmp_path, january=range(1, 10), later=range(6, 12))
     with pytest.raises(ValueError, match="later.csv: 4 of its 6 rows are in earlier files"):
