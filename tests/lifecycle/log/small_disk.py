@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +11,21 @@ import pytest
 
 
 @contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own at a folder; skips where this user may not mount one."""
-    folder.mkdir()
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """A folder that is a file system of its own; skips where this user may not mount one.
+
+    It lies outside of pytest's folders, which are closed to the account that PostgreSQL runs as.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="evervalue-disk-"))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True).returncode:
+        folder.rmdir()
         pytest.skip("this user may not mount a file system")
     try:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
 
 
 def fill(folder: Path, *, bytes_left: int) -> Path:

@@ -20,8 +20,8 @@ DISK_MB = 40  # an empty database of PostgreSQL takes eight
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", DISK_MB) as folder:
+def disk() -> Iterator[Path]:
+    with small_disk(DISK_MB) as folder:
         yield folder
 
 
@@ -31,8 +31,6 @@ def log(request: pytest.FixtureRequest, disk: Path) -> Iterator[Log]:
         url = f"sqlite:///{disk / 'log.db'}"
     else:
         server: Server = request.getfixturevalue("server")
-        for folder in (disk, *list(disk.parents)[:3]):  # pytest's own are closed to others
-            folder.chmod(0o755)
         give(disk)
         server.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
         url = server.new_database("TABLESPACE small")
