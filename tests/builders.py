@@ -124,6 +124,23 @@ def make_events(rows: list[dict[str, object]]) -> pl.DataFrame:
     return pl.DataFrame(filled, schema=EVENT_SCHEMA)
 
 
+def item_lines(start: datetime, *rows: tuple[str, float, str | None, str]) -> pl.DataFrame:
+    """Lines of items from (customer, days after `start`, order, item), as rankers read them."""
+    return pl.DataFrame(
+        [
+            (customer, start + timedelta(days=days), order, item)
+            for customer, days, order, item in rows
+        ],
+        schema={
+            "customer_id": pl.String,
+            "occurred_at": pl.Datetime("us", "UTC"),
+            "order_id": pl.String,
+            "item_id": pl.String,
+        },
+        orient="row",
+    ).with_columns(shop_day=pl.lit(None, pl.Date))
+
+
 def cutoffs(*customers: str) -> pl.DataFrame:
     return pl.DataFrame({"customer_id": customers, "cutoff": [CUTOFF] * len(customers)}).cast(
         {"cutoff": pl.Datetime("us", "UTC")}

@@ -107,6 +107,11 @@ class SharedRecipe(Config):
     tracking: TrackingSettings | None = TrackingSettings()  # null: nothing is entered in MLflow
     output: Path
 
+    @property
+    def gathered_checkpoints(self) -> bool:
+        """Whether checkpoints hold whole tensors, which any number of workers can load, or DeepSpeed's shards."""
+        return True
+
     @model_validator(mode="after")
     def _batch_divides(self) -> "SharedRecipe":
         self.accumulation(self.num_processes)

@@ -8,7 +8,6 @@ thousand labels.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaModel
 
 from lifecycle.features.sequence import (
     LOG_SCALE,
@@ -18,6 +17,7 @@ from lifecycle.features.sequence import (
     SequenceSettings,
 )
 from lifecycle.features.vocabulary import FIRST_KNOWN, Vocabulary
+from lifecycle.llama.small_decoder import small_decoder
 from lifecycle.llama.titles import TitleEncoder
 from lifecycle.llama.value_head import ValueHead
 
@@ -48,21 +48,7 @@ class SequenceModel(nn.Module):
         self.kind = nn.Embedding(QUERY_KIND + 1, size)
         self.features = nn.Linear(NUM_FEATURES, size)
         self.dropout = nn.Dropout(settings.dropout)
-        self.decoder = LlamaModel(
-            LlamaConfig(
-                vocab_size=1,
-                hidden_size=size,
-                intermediate_size=8 * size // 3,
-                num_hidden_layers=settings.num_layers,
-                num_attention_heads=settings.num_heads,
-                num_key_value_heads=settings.num_heads,
-                max_position_embeddings=settings.max_events + 1,
-                pad_token_id=None,
-                bos_token_id=None,
-                eos_token_id=None,
-            )
-        )
-        self.decoder.embed_tokens = None  # events come as vectors
+        self.decoder = small_decoder(settings, settings.max_events + 1)
         self.next_item = nn.Linear(size, size)
         # Location and log spread of the next log gap and log amount.
         self.next_numbers = nn.Linear(size, 4)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+NO_ITEMS = "the artifact was made from data that name no items; it recommends none"
+
 
 @dataclass(frozen=True)
 class Problem:

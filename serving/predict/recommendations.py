@@ -18,7 +18,7 @@ from lifecycle.recommend.prompts import item_text
 from lifecycle.recommend.rankers import rank_items
 from lifecycle.state.answers import Answer
 from serving.predict.filters import allowed_items, require_columns, require_known_items
-from serving.predict.problems import InvalidRequest, Problem
+from serving.predict.problems import NO_ITEMS, InvalidRequest, Problem
 from serving.predict.queries import CustomerQuery, RecommendOptions, cutoff_of, events_of, names_of
 from serving.predict.rules import cutoff_frame, first_by_rules
 
@@ -38,8 +38,7 @@ def recommend(
     """
     require_known_items(artifact.items, options)
     if artifact.retriever is None:
-        message = "the artifact was made from data that name no items; it recommends none"
-        raise InvalidRequest([Problem("customers", message)])
+        raise InvalidRequest([Problem("customers", NO_ITEMS)])
     require_columns(artifact.items, options)
     if not customers:
         return []

@@ -52,7 +52,7 @@ def _choice(ranked: pl.DataFrame, bought: pl.DataFrame, options: RecommendOption
     """Which rows of the rankings are in the lists."""
     seen = bought.select(PAIR).unique().with_columns(is_new=pl.lit(False))
     known = ranked.join(seen, on=PAIR, how="left", maintain_order="left")
-    rows = known.select(*PAIR[:1], "category", pl.col("is_new").fill_null(True))
+    rows = known.select("customer_id", "category", pl.col("is_new").fill_null(True))
     chosen: list[bool] = []
     for _, list_rows in rows.group_by("customer_id", maintain_order=True):
         chosen += _of_list(list_rows["category"], list_rows["is_new"], options)

@@ -7,13 +7,12 @@ from lifecycle.recommend.prompts import item_text
 from lifecycle.recommend.retrieval import Retriever
 from lifecycle.state.answers import Answer
 from serving.predict.filters import allowed_items, require_columns, require_known_items
-from serving.predict.problems import InvalidRequest, Problem
+from serving.predict.problems import NO_ITEMS, InvalidRequest, Problem
 from serving.predict.queries import RecommendOptions
 
 TOGETHER = "bought by the same customers"
 SAME_CATEGORY = "popular in the same category"
 POPULAR = "popular with other customers"
-NO_ITEMS = "the artifact was made from data that name no items; it recommends none"
 
 
 def similar_items(artifact: Artifact, item_id: str, options: RecommendOptions) -> Answer | None:

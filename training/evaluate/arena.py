@@ -45,7 +45,7 @@ from training.evaluate.value.windows import ExampleSets, read_example_sets
 from training.report.arena import write_report
 from training.results.arena import Results
 from training.results.customers import Customers, HiddenGroups
-from training.results.value import Differences
+from training.results.value import Differences, FineTuning
 
 logger = logging.getLogger(__name__)
 MAX_GROUPED = 20_000  # customers that hidden groups are sought among
@@ -70,9 +70,6 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
     unsupported = unsupported_models(sets, inputs.first_event_at)
     forecasts, fits = _forecasts(inputs, sets, unsupported)
     models = fits.test
-    fine_tuning = None
-    if LLAMA in forecasts and config.untrained_customers:
-        fine_tuning = untrained_comparison(inputs, sets, forecasts[LLAMA].test)
     logger.info("%s", models.season.told())
     budget = config.score_budget_customers_per_second
     champion, selection = choose_champion(
@@ -84,19 +81,19 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
     churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
     fitted = Fitted(sets, fits, None if churn is None else forecasts[churn].leaving)
     judged = judge(served_forecasts, fitted, config.num_resamples, config.seed)
+    winner = judged[champion]
     prospects, met = judge_prospects(config.examples, inputs.test_cutoff, config.seed)
     recommendation = judge_recommenders(inputs)
     choice = Choice(
         champion=champion,
-        winner=judged[champion],
+        winner=winner,
         churn=churn,
-        recommender=recommendation.chosen,
-        learned=recommendation.learned,
+        recommendation=recommendation,
         prospects=prospects,
         standings=standings,
     )
     artifact = new_artifact(inputs, sets, choice, models)
-    predicted = judged[champion].forecast.test
+    predicted = winner.forecast.test
     found = served(inputs, artifact, sets, predicted)
     results = Results(
         cutoff=str(inputs.time_split.test_cutoff),
@@ -111,9 +108,7 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
         selection=selection,
-        total_error=total_error(
-            judged[champion], champion, selection, sets, found.artifact.models.season
-        ),
+        total_error=total_error(winner, champion, selection, sets, found.artifact.models.season),
         backtests=backtests_of(forecasts, sets),
         intervals=judge_intervals(judged, sets, champion, config.seed),
         customers=_customers(inputs, artifact, sets, predicted),
@@ -122,7 +117,7 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
         churn=leaving,
         prospects=met,
         standings=standings,
-        fine_tuning=fine_tuning,
+        fine_tuning=_fine_tuning(inputs, sets, forecasts),
         costs=cost_table(artifact.settings.costs),
         season=models.season,
         btyd_fits=fit_table(models.btyd),
@@ -130,6 +125,15 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
     )
     _write_results(inputs, results, predictions_frame(judged, sets), recommendation, sets.test)
     write_artifact(found.artifact, config.members, results.content())
+
+
+def _fine_tuning(
+    inputs: Inputs, sets: ExampleSets, forecasts: dict[str, Forecast]
+) -> FineTuning | None:
+    """What training brought the text encoder; None without one, or where the recipe does not ask."""
+    if LLAMA not in forecasts or not inputs.config.untrained_customers:
+        return None
+    return untrained_comparison(inputs, sets, forecasts[LLAMA].test)
 
 
 def _judge_recommenders_alone(inputs: Inputs) -> None:

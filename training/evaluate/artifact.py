@@ -22,8 +22,7 @@ from lifecycle.value.said import Outlook, heeded_outlook
 from lifecycle.value.standing import Standings
 from training.evaluate.customers.cost_weights import with_weights
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.rankings import rankers_of_today
-from training.evaluate.recommend.windows import Learned
+from training.evaluate.recommend.rankings import Recommendation, rankers_of_today
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets
 
@@ -37,8 +36,7 @@ class Choice:
     champion: str
     winner: Judged
     churn: str | None
-    recommender: str | None
-    learned: Learned  # of the recommenders
+    recommendation: Recommendation
     prospects: ProspectRates | None
     standings: Standings
 
@@ -52,7 +50,7 @@ def new_artifact(
         identity=inputs.identity,
         made_from=inputs.made_from,
         champion=choice.champion,
-        recommender=choice.recommender,
+        recommender=choice.recommendation.chosen,
         horizon_days=inputs.horizon_days,
         clv=inputs.config.clv,
         costs=cost_table(settings.costs),
@@ -72,8 +70,10 @@ def new_artifact(
         items=inputs.items,
         rankers=(
             None
-            if choice.recommender is None
-            else rankers_of_today(inputs, choice.recommender, choice.learned)
+            if choice.recommendation.chosen is None
+            else rankers_of_today(
+                inputs, choice.recommendation.chosen, choice.recommendation.learned
+            )
         ),
         models=models,
     )
@@ -124,7 +124,7 @@ def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendMo
     return Settings(
         champion=choice.champion,
         churn=choice.churn,
-        recommender=choice.recommender,
+        recommender=choice.recommendation.chosen,
         horizon_days=horizon,
         currency=inputs.data.currency,
         data_end=inputs.data.last_event_at.isoformat(),

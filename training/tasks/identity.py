@@ -142,10 +142,8 @@ def member_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberMan
     """The manifest of the member that a recipe has trained."""
     if isinstance(config, SftRecipe):
         return _language_manifest(config, metrics)
-    if isinstance(config, SequenceRecipe):
+    if isinstance(config, SequenceRecipe | NextItemRecipe):
         return _sequence_manifest(config, metrics)
-    if isinstance(config, NextItemRecipe):
-        return _next_item_manifest(config, metrics)
     return _text_manifest(config, metrics)
 
 
@@ -171,28 +169,14 @@ def _text_manifest(config: TextRecipe, metrics: dict[str, float]) -> MemberManif
     )
 
 
-def _sequence_manifest(config: SequenceRecipe, metrics: dict[str, float]) -> MemberManifest:
-    dataset = read_dataset(config.examples)
-    origin = run_origin(config)
-    return MemberManifest(
-        identity=origin.identity,
-        made_from=origin.made_from,
-        task=config.task,
-        encoder=config.encoder,
-        name=SEQUENCE_LLAMA,
-        sequence_version=SEQUENCE_VERSION,
-        titles_by=_base_model(config),
-        horizon_days=dataset.horizon_days,
-        dataset=data_identity(config),
-        data_identity=dataset.data_identity,
-        test_cutoff=dataset.test_cutoff,
-        recipe=config.model_dump(mode="json", exclude={"tracking"}),
-        metrics=metrics,
-    )
-
-
-def _next_item_manifest(config: NextItemRecipe, metrics: dict[str, float]) -> MemberManifest:
+def _sequence_manifest(
+    config: SequenceRecipe | NextItemRecipe, metrics: dict[str, float]
+) -> MemberManifest:
     dataset = read_any_dataset(config.examples)
+    times = (
+        dataset if isinstance(dataset, Dataset) else None
+    )  # examples of next items may have none
+    is_value = isinstance(config, SequenceRecipe)
     origin = run_origin(config)
     return MemberManifest(
         identity=origin.identity,
@@ -200,11 +184,12 @@ def _next_item_manifest(config: NextItemRecipe, metrics: dict[str, float]) -> Me
         task=config.task,
         encoder=config.encoder,
         name=SEQUENCE_LLAMA,
-        sequence_version=NEXT_ITEM_VERSION,
+        sequence_version=SEQUENCE_VERSION if is_value else NEXT_ITEM_VERSION,
         titles_by=_base_model(config),
+        horizon_days=times.horizon_days if times is not None and is_value else None,
         dataset=data_identity(config),
         data_identity=dataset.data_identity,
-        test_cutoff=dataset.test_cutoff if isinstance(dataset, Dataset) else None,
+        test_cutoff=None if times is None else times.test_cutoff,
         recipe=config.model_dump(mode="json", exclude={"tracking"}),
         metrics=metrics,
     )

@@ -11,10 +11,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaModel
+from transformers import LlamaModel
 
 from lifecycle.features.baskets import BasketBatch, NextItemSettings
 from lifecycle.features.vocabulary import FIRST_KNOWN, NONE, UNKNOWN, Vocabulary
+from lifecycle.llama.small_decoder import small_decoder
 from lifecycle.llama.titles import TitleEncoder
 
 INITIAL_STD = 0.02  # of item vectors, as of a LLaMA's token embeddings
@@ -158,26 +159,10 @@ def causal_convolution(hidden: Tensor, taps: Tensor) -> Tensor:
 
 
 def _decoder(settings: NextItemSettings) -> LlamaModel:
-    size = settings.hidden_size
-    decoder = LlamaModel(
-        LlamaConfig(
-            vocab_size=1,
-            hidden_size=size,
-            intermediate_size=8 * size // 3,
-            num_hidden_layers=settings.num_layers,
-            num_attention_heads=settings.num_heads,
-            num_key_value_heads=settings.num_heads,
-            max_position_embeddings=settings.max_events,
-            attention_dropout=settings.dropout,
-            pad_token_id=None,
-            bos_token_id=None,
-            eos_token_id=None,
-        )
-    )
-    decoder.embed_tokens = None  # items come as vectors
+    decoder = small_decoder(settings, settings.max_events, attention_dropout=settings.dropout)
     for layer in decoder.layers:
         layer.self_attn = ConvolvedAttention(
-            layer.self_attn, size, settings.convolution_taps, settings.dropout
+            layer.self_attn, settings.hidden_size, settings.convolution_taps, settings.dropout
         )
         layer.mlp = nn.Sequential(layer.mlp, nn.Dropout(settings.dropout))
     return decoder

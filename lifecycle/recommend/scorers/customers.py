@@ -1,15 +1,46 @@
 """Customers like a customer, among a sample whose vectors over the catalogue are known."""
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 
 from lifecycle.recommend.histories import Histories
-from lifecycle.recommend.scorers.ranker import keep_best
+from lifecycle.recommend.scorers.ranker import in_blocks, keep_best
 
 MAX_NEIGHBOURS = 4000  # customers among whom neighbours are sought
 MAX_ITEMS = 100  # of each: the rest weighs next to nothing, and costs most of the time
 # From this cosine on a customer is taken for the same one, who is no neighbour.
 SAME_COSINE = 1 - 1e-9
+
+
+@dataclass(frozen=True)
+class AmongCustomers(ABC):
+    """A ranker that asks what customers like a customer buy; `others` are those among whom they are sought."""
+
+    others: sparse.csr_array  # (sampled customers, items)
+
+    @cached_property
+    def _by_item(self) -> sparse.csr_array:
+        return self.others.T.tocsr()
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        return norms(self.others)
+
+    def scores(self, histories: Histories) -> sparse.csr_array:
+        """See Ranker."""
+        return in_blocks(histories, self._of_block)
+
+    def _compared(self, own: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
+        """The scalar products with the others, by what own vectors like best, and the lengths of these."""
+        best = liked_best(own)
+        return (best @ self._by_item).toarray(), norms(best)
+
+    @abstractmethod
+    def _of_block(self, block: Histories) -> sparse.csr_array: ...
 
 
 def sampled(vectors: sparse.csr_array) -> sparse.csr_array:
@@ -23,12 +54,6 @@ def sampled(vectors: sparse.csr_array) -> sparse.csr_array:
 def liked_best(vectors: sparse.csr_array) -> sparse.csr_array:
     """The MAX_ITEMS highest entries of each row, by which customers are compared."""
     return keep_best(vectors, MAX_ITEMS)
-
-
-def products(own: sparse.csr_array, by_item: sparse.csr_array) -> np.ndarray:
-    """The scalar products of own vectors (customers, items) with those of the others (items, others)."""
-    found: np.ndarray = (own @ by_item).toarray()
-    return found
 
 
 def norms(vectors: sparse.csr_array) -> np.ndarray:

@@ -1,53 +1,36 @@
 """TIFU-KNN: personal frequency that fades in two steps, and that of nearby customers (Hu et al., SIGIR 2020)."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from lifecycle.recommend.histories import Histories
 from lifecycle.recommend.scorers.customers import (
-    liked_best,
+    AmongCustomers,
     nearest,
-    norms,
     order_places,
-    products,
     sampled,
     with_others,
     without_same,
 )
-from lifecycle.recommend.scorers.ranker import Past, in_blocks
+from lifecycle.recommend.scorers.ranker import Past
 
 GROUP_SIZE = 7  # orders
 ORDER_DECAY = 0.9  # from one order of a group to the one before it
 
 
 @dataclass(frozen=True)
-class TifuKnn:
+class TifuKnn(AmongCustomers):
     """own_share x own vector + (1 - own_share) x mean vector of the nearest customers."""
 
-    others: sparse.csr_array  # (sampled customers, items)
     group_decay: float  # from one group of orders to the one before it
     own_share: float
     num_neighbours: int
 
-    @cached_property
-    def _by_item(self) -> sparse.csr_array:
-        return self.others.T.tocsr()
-
-    @cached_property
-    def _lengths(self) -> np.ndarray:
-        return norms(self.others)
-
-    def scores(self, histories: Histories) -> sparse.csr_array:
-        """See Ranker."""
-        return in_blocks(histories, self._of_block)
-
     def _of_block(self, block: Histories) -> sparse.csr_array:
         own = vectors(block, self.group_decay)
-        best = liked_best(own)
-        product, length = products(best, self._by_item), norms(best)
+        product, length = self._compared(own)
         # The nearest by Euclidean distance; the customer's own length is the same for all.
         closeness = 2 * product - self._lengths**2
         apart = without_same(closeness, product, length[:, None] * self._lengths)

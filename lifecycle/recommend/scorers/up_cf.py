@@ -1,23 +1,20 @@
 """UP-CF: user-wise popularity in the latest orders, of a customer and of alike ones (Faggioli et al., UMAP 2020)."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from lifecycle.recommend.histories import Histories
 from lifecycle.recommend.scorers.customers import (
-    liked_best,
+    AmongCustomers,
     nearest,
-    norms,
     order_places,
-    products,
     sampled,
     with_others,
     without_same,
 )
-from lifecycle.recommend.scorers.ranker import Past, in_blocks
+from lifecycle.recommend.scorers.ranker import Past
 
 ASYMMETRY = (
     0.25  # the paper's alpha: the power of the customer's own length; the other's has the rest
@@ -26,29 +23,15 @@ NUM_NEIGHBOURS = 100  # the closest; powers leave the rest no weight
 
 
 @dataclass(frozen=True)
-class UpCf:
+class UpCf(AmongCustomers):
     """Own popularity + that of others weighted by their similarity to the power of `locality`."""
 
-    others: sparse.csr_array  # (sampled customers, items)
     num_recent: int  # orders that count
     locality: float
 
-    @cached_property
-    def _by_item(self) -> sparse.csr_array:
-        return self.others.T.tocsr()
-
-    @cached_property
-    def _lengths(self) -> np.ndarray:
-        return norms(self.others)
-
-    def scores(self, histories: Histories) -> sparse.csr_array:
-        """See Ranker."""
-        return in_blocks(histories, self._of_block)
-
     def _of_block(self, block: Histories) -> sparse.csr_array:
         own = user_wise_popularity(block, self.num_recent)
-        best = liked_best(own)
-        product, length = products(best, self._by_item), norms(best)
+        product, length = self._compared(own)
         scale = length[:, None] ** (2 * ASYMMETRY) * self._lengths ** (2 - 2 * ASYMMETRY)
         alike = np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)
         apart = without_same(alike, product, length[:, None] * self._lengths)

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from tests.integration.runs import (
     wait_for_step,
     worker_processes,
 )
+from tests.small_disk import small_disk
 from training.loop.checkpoint_files import SNAPSHOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
@@ -214,23 +214,16 @@ def test_truncated_checkpoint_and_half_written_list_are_passed_over(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of a few megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False
-    ).returncode:
-        pytest.skip("mounting a file system needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+def disk() -> Iterator[Path]:
+    with small_disk(megabytes=4) as folder:
+        yield folder
 
 
 @pytest.mark.thorough
 def test_full_disk_ends_the_run_and_with_room_again_it_goes_on(
-    cluster: str, recipe: Path, alone: dict[str, Path], small_disk: Path
+    cluster: str, recipe: Path, alone: dict[str, Path], disk: Path
 ) -> None:
-    output, filler = small_disk / "text", small_disk / "filler"
+    output, filler = disk / "text", disk / "filler"
     process = start(recipe, cluster, f"output={output}")
     wait_for_step(output, 60)
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:

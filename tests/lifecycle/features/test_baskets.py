@@ -1,6 +1,6 @@
 """Purchases order after order: what is read, what follows, by hand."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -20,22 +20,9 @@ from lifecycle.features.baskets import (
 )
 from lifecycle.features.sequence import LOG_SCALE
 from lifecycle.features.vocabulary import Vocabulary, VocabularyRules, fit_vocabulary
+from tests.builders import item_lines
 
 FIRST = datetime(2024, 6, 1, tzinfo=UTC)
-
-
-def purchases(*rows: tuple[str, float, str | None, str]) -> pl.DataFrame:
-    """(customer, days, order, item)."""
-    return pl.DataFrame(
-        [(name, FIRST + timedelta(days=days), order, item) for name, days, order, item in rows],
-        schema={
-            "customer_id": pl.String,
-            "occurred_at": pl.Datetime("us", "UTC"),
-            "order_id": pl.String,
-            "item_id": pl.String,
-        },
-        orient="row",
-    ).with_columns(shop_day=pl.lit(None, pl.Date))
 
 
 @pytest.fixture
@@ -46,7 +33,8 @@ def vocabulary() -> Vocabulary:
     return fit_vocabulary(counts, items.cast(pl.String), VocabularyRules())
 
 
-LINES = purchases(
+LINES = item_lines(
+    FIRST,
     ("x", 0, "o1", "a"),
     ("x", 0, "o1", "b"),
     ("x", 0, "o1", "a"),

@@ -12,7 +12,7 @@ from lifecycle.log.reader import customers_since, last_sequence
 from lifecycle.log.writer import Batch, Receipt, append
 from tests.lifecycle.log.events import batch
 from tests.lifecycle.log.postgres import Server, give
-from tests.lifecycle.log.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 
 pytestmark = [pytest.mark.integration, pytest.mark.thorough]
 BATCH = 100

@@ -19,7 +19,7 @@ from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.named_currencies import codes_in_names
 from training.ingest.tables.no_sales import warn_of_no_sales
 from training.ingest.tables.repeats import EarlierRows
-from training.ingest.tables.rows import CHECKED_ROWS, ROW, Rows, numbers_in_batches
+from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
 from training.ingest.tables.unmapped_currencies import (
     CodeColumn,
     FoundCodes,
@@ -90,7 +90,7 @@ class _Reading:
     lookup: Lookup | None = None
     earlier: EarlierRows | None = None  # None: rows that files share are of no interest
     drops_repeated: bool = False
-    num_checked: int = 0  # rows by which SQL was found to go row by row
+    num_rows: int = 0  # read so far
 
 
 def check_columns(table: Table, lookup: Lookup | None = None) -> None:
@@ -142,7 +142,7 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     if lookup and money_uses_lookup(table, expressions, schema):
         told += lookup.currency_codes
     timezone = zone_of_file(found.frame, table, file, expressions, BATCH_ROWS)
-    if isinstance(table, Source) and not reading.num_checked:
+    if isinstance(table, Source) and not reading.num_rows:
         warn_of_no_sales(found.frame, table, expressions, file)
     # Rows that differ in any column are no duplicates.
     drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
@@ -151,12 +151,11 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
         if rows.height:
             prepared = _prepared(rows, reading, offset)
             _check_cells(prepared, table, file)
-            check_sql = not offset and reading.num_checked < CHECKED_ROWS
             parts = Rows(prepared, table, file, timezone, decimals)
-            parsed = _parse_batch(parts, expressions, unmapped, check_sql=check_sql)
+            parsed = _parse_batch(parts, expressions, unmapped)
             batch = replace(parsed, currency_codes=parsed.currency_codes + told)
             yield batch if reading.earlier is None else _without_shared(batch, reading)
-            reading.num_checked += rows.height * check_sql
+            reading.num_rows += rows.height
             offset += rows.height
     found.check_count(offset, file)
 
@@ -203,12 +202,12 @@ def _without_shared(batch: ParsedRows, reading: _Reading) -> ParsedRows:
 
 
 def _parse_batch(
-    rows: Rows, expressions: list[Expression], unmapped: list[CodeColumn], *, check_sql: bool
+    rows: Rows, expressions: list[Expression], unmapped: list[CodeColumn]
 ) -> ParsedRows:
     """The event columns of source rows."""
     num_read = rows.rows.height
     left_out = {}
-    for name, others in rows.keep_all(expressions, check_sql=check_sql).items():
+    for name, others in rows.keep_all(expressions).items():
         left_out[name.replace(".", ":")] = others
     would_tell = {reason: told(others, rows, expressions) for reason, others in left_out.items()}
     parsed = [

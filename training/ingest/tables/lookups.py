@@ -95,7 +95,7 @@ def _read(
 
     rows = Rows(frame.with_row_index(ROW, 1), table, file)
     expressions = expressions_of(table, frame.schema, file, numbers_in)
-    for reason, others in rows.keep_all(expressions, check_sql=True).items():
+    for reason, others in rows.keep_all(expressions).items():
         left_out[reason.replace(".", ":")] += others.height
     codes += codes_of_lookup(rows.rows, expressions, on, file)
     added = [

@@ -63,7 +63,7 @@ def _sales(
 ) -> pl.DataFrame:
     """The rows that filters keep and whose kind brings revenue."""
     rows = Rows(sample.with_row_index(ROW, 1), source, file)
-    rows.keep_all([each for each in deciding if each.is_filter], check_sql=False)
+    rows.keep_all(deciding)
     kind = next(each for each in deciding if each.column == "kind")
     kinds = rows.evaluate(kind).cast(pl.String).alias("kind")
     return rows.rows.filter(kinds.to_frame().select(is_purchase().fill_null(False)).to_series())

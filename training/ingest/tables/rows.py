@@ -15,7 +15,6 @@ from training.ingest.tables.row_hashes import row_hashes
 ROW = "__row"
 NUMBER = "__number:"  # prefix of a column of text parsed as numbers
 LEADING_ZERO = r"^\s*[+-]?0\d"
-CHECKED_ROWS = 100_000  # of the first rows of a file
 
 
 def numbers_of(values: pl.Series, decimal: str) -> pl.Series | None:
@@ -86,20 +85,9 @@ class Rows:
         self.rows = self.rows.filter(is_kept)
         return left_out
 
-    def keep_all(
-        self, expressions: list[Expression], *, check_sql: bool
-    ) -> dict[str, pl.DataFrame]:
-        """Keep the rows for which every filter is true; those that each leaves out, by its dotted name.
-
-        With `check_sql` ValueError where an expression depends on other rows than its own.
-        """
-        left_out = {}
-        for expression in sorted(expressions, key=lambda each: not each.is_filter):
-            if check_sql and isinstance(expression.value, Sql):
-                self.check_row_by_row(expression)
-            if expression.is_filter:
-                left_out[expression.dotted] = self.keep(expression)
-        return left_out
+    def keep_all(self, expressions: list[Expression]) -> dict[str, pl.DataFrame]:
+        """Keep the rows for which every filter is true; those that each leaves out, by its dotted name."""
+        return {each.dotted: self.keep(each) for each in expressions if each.is_filter}
 
     def evaluate(self, expression: Expression) -> pl.Series:
         """The value of an expression for each row."""
@@ -142,23 +130,6 @@ class Rows:
             return self.table.decimal
         return self.decimals.get(next(iter(expression.types)), self.table.decimal)
 
-    def check_row_by_row(self, expression: Expression) -> None:
-        """ValueError where the value of a row depends on other rows, as that of SUM(x) does."""
-        kept = self.rows
-        checked = kept.head(CHECKED_ROWS)
-        half = checked.height // 2
-        parts = []
-        for part in (checked, checked.head(half), checked.slice(half)):
-            self.rows = part
-            parts.append(self.evaluate(expression))
-        self.rows = kept
-        whole, first, second = parts
-        halves = first.cast(whole.dtype).append(second.cast(whole.dtype))
-        if not _equals(whole, halves):
-            raise ValueError(
-                f"{self.file}: {expression.dotted}: {expression.value} depends on other rows than its own"
-            )
-
     def row_hashes(self) -> pl.Series:
         """A hash of each whole source row."""
         return row_hashes(self.rows.select(self.names))
@@ -190,13 +161,6 @@ class Rows:
         row = shown.row(min(low, frame.height - 1), named=True)
         place = where(self.table, self.file, row.pop(ROW))
         return f"{place}: {expression.dotted} ({expression.value}) cannot be computed from {row}: {error}"
-
-
-def _equals(values: pl.Series, others: pl.Series) -> bool:
-    """Whether values are the same, numbers to the last digits: polars computes x / 100 of one row as x * 0.01."""
-    if not values.dtype.is_float():
-        return values.equals(others, check_names=False, null_equal=True)
-    return np.allclose(values.to_numpy(), others.to_numpy(), rtol=1e-9, atol=0.0, equal_nan=True)
 
 
 def _select(frame: pl.DataFrame, expression: pl.Expr) -> pl.Series:

@@ -27,7 +27,7 @@ class DecoderRecipe(SharedRecipe):
 
     @property
     def gathered_checkpoints(self) -> bool:
-        """Whether checkpoints hold whole tensors, which any number of workers can load, or DeepSpeed's shards."""
+        """Adapters are small; whole weights stay in shards."""
         return self.lora is not None
 
     @model_validator(mode="after")

@@ -31,11 +31,6 @@ class NextItemRecipe(SharedRecipe):
     # Learn from the validation purchases too, for as many epochs as a run without has shown to be best.
     learn_validation: bool = False
 
-    @property
-    def gathered_checkpoints(self) -> bool:
-        """Checkpoints hold whole tensors, which any number of workers can load."""
-        return True
-
     @model_validator(mode="after")
     def _nothing_is_chosen_on_what_is_learned(self) -> "NextItemRecipe":
         if self.learn_validation and (self.export != "last" or self.patience is not None):

@@ -24,8 +24,3 @@ class SequenceRecipe(SharedRecipe):
     next_event_weight: float = Field(0.1, ge=0)
     # Of each micro-batch, at which the next item is asked for.
     next_item_positions: int = Field(256, ge=1)
-
-    @property
-    def gathered_checkpoints(self) -> bool:
-        """Checkpoints hold whole tensors, which any number of workers can load."""
-        return True

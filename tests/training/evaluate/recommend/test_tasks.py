@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.builders import TinyShop
+from tests.builders import TinyShop, item_lines
 from training.evaluate.inputs import read_inputs
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
@@ -30,25 +30,9 @@ CUTOFF = datetime(2024, 6, 1, tzinfo=UTC)
 MODELS = ("popularity", "personal_frequency", "repurchase", "retriever")
 
 
-def purchases(*rows: tuple[str, float, str | None, str]) -> pl.DataFrame:
-    """(customer, days after the cutoff, order, item)."""
-    return pl.DataFrame(
-        [
-            (customer, CUTOFF + timedelta(days=days), order, item)
-            for customer, days, order, item in rows
-        ],
-        schema={
-            "customer_id": pl.String,
-            "occurred_at": pl.Datetime("us", "UTC"),
-            "order_id": pl.String,
-            "item_id": pl.String,
-        },
-        orient="row",
-    ).with_columns(shop_day=pl.lit(None, pl.Date))
-
-
 def test_next_basket_is_the_first_order_at_or_after_the_cutoff() -> None:
-    shard = purchases(
+    shard = item_lines(
+        CUTOFF,
         ("a", -9, "o1", "tea"),
         ("a", -3, "o2", "tea"),
         ("a", -3, "o2", "soap"),
@@ -63,7 +47,8 @@ def test_next_basket_is_the_first_order_at_or_after_the_cutoff() -> None:
 
 
 def test_without_order_ids_a_basket_is_a_day() -> None:
-    shard = purchases(
+    shard = item_lines(
+        CUTOFF,
         ("a", -1, None, "tea"),
         ("a", 2.2, None, "soap"),
         ("a", 2.9, None, "tea"),
@@ -73,7 +58,8 @@ def test_without_order_ids_a_basket_is_a_day() -> None:
 
 
 def test_baskets_of_a_window_end_with_it() -> None:
-    shard = purchases(
+    shard = item_lines(
+        CUTOFF,
         ("a", -1, "o1", "tea"),
         ("a", 7, "o2", "soap"),
         ("b", -1, "o3", "tea"),

@@ -33,11 +33,14 @@ def test_leave_one_out_learns_without_the_last_two_and_validates_on_the_last_but
     tmp_path: Path,
 ) -> None:
     few = pl.DataFrame(
-        [("two", 0, "i00"), ("two", 1, "i01"), ("one", 0, "i02"), ("three", 0, "i00"),
-         ("three", 1, "i01"), ("three", 2, "i02")],
+        [
+            *(("two", day, f"i0{day}") for day in range(2)),
+            ("one", 0, "i02"),
+            *(("three", day, f"i0{day}") for day in range(3)),
+        ],
         schema=["customer", "day", "item"],
         orient="row",
-    )  # fmt: skip
+    )
     folders = ingest_lines(pl.concat([rounds(3), few]), tmp_path)
     rows = read_next_item_rows(recipe(folders, tmp_path / "run"))
     assert learned_items(rows) == {
