@@ -49,8 +49,9 @@ def span_of(
 
     A gap is too long where it is over 90 days and over ten times the shop's own (the 99th
     percentile of the gaps between its days). What lies beyond one is set apart where it is at most
-    1 % of all rows and of all purchases. ValueError where it is more and yet not a time of the
-    shop's own: at least 5 % of the rows, less than two years away.
+    1 % of all rows and of all purchases, and so is a chain of single days at the end (`_before_chain`).
+    ValueError where it is more and yet not a time of the shop's own: at least 5 % of the rows, less
+    than two years away.
     """
     days = sorted(day for day in rows_by_day if (first or day) <= day <= (last or day))
     if not days:
@@ -87,7 +88,30 @@ def _together(
             high = min(high, int(place))
         elif shares[0] < MIN_EPOCH or gaps[place] > MAX_EPOCH_GAP_DAYS:
             raise ValueError(_question(days, int(place), int(beyond[:, 0].sum()), total, is_before))
-    return low, high
+    return low, high if open_high else _before_chain(np.cumsum(gaps), counts / totals, low, high)
+
+
+def _before_chain(since_first: np.ndarray, shares: np.ndarray, low: int, high: int) -> int:
+    """Position of the last day before a chain at the end of days too far apart for this shop, or `high`.
+
+    A chain is over 90 days long and has at most 1 % of all rows and of all purchases. The gap before
+    it, and its own on average, are over ten times as long as gaps on average were in the emptiest 90
+    days before: a shop that rests every summer has no chain in a summer.
+    """
+    at = np.concatenate(([0], since_first))
+    beyond = shares[::-1].cumsum(axis=0)[::-1].max(axis=1)  # of each day and all later ones
+    for place in range(max(low + 1, int(np.searchsorted(-beyond, -MAX_SET_APART)) - 1), high):
+        length = int(at[high] - at[place])
+        stretch = min(MIN_GAP_DAYS, int(at[place] - at[low]))
+        starts = at[low : place + 1][at[low : place + 1] <= at[place] - stretch]
+        num_days = np.searchsorted(at, starts + stretch, "right") - np.searchsorted(
+            at, starts, "right"
+        )
+        limit = TIMES_OWN_GAP * stretch / max(1, int(num_days.min()))
+        is_sparse = min(at[place + 1] - at[place], length / (high - place)) > limit
+        if is_sparse and length > MIN_GAP_DAYS:
+            return place
+    return high
 
 
 def lonely_dates(rows_by_day: Mapping[date, int], span: Span) -> str | None:

@@ -41,6 +41,25 @@ def test_both_ends_and_several_gaps_at_once() -> None:
     assert ends(days) == (START, START + timedelta(days=699))
 
 
+@pytest.mark.parametrize("apart", [15, 60, 89])
+def test_a_chain_of_single_days_at_the_end_is_set_apart(apart: int) -> None:
+    last = START + timedelta(days=699)
+    chain = {last + timedelta(days=apart * number): 1 for number in range(1, 14)}
+    assert ends(shop() | chain) == (START, last)
+    assert ends(shop() | chain | {date(2099, 1, 1): 1}) == (START, last)
+    assert ends(shop() | chain, last=max(chain)) == (START, max(chain)), "the recipe overrules it"
+    two_each = dict.fromkeys(chain, 2)
+    assert ends(shop() | two_each)[1] == max(chain), "more than one row in a hundred"
+
+
+def test_a_shop_that_rests_every_summer_has_no_chain_in_its_last_one() -> None:
+    summer = {START + timedelta(days=day): 1 for day in range(240, 340, 20)}
+    winter = shop(240) | shop(240, start=START + timedelta(days=340))
+    this_year = {day + timedelta(days=340): rows for day, rows in summer.items()}
+    assert ends(winter | summer | this_year)[1] == max(this_year)
+    assert ends(winter | this_year)[1] == max(this_year), "it was closed the summer before"
+
+
 @pytest.mark.parametrize("rows", [20, 60])
 def test_more_than_one_in_a_hundred_is_a_question(rows: int) -> None:
     days = shop() | {date(2032, 5, 1): rows}
