@@ -91,7 +91,10 @@ def spill(
 ) -> None:
     """First pass: parse every row, apply the rules, and append it to the spill file of its customer's shard."""
     watched = _watched(config)
-    earlier = EarlierRows(ids_decide=config.on_repeated_id != "error")
+    earlier = EarlierRows(
+        ids_decide=config.on_repeated_id != "error",
+        texts_count=any(config.sources[number].duplicates == "drop" for number in watched),
+    )
     with _spill_writers(folder, num_shards) as writers:
         first = FirstPass(config, read, catalogue, writers, erased)
         for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):

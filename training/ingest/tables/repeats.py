@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.events.schema import EVENT_SCHEMA, is_purchase
 from training.ingest.files.found import source_files
 from training.ingest.files.readers import opened
 from training.ingest.sources import VERSION, Source
@@ -32,6 +32,9 @@ class EarlierRows:
     """
 
     ids_decide: bool = False  # rows that have an event_id are not compared
+    # Whether purchases and refunds of other texts are others: asked before one is left out. A shop may
+    # edit a note and export the order again, so where rows are only counted, they are the same.
+    texts_count: bool = False
     files: list[tuple[Path, int]] = field(default_factory=list)  # with their numbers of rows
     runs: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)  # hashes, file numbers
     num_present: int = 0  # rows of the present file, those of `present` and others
@@ -53,7 +56,7 @@ class EarlierRows:
         return is_shared
 
     def _are_shared(self, events: pl.DataFrame) -> np.ndarray:
-        hashes = self._numbered(_hashes(events))
+        hashes = self._numbered(_hashes(events if self.texts_count else _without_notes(events)))
         is_shared = np.zeros(hashes.size, dtype=bool)
         for run, files in self.runs:
             places = np.minimum(np.searchsorted(run, hashes), run.size - 1)
@@ -129,6 +132,14 @@ class EarlierRows:
         files = np.concatenate([before[1], last[1]])
         distinct, first = np.unique(hashes, return_index=True)
         self.runs.append((distinct, files[first]))
+
+
+def _without_notes(events: pl.DataFrame) -> pl.DataFrame:
+    """The events without the texts of those that move money."""
+    if "text" not in events.columns:
+        return events
+    moves_money = is_purchase() | (pl.col("kind") == "refund")
+    return events.with_columns(text=pl.when(~moves_money).then("text"))
 
 
 def _hashes(events: pl.DataFrame) -> np.ndarray:

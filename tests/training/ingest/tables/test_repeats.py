@@ -111,6 +111,24 @@ def test_rows_told_apart_by_a_column_that_is_read_are_not_the_same(tmp_path: Pat
     assert events["amount"].sum() == 10
 
 
+def test_orders_exported_again_with_another_note_are_the_same_and_reviews_are_not(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    (folder / "1.csv").write_text("c,t,p,n\n1,2024-01-01,5,new\n2,2024-01-02,6,new\n")
+    (folder / "2.csv").write_text("c,t,p,n\n1,2024-01-01,5,sent\n2,2024-01-02,6,sent\n")
+    source = {"path": str(folder), "columns": BASE | {"text": "n"}}
+    with pytest.raises(ValueError, match="2.csv: 2 of its 2 rows are in earlier files, too"):
+        run(recipe(tmp_path / "data", source))
+    events, report = run(recipe(tmp_path / "all", source | {"duplicates": "drop"}))
+    assert (events.height, report["rows_dropped"]) == (4, {}), (
+        "left out is what is equal to the letter"
+    )
+    reviews = {"path": str(folder), "columns": BASE | {"text": "n"}, "kind": "review"}
+    assert run(recipe(tmp_path / "reviews", reviews))[0].height == 4
+
+
 def test_two_sources_of_one_file_are_refused_unless_they_read_other_rows(tmp_path: Path) -> None:
     source = write(tmp_path, a=range(1, 9))
     twice = {"path": str(tmp_path / "lines" / "a.csv"), "columns": BASE}
