@@ -103,6 +103,7 @@ def _with_amounts(
     if missing.amount == "drop":
         counts.leave_out("missing_amount", lacking)
         return rows.filter(~needs_amount | pl.col("amount").is_not_null())
+    counts.num_amounts_as_zero += lacking.height
     filled = pl.when(needs_amount).then(pl.col("amount").fill_null(0.0)).otherwise("amount")
     return rows.with_columns(filled)
 

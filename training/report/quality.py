@@ -118,6 +118,9 @@ def _kept(report: QualityReport) -> list[Section]:
         "purchases of these": round(duplicates.kept_equal_revenue, 2),
     }
     parts: list[Part] = [_account(report)]
+    if report.amounts_as_zero:
+        zeros: dict[str, Cell] = {"purchases, renewals and refunds": report.amounts_as_zero}
+        parts.append(facts("Missing amounts taken as 0", zeros))
     if any(copies.values()):
         parts.append(facts("Rows that came more than once", copies))
     sections = [Section("Rows kept and left out, by reason", parts, "What was kept, and why not")]

@@ -241,4 +241,7 @@ class QualityReport(Config):
     orders_of_files: OrdersOfFiles = OrdersOfFiles()
     repeated_amounts: RepeatedAmounts = RepeatedAmounts()
     customers_of_sources: dict[str, SourceCustomers] = {}  # by path
+    amounts_as_zero: int = (
+        0  # of purchases, renewals and refunds that had none, under missing.amount: zero
+    )
     files_not_read: tuple[str, ...] = ()  # of the sources' folders

@@ -161,6 +161,13 @@ def test_source_without_amounts_keeps_interactions_unless_the_rule_says_otherwis
         checked_rows(given, SOURCE, MissingRules(amount="error"), ReadCounts())
 
 
+def test_zeros_that_stand_for_missing_amounts_are_counted() -> None:
+    counts = ReadCounts()
+    given = batch(amount=[5.0, None, None], kind=["purchase", "refund", "view"])
+    checked_rows(given, SOURCE, MissingRules(amount="zero"), counts)
+    assert counts.num_amounts_as_zero == 1
+
+
 def test_what_floats_leave_of_a_free_line_is_nothing() -> None:
     of_millions = 12 * 699_165.58 - 8_389_986.96
     assert -1e-6 < of_millions < -1e-9

@@ -38,6 +38,7 @@ class ReadCounts:
     # Where each sign of a column of money was seen first, by source and column.
     signs: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
     num_conflicting_items: int = 0
+    num_amounts_as_zero: int = 0  # that were missing
     files: dict[Path, int] = field(default_factory=dict)  # numbers of those that were read
     files_not_read: list[str] = field(default_factory=list)
 

@@ -82,6 +82,7 @@ def quality_report(
         orders_of_files=counts.orders_of_files,
         repeated_amounts=counts.repeated_amounts,
         customers_of_sources=_customers_of(sources, counts),
+        amounts_as_zero=read.num_amounts_as_zero,
         files_not_read=tuple(read.files_not_read),
     )
 

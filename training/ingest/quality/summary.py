@@ -31,6 +31,11 @@ def log_summary(report: QualityReport) -> None:
         )
     if report.far_dates.rows:
         logger.warning("set apart, as their dates lie far from all others: %s", report.far_dates)
+    if report.amounts_as_zero:
+        logger.warning(
+            "%d purchases, renewals or refunds without an amount count as 0 (missing.amount: zero)",
+            report.amounts_as_zero,
+        )
     outliers = report.outliers
     if outliers.fence is not None and outliers.revenue > OUTLIERS * account.read.purchases > 0:
         logger.warning(

@@ -28,6 +28,15 @@ def test_a_few_large_amounts_are_not_told(tmp_path: Path, caplog: pytest.LogCapt
     assert "above the fence" not in caplog.text
 
 
+def test_zeros_that_stand_for_missing_amounts_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = log(tmp_path / "x.csv", "1,2024-01-01,i,5", "1,2024-01-02,i,", "2,2024-01-02,i,")
+    _, report = run(recipe(tmp_path / "data", source, missing={"amount": "zero"}))
+    assert report["amounts_as_zero"] == 2
+    assert "2 purchases, renewals or refunds without an amount count as 0" in caplog.text
+
+
 @pytest.mark.parametrize(("times", "is_told"), [(1, False), (3, True)])
 def test_rows_that_a_file_has_several_times_are_told_with_their_money(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, times: int, is_told: bool
