@@ -1,6 +1,8 @@
 """Source tables of a recipe: which files, in which format, and which event column takes which value."""
 
 import re
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -81,6 +83,26 @@ class Table(Config):
         if value is not None and "%" in value and not re.search("%[-_0]?[YCyGgDFxcv+]", value):
             raise ValueError("names no year; put it before, as {sql: \"'2024' || day\"}")
         return value
+
+    @field_validator("date_format")
+    @classmethod
+    def _directives_fit(cls, value: str | None) -> str | None:
+        try:
+            pl.Series([], dtype=pl.String).str.to_datetime((value or "%F").removesuffix("%Z"))
+        except pl.exceptions.PolarsError as error:
+            rule = str(error).partition("\n")[0].removeprefix("Invalid format string: Please ")
+            raise ValueError(f"{rule} Hours before AM or PM are %I, others %H") from None
+        return value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _quoted_dates(cls, columns: object) -> object:
+        for name, value in columns.items() if isinstance(columns, Mapping) else ():
+            if isinstance(value, date):
+                raise ValueError(
+                    f"{name}: {value} is read as a date; a column of that name is written in quotes"
+                )
+        return columns
 
     @field_validator("timezone")
     @classmethod

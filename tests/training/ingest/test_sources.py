@@ -1,4 +1,5 @@
 import re
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -68,6 +69,8 @@ def test_package_paths_do_not_import_the_package() -> None:
         ({"columns": {"occurred_at": "t"}}, "needs customer_id"),
         ({"delimiter": "||"}, "one character"),
         ({"timezone": "Mars/Olympus"}, "no such time zone"),
+        ({"date_format": "%Y-%m-%d %H:%M %p"}, "both 12-hour .* Hours before AM or PM are %I"),
+        ({"columns": COLUMNS | {"amount": date(2024, 1, 1)}}, "2024-01-01 is .* in quotes"),
         ({"skip_rows": -1}, "greater than or equal to 0"),
         ({"kind": "purchase", "columns": {**COLUMNS, "kind": "k"}}, "kind is given twice"),
         ({"lookup": {"path": "x", "columns": {}}}, "need each other"),

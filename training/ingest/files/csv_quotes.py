@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import TextIO
 from uuid import uuid4
 
+from training.ingest.files.broken_records import MAX_CELL_LETTERS, REMEDY, csv_problem
 from training.ingest.files.csv_records import count_records
 from training.ingest.sources import Table, numbered_names, where
 
 logger = logging.getLogger(__name__)
-MAX_CELL_LETTERS = 16 << 20
 LINE_END = "\n"
 LONE_RETURN = re.compile(r"\r(?!\n)")
 STAND_IN = "\ue000"  # for a lone carriage return, at which the csv module would end a line
 SHAPED_ROWS = 1000  # first records, which tell how the cells of a column look
 MAX_SHAPES = 20  # of a column that is not free text
-REMEDY = "say `quote: none` where no cell is quoted, or the `quote` and `escape` of the program that wrote it"
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,10 @@ def _records(table: Table, file: Path, handle: TextIO) -> Iterator[list[str]]:
     for _ in range(table.skip_rows):
         handle.readline()
     quote = table.quote_character
+    lines: list[str] = []  # of the present record
+    names: list[str] = []
     reader = csv.reader(
-        _lines(table, handle),
+        _kept(_lines(table, handle), lines),
         delimiter=table.delimiter,
         quotechar=quote,
         quoting=csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL,
@@ -120,9 +121,19 @@ def _records(table: Table, file: Path, handle: TextIO) -> Iterator[list[str]]:
     try:
         for record in dropwhile(lambda cells: not cells, reader):
             yield [cell.replace(STAND_IN, "\r") for cell in record]
+            names = names or (record if table.has_header else [])
             number += 1
+            lines.clear()
     except csv.Error as error:
-        raise ValueError(f"{where(table, file, number)}: {_problem(str(error))}") from None
+        problem = csv_problem(str(error), "".join(lines), names, table)
+        raise ValueError(f"{where(table, file, number)}, {problem}") from None
+
+
+def _kept(lines: Iterable[str], into: list[str]) -> Iterator[str]:
+    """The same lines, of which each is put into a list, too."""
+    for line in lines:
+        into.append(line)
+        yield line
 
 
 def _lines(table: Table, handle: TextIO) -> Iterator[str]:
@@ -134,17 +145,6 @@ def _lines(table: Table, handle: TextIO) -> Iterator[str]:
     for line in handle:
         plain = LONE_RETURN.sub(STAND_IN, line)
         yield null.sub("", plain) if nulls else plain
-
-
-def _problem(error: str) -> str:
-    """What Python's csv module found wrong, in the recipe's terms."""
-    if "unexpected end of data" in error:
-        return f"a quote is opened and not closed; {REMEDY}"
-    if "expected after" in error:
-        return f"a quote is closed within a cell: {error}; {REMEDY}"
-    if "field larger than" in error:
-        return f"a cell has more than {MAX_CELL_LETTERS} letters; is a quote opened and not closed?"
-    return error
 
 
 @contextmanager

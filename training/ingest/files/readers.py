@@ -99,6 +99,8 @@ def scan(table: Table, file: Path, folder: Path) -> Opened:
     if table.escape_character is None:  # polars has none, and would read other names
         check_header(table, file, readable, _scan_csv(table, readable, table.quote_character))
     found = checked_csv(table, file, readable, folder)
+    if not found.num_rows:
+        check_is_csv(file, readable)
     return Opened(_scan_csv(table, found.path, found.quote), found.num_rows)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from training.ingest.files.csv_quotes import MAX_CELL_LETTERS
+from training.ingest.files.broken_records import MAX_CELL_LETTERS
 from training.ingest.files.found import source_files
 from training.ingest.files.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.sources import Source, Table, where

@@ -29,13 +29,13 @@ OTHERWISE = "say date_format, such as '%d/%m/%Y %H:%M'"
 def date_rule(table: Table, value: object) -> str:
     """The rule that `value` breaks."""
     text = str(value).strip()
-    is_zero = re.fullmatch(r"0[0\W]*", text) is not None
+    is_none = re.fullmatch(r"0[0\W]*|.*9999.*", text) is not None  # 0000-00-00, 9999-12-31
     if table.date_format is None:
         remedy = next((remedy for look, remedy in LOOKS if look.fullmatch(text)), OTHERWISE)
         rule = f"not an ISO 8601 date or time of {FIRST_YEAR}-{LAST_YEAR}"
-        return rule + (NO_DATE if is_zero else f"; {remedy}")
+        return rule + (NO_DATE if is_none else f"; {remedy}")
     rule = f"which does not match date_format {table.date_format!r} with a year of {FIRST_YEAR}-{LAST_YEAR}"
-    if is_zero:
+    if is_none:
         return rule + NO_DATE
     if table.date_format.endswith(ZONE_NAME):
         rule += f"; names of zones are UTC, GMT and those of timezone: {table.timezone}"

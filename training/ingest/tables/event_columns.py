@@ -82,7 +82,7 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
         return _times(column, rows)
     parsed = parse_numbers(column, decimal)
     if not rows.is_lenient:
-        check_parsed(column, parsed, table, rows.file, lambda _: number_rule(table))
+        check_parsed(column, parsed, table, rows.file, lambda value: number_rule(table, value))
     return parsed
 
 

@@ -138,9 +138,12 @@ class Rows:
         if NUMBER + name not in self.rows.columns:
             column = RawColumn(self.rows[name], self.rows[ROW], name)
             numbers = parse_numbers(column, self.decimals.get(name, self.table.decimal))
-            reason = f"{number_rule(self.table)}, as {expression.dotted} needs"
+
+            def rule(value: object) -> str:
+                return f"{number_rule(self.table, value)}, as {expression.dotted} needs"
+
             if not self.is_lenient:
-                check_parsed(column, numbers, self.table, self.file, lambda _: reason)
+                check_parsed(column, numbers, self.table, self.file, rule)
             self.rows = self.rows.with_columns(numbers.alias(NUMBER + name))
         return pl.col(NUMBER + name)
 
@@ -184,5 +187,10 @@ def check_parsed(
         raise ValueError(f"{place}: {column.name} is {value!r}, {rule(value)}")
 
 
-def number_rule(table: Table) -> str:
-    return f"not a number (decimal: {table.decimal!r})" if table.format == "csv" else "not a number"
+def number_rule(table: Table, value: object) -> str:
+    """The rule that `value` breaks, and the decimal sign by which it would be a number."""
+    rule = f"not a number (decimal: {table.decimal!r})" if table.format == "csv" else "not a number"
+    other = "," if table.decimal == "." else "."
+    text = pl.Series([str(value)])
+    is_number = parse_numbers(RawColumn(text, text, ""), other)[0] is not None
+    return f"{rule}; with decimal: {other!r} it is one" if is_number else rule

@@ -19,6 +19,9 @@ HEADER = "c,d,a,t\n"
 ROWS = [f"{number},2024-01-{number:02},{number}.5," for number in range(1, 9)]
 
 
+T = "after the header, column 't', which begins"
+
+
 def lines(*texts: str) -> str:
     """Rows of customers 1, 2 and so on, each with a text as it stands in the file."""
     return HEADER + "".join(f"{row}{text}\n" for row, text in zip(ROWS, texts, strict=False))
@@ -38,9 +41,9 @@ def test_marks_of_inches_in_cells_without_quotes_swallow_no_rows(read: Read) -> 
     [
         (('"Hat', "TV", 'Cup 17"', "x"), "row 1 after the header, column 't'"),
         (('"Hat', 'Cup"', "x"), "row 1 after the header, column 't'"),
-        (('"Hat', '"Cup', "x"), "row 1 after the header: a quote is closed within a cell"),
-        (("Hat", '"Cup', "x", "y"), "row 2 after the header: a quote is opened and not closed"),
-        (('"Hat" big', "Cup"), "row 1 after the header: a quote is closed within a cell"),
+        (('"Hat', '"Cup', "x"), f"row 1 {T} '\"Hat': a quote is closed within a cell"),
+        (("Hat", '"Cup', "x", "y"), f"row 2 {T} '\"Cup': a quote is opened and not closed"),
+        (('"Hat" big', "Cup"), f"row 1 {T} '\"Hat\" big': a quote is closed within a cell"),
     ],
 )
 def test_quote_that_swallows_rows_is_refused_with_its_place(

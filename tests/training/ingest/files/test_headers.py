@@ -59,7 +59,10 @@ def test_what_the_file_looks_like_is_told_with_the_key_that_helps(
 
 @pytest.mark.parametrize(
     ("content", "meaning"),
-    [('{"c":1,"t":"2024-01-01","p":2}\n', "JSON"), ('<table a="1","b">\n', "an HTML page")],
+    [
+        ('{"c":1,"t":"2024-01-01","p":2}\n', "JSON"),
+        ('<table a="1","b">\n', "an HTML page"),
+    ],
 )
 def test_what_the_csv_module_cannot_read_is_told_by_its_look(
     tmp_path: Path, content: str, meaning: str
@@ -68,6 +71,11 @@ def test_what_the_csv_module_cannot_read_is_told_by_its_look(
     file.write_text(content)
     with pytest.raises(ValueError, match=f"lines.csv is {meaning}"):
         schema_of(Source.model_validate({"path": str(file), "columns": BASE}), file)
+
+
+def test_returns_alone_that_end_lines_are_told_where_the_header_has_all_columns(read: Read) -> None:
+    with pytest.raises(ValueError, match="lines end with carriage returns alone"):
+        read("c,t,p,x\r1,2024-01-01,2,y\r")
 
 
 @pytest.mark.parametrize(

@@ -136,3 +136,16 @@ def test_field_of_an_object_is_told_how_it_is_written(tmp_path: Path) -> None:
         rows_of(Source.model_validate(source))
     right = source | {"columns": BASE | {"customer_id": {"sql": "c.id"}}}
     assert rows_of(Source.model_validate(right))["customer_id"].to_list() == ["7"]
+
+
+@pytest.mark.parametrize("amount", ["lines.p", {"sql": "lines.p"}])
+def test_lines_of_an_order_in_one_object_are_refused_by_their_name(
+    tmp_path: Path, amount: object
+) -> None:
+    path = tmp_path / "orders.jsonl"
+    path.write_text('{"c": 7, "t": "2024-01-01", "lines": [{"p": 1}, {"p": 2}]}\n')
+    source = {"path": str(path), "format": "json", "columns": BASE | {"amount": amount}}
+    with pytest.raises(
+        ValueError, match="lines holds arrays in .*orders.jsonl; write a row for each"
+    ):
+        rows_of(Source.model_validate(source))

@@ -127,6 +127,11 @@ def test_parquet_with_ids_as_floats_and_local_times(tmp_path: Path) -> None:
             "row 2 after the header: amount is '2EUR', not a number",
         ),
         (
+            'c,t,p\n1,2024-01-01,"1.234,50"\n',
+            {},
+            r"amount is '1.234,50', not a number \(decimal: '.'\); with decimal: ',' it is one",
+        ),
+        (
             "c,t,p\n1,2024-01-01,2\n1,2024-01-01,x\n",
             amount("p * 2"),
             "row 2 after the header: p is 'x', not a number .*as columns.amount needs",
@@ -151,7 +156,7 @@ def test_parquet_with_ids_as_floats_and_local_times(tmp_path: Path) -> None:
         (
             'c,t,p\n1,2024-01-01,2\n1,"2024-01-01,2\n3,2024-01-01,2\n',
             {},
-            "row 2 after the header: a quote is opened and not closed",
+            "row 2 after the header, column 't', which begins '\"2024-01-01,2': a quote is opened and not closed",
         ),
         (
             '[{"c": {"id": 1}, "t": "2024-01-01", "p": 1}]',

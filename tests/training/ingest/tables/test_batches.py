@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import BASE, Read, amount, batches_of, rows_of
-from training.ingest.files.csv_quotes import MAX_CELL_LETTERS
+from training.ingest.files.broken_records import MAX_CELL_LETTERS
 from training.ingest.sources import Source
 from training.ingest.tables.rows import ROW
 

@@ -21,6 +21,8 @@ from training.ingest.job import ingest
         ("2024-05-01 10:12:33 UTC", None, "say date_format: '%Y-%m-%d %H:%M:%S %Z'"),
         ("5.1.2024", None, "say date_format, such as"),
         ("0000-00-00 00:00:00", None, "make it one of null_values"),
+        ("9999-12-31", None, "make it one of null_values"),
+        ("31.12.9999", "%d.%m.%Y", "make it one of null_values"),
         ("00000000", "%Y%m%d", "make it one of null_values"),
         ("1704067200000", "epoch_s", "say epoch_ms"),
         ("1704067200000000", "epoch_ms", r"\{sql: \"x / 1000\"\}"),
