@@ -24,7 +24,9 @@ def rank_scores(
     Only items of `popular` are ranked. One that fills up scores less than all that a customer's row
     has a score above 0 for.
     """
-    allowed = only_offered(scores, with_positions(popular, item_ids)["item"].to_numpy())
+    allowed = scores
+    if popular.height < len(item_ids):
+        allowed = only_offered(scores, with_positions(popular, item_ids)["item"].to_numpy())
     best = keep_best(without_own(allowed, histories) if exclude_seen else allowed, k)
     scored = named(best, customer_ids, item_ids)
     num_missing = min(k, popular.height) - np.diff(best.indptr)
@@ -43,8 +45,6 @@ def rank_scores(
 
 def only_offered(scores: sparse.csr_array, offered: np.ndarray) -> sparse.csr_array:
     """The scores of items at the given positions; others have none."""
-    if len(offered) == scores.shape[1]:
-        return scores
     is_offered = np.zeros(scores.shape[1], dtype=bool)
     is_offered[offered] = True
     return kept_entries(scores, is_offered[scores.indices])

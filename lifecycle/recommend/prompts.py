@@ -22,7 +22,9 @@ def item_text(title: str | None, category: str | None) -> str:
 
 def clean_line(text: str) -> str:
     """Text on one line: control characters and runs of white space become one space, lone surrogates vanish."""
-    printable = "".join(_printable(character) for character in text)
+    printable = text
+    if not text.isprintable():  # most titles are, and a service cleans hundreds a second
+        printable = "".join(_printable(character) for character in text)
     return " ".join(printable.split())[:MAX_ITEM_CHARACTERS].rstrip()
 
 

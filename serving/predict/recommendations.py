@@ -46,7 +46,7 @@ def recommend(
     bought = _purchases(artifact, customers, as_of)
     ranked = _ranked(artifact, bought, as_of, options)
     habits = _habits(artifact, bought, as_of)
-    listed = _listed(ranked, habits, _related(artifact, ranked, bought))
+    listed = _listed(artifact, ranked, habits, bought)
     orders = dict(bought.group_by("customer_id").agg(pl.col("order_id").n_unique()).iter_rows())
     return [
         {
@@ -143,11 +143,14 @@ def _habits(artifact: Artifact, bought: pl.DataFrame, as_of: Sequence[datetime])
 
 
 def _listed(
-    ranked: pl.DataFrame, habits: pl.DataFrame, related: np.ndarray
+    artifact: Artifact, ranked: pl.DataFrame, habits: pl.DataFrame, bought: pl.DataFrame
 ) -> dict[str, list[JsonValue]]:
     """By customer the ranked items as they are answered."""
     pair = ["customer_id", "item_id"]
     known = ranked.join(habits, on=pair, how="left", maintain_order="left")
+    is_new = known["times"].is_null().to_numpy()
+    related = np.zeros(known.height, dtype=bool)
+    related[is_new] = _related(artifact, known.filter(is_new), bought)
     times = pl.col("times").fill_null(0)
     rows = known.select(*pair, "title", "category", "score", times, "every", "since")
     listed: dict[str, list[JsonValue]] = {}
@@ -163,17 +166,19 @@ def _listed(
     return listed
 
 
-def _related(artifact: Artifact, ranked: pl.DataFrame, bought: pl.DataFrame) -> np.ndarray:
-    """Whether others bought a ranked item together with one of the customer's, where the recommender looks at that."""
+def _related(artifact: Artifact, new: pl.DataFrame, bought: pl.DataFrame) -> np.ndarray:
+    """Whether others bought an item new to a customer together with one of theirs, if the recommender looks at that."""
     retriever = artifact.retriever
-    if retriever is None or artifact.settings.recommender not in KNOW_NEIGHBOURS:
-        return np.zeros(ranked.height, dtype=bool)
-    pairs = bought.select("customer_id", "item").unique()
+    knows = artifact.settings.recommender in KNOW_NEIGHBOURS
+    if retriever is None or new.is_empty() or not knows:
+        return np.zeros(new.height, dtype=bool)
+    asked_for = pl.col("customer_id").is_in(new["customer_id"].implode())
+    pairs = bought.filter(asked_for).select("customer_id", "item").unique()
     rows, columns = pairs["customer_id"].cast(pl.Int64).to_numpy(), pairs["item"].to_numpy()
-    asked = ranked["customer_id"].cast(pl.Int64).to_numpy()
+    asked = new["customer_id"].cast(pl.Int64).to_numpy()
     shape = (1 + max(rows.max(initial=0), asked.max(initial=0)), len(retriever.item_ids))
     own = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
-    found: np.ndarray = (own @ retriever.similarity)[asked, ranked["item"].to_numpy()] > 0
+    found: np.ndarray = (own @ retriever.similarity)[asked, new["item"].to_numpy()] > 0
     return found
 
 
