@@ -1,5 +1,6 @@
 """What features tell about customers, in the words of those who act on it."""
 
+from functools import cache
 from itertools import product
 
 from lifecycle.features.attributes import PREFIX
@@ -38,6 +39,7 @@ DRIVERS = {  # by how the names of their features begin; the first that fits
 DRIVER_NAMES = tuple(f"{name}_{way}" for name, way in product(DRIVERS, ("up", "down")))
 
 
+@cache
 def driver_of(feature: str) -> str:
     """The driver that a feature belongs to."""
     return next(name for name, beginnings in DRIVERS.items() if feature.startswith(beginnings))

@@ -1,6 +1,7 @@
 """The trees of the stack: three kinds, which all read what BG/NBD expects of a customer."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -68,10 +69,17 @@ def stack_inputs(rows: pl.DataFrame, btyd: Btyd | None, horizon_days: int) -> np
 
 def moving_drivers(trees: Iterable[Booster], rows: pl.DataFrame) -> frozenset[str]:
     """Those of DRIVER_NAMES that may move a stack: of inputs that some tree splits on, and of what BG/NBD reads."""
-    is_split = np.any([booster.feature_importance() > 0 for booster in trees], axis=0)
+    is_split = np.any([_splits(booster) for booster in trees], axis=0)
     names = np.array([*inputs_of(rows), *BTYD_NUMBERS])
     moving = {driver_of(name) for name in (*names[is_split], *BTYD_INPUTS)}
     return frozenset(name for name in DRIVER_NAMES if name.rpartition("_")[0] in moving)
+
+
+@lru_cache(maxsize=16)
+def _splits(booster: Booster) -> np.ndarray:
+    """Which inputs its trees split on, (k,) bool; LightGBM reads all trees for it, too long for one customer's answer."""
+    found: np.ndarray = booster.feature_importance() > 0
+    return found
 
 
 def btyd_spend_of(inputs: np.ndarray) -> np.ndarray:
