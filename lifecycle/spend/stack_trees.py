@@ -77,7 +77,7 @@ def moving_drivers(trees: Iterable[Booster], rows: pl.DataFrame) -> frozenset[st
 
 @lru_cache(maxsize=16)
 def _splits(booster: Booster) -> np.ndarray:
-    """Which inputs its trees split on, (k,) bool; LightGBM reads all trees for it, too long for one customer's answer."""
+    """Which inputs its trees split on, (k,) bool; LightGBM reads all trees for it, which takes long."""
     found: np.ndarray = booster.feature_importance() > 0
     return found
 
