@@ -7,13 +7,15 @@ computed once per item). The model only scores the candidates it is given: it ca
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from lifecycle.llama.decoder import fast_dtype, load_tokenizer
-from lifecycle.llama.language_model import load_causal_model
+from lifecycle.llama.language_model import load_causal_model, load_language_model
+from lifecycle.llama.member import RERANK
 from lifecycle.llama.shared_prefix import repeated
 from lifecycle.recommend.prompts import NEUTRAL_PROMPT
 
@@ -39,11 +41,17 @@ class Reranker:
         return [ranked[text] for text in texts]
 
 
-def load_reranker(base_model: str, attention: str) -> Reranker:
+def load_reranker(base_model: str | Path, attention: str) -> Reranker:
     """The base language model with its vocabulary head, on one CPU core."""
     torch.set_num_threads(1)
     model = load_causal_model(base_model, attention, fast_dtype("cpu"))
     return Reranker(model.eval(), load_tokenizer(base_model), {})
+
+
+def load_trained_reranker(member: Path) -> Reranker:
+    """A member of task rerank, likewise."""
+    torch.set_num_threads(1)
+    return Reranker(*load_language_model(member, fast_dtype("cpu"), RERANK), {})
 
 
 @torch.inference_mode()
