@@ -32,7 +32,12 @@ class Reranker:
     priors: dict[str, float]
 
     def scores(self, prompt: str, texts: list[str]) -> list[float]:
-        """Score of each item text after the prompt, in the order given; equal texts are computed once."""
+        """Score of each item text after the prompt, in the order given; equal texts are computed once.
+
+        After the prompt of nobody all score 0, and nothing is computed.
+        """
+        if prompt == NEUTRAL_PROMPT:
+            return [0.0] * len(texts)
         distinct = [(text, text) for text in dict.fromkeys(texts)]
         new = [pair for pair in distinct if pair[0] not in self.priors]
         if new:
@@ -73,11 +78,11 @@ def item_log_likelihoods(
     assert not model.training, "dropout would make scores random: call model.eval() first"
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; a batch holds at least 1 item")
-    prompt_tokens = tokenizer(prompt, split_special_tokens=True)["input_ids"]
+    asked = prompt_tokens(tokenizer, prompt)
     texts = {text: item_tokens(tokenizer, text) for text in dict.fromkeys(item_texts)}
-    check_context(model, prompt_tokens, list(texts.values()))
+    check_context(model, asked, list(texts.values()))
     start = model(
-        input_ids=torch.tensor([prompt_tokens], device=model.device),
+        input_ids=torch.tensor([asked], device=model.device),
         use_cache=True,
         logits_to_keep=1,
     )
@@ -134,6 +139,12 @@ def rerank(
         (item_id, float(mean) - priors[item_id]) for item_id, mean in zip(ids, means, strict=True)
     ]
     return sorted(scores, key=lambda scored: (-scored[1], scored[0]))
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+    """The tokens of a prompt, before those of an item; the text of a special token is read as plain text."""
+    tokens: list[int] = tokenizer(prompt, split_special_tokens=True)["input_ids"]
+    return tokens
 
 
 def item_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
