@@ -64,7 +64,7 @@ def read_artifact_manifest(artifact: Path) -> ArtifactManifest:
 
 
 @dataclass(frozen=True)
-class Reranking:
+class RerankSettings:
     """LLaMA's part in the order of items."""
 
     weight: float  # of its score beside the ranker's
@@ -97,7 +97,7 @@ class Settings:
     exclude_seen: bool
     money_unit: float = 1.0  # in which prompts count money; artifacts from before have none
     timezone: str = "UTC"  # of the shop's days; artifacts from before have none
-    reranking: Reranking | None = None  # None: the ranker alone says the order
+    reranking: RerankSettings | None = None  # None: the ranker alone says the order
 
     def save(self, folder: Path) -> None:
         """Write as JSON."""

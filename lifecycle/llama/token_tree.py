@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
 
-from lifecycle.llama.shared_prefix import repeated
+from lifecycle.llama.shared_prefix import can_share, repeated
+
+ALIBI = ("bloom", "mpt")  # whose attention fades with distance, whatever the position ids say
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,12 @@ class TokenTree:
     depth: np.ndarray  # (n,) how many tokens are before that
     sees: np.ndarray  # (n, n) bool: itself, and what it begins with
     paths: list[list[int]]  # of each text the beginnings that its second and later tokens follow
+
+
+def can_read_trees(config: PreTrainedConfig) -> bool:
+    """Whether a decoder tells places by position ids, and what is seen by the mask that it is given, in all layers."""
+    has_alibi = config.model_type in ALIBI or getattr(config, "alibi", False)
+    return can_share(config) and not has_alibi
 
 
 def token_tree(texts: Sequence[Sequence[int]]) -> TokenTree:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from lifecycle.artifact.contents import Artifact, Reranking
+from lifecycle.artifact.contents import Artifact, RerankSettings
 from lifecycle.recommend.fusion import fused
 from lifecycle.recommend.prompts import history_prompt, item_text
 
@@ -19,7 +19,7 @@ class TitleReader:
     """A language model, and the titles of the catalogue."""
 
     reranker: "Reranker"
-    settings: Reranking
+    settings: RerankSettings
     texts: Mapping[str, str]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.contents import Artifact, ArtifactManifest, Reranking, Settings
+from lifecycle.artifact.contents import Artifact, ArtifactManifest, RerankSettings, Settings
 from lifecycle.decisions.segments import fit_thresholds
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import read_customers
@@ -26,7 +26,7 @@ from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, rankers_of_today
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets
-from training.results import recommend as results
+from training.results.recommend import Reranking
 
 logger = logging.getLogger(__name__)
 
@@ -148,12 +148,12 @@ def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendMo
     )
 
 
-def _reranking(inputs: Inputs, found: results.Reranking | None) -> Reranking | None:
+def _reranking(inputs: Inputs, found: Reranking | None) -> RerankSettings | None:
     """What the service re-ranks with; None where that brings nothing, so that no time goes into it."""
     if found is None or found.weight == 0:
         return None
     base_model = base_model_identity(str(inputs.base_model))
-    return Reranking(found.weight, inputs.config.num_candidates, base_model)
+    return RerankSettings(found.weight, inputs.config.num_candidates, base_model)
 
 
 def members_of(inputs: Inputs, artifact: Artifact) -> dict[str, Path]:

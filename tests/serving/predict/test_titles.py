@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lifecycle.artifact.contents import Reranking, Settings
+from lifecycle.artifact.contents import RerankSettings, Settings
 from lifecycle.llama.member import base_model_identity
 from lifecycle.llama.rerank import item_log_likelihoods, load_reranker
 from lifecycle.names import RERANKER
@@ -28,7 +28,7 @@ READ = 6
 @pytest.fixture
 def reader(predictor: Predictor, tiny_base_model: Path) -> Iterator[TitleReader]:
     """What an artifact would load for which the arena had chosen an untrained model."""
-    reranking = Reranking(WEIGHT, READ, base_model_identity(str(tiny_base_model)))
+    reranking = RerankSettings(WEIGHT, READ, base_model_identity(str(tiny_base_model)))
     settings = replace(predictor.artifact.settings, reranking=reranking)
     threads = torch.get_num_threads()
     found = load_title_reader(replace(predictor.artifact, settings=settings))

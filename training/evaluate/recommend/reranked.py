@@ -18,7 +18,7 @@ from training.evaluate.recommend.tasks import RankingTask
 
 
 @dataclass(frozen=True)
-class Candidates:
+class Proposed:
     """What LLaMA is to read: customer_id, rank, item_id, score (the ranker's), text; and customer_id, prompt."""
 
     items: pl.DataFrame
@@ -49,7 +49,7 @@ def reranked(
 
 def candidates_of(
     inputs: Inputs, rankers: Rankers, ranker: str, task: RankingTask, customers: list[str]
-) -> Candidates:
+) -> Proposed:
     """What a ranker proposes to the given customers of a task."""
     items = inputs.items
     described = map(item_text, items["title"], items["category"])
@@ -77,7 +77,7 @@ def candidates_of(
     candidates = pl.concat(proposed).sort("customer_id", "rank")
     text = candidates["item_id"].replace_strict(texts, return_dtype=pl.String).alias("text")
     schema = {"customer_id": pl.String, "prompt": pl.String}
-    return Candidates(
+    return Proposed(
         candidates.with_columns(text), pl.DataFrame(prompts, schema=schema, orient="row")
     )
 
@@ -88,7 +88,7 @@ def _items_bought(purchases: pl.DataFrame) -> dict[str, list[str]]:
     return dict(ordered.group_by("customer_id").agg("item_id").iter_rows())
 
 
-def with_text_scores(inputs: Inputs, found: Candidates, member: Path | None) -> pl.DataFrame:
+def with_text_scores(inputs: Inputs, found: Proposed, member: Path | None) -> pl.DataFrame:
     """The candidates with the column `text_score`: what a member of task rerank, or the base model, makes of them."""
     assert inputs.base_model is not None
     texts = (

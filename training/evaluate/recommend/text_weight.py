@@ -50,7 +50,7 @@ def choose_weight(
         return None
     customers = sampled(task.baskets, inputs.config.rerank_customers, inputs.config.seed).to_list()
     if len(customers) < LEAST_CUSTOMERS:
-        told = f"only {len(customers)} customers bought again before the test window; it takes {LEAST_CUSTOMERS}"
+        told = f"before the test window {len(customers)} customers are asked; it takes {LEAST_CUSTOMERS}"
         return _off(ranker, told)
     window = open_window(task, inputs.items, inputs.config.seed)
     rankers = fit_rankers(window, [ranker], learned)
