@@ -62,6 +62,6 @@ def read_titles(
     least = read.group_by("customer_id").agg(pl.col("score").min().alias("least"))
     last = candidates.group_by("customer_id").agg(pl.col("score").min().alias("last"))
     known = rest.join(least, on="customer_id").join(last, on="customer_id")
-    score = pl.col("least") + pl.col("score") - pl.col("last")
+    score = (pl.col("least") + pl.col("score") - pl.col("last")).alias("score")
     behind = known.select("customer_id", pl.col("rank").cast(pl.Int64), "item_id", score)
     return pl.concat([read, behind]).sort("customer_id", "rank")

@@ -86,7 +86,7 @@ def test_of_many_examples_a_seeded_sample_is_learned(tiny_shop: TinyShop) -> Non
 def test_leave_one_out_validates_on_the_last_line_but_one(tmp_path: Path) -> None:
     lines = rounds(2)
     names = lines.select("item").unique().with_columns(title="title of " + pl.col("item"))
-    items = names.with_columns(category=pl.lit("all"))
+    items = names.rename({"item": "item_id"}).with_columns(category=pl.lit("all"))
     data, examples = ingest_lines(lines, tmp_path, items)
     training, validation = read_next_titles(recipe(data, examples, orders_per_customer=99))
     assert len(training) == 2 * 6 and NextTitle(NEUTRAL_PROMPT, "title of i00") in training
