@@ -64,7 +64,7 @@ def following_log_likelihoods(
     tokens = [token for text in texts for token in text[1:]]
     logs = logits[places, tokens] - torch.logsumexp(logits, dim=-1)[places]
     lengths = [len(path) for path in tree.paths]
-    return [float(part.sum()) for part in logs.cpu().double().split(lengths)]
+    return [float(part.sum()) for part in torch.split(logs.cpu().double(), lengths)]
 
 
 def _logits(model: PreTrainedModel, prefix: DynamicCache, tree: TokenTree) -> Tensor:

@@ -52,8 +52,9 @@ def _checkpointed(
     """
     if not config.gradient_checkpointing:
         return kept
-    inputs = config.micro_batch * config.max_tokens * shape.hidden_size * dtype.itemsize
     layers: int = shape.num_hidden_layers
+    width: int = shape.hidden_size
+    inputs = config.micro_batch * config.max_tokens * width * dtype.itemsize
     return layers * inputs + kept // layers
 
 
