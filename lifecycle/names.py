@@ -38,3 +38,4 @@ RANKERS = (
     RANK_STACK,
 )
 RERANKER = "text_llama_rerank"
+RANKING_MEMBERS = (SEQUENCE_LLAMA, RERANKER)  # that are trained

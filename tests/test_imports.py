@@ -53,7 +53,7 @@ MAY_IMPORT_TORCH = (
     "lifecycle/spend/dense_ziln.py",
     "training/tasks/",
     "training/loop/",
-    "training/plan/meta_model.py",
+    "training/plan/meta_",
 )
 WITHOUT_TORCH = (
     "lifecycle/llama/member.py",
@@ -64,6 +64,7 @@ WITHOUT_TORCH = (
     "training/tasks/rows.py",
     "training/tasks/next_item/rows.py",
     "training/tasks/next_item/sampled_items.py",
+    "training/tasks/rerank/titles.py",
     "training/tasks/conversations.py",
     "training/tasks/recipes/",
     "training/loop/zero.py",

@@ -79,7 +79,7 @@ class TrackingSettings(Config):
 class SharedRecipe(Config):
     """The keys of all recipes of `python -m training.run`; `task` and `encoder` tell these apart."""
 
-    task: Literal["value", "next_item", "sft"]
+    task: Literal["value", "next_item", "sft", "rerank"]
     encoder: Literal["text", "sequence"]
     # auto: bf16 where the processor multiplies it natively.
     dtype: Literal["auto", "bf16", "fp32"] = "auto"

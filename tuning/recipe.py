@@ -19,6 +19,7 @@ REPORTED = {  # by task
     "value": ("val_loss", "val_rmse"),
     "next_item": ("val_loss", "val_ndcg", "val_hr"),
     "sft": ("val_loss",),
+    "rerank": ("val_loss",),
 }
 
 

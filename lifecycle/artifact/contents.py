@@ -18,7 +18,7 @@ from lifecycle.features.attributes import AttributeCode
 from lifecycle.features.categories import placed_items
 from lifecycle.folders import Manifest, read_manifest
 from lifecycle.llama.member import BaseModelIdentity
-from lifecycle.names import MEMBERS, STACK
+from lifecycle.names import MEMBERS, RERANKER, STACK
 from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import Retriever
 from lifecycle.spend.models import SpendModels
@@ -64,6 +64,15 @@ def read_artifact_manifest(artifact: Path) -> ArtifactManifest:
 
 
 @dataclass(frozen=True)
+class RerankSettings:
+    """LLaMA's part in the order of items."""
+
+    weight: float  # of its score beside the ranker's
+    num_candidates: int  # of the ranker's best items, whose titles it reads
+    base_model: BaseModelIdentity
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the arena decided and measured, apart from the models themselves."""
 
@@ -88,6 +97,7 @@ class Settings:
     exclude_seen: bool
     money_unit: float = 1.0  # in which prompts count money; artifacts from before have none
     timezone: str = "UTC"  # of the shop's days; artifacts from before have none
+    reranking: RerankSettings | None = None  # None: the ranker alone says the order
 
     def save(self, folder: Path) -> None:
         """Write as JSON."""
@@ -123,6 +133,12 @@ class Artifact:
         if champion == STACK and self.models.stack is not None:
             names = list(self.models.stack.members)
         return {name: self.folder / "members" / name for name in names}
+
+    @property
+    def reranker(self) -> Path | None:
+        """The folder of the member that reads titles; None: the base model does, or nobody."""
+        folder = self.folder / "members" / RERANKER
+        return folder if folder.is_dir() else None
 
     @property
     def attributes(self) -> list[str]:

@@ -17,7 +17,7 @@ from lifecycle.artifact.contents import (
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.folders import new_folder, verify, write_json, write_manifest
-from lifecycle.llama.member import read_member
+from lifecycle.llama.member import RERANK, base_model_identity, read_member
 from lifecycle.recommend.rankers import load_rankers, save_rankers
 from lifecycle.spend.models import SpendModels
 
@@ -49,7 +49,22 @@ def load_artifact(folder: Path) -> Artifact:
     )
     for member in artifact.members.values():
         read_member(member)
+    _check_reranker(artifact)
     return artifact
+
+
+def _check_reranker(artifact: Artifact) -> None:
+    """ValueError where what reads titles is damaged, or its base model is another than the one that was judged."""
+    reranking = artifact.settings.reranking
+    if reranking is None:
+        return
+    if artifact.reranker is not None:
+        read_member(artifact.reranker, RERANK)
+    base = reranking.base_model
+    if base_model_identity(base.path).sha256 != base.sha256:
+        raise ValueError(
+            f"artifact {artifact.folder}: base model {base.path} is not the one that was judged"
+        )
 
 
 def write_artifact(

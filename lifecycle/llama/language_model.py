@@ -115,13 +115,13 @@ def save_language_model(
 
 
 def load_language_model(
-    member: Path, dtype: torch.dtype
+    member: Path, dtype: torch.dtype, task: str = "sft"
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A member of task sft ready to generate, its adapter merged, and its tokenizer, which pads on the left.
+    """A member of task sft or rerank ready to generate, its adapter merged, and its tokenizer, which pads on the left.
 
     Raises ValueError for a member that is damaged or of another task.
     """
-    settings = decoder_of(read_member(member, "sft"))
+    settings = decoder_of(read_member(member, task))
     if (member / "adapter_config.json").exists():
         base = load_causal_model(settings.base_model, attention_of(settings, dtype), dtype)
         model = PeftModel.from_pretrained(

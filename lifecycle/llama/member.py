@@ -19,9 +19,11 @@ from lifecycle.folders import (
     verify,
 )
 from lifecycle.llama.base_model.files import check_files
+from lifecycle.recommend.prompts import RERANK_PROMPT_VERSION
 
 MEMBER_KIND = "member"
 NEXT_ITEM = "next_item"  # the task of members that rank
+RERANK = "rerank"  # and of those that re-rank
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class BaseModelIdentity(Stored):
 
 
 class MemberManifest(Manifest):
-    """The manifest of a member: an encoder of prompts, one of events, or an adapter of a language model (task sft)."""
+    """The manifest of a member: an encoder of prompts, one of events, or an adapter (task sft or rerank)."""
 
     task: str
     encoder: str
@@ -97,7 +99,7 @@ def read_member(folder: Path, task: str = "value") -> MemberManifest:
         raise ValueError(
             f"member {folder} was trained for task {manifest.task}; task {task} is needed here"
         )
-    if task in ("value", NEXT_ITEM):
+    if task in ("value", NEXT_ITEM, RERANK):
         _check_version(folder, manifest)
     if is_sequence(manifest):
         return manifest
@@ -119,7 +121,7 @@ def _check_version(folder: Path, manifest: MemberManifest) -> None:
     else:
         kind = "prompt"
         version = manifest.prompt_version
-        current = PROMPT_VERSION
+        current = RERANK_PROMPT_VERSION if manifest.task == RERANK else PROMPT_VERSION
     if version != current:
         raise ValueError(
             f"member {folder} was trained on {kind} version {version!r}; this version writes {current!r}: "

@@ -5,20 +5,23 @@ prompt, minus the same after NEUTRAL_PROMPT (the prior, which does not depend on
 computed once per item). The model only scores the candidates it is given: it cannot invent an item.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from lifecycle.llama.decoder import fast_dtype, load_tokenizer
-from lifecycle.llama.language_model import load_causal_model
+from lifecycle.llama.language_model import load_causal_model, load_language_model
+from lifecycle.llama.member import RERANK
 from lifecycle.llama.shared_prefix import repeated
+from lifecycle.llama.token_tree import can_read_trees, following_log_likelihoods
 from lifecycle.recommend.prompts import NEUTRAL_PROMPT
 
-# On one CPU core larger batches win nothing, and with SDPA attention lose a quarter.
-BATCH_SIZE = 16
+# Of titles, that go through the model at once; more win nothing on a CPU core, and their logits are large.
+TOKENS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,12 @@ class Reranker:
     priors: dict[str, float]
 
     def scores(self, prompt: str, texts: list[str]) -> list[float]:
-        """Score of each item text after the prompt, in the order given; equal texts are computed once."""
+        """Score of each item text after the prompt, in the order given; equal texts are computed once.
+
+        After the prompt of nobody all score 0, and nothing is computed.
+        """
+        if prompt == NEUTRAL_PROMPT:
+            return [0.0] * len(texts)
         distinct = [(text, text) for text in dict.fromkeys(texts)]
         new = [pair for pair in distinct if pair[0] not in self.priors]
         if new:
@@ -39,11 +47,17 @@ class Reranker:
         return [ranked[text] for text in texts]
 
 
-def load_reranker(base_model: str, attention: str) -> Reranker:
+def load_reranker(base_model: str | Path, attention: str) -> Reranker:
     """The base language model with its vocabulary head, on one CPU core."""
     torch.set_num_threads(1)
     model = load_causal_model(base_model, attention, fast_dtype("cpu"))
     return Reranker(model.eval(), load_tokenizer(base_model), {})
+
+
+def load_trained_reranker(member: Path) -> Reranker:
+    """A member of task rerank, likewise."""
+    torch.set_num_threads(1)
+    return Reranker(*load_language_model(member, fast_dtype("cpu"), RERANK), {})
 
 
 @torch.inference_mode()
@@ -53,49 +67,66 @@ def item_log_likelihoods(
     prompt: str,
     item_texts: Sequence[str],
     *,
-    batch_size: int = BATCH_SIZE,
+    tokens_at_once: int = TOKENS_AT_ONCE,
 ) -> np.ndarray:
     """Mean log-likelihood per token (nats) of each item's text after the prompt, float64 (num_items,).
 
-    The prompt goes through the model once; items of similar length share a batch. Equal texts get
-    equal values, and neither the order of the items nor (to rounding) the other items matter.
+    The prompt goes through the model once, and so do beginnings that several items share, if the
+    model can read trees. Equal texts get equal values, and neither the order of the items nor (to
+    rounding) the other items matter.
     Raises ValueError for a text without tokens and for a prompt and item longer than the model's
     context.
     """
     assert not model.training, "dropout would make scores random: call model.eval() first"
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; a batch holds at least 1 item")
-    prompt_tokens = tokenizer(prompt, split_special_tokens=True)["input_ids"]
+    asked = prompt_tokens(tokenizer, prompt)
     texts = {text: item_tokens(tokenizer, text) for text in dict.fromkeys(item_texts)}
-    check_context(model, prompt_tokens, list(texts.values()))
+    check_context(model, asked, list(texts.values()))
     start = model(
-        input_ids=torch.tensor([prompt_tokens], device=model.device),
+        input_ids=torch.tensor([asked], device=model.device),
         use_cache=True,
         logits_to_keep=1,
     )
     first = log_softmax(start.logits[0, -1])
-    by_length = sorted(texts, key=lambda text: (len(texts[text]), texts[text]))
+    can_read = can_read_trees(model.config)
+    following = following_log_likelihoods if can_read else padded_log_likelihoods
+    # Side by side what begins alike; or, padded, what is of similar length.
+    order = sorted(texts, key=lambda text: texts[text] if can_read else [len(texts[text])])
     means: dict[str, float] = {}
-    for begin in range(0, len(by_length), batch_size):
-        batch = by_length[begin : begin + batch_size]
+    for batch in batches(order, texts, tokens_at_once):
         tokens = [texts[text] for text in batch]
-        means |= zip(batch, batch_means(model, start.past_key_values, first, tokens), strict=True)
+        sums = following(model, start.past_key_values, tokens)
+        for text, of_text, total in zip(batch, tokens, sums, strict=True):
+            means[text] = (float(first[of_text[0]]) + total) / len(of_text)
     return np.array([means[text] for text in item_texts])
+
+
+def batches(
+    order: Sequence[str], texts: Mapping[str, list[int]], tokens_at_once: int
+) -> Iterator[list[str]]:
+    """Texts in their order, of so many tokens together, or one that has more by itself."""
+    batch: list[str] = []
+    size = 0
+    for text in order:
+        if batch and size + len(texts[text]) > tokens_at_once:
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(texts[text])
+    if batch:
+        yield batch
 
 
 def item_priors(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     items: Sequence[tuple[str, str]],
-    *,
-    batch_size: int = BATCH_SIZE,
 ) -> dict[str, float]:
     """item_id -> mean log-likelihood after NEUTRAL_PROMPT of (item_id, text) pairs.
 
     Keep them as long as the model, the texts and RERANK_PROMPT_VERSION stay.
     """
     texts = [text for _, text in items]
-    means = item_log_likelihoods(model, tokenizer, NEUTRAL_PROMPT, texts, batch_size=batch_size)
+    means = item_log_likelihoods(model, tokenizer, NEUTRAL_PROMPT, texts)
     return {item_id: float(mean) for (item_id, _), mean in zip(items, means, strict=True)}
 
 
@@ -105,8 +136,6 @@ def rerank(
     prompt: str,
     candidates: Sequence[tuple[str, str]],
     priors: dict[str, float],
-    *,
-    batch_size: int = BATCH_SIZE,
 ) -> list[tuple[str, float]]:
     """(item_id, score) of the candidates (item_id, text), best first, ties by item_id.
 
@@ -121,11 +150,17 @@ def rerank(
     if len(set(ids)) < len(ids):
         raise ValueError("an item is among the candidates twice")
     texts = [text for _, text in candidates]
-    means = item_log_likelihoods(model, tokenizer, prompt, texts, batch_size=batch_size)
+    means = item_log_likelihoods(model, tokenizer, prompt, texts)
     scores = [
         (item_id, float(mean) - priors[item_id]) for item_id, mean in zip(ids, means, strict=True)
     ]
     return sorted(scores, key=lambda scored: (-scored[1], scored[0]))
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+    """The tokens of a prompt, before those of an item; the text of a special token is read as plain text."""
+    tokens: list[int] = tokenizer(prompt, split_special_tokens=True)["input_ids"]
+    return tokens
 
 
 def item_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -150,26 +185,26 @@ def check_context(model: PreTrainedModel, prompt_tokens: list[int], items: list[
         )
 
 
-def batch_means(
-    model: PreTrainedModel, prefix: DynamicCache, first: torch.Tensor, items: list[list[int]]
+def padded_log_likelihoods(
+    model: PreTrainedModel, prefix: DynamicCache, texts: Sequence[list[int]]
 ) -> list[float]:
-    """Mean log-likelihood of each item's tokens after the prompt in `prefix`.
+    """By text the sum of the log-probabilities (nats) of its tokens after the first; `prefix` has the prompt.
 
-    `first` (vocabulary,) is the log-probability of an item's first token. Items are padded on the
-    right: position ids run on from the prompt, and the causal mask alone keeps every token from the
-    padding behind it.
+    Texts are padded on the right: position ids run on from the prompt, and the causal mask alone
+    keeps every token from the padding behind it.
     """
-    sums = [float(first[tokens[0]]) for tokens in items]
-    width = max(len(tokens) for tokens in items) - 1  # the last token predicts nothing
-    if width:
-        inputs = torch.tensor([padded(tokens[:-1], width) for tokens in items], device=first.device)
-        targets = torch.tensor([padded(tokens[1:], width) for tokens in items], device=first.device)
-        logits = model(input_ids=inputs, past_key_values=repeated(prefix, len(items))).logits
-        for row, tokens in enumerate(items):
-            length = len(tokens) - 1
-            gathered = log_softmax(logits[row, :length]).gather(1, targets[row, :length, None])
-            sums[row] += float(gathered.double().sum())
-    return [total / len(tokens) for total, tokens in zip(sums, items, strict=True)]
+    width = max(len(tokens) for tokens in texts) - 1  # the last token predicts nothing
+    if not width:
+        return [0.0] * len(texts)
+    inputs = torch.tensor([padded(tokens[:-1], width) for tokens in texts], device=model.device)
+    targets = torch.tensor([padded(tokens[1:], width) for tokens in texts], device=model.device)
+    logits = model(input_ids=inputs, past_key_values=repeated(prefix, len(texts))).logits
+    sums = []
+    for row, tokens in enumerate(texts):
+        length = len(tokens) - 1
+        gathered = log_softmax(logits[row, :length]).gather(1, targets[row, :length, None])
+        sums.append(float(gathered.double().sum()))
+    return sums
 
 
 def padded(tokens: list[int], width: int) -> list[int]:

@@ -1,12 +1,16 @@
 """The text a re-ranker reads: one line per item, a prompt per customer, and the prompt of nobody in particular."""
 
 import unicodedata
+from collections.abc import Iterable, Mapping
 
 # Raise it with any change below: priors and fine-tuned weights belong to one version.
-RERANK_PROMPT_VERSION = 1
+RERANK_PROMPT_VERSION = "rerank-1"
 # Bounds the tokens of one item; some marketplace titles run to 500 characters.
 MAX_ITEM_CHARACTERS = 120
 UNTITLED = "untitled item"
+# Distinct titles in a customer's prompt, out of so many last purchases.
+PROMPT_TITLES = 8
+PROMPT_LINES = 60
 CUE = "Next they buy:"
 NEUTRAL_PROMPT = f"A customer of a shop buys something.\n{CUE}"
 
@@ -33,6 +37,15 @@ def _printable(character: str) -> str:
     if kind == "Cs":
         return ""
     return " " if kind == "Cc" else character
+
+
+def history_prompt(item_ids: Iterable[str], texts: Mapping[str, str]) -> str:
+    """The prompt of a customer who bought these items, oldest first; those without a text are left out.
+
+    What is trained on, judged and served is written here.
+    """
+    bought = [texts[item] for item in item_ids if item in texts]
+    return shopping_prompt(bought[-PROMPT_LINES:], max_titles=PROMPT_TITLES)
 
 
 def shopping_prompt(recent_titles: list[str], *, max_titles: int = 12) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -33,6 +34,7 @@ from serving.predict.queries import (
 )
 from serving.predict.recommendations import recommend
 from serving.predict.similar import similar_items
+from serving.predict.titles import TitleReader, load_title_reader
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -85,7 +87,12 @@ class Predictor:
         self, customers: Sequence[CustomerQuery], options: RecommendOptions
     ) -> list[Answer]:
         """The answer of /v1/recommendations for each customer, in order; see serving.predict.recommendations."""
-        return recommend(self.artifact, customers, options)
+        return recommend(self.artifact, customers, options, self._title_reader)
+
+    @cached_property
+    def _title_reader(self) -> TitleReader | None:
+        """Loaded by who recommends alone."""
+        return load_title_reader(self.artifact)
 
     def similar(self, item_id: str, options: RecommendOptions) -> Answer | None:
         """The answer of /v1/items/{id}/similar; None for an item that the catalogue has not."""

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from lifecycle.artifact.contents import Artifact
 from lifecycle.events.schema import is_purchase, with_shop_days
-from lifecycle.names import RANK_STACK, RETRIEVER
+from lifecycle.names import RANK_STACK, RERANKER, RETRIEVER
 from lifecycle.recommend.baselines import before
 from lifecycle.recommend.groups import customer_group
 from lifecycle.recommend.histories import DAY_SECONDS, with_positions
@@ -21,6 +21,7 @@ from serving.predict.filters import allowed_items, require_columns, require_know
 from serving.predict.problems import NO_ITEMS, InvalidRequest, Problem
 from serving.predict.queries import CustomerQuery, RecommendOptions, cutoff_of, events_of, names_of
 from serving.predict.rules import cutoff_frame, first_by_rules
+from serving.predict.titles import TitleReader, read_titles
 
 # Rankers that look at what is bought together, and at when an item is bought again.
 KNOW_NEIGHBOURS = (RETRIEVER, "item_knn", RANK_STACK)
@@ -30,9 +31,14 @@ DUE_FROM, DUE_UNTIL = 0.75, 2.0  # of the interval
 
 
 def recommend(
-    artifact: Artifact, customers: Sequence[CustomerQuery], options: RecommendOptions
+    artifact: Artifact,
+    customers: Sequence[CustomerQuery],
+    options: RecommendOptions,
+    reader: TitleReader | None = None,
 ) -> list[Answer]:
     """The answer of /v1/recommendations for each customer, in order; customers without history get popular items.
+
+    `reader` re-ranks, but for a margin, which any item may be lifted by.
 
     InvalidRequest names the options that this artifact cannot serve.
     """
@@ -44,7 +50,9 @@ def recommend(
         return []
     as_of = [cutoff_of(customer, artifact.data_end) for customer in customers]
     bought = _purchases(artifact, customers, as_of)
-    ranked = _ranked(artifact, bought, as_of, options)
+    if options.objective == "margin":
+        reader = None
+    ranked = _ranked(artifact, bought, as_of, options, reader)
     habits = _habits(artifact, bought, as_of)
     listed = _listed(artifact, ranked, habits, bought)
     orders = dict(bought.group_by("customer_id").agg(pl.col("order_id").n_unique()).iter_rows())
@@ -52,7 +60,7 @@ def recommend(
         {
             "customer_id": customer.customer_id,
             "recommendations": listed.get(name, []),
-            "model": artifact.settings.recommender,
+            "model": artifact.settings.recommender if reader is None else RERANKER,
             "group": customer_group(orders.get(name, 0)),
             "as_of": as_of[place].isoformat(),
         }
@@ -72,7 +80,11 @@ def _purchases(
 
 
 def _ranked(
-    artifact: Artifact, bought: pl.DataFrame, as_of: Sequence[datetime], options: RecommendOptions
+    artifact: Artifact,
+    bought: pl.DataFrame,
+    as_of: Sequence[datetime],
+    options: RecommendOptions,
+    reader: TitleReader | None,
 ) -> pl.DataFrame:
     """customer_id, item_id, title, category and score of the k best items that may be recommended, best first."""
     rankers, recommender = artifact.rankers, artifact.settings.recommender
@@ -88,6 +100,7 @@ def _ranked(
     def rank(length: int) -> pl.DataFrame:
         # A margin may lift any item, so that all offered ones are ranked before it is looked at.
         k = length if options.objective == "probability" else everything.height
+        k = k if reader is None else max(k, reader.settings.num_candidates)
         rankings = [
             rank_items(
                 recommender,
@@ -101,7 +114,10 @@ def _ranked(
             )
             for instant in dict.fromkeys(as_of)
         ]
-        ranked = with_positions(pl.concat(rankings), artifact.catalogue["item_id"])
+        found = pl.concat(rankings)
+        if reader is not None:
+            found = read_titles(reader, found, bought, length)
+        ranked = with_positions(found, artifact.catalogue["item_id"])
         described = ranked.hstack(artifact.catalogue[ranked["item"]].drop("item_id"))
         return _by_margin(described, length) if options.objective == "margin" else described
 

@@ -152,7 +152,12 @@ def taught(**changes: object) -> TrainConfig:
         ({"data": None, "examples": None}, "task value with encoder text needs data, examples"),
         ({"conversations": "c.jsonl"}, "task value with encoder text does not use conversations"),
         ({"adapter": "service"}, "task value with encoder text does not use adapter; leave"),
-        ({"task": "rerank"}, "task is 'rerank': Input should be 'value', 'next_item' or 'sft'"),
+        (
+            {"task": "classify"},
+            "task is 'classify': Input should be 'value', 'next_item', 'sft' or 'rerank'",
+        ),
+        ({"task": "rerank", "num_layers": 12}, "task rerank does not use num_layers; leave"),
+        ({"task": "rerank", "encoder": "sequence"}, "encoder must be text, not sequence"),
         ({"encoder": "images"}, "encoder is 'images': Input should be 'text' or 'sequence'"),
         ({"start_from": "m"}, "task value with encoder text does not use start_from; leave"),
     ],

@@ -87,12 +87,16 @@ class HiddenActor:
 
 
 class RerankActor:
-    """Holds the base language model and re-ranks candidates by likelihood."""
+    """Holds a language model, untrained or a member of task rerank, and scores candidates by likelihood."""
 
-    def __init__(self, base_model: str, attention: str) -> None:
-        from lifecycle.llama.rerank import load_reranker
+    def __init__(self, base_model: Path, member: Path | None, attention: str) -> None:
+        from lifecycle.llama.rerank import load_reranker, load_trained_reranker
 
-        self.reranker = load_reranker(base_model, attention)
+        self.reranker = (
+            load_reranker(base_model, attention)
+            if member is None
+            else load_trained_reranker(member)
+        )
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Adds the column `scores`, one list per customer in the order of its candidates."""

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.contents import Artifact, ArtifactManifest, Settings
+from lifecycle.artifact.contents import Artifact, ArtifactManifest, RerankSettings, Settings
 from lifecycle.decisions.segments import fit_thresholds
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import read_customers
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
-from lifecycle.names import LLAMA
+from lifecycle.llama.member import base_model_identity
+from lifecycle.names import LLAMA, RERANKER
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
 from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
@@ -25,6 +26,7 @@ from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, rankers_of_today
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets
+from training.results.recommend import Reranking
 
 logger = logging.getLogger(__name__)
 
@@ -142,4 +144,21 @@ def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendMo
         money_unit=inputs.money_unit,
         timezone=inputs.data.timezone,
         exclude_seen=config.exclude_seen,
+        reranking=_reranking(inputs, choice.recommendation.recommender.reranking),
     )
+
+
+def _reranking(inputs: Inputs, found: Reranking | None) -> RerankSettings | None:
+    """What the service re-ranks with; None where that brings nothing, so that no time goes into it."""
+    if found is None or found.weight == 0:
+        return None
+    base_model = base_model_identity(str(inputs.base_model))
+    return RerankSettings(found.weight, inputs.config.num_candidates, base_model)
+
+
+def members_of(inputs: Inputs, artifact: Artifact) -> dict[str, Path]:
+    """The folders of the members that the artifact takes along."""
+    reader = inputs.config.ranking_members.get(RERANKER)
+    if reader is None or artifact.settings.reranking is None:
+        return inputs.config.members
+    return inputs.config.members | {RERANKER: reader}

@@ -17,12 +17,13 @@ from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.folders import fingerprint
 from lifecycle.llama.member import (
     NEXT_ITEM,
+    RERANK,
     MemberManifest,
     base_model_identity,
     decoder_of,
     read_member,
 )
-from lifecycle.names import LLAMA
+from lifecycle.names import LLAMA, RERANKER, SEQUENCE_LLAMA
 from training.evaluate.recipe import EvaluateConfig
 from training.prepare.dataset import (
     BACKTEST,
@@ -45,6 +46,7 @@ PLACES = {
     "ranking_members",
     "actions",
 }
+TASKS = {SEQUENCE_LLAMA: NEXT_ITEM, RERANKER: RERANK}  # that members which rank were trained for
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def read_inputs(config: EvaluateConfig) -> Inputs:
     ranking = {
         name: _checked_member("ranking_members", name, config) for name in config.ranking_members
     }
-    base_model = _base_model(config, members)
+    base_model = _base_model(config, members | ranking)
     # Neither the places of folders nor the number of workers changes what comes out.
     recipe = config.model_dump(mode="json", exclude=PLACES | {"num_workers"})
     trained = [_identities(found) for found in (members, earlier, ranking)]
@@ -204,7 +206,7 @@ def _checked_member(key: str, name: str, config: EvaluateConfig) -> MemberManife
         raise ValueError(
             f"{key}.{name}: {folder} does not exist; train that member first, or leave encoders out: {key}={{}}"
         )
-    manifest = read_member(folder, NEXT_ITEM if key == "ranking_members" else "value")
+    manifest = read_member(folder, TASKS[name] if key == "ranking_members" else "value")
     if manifest.name != name:
         raise ValueError(f"{key}.{name}: {folder} holds a {manifest.name}")
     if manifest.dataset != examples_identity(examples):
@@ -221,7 +223,8 @@ def _base_model(config: EvaluateConfig, members: dict[str, MemberManifest]) -> P
 
         check_loading(config.base_model, with_head=True)
         return Path(config.base_model).absolute()
-    return Path(decoder_of(members[LLAMA]).base_model) if LLAMA in members else None
+    readers = [members[name] for name in (RERANKER, LLAMA) if name in members]
+    return Path(decoder_of(readers[0]).base_model) if readers else None
 
 
 def _midnight(day: date) -> datetime:

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lifecycle.config import Config
 from lifecycle.decisions.stages import StageRules
-from lifecycle.names import MEMBERS, RANKERS, RERANKER, SEQUENCE_LLAMA, VALUE_MODELS
+from lifecycle.names import MEMBERS, RANKERS, RANKING_MEMBERS, RERANKER, VALUE_MODELS
 from lifecycle.value.costs import CostDefaults
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.standing import ReturnDefaults
@@ -19,7 +19,7 @@ class EvaluateConfig(Config):
     examples: Path
     members: dict[str, Path] = {}
     backtest_members: dict[str, Path] = {}  # the same encoders, trained on <examples>/backtest
-    ranking_members: dict[str, Path] = {}  # of task next_item
+    ranking_members: dict[str, Path] = {}  # of tasks next_item and rerank
     models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
     clv: ClvSettings = ClvSettings()
     stages: StageRules = StageRules()
@@ -28,8 +28,9 @@ class EvaluateConfig(Config):
     costs: CostDefaults = CostDefaults()  # where the data hold no such cost
     # Where the data tell of no customer who had cancelled, paused or left a payment out.
     returns: ReturnDefaults = ReturnDefaults()
-    rerank_customers: int = Field(200, ge=1)  # the seeded sample for costly rankers
-    num_candidates: int = Field(30, ge=20)  # that LLaMA re-ranks
+    # Seeded samples that LLaMA re-ranks for: before the test window, and in it where that brings something.
+    rerank_customers: int = Field(200, ge=1)
+    num_candidates: int = Field(30, ge=20)  # of each that it reads
     exclude_seen: bool = False
     # Once judged, the cheap models are fitted again, to the test customers' outcomes too.
     refit: bool = False
@@ -68,8 +69,9 @@ class EvaluateConfig(Config):
     @classmethod
     def _ranking_members_exist(cls, members: dict[str, Path]) -> dict[str, Path]:
         for name in members:
-            if name != SEQUENCE_LLAMA:
-                raise ValueError(f"there is no member {name!r} that ranks; it is {SEQUENCE_LLAMA}")
+            if name not in RANKING_MEMBERS:
+                known = ", ".join(RANKING_MEMBERS)
+                raise ValueError(f"there is no member {name!r} that ranks; they are {known}")
         return members
 
     @model_validator(mode="after")

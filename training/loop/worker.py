@@ -26,6 +26,7 @@ from training.recipe import PROGRESS_FILE
 from training.tasks.identity import member_manifest
 from training.tasks.protocol import Task
 from training.tasks.recipes.next_item import NextItemRecipe
+from training.tasks.recipes.rerank import RerankRecipe
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.union import TrainConfig, parse_recipe
@@ -72,7 +73,7 @@ def start_run(settings: Tree) -> "Run":
 
 def _task(config: TrainConfig) -> Task:
     """The recipe's task; each has libraries of its own, and a run should not wait for those of the others."""
-    if isinstance(config, SftRecipe):
+    if isinstance(config, SftRecipe | RerankRecipe):
         from training.tasks.sft import SftTask
 
         return SftTask(config)

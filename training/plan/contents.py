@@ -7,6 +7,7 @@ from training.plan.memory import StageMemory
 from training.plan.steps import StepTimes
 from training.plan.worker import ModelSizes
 from training.tasks.recipes.next_item import NextItemRecipe
+from training.tasks.recipes.rerank import RerankRecipe
 from training.tasks.recipes.text import TextRecipe
 from training.tasks.recipes.union import PlannedRecipe
 
@@ -58,7 +59,7 @@ class Plan:
 
 def longest_input(config: PlannedRecipe) -> int:
     """Tokens of the longest prompt, or positions of the longest history."""
-    if isinstance(config, TextRecipe):
+    if isinstance(config, TextRecipe | RerankRecipe):
         return config.max_tokens
     query = 0 if isinstance(config, NextItemRecipe) else 1
     return config.sequence.max_events + query

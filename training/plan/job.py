@@ -26,7 +26,7 @@ def make_plan(config: TrainConfig) -> Plan:
     encoder sequence are not there, and for what a run would refuse.
     """
     if isinstance(config, SftRecipe):
-        raise ValueError("the plan knows tasks value and next_item: task is sft")
+        raise ValueError("the plan knows tasks value, next_item and rerank: task is sft")
     from training.plan.meta_model import measure_model
 
     sizes = measure_model(config)

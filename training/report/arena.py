@@ -37,7 +37,7 @@ from training.report.plots import (
     totals_over_time,
 )
 from training.report.profit import profit_section
-from training.report.recommend import recommendation_section
+from training.report.recommend import recommendation_section, reranking_section
 from training.results.arena import Results
 from training.results.customers import Customers, Worth
 from training.results.value import Selection
@@ -181,9 +181,11 @@ def _has_plans(worth: Worth | None) -> bool:
 
 
 def _recommendation_sections(results: Results) -> list[Section]:
-    """A section per task that anybody was judged on."""
-    return [
+    """A section per task that anybody was judged on, and one on re-ranking where it was asked for."""
+    sections = [
         recommendation_section(task, groups)
         for task, groups in results.recommendation.items()
         if groups
     ]
+    reranking = results.recommender.reranking
+    return sections if reranking is None else [*sections, reranking_section(reranking)]

@@ -22,6 +22,23 @@ class Gain(Config):
     over: str  # the other's name
     recall_at_20: tuple[float, float, float] = Field(alias="recall@20")
     ndcg_at_20: tuple[float, float, float] = Field(alias="ndcg@20")
+    num_customers: int | None = None
+
+
+class Reranking(Config):
+    """What LLaMA's score of texts brings beside that of a ranker, whose candidates it reads."""
+
+    over: str  # the ranker
+    weight: float  # of LLaMA's score; 0: it brings nothing and is off
+    why: str
+    # By weight on a sample of customers before the test window.
+    ndcg_at_20: dict[str, float] = Field(alias="ndcg@20")
+    # Over the ranker alone, by group of customers or items: the best weight above 0 on that sample,
+    # and on the sample of test customers what was chosen.
+    before_test: dict[str, Gain] = {}
+    test: dict[str, Gain] = {}
+    # Each with the weight that is best for it, on the sample before the test; None: not trained.
+    trained_minus_untrained: Gain | None = None
 
 
 class Recommender(Config):
@@ -34,3 +51,4 @@ class Recommender(Config):
     settings: dict[str, dict[str, float | None]] = {}
     # Of the stack of rankers over the best other one there, on the test customers.
     rank_stack_gain: Gain | None = None
+    reranking: Reranking | None = None  # None: not asked for, or no base model

@@ -1,5 +1,6 @@
 """Whether a recipe's base model can be trained; seen from headers, before any worker starts."""
 
+from training.tasks.recipes.rerank import RerankRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
 from training.tasks.recipes.union import TrainConfig
@@ -11,8 +12,8 @@ def check_base_model(config: TrainConfig) -> None:
         return
     from lifecycle.llama.base_model.loading import check_loading, check_settings
 
-    check_loading(config.base_model, with_head=isinstance(config, SftRecipe))
-    if isinstance(config, TextRecipe | SftRecipe):
+    check_loading(config.base_model, with_head=isinstance(config, SftRecipe | RerankRecipe))
+    if isinstance(config, TextRecipe | SftRecipe | RerankRecipe):
         from training.tasks.lengths import check_longest
 
         check_settings(config.decoder, config.lora)

@@ -17,7 +17,8 @@ from lifecycle.llama.member import (
     is_sequence,
     read_member,
 )
-from lifecycle.names import LLAMA, SEQUENCE_LLAMA
+from lifecycle.names import LLAMA, RERANKER, SEQUENCE_LLAMA
+from lifecycle.recommend.prompts import RERANK_PROMPT_VERSION
 from training.prepare.dataset import (
     Dataset,
     examples_identity,
@@ -28,6 +29,7 @@ from training.prepare.dataset import (
 from training.recipe import PATHS
 from training.tasks.conversations import conversations_identity
 from training.tasks.recipes.next_item import NextItemRecipe
+from training.tasks.recipes.rerank import RerankRecipe
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
@@ -133,7 +135,8 @@ def data_identity(config: TrainConfig) -> str:
         return conversations_identity(
             config.conversations, config.validation_conversations, config.base_model
         )
-    read = read_any_dataset if isinstance(config, NextItemRecipe) else read_dataset
+    by_item = isinstance(config, NextItemRecipe | RerankRecipe)
+    read = read_any_dataset if by_item else read_dataset
     require_prepared_from(config.examples, read(config.examples), config.data)
     return examples_identity(config.examples)
 
@@ -144,6 +147,8 @@ def member_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberMan
         return _language_manifest(config, metrics)
     if isinstance(config, SequenceRecipe | NextItemRecipe):
         return _sequence_manifest(config, metrics)
+    if isinstance(config, RerankRecipe):
+        return _rerank_manifest(config, metrics)
     return _text_manifest(config, metrics)
 
 
@@ -190,6 +195,26 @@ def _sequence_manifest(
         dataset=data_identity(config),
         data_identity=dataset.data_identity,
         test_cutoff=None if times is None else times.test_cutoff,
+        recipe=config.model_dump(mode="json", exclude={"tracking"}),
+        metrics=metrics,
+    )
+
+
+def _rerank_manifest(config: RerankRecipe, metrics: dict[str, float]) -> MemberManifest:
+    dataset = read_any_dataset(config.examples)
+    origin = run_origin(config)
+    return MemberManifest(
+        identity=origin.identity,
+        made_from=origin.made_from,
+        task=config.task,
+        encoder=config.encoder,
+        name=RERANKER,
+        base_model=base_model_identity(config.base_model),
+        max_tokens=config.max_tokens,
+        prompt_version=RERANK_PROMPT_VERSION,
+        dataset=data_identity(config),
+        data_identity=dataset.data_identity,
+        test_cutoff=dataset.test_cutoff if isinstance(dataset, Dataset) else None,
         recipe=config.model_dump(mode="json", exclude={"tracking"}),
         metrics=metrics,
     )

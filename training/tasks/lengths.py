@@ -1,6 +1,7 @@
 """Whether prompts and conversations fit `max_tokens`: the longest before a worker starts, all of them in it."""
 
 from heapq import nlargest
+from itertools import chain
 
 import polars as pl
 from transformers import PreTrainedTokenizerBase
@@ -8,14 +9,17 @@ from transformers import PreTrainedTokenizerBase
 from lifecycle.llama.decoder import load_tokenizer
 from training.tasks.assistant_tokens import encode_conversations
 from training.tasks.conversations import Conversation, split_conversations
+from training.tasks.recipes.rerank import RerankRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
+from training.tasks.rerank.encoding import encode_next_titles
+from training.tasks.rerank.titles import read_next_titles
 
 CHECKED_AT_ONCE = 1000
 NUM_LONGEST = 100  # which takes a tenth of a second
 
 
-def check_longest(config: TextRecipe | SftRecipe) -> None:
+def check_longest(config: TextRecipe | SftRecipe | RerankRecipe) -> None:
     """ValueError where a text of most letters does not fit, or the chat template refuses such a conversation.
 
     Letters are no tokens, so workers look at all texts; these find nearly every mistake in seconds.
@@ -25,8 +29,13 @@ def check_longest(config: TextRecipe | SftRecipe) -> None:
         parts = split_conversations(
             config.conversations, config.validation_conversations, config.seed
         )
-        longest = nlargest(NUM_LONGEST, [*parts[0], *parts[1]], key=_num_letters)
-        encode_conversations(tokenizer, longest, config.max_tokens)
+        conversations = nlargest(NUM_LONGEST, [*parts[0], *parts[1]], key=_num_letters)
+        encode_conversations(tokenizer, conversations, config.max_tokens)
+        return
+    if isinstance(config, RerankRecipe):
+        titles = [*chain(*read_next_titles(config))]
+        longest = nlargest(NUM_LONGEST, titles, key=lambda one: len(one.prompt) + len(one.title))
+        encode_next_titles(tokenizer, longest, config.max_tokens)
         return
     prompts = pl.scan_parquet(config.examples / "train.parquet").select("prompt")
     found = prompts.top_k(NUM_LONGEST, by=pl.col("prompt").str.len_chars()).collect()

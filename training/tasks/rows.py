@@ -4,9 +4,11 @@ from training.prepare.dataset import read_dataset
 from training.tasks.conversations import check_chat_template, split_conversations
 from training.tasks.next_item.rows import read_next_item_rows
 from training.tasks.recipes.next_item import NextItemRecipe
+from training.tasks.recipes.rerank import RerankRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
 from training.tasks.recipes.union import PlannedRecipe, TrainConfig
+from training.tasks.rerank.titles import read_next_titles
 
 
 def num_training_rows(config: TrainConfig) -> int:
@@ -22,6 +24,8 @@ def num_training_rows(config: TrainConfig) -> int:
         return len(train)
     if isinstance(config, NextItemRecipe):
         return len(read_next_item_rows(config).num_next)
+    if isinstance(config, RerankRecipe):
+        return len(read_next_titles(config)[0])
     num_rows = read_dataset(config.examples).num_rows
     return num_rows["train" if isinstance(config, TextRecipe) else "train_customers"]
 
@@ -30,6 +34,8 @@ def num_validation_rows(config: PlannedRecipe) -> int:
     """Rows that validation may draw its sample from."""
     if isinstance(config, NextItemRecipe):
         return len(read_next_item_rows(config).first)
+    if isinstance(config, RerankRecipe):
+        return len(read_next_titles(config)[1])
     return read_dataset(config.examples).num_rows["val"]
 
 

@@ -1,4 +1,4 @@
-"""What the training loop does with conversations: a language model learns to say what the assistant says."""
+"""What the training loop does with texts whose ends are learned: what the assistant says, or what is bought next."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from deepspeed.runtime.engine import DeepSpeedEngine
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
 from lifecycle.llama.decoder import load_tokenizer, pad_tokens
 from lifecycle.llama.language_model import (
@@ -18,28 +19,29 @@ from lifecycle.llama.shared_prefix import can_share
 from training.tasks.assistant_tokens import EncodedConversation, encode_conversations
 from training.tasks.conversations import split_conversations
 from training.tasks.protocol import ParameterGroup
+from training.tasks.recipes.rerank import RerankRecipe
 from training.tasks.recipes.sft import SftRecipe
+from training.tasks.rerank.encoding import encode_next_titles
+from training.tasks.rerank.titles import read_next_titles
 
 LENGTH_STEP = 16  # tokens
 
 
 class SftTask:
-    """Conversations to train on and a seeded sample of those held out; see `training.tasks.protocol.Task`.
+    """Texts whose ends are learned, of task sft or rerank, and a seeded sample of those held out.
+
+    See `training.tasks.protocol.Task`.
 
     Every worker encodes all of them, some thousands a second: the loop needs the length of each,
     and a step the number of learned tokens of all its examples.
     """
 
-    def __init__(self, config: SftRecipe) -> None:
+    def __init__(self, config: SftRecipe | RerankRecipe) -> None:
         self.config = config
         self.tokenizer = load_tokenizer(config.base_model)
-        train, held_out = split_conversations(
-            config.conversations, config.validation_conversations, config.seed
-        )
-        self.conversations = encode_conversations(self.tokenizer, train, config.max_tokens)
-        encoded = encode_conversations(self.tokenizer, held_out, config.max_tokens)
-        order = np.random.default_rng(config.seed).permutation(len(encoded))
-        self.validation = [encoded[place] for place in order[: config.validation_rows]]
+        self.conversations, held_out = encoded_texts(config, self.tokenizer)
+        order = np.random.default_rng(config.seed).permutation(len(held_out))
+        self.validation = [held_out[place] for place in order[: config.validation_rows]]
         self.num_rows = len(self.conversations)
         self.num_validation_rows = len(self.validation)
         self.shared = 0
@@ -134,6 +136,25 @@ class SftTask:
             [conversation.learned.tolist() for conversation in conversations], 0
         )
         return ids, mask, learned.bool()
+
+
+def encoded_texts(
+    config: SftRecipe | RerankRecipe, tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[EncodedConversation], list[EncodedConversation]]:
+    """What a recipe trains on and what is held out; ValueError for a text of more than its `max_tokens`."""
+    if isinstance(config, RerankRecipe):
+        learned, validated = read_next_titles(config)
+        return (
+            encode_next_titles(tokenizer, learned, config.max_tokens),
+            encode_next_titles(tokenizer, validated, config.max_tokens),
+        )
+    train, held_out = split_conversations(
+        config.conversations, config.validation_conversations, config.seed
+    )
+    return (
+        encode_conversations(tokenizer, train, config.max_tokens),
+        encode_conversations(tokenizer, held_out, config.max_tokens),
+    )
 
 
 def shared_tokens(conversations: list[EncodedConversation]) -> int:

@@ -12,7 +12,7 @@ from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
 from training.prepare.dataset import BACKTEST
 
-SAMPLE = 12
+SAMPLE = 40  # fewer than 30 would choose no weight for re-ranking
 
 
 @pytest.fixture(scope="module", autouse=True)

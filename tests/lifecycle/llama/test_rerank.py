@@ -102,8 +102,10 @@ def test_cached_prefix_equals_one_full_forward_per_item(kind: str) -> None:
     model = tiny_model(kind)
     expected = [mean_by_full_forward(model, PROMPT, title) for title in TITLES]
     assert np.ptp(expected) > 0.1
-    for batch_size in (1, 3, 64):
-        found = item_log_likelihoods(model, TOKENIZER, PROMPT, TITLES, batch_size=batch_size)
+    for tokens_at_once in (1, 40, 512):
+        found = item_log_likelihoods(
+            model, TOKENIZER, PROMPT, TITLES, tokens_at_once=tokens_at_once
+        )
         np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
@@ -141,8 +143,8 @@ def test_score_is_the_lift_over_the_prior_sorted_best_first() -> None:
 
 def test_order_of_candidates_does_not_matter() -> None:
     priors = item_priors(LLAMA, TOKENIZER, CANDIDATES)
-    forwards = rerank(LLAMA, TOKENIZER, PROMPT, CANDIDATES, priors, batch_size=3)
-    assert rerank(LLAMA, TOKENIZER, PROMPT, CANDIDATES[::-1], priors, batch_size=3) == forwards
+    forwards = rerank(LLAMA, TOKENIZER, PROMPT, CANDIDATES, priors)
+    assert rerank(LLAMA, TOKENIZER, PROMPT, CANDIDATES[::-1], priors) == forwards
 
 
 def test_other_candidates_do_not_change_a_score() -> None:
@@ -155,7 +157,7 @@ def test_other_candidates_do_not_change_a_score() -> None:
 
 def test_equal_texts_tie_and_go_by_item_id() -> None:
     candidates = [("b", "tea"), ("c", "tea"), ("a", "tea")]
-    ranked = rerank(LLAMA, TOKENIZER, PROMPT, candidates, dict.fromkeys("abc", 0.0), batch_size=2)
+    ranked = rerank(LLAMA, TOKENIZER, PROMPT, candidates, dict.fromkeys("abc", 0.0))
     assert [item for item, _ in ranked] == ["a", "b", "c"]
     assert len({score for _, score in ranked}) == 1
 

@@ -46,7 +46,9 @@ def test_plan_of_a_task_it_does_not_know_is_refused(tmp_path: Path) -> None:
         "data": None,
         "examples": None,
     }
-    with pytest.raises(ValueError, match="the plan knows tasks value and next_item: task is sft"):
+    with pytest.raises(
+        ValueError, match="the plan knows tasks value, next_item and rerank: task is sft"
+    ):
         make_plan(recipe(tmp_path, LLAMA32_1B, **taught))
 
 

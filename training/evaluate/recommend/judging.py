@@ -78,4 +78,4 @@ def gain_over(
         interval = percentile_interval(draws, LEVEL)
         assert interval is not None
         found[metric] = (float(gained.mean()), *interval)
-    return Gain.model_validate({"over": name, **found})
+    return Gain.model_validate({"over": name, "num_customers": size, **found})

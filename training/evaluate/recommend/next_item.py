@@ -3,6 +3,7 @@
 import polars as pl
 
 from lifecycle.jobs import Progress
+from lifecycle.names import SEQUENCE_LLAMA
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.judging import TOP
 from training.evaluate.recommend.reranked import customers_of
@@ -17,6 +18,8 @@ def member_rankings(inputs: Inputs, task: RankingTask, k: int = TOP) -> dict[str
     """
     rankings: dict[str, pl.DataFrame] = {}
     for name, folder in inputs.config.ranking_members.items():
+        if name != SEQUENCE_LLAMA:
+            continue
         from lifecycle.llama.next_item.predict import load_next_item_predictor
 
         if inputs.ranking_members[name].recipe["learn_validation"] and not task.is_final:

@@ -16,15 +16,16 @@ from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.judging import TOP, Groups, gain_over, ranking_groups
 from training.evaluate.recommend.learning import learn_trees, tune
 from training.evaluate.recommend.next_item import member_rankings
-from training.evaluate.recommend.reranked import customers_of, rerank_rankings
+from training.evaluate.recommend.reranked import customers_of, reranked
 from training.evaluate.recommend.tasks import (
     NEXT_BASKET,
     RankingTask,
     final_task,
     selection_task,
 )
+from training.evaluate.recommend.text_weight import choose_weight, with_test
 from training.evaluate.recommend.windows import Learned, fit_rankers, open_window, sampled
-from training.results.recommend import Gain, Recommender
+from training.results.recommend import Gain, Recommender, Reranking
 
 logger = logging.getLogger(__name__)
 SAMPLED = "@sample"
@@ -54,14 +55,20 @@ class Recommendation:
 
 def judge_recommenders(inputs: Inputs) -> Recommendation:
     """Every ranker on what each customer bought next, and the choice among the cheap ones on an earlier task."""
-    task = final_task(inputs)
-    chosen, compared, earlier = choose_recommender(inputs, selection_task(inputs))
-    rankings, learned = rank_customers(inputs, task, earlier)
+    task, selection = final_task(inputs), selection_task(inputs)
+    chosen, compared, earlier = choose_recommender(inputs, selection)
+    reranking = choose_weight(inputs, selection, chosen, earlier)
+    rankings, learned = rank_customers(inputs, task, earlier, reranking)
     groups = ranking_groups(rankings, task.baskets, inputs.items.height)
     gain = _gain(inputs, rankings, task, compared)
     return Recommendation(
         recommendation={task.name: groups},
-        recommender=compared.model_copy(update={"rank_stack_gain": gain}),
+        recommender=compared.model_copy(
+            update={
+                "rank_stack_gain": gain,
+                "reranking": with_test(inputs, task, reranking, rankings, SAMPLED),
+            }
+        ),
         rankings=rankings_frame(rankings, task.name),
         chosen=chosen,
         num_customers=len(task.baskets),
@@ -89,9 +96,12 @@ def _gain(
 
 
 def rank_customers(
-    inputs: Inputs, task: RankingTask, earlier: Learned | None
+    inputs: Inputs,
+    task: RankingTask,
+    earlier: Learned | None,
+    reranking: Reranking | None = None,
 ) -> tuple[dict[str, pl.DataFrame], Learned]:
-    """Rankings (customer_id, rank, item_id, score) by every ranker of the recipe; costly ones on a seeded sample.
+    """Rankings (customer_id, rank, item_id, score) by every ranker of the recipe; re-ranking on a seeded sample.
 
     The other models are on that sample too, as `<name>@sample`. Without items there is nothing to
     rank. Beside them what was learned before the task.
@@ -104,15 +114,15 @@ def rank_customers(
         return {}, Learned({})
     rankers, learned = learn_rankers(inputs, task, earlier)
     rankings = cheap_rankings(inputs, rankers, task) | member_rankings(inputs, task)
-    if RERANKER in asked and inputs.base_model is None:
-        logger.warning("%s is left out: the recipe names neither base_model nor a member", RERANKER)
-    elif RERANKER in asked and task.baskets:
+    if reranking is not None and task.baskets:
         sample = sampled(task.baskets, config.rerank_customers, config.seed).to_list()
         rankings |= {
             f"{name}{SAMPLED}": ranking.filter(pl.col("customer_id").is_in(sample))
             for name, ranking in rankings.items()
         }
-        rankings[RERANKER] = rerank_rankings(inputs, rankers.retriever, task, sample)
+        rankings[RERANKER] = reranked(
+            inputs, rankers, reranking.over, task, sample, reranking.weight
+        )
     return rankings, learned
 
 

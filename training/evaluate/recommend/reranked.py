@@ -1,31 +1,28 @@
-"""LLaMA's re-ranking of the retriever's candidates, by the likelihood of their texts after a customer's purchases."""
+"""LLaMA's re-ranking: the candidates of a ranker with how likely their texts are after a customer's purchases."""
 
 from collections.abc import Iterable
-from typing import TypedDict
+from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 
-from lifecycle.recommend.prompts import item_text, shopping_prompt
-from lifecycle.recommend.retrieval import Retriever, propose
+from lifecycle.names import RERANKER
+from lifecycle.recommend.fusion import fused
+from lifecycle.recommend.prompts import history_prompt, item_text
+from lifecycle.recommend.rankers import Rankers, rank_items
 from training.distributed.map import map_rows
 from training.distributed.members import RerankActor
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.judging import TOP
 from training.evaluate.recommend.tasks import RankingTask
 
-# Distinct titles in a re-ranker's prompt, out of so many last lines.
-PROMPT_TITLES = 8
-PROMPT_LINES = 60
 
+@dataclass(frozen=True)
+class Proposed:
+    """What LLaMA is to read: customer_id, rank, item_id, score (the ranker's), text; and customer_id, prompt."""
 
-class Candidates(TypedDict):
-    """A row of what LLaMA ranks: a customer's prompt, and the items with their texts."""
-
-    customer_id: str
-    prompt: str
-    item_ids: list[str]
-    texts: list[str]
+    items: pl.DataFrame
+    prompts: pl.DataFrame
 
 
 def customers_of(shard: pl.DataFrame, wanted: Iterable[str]) -> pl.Series:
@@ -34,82 +31,82 @@ def customers_of(shard: pl.DataFrame, wanted: Iterable[str]) -> pl.Series:
     return customers.filter(customers.is_in(list(wanted)))
 
 
-def rerank_rankings(
-    inputs: Inputs, retriever: Retriever, task: RankingTask, customers: list[str]
+def reranked(
+    inputs: Inputs,
+    rankers: Rankers,
+    ranker: str,
+    task: RankingTask,
+    customers: list[str],
+    weight: float,
 ) -> pl.DataFrame:
-    """The retriever's candidates for the given customers, in the order of LLaMA's likelihood."""
+    """The best of a ranker's candidates by its score and LLaMA's; with a weight of 0 LLaMA reads nothing."""
+    found = candidates_of(inputs, rankers, ranker, task, customers)
+    if weight == 0:
+        return fused(found.items.with_columns(text_score=0.0), 0.0, TOP)
+    member = inputs.config.ranking_members.get(RERANKER)
+    return fused(with_text_scores(inputs, found, member), weight, TOP)
+
+
+def candidates_of(
+    inputs: Inputs, rankers: Rankers, ranker: str, task: RankingTask, customers: list[str]
+) -> Proposed:
+    """What a ranker proposes to the given customers of a task."""
     items = inputs.items
     described = map(item_text, items["title"], items["category"])
     texts = dict(zip(items["item_id"], described, strict=True))
-    rows: list[Candidates] = []
+    proposed: list[pl.DataFrame] = []
+    prompts: list[tuple[str, str]] = []
     for shard in task.shards():
         chosen = customers_of(shard, customers)
-        if not chosen.is_empty():
-            rows += _candidates(inputs, retriever, task, shard, chosen, texts)
+        is_known = pl.col("item_id").is_in(rankers.retriever.item_ids.implode())
+        is_asked = pl.col("customer_id").is_in(chosen.implode())
+        mine = shard.filter(is_known & is_asked & (pl.col("occurred_at") < task.cutoff))
+        proposed.append(
+            rank_items(
+                ranker,
+                rankers,
+                mine,
+                chosen,
+                cutoff=task.cutoff,
+                k=inputs.config.num_candidates,
+                exclude_seen=inputs.config.exclude_seen,
+            )
+        )
+        bought = _items_bought(mine)
+        prompts += [(one, history_prompt(bought.get(one, []), texts)) for one in chosen]
+    candidates = pl.concat(proposed).sort("customer_id", "rank")
+    text = candidates["item_id"].replace_strict(texts, return_dtype=pl.String).alias("text")
+    schema = {"customer_id": pl.String, "prompt": pl.String}
+    return Proposed(
+        candidates.with_columns(text), pl.DataFrame(prompts, schema=schema, orient="row")
+    )
+
+
+def _items_bought(purchases: pl.DataFrame) -> dict[str, list[str]]:
+    """Each customer's items, oldest first."""
+    ordered = purchases.sort("occurred_at", maintain_order=True)
+    return dict(ordered.group_by("customer_id").agg("item_id").iter_rows())
+
+
+def with_text_scores(inputs: Inputs, found: Proposed, member: Path | None) -> pl.DataFrame:
+    """The candidates with the column `text_score`: what a member of task rerank, or the base model, makes of them."""
+    assert inputs.base_model is not None
+    texts = (
+        found.items.group_by("customer_id", maintain_order=True)
+        .agg("text")
+        .rename({"text": "texts"})
+    )
     scored = map_rows(
-        pa.Table.from_pylist(rows),
+        texts.join(found.prompts, on="customer_id", maintain_order="left").to_arrow(),
         RerankActor,
-        {"base_model": str(inputs.base_model), "attention": inputs.config.attention},
+        {
+            "base_model": inputs.base_model,
+            "member": None if member is None else member.absolute(),
+            "attention": inputs.config.attention,
+        },
         label="re-ranked by LLaMA",
         num_workers=inputs.config.num_workers,
         block_rows=10,
     )
-    return _reranked(scored)
-
-
-def _candidates(
-    inputs: Inputs,
-    retriever: Retriever,
-    task: RankingTask,
-    shard: pl.DataFrame,
-    chosen: pl.Series,
-    texts: dict[str, str],
-) -> list[Candidates]:
-    """What is proposed to the chosen customers of a shard, and the prompt of each."""
-    is_chosen = pl.col("customer_id").is_in(chosen.implode())
-    mine = shard.filter(is_chosen & (pl.col("occurred_at") < task.cutoff))
-    proposed = propose(
-        retriever,
-        mine,
-        chosen,
-        cutoff=task.cutoff,
-        num_candidates=inputs.config.num_candidates,
-        exclude_seen=inputs.config.exclude_seen,
-    )
-    bought = _recent_texts(mine, texts)
-    found: list[Candidates] = []
-    for (customer,), group in proposed.group_by("customer_id", maintain_order=True):
-        ids = group["item_id"].to_list()
-        found.append(
-            {
-                "customer_id": str(customer),
-                "prompt": shopping_prompt(bought.get(str(customer), []), max_titles=PROMPT_TITLES),
-                "item_ids": ids,
-                "texts": [texts[item] for item in ids],
-            }
-        )
-    return found
-
-
-def _recent_texts(purchases: pl.DataFrame, texts: dict[str, str]) -> dict[str, list[str]]:
-    """Each customer's last purchases, oldest first, as the re-ranker reads them; items off the catalogue left out."""
-    ordered = purchases.sort("occurred_at", maintain_order=True).group_by(
-        "customer_id", maintain_order=True
-    )
-    recent = ordered.agg(pl.col("item_id").tail(PROMPT_LINES))
-    return {
-        customer: [texts[item] for item in items if item in texts]
-        for customer, items in recent.iter_rows()
-    }
-
-
-def _reranked(scored: pa.Table) -> pl.DataFrame:
-    """customer_id, rank, item_id, score: best score first, equal scores in the retriever's order."""
-    frame = pl.from_arrow(scored.select(["customer_id", "item_ids", "scores"]))
-    assert isinstance(frame, pl.DataFrame)
-    rows = frame.explode("item_ids", "scores").rename({"item_ids": "item_id", "scores": "score"})
-    ordered = rows.sort("customer_id", "score", descending=[False, True], maintain_order=True)
-    ranked = ordered.with_columns(
-        (pl.int_range(pl.len()).over("customer_id") + 1).cast(pl.Int64).alias("rank")
-    )
-    return ranked.filter(pl.col("rank") <= TOP).select("customer_id", "rank", "item_id", "score")
+    scores = pl.Series("text_score", scored["scores"].to_pylist(), dtype=pl.List(pl.Float64))
+    return found.items.with_columns(scores.explode())

@@ -37,7 +37,10 @@ MODELS = {
     "als": ("ALS", "factors of items and customers by alternating least squares"),
     "rank_stack": ("stack of rankers", "trees that order what the other rankers propose"),
     "retriever": ("retriever", "what is bought together with what the customer bought"),
-    "text_llama_rerank": ("LLaMA re-ranking", "candidates in the order of their likelihood"),
+    "text_llama_rerank": (
+        "LLaMA re-ranking",
+        "what the ranker proposes, also by how likely its titles are",
+    ),
 }
 # Of these people say "the".
 COMMON_NOUNS = (

@@ -61,14 +61,14 @@ def read_next_item_rows(config: NextItemRecipe) -> NextItemRows:
         raise ValueError(
             f"task next_item ranks the items of a catalogue, but that of {config.data} has {items.height}"
         )
-    split = _split(config)
+    split = split_of(config.examples)
     end = TEST if config.learn_validation else VALIDATION
     customers = _customers_of_items(config.data, split, end)
     vocabulary = fit_vocabulary(customers, items, config.vocabulary)
     shards = []
     parts = []
     for path in shard_paths(config.data):
-        lines = _lines(path, split)
+        lines = lines_before_test(path, split)
         shards.append(baskets(lines, vocabulary))
         parts.append(lines["part"].to_numpy())
     known = end_to_end(shards)
@@ -118,7 +118,7 @@ def _count(known: Baskets, chosen: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _lines(path: Path, split: Split) -> pl.DataFrame:
+def lines_before_test(path: Path, split: Split) -> pl.DataFrame:
     """Purchases of items of a shard before the test, with their `order` and `part`, by customer, part and time."""
     lines = read_shard(path, BASKET_COLUMNS)
     bought = split(lines.filter(is_purchase() & pl.col("item_id").is_not_null()))
@@ -128,7 +128,7 @@ def _lines(path: Path, split: Split) -> pl.DataFrame:
 def _customers_of_items(data: Path, split: Split, end: int) -> pl.DataFrame:
     """item_id and how many customers bought the item in the parts before `end`."""
     counts = [
-        _lines(path, split)
+        lines_before_test(path, split)
         .filter(pl.col("part") < end)
         .group_by("item_id")
         .agg(customers=pl.col("customer_id").n_unique())
@@ -142,11 +142,12 @@ def reads_lines(config: NextItemRecipe) -> bool:
     return isinstance(read_any_dataset(config.examples), LeaveOneOutDataset)
 
 
-def _split(config: NextItemRecipe) -> Split:
-    dataset = read_any_dataset(config.examples)
+def split_of(examples: Path) -> Split:
+    """How the examples split a shard's purchases."""
+    dataset = read_any_dataset(examples)
     if isinstance(dataset, LeaveOneOutDataset):
         held_out = [
-            pl.read_parquet(config.examples / f"{part}.parquet").select(
+            pl.read_parquet(examples / f"{part}.parquet").select(
                 "customer_id", pl.col("position").alias(part)
             )
             for part in ("val", "test")

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from lifecycle.llama.lora import LoraSettings
 from lifecycle.llama.member import DecoderSettings
-from training.recipe import SharedRecipe
+from training.recipe import OptimizerSettings, SharedRecipe
 
 
 class DecoderRecipe(SharedRecipe):
@@ -36,5 +36,14 @@ class DecoderRecipe(SharedRecipe):
             raise ValueError(
                 f"attention is flash_attention_2 with device {self.device} and dtype {self.dtype}; "
                 "it needs device gpu and dtype bf16 or auto"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _language_models_have_no_head(self) -> "DecoderRecipe":
+        given = self.optimizer.head_learning_rate
+        if self.task != "value" and given != OptimizerSettings().head_learning_rate:
+            raise ValueError(
+                f"task {self.task} does not use optimizer.head_learning_rate; leave that out of the recipe"
             )
         return self

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from training.recipe import OptimizerSettings
 from training.tasks.recipes.decoder import DecoderRecipe
 
 
@@ -17,11 +16,3 @@ class SftRecipe(DecoderRecipe):
     # Likewise; None holds out a twentieth of `conversations`.
     validation_conversations: Path | None = None
     adapter: str = Field(pattern="^[a-z0-9_-]+$")  # what is taught, such as service or sentiment
-
-    @model_validator(mode="after")
-    def _has_no_head(self) -> "SftRecipe":
-        if self.optimizer.head_learning_rate != OptimizerSettings().head_learning_rate:
-            raise ValueError(
-                "task sft does not use optimizer.head_learning_rate; leave that out of the recipe"
-            )
-        return self

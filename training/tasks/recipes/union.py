@@ -1,4 +1,4 @@
-"""Any training recipe: one of four classes, told apart by the keys `task` and `encoder`."""
+"""Any training recipe: one of five classes, told apart by the keys `task` and `encoder`."""
 
 import logging
 from collections.abc import Mapping
@@ -11,20 +11,21 @@ from pydantic.fields import FieldInfo
 from lifecycle.config import Tree, checked_recipe, describe
 from training.recipe import PATHS
 from training.tasks.recipes.next_item import NextItemRecipe
+from training.tasks.recipes.rerank import RerankRecipe
 from training.tasks.recipes.sequence import SequenceRecipe
 from training.tasks.recipes.sft import SftRecipe
 from training.tasks.recipes.text import TextRecipe
 
 logger = logging.getLogger(__name__)
 ValueRecipe = TextRecipe | SequenceRecipe
-PlannedRecipe = ValueRecipe | NextItemRecipe
+PlannedRecipe = ValueRecipe | NextItemRecipe | RerankRecipe
 TrainConfig = PlannedRecipe | SftRecipe
 
 
 class Kind(BaseModel):
     """The keys that say which recipe it is; the others are not looked at."""
 
-    task: Literal["value", "next_item", "sft"] = "value"
+    task: Literal["value", "next_item", "sft", "rerank"] = "value"
     encoder: Literal["text", "sequence"] = "text"
 
     @property
@@ -48,9 +49,9 @@ class Kind(BaseModel):
             return NextItemRecipe
         if self.encoder != "text":
             raise ValueError(
-                f"task sft teaches a language model: encoder must be text, not {self.encoder}"
+                f"task {self.task} teaches a language model: encoder must be text, not {self.encoder}"
             )
-        return SftRecipe
+        return SftRecipe if self.task == "sft" else RerankRecipe
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> TrainConfig:
@@ -90,7 +91,7 @@ def _recipe_of(fields: Mapping[str, object]) -> TrainConfig:
 
 def settings_of_other_encoder(recipe_class: type[TrainConfig]) -> dict[str, FieldInfo]:
     """What task value knows besides with its other encoder, files and folders left out."""
-    if recipe_class in (SftRecipe, NextItemRecipe):
+    if recipe_class in (SftRecipe, NextItemRecipe, RerankRecipe):
         return {}
     fields = TextRecipe.model_fields | SequenceRecipe.model_fields
     names = fields.keys() - recipe_class.model_fields.keys() - PATHS
@@ -106,7 +107,7 @@ def _own_fields(kind: Kind, recipe_class: type[TrainConfig], fields: Mapping[str
     """
     known = {
         name: field
-        for recipe in (NextItemRecipe, TextRecipe, SequenceRecipe, SftRecipe)
+        for recipe in (RerankRecipe, NextItemRecipe, TextRecipe, SequenceRecipe, SftRecipe)
         for name, field in recipe.model_fields.items()
     }
     foreign = [name for name in fields if name in known and name not in recipe_class.model_fields]
