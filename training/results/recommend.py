@@ -3,17 +3,26 @@
 from pydantic import Field
 
 from lifecycle.config import Config
+from training.results.value import Interval
 
 
 class RankMetrics(Config):
-    """How well a ranker did on a group of customers; None where there are none."""
+    """How well a ranker did on a group of customers; None where there are none, or it was not asked for."""
 
     hr_at_10: float | None = Field(alias="hr@10")
+    hr_at_20: float | None = Field(None, alias="hr@20")
+    recall_at_10: float | None = Field(None, alias="recall@10")
     ndcg_at_10: float | None = Field(alias="ndcg@10")
     recall_at_20: float | None = Field(alias="recall@20")
     ndcg_at_20: float | None = Field(alias="ndcg@20")
     coverage: float | None
+    novelty: float | None = None  # bits
+    diversity: float | None = None  # within a list, by category
+    repeat_share: float | None = None  # of lists, bought before
+    true_repeat_share: float | None = None  # of what customers went on to buy
+    outside_catalogue: float | None = None  # share of lists
     num_customers: int
+    ci: dict[str, Interval | None] = {}  # 95 % over customers
 
 
 class Gain(Config):
@@ -22,6 +31,21 @@ class Gain(Config):
     over: str  # the other's name
     recall_at_20: tuple[float, float, float] = Field(alias="recall@20")
     ndcg_at_20: tuple[float, float, float] = Field(alias="ndcg@20")
+
+
+class Recall(Config):
+    """A recall, and its 95 % interval over customers; None where the ranker had nobody of the group."""
+
+    value: float | None
+    interval: Interval | None
+
+
+class RecallBy(Config):
+    """Recall@20 of each ranker by groups of customers or items, in their order."""
+
+    groups: list[str]
+    counted: list[int]  # customers or items of each group
+    models: dict[str, list[Recall]]
 
 
 class Recommender(Config):
@@ -34,3 +58,6 @@ class Recommender(Config):
     settings: dict[str, dict[str, float | None]] = {}
     # Of the stack of rankers over the best other one there, on the test customers.
     rank_stack_gain: Gain | None = None
+    # By the customers' orders before, and by how many customers had bought what they went on to buy.
+    recall_by_orders: RecallBy | None = None
+    recall_by_buyers: RecallBy | None = None

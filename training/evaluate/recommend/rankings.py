@@ -13,9 +13,17 @@ from lifecycle.names import RANK_STACK, RANKERS, RERANKER
 from lifecycle.recommend.rankers import Rankers, rank_items
 from lifecycle.recommend.scorers.grids import KINDS, Setting
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.judging import TOP, Groups, gain_over, ranking_groups
+from training.evaluate.recommend.catalogue import read_catalogue
+from training.evaluate.recommend.judging import (
+    TOP,
+    Groups,
+    gain_over,
+    judged_groups,
+    ranking_groups,
+)
 from training.evaluate.recommend.learning import learn_trees, tune
 from training.evaluate.recommend.next_item import member_rankings
+from training.evaluate.recommend.recall import recall_by_buyers, recall_by_orders
 from training.evaluate.recommend.reranked import customers_of, rerank_rankings
 from training.evaluate.recommend.tasks import (
     NEXT_BASKET,
@@ -24,7 +32,7 @@ from training.evaluate.recommend.tasks import (
     selection_task,
 )
 from training.evaluate.recommend.windows import Learned, fit_rankers, open_window, sampled
-from training.results.recommend import Gain, Recommender
+from training.results.recommend import Gain, RecallBy, Recommender
 
 logger = logging.getLogger(__name__)
 SAMPLED = "@sample"
@@ -57,16 +65,33 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
     task = final_task(inputs)
     chosen, compared, earlier = choose_recommender(inputs, selection_task(inputs))
     rankings, learned = rank_customers(inputs, task, earlier)
-    groups = ranking_groups(rankings, task.baskets, inputs.items.height)
+    groups, recalls = _judged(inputs, rankings, task)
     gain = _gain(inputs, rankings, task, compared)
     return Recommendation(
         recommendation={task.name: groups},
-        recommender=compared.model_copy(update={"rank_stack_gain": gain}),
+        recommender=compared.model_copy(update={"rank_stack_gain": gain, **recalls}),
         rankings=rankings_frame(rankings, task.name),
         chosen=chosen,
         num_customers=len(task.baskets),
         learned=learned,
     )
+
+
+def _judged(
+    inputs: Inputs, rankings: dict[str, pl.DataFrame], task: RankingTask
+) -> tuple[Groups, dict[str, RecallBy]]:
+    """All metrics by group, and recall by what is known of customers and items; nothing where nobody is asked."""
+    if not rankings or not task.baskets:
+        return ranking_groups(rankings, task.baskets, inputs.items.height), {}
+    resampling = {"num_resamples": inputs.config.num_resamples, "seed": inputs.config.seed}
+    catalogue = read_catalogue(task, inputs.items)
+    groups = judged_groups(rankings, task.baskets, catalogue, **resampling)
+    whole = {name: one for name, one in rankings.items() if not name.endswith(SAMPLED)}
+    recalls = {
+        "recall_by_orders": recall_by_orders(whole, task.baskets, **resampling),
+        "recall_by_buyers": recall_by_buyers(whole, task.baskets, catalogue, **resampling),
+    }
+    return groups, recalls
 
 
 def _gain(
