@@ -48,6 +48,26 @@ class RecallBy(Config):
     models: dict[str, list[Recall]]
 
 
+class MarginPoint(Config):
+    """Lists in which a margin counts so much, and their 95 % intervals over customers."""
+
+    weight: float  # of the margin: 0 orders by score alone, 1 by score times margin
+    hr_at_10: float = Field(alias="hr@10")
+    margin_at_10: float = Field(alias="margin@10")  # of what a customer went on to buy of ten items
+    ci: dict[str, Interval | None]
+
+
+class MarginCurve(Config):
+    """What lists earn against how often they hit, as the weight of the margin goes from 0 to 1."""
+
+    model: str  # whose scores are weighed
+    source: str  # of the items' margins: catalogue, or costs of the lines before the cutoff
+    known_margins: float  # share of the items bought before the cutoff
+    num_candidates: int  # of each customer, that are put in order
+    num_customers: int
+    points: list[MarginPoint]
+
+
 class Recommender(Config):
     """Which cheap ranker is served, and what it was chosen by; None where the data name no items."""
 
@@ -61,3 +81,4 @@ class Recommender(Config):
     # By the customers' orders before, and by how many customers had bought what they went on to buy.
     recall_by_orders: RecallBy | None = None
     recall_by_buyers: RecallBy | None = None
+    margin_curve: MarginCurve | None = None  # None where no margin is known

@@ -22,6 +22,7 @@ from training.evaluate.recommend.judging import (
     ranking_groups,
 )
 from training.evaluate.recommend.learning import learn_trees, tune
+from training.evaluate.recommend.margins import margin_curve
 from training.evaluate.recommend.next_item import member_rankings
 from training.evaluate.recommend.recall import recall_by_buyers, recall_by_orders
 from training.evaluate.recommend.reranked import customers_of, rerank_rankings
@@ -32,7 +33,7 @@ from training.evaluate.recommend.tasks import (
     selection_task,
 )
 from training.evaluate.recommend.windows import Learned, fit_rankers, open_window, sampled
-from training.results.recommend import Gain, RecallBy, Recommender
+from training.results.recommend import Gain, MarginCurve, RecallBy, Recommender
 
 logger = logging.getLogger(__name__)
 SAMPLED = "@sample"
@@ -65,11 +66,11 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
     task = final_task(inputs)
     chosen, compared, earlier = choose_recommender(inputs, selection_task(inputs))
     rankings, learned = rank_customers(inputs, task, earlier)
-    groups, recalls = _judged(inputs, rankings, task)
+    groups, found = _judged(inputs, rankings, task, chosen, learned)
     gain = _gain(inputs, rankings, task, compared)
     return Recommendation(
         recommendation={task.name: groups},
-        recommender=compared.model_copy(update={"rank_stack_gain": gain, **recalls}),
+        recommender=compared.model_copy(update={"rank_stack_gain": gain, **found}),
         rankings=rankings_frame(rankings, task.name),
         chosen=chosen,
         num_customers=len(task.baskets),
@@ -78,20 +79,25 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
 
 
 def _judged(
-    inputs: Inputs, rankings: dict[str, pl.DataFrame], task: RankingTask
-) -> tuple[Groups, dict[str, RecallBy]]:
-    """All metrics by group, and recall by what is known of customers and items; nothing where nobody is asked."""
-    if not rankings or not task.baskets:
+    inputs: Inputs,
+    rankings: dict[str, pl.DataFrame],
+    task: RankingTask,
+    chosen: str | None,
+    learned: Learned,
+) -> tuple[Groups, dict[str, RecallBy | MarginCurve | None]]:
+    """All metrics by group, and of the recommender what is known only where somebody is asked."""
+    if chosen is None or not rankings or not task.baskets:
         return ranking_groups(rankings, task.baskets, inputs.items.height), {}
-    resampling = {"num_resamples": inputs.config.num_resamples, "seed": inputs.config.seed}
+    config = inputs.config
     catalogue = read_catalogue(task, inputs.items)
+    resampling = {"num_resamples": config.num_resamples, "seed": config.seed}
     groups = judged_groups(rankings, task.baskets, catalogue, **resampling)
     whole = {name: one for name, one in rankings.items() if not name.endswith(SAMPLED)}
-    recalls = {
+    return groups, {
         "recall_by_orders": recall_by_orders(whole, task.baskets, **resampling),
         "recall_by_buyers": recall_by_buyers(whole, task.baskets, catalogue, **resampling),
+        "margin_curve": margin_curve(inputs, task, catalogue, chosen, learned),
     }
-    return groups, recalls
 
 
 def _gain(
