@@ -38,6 +38,7 @@ from training.report.plots import (
 )
 from training.report.profit import profit_section
 from training.report.recommend import recommendation_section
+from training.report.recommend_sections import ranker_sections
 from training.results.arena import Results
 from training.results.customers import Customers, Worth
 from training.results.value import Selection
@@ -57,6 +58,7 @@ def write_report(
     if test is not None:
         evidence += _value_sections(results, predictions, test)
     evidence += [*_other_sections(results), *_recommendation_sections(results)]
+    evidence += ranker_sections(results)
     if results.models:
         evidence.append(names_section(list(results.models), _rankers(results)))
     if evidence:
