@@ -12,6 +12,7 @@
 Repeats are calibrated (Steck, RecSys 2018) where the repeat ratio of lists is that of what is bought.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -139,6 +140,24 @@ def ranked_lists(
         for truth, bought in zip(truths, bought_before, strict=True)
     ]
     return RankedLists(item, is_hit, is_own, num_true, np.array(repeats, dtype=np.int64))
+
+
+def hit_rate(ranked: Sequence[str], truth: Collection[str], k: int) -> float:
+    """Of one list, as the others below."""
+    return float(any(item in truth for item in ranked[:k]))
+
+
+def recall(ranked: Sequence[str], truth: Collection[str], k: int) -> float:
+    """Hits among the first k items over min(k, |truth|)."""
+    return sum(item in truth for item in ranked[:k]) / min(k, len(truth))
+
+
+def ndcg(ranked: Sequence[str], truth: Collection[str], k: int) -> float:
+    """Sum of 1 / log2(rank + 1) over hits among the first k, over that of an ideal list of min(k, |truth|) hits."""
+    gain = sum(
+        1.0 / math.log2(rank + 1) for rank, item in enumerate(ranked[:k], start=1) if item in truth
+    )
+    return gain / sum(1.0 / math.log2(rank + 1) for rank in range(1, min(k, len(truth)) + 1))
 
 
 def ranking_metrics(

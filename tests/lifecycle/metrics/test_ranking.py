@@ -11,8 +11,11 @@ from lifecycle.metrics.ranking import (
     OUTSIDE,
     RankedLists,
     accuracy,
+    hit_rate,
+    ndcg,
     ranked_lists,
     ranking_metrics,
+    recall,
 )
 
 NUMBERS = {item: number for number, item in enumerate("abcdefgh")}
@@ -34,6 +37,15 @@ def test_one_list_by_hand() -> None:
     gain = 1 / math.log2(3) + 1 / math.log2(5)
     assert lists.ndcg(10).tolist() == pytest.approx([gain / ideal, 1.0])
     assert lists.ndcg(1).tolist() == [0.0, 1.0]
+
+
+def test_one_list_at_a_time_is_the_same() -> None:
+    lists = lists_of(("abcd", "bdx", "ab"), ("ba", "b", ""))
+    one = {hit_rate: lists.hit_rate, recall: lists.recall, ndcg: lists.ndcg}
+    for alone, together in one.items():
+        for k in (1, 2, 3, 20):
+            expected = [alone("abcd", {"b", "d", "x"}, k), alone("ba", {"b"}, k)]
+            assert together(k).tolist() == pytest.approx(expected)
 
 
 def test_repeats_and_what_is_new_are_judged_apart() -> None:
