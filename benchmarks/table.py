@@ -120,6 +120,11 @@ LINES = [
         for metric, key in (("recall@20", "recall@20"), ("NDCG@20", "ndcg@20"))
     ),
     Line("milliseconds of recommendations a customer, 128 customers", "predictor_speed", "recommend_ms_128", high=2),
+    Line("time to find 20 of 100,000 items for 256 customers over one torch product and topk", "retrieval_speed",
+         "ratio_to_matmul_topk", high=1.05),
+    Line("share of customers with the same 20 items", "retrieval_speed", "same_top_20", low=0.999),
+    Line("milliseconds of a whole answer a customer, by what serves", "retrieval_speed", "answer_ms_per_customer",
+         high=3),
     Line("known customers, requests/s at 32 connections", "serve_overhead", "known_rps", low=750),
     Line("over those of plain FastAPI with the same bytes", "serve_overhead", "known_rps_ratio_to_fastapi_32",
          low=0.35),
