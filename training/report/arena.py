@@ -37,8 +37,8 @@ from training.report.plots import (
     totals_over_time,
 )
 from training.report.profit import profit_section
+from training.report.rankers.sections import ranker_sections
 from training.report.recommend import recommendation_section
-from training.report.recommend_sections import ranker_sections
 from training.results.arena import Results
 from training.results.customers import Customers, Worth
 from training.results.value import Selection

@@ -17,7 +17,10 @@ GROUPS = {
     "repeat_items": "items that the customer bought before",
     "new_items": "items that are new to the customer",
 }
-SAME_LISTS = ("repeat_items", "new_items")  # groups of items: their customers stand in other groups too
+SAME_LISTS = (
+    "repeat_items",
+    "new_items",
+)  # groups of items: their customers stand in other groups too
 FOUND = "what of their next items is found; small numbers are 95 % intervals"
 SHOWN = "what lists are made of"
 SAID = (

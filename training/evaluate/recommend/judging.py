@@ -7,7 +7,7 @@ from lifecycle.metrics.means import mean_draws, mean_intervals, mean_of
 from lifecycle.metrics.ranking import RankedLists, accuracy, ranked_lists
 from lifecycle.metrics.value import percentile_interval
 from lifecycle.recommend.groups import customer_group
-from training.evaluate.recommend.catalogue import Catalogue
+from training.evaluate.recommend.measures.catalogue import Catalogue
 from training.evaluate.recommend.tasks import Basket
 from training.results.recommend import Gain, RankMetrics
 

@@ -13,7 +13,6 @@ from lifecycle.names import RANK_STACK, RANKERS, RERANKER
 from lifecycle.recommend.rankers import Rankers, rank_items
 from lifecycle.recommend.scorers.grids import KINDS, Setting
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.catalogue import read_catalogue
 from training.evaluate.recommend.judging import (
     TOP,
     Groups,
@@ -22,9 +21,10 @@ from training.evaluate.recommend.judging import (
     ranking_groups,
 )
 from training.evaluate.recommend.learning import learn_trees, tune
-from training.evaluate.recommend.margins import margin_curve
+from training.evaluate.recommend.measures.catalogue import read_catalogue
+from training.evaluate.recommend.measures.margins import margin_curve
+from training.evaluate.recommend.measures.recall import recall_by_buyers, recall_by_orders
 from training.evaluate.recommend.next_item import member_rankings
-from training.evaluate.recommend.recall import recall_by_buyers, recall_by_orders
 from training.evaluate.recommend.reranked import customers_of, rerank_rankings
 from training.evaluate.recommend.tasks import (
     NEXT_BASKET,
@@ -92,7 +92,12 @@ def _judged(
     catalogue = read_catalogue(task, inputs.items)
     resampling = {"num_resamples": config.num_resamples, "seed": config.seed}
     groups = judged_groups(rankings, task.baskets, catalogue, **resampling)
-    whole = {name: one for name, one in rankings.items() if not name.endswith(SAMPLED)}
+    # What is known of a sample alone cannot stand beside what is known of everybody.
+    whole = {
+        name: ranking
+        for name, ranking in rankings.items()
+        if name != RERANKER and not name.endswith(SAMPLED)
+    }
     return groups, {
         "recall_by_orders": recall_by_orders(whole, task.baskets, **resampling),
         "recall_by_buyers": recall_by_buyers(whole, task.baskets, catalogue, **resampling),

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from lifecycle.names import RANK_STACK
 from training.report.page import Paragraph, Part, Section, percent
-from training.report.recommend_margin import margin_section
-from training.report.recommend_plots import recall_bars, repeat_explore
+from training.report.rankers.margin import margin_section
+from training.report.rankers.plots import recall_bars, repeat_explore
 from training.report.words.models import METRICS, capital, in_sentence
 from training.results.arena import Results
 from training.results.recommend import Gain, RankMetrics, RecallBy, Recommender

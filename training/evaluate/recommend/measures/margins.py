@@ -13,7 +13,7 @@ from lifecycle.metrics.means import mean_intervals
 from lifecycle.recommend.histories import with_positions
 from lifecycle.recommend.rankers import Rankers, rank_items
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.catalogue import Catalogue
+from training.evaluate.recommend.measures.catalogue import Catalogue
 from training.evaluate.recommend.reranked import customers_of
 from training.evaluate.recommend.tasks import Basket, RankingTask
 from training.evaluate.recommend.windows import Learned, fit_rankers, open_window
@@ -75,15 +75,11 @@ def margin_curve(
 
 def read_margins(task: RankingTask, items: pl.DataFrame, catalogue: Catalogue) -> Margins | None:
     """The catalogue's column `margin`; else the mean of amount less cost of an item's lines before the cutoff."""
-    if "margin" in items.columns:
-        margin = pl.col("margin").cast(pl.Float64, strict=False).fill_nan(None)
-        found = items.select("item_id", margin).drop_nulls()
-        source = "catalogue"
-    else:
+    found, source = _told(items), "catalogue"
+    if found.is_empty():
         lines = pl.concat(_lines(task))
-        found = lines.group_by("item_id").agg(pl.col("margin").mean())
-        source = "costs"
-    known = with_positions(found.unique("item_id", keep="first"), catalogue.item_ids)
+        found, source = lines.group_by("item_id").agg(pl.col("margin").mean()), "costs"
+    known = with_positions(found, catalogue.item_ids)
     if known.is_empty():
         return None
     of_item = np.zeros(len(catalogue.item_ids))
@@ -91,6 +87,14 @@ def read_margins(task: RankingTask, items: pl.DataFrame, catalogue: Catalogue) -
     of_item[known["item"]] = known["margin"]
     is_known[known["item"]] = True
     return Margins(of_item, is_known, source)
+
+
+def _told(items: pl.DataFrame) -> pl.DataFrame:
+    """item_id and margin where the catalogue has a number."""
+    if "margin" not in items.columns:
+        return pl.DataFrame(schema={"item_id": pl.String, "margin": pl.Float64})
+    margin = pl.col("margin").cast(pl.Float64, strict=False).fill_nan(None)
+    return items.select("item_id", margin).drop_nulls().unique("item_id", keep="first")
 
 
 def _lines(task: RankingTask) -> list[pl.DataFrame]:

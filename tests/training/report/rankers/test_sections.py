@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 import pytest
 
 from training.report.page import Estimate, Paragraph, Picture, Section, Table
-from training.report.recommend import recommendation_section
-from training.report.recommend_sections import (
+from training.report.rankers.sections import (
     gain_section,
     ranker_sections,
     shown_rankers,
 )
+from training.report.recommend import recommendation_section
 from training.results.arena import Results
 from training.results.recommend import Gain, RankMetrics, Recommender
 

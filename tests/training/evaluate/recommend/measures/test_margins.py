@@ -13,8 +13,8 @@ from lifecycle.recommend.rankers import rank_items
 from tests.builders import TinyShop
 from training.evaluate.inputs import Inputs, read_inputs
 from training.evaluate.recipe import EvaluateConfig
-from training.evaluate.recommend.catalogue import read_catalogue
-from training.evaluate.recommend.margins import (
+from training.evaluate.recommend.measures.catalogue import read_catalogue
+from training.evaluate.recommend.measures.margins import (
     Scored,
     first_by_worth,
     margin_curve,

@@ -6,7 +6,7 @@ import polars as pl
 
 from lifecycle.events.shards import read_items
 from tests.builders import TinyShop
-from training.evaluate.recommend.catalogue import read_catalogue
+from training.evaluate.recommend.measures.catalogue import read_catalogue
 from training.evaluate.recommend.tasks import RankingTask, purchase_shards
 
 CUTOFF = datetime(2024, 7, 1, tzinfo=UTC)

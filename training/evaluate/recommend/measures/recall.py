@@ -8,14 +8,14 @@ import polars as pl
 from lifecycle.metrics.means import mean_draws
 from lifecycle.metrics.ranking import RankedLists
 from lifecycle.metrics.value import percentile_interval
-from training.evaluate.recommend.catalogue import Catalogue
 from training.evaluate.recommend.judging import TOP, judged_lists
+from training.evaluate.recommend.measures.catalogue import Catalogue
 from training.evaluate.recommend.tasks import Basket
 from training.results.recommend import Recall, RecallBy
 
 LEVEL = 0.95
 # Each group begins at one of these numbers and ends before the next.
-ORDERS = (1, 2, 5, 10, 20, 50)
+ORDERS = (0, 1, 2, 5, 10, 20, 50)
 BUYERS = (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 # Of customers and their lists, what was found and what could have been, each (n, groups).
 Count = Callable[[Sequence[str], RankedLists], tuple[np.ndarray, np.ndarray]]

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 from tests.training.evaluate.recommend.builders import ranking
-from training.evaluate.recommend.catalogue import Catalogue
-from training.evaluate.recommend.recall import recall_by_buyers, recall_by_orders
+from training.evaluate.recommend.measures.catalogue import Catalogue
+from training.evaluate.recommend.measures.recall import recall_by_buyers, recall_by_orders
 from training.evaluate.recommend.tasks import Basket
 
 BASKETS = {
