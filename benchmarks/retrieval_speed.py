@@ -81,10 +81,10 @@ def retrieval_numbers() -> dict[str, Json]:
 
 def retrieve(customers: Tensor, items: Tensor) -> np.ndarray:
     """The TOP items of each customer, best first: (customers, TOP)."""
-    found = [
-        best_of_rows((block @ items.T).numpy(), TOP)[1] for block in customers.split(BATCH_ROWS)
-    ]
-    return np.concatenate(found).reshape(-1, TOP)
+    blocks = [customers[first : first + BATCH_ROWS] for first in range(0, CUSTOMERS, BATCH_ROWS)]
+    found = [best_of_rows((block @ items.T).numpy(), TOP)[1] for block in blocks]
+    best: np.ndarray = np.concatenate(found).reshape(-1, TOP)
+    return best
 
 
 def topk(customers: Tensor, items: Tensor) -> np.ndarray:

@@ -22,7 +22,8 @@ def mean_draws(values: np.ndarray, *, num_resamples: int, seed: int) -> np.ndarr
     summed = np.hstack([np.where(is_known, values, 0.0), is_known])
     found = np.stack([drawn @ summed for drawn in resamples(len(values), num_resamples, seed)])
     sums, counts = np.hsplit(found, 2)
-    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    means: np.ndarray = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    return means
 
 
 def mean_intervals(

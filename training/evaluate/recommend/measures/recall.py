@@ -113,7 +113,8 @@ def _recalls(
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+    found: np.ndarray = np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+    return found
 
 
 def _labels(edges: Sequence[int]) -> list[str]:
