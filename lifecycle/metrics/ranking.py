@@ -13,7 +13,7 @@ Repeats are calibrated (Steck, RecSys 2018) where the repeat ratio of lists is t
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,8 +116,8 @@ class RankedLists:
 
 def ranked_lists(
     ranked: Sequence[Sequence[str]],
-    truths: Sequence[Collection[str]],
-    bought_before: Sequence[Collection[str]],
+    truths: Sequence[Set[str]],
+    bought_before: Sequence[Set[str]],
     numbers: Mapping[str, int],
 ) -> RankedLists:
     """The lists of customers, each with what it went on to buy, an item at least, and had bought.
@@ -136,10 +136,7 @@ def ranked_lists(
         is_hit[row, :end] = [one in truths[row] for one in first]
         is_own[row, :end] = [one in bought_before[row] for one in first]
     num_true = np.array([len(truth) for truth in truths], dtype=np.int64)
-    repeats = [
-        sum(one in bought for one in truth)
-        for truth, bought in zip(truths, bought_before, strict=True)
-    ]
+    repeats = [len(truth & bought) for truth, bought in zip(truths, bought_before, strict=True)]
     return RankedLists(item, is_hit, is_own, num_true, np.array(repeats, dtype=np.int64))
 
 
@@ -169,11 +166,11 @@ def ranking_metrics(
     `rankings` holds each customer's items, best first and distinct; a customer without a list
     scores 0. coverage is the share of the catalogue's `num_items` that is in any list.
     """
-    asked = {customer: truth for customer, truth in truths.items() if truth}
+    asked = {customer: set(truth) for customer, truth in truths.items() if truth}
     ranked = [rankings.get(customer, ()) for customer in asked]
     shown = dict.fromkeys(item for items in ranked for item in items)
     numbers = {item: number for number, item in enumerate(shown)}
-    lists = ranked_lists(ranked, list(asked.values()), [()] * len(asked), numbers)
+    lists = ranked_lists(ranked, list(asked.values()), [set()] * len(asked), numbers)
     means = {metric: mean_of(values) for metric, values in accuracy(lists).items()}
     coverage = lists.coverage(num_items) if asked else None
     return means | {"coverage": coverage, "num_customers": len(asked)}

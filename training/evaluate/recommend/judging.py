@@ -1,5 +1,7 @@
 """How rankings did by group of customers, and whether one is better than another."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
@@ -14,6 +16,9 @@ from training.results.recommend import Gain, RankMetrics
 TOP = 20
 GROUPS = ("all", "new", "thin", "rich", "repeat_items", "new_items")
 Groups = dict[str, dict[str, RankMetrics]]  # by group of customers and model
+Judged = tuple[
+    list[str], RankedLists
+]  # the ranked customers in the order of their ids, and their lists
 LEVEL = 0.9
 
 
@@ -25,13 +30,14 @@ def ranking_groups(
     for name, ranking in rankings.items():
         shown = ranking["item_id"].unique()
         numbers = {item: number for number, item in enumerate(shown)}
-        for group, lists in _by_group(ranking, baskets, numbers).items():
+        judged = judged_lists(ranking, baskets, numbers)
+        for group, lists in _by_group(judged, baskets).items():
             result[group][name] = _metrics(lists, accuracy(lists), num_items)
     return result
 
 
 def judged_groups(
-    rankings: dict[str, pl.DataFrame],
+    judged: Mapping[str, Judged],
     baskets: dict[str, Basket],
     catalogue: Catalogue,
     *,
@@ -39,9 +45,9 @@ def judged_groups(
     seed: int,
 ) -> Groups:
     """Each model's metrics by group of the customers it ranked, with 95 % intervals over customers."""
-    result: Groups = {group: {} for group in GROUPS} if rankings else {}
-    for name, ranking in rankings.items():
-        for group, lists in _by_group(ranking, baskets, catalogue.numbers).items():
+    result: Groups = {group: {} for group in GROUPS}
+    for name, of_model in judged.items():
+        for group, lists in _by_group(of_model, baskets).items():
             outside = mean_of(lists.outside_catalogue())
             assert not outside, f"{name} ranks items that are in no catalogue"
             values = accuracy(lists) | beyond_accuracy(lists, catalogue)
@@ -82,8 +88,8 @@ def lists_of(ranking: pl.DataFrame) -> dict[str, list[str]]:
 
 def judged_lists(
     ranking: pl.DataFrame, baskets: dict[str, Basket], numbers: dict[str, int]
-) -> tuple[list[str], RankedLists]:
-    """The ranked customers in the order of their ids, and their lists."""
+) -> Judged:
+    """A ranking with what its customers bought then and before; `numbers` has the items by id."""
     lists = lists_of(ranking)
     customers = sorted(lists)
     asked = [baskets[customer] for customer in customers]
@@ -95,10 +101,8 @@ def judged_lists(
     )
 
 
-def _by_group(
-    ranking: pl.DataFrame, baskets: dict[str, Basket], numbers: dict[str, int]
-) -> dict[str, RankedLists]:
-    customers, lists = judged_lists(ranking, baskets, numbers)
+def _by_group(judged: Judged, baskets: dict[str, Basket]) -> dict[str, RankedLists]:
+    customers, lists = judged
     told = [customer_group(baskets[customer].num_orders) for customer in customers]
     group = np.array(told, dtype=str)
     known = {name: lists.rows(group == name) for name in ("new", "thin", "rich")}

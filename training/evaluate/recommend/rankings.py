@@ -18,6 +18,7 @@ from training.evaluate.recommend.judging import (
     Groups,
     gain_over,
     judged_groups,
+    judged_lists,
     ranking_groups,
 )
 from training.evaluate.recommend.learning import learn_trees, tune
@@ -91,13 +92,17 @@ def _judged(
     config = inputs.config
     catalogue = read_catalogue(task, inputs.items)
     resampling = {"num_resamples": config.num_resamples, "seed": config.seed}
-    groups = judged_groups(rankings, task.baskets, catalogue, **resampling)
+    judged = {
+        name: judged_lists(ranking, task.baskets, catalogue.numbers)
+        for name, ranking in rankings.items()
+    }
     # What is known of a sample alone cannot stand beside what is known of everybody.
     whole = {
-        name: ranking
-        for name, ranking in rankings.items()
+        name: of_model
+        for name, of_model in judged.items()
         if name != RERANKER and not name.endswith(SAMPLED)
     }
+    groups = judged_groups(judged, task.baskets, catalogue, **resampling)
     return groups, {
         "recall_by_orders": recall_by_orders(whole, task.baskets, **resampling),
         "recall_by_buyers": recall_by_buyers(whole, task.baskets, catalogue, **resampling),

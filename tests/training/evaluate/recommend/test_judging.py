@@ -5,7 +5,12 @@ import polars as pl
 import pytest
 
 from tests.training.evaluate.recommend.builders import ranking
-from training.evaluate.recommend.judging import gain_over, judged_groups, ranking_groups
+from training.evaluate.recommend.judging import (
+    gain_over,
+    judged_groups,
+    judged_lists,
+    ranking_groups,
+)
 from training.evaluate.recommend.measures.catalogue import Catalogue
 from training.evaluate.recommend.tasks import Basket
 
@@ -56,7 +61,8 @@ def test_everything_is_judged_with_intervals() -> None:
         category=np.array([0, 0, 1]),
     )
     found = {"m": ranking({"u": ["tea", "rye"], "v": ["x", "tea"]})}
-    groups = judged_groups(found, baskets, catalogue, num_resamples=50, seed=0)
+    judged = {"m": judged_lists(found["m"], baskets, catalogue.numbers)}
+    groups = judged_groups(judged, baskets, catalogue, num_resamples=50, seed=0)
     everybody = groups["all"]["m"]
     assert everybody.hr_at_20 == everybody.hr_at_10 == 1.0
     assert everybody.recall_at_10 == everybody.recall_at_20 == 0.75
@@ -75,5 +81,6 @@ def test_everything_is_judged_with_intervals() -> None:
 def test_an_item_of_no_catalogue_is_our_bug() -> None:
     catalogue = Catalogue(pl.Series(["x"]), np.array([1]), 1, None)
     baskets = {"u": Basket({"x"}, set(), 1)}
+    judged = {"m": judged_lists(ranking({"u": ["y"]}), baskets, catalogue.numbers)}
     with pytest.raises(AssertionError, match="m ranks items that are in no catalogue"):
-        judged_groups({"m": ranking({"u": ["y"]})}, baskets, catalogue, num_resamples=20, seed=0)
+        judged_groups(judged, baskets, catalogue, num_resamples=20, seed=0)

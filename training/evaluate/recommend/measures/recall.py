@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import polars as pl
 
 from lifecycle.metrics.means import mean_draws
 from lifecycle.metrics.ranking import RankedLists
 from lifecycle.metrics.value import percentile_interval
-from training.evaluate.recommend.judging import TOP, judged_lists
+from training.evaluate.recommend.judging import TOP, Judged
 from training.evaluate.recommend.measures.catalogue import Catalogue
 from training.evaluate.recommend.tasks import Basket
 from training.results.recommend import Recall, RecallBy
@@ -22,7 +21,7 @@ Count = Callable[[Sequence[str], RankedLists], tuple[np.ndarray, np.ndarray]]
 
 
 def recall_by_orders(
-    rankings: Mapping[str, pl.DataFrame],
+    judged: Mapping[str, Judged],
     baskets: dict[str, Basket],
     *,
     num_resamples: int,
@@ -35,11 +34,11 @@ def recall_by_orders(
         is_in = _group_of(orders, ORDERS)[:, None] == np.arange(len(ORDERS))
         return is_in * lists.recall(TOP)[:, None], is_in.astype(np.float64)
 
-    return _recall_by(ORDERS, rankings, baskets, {}, count, num_resamples, seed)
+    return _recall_by(ORDERS, judged, count, num_resamples, seed)
 
 
 def recall_by_buyers(
-    rankings: Mapping[str, pl.DataFrame],
+    judged: Mapping[str, Judged],
     baskets: dict[str, Basket],
     catalogue: Catalogue,
     *,
@@ -62,7 +61,7 @@ def recall_by_buyers(
         np.add.at(possible, (row, of_true), 1.0)
         return found, possible
 
-    return _recall_by(BUYERS, rankings, baskets, catalogue.numbers, count, num_resamples, seed)
+    return _recall_by(BUYERS, judged, count, num_resamples, seed)
 
 
 def _group_of(numbers: np.ndarray, edges: Sequence[int]) -> np.ndarray:
@@ -72,9 +71,7 @@ def _group_of(numbers: np.ndarray, edges: Sequence[int]) -> np.ndarray:
 
 def _recall_by(
     edges: Sequence[int],
-    rankings: Mapping[str, pl.DataFrame],
-    baskets: dict[str, Basket],
-    numbers: dict[str, int],
+    judged: Mapping[str, Judged],
     count: Count,
     num_resamples: int,
     seed: int,
@@ -82,8 +79,8 @@ def _recall_by(
     """Without the groups that hold nothing."""
     models: dict[str, list[Recall]] = {}
     counted = np.zeros(len(edges))
-    for name, ranking in rankings.items():
-        found, possible = count(*judged_lists(ranking, baskets, numbers))
+    for name, of_model in judged.items():
+        found, possible = count(*of_model)
         counted = np.maximum(counted, possible.sum(axis=0))
         models[name] = _recalls(found, possible, num_resamples, seed)
     held = np.flatnonzero(counted)

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from tests.training.evaluate.recommend.builders import ranking
+from training.evaluate.recommend.judging import judged_lists
 from training.evaluate.recommend.measures.catalogue import Catalogue
 from training.evaluate.recommend.measures.recall import recall_by_buyers, recall_by_orders
 from training.evaluate.recommend.tasks import Basket
@@ -19,10 +20,11 @@ RANKINGS = {
     "own": ranking({"once": ["x", "z"], "twice": ["x"], "four": ["x"]}),
     "sampled": ranking({"once": ["y"]}),
 }
+JUDGED = {name: judged_lists(found, BASKETS, CATALOGUE.numbers) for name, found in RANKINGS.items()}
 
 
 def test_by_orders() -> None:
-    found = recall_by_orders(RANKINGS, BASKETS, num_resamples=50, seed=0)
+    found = recall_by_orders(JUDGED, BASKETS, num_resamples=50, seed=0)
     assert (found.groups, found.counted) == (["1", "2 to 4"], [1, 2])
     assert [one.value for one in found.models["own"]] == [0.5, 0.5]
     assert found.models["own"][1].interval == (0.0, 1.0)
@@ -30,7 +32,7 @@ def test_by_orders() -> None:
 
 
 def test_by_buyers_every_item_bought_counts_alike() -> None:
-    found = recall_by_buyers(RANKINGS, BASKETS, CATALOGUE, num_resamples=50, seed=0)
+    found = recall_by_buyers(JUDGED, BASKETS, CATALOGUE, num_resamples=50, seed=0)
     assert (found.groups, found.counted) == (["0", "1 to 2", "300 to 999"], [1, 2, 2])
     assert [one.value for one in found.models["own"]] == [0.0, 0.0, 1.0]
     assert [one.value for one in found.models["sampled"]] == [None, 1.0, 0.0]
