@@ -1,5 +1,9 @@
 """What lists earn against how often they hit, as margins count more in their order."""
 
+from itertools import groupby
+
+import numpy as np
+
 from training.report.models import with_interval
 from training.report.page import (
     Cell,
@@ -7,7 +11,6 @@ from training.report.page import (
     Picture,
     Section,
     Table,
-    legend_above,
     money,
     new_figure,
     number,
@@ -15,6 +18,7 @@ from training.report.page import (
     picture,
 )
 from training.report.plots import COLORS
+from training.report.rankers.plots import interval_reach
 from training.report.words.models import METRICS, in_sentence
 from training.results.recommend import MarginCurve, MarginPoint
 
@@ -66,17 +70,27 @@ def _best(points: list[MarginPoint], currency: str) -> str:
 
 
 def _plot(curve: MarginCurve, currency: str) -> Picture:
-    """One point per weight."""
-    figure = new_figure(6.0, 4.0)
+    """A point per weight, with its 95 % intervals; weights of the same lists share one."""
+    figure = new_figure(6.4, 4.2)
     axes = figure.subplots()
-    hits = [point.hr_at_10 for point in curve.points]
     earned = [point.margin_at_10 for point in curve.points]
-    axes.plot(earned, hits, "o-", color=COLORS[0], label="by the weight of the margin")
-    for point in curve.points[::5]:
-        at = (point.margin_at_10, point.hr_at_10)
-        axes.annotate(f"{point.weight:g}", at, (4, 5), textcoords="offset points")
-    axes.set_xlabel(f"margin a customer of what ten items hit ({currency})")
+    hits = [point.hr_at_10 for point in curve.points]
+    axes.errorbar(
+        earned,
+        hits,
+        np.array([interval_reach(one.hr_at_10, one.ci["hr@10"]) for one in curve.points]).T,
+        np.array([interval_reach(one.margin_at_10, one.ci["margin@10"]) for one in curve.points]).T,
+        fmt="o-",
+        color=COLORS[0],
+        ecolor="#a5b1c2",
+        elinewidth=0.8,
+    )
+    for at, same in groupby(curve.points, key=lambda point: (point.margin_at_10, point.hr_at_10)):
+        weights = [f"{point.weight:g}" for point in same]
+        told = "–".join(dict.fromkeys([weights[0], weights[-1]]))
+        axes.annotate(told, at, (5, 5), textcoords="offset points", fontsize=9)
+    axes.set_xlabel(
+        f"margin a customer of what ten items hit ({currency}); beside points the weight"
+    )
     axes.set_ylabel("hit rate at 10")
-    axes.margins(0.12)
-    legend_above(figure, axes)
     return picture(figure, "hit rate against margin as the weight of the margin goes from 0 to 1")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from training.report.page import Picture, legend_above, new_figure, picture
 from training.report.plots import COLORS
 from training.report.words.models import model_words
-from training.results.recommend import RankMetrics, Recall, RecallBy
+from training.results.recommend import RankMetrics, RecallBy
 from training.results.value import Interval
 
 WHISKER = {"elinewidth": 0.8, "ecolor": "#2d3436", "capsize": 1.5}
@@ -24,14 +24,15 @@ def recall_bars(found: RecallBy, names: Sequence[str], unit: str, counted: str) 
     for index, (name, color) in enumerate(zip(names, cycle(COLORS), strict=False)):
         recalls = found.models[name]
         heights = [one.value or 0.0 for one in recalls]
-        errors = np.array([_whisker(one) for one in recalls]).T
+        errors = np.array([interval_reach(one.value, one.interval) for one in recalls]).T
         at = places + index * width
         label = model_words(name)
         axes.bar(at, heights, width, yerr=errors, label=label, color=color, error_kw=WHISKER)
     labels = [
-        f"{group}\n({count:,d})" for group, count in zip(found.groups, found.counted, strict=True)
+        f"{group.replace(' to ', '–')}\n({count:,d})"
+        for group, count in zip(found.groups, found.counted, strict=True)
     ]
-    axes.set_xticks(places + 0.4 - width / 2, labels)
+    axes.set_xticks(places + 0.4 - width / 2, labels, fontsize=8)
     axes.set_xlabel(f"{unit}; in brackets the number of {counted}")
     axes.set_ylabel("recall at 20")
     axes.set_ylim(bottom=0.0)
@@ -39,11 +40,7 @@ def recall_bars(found: RecallBy, names: Sequence[str], unit: str, counted: str) 
     return picture(figure, f"recall at 20 by {unit}")
 
 
-def _whisker(one: Recall) -> tuple[float, float]:
-    return _ends(one.value, one.interval)
-
-
-def _ends(value: float | None, interval: Interval | None) -> tuple[float, float]:
+def interval_reach(value: float | None, interval: Interval | None) -> tuple[float, float]:
     """How far an interval reaches below and above its value."""
     if value is None or interval is None:
         return 0.0, 0.0
@@ -60,8 +57,10 @@ def repeat_explore(
     _recall_of(explore, groups["new_items"], names, COLORS[3])
     repeat.set_yticks(range(len(names)), [model_words(name) for name in names])
     repeat.invert_yaxis()
-    repeat.set_xlabel("repeat: recall at 20 of items bought before")
-    explore.set_xlabel("explore: recall at 20 of items new to the customer")
+    titles = {repeat: "repeat: items bought before", explore: "explore: items new to the customer"}
+    for axes, title in titles.items():
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("recall at 20")
     return picture(
         figure, "repeat against explore: recall at 20 of items bought before and of new ones"
     )
@@ -71,7 +70,10 @@ def _recall_of(
     axes: Axes, models: Mapping[str, RankMetrics], names: Sequence[str], color: str
 ) -> None:
     values = [models[name].recall_at_20 or 0.0 for name in names]
-    errors = [_ends(models[name].recall_at_20, models[name].ci.get("recall@20")) for name in names]
+    errors = [
+        interval_reach(models[name].recall_at_20, models[name].ci.get("recall@20"))
+        for name in names
+    ]
     axes.barh(
         range(len(names)), values, 0.7, xerr=np.array(errors).T, color=color, error_kw=WHISKER
     )
