@@ -70,7 +70,7 @@ def rank_scores(
     Only items of `popular` are ranked. One that fills up scores less than all that a customer's row
     has a score above 0 for.
     """
-    allowed = only_offered(scores, with_positions(popular, item_ids)["item"].to_numpy())
+    allowed = only_offered(scores, popular, item_ids)
     best = keep_best(without_own(allowed, histories) if exclude_seen else allowed, k)
     scored = named(best, customer_ids, item_ids)
     num_missing = min(k, popular.height) - np.diff(best.indptr)
@@ -87,12 +87,14 @@ def rank_scores(
     return first_k(pl.concat([scored, filled]), customer_ids, k)
 
 
-def only_offered(scores: sparse.csr_array, offered: np.ndarray) -> sparse.csr_array:
-    """The scores of items at the given positions; others have none."""
-    if len(offered) == scores.shape[1]:
+def only_offered(
+    scores: sparse.csr_array, offered: pl.DataFrame, item_ids: pl.Series
+) -> sparse.csr_array:
+    """The scores of the items of a popularity; others have none."""
+    if offered.height == len(item_ids):  # looking all of them up takes longer than ranking them
         return scores
-    is_offered = np.zeros(scores.shape[1], dtype=bool)
-    is_offered[offered] = True
+    is_offered = np.zeros(len(item_ids), dtype=bool)
+    is_offered[with_positions(offered, item_ids)["item"].to_numpy()] = True
     return kept_entries(scores, is_offered[scores.indices])
 
 
