@@ -7,21 +7,18 @@ serves and of simple rankers, for 128 customers over the whole catalogue. Look-u
 Medians of several runs, in turns. Customer state is made once for everybody.
 """
 
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 from lightgbm import Booster
 
+from benchmarks.harness.asked import asked
 from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS, prepare_shop
 from benchmarks.harness.state import make_state
+from benchmarks.harness.stopwatch import medians
 from lifecycle.artifact.answers import examples_for
 from lifecycle.jobs import start_logging
 from lifecycle.names import RETRIEVER
@@ -35,7 +32,6 @@ from serving.store.events import EventStore
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
 
-RUNS = 9
 BATCH = 128
 
 
@@ -54,22 +50,10 @@ def main() -> None:
         }
         evaluate(recipe.model_copy(update=changes))
         predictor = Predictor(folder / "arena" / "artifact")
-        customers = asked(EventStore(places["data"]), folder)
+        customers = asked(EventStore(places["data"]), folder, BATCH)
         numbers = value_numbers(predictor, customers) | recommend_numbers(predictor, customers)
         numbers |= make_state(folder / "state", folder / "arena" / "artifact", places["data"])
     write_evidence("predictor_speed", numbers, seeds=[0], data=files)
-
-
-def asked(store: EventStore, folder: Path) -> list[CustomerQuery]:
-    """Queries of the first BATCH test customers, whose events were looked up."""
-    examples = pl.scan_parquet(folder / "examples" / "test.parquet")
-    ids = examples.select("customer_id").head(BATCH).collect()["customer_id"].to_list()
-    events = store.events_of(ids)
-    attributes = store.attributes_of(ids)
-    return [
-        CustomerQuery(name, events[name], attributes.get(name, {}), data_end=store.data_end)
-        for name in ids
-    ]
 
 
 def value_numbers(predictor: Predictor, customers: list[CustomerQuery]) -> dict[str, Json]:
@@ -117,18 +101,6 @@ def recommend_numbers(predictor: Predictor, customers: list[CustomerQuery]) -> d
         "recommender": artifact.settings.recommender,
         "items": artifact.items.height,
     }
-
-
-def medians(*functions: Callable[[], object]) -> list[float]:
-    """Median seconds of each, in turns, after one call that nobody counts."""
-    seconds: list[list[float]] = [[] for _ in functions]
-    for run in range(RUNS + 1):
-        for times, function in zip(seconds, functions, strict=True):
-            started_at = time.perf_counter()
-            function()
-            if run:
-                times.append(time.perf_counter() - started_at)
-    return [statistics.median(times) for times in seconds]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from lifecycle.metrics.means import mean_intervals
+
 NUM_BINS = 10
 
 
@@ -43,12 +45,10 @@ def brier_interval(
 ) -> tuple[float, float]:
     """Percentile interval of the Brier score over resampled customers."""
     errors = (probability - left) ** 2
-    random = np.random.default_rng(seed)
-    draws = [
-        errors[random.integers(0, len(errors), len(errors))].mean() for _ in range(num_resamples)
-    ]
-    low, high = np.quantile(draws, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return float(low), float(high)
+    columns = errors[:, None]
+    (found,) = mean_intervals(columns, num_resamples=num_resamples, seed=seed, level=level)
+    assert found is not None
+    return found
 
 
 def churn_calibration(left: np.ndarray, probability: np.ndarray) -> Calibration:

@@ -85,7 +85,7 @@ def bootstrap_draws(
     outcome = _outcome(actual, predicted, bounds or {})
     draws = [
         _weighted_metrics(outcome, weights)
-        for weights in _resamples(len(actual), num_resamples, seed)
+        for weights in resamples(len(actual), num_resamples, seed)
     ]
     return {name: np.array([draw[name] for draw in draws], dtype=np.float64) for name in draws[0]}
 
@@ -234,7 +234,7 @@ def _of_tenths(
     return np.diff(np.interp(borders, customers, sums))
 
 
-def _resamples(num_customers: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
+def resamples(num_customers: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
     """How often each customer is drawn, shape (n,), in each resample of as many customers."""
     random = np.random.default_rng(seed)
     for _ in range(num_resamples):

@@ -8,6 +8,52 @@ from lifecycle.recommend.baselines import first_k, popular_unseen
 from lifecycle.recommend.histories import Histories, with_positions
 from lifecycle.recommend.scorers.ranker import keep_best
 
+GROUP_ITEMS = 128  # neighbours in the catalogue, of which only the highest score is looked at first
+
+
+def best_of_rows(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and items of the k highest scores of each row (n, items), best first; ties go to the first item.
+
+    There are fewer where fewer scores of a row are above -infinity.
+    """
+    end = scores.shape[1] // GROUP_ITEMS * GROUP_ITEMS
+    grouped = scores[:, :end].reshape(len(scores), -1, GROUP_ITEMS)
+    highest = grouped.max(axis=2)
+    bound = _kth_highest(highest if highest.shape[1] >= k else scores, k)
+    # At least k scores of a row reach its bound, and few more.
+    row, group = np.nonzero(highest >= bound)
+    of_group, place = np.nonzero(grouped[row, group] >= bound[row])
+    of_rest, rest = np.nonzero(scores[:, end:] >= bound)
+    item = np.append(group[of_group] * GROUP_ITEMS + place, end + rest)
+    return _first_of_rows(scores, np.append(row[of_group], of_rest), item, k)
+
+
+def _kth_highest(values: np.ndarray, k: int) -> np.ndarray:
+    """Of each row, (n, 1); the lowest where there are fewer."""
+    place = max(values.shape[1] - k, 0)
+    found: np.ndarray = np.partition(values, place, axis=1)[:, [place]]
+    return found
+
+
+def _first_of_rows(
+    scores: np.ndarray, row: np.ndarray, item: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of some places of the scores the k best of each row, as `best_of_rows`."""
+    score = scores[row, item]
+    order = np.lexsort((item, -score, row))
+    order = order[score[order] > -np.inf]
+    row, item = row[order], item[order]
+    is_first = places_in_rows(row, len(scores)) < k
+    return row[is_first], item[is_first]
+
+
+def places_in_rows(row: np.ndarray, num_rows: int) -> np.ndarray:
+    """From 0, the place of each entry among those of its row; rows ascend."""
+    ends = np.cumsum(np.bincount(row, minlength=num_rows))
+    starts = np.append(0, ends[:-1])
+    found: np.ndarray = np.arange(len(row)) - starts[row]
+    return found
+
 
 def rank_scores(
     scores: sparse.csr_array,
@@ -24,9 +70,7 @@ def rank_scores(
     Only items of `popular` are ranked. One that fills up scores less than all that a customer's row
     has a score above 0 for.
     """
-    allowed = scores
-    if popular.height < len(item_ids):
-        allowed = only_offered(scores, with_positions(popular, item_ids)["item"].to_numpy())
+    allowed = only_offered(scores, popular, item_ids)
     best = keep_best(without_own(allowed, histories) if exclude_seen else allowed, k)
     scored = named(best, customer_ids, item_ids)
     num_missing = min(k, popular.height) - np.diff(best.indptr)
@@ -43,10 +87,14 @@ def rank_scores(
     return first_k(pl.concat([scored, filled]), customer_ids, k)
 
 
-def only_offered(scores: sparse.csr_array, offered: np.ndarray) -> sparse.csr_array:
-    """The scores of items at the given positions; others have none."""
-    is_offered = np.zeros(scores.shape[1], dtype=bool)
-    is_offered[offered] = True
+def only_offered(
+    scores: sparse.csr_array, offered: pl.DataFrame, item_ids: pl.Series
+) -> sparse.csr_array:
+    """The scores of the items of a popularity; others have none."""
+    if offered.height == len(item_ids):  # looking all of them up takes longer than ranking them
+        return scores
+    is_offered = np.zeros(len(item_ids), dtype=bool)
+    is_offered[with_positions(offered, item_ids)["item"].to_numpy()] = True
     return kept_entries(scores, is_offered[scores.indices])
 
 

@@ -26,10 +26,9 @@ def item_text(title: str | None, category: str | None) -> str:
 
 def clean_line(text: str) -> str:
     """Text on one line: control characters and runs of white space become one space, lone surrogates vanish."""
-    printable = text
-    if not text.isprintable():  # most titles are, and a service cleans hundreds a second
-        printable = "".join(_printable(character) for character in text)
-    return " ".join(printable.split())[:MAX_ITEM_CHARACTERS].rstrip()
+    if not text.isprintable():  # hardly any text: character by character costs more than all else
+        text = "".join(_printable(character) for character in text)
+    return " ".join(text.split())[:MAX_ITEM_CHARACTERS].rstrip()
 
 
 def _printable(character: str) -> str:

@@ -37,7 +37,8 @@ from training.report.plots import (
     totals_over_time,
 )
 from training.report.profit import profit_section
-from training.report.recommend import recommendation_section, reranking_section
+from training.report.rankers.sections import ranker_sections
+from training.report.recommend import recommendation_section
 from training.results.arena import Results
 from training.results.customers import Customers, Worth
 from training.results.value import Selection
@@ -57,6 +58,7 @@ def write_report(
     if test is not None:
         evidence += _value_sections(results, predictions, test)
     evidence += [*_other_sections(results), *_recommendation_sections(results)]
+    evidence += ranker_sections(results)
     if results.models:
         evidence.append(names_section(list(results.models), _rankers(results)))
     if evidence:
@@ -181,11 +183,9 @@ def _has_plans(worth: Worth | None) -> bool:
 
 
 def _recommendation_sections(results: Results) -> list[Section]:
-    """A section per task that anybody was judged on, and one on re-ranking where it was asked for."""
-    sections = [
+    """A section per task that anybody was judged on."""
+    return [
         recommendation_section(task, groups)
         for task, groups in results.recommendation.items()
         if groups
     ]
-    reranking = results.recommender.reranking
-    return sections if reranking is None else [*sections, reranking_section(reranking)]

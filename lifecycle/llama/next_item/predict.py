@@ -20,6 +20,7 @@ from lifecycle.features.baskets import (
 from lifecycle.features.vocabulary import Vocabulary
 from lifecycle.llama.next_item.files import StoredNextItem, load_next_item_model
 from lifecycle.llama.next_item.model import NextItemModel, tensors
+from lifecycle.recommend.ordering import best_of_rows, places_in_rows
 
 BATCH_ROWS = 64
 NO_RANKING = pl.DataFrame(
@@ -82,27 +83,14 @@ class NextItemPredictor:
         return scores
 
     def _ranking(self, customer_ids: pl.Series, scores: np.ndarray, k: int) -> pl.DataFrame:
-        best = [best_places(row, k) for row in scores]
-        column = np.concatenate(best)
-        row = np.repeat(np.arange(len(best)), [len(one) for one in best])
+        row, column = best_of_rows(scores, k)
         columns = {
             "customer_id": customer_ids.gather(row),
-            "rank": np.concatenate([np.arange(1, len(one) + 1) for one in best]),
+            "rank": places_in_rows(row, len(scores)) + 1,
             "item_id": self.vocabulary.table["item_id"].gather(self.offered[column] - 1),
             "score": scores[row, column].astype(np.float64),
         }
         return pl.DataFrame(columns, schema=NO_RANKING.schema)
-
-
-def best_places(scores: np.ndarray, k: int) -> np.ndarray:
-    """The places of the k highest scores, best first, equal ones in their own order; none of -infinity."""
-    k = min(k, int((scores > -np.inf).sum()))
-    if k == 0:
-        return np.empty(0, dtype=np.int64)
-    least = np.partition(scores, len(scores) - k)[len(scores) - k]
-    found = np.flatnonzero(scores >= least)
-    best: np.ndarray = found[np.argsort(-scores[found], kind="stable")][:k]
-    return best
 
 
 def load_next_item_predictor(member: Path, items: pl.DataFrame) -> NextItemPredictor:

@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 VALUE = {*VALUE_MODELS, "text_llama", "stack_without_llama"}
-RANK_METRICS = {"hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers"}
+ACCURACY = {f"{name}@{k}" for name in ("hr", "recall", "ndcg") for k in (10, 20)}
+BEYOND = {"novelty", "diversity", "repeat_share", "true_repeat_share"}
+RANK_METRICS = ACCURACY | BEYOND | {"coverage", "outside_catalogue", "num_customers", "ci"}
 
 
 def test_metrics_hold_every_model_group_and_key(arena: Path, config: EvaluateConfig) -> None:
@@ -36,6 +38,8 @@ def test_metrics_hold_every_model_group_and_key(arena: Path, config: EvaluateCon
     for group in groups.values():
         assert set(group) == names
         assert all(set(row) == RANK_METRICS for row in group.values())
+        assert all(set(row["ci"]) == ACCURACY | BEYOND for row in group.values())
+    assert {row["outside_catalogue"] for row in groups["all"].values()} == {0.0}
     sampled = {row["num_customers"] for name, row in groups["all"].items() if name not in RANKERS}
     assert sampled == {config.rerank_customers}
     verdict = metrics["fine_tuning"]

@@ -1,4 +1,4 @@
-"""Value and ranking metrics against scipy, resampled rows and hand-worked numbers."""
+"""Value metrics against scipy, resampled rows and hand-worked numbers."""
 
 import math
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lifecycle.metrics.ranking import hit_rate, ndcg, ranking_metrics, recall
 from lifecycle.metrics.value import (
     _outcome,
     _weighted_metrics,
@@ -182,44 +181,3 @@ def test_paired_difference_is_narrower_than_either_interval() -> None:
 def test_paired_difference_refuses_other_metrics() -> None:
     with pytest.raises(ValueError, match="metric is 'coverage_80'"):
         paired_difference(np.ones(2), np.ones(2), np.ones(2), "coverage_80", seed=0)
-
-
-def test_ranking_metrics_of_one_list_by_hand() -> None:
-    ranked, truth = ["a", "b", "c", "d"], {"b", "d", "x"}
-    assert (hit_rate(ranked, truth, 1), hit_rate(ranked, truth, 2)) == (0.0, 1.0)
-    assert recall(ranked, truth, 2) == 0.5
-    assert recall(ranked, truth, 20) == pytest.approx(2 / 3)
-    ideal = 1 + 1 / math.log2(3) + 1 / 2
-    assert ndcg(ranked, truth, 10) == pytest.approx((1 / math.log2(3) + 1 / math.log2(5)) / ideal)
-    assert ndcg(["b", "a"], truth, 1) == 1.0
-
-
-def test_ranking_metrics_over_customers() -> None:
-    rankings = {"u": ["a", "b"], "v": ["a", "c"], "without_truth": ["z"]}
-    truths = {"u": {"a"}, "v": {"x"}, "without_list": {"a"}, "without_truth": set[str]()}
-    found = ranking_metrics(rankings, truths, num_items=10)
-    third = pytest.approx(1 / 3)
-    assert found == {
-        "hr@10": third,
-        "ndcg@10": third,
-        "recall@20": third,
-        "ndcg@20": third,
-        "coverage": 0.3,
-        "num_customers": 3,
-    }
-
-
-def test_ranking_metrics_at_the_ends_of_the_list() -> None:
-    items = [f"i{number}" for number in range(40)]
-    truths = {"eleventh": {"i10"}, "beyond": {"i20"}, "everything": set(items)}
-    found = ranking_metrics(dict.fromkeys(truths, items), truths, num_items=40)
-    assert found["hr@10"] == pytest.approx(1 / 3)
-    assert found["recall@20"] == pytest.approx(2 / 3)
-    assert found["ndcg@20"] == pytest.approx((1 / math.log2(12) + 1) / 3)
-    assert found["coverage"] == 0.5
-
-
-def test_ranking_metrics_of_nobody() -> None:
-    found = ranking_metrics({}, {}, num_items=5)
-    assert found.pop("num_customers") == 0
-    assert set(found.values()) == {None}

@@ -1,10 +1,11 @@
 """From scores to rankings: ties, what is offered, what was seen, and popular items behind."""
 
+import numpy as np
 import polars as pl
 import pytest
 from scipy import sparse
 
-from lifecycle.recommend.ordering import rank_scores
+from lifecycle.recommend.ordering import best_of_rows, rank_scores
 from tests.lifecycle.recommend.builders import histories_of
 
 IDS = pl.Series("customer_id", ["u", "w"])
@@ -43,3 +44,28 @@ def test_nothing_that_was_bought_before() -> None:
 def test_popular_items_score_less_than_all_that_is_known_of_a_customer() -> None:
     found = rank_scores(SCORES, HISTORIES, IDS, ITEMS, POPULAR, k=3, exclude_seen=False)
     assert found["score"].to_list() == pytest.approx([2.0, 2.0, 1.5, 0.75, 0.25, 0.0])
+
+
+def best_lists(scores: np.ndarray, k: int) -> list[list[int]]:
+    """By row."""
+    row, item = best_of_rows(scores, k)
+    return [item[row == number].tolist() for number in range(len(scores))]
+
+
+def test_best_of_rows_with_ties_and_with_what_is_left_out() -> None:
+    scores = np.array([[0.5, 2.0, -np.inf, 0.5, 2.0, 0.5], [-np.inf] * 6])
+    assert best_lists(scores, 3) == [[1, 4, 0], []]
+    assert best_lists(scores, 20) == [[1, 4, 0, 3, 5], []]
+    assert best_lists(np.full((2, 10_000), 0.25), 4) == [[0, 1, 2, 3]] * 2
+
+
+@pytest.mark.parametrize("num_items", [1, 20, 127, 128, 700, 5003])
+@pytest.mark.parametrize("k", [1, 20, 1000])
+def test_best_of_rows_are_those_of_a_sort(num_items: int, k: int) -> None:
+    random = np.random.default_rng(num_items)
+    scores = random.normal(size=(6, num_items)).astype(np.float32)
+    scores[3:] = np.round(scores[3:], 1)  # with ties
+    scores[5, random.random(num_items) < 0.9] = -np.inf
+    for row, found in zip(scores, best_lists(scores, k), strict=True):
+        order = [item for item in np.argsort(-row, kind="stable") if row[item] > -np.inf]
+        assert found == order[:k]

@@ -1,32 +1,83 @@
 """How rankings did by group of customers, and whether one is better than another."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
-from lifecycle.metrics.ranking import ndcg, ranking_metrics, recall
+from lifecycle.metrics.means import mean_draws, mean_intervals, mean_of
+from lifecycle.metrics.ranking import RankedLists, accuracy, ranked_lists
 from lifecycle.metrics.value import percentile_interval
-from lifecycle.recommend.groups import customer_group, split_truth
+from lifecycle.recommend.groups import customer_group
+from training.evaluate.recommend.measures.catalogue import Catalogue
 from training.evaluate.recommend.tasks import Basket
 from training.results.recommend import Gain, RankMetrics
 
 TOP = 20
 GROUPS = ("all", "new", "thin", "rich", "repeat_items", "new_items")
 Groups = dict[str, dict[str, RankMetrics]]  # by group of customers and model
+Judged = tuple[
+    list[str], RankedLists
+]  # the ranked customers in the order of their ids, and their lists
 LEVEL = 0.9
 
 
 def ranking_groups(
     rankings: dict[str, pl.DataFrame], baskets: dict[str, Basket], num_items: int
 ) -> Groups:
-    """Each model's metrics by group of the customers it ranked."""
-    result: Groups = {}
+    """Each model's accuracy and coverage by group of the customers it ranked: what models are chosen by."""
+    result: Groups = {group: {} for group in GROUPS} if rankings else {}
     for name, ranking in rankings.items():
-        lists = lists_of(ranking)
-        for group, truths in _truths(baskets, set(lists)).items():
-            chosen = {customer: lists[customer] for customer in truths}
-            found = ranking_metrics(chosen, truths, num_items)
-            result.setdefault(group, {})[name] = RankMetrics.model_validate(found)
+        shown = ranking["item_id"].unique()
+        numbers = {item: number for number, item in enumerate(shown)}
+        judged = judged_lists(ranking, baskets, numbers)
+        for group, lists in _by_group(judged, baskets).items():
+            result[group][name] = _metrics(lists, accuracy(lists), num_items)
     return result
+
+
+def judged_groups(
+    judged: Mapping[str, Judged],
+    baskets: dict[str, Basket],
+    catalogue: Catalogue,
+    *,
+    num_resamples: int,
+    seed: int,
+) -> Groups:
+    """Each model's metrics by group of the customers it ranked, with 95 % intervals over customers."""
+    result: Groups = {group: {} for group in GROUPS}
+    for name, of_model in judged.items():
+        for group, lists in _by_group(of_model, baskets).items():
+            outside = mean_of(lists.outside_catalogue())
+            assert not outside, f"{name} ranks items that are in no catalogue"
+            values = accuracy(lists) | beyond_accuracy(lists, catalogue)
+            found = _metrics(lists, values, len(catalogue.item_ids))
+            intervals = mean_intervals(
+                np.stack(list(values.values()), axis=1), num_resamples=num_resamples, seed=seed
+            )
+            told = {"outside_catalogue": outside, "ci": dict(zip(values, intervals, strict=True))}
+            result[group][name] = found.model_copy(update=told)
+    return result
+
+
+def beyond_accuracy(lists: RankedLists, catalogue: Catalogue) -> dict[str, np.ndarray]:
+    """Novelty, diversity where there are categories, and shares of repeats of each customer, (n,)."""
+    found = {
+        "novelty": lists.novelty(catalogue.buyer_share),
+        "repeat_share": lists.repeat_ratio(),
+        "true_repeat_share": lists.true_repeat_ratio(),
+    }
+    if catalogue.category is not None:
+        found["diversity"] = lists.diversity(catalogue.category)
+    return found
+
+
+def _metrics(lists: RankedLists, values: dict[str, np.ndarray], num_items: int) -> RankMetrics:
+    means = {metric: mean_of(of_customers) for metric, of_customers in values.items()}
+    num_customers = len(lists.item)
+    coverage = lists.coverage(num_items) if num_customers else None
+    counted = {"coverage": coverage, "num_customers": num_customers}
+    return RankMetrics.model_validate(means | counted)
 
 
 def lists_of(ranking: pl.DataFrame) -> dict[str, list[str]]:
@@ -35,19 +86,28 @@ def lists_of(ranking: pl.DataFrame) -> dict[str, list[str]]:
     return dict(ordered.agg("item_id").iter_rows())
 
 
-def _truths(baskets: dict[str, Basket], customers: set[str]) -> dict[str, dict[str, set[str]]]:
-    """By group of customers, the items that each of them went on to buy."""
-    truths: dict[str, dict[str, set[str]]] = {group: {} for group in GROUPS}
-    for customer in sorted(customers):
-        basket = baskets[customer]
-        truths["all"][customer] = basket.truth
-        truths[customer_group(basket.num_orders)][customer] = basket.truth
-        repeated, fresh = split_truth(basket.truth, basket.bought_before)
-        if repeated:
-            truths["repeat_items"][customer] = repeated
-        if fresh:
-            truths["new_items"][customer] = fresh
-    return truths
+def judged_lists(
+    ranking: pl.DataFrame, baskets: dict[str, Basket], numbers: dict[str, int]
+) -> Judged:
+    """A ranking with what its customers bought then and before; `numbers` has the items by id."""
+    lists = lists_of(ranking)
+    customers = sorted(lists)
+    asked = [baskets[customer] for customer in customers]
+    return customers, ranked_lists(
+        [lists[customer] for customer in customers],
+        [basket.truth for basket in asked],
+        [basket.bought_before for basket in asked],
+        numbers,
+    )
+
+
+def _by_group(judged: Judged, baskets: dict[str, Basket]) -> dict[str, RankedLists]:
+    customers, lists = judged
+    told = [customer_group(baskets[customer].num_orders) for customer in customers]
+    group = np.array(told, dtype=str)
+    known = {name: lists.rows(group == name) for name in ("new", "thin", "rich")}
+    kinds = {"repeat_items": lists.repeats(), "new_items": lists.explorations()}
+    return {"all": lists, **known, **kinds}
 
 
 def gain_over(
@@ -60,22 +120,17 @@ def gain_over(
     seed: int,
 ) -> Gain:
     """Recall@20 and NDCG@20 of a ranking minus those of the ranker called `name`, with paired 90 % intervals."""
-    ours, others = lists_of(ranking), lists_of(other)
-    customers = sorted(ours)
-    random = np.random.default_rng(seed)
-    size = len(customers)
-    drawn = [random.integers(0, size, size) for _ in range(num_resamples)]
+    same = other.join(ranking, on="customer_id", how="semi")
+    customers, ours = judged_lists(ranking, baskets, {})
+    rivals, others = judged_lists(same, baskets, {})
+    assert customers == rivals, f"{name} has not ranked the same customers"
+    metrics = ("recall@20", "ndcg@20")
+    better, worse = accuracy(ours), accuracy(others)
+    gained = np.stack([better[one] - worse[one] for one in metrics], axis=1)
+    draws = mean_draws(gained, num_resamples=num_resamples, seed=seed)
     found: dict[str, tuple[float, float, float]] = {}
-    for metric, measure in (("recall@20", recall), ("ndcg@20", ndcg)):
-        gained = np.array(
-            [
-                measure(ours[one], baskets[one].truth, TOP)
-                - measure(others[one], baskets[one].truth, TOP)
-                for one in customers
-            ]
-        )
-        draws = np.array([gained[one].mean() for one in drawn])
-        interval = percentile_interval(draws, LEVEL)
+    for metric, values, drawn in zip(metrics, gained.T, draws.T, strict=True):
+        interval = percentile_interval(drawn, LEVEL)
         assert interval is not None
-        found[metric] = (float(gained.mean()), *interval)
-    return Gain.model_validate({"over": name, "num_customers": size, **found})
+        found[metric] = (float(values.mean()), *interval)
+    return Gain.model_validate({"over": name, "num_customers": len(customers), **found})

@@ -14,7 +14,7 @@ from lifecycle.recommend.scorers.grids import KINDS, Setting
 from lifecycle.recommend.scorers.ranker import Past, Ranker
 from lifecycle.recommend.stack.items import category_codes, fit_item_facts
 from lifecycle.recommend.stack.rank_stack import MEMBERS, Lesson, learn, lesson
-from training.evaluate.recommend.judging import TOP, ranking_groups
+from training.evaluate.recommend.judging import TOP, judged_lists
 from training.evaluate.recommend.tasks import RankingTask, earlier_tasks
 from training.evaluate.recommend.windows import (
     Window,
@@ -62,8 +62,8 @@ def _ndcg(
         k=TOP,
         exclude_seen=exclude_seen,
     )
-    groups = ranking_groups({"": ranking}, window.task.baskets, len(window.retriever.item_ids))
-    return groups["all"][""].ndcg_at_20 or 0.0
+    _, lists = judged_lists(ranking, window.task.baskets, {})
+    return float(lists.ndcg(TOP).mean())
 
 
 def learn_trees(

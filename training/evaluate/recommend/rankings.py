@@ -13,8 +13,18 @@ from lifecycle.names import RANK_STACK, RANKERS, RERANKER
 from lifecycle.recommend.rankers import Rankers, rank_items
 from lifecycle.recommend.scorers.grids import KINDS, Setting
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.judging import TOP, Groups, gain_over, ranking_groups
+from training.evaluate.recommend.judging import (
+    TOP,
+    Groups,
+    gain_over,
+    judged_groups,
+    judged_lists,
+    ranking_groups,
+)
 from training.evaluate.recommend.learning import learn_trees, tune
+from training.evaluate.recommend.measures.catalogue import read_catalogue
+from training.evaluate.recommend.measures.margins import margin_curve
+from training.evaluate.recommend.measures.recall import recall_by_buyers, recall_by_orders
 from training.evaluate.recommend.next_item import member_rankings
 from training.evaluate.recommend.reranked import customers_of, reranked
 from training.evaluate.recommend.tasks import (
@@ -25,7 +35,7 @@ from training.evaluate.recommend.tasks import (
 )
 from training.evaluate.recommend.text_weight import choose_weight, with_test
 from training.evaluate.recommend.windows import Learned, fit_rankers, open_window, sampled
-from training.results.recommend import Gain, Recommender, Reranking
+from training.results.recommend import Gain, MarginCurve, RecallBy, Recommender, Reranking
 
 logger = logging.getLogger(__name__)
 SAMPLED = "@sample"
@@ -59,21 +69,50 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
     chosen, compared, earlier = choose_recommender(inputs, selection)
     reranking = choose_weight(inputs, selection, chosen, earlier)
     rankings, learned = rank_customers(inputs, task, earlier, reranking)
-    groups = ranking_groups(rankings, task.baskets, inputs.items.height)
-    gain = _gain(inputs, rankings, task, compared)
+    groups, found = _judged(inputs, rankings, task, chosen, learned)
+    told = {
+        "rank_stack_gain": _gain(inputs, rankings, task, compared),
+        "reranking": with_test(inputs, task, reranking, rankings, SAMPLED),
+    }
     return Recommendation(
         recommendation={task.name: groups},
-        recommender=compared.model_copy(
-            update={
-                "rank_stack_gain": gain,
-                "reranking": with_test(inputs, task, reranking, rankings, SAMPLED),
-            }
-        ),
+        recommender=compared.model_copy(update=told | found),
         rankings=rankings_frame(rankings, task.name),
         chosen=chosen,
         num_customers=len(task.baskets),
         learned=learned,
     )
+
+
+def _judged(
+    inputs: Inputs,
+    rankings: dict[str, pl.DataFrame],
+    task: RankingTask,
+    chosen: str | None,
+    learned: Learned,
+) -> tuple[Groups, dict[str, RecallBy | MarginCurve | None]]:
+    """All metrics by group, and of the recommender what is known only where somebody is asked."""
+    if chosen is None or not rankings or not task.baskets:
+        return ranking_groups(rankings, task.baskets, inputs.items.height), {}
+    config = inputs.config
+    catalogue = read_catalogue(task, inputs.items)
+    resampling = {"num_resamples": config.num_resamples, "seed": config.seed}
+    judged = {
+        name: judged_lists(ranking, task.baskets, catalogue.numbers)
+        for name, ranking in rankings.items()
+    }
+    # What is known of a sample alone cannot stand beside what is known of everybody.
+    whole = {
+        name: of_model
+        for name, of_model in judged.items()
+        if name != RERANKER and not name.endswith(SAMPLED)
+    }
+    groups = judged_groups(judged, task.baskets, catalogue, **resampling)
+    return groups, {
+        "recall_by_orders": recall_by_orders(whole, task.baskets, **resampling),
+        "recall_by_buyers": recall_by_buyers(whole, task.baskets, catalogue, **resampling),
+        "margin_curve": margin_curve(inputs, task, catalogue, chosen, learned),
+    }
 
 
 def _gain(

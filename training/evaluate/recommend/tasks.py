@@ -41,9 +41,9 @@ class RankingTask:
     held_out: pl.DataFrame | None = None
     is_final: bool = True  # or what models are chosen by, which lies before it
 
-    def shards(self) -> Iterable[pl.DataFrame]:
-        """Purchases of items, shard by shard."""
-        for purchases in purchase_shards(self.data):
+    def shards(self, *more: str) -> Iterable[pl.DataFrame]:
+        """Purchases of items, shard by shard, with more columns where they are asked for."""
+        for purchases in purchase_shards(self.data, *more):
             yield purchases if self.held_out is None else split_at(purchases, self.held_out)[0]
 
 
@@ -105,10 +105,12 @@ def earlier_tasks(task: RankingTask) -> list[RankingTask]:
     return [next_basket_task(task.data, end - length, until=end) for end in ends]
 
 
-def purchase_shards(data: Path) -> Iterable[pl.DataFrame]:
-    """Purchases of items, shard by shard, each customer's in the order of time."""
+def purchase_shards(data: Path, *more: str) -> Iterable[pl.DataFrame]:
+    """Purchases of items, shard by shard, each customer's in the order of time: COLUMNS and more."""
     for path in shard_paths(data):
-        yield read_shard(path, COLUMNS).filter(is_purchase() & pl.col("item_id").is_not_null())
+        yield read_shard(path, [*COLUMNS, *more]).filter(
+            is_purchase() & pl.col("item_id").is_not_null()
+        )
 
 
 def split_at(purchases: pl.DataFrame, held_out: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -70,10 +70,16 @@ METRICS = {
     "coverage_95": "in 95 % interval",
     "customers_per_second": "customers a second",
     "hr@10": "hit rate at 10",
-    "ndcg@10": "NDCG at 10",
+    "hr@20": "hit rate at 20",
+    "recall@10": "recall at 10",
     "recall@20": "recall at 20",
+    "ndcg@10": "NDCG at 10",
     "ndcg@20": "NDCG at 20",
     "coverage": "share of catalogue",
+    "novelty": "novelty (bits)",
+    "diversity": "diversity within lists",
+    "repeat_share": "bought before, share of lists",
+    "true_repeat_share": "the same, share of what was bought",
     "num_customers": "customers",
 }
 IN_CURRENCY = ("mae", "rmse")

@@ -19,9 +19,10 @@ from lifecycle.llama.next_item.model import (
     next_item_loss,
     tensors,
 )
-from lifecycle.llama.next_item.predict import best_places, offered_numbers
+from lifecycle.llama.next_item.predict import offered_numbers
 from lifecycle.llama.titles import TitleEncoder, fit_title_encoder
 from lifecycle.metrics.ranking import hit_rate, ndcg
+from lifecycle.recommend.ordering import best_of_rows
 from training.tasks.next_item.rows import NextItemRows, read_next_item_rows, reads_lines
 from training.tasks.next_item.sampled_items import item_chances, sampled_items
 from training.tasks.protocol import ParameterGroup
@@ -147,7 +148,8 @@ class NextItemTask:
         if self.config.exclude_seen:
             seen = self.known.item[int(self.rows.first[row]) : end]
             allowed[seen[seen > 0] - 1] = -np.inf
-        ranked = [str(place + 1) for place in best_places(allowed, TOP)]
+        _, places = best_of_rows(allowed[None], TOP)
+        ranked = [str(place + 1) for place in places]
         wanted = set(map(str, truth.tolist()))
         return [loss, ndcg(ranked, wanted, TOP), hit_rate(ranked, wanted, TOP), 1.0]
 

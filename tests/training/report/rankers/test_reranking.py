@@ -1,7 +1,7 @@
 """What the report says of re-ranking: on or off, and why."""
 
 from training.report.page import Estimate, Paragraph, Table
-from training.report.recommend import reranking_section
+from training.report.rankers.reranking import reranking_section
 from training.results.recommend import Gain, Reranking
 
 GAIN = Gain.model_validate(

@@ -1,0 +1,1 @@
+"""Tests of training/evaluate/recommend/measures, a module per module."""

@@ -1,0 +1,1 @@
+"""What rankings are measured against beside groups of customers: the catalogue, recall by kind, margins."""
