@@ -38,3 +38,5 @@ RANKERS = (
     RANK_STACK,
 )
 RERANKER = "text_llama_rerank"
+ROUTER = "router"  # each customer's list by the ranker that serves its group
+SEGMENT_POPULARITY = "segment_popularity"  # of customers without a purchase

@@ -1,6 +1,6 @@
 """The artifact: all that serving and scoring need, in one immutable folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from lifecycle.llama.member import BaseModelIdentity
 from lifecycle.names import MEMBERS, STACK
 from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import Retriever
+from lifecycle.recommend.router import Router
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
@@ -88,6 +89,15 @@ class Settings:
     exclude_seen: bool
     money_unit: float = 1.0  # in which prompts count money; artifacts from before have none
     timezone: str = "UTC"  # of the shop's days; artifacts from before have none
+    # By group of customers, where another serves it better; artifacts from before have none.
+    recommender_by_group: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def router(self) -> Router | None:
+        """Which ranker serves whom; None: there is nothing to recommend."""
+        if self.recommender is None:
+            return None
+        return Router(self.recommender, self.recommender_by_group)
 
     def save(self, folder: Path) -> None:
         """Write as JSON."""

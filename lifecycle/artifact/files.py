@@ -38,13 +38,13 @@ def load_artifact(folder: Path) -> Artifact:
             f"artifact {folder} was made for other features than this version computes; evaluate again"
         )
     settings = Settings.load(folder)
-    rankers = folder / RANKERS_FOLDER
+    rankers, router = folder / RANKERS_FOLDER, settings.router
     artifact = Artifact(
         folder=folder,
         manifest=manifest,
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
-        rankers=load_rankers(rankers, settings.recommender) if rankers.exists() else None,
+        rankers=None if router is None else load_rankers(rankers, router.names),
         models=SpendModels.load(folder, settings.horizon_days, settings.champion),
     )
     for member in artifact.members.values():

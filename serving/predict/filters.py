@@ -1,6 +1,7 @@
 """Which items of the catalogue the options of a request let through."""
 
 from collections.abc import Sequence
+from unicodedata import normalize
 
 import polars as pl
 
@@ -70,9 +71,12 @@ def _attribute_filters(options: RecommendOptions) -> list[pl.Expr]:
     if options.category is not None:
         conditions.append(pl.col("category").str.to_lowercase() == options.category.lower())
     if options.query is not None:
-        title = pl.col("title").str.to_lowercase()
-        words = options.query.lower().split()
-        conditions.extend(title.str.contains(word, literal=True) for word in words)
+        # New items too are found so: nothing but their texts is known of them.
+        texts = [_written(pl.col(name)) for name in ("title", "category")]
+        for word in normalize("NFKC", options.query).lower().split():
+            conditions.append(
+                pl.any_horizontal(text.str.contains(word, literal=True) for text in texts)
+            )
     if options.min_price is not None:
         conditions.append(pl.col("price") >= options.min_price)
     if options.max_price is not None:
@@ -81,6 +85,11 @@ def _attribute_filters(options: RecommendOptions) -> list[pl.Expr]:
         has_stock = pl.col("in_stock").cast(pl.String).str.to_lowercase().is_in(IN_STOCK)
         conditions.append(has_stock == options.in_stock)
     return conditions
+
+
+def _written(text: pl.Expr) -> pl.Expr:
+    """Text as queries are compared with it: letters that look alike are alike, whatever keyboard they came from."""
+    return text.cast(pl.String).str.normalize("NFKC").str.to_lowercase()
 
 
 def _list_filters(options: RecommendOptions) -> list[pl.Expr]:

@@ -22,7 +22,8 @@ from lifecycle.value.said import Outlook, heeded_outlook
 from lifecycle.value.standing import Standings
 from training.evaluate.customers.cost_weights import with_weights
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.rankings import Recommendation, rankers_of_today
+from training.evaluate.recommend.rankings import Recommendation
+from training.evaluate.recommend.serving import router_of, serving_rankers
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets
 
@@ -68,12 +69,8 @@ def new_artifact(
         manifest=manifest,
         settings=settings,
         items=inputs.items,
-        rankers=(
-            None
-            if choice.recommendation.chosen is None
-            else rankers_of_today(
-                inputs, choice.recommendation.chosen, choice.recommendation.learned
-            )
+        rankers=serving_rankers(
+            inputs, choice.recommendation.recommender, choice.recommendation.learned
         ),
         models=models,
     )
@@ -121,10 +118,12 @@ def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendMo
     )
     values = customer_values(test, outlook.total, {}, outlook.behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
+    router = router_of(choice.recommendation.recommender)
     return Settings(
         champion=choice.champion,
         churn=choice.churn,
         recommender=choice.recommendation.chosen,
+        recommender_by_group={} if router is None else dict(router.by_group),
         horizon_days=horizon,
         currency=inputs.data.currency,
         data_end=inputs.data.last_event_at.isoformat(),

@@ -83,11 +83,11 @@ def test_every_ranker_answers_what_can_be_asked(name: str) -> None:
 @pytest.mark.parametrize("name", FITTED)
 def test_files_say_the_same(name: str, tmp_path: Path) -> None:
     save_rankers(tmp_path, RANKERS)
-    again = load_rankers(tmp_path, name)
+    again = load_rankers(tmp_path, [name])
     assert set(again.fitted) == {name}
     found = rank_items(name, again, PURCHASES, IDS, cutoff=CUTOFF, k=9, exclude_seen=False)
     assert found.equals(ranked(name, 9))
-    assert not load_rankers(tmp_path, "personal_frequency").fitted
+    assert not load_rankers(tmp_path, ["personal_frequency"]).fitted
 
 
 def test_a_catalogue_of_one_and_a_history_of_50000_lines() -> None:
