@@ -112,13 +112,14 @@ def _ranked(
         is_offered = pl.col("item_id").is_in(allowed["item_id"].implode())
         offered = rankers.retriever.popular.filter(is_offered)
     everything = rankers.retriever.popular if offered is None else offered
+    num_items = max(everything.height, 1)  # rankings have a length where nothing is offered too
     alike: dict[tuple[datetime, str], list[Asked]] = {}
     for one in asked:
         alike.setdefault((one.as_of, one.model), []).append(one)
 
     def rank(length: int) -> pl.DataFrame:
         # A margin may lift any item, so that all offered ones are ranked before it is looked at.
-        k = length if options.objective == "probability" else everything.height
+        k = length if options.objective == "probability" else num_items
         rankings = [
             rank_items(
                 model,
@@ -138,7 +139,7 @@ def _ranked(
         return _by_margin(described, length) if options.objective == "margin" else described
 
     cutoffs = _cutoffs(asked)
-    return first_by_rules(rank, bought, cutoffs, options, everything.height)
+    return first_by_rules(rank, bought, cutoffs, options, num_items)
 
 
 def _by_margin(ranked: pl.DataFrame, k: int) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.events.shards import read_items
 from lifecycle.folders import verify
-from lifecycle.names import RANKERS, VALUE_MODELS
+from lifecycle.names import RANKERS, ROUTER, VALUE_MODELS
 from tests.builders import VALUE_METRICS, TinyShop
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 VALUE = {*VALUE_MODELS, "text_llama", "stack_without_llama"}
+RANKED = (*RANKERS, ROUTER)
 RANK_METRICS = {"hr@10", "ndcg@10", "recall@20", "ndcg@20", "coverage", "num_customers"}
 
 
@@ -32,11 +33,11 @@ def test_metrics_hold_every_model_group_and_key(arena: Path, config: EvaluateCon
         assert set(entry["ci"]) == VALUE_METRICS - {"ci", "customers_per_second"}
     groups = metrics["recommendation"]["next_basket"]
     assert set(groups) == {"all", "new", "thin", "rich", "repeat_items", "new_items"}
-    names = {*RANKERS, *(f"{name}@sample" for name in RANKERS), "text_llama_rerank"}
+    names = {*RANKED, *(f"{name}@sample" for name in RANKED), "text_llama_rerank"}
     for group in groups.values():
         assert set(group) == names
         assert all(set(row) == RANK_METRICS for row in group.values())
-    sampled = {row["num_customers"] for name, row in groups["all"].items() if name not in RANKERS}
+    sampled = {row["num_customers"] for name, row in groups["all"].items() if name not in RANKED}
     assert sampled == {config.rerank_customers}
     verdict = metrics["fine_tuning"]
     assert verdict["num_customers"] == 30
@@ -91,7 +92,7 @@ def test_rankings_have_twenty_items_per_customer_and_model(
     customers = {model: set(rows["customer_id"]) for (model,), rows in lists.group_by("model")}
     sample = customers["text_llama_rerank"]
     assert len(sample) == config.rerank_customers and sample < customers["popularity"]
-    for name in RANKERS:
+    for name in RANKED:
         assert customers[f"{name}@sample"] == sample
         full, part = (
             frame.filter(pl.col("model") == model).drop("model")

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
+from lifecycle.names import ROUTER
 from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import propose
 from lifecycle.recommend.scorers.decayed import DecayedFrequency
@@ -18,25 +19,39 @@ from serving.predict.recommendations import recommend
 from tests.serving.builders import TEST_CUTOFF, events_of, items_of
 
 
-def test_recommendations_at_the_test_cutoff_are_the_judged_rankings(
-    predictor: Predictor, queries: list[CustomerQuery], tiny_artifact: Path
+@pytest.mark.parametrize(
+    "by_group",
+    [
+        {},
+        {"new": "popularity"},
+        {"rich": "popularity"},
+        {"new": "personal_frequency", "thin": "popularity", "rich": "personal_frequency"},
+    ],
+)
+def test_recommendations_at_the_test_cutoff_are_the_judged_rankings_of_each_group(
+    predictor: Predictor,
+    queries: list[CustomerQuery],
+    tiny_artifact: Path,
+    by_group: dict[str, str],
 ) -> None:
+    settings = replace(predictor.artifact.settings, recommender_by_group=by_group)
+    artifact = replace(predictor.artifact, settings=settings)
     rankings = pl.read_parquet(tiny_artifact.parent / "rankings.parquet")
-    mine = rankings.filter(pl.col("model") == predictor.artifact.settings.recommender)
-    expected = {name: rows.sort("rank") for (name,), rows in mine.group_by("customer_id")}
+    judged = rankings.sort("rank").group_by("customer_id", "model")
+    expected = {pair: list(rows.select("item_id", "score").iter_rows()) for pair, rows in judged}
+    customers = set(rankings["customer_id"])
     asked = [
-        replace(query, as_of=TEST_CUTOFF) for query in queries if query.customer_id in expected
+        replace(query, as_of=TEST_CUTOFF) for query in queries if query.customer_id in customers
     ]
-    assert asked
-    for answer in predictor.recommend(asked, RecommendOptions(k=20)):
+    answers = recommend(artifact, asked, RecommendOptions(k=20))
+    assert {answer["group"] for answer in answers} == {"new", "thin", "rich"}
+    for answer in answers:
         CustomerRecommendations.model_validate(answer)
-        rows = expected[answer["customer_id"]]
+        assert answer["model"] == by_group.get(answer["group"], settings.recommender)
         found = [(row["item_id"], row["score"]) for row in answer["recommendations"]]
-        own = [
-            row for row in found if row[1] >= 1
-        ]  # after these what is popular, by now with the whole shop
-        assert own == [row for row in rows.select("item_id", "score").iter_rows() if row[1] >= 1]
-        assert own and len({item for item, _ in found}) == 20
+        assert found == expected[(answer["customer_id"], answer["model"])]
+        if not by_group:
+            assert found == expected[(answer["customer_id"], ROUTER)]
 
 
 def test_customer_without_history_gets_popular_items(predictor: Predictor) -> None:
@@ -48,6 +63,7 @@ def test_customer_without_history_gets_popular_items(predictor: Predictor) -> No
     )
     (answer,) = predictor.recommend([empty], RecommendOptions())
     assert (answer["group"], answer["customer_id"]) == ("new", None)
+    assert answer["model"] == "popularity"
 
 
 def test_reason_counts_orders_not_lines(predictor: Predictor) -> None:
