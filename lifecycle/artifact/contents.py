@@ -18,7 +18,7 @@ from lifecycle.features.attributes import AttributeCode
 from lifecycle.features.categories import placed_items
 from lifecycle.folders import Manifest, read_manifest
 from lifecycle.llama.member import BaseModelIdentity
-from lifecycle.names import MEMBERS, STACK
+from lifecycle.names import MEMBERS, SEQUENCE_LLAMA, STACK
 from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import Retriever
 from lifecycle.recommend.router import Router
@@ -32,6 +32,7 @@ from lifecycle.value.standing import Standings
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE = "settings.json"
 RANKERS_FOLDER = "rankers"
+NEXT_ITEM_MEMBER = "sequence_llama_next_item"  # beside that of the same name, which values
 PROSPECT_MODEL = "prospect_rates"  # answers for customers who have not bought yet
 
 
@@ -133,6 +134,13 @@ class Artifact:
         if champion == STACK and self.models.stack is not None:
             names = list(self.models.stack.members)
         return {name: self.folder / "members" / name for name in names}
+
+    @property
+    def encoder(self) -> Path | None:
+        """The folder of the LLaMA over purchases that ranks for some customers; None where none does."""
+        router = self.settings.router
+        serves = router is not None and SEQUENCE_LLAMA in router.names
+        return self.folder / "members" / NEXT_ITEM_MEMBER if serves else None
 
     @property
     def attributes(self) -> list[str]:

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
 from lifecycle.names import RANK_STACK, RETRIEVER, SEGMENT_POPULARITY
-from lifecycle.recommend.baselines import personal_frequency, popularity
+from lifecycle.recommend.baselines import before, personal_frequency, popularity
 from lifecycle.recommend.histories import read_histories
 from lifecycle.recommend.ordering import rank_scores
 from lifecycle.recommend.retrieval import Retriever, load_retriever, propose, save_retriever
@@ -21,6 +22,24 @@ from lifecycle.recommend.stack.rank_stack import RankStack, load_rank_stack, sav
 BASELINES = {"popularity": popularity, "personal_frequency": personal_frequency}
 
 
+class Encoder(Protocol):
+    """A trained encoder of purchases, which needs no fit."""
+
+    def rank(
+        self,
+        purchases: pl.DataFrame,
+        customer_ids: pl.Series,
+        *,
+        k: int,
+        exclude_seen: bool,
+        offered: pl.Series | None = None,
+    ) -> pl.DataFrame:
+        """The k best of the `offered` items (None: all) for each customer with purchases, as a ranking.
+
+        Scores are logarithms of probabilities.
+        """
+
+
 @dataclass(frozen=True)
 class Rankers:
     """All that is fitted to one shop before one instant."""
@@ -28,6 +47,7 @@ class Rankers:
     retriever: Retriever  # the catalogue and what is popular, for every ranker
     fitted: Mapping[str, Ranker] = field(default_factory=dict)
     segments: Segments | None = None  # of customers without a purchase; None: all are alike
+    encoders: Mapping[str, Encoder] = field(default_factory=dict)  # not written by `save_rankers`
 
 
 def rank_items(
@@ -53,6 +73,14 @@ def rank_items(
         assert rankers.segments is not None
         values = pl.Series("value", segments, dtype=pl.String)
         return rankers.segments.ranking(values, customer_ids, retriever, popular, k=k)
+    if name in rankers.encoders:
+        return rankers.encoders[name].rank(
+            before(purchases, cutoff).with_columns(shop_day=pl.lit(None, pl.Date)),
+            customer_ids,
+            k=k,
+            exclude_seen=exclude_seen,
+            offered=None if offered is None else offered["item_id"],
+        )
     if name in rankers.fitted:
         histories = read_histories(purchases, customer_ids, retriever.item_ids, cutoff=cutoff)
         return rank_scores(

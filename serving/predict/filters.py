@@ -75,11 +75,11 @@ def allowed_items(items: pl.DataFrame, options: RecommendOptions) -> pl.DataFram
 def _attribute_filters(options: RecommendOptions) -> list[pl.Expr]:
     conditions = []
     if options.category is not None:
-        conditions.append(pl.col("category").str.to_lowercase() == options.category.lower())
+        conditions.append(_written(pl.col("category")) == _asked(options.category))
     if options.query is not None:
         # New items too are found so: nothing but their texts is known of them.
         texts = [_written(pl.col(name)) for name in TEXTS]
-        for word in normalize("NFKC", options.query).lower().split():
+        for word in _asked(options.query).split():
             conditions.append(
                 pl.any_horizontal(text.str.contains(word, literal=True) for text in texts)
             )
@@ -93,8 +93,13 @@ def _attribute_filters(options: RecommendOptions) -> list[pl.Expr]:
     return conditions
 
 
+def _asked(text: str) -> str:
+    """Text without case, in which letters that look alike are alike, whatever keyboard they came from."""
+    return normalize("NFKC", text).lower()
+
+
 def _written(text: pl.Expr) -> pl.Expr:
-    """Text as queries are compared with it: letters that look alike are alike, whatever keyboard they came from."""
+    """The same of a column."""
     return text.cast(pl.String).str.normalize("NFKC").str.to_lowercase()
 
 

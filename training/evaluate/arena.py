@@ -14,7 +14,7 @@ from lifecycle.names import LLAMA, SEQUENCE_LLAMA, STACK, STACK_WITHOUT_LLAMA
 from lifecycle.spend.stack import shares_of
 from training.distributed.cluster import start_ray_for
 from training.distributed.members import member_spend, member_states
-from training.evaluate.artifact import Choice, cost_table, new_artifact
+from training.evaluate.artifact import Choice, cost_table, members_of, new_artifact
 from training.evaluate.customers.groups import hidden_groups
 from training.evaluate.customers.outlook import outlook
 from training.evaluate.customers.profit import judge_profit
@@ -124,7 +124,7 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
         refitted_at=found.refitted_at,
     )
     _write_results(inputs, results, predictions_frame(judged, sets), recommendation, sets.test)
-    write_artifact(found.artifact, config.members, results.content())
+    write_artifact(found.artifact, members_of(inputs, found.artifact), results.content())
 
 
 def _fine_tuning(

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.contents import Artifact, ArtifactManifest, Settings
+from lifecycle.artifact.contents import NEXT_ITEM_MEMBER, Artifact, ArtifactManifest, Settings
 from lifecycle.decisions.segments import fit_thresholds
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import read_customers
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
-from lifecycle.names import LLAMA
+from lifecycle.names import LLAMA, SEQUENCE_LLAMA
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
 from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
@@ -74,6 +74,14 @@ def new_artifact(
         ),
         models=models,
     )
+
+
+def members_of(inputs: Inputs, artifact: Artifact) -> dict[str, Path]:
+    """The folders of the members that the artifact takes along."""
+    if artifact.encoder is None:
+        return inputs.config.members
+    ranking = inputs.config.ranking_members[SEQUENCE_LLAMA]
+    return inputs.config.members | {NEXT_ITEM_MEMBER: ranking}
 
 
 def cost_table(costs: CostRates) -> dict[str, CostRate]:

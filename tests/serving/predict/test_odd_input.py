@@ -5,17 +5,13 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from scipy import sparse
 
 from lifecycle.artifact.contents import Artifact
-from lifecycle.features.attributes import AttributeCode
-from lifecycle.names import SEGMENT_POPULARITY
 from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import fit_retriever
 from lifecycle.recommend.scorers.decayed import DecayedFrequency
-from lifecycle.recommend.segments import SegmentCounts, Segments
+from serving.predict.problems import InvalidRequest
 from serving.predict.queries import CustomerQuery, RecommendOptions
-from serving.predict.recommendations import recommend
 from serving.predict.similar import similar_items
 from tests.serving.builders import TEST_CUTOFF, events_of
 from tests.serving.predict.builders import (
@@ -49,6 +45,14 @@ def test_where_everything_is_excluded_the_list_is_empty_by_any_ranker_and_rule(
         "item_id": "i1",
         "similar": [],
     }
+
+
+def test_of_an_empty_catalogue_nothing_can_be_asked(artifact: Artifact) -> None:
+    empty = replace(artifact, items=artifact.items.clear(), rankers=None)
+    with pytest.raises(InvalidRequest, match="^customers: .* name no items"):
+        asked(empty, NOBODY)
+    with pytest.raises(InvalidRequest, match="^item_id: .* name no items"):
+        similar_items(empty, "i1", RecommendOptions())
 
 
 @pytest.mark.parametrize("name", RANKERS)
@@ -113,38 +117,3 @@ def test_a_history_of_50000_events_is_answered_in_bounded_time(
     # A tenth of a second on a quiet core.
     assert time.perf_counter() - started_at < 5
     assert len(set(items_in(answer))) == 40 and answer["group"] == "rich"
-
-
-def test_newcomers_get_what_their_segment_buys_where_it_is_known(artifact: Artifact) -> None:
-    assert artifact.rankers is not None and artifact.retriever is not None
-    items = artifact.retriever.item_ids
-    bought = sparse.lil_array((2, len(items)))
-    bought[0, items.to_list().index("i7")] = 1e6
-    bought[1, items.to_list().index("i9")] = 1e6
-    counts = SegmentCounts(bought.tocsr(), 300.0)
-    segments = Segments("town", ("Bonn", "True"), counts)
-    code = AttributeCode(name="town", categories=("Bonn", "True"))
-    shop = replace(
-        artifact,
-        rankers=replace(artifact.rankers, segments=segments),
-        settings=replace(artifact.settings, attributes=(code,)),
-    )
-    towns: list[tuple[object, str]] = [("Bonn", "i7"), (True, "i9")]
-    for town, first in towns:
-        answer = asked(shop, replace(NOBODY, attributes={"town": town}))  # type: ignore[dict-item]
-        assert items_in(answer)[0] == first
-        assert (answer["model"], answer["group"]) == (SEGMENT_POPULARITY, "new")
-    popular = artifact.retriever.popular["item_id"][:10].to_list()
-    for attributes in ({}, {"town": "Rome"}, {"town": None}, {"age": 7}):
-        answer = asked(shop, replace(NOBODY, attributes=attributes))
-        assert (answer["model"], items_in(answer)) == ("popularity", popular)
-    known = replace(buyer("i1", num_orders=2), attributes={"town": "Bonn"})
-    together = recommend(
-        shop, [known, replace(NOBODY, attributes={"town": "Bonn"}), NOBODY], RecommendOptions()
-    )
-    assert [answer["model"] for answer in together] == [
-        artifact.settings.recommender,
-        SEGMENT_POPULARITY,
-        "popularity",
-    ]
-    assert items_in(together[0])[0] == "i1" and items_in(together[1])[0] == "i7"

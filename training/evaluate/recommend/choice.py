@@ -8,7 +8,6 @@ import polars as pl
 from lifecycle.features.attributes import PREFIX, read_customers
 from lifecycle.names import SEGMENT_POPULARITY
 from lifecycle.recommend.groups import CUSTOMER_GROUPS, customer_group
-from lifecycle.recommend.histories import Histories
 from lifecycle.recommend.rankers import Rankers, rank_items
 from lifecycle.recommend.retrieval import Retriever
 from lifecycle.recommend.router import POPULARITY
@@ -95,16 +94,16 @@ def choose_for_newcomers(
     """
     if not any(code.categories for code in inputs.attributes):
         return None
-    joined = newcomer_baskets(purchase_shards(task.data), task.cutoff, until=inputs.test_cutoff)
-    histories = known_histories(task, past_customers(task, inputs.config.seed), retriever.item_ids)
-    segments = segments_of(inputs, task, histories, retriever)
+    shards = purchase_shards(task.data)
+    joined = newcomer_baskets(shards, task.cutoff, until=inputs.test_cutoff)
+    segments = segments_of(inputs, task, retriever)
     told = {} if segments is None else _values(inputs, segments, list(joined))
     baskets = {name: basket for name, basket in joined.items() if name in told}
     if segments is None or not baskets:
         return GroupChoice(model=POPULARITY, best=POPULARITY, num_customers=len(baskets))
     rankers = Rankers(retriever, segments=segments)
     names = pl.Series("customer_id", sorted(baskets))
-    nothing = pl.concat(purchase_shards(task.data)).clear()
+    nothing = next(iter(purchase_shards(task.data))).clear()
     rankings = {
         name: rank_items(
             name,
@@ -124,12 +123,12 @@ def choose_for_newcomers(
     return choice
 
 
-def segments_of(
-    inputs: Inputs, task: RankingTask, histories: Histories, retriever: Retriever
-) -> Segments | None:
-    """Segments by what everybody in the histories bought before a task; None where no attribute tells anything."""
-    customers = past_customers(task, inputs.config.seed).to_frame("customer_id")
-    known = customers.join(_attributes(inputs), on="customer_id", how="left", maintain_order="left")
+def segments_of(inputs: Inputs, task: RankingTask, retriever: Retriever) -> Segments | None:
+    """Segments by what everybody, or a sample, bought before a task; None where no attribute tells anything."""
+    customers = past_customers(task, inputs.config.seed)
+    histories = known_histories(task, customers, retriever.item_ids)
+    asked = customers.to_frame("customer_id")
+    known = asked.join(_attributes(inputs), on="customer_id", how="left", maintain_order="left")
     return fit_segments(histories, known.drop("customer_id"), retriever)
 
 

@@ -19,7 +19,7 @@ from training.evaluate.recommend.choice import (
 )
 from training.evaluate.recommend.judging import TOP, Groups, gain_over, ranking_groups
 from training.evaluate.recommend.learning import learn_trees, tune
-from training.evaluate.recommend.next_item import member_rankings
+from training.evaluate.recommend.next_item import encoders_of, may_be_chosen, member_rankings
 from training.evaluate.recommend.reranked import customers_of, rerank_rankings
 from training.evaluate.recommend.serving import routed, router_of
 from training.evaluate.recommend.tasks import (
@@ -138,7 +138,7 @@ def learn_rankers(
     if RANK_STACK in asked:
         trees = learn_trees(task, inputs.items, learned.settings, config.seed)
         learned = replace(learned, trees=trees or learned.trees)
-    return fit_rankers(window, asked, learned), learned
+    return replace(fit_rankers(window, asked, learned), encoders=encoders_of(inputs)), learned
 
 
 def choose_recommender(
@@ -153,6 +153,8 @@ def choose_recommender(
         return None, _recommender(None, rule, {}, {}), Learned({})
     rankers, learned = learn_rankers(inputs, task, None)
     rankings = cheap_rankings(inputs, rankers, task)
+    if may_be_chosen(inputs):
+        rankings |= member_rankings(inputs, task)
     table = ranking_groups(rankings, task.baskets, inputs.items.height)
     scores = {name: row.ndcg_at_20 or 0.0 for name, row in table.get("all", {}).items()}
     best = max(scores, key=lambda name: scores[name], default=RANKERS[0])

@@ -11,6 +11,7 @@ from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.router import Router
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.choice import NEWCOMERS, segments_of
+from training.evaluate.recommend.next_item import encoders_of
 from training.evaluate.recommend.tasks import NEXT_BASKET, Basket, RankingTask
 from training.evaluate.recommend.windows import Learned, fit_rankers, open_window
 from training.results.recommend import Recommender
@@ -70,8 +71,8 @@ def serving_rankers(inputs: Inputs, compared: Recommender, learned: Learned) -> 
     cutoff = end if inputs.config.refit else inputs.test_cutoff
     known = RankingTask(NEXT_BASKET, inputs.config.data, cutoff, {})
     window = open_window(known, inputs.items, inputs.config.seed)
-    rankers = fit_rankers(window, router.names, learned)
+    encoders = {name: one for name, one in encoders_of(inputs).items() if name in router.names}
+    rankers = replace(fit_rankers(window, router.names, learned), encoders=encoders)
     if not serves_segments(compared):
         return rankers
-    segments = segments_of(inputs, known, window.past.histories, window.retriever)
-    return replace(rankers, segments=segments)
+    return replace(rankers, segments=segments_of(inputs, known, window.retriever))

@@ -115,6 +115,17 @@ def test_shop_without_items_is_ranked_for_nobody(
 
 
 @pytest.mark.integration
+def test_all_rankers_rank_a_catalogue_of_one(inputs: Inputs) -> None:
+    config = inputs.config.model_copy(update={"models": RANKERS, "num_resamples": 20})
+    one = replace(inputs, config=config, items=inputs.items.head(1))
+    found = judge_recommenders(one)
+    assert set(found.rankings["item_id"]) == set(one.items["item_id"])
+    assert {"popularity", ROUTER} <= set(found.rankings["model"])
+    assert found.chosen is not None
+    assert serving_rankers(one, found.recommender, found.learned) is not None
+
+
+@pytest.mark.integration
 def test_all_rankers_compete_and_the_gain_of_the_stack_is_told(inputs: Inputs) -> None:
     config = inputs.config.model_copy(update={"models": RANKERS, "num_resamples": 20})
     found = judge_recommenders(replace(inputs, config=config))
