@@ -79,7 +79,7 @@ def _in_segment(artifact: Artifact, ranked: pl.DataFrame, asked: Sequence[Asked]
     """Whether anybody of the customer's segment bought a ranked item."""
     found = np.zeros(ranked.height, dtype=bool)
     segments = None if artifact.rankers is None else artifact.rankers.segments
-    if segments is None:
+    if segments is None or not any(one.model == SEGMENT_POPULARITY for one in asked):
         return found
     places = [
         segments.values.index(one.segment)
@@ -90,7 +90,7 @@ def _in_segment(artifact: Artifact, ranked: pl.DataFrame, asked: Sequence[Asked]
     segment = np.array(places)[ranked["customer_id"].cast(pl.Int64).to_numpy()]
     rows = np.flatnonzero(segment >= 0)
     items = ranked["item"].to_numpy()[rows]
-    found[rows] = np.asarray(segments.counts.bought[segment[rows], items]).ravel() > 0
+    found[rows] = entries(segments.counts.bought, segment[rows], items) > 0
     return found
 
 
@@ -107,5 +107,14 @@ def _related(
     customer = ranked["customer_id"].cast(pl.Int64).to_numpy()
     shape = (len(asked), len(retriever.item_ids))
     own = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
-    found: np.ndarray = (own @ retriever.similarity)[customer, ranked["item"].to_numpy()] > 0
-    return found & knows[customer]
+    likeness = entries(own @ retriever.similarity, customer, ranked["item"].to_numpy())
+    found: np.ndarray = (likeness > 0) & knows[customer]
+    return found
+
+
+def entries(matrix: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The entries at these places, (n,)."""
+    if not len(rows):
+        return np.zeros(0)  # scipy would give a matrix
+    # Copies: scipy sets flags of arrays that polars does not let anybody write to.
+    return np.asarray(matrix[rows.astype(np.int64), columns.astype(np.int64)])

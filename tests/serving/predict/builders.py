@@ -38,8 +38,8 @@ def buyer(*items: str, num_orders: int = 1) -> CustomerQuery:
     return CustomerQuery("x", events_of(*lines), {}, as_of=TEST_CUTOFF)
 
 
-def asked(artifact: Artifact, query: CustomerQuery, **options: object) -> Answer:
-    (answer,) = recommend(artifact, [query], RecommendOptions(**options))  # type: ignore[arg-type]
+def asked(artifact: Artifact, customer: CustomerQuery, **options: object) -> Answer:
+    (answer,) = recommend(artifact, [customer], RecommendOptions(**options))  # type: ignore[arg-type]
     return answer
 
 
