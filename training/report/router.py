@@ -19,8 +19,8 @@ def router_sections(compared: Recommender) -> list[Section]:
     if compared.model is None or not compared.router:
         return []
     rows = [_row(WORDS[group], choice) for group, choice in compared.router.items()]
-    parts = [Paragraph(_said(compared.model, compared.router)), Table("By group", HEADER, rows)]
-    return [Section("Which ranker serves whom", parts)]
+    said = Paragraph(_said(compared.model, compared.router))
+    return [Section("Which ranker serves whom", [said, Table("By group", HEADER, rows)])]
 
 
 def _said(everybody: str, router: Mapping[str, GroupChoice]) -> str:

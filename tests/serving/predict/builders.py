@@ -39,7 +39,7 @@ def buyer(*items: str, num_orders: int = 1) -> CustomerQuery:
 
 
 def asked(artifact: Artifact, customer: CustomerQuery, **options: object) -> Answer:
-    (answer,) = recommend(artifact, [customer], RecommendOptions(**options))  # type: ignore[arg-type]
+    (answer,) = recommend(artifact, [customer], RecommendOptions(**options))
     return answer
 
 

@@ -110,7 +110,7 @@ def test_newcomers_get_what_their_segment_buys_where_it_is_known(artifact: Artif
     )
     towns: list[tuple[object, str]] = [("Bonn", "i7"), (True, "i9")]
     for town, first in towns:
-        answer = asked(shop, replace(NOBODY, attributes={"town": town}))  # type: ignore[dict-item]
+        answer = asked(shop, replace(NOBODY, attributes={"town": town}))
         assert items_in(answer)[0] == first
         assert (answer["model"], answer["group"]) == (SEGMENT_POPULARITY, "new")
         reasons = [row["reason"] for row in answer["recommendations"]]
