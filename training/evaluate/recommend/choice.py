@@ -96,11 +96,15 @@ def choose_for_newcomers(
         return None
     shards = purchase_shards(task.data)
     joined = newcomer_baskets(shards, task.cutoff, until=inputs.test_cutoff)
-    segments = segments_of(inputs, task, retriever)
-    told = {} if segments is None else _values(inputs, segments, list(joined))
-    baskets = {name: basket for name, basket in joined.items() if name in told}
-    if segments is None or not baskets:
+    described = _attributes(inputs).filter(~pl.all_horizontal(pl.exclude("customer_id").is_null()))
+    baskets = {name: joined[name] for name in described["customer_id"] if name in joined}
+    segments = None
+    if len(baskets) >= LEAST_CUSTOMERS:  # fewer could choose nothing
+        segments = segments_of(inputs, task, retriever)
+    told = {} if segments is None else _values(inputs, segments, list(baskets))
+    if segments is None or not told:
         return GroupChoice(model=POPULARITY, best=POPULARITY, num_customers=len(baskets))
+    baskets = {name: basket for name, basket in baskets.items() if name in told}
     rankers = Rankers(retriever, segments=segments)
     names = pl.Series("customer_id", sorted(baskets))
     nothing = next(iter(purchase_shards(task.data))).clear()
