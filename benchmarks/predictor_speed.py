@@ -92,7 +92,8 @@ def recommend_numbers(predictor: Predictor, customers: list[CustomerQuery]) -> d
     assert artifact.rankers is not None
     by_ranker: dict[str, Json] = {}
     for name in (*BASELINES, RETRIEVER, *artifact.rankers.fitted):
-        other = replace(artifact, settings=replace(artifact.settings, recommender=name))
+        settings = replace(artifact.settings, recommender=name, recommender_by_group={})
+        other = replace(artifact, settings=settings)
         (seconds,) = medians(partial(recommend, other, customers, RecommendOptions()))
         by_ranker[name] = 1000 * seconds / len(customers)
     return {

@@ -39,3 +39,5 @@ RANKERS = (
 )
 RERANKER = "text_llama_rerank"
 RANKING_MEMBERS = (SEQUENCE_LLAMA, RERANKER)  # that are trained
+ROUTER = "router"  # each customer's list by the ranker that serves its group
+SEGMENT_POPULARITY = "segment_popularity"  # of customers without a purchase

@@ -18,18 +18,20 @@ from lifecycle.log.database import Log, shown_url
 from lifecycle.log.group_commit import GroupCommit
 from lifecycle.log.opening import open_log
 from lifecycle.log.services import register, this_process
+from lifecycle.recommend.groups import RICH_ORDERS, THIN_ORDERS
 from lifecycle.state.files import read_state_manifest
 from serving.api.admission import ApiSettings
 from serving.api.application import create_api, with_hot_route
 from serving.handles import Reply, ServeBackend, Served
 from serving.keys import KeyRing
 from serving.predict.problems import InvalidRequest
-from serving.predict.queries import CustomerQuery, RecommendOptions, newcomer
+from serving.predict.queries import CustomerQuery, RecommendOptions, buyer, newcomer
 from serving.store.events import EventStore
 from serving.store.known import KnownCustomers
 from serving.store.since import SinceData
 
 if TYPE_CHECKING:  # scipy and LightGBM come with it; the gateway needs neither
+    from lifecycle.artifact.contents import Artifact
     from serving.predict.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -143,7 +145,7 @@ class Recommender:
         from serving.predict.predictor import Predictor
 
         self.predictor = Predictor(source.path())
-        recommend(self.predictor, [newcomer(self.predictor.artifact.data_end)], RecommendOptions())
+        recommend(self.predictor, one_of_each_group(self.predictor.artifact), RecommendOptions())
         self.turn = asyncio.Semaphore(1)
 
     async def answer(self, customers: list[CustomerQuery], options: RecommendOptions) -> Reply:
@@ -155,6 +157,15 @@ class Recommender:
         """Items like one item; no answer for one that the catalogue has not."""
         async with self.turn:
             return await asyncio.to_thread(similar, self.predictor, item_id, options)
+
+
+def one_of_each_group(artifact: "Artifact") -> list[CustomerQuery]:
+    """Customers who are answered by every ranker that serves: who has answered them is warm."""
+    item = next(iter(artifact.items["item_id"]), None)
+    return [
+        buyer(artifact.data_end, item, num_orders)
+        for num_orders in (0, 1, THIN_ORDERS, RICH_ORDERS)
+    ]
 
 
 class Gateway:

@@ -1,6 +1,6 @@
 """The artifact: all that serving and scoring need, in one immutable folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +18,10 @@ from lifecycle.features.attributes import AttributeCode
 from lifecycle.features.categories import placed_items
 from lifecycle.folders import Manifest, read_manifest
 from lifecycle.llama.member import BaseModelIdentity
-from lifecycle.names import MEMBERS, RERANKER, STACK
+from lifecycle.names import MEMBERS, RERANKER, SEQUENCE_LLAMA, STACK
 from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import Retriever
+from lifecycle.recommend.router import Router
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.costs import CostRate, CostRates
 from lifecycle.value.formula import ClvSettings
@@ -31,6 +32,7 @@ from lifecycle.value.standing import Standings
 ARTIFACT_KIND = "artifact"
 SETTINGS_FILE = "settings.json"
 RANKERS_FOLDER = "rankers"
+NEXT_ITEM_MEMBER = "sequence_llama_next_item"  # beside that of the same name, which values
 PROSPECT_MODEL = "prospect_rates"  # answers for customers who have not bought yet
 
 
@@ -98,6 +100,15 @@ class Settings:
     money_unit: float = 1.0  # in which prompts count money; artifacts from before have none
     timezone: str = "UTC"  # of the shop's days; artifacts from before have none
     reranking: RerankSettings | None = None  # None: the ranker alone says the order
+    # By group of customers, where another serves it better; artifacts from before have none.
+    recommender_by_group: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def router(self) -> Router | None:
+        """Which ranker serves whom; None: there is nothing to recommend."""
+        if self.recommender is None:
+            return None
+        return Router(self.recommender, self.recommender_by_group)
 
     def save(self, folder: Path) -> None:
         """Write as JSON."""
@@ -139,6 +150,13 @@ class Artifact:
         """The folder of the member that reads titles; None: the base model does, or nobody."""
         folder = self.folder / "members" / RERANKER
         return folder if folder.is_dir() else None
+
+    @property
+    def encoder(self) -> Path | None:
+        """The folder of the LLaMA over purchases that ranks for some customers; None where none does."""
+        router = self.settings.router
+        serves = router is not None and SEQUENCE_LLAMA in router.names
+        return self.folder / "members" / NEXT_ITEM_MEMBER if serves else None
 
     @property
     def attributes(self) -> list[str]:

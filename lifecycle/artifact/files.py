@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -14,10 +15,12 @@ from lifecycle.artifact.contents import (
     Settings,
     read_artifact_manifest,
 )
+from lifecycle.artifact.encoder import LateEncoder
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.folders import new_folder, verify, write_json, write_manifest
-from lifecycle.llama.member import RERANK, base_model_identity, read_member
+from lifecycle.llama.member import NEXT_ITEM, RERANK, base_model_identity, read_member
+from lifecycle.names import SEQUENCE_LLAMA
 from lifecycle.recommend.rankers import load_rankers, save_rankers
 from lifecycle.spend.models import SpendModels
 
@@ -38,19 +41,28 @@ def load_artifact(folder: Path) -> Artifact:
             f"artifact {folder} was made for other features than this version computes; evaluate again"
         )
     settings = Settings.load(folder)
-    rankers = folder / RANKERS_FOLDER
+    router = settings.router
     artifact = Artifact(
         folder=folder,
         manifest=manifest,
         settings=settings,
         items=pl.read_parquet(folder / "items.parquet"),
-        rankers=load_rankers(rankers, settings.recommender) if rankers.exists() else None,
+        rankers=None if router is None else load_rankers(folder / RANKERS_FOLDER, router.names),
         models=SpendModels.load(folder, settings.horizon_days, settings.champion),
     )
     for member in artifact.members.values():
         read_member(member)
     _check_reranker(artifact)
-    return artifact
+    return _with_encoder(artifact)
+
+
+def _with_encoder(artifact: Artifact) -> Artifact:
+    """With the LLaMA over purchases, where it ranks for anybody."""
+    if artifact.encoder is None or artifact.rankers is None:
+        return artifact
+    read_member(artifact.encoder, NEXT_ITEM)
+    encoders = {SEQUENCE_LLAMA: LateEncoder(artifact.encoder, artifact.items)}
+    return replace(artifact, rankers=replace(artifact.rankers, encoders=encoders))
 
 
 def _check_reranker(artifact: Artifact) -> None:

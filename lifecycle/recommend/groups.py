@@ -2,6 +2,7 @@
 
 THIN_ORDERS = 2
 RICH_ORDERS = 5
+CUSTOMER_GROUPS = ("new", "thin", "rich")
 
 
 def customer_group(num_orders: int) -> str:

@@ -1,6 +1,7 @@
 """Which items of the catalogue the options of a request let through."""
 
 from collections.abc import Sequence
+from unicodedata import normalize
 
 import polars as pl
 
@@ -8,6 +9,7 @@ from serving.predict.problems import InvalidRequest, Problem
 from serving.predict.queries import RecommendOptions
 
 IN_STOCK = ("true", "yes", "y", "1", "1.0")  # how shops write it, in lower case
+TEXTS = ("title", "category")  # that queries are compared with
 
 
 def require_known_items(items: pl.DataFrame, options: RecommendOptions) -> None:
@@ -35,12 +37,17 @@ def require_columns(items: pl.DataFrame, options: RecommendOptions) -> None:
         raise _refusal("in_stock", "the item catalogue has no column in_stock")
     if options.objective == "margin":
         _require_margins(items)
-    if options.max_per_category is not None and items["category"].null_count() == items.height:
-        raise _refusal("max_per_category", "the item catalogue has no categories")
-    has_prices = items["price"].null_count() < items.height
-    for field, price in (("min_price", options.min_price), ("max_price", options.max_price)):
-        if price is not None and not has_prices:
-            raise _refusal(field, "the item catalogue has no prices")
+    known = {name for name in TEXTS + ("price",) if items[name].null_count() < items.height}
+    needs = (
+        ("category", options.category, ("category",), "categories"),
+        ("max_per_category", options.max_per_category, ("category",), "categories"),
+        ("query", options.query, TEXTS, "titles and no categories"),
+        ("min_price", options.min_price, ("price",), "prices"),
+        ("max_price", options.max_price, ("price",), "prices"),
+    )
+    for field, value, columns, told in needs:
+        if value is not None and known.isdisjoint(columns):
+            raise _refusal(field, f"the item catalogue has no {told}")
 
 
 def _require_margins(items: pl.DataFrame) -> None:
@@ -68,11 +75,14 @@ def allowed_items(items: pl.DataFrame, options: RecommendOptions) -> pl.DataFram
 def _attribute_filters(options: RecommendOptions) -> list[pl.Expr]:
     conditions = []
     if options.category is not None:
-        conditions.append(pl.col("category").str.to_lowercase() == options.category.lower())
+        conditions.append(_written(pl.col("category")) == _asked(options.category))
     if options.query is not None:
-        title = pl.col("title").str.to_lowercase()
-        words = options.query.lower().split()
-        conditions.extend(title.str.contains(word, literal=True) for word in words)
+        # New items too are found so: nothing but their texts is known of them.
+        texts = [_written(pl.col(name)) for name in TEXTS]
+        for word in _asked(options.query).split():
+            conditions.append(
+                pl.any_horizontal(text.str.contains(word, literal=True) for text in texts)
+            )
     if options.min_price is not None:
         conditions.append(pl.col("price") >= options.min_price)
     if options.max_price is not None:
@@ -81,6 +91,16 @@ def _attribute_filters(options: RecommendOptions) -> list[pl.Expr]:
         has_stock = pl.col("in_stock").cast(pl.String).str.to_lowercase().is_in(IN_STOCK)
         conditions.append(has_stock == options.in_stock)
     return conditions
+
+
+def _asked(text: str) -> str:
+    """Text without case, in which letters that look alike are alike, whatever keyboard they came from."""
+    return normalize("NFKC", text).lower()
+
+
+def _written(text: pl.Expr) -> pl.Expr:
+    """The same of a column."""
+    return text.cast(pl.String).str.normalize("NFKC").str.to_lowercase()
 
 
 def _list_filters(options: RecommendOptions) -> list[pl.Expr]:

@@ -58,9 +58,22 @@ class RecommendOptions:
 
 def newcomer(data_end: datetime) -> CustomerQuery:
     """Somebody who bought for the first time at the end of the data: a question that every artifact answers."""
-    row = {"event_id": "newcomer", "customer_id": "newcomer", "occurred_at": data_end}
-    bought = {"kind": "purchase", "amount": 1.0, "quantity": 1.0}
-    events = pl.DataFrame([row | bought], schema=EVENT_SCHEMA)
+    return buyer(data_end, None, 1)
+
+
+def buyer(data_end: datetime, item_id: str | None, num_orders: int) -> CustomerQuery:
+    """Somebody who bought the same in so many orders, the last of them at the end of the data."""
+    bought = {"kind": "purchase", "amount": 1.0, "quantity": 1.0, "item_id": item_id}
+    rows = [
+        {
+            "event_id": f"event {number}",
+            "customer_id": "newcomer",
+            "order_id": f"order {number}",
+            "occurred_at": data_end - timedelta(days=num_orders - 1 - number),
+        }
+        for number in range(num_orders)
+    ]
+    events = pl.DataFrame([row | bought for row in rows], schema=EVENT_SCHEMA)
     return CustomerQuery(None, events, {}, data_end=data_end)
 
 

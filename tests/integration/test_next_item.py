@@ -1,10 +1,12 @@
 """Task next_item on a real local Ray: two workers train it, the arena ranks with it, it is planned and searched."""
 
 import json
+import math
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,10 +14,15 @@ import pytest
 import ray
 import yaml
 
+from lifecycle.artifact.files import load_artifact
 from lifecycle.config import Tree
 from lifecycle.llama.member import read_member
-from lifecycle.names import SEQUENCE_LLAMA
+from lifecycle.names import ROUTER, SEQUENCE_LLAMA
+from serving.predict.queries import CustomerQuery, RecommendOptions
+from serving.predict.recommendations import recommend
+from serving.store.events import EventStore
 from tests.builders import REPOSITORY, TinyShop
+from tests.serving.builders import TEST_CUTOFF
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
 from training.run.trainer import fit
@@ -100,6 +107,44 @@ def test_two_workers_leave_a_member_that_ranks_the_next_basket(
     found = json.loads((tmp_path / "arena" / "metrics.json").read_text())
     rated = found["recommendation"]["next_basket"]["all"]
     assert rated[SEQUENCE_LLAMA]["recall@20"] > rated["popularity"]["recall@20"]
+    assert found["recommender"]["model"] == SEQUENCE_LLAMA
+    _served_as_judged(tmp_path / "arena", tiny_shop)
+
+
+def _served_as_judged(arena: Path, shop: TinyShop) -> None:
+    """The service ranks as the arena did, under every option, and imports torch where it is first asked to."""
+    script = (
+        "import sys; from pathlib import Path; from serving.predict.predictor import Predictor; "
+        "Predictor(Path(sys.argv[1])); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, arena / "artifact"], cwd=REPOSITORY, check=True)
+    artifact = load_artifact(arena / "artifact")
+    judged = pl.read_parquet(arena / "rankings.parquet").filter(pl.col("model") == ROUTER)
+    events = EventStore(shop.data).events_of(judged["customer_id"].unique().sort().to_list())
+    asked = [CustomerQuery(name, own, {}, as_of=TEST_CUTOFF) for name, own in events.items()]
+    answers = recommend(artifact, asked, RecommendOptions(k=20))
+    assert {answer["model"] for answer in answers} == {SEQUENCE_LLAMA}
+    served = pl.DataFrame(
+        [
+            (answer["customer_id"], rank, row["item_id"], row["score"])
+            for answer in answers
+            for rank, row in enumerate(answer["recommendations"], start=1)
+        ],
+        schema=["customer_id", "rank", "item_id", "served"],
+        orient="row",
+    )
+    both = judged.join(served, on=["customer_id", "rank"])
+    assert both.height == judged.height == served.height
+    assert both.select((pl.col("score") - pl.col("served")).abs().max()).item() < 1e-4
+    assert (both["item_id"] == both["item_id_right"]).mean() > 0.99
+    tea = artifact.items.filter(pl.col("category") == "tea")["item_id"]
+    (answer,) = recommend(artifact, asked[:1], RecommendOptions(k=100, category="tea"))
+    assert {row["item_id"] for row in answer["recommendations"]} == set(tea)
+    dear = replace(artifact, items=artifact.items.with_columns(margin=pl.lit(2.0)))
+    (answer,) = recommend(dear, asked[:1], RecommendOptions(k=20, objective="margin"))
+    first = served.head(20)
+    for row, score in zip(answer["recommendations"], first["served"], strict=True):
+        assert row["score"] == pytest.approx(2 * math.exp(score), rel=1e-3)
 
 
 @pytest.mark.thorough

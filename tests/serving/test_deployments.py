@@ -14,6 +14,7 @@ from serving.deployments import (
     Reply,
     answer_requests,
     num_customers,
+    one_of_each_group,
     recommend,
 )
 from serving.predict.predictor import Predictor
@@ -87,3 +88,13 @@ def test_gateway_that_finds_another_log_at_the_path_does_not_start(tmp_path: Pat
     make_log(url)
     with pytest.raises(ValueError, match="is another than.*SQLite is for one host"):
         LogSource(url, "the one").open()
+
+
+def test_a_replica_is_warm_once_it_has_answered_somebody_of_each_group(
+    predictor: Predictor,
+) -> None:
+    replies = recommend(predictor, one_of_each_group(predictor.artifact), RecommendOptions(k=3))
+    assert [answer["group"] for answer in replies.answers] == ["new", "new", "thin", "rich"]
+    assert replies.answers[0]["model"] == "popularity"
+    first = {answer["recommendations"][0]["reason"] for answer in replies.answers[1:]}
+    assert first == {"bought once before", "bought in 2 orders before", "bought in 5 orders before"}

@@ -7,14 +7,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from lifecycle.artifact.contents import Artifact, ArtifactManifest, RerankSettings, Settings
+from lifecycle.artifact.contents import (
+    NEXT_ITEM_MEMBER,
+    Artifact,
+    ArtifactManifest,
+    RerankSettings,
+    Settings,
+)
 from lifecycle.decisions.segments import fit_thresholds
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.features.attributes import read_customers
 from lifecycle.features.numbers import FEATURES
 from lifecycle.features.prompts import PROMPT_VERSION
 from lifecycle.llama.member import base_model_identity
-from lifecycle.names import LLAMA, RERANKER
+from lifecycle.names import LLAMA, RERANKER, SEQUENCE_LLAMA
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.clv import buyer_behaviour, customer_values
 from lifecycle.value.costs import CostDefaults, CostRate, CostRates, fit_cost_rates
@@ -23,7 +29,8 @@ from lifecycle.value.said import Outlook, heeded_outlook
 from lifecycle.value.standing import Standings
 from training.evaluate.customers.cost_weights import with_weights
 from training.evaluate.inputs import Inputs
-from training.evaluate.recommend.rankings import Recommendation, rankers_of_today
+from training.evaluate.recommend.rankings import Recommendation
+from training.evaluate.recommend.serving import router_of, serving_rankers
 from training.evaluate.value.forecasts import Judged
 from training.evaluate.value.windows import ExampleSets
 from training.results.recommend import Reranking
@@ -70,15 +77,22 @@ def new_artifact(
         manifest=manifest,
         settings=settings,
         items=inputs.items,
-        rankers=(
-            None
-            if choice.recommendation.chosen is None
-            else rankers_of_today(
-                inputs, choice.recommendation.chosen, choice.recommendation.learned
-            )
+        rankers=serving_rankers(
+            inputs, choice.recommendation.recommender, choice.recommendation.learned
         ),
         models=models,
     )
+
+
+def members_of(inputs: Inputs, artifact: Artifact) -> dict[str, Path]:
+    """The folders of the members that the artifact takes along."""
+    config = inputs.config
+    found = dict(config.members)
+    if artifact.encoder is not None:
+        found[NEXT_ITEM_MEMBER] = config.ranking_members[SEQUENCE_LLAMA]
+    if artifact.settings.reranking is not None and RERANKER in config.ranking_members:
+        found[RERANKER] = config.ranking_members[RERANKER]
+    return found
 
 
 def cost_table(costs: CostRates) -> dict[str, CostRate]:
@@ -123,10 +137,12 @@ def _settings(inputs: Inputs, sets: ExampleSets, choice: Choice, models: SpendMo
     )
     values = customer_values(test, outlook.total, {}, outlook.behaviour, costs, config.clv, horizon)
     gaps = test["mean_gap_days"].drop_nulls()
+    router = router_of(choice.recommendation.recommender)
     return Settings(
         champion=choice.champion,
         churn=choice.churn,
         recommender=choice.recommendation.chosen,
+        recommender_by_group={} if router is None else dict(router.by_group),
         horizon_days=horizon,
         currency=inputs.data.currency,
         data_end=inputs.data.last_event_at.isoformat(),
@@ -154,11 +170,3 @@ def _reranking(inputs: Inputs, found: Reranking | None) -> RerankSettings | None
         return None
     base_model = base_model_identity(str(inputs.base_model))
     return RerankSettings(found.weight, inputs.config.num_candidates, base_model)
-
-
-def members_of(inputs: Inputs, artifact: Artifact) -> dict[str, Path]:
-    """The folders of the members that the artifact takes along."""
-    reader = inputs.config.ranking_members.get(RERANKER)
-    if reader is None or artifact.settings.reranking is None:
-        return inputs.config.members
-    return inputs.config.members | {RERANKER: reader}

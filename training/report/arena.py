@@ -39,6 +39,7 @@ from training.report.plots import (
 from training.report.profit import profit_section
 from training.report.rankers.sections import ranker_sections
 from training.report.recommend import recommendation_section
+from training.report.router import router_sections
 from training.results.arena import Results
 from training.results.customers import Customers, Worth
 from training.results.value import Selection
@@ -184,8 +185,9 @@ def _has_plans(worth: Worth | None) -> bool:
 
 def _recommendation_sections(results: Results) -> list[Section]:
     """A section per task that anybody was judged on."""
-    return [
+    sections = [
         recommendation_section(task, groups)
         for task, groups in results.recommendation.items()
         if groups
     ]
+    return sections + router_sections(results.recommender)

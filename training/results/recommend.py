@@ -85,11 +85,24 @@ class MarginCurve(Config):
     points: list[MarginPoint]
 
 
+class GroupChoice(Config):
+    """Which ranker serves a group of customers, and what it was chosen by before the test window."""
+
+    model: str
+    best: str  # the ranker of highest NDCG@20 there
+    num_customers: int
+    ndcg_at_20: dict[str, float] = Field({}, alias="ndcg@20")
+    # Of the best one over that of everybody; None where they are the same, or customers are few.
+    gain: Gain | None = None
+
+
 class Recommender(Config):
     """Which cheap ranker is served, and what it was chosen by; None where the data name no items."""
 
     model: str | None
     rule: str
+    # By group of customers; `newcomers` are those without a purchase.
+    router: dict[str, GroupChoice] = {}
     ndcg_at_20: dict[str, float] = Field(alias="ndcg@20")
     # By ranker the setting with the best NDCG@20 there; None stands for infinite.
     settings: dict[str, dict[str, float | None]] = {}

@@ -45,18 +45,26 @@ class NextItemPredictor:
         return columns
 
     def rank(
-        self, purchases: pl.DataFrame, customer_ids: pl.Series, *, k: int, exclude_seen: bool
+        self,
+        purchases: pl.DataFrame,
+        customer_ids: pl.Series,
+        *,
+        k: int,
+        exclude_seen: bool,
+        offered: pl.Series | None = None,
     ) -> pl.DataFrame:
-        """The k most probable items for each of these customers, out of the catalogue, as a ranking.
+        """The k most probable of the `offered` items (None: the catalogue) for each of these customers, as a ranking.
 
         That is customer_id, rank, item_id, score: the logarithm of the probability among the whole
-        catalogue. `purchases` has what is known of these customers, in order of time; who has none
-        there is left out. Equal scores stand in the order of the vocabulary, the same in every call.
+        catalogue. `purchases` has what is known of these customers; who has none there is left
+        out. Equal scores stand in the order of the vocabulary, the same in every call.
         """
-        own = purchases.join(customer_ids.to_frame("customer_id"), on="customer_id", how="semi")
+        mine = purchases.join(customer_ids.to_frame("customer_id"), on="customer_id", how="semi")
+        own = mine.sort("customer_id", "occurred_at", maintain_order=True)
         ordered = line_by_line(own) if self.stored.reads_lines else by_order(own)
         known = baskets(ordered, self.vocabulary)
         windows = latest(known.starts[:-1], known.starts[1:], self.stored.settings)
+        is_left_out = self._left_out(offered)
         parts = [NO_RANKING]
         order = np.argsort(windows.lengths, kind="stable")
         for start in range(0, len(order), BATCH_ROWS):
@@ -64,8 +72,16 @@ class NextItemPredictor:
             scores = self._scores(known, windows.take(rows))
             if exclude_seen:
                 self._leave_out_seen(scores, known, rows)
+            scores[:, is_left_out] = -np.inf
             parts.append(self._ranking(known.customer_ids.gather(rows), scores, k))
         return pl.concat(parts)
+
+    def _left_out(self, offered: pl.Series | None) -> np.ndarray:
+        """Which items of the catalogue are not offered, (offered numbers,)."""
+        if offered is None:
+            return np.zeros(len(self.offered), dtype=bool)
+        names = self.vocabulary.table["item_id"].gather(self.offered - 1)
+        return ~names.is_in(offered.implode()).to_numpy()
 
     def _leave_out_seen(self, scores: np.ndarray, known: Baskets, rows: np.ndarray) -> None:
         """Give what each of these customers has bought a score of -infinity."""

@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.events.shards import read_items
 from lifecycle.folders import verify
-from lifecycle.names import RANKERS, VALUE_MODELS
+from lifecycle.names import RANKERS, ROUTER, VALUE_MODELS
 from tests.builders import VALUE_METRICS, TinyShop
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
@@ -23,6 +23,7 @@ VALUE = {*VALUE_MODELS, "text_llama", "stack_without_llama"}
 ACCURACY = {f"{name}@{k}" for name in ("hr", "recall", "ndcg") for k in (10, 20)}
 BEYOND = {"novelty", "diversity", "repeat_share", "true_repeat_share"}
 RANK_METRICS = ACCURACY | BEYOND | {"coverage", "outside_catalogue", "num_customers", "ci"}
+RANKED = (*RANKERS, ROUTER)
 
 
 def test_metrics_hold_every_model_group_and_key(arena: Path, config: EvaluateConfig) -> None:
@@ -34,13 +35,13 @@ def test_metrics_hold_every_model_group_and_key(arena: Path, config: EvaluateCon
         assert set(entry["ci"]) == VALUE_METRICS - {"ci", "customers_per_second"}
     groups = metrics["recommendation"]["next_basket"]
     assert set(groups) == {"all", "new", "thin", "rich", "repeat_items", "new_items"}
-    names = {*RANKERS, *(f"{name}@sample" for name in RANKERS), "text_llama_rerank"}
+    names = {*RANKED, *(f"{name}@sample" for name in RANKED), "text_llama_rerank"}
     for group in groups.values():
         assert set(group) == names
         assert all(set(row) == RANK_METRICS for row in group.values())
         assert all(set(row["ci"]) == ACCURACY | BEYOND for row in group.values())
     assert {row["outside_catalogue"] for row in groups["all"].values()} == {0.0}
-    sampled = {row["num_customers"] for name, row in groups["all"].items() if name not in RANKERS}
+    sampled = {row["num_customers"] for name, row in groups["all"].items() if name not in RANKED}
     assert sampled == {config.rerank_customers}
     verdict = metrics["fine_tuning"]
     assert verdict["num_customers"] == 30
@@ -95,7 +96,7 @@ def test_rankings_have_twenty_items_per_customer_and_model(
     customers = {model: set(rows["customer_id"]) for (model,), rows in lists.group_by("model")}
     sample = customers["text_llama_rerank"]
     assert len(sample) == config.rerank_customers and sample < customers["popularity"]
-    for name in RANKERS:
+    for name in RANKED:
         assert customers[f"{name}@sample"] == sample
         full, part = (
             frame.filter(pl.col("model") == model).drop("model")

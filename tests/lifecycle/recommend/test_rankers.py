@@ -1,14 +1,15 @@
 """Rankers by name: what callers can ask for, however odd, and files that say the same."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from scipy import sparse
 
-from lifecycle.recommend.histories import read_histories
+from lifecycle.names import RANK_STACK
+from lifecycle.recommend.histories import order_counts, read_histories
 from lifecycle.recommend.rankers import (
     BASELINES,
     Rankers,
@@ -18,7 +19,9 @@ from lifecycle.recommend.rankers import (
 )
 from lifecycle.recommend.retrieval import fit_retriever
 from lifecycle.recommend.scorers.grids import KINDS
-from lifecycle.recommend.scorers.ranker import Past
+from lifecycle.recommend.scorers.ranker import Past, Ranker
+from lifecycle.recommend.stack.items import fit_item_facts
+from lifecycle.recommend.stack.rank_stack import MEMBERS, RankStack, learn, lesson
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 CATALOGUE = pl.Series([f"i{number:02d}" for number in range(30)])
@@ -42,7 +45,13 @@ PURCHASES = purchases()
 RETRIEVER = fit_retriever([PURCHASES], CATALOGUE, cutoff=CUTOFF)
 HISTORIES = read_histories(PURCHASES, EVERYBODY, RETRIEVER.item_ids, cutoff=CUTOFF)
 PAST = Past(HISTORIES, RETRIEVER.similarity)
-FITTED = {name: kind.fit(PAST, **kind.settings[0]) for name, kind in KINDS.items() if name != "als"}
+FITTED: dict[str, Ranker] = {
+    name: kind.fit(PAST, **kind.settings[0]) for name, kind in KINDS.items() if name != "als"
+}
+MEMBERS_FITTED = {name: FITTED[name] for name in MEMBERS}
+FACTS = fit_item_facts(HISTORIES, np.zeros(len(CATALOGUE), dtype=np.int64))
+TREES = learn([lesson(HISTORIES, MEMBERS_FITTED, FACTS, order_counts(HISTORIES))], MEMBERS, seed=0)
+FITTED[RANK_STACK] = RankStack(TREES, MEMBERS_FITTED, FACTS)
 RANKERS = Rankers(RETRIEVER, FITTED)
 NAMES = (*BASELINES, "retriever", *FITTED)
 
@@ -83,24 +92,41 @@ def test_every_ranker_answers_what_can_be_asked(name: str) -> None:
 @pytest.mark.parametrize("name", FITTED)
 def test_files_say_the_same(name: str, tmp_path: Path) -> None:
     save_rankers(tmp_path, RANKERS)
-    again = load_rankers(tmp_path, name)
+    again = load_rankers(tmp_path, [name])
     assert set(again.fitted) == {name}
     found = rank_items(name, again, PURCHASES, IDS, cutoff=CUTOFF, k=9, exclude_seen=False)
     assert found.equals(ranked(name, 9))
-    assert not load_rankers(tmp_path, "personal_frequency").fitted
+    assert not load_rankers(tmp_path, ["personal_frequency"]).fitted
 
 
-def test_a_catalogue_of_one_and_a_history_of_50000_lines() -> None:
-    at = [CUTOFF - timedelta(minutes=minute + 1) for minute in range(50_000)]
-    long = pl.DataFrame({"customer_id": "c", "order_id": None, "item_id": "i", "occurred_at": at})
-    long = long.cast({"order_id": pl.String}).with_columns(shop_day=pl.col("occurred_at").dt.date())
+def fitted_to(past: Past) -> dict[str, Ranker]:
+    """Every ranker of histories; the stack has the trees of the others."""
+    fitted: dict[str, Ranker] = {
+        name: kind.fit(past, **kind.settings[0]) for name, kind in KINDS.items() if name != "als"
+    }
+    facts = fit_item_facts(past.histories, np.zeros(past.histories.num_items, dtype=np.int64))
+    return fitted | {RANK_STACK: RankStack(TREES, {name: fitted[name] for name in MEMBERS}, facts)}
+
+
+@pytest.mark.parametrize("num_items", [1, 50_000])
+def test_a_history_of_50000_lines_is_ranked_in_bounded_time(num_items: int) -> None:
+    """Of the only item of a catalogue on 35 days, or of 50,000 items in as many orders."""
+    minute = pl.int_range(50_000, eager=True)
+    order = pl.lit(None, pl.String) if num_items == 1 else minute.cast(pl.String)
+    long = pl.select(
+        customer_id=pl.lit("c"),
+        order_id=order,
+        item_id=(minute % num_items).cast(pl.String),
+        occurred_at=CUTOFF - pl.duration(minutes=minute + 1),
+    ).with_columns(shop_day=pl.col("occurred_at").dt.date())
     ids = pl.Series("customer_id", ["c"])
-    retriever = fit_retriever([long], pl.Series(["i"]), cutoff=CUTOFF)
+    retriever = fit_retriever([long], long["item_id"].unique(), cutoff=CUTOFF)
     histories = read_histories(long, ids, retriever.item_ids, cutoff=CUTOFF)
-    assert histories.num_orders.tolist() == [35]
-    past = Past(histories, sparse.csr_array((1, 1)))
-    for name, kind in KINDS.items():
-        if name != "als":
-            rankers = Rankers(retriever, {name: kind.fit(past, **kind.settings[0])})
-            found = rank_items(name, rankers, long, ids, cutoff=CUTOFF, k=5, exclude_seen=False)
-            assert found["item_id"].to_list() == ["i"]
+    assert histories.num_orders.tolist() == [35 if num_items == 1 else 50_000]
+    rankers = Rankers(retriever, fitted_to(Past(histories, retriever.similarity)))
+    for name in (*BASELINES, "retriever", *rankers.fitted):
+        started_at = time.perf_counter()
+        found = rank_items(name, rankers, long, ids, cutoff=CUTOFF, k=5, exclude_seen=False)
+        # A fifth of a second on a quiet core.
+        assert time.perf_counter() - started_at < 5
+        assert found["item_id"].n_unique() == min(num_items, 5)

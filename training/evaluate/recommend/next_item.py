@@ -1,13 +1,36 @@
 """Rankings by members of task next_item, on the same questions as every other ranker."""
 
+import logging
+
 import polars as pl
 
+from lifecycle.artifact.encoder import LateEncoder
 from lifecycle.jobs import Progress
 from lifecycle.names import SEQUENCE_LLAMA
+from lifecycle.recommend.rankers import Encoder
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.judging import TOP
 from training.evaluate.recommend.reranked import customers_of
 from training.evaluate.recommend.tasks import RankingTask
+
+logger = logging.getLogger(__name__)
+
+
+def may_be_chosen(inputs: Inputs) -> bool:
+    """Whether the encoder, if there is one, may be asked for what models are chosen by."""
+    manifest = inputs.ranking_members.get(SEQUENCE_LLAMA)
+    if manifest is None or not manifest.recipe["learn_validation"]:
+        return True
+    logger.warning(
+        "%s is judged, and cannot be chosen: it was trained with learn_validation", SEQUENCE_LLAMA
+    )
+    return False
+
+
+def encoders_of(inputs: Inputs) -> dict[str, Encoder]:
+    """The encoders that rank, by name."""
+    folder = inputs.config.ranking_members.get(SEQUENCE_LLAMA)
+    return {} if folder is None else {SEQUENCE_LLAMA: LateEncoder(folder, inputs.items)}
 
 
 def member_rankings(inputs: Inputs, task: RankingTask, k: int = TOP) -> dict[str, pl.DataFrame]:

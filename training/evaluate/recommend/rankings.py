@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from math import isfinite
 
 import polars as pl
@@ -13,6 +12,11 @@ from lifecycle.names import RANK_STACK, RANKERS, RERANKER
 from lifecycle.recommend.rankers import Rankers, rank_items
 from lifecycle.recommend.scorers.grids import KINDS, Setting
 from training.evaluate.inputs import Inputs
+from training.evaluate.recommend.choice import (
+    NEWCOMERS,
+    choose_by_group,
+    choose_for_newcomers,
+)
 from training.evaluate.recommend.judging import (
     TOP,
     Groups,
@@ -25,10 +29,10 @@ from training.evaluate.recommend.learning import learn_trees, tune
 from training.evaluate.recommend.measures.catalogue import read_catalogue
 from training.evaluate.recommend.measures.margins import margin_curve
 from training.evaluate.recommend.measures.recall import recall_by_buyers, recall_by_orders
-from training.evaluate.recommend.next_item import member_rankings
+from training.evaluate.recommend.next_item import encoders_of, may_be_chosen, member_rankings
 from training.evaluate.recommend.reranked import customers_of, reranked
+from training.evaluate.recommend.serving import routed, router_of
 from training.evaluate.recommend.tasks import (
-    NEXT_BASKET,
     RankingTask,
     final_task,
     selection_task,
@@ -69,6 +73,7 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
     chosen, compared, earlier = choose_recommender(inputs, selection)
     reranking = choose_weight(inputs, selection, chosen, earlier)
     rankings, learned = rank_customers(inputs, task, earlier, reranking)
+    rankings |= routed(router_of(compared), rankings, task.baskets, SAMPLED)
     groups, found = _judged(inputs, rankings, task, chosen, learned)
     told = {
         "rank_stack_gain": _gain(inputs, rankings, task, compared),
@@ -182,7 +187,7 @@ def learn_rankers(
     if RANK_STACK in asked:
         trees = learn_trees(task, inputs.items, learned.settings, config.seed)
         learned = replace(learned, trees=trees or learned.trees)
-    return fit_rankers(window, asked, learned), learned
+    return replace(fit_rankers(window, asked, learned), encoders=encoders_of(inputs)), learned
 
 
 def choose_recommender(
@@ -196,10 +201,18 @@ def choose_recommender(
     if inputs.items.is_empty():
         return None, _recommender(None, rule, {}, {}), Learned({})
     rankers, learned = learn_rankers(inputs, task, None)
-    table = ranking_groups(cheap_rankings(inputs, rankers, task), task.baskets, inputs.items.height)
+    rankings = cheap_rankings(inputs, rankers, task)
+    if may_be_chosen(inputs):
+        rankings |= member_rankings(inputs, task)
+    table = ranking_groups(rankings, task.baskets, inputs.items.height)
     scores = {name: row.ndcg_at_20 or 0.0 for name, row in table.get("all", {}).items()}
     best = max(scores, key=lambda name: scores[name], default=RANKERS[0])
-    return best, _recommender(best, rule, scores, learned.settings), learned
+    router = choose_by_group(inputs.config, rankings, table, task.baskets, best)
+    newcomers = choose_for_newcomers(inputs, task, rankers.retriever)
+    if newcomers is not None:
+        router[NEWCOMERS] = newcomers
+    compared = _recommender(best, rule, scores, learned.settings)
+    return best, compared.model_copy(update={"router": router}), learned
 
 
 def _recommender(
@@ -211,13 +224,6 @@ def _recommender(
     }
     compared = {"model": model, "rule": rule, "ndcg@20": scores, "settings": told}
     return Recommender.model_validate(compared)
-
-
-def rankers_of_today(inputs: Inputs, chosen: str, learned: Learned) -> Rankers:
-    """The chosen ranker fitted to all purchases: what is served may know more than what was judged."""
-    end = inputs.data.last_event_at + timedelta(microseconds=1)
-    today = RankingTask(NEXT_BASKET, inputs.config.data, end, {})
-    return fit_rankers(open_window(today, inputs.items, inputs.config.seed), [chosen], learned)
 
 
 def cheap_rankings(inputs: Inputs, rankers: Rankers, task: RankingTask) -> dict[str, pl.DataFrame]:

@@ -133,21 +133,36 @@ def next_baskets(
     """The first basket in [cutoff, until) of every customer with an earlier purchase; truth = its distinct items."""
     baskets: dict[str, Basket] = {}
     for purchases in shards:
-        purchases = purchases.with_columns(order_key().alias("order"))
-        after = purchases.filter(pl.col("occurred_at") >= cutoff)
-        if until is not None:
-            after = after.filter(pl.col("occurred_at") < until)
-        after = after.sort("customer_id", "occurred_at", "order")
-        first = after.group_by("customer_id", maintain_order=True).agg(pl.col("order").first())
-        truth = (
-            after.join(first, on=["customer_id", "order"])
-            .group_by("customer_id")
-            .agg(pl.col("item_id").unique())
-        )
+        truth = _first_baskets(purchases, cutoff, until)
         history = _history(purchases.filter(pl.col("occurred_at") < cutoff))
         for customer, items, bought, orders in truth.join(history, on="customer_id").iter_rows():
             baskets[customer] = Basket(set(items), set(bought), orders)
     return baskets
+
+
+def newcomer_baskets(
+    shards: Iterable[pl.DataFrame], cutoff: datetime, *, until: datetime
+) -> dict[str, Basket]:
+    """The first basket in [cutoff, until) of every customer without an earlier purchase."""
+    baskets: dict[str, Basket] = {}
+    for purchases in shards:
+        known = purchases.filter(pl.col("occurred_at") < cutoff)
+        truth = _first_baskets(purchases.join(known, on="customer_id", how="anti"), cutoff, until)
+        baskets |= {customer: Basket(set(items), set(), 0) for customer, items in truth.iter_rows()}
+    return baskets
+
+
+def _first_baskets(
+    purchases: pl.DataFrame, cutoff: datetime, until: datetime | None
+) -> pl.DataFrame:
+    """customer_id and item_id, the distinct items of the first order in [cutoff, until)."""
+    after = purchases.filter(pl.col("occurred_at") >= cutoff).with_columns(order=order_key())
+    if until is not None:
+        after = after.filter(pl.col("occurred_at") < until)
+    after = after.sort("customer_id", "occurred_at", "order")
+    first = after.group_by("customer_id", maintain_order=True).agg(pl.col("order").first())
+    baskets = after.join(first, on=["customer_id", "order"]).group_by("customer_id")
+    return baskets.agg(pl.col("item_id").unique())
 
 
 def _history(purchases: pl.DataFrame) -> pl.DataFrame:

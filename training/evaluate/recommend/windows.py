@@ -50,10 +50,10 @@ def open_window(task: RankingTask, items: pl.DataFrame, seed: int) -> Window:
 
 def past_histories(task: RankingTask, item_ids: pl.Series, seed: int) -> Histories:
     """What everybody, or a seeded sample of MAX_FITTED customers, bought before the cutoff."""
-    return known_histories(task, _customers(task, seed), item_ids)
+    return known_histories(task, past_customers(task, seed), item_ids)
 
 
-def _customers(task: RankingTask, seed: int) -> pl.Series:
+def past_customers(task: RankingTask, seed: int) -> pl.Series:
     """Everybody who bought before the cutoff, or a sample of them."""
     names = [
         shard.filter(pl.col("occurred_at") < task.cutoff)["customer_id"].unique()

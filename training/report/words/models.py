@@ -37,6 +37,11 @@ MODELS = {
     "als": ("ALS", "factors of items and customers by alternating least squares"),
     "rank_stack": ("stack of rankers", "trees that order what the other rankers propose"),
     "retriever": ("retriever", "what is bought together with what the customer bought"),
+    "router": ("router", "each customer's list by the ranker that serves the customer's group"),
+    "segment_popularity": (
+        "popularity in the segment",
+        "what customers buy who share what is known of a newcomer",
+    ),
     "text_llama_rerank": (
         "LLaMA re-ranking",
         "what the ranker proposes, also by how likely its titles are",
@@ -55,6 +60,7 @@ COMMON_NOUNS = (
     "untrained_probe_same_layers",
     "retriever",
     "rank_stack",
+    "router",
 )
 SAMPLE = "@sample"  # behind the name of a ranker, in metrics.json
 METRICS = {

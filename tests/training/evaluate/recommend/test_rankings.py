@@ -6,7 +6,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from lifecycle.names import RANK_STACK, RANKERS
+from lifecycle.names import RANK_STACK, RANKERS, ROUTER
 from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import fit_retriever
 from tests.builders import TinyShop
@@ -18,9 +18,9 @@ from training.evaluate.recommend.rankings import (
     choose_recommender,
     judge_recommenders,
     rank_customers,
-    rankers_of_today,
     rankings_frame,
 )
+from training.evaluate.recommend.serving import serving_rankers
 from training.evaluate.recommend.tasks import final_task, purchase_shards, selection_task
 from training.evaluate.recommend.windows import fit_rankers, open_window
 
@@ -115,17 +115,29 @@ def test_shop_without_items_is_ranked_for_nobody(
 
 
 @pytest.mark.integration
+def test_all_rankers_rank_a_catalogue_of_one(inputs: Inputs) -> None:
+    config = inputs.config.model_copy(update={"models": RANKERS, "num_resamples": 20})
+    one = replace(inputs, config=config, items=inputs.items.head(1))
+    found = judge_recommenders(one)
+    assert set(found.rankings["item_id"]) == set(one.items["item_id"])
+    assert {"popularity", ROUTER} <= set(found.rankings["model"])
+    assert found.chosen is not None
+    assert serving_rankers(one, found.recommender, found.learned) is not None
+
+
+@pytest.mark.integration
 def test_all_rankers_compete_and_the_gain_of_the_stack_is_told(inputs: Inputs) -> None:
     config = inputs.config.model_copy(update={"models": RANKERS, "num_resamples": 20})
     found = judge_recommenders(replace(inputs, config=config))
     groups = found.recommendation["next_basket"]
-    assert set(groups["all"]) == set(found.recommender.ndcg_at_20) == set(RANKERS)
-    assert set(found.rankings["model"]) == set(RANKERS)
+    assert set(found.recommender.ndcg_at_20) == set(RANKERS)
+    assert set(groups["all"]) == set(found.rankings["model"]) == {*RANKERS, ROUTER}
     gain = found.recommender.rank_stack_gain
     assert gain is not None and gain.over != RANK_STACK
     everybody = groups["all"]
     stack, rival = everybody[RANK_STACK].ndcg_at_20, everybody[gain.over].ndcg_at_20
     assert stack is not None and rival is not None
     assert gain.ndcg_at_20[0] == pytest.approx(stack - rival)
-    today = rankers_of_today(inputs, RANK_STACK, found.learned)
-    assert set(today.fitted) == {RANK_STACK}
+    stack_alone = found.recommender.model_copy(update={"model": RANK_STACK, "router": {}})
+    served = serving_rankers(inputs, stack_alone, found.learned)
+    assert served is not None and set(served.fitted) == {RANK_STACK}

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from lifecycle.names import ROUTER
 from tests.builders import TinyShop, item_lines
 from training.evaluate.inputs import read_inputs
 from training.evaluate.job import evaluate
@@ -17,6 +18,7 @@ from training.evaluate.recommend.tasks import (
     Basket,
     earlier_tasks,
     final_task,
+    newcomer_baskets,
     next_basket_task,
     next_baskets,
     next_item_task,
@@ -68,6 +70,20 @@ def test_baskets_of_a_window_end_with_it() -> None:
     assert set(next_baskets([shard], CUTOFF, until=CUTOFF + timedelta(days=7))) == {"b"}
 
 
+def test_newcomers_are_those_whose_first_order_lies_in_the_window() -> None:
+    shard = item_lines(
+        CUTOFF,
+        ("known", -1, "o1", "tea"),
+        ("known", 1, "o2", "tea"),
+        ("new", 1, "o3", "tea"),
+        ("new", 1, "o3", "soap"),
+        ("new", 2, "o4", "bread"),
+        ("later", 7, "o5", "tea"),
+    )
+    found = newcomer_baskets([shard], CUTOFF, until=CUTOFF + timedelta(days=7))
+    assert found == {"new": Basket({"tea", "soap"}, set(), 0)}
+
+
 @pytest.fixture(scope="module")
 def leave_one_out(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
     """The recipe of the arena on each customer's last purchase."""
@@ -106,7 +122,7 @@ def test_arena_judges_recommenders_on_the_next_item_and_writes_no_artifact(
         and metrics["num_customers"] == num_customers
     )
     groups = metrics["recommendation"][NEXT_ITEM]
-    assert set(groups["all"]) == set(MODELS)
+    assert set(groups["all"]) == {*MODELS, ROUTER}
     assert groups["all"]["popularity"]["num_customers"] == num_customers
     assert metrics["recommender"]["model"] in groups["all"]
     assert rankings["task"].unique().to_list() == [NEXT_ITEM]

@@ -1,11 +1,11 @@
 """Every model has words, and lists of them read as people write them."""
 
-from lifecycle.names import MEMBERS, RANKERS, RERANKER, VALUE_MODELS
+from lifecycle.names import MEMBERS, RANKERS, RERANKER, ROUTER, SEGMENT_POPULARITY, VALUE_MODELS
 from training.report.words.models import MODELS, listed, model_words
 
 
 def test_every_model_has_words() -> None:
-    assert {*VALUE_MODELS, *MEMBERS, *RANKERS, RERANKER} <= set(MODELS)
+    assert {*VALUE_MODELS, *MEMBERS, *RANKERS, RERANKER, ROUTER, SEGMENT_POPULARITY} <= set(MODELS)
     assert model_words("bgnbd_gg") == "BG/NBD"
     assert model_words("popularity@sample") == "popularity, on the sample"
 

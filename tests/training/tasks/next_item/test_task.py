@@ -14,6 +14,7 @@ from lifecycle.llama.next_item.predict import NextItemPredictor, load_next_item_
 from tests.training.tasks.next_item.shops import ingest_lines, recipe, rounds
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
+from training.results.arena import Results
 from training.run.job import train
 from training.tasks.next_item.task import NextItemTask
 
@@ -86,6 +87,15 @@ def test_what_comes_next_in_the_round_is_ranked_first(
     seen = purchases.select("customer_id", "item_id")
     assert new.join(seen, on=["customer_id", "item_id"], how="semi").is_empty()
     assert new.height == 4 * customers.len()
+    offered = pl.Series(["i07", "i03", "i00"])
+    few = predictor.rank(purchases, customers, k=2, exclude_seen=False, offered=offered)
+    best = ranking.filter(pl.col("item_id").is_in(offered.implode())).group_by("customer_id")
+    expected = best.head(2).sort("customer_id", "score", descending=[False, True])
+    found = few.sort("customer_id", "rank")
+    assert found["item_id"].equals(expected["item_id"])
+    assert found["score"].equals(expected["score"])
+    nothing = predictor.rank(purchases, customers, k=2, exclude_seen=False, offered=offered.clear())
+    assert nothing.is_empty()
     alone = predictor.rank(purchases, customers[:1], k=20, exclude_seen=True)
     mine = new.filter(pl.col("customer_id") == customers[0])
     assert alone["item_id"].to_list() == mine["item_id"].to_list()
@@ -124,7 +134,10 @@ def test_member_stands_in_the_arena(member: Path, folders: Folders, tmp_path: Pa
     )
     evaluate(config)
     rankings = pl.read_parquet(tmp_path / "arena" / "rankings.parquet")
-    assert set(rankings["model"]) == {"popularity", "retriever", "sequence_llama"}
+    assert set(rankings["model"]) == {"popularity", "retriever", "sequence_llama", "router"}
+    chosen = Results.read(tmp_path / "arena" / "metrics.json").recommender
+    assert chosen.model == "sequence_llama"
+    assert set(chosen.ndcg_at_20) == {"popularity", "retriever", "sequence_llama"}
     truth = pl.read_parquet(folders[1] / "test.parquet").select("customer_id", "item_id")
     mine = rankings.filter((pl.col("model") == "sequence_llama") & (pl.col("rank") == 1))
     assert mine.join(truth, on=["customer_id", "item_id"], how="semi").height > 0.9 * truth.height
