@@ -59,7 +59,7 @@ def own_reason(num_orders: int, every: int | None, since: int | None) -> str | N
 def others_say(
     artifact: Artifact, new: pl.DataFrame, bought: pl.DataFrame, asked: Sequence[Asked]
 ) -> list[str]:
-    """By row of `new`, items that customers have not bought, what others did, if the customer's ranker looks at that."""
+    """By row of `new`, items that a customer has not bought, what others did, if its ranker looks at that."""
     segments = None if artifact.rankers is None else artifact.rankers.segments
     alike = "" if segments is None else segments.attribute.replace("_", " ")
     pairs = zip(

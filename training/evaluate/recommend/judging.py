@@ -13,6 +13,7 @@ from training.evaluate.recommend.measures.catalogue import Catalogue
 from training.evaluate.recommend.tasks import Basket
 from training.results.recommend import Gain, RankMetrics
 
+SAMPLED = "@sample"  # behind the name of a ranker whose ranking is of a sample of customers
 TOP = 20
 GROUPS = ("all", "new", "thin", "rich", "repeat_items", "new_items")
 Groups = dict[str, dict[str, RankMetrics]]  # by group of customers and model

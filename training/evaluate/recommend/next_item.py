@@ -1,17 +1,20 @@
 """Rankings by members of task next_item, on the same questions as every other ranker."""
 
 import logging
+from collections.abc import Iterable
+from dataclasses import replace
 
 import polars as pl
 
 from lifecycle.artifact.encoder import LateEncoder
 from lifecycle.jobs import Progress
 from lifecycle.names import SEQUENCE_LLAMA
-from lifecycle.recommend.rankers import Encoder
+from lifecycle.recommend.rankers import Rankers
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.judging import TOP
 from training.evaluate.recommend.reranked import customers_of
 from training.evaluate.recommend.tasks import RankingTask
+from training.evaluate.recommend.windows import Learned, Window, fit_rankers
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +30,11 @@ def may_be_chosen(inputs: Inputs) -> bool:
     return False
 
 
-def encoders_of(inputs: Inputs) -> dict[str, Encoder]:
-    """The encoders that rank, by name."""
+def fitted(inputs: Inputs, window: Window, names: Iterable[str], learned: Learned) -> Rankers:
+    """The rankers of these names, fitted to what was known before the window, and the encoder, which is not fitted."""
     folder = inputs.config.ranking_members.get(SEQUENCE_LLAMA)
-    return {} if folder is None else {SEQUENCE_LLAMA: LateEncoder(folder, inputs.items)}
+    encoders = {} if folder is None else {SEQUENCE_LLAMA: LateEncoder(folder, inputs.items)}
+    return replace(fit_rankers(window, names, learned), encoders=encoders)
 
 
 def member_rankings(inputs: Inputs, task: RankingTask, k: int = TOP) -> dict[str, pl.DataFrame]:

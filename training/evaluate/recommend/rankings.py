@@ -17,19 +17,10 @@ from training.evaluate.recommend.choice import (
     choose_by_group,
     choose_for_newcomers,
 )
-from training.evaluate.recommend.judging import (
-    TOP,
-    Groups,
-    gain_over,
-    judged_groups,
-    judged_lists,
-    ranking_groups,
-)
+from training.evaluate.recommend.judging import SAMPLED, TOP, Groups, ranking_groups
 from training.evaluate.recommend.learning import learn_trees, tune
-from training.evaluate.recommend.measures.catalogue import read_catalogue
-from training.evaluate.recommend.measures.margins import margin_curve
-from training.evaluate.recommend.measures.recall import recall_by_buyers, recall_by_orders
-from training.evaluate.recommend.next_item import encoders_of, may_be_chosen, member_rankings
+from training.evaluate.recommend.measures.all import measured, stack_gain
+from training.evaluate.recommend.next_item import fitted, may_be_chosen, member_rankings
 from training.evaluate.recommend.reranked import customers_of, reranked
 from training.evaluate.recommend.serving import routed, router_of
 from training.evaluate.recommend.tasks import (
@@ -38,11 +29,10 @@ from training.evaluate.recommend.tasks import (
     selection_task,
 )
 from training.evaluate.recommend.text_weight import choose_weight, with_test
-from training.evaluate.recommend.windows import Learned, fit_rankers, open_window, sampled
-from training.results.recommend import Gain, MarginCurve, RecallBy, Recommender, Reranking
+from training.evaluate.recommend.windows import Learned, open_window, sampled
+from training.results.recommend import Recommender, Reranking
 
 logger = logging.getLogger(__name__)
-SAMPLED = "@sample"
 RANKINGS_SCHEMA = pl.Schema(
     {
         "customer_id": pl.String,
@@ -74,9 +64,9 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
     reranking = choose_weight(inputs, selection, chosen, earlier)
     rankings, learned = rank_customers(inputs, task, earlier, reranking)
     rankings |= routed(router_of(compared), rankings, task.baskets, SAMPLED)
-    groups, found = _judged(inputs, rankings, task, chosen, learned)
+    groups, found = measured(inputs, rankings, task, chosen, learned)
     told = {
-        "rank_stack_gain": _gain(inputs, rankings, task, compared),
+        "rank_stack_gain": stack_gain(inputs, rankings, task, compared),
         "reranking": with_test(inputs, task, reranking, rankings, SAMPLED),
     }
     return Recommendation(
@@ -86,56 +76,6 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
         chosen=chosen,
         num_customers=len(task.baskets),
         learned=learned,
-    )
-
-
-def _judged(
-    inputs: Inputs,
-    rankings: dict[str, pl.DataFrame],
-    task: RankingTask,
-    chosen: str | None,
-    learned: Learned,
-) -> tuple[Groups, dict[str, RecallBy | MarginCurve | None]]:
-    """All metrics by group, and of the recommender what is known only where somebody is asked."""
-    if chosen is None or not rankings or not task.baskets:
-        return ranking_groups(rankings, task.baskets, inputs.items.height), {}
-    config = inputs.config
-    catalogue = read_catalogue(task, inputs.items)
-    resampling = {"num_resamples": config.num_resamples, "seed": config.seed}
-    judged = {
-        name: judged_lists(ranking, task.baskets, catalogue.numbers)
-        for name, ranking in rankings.items()
-    }
-    # What is known of a sample alone cannot stand beside what is known of everybody.
-    whole = {
-        name: of_model
-        for name, of_model in judged.items()
-        if name != RERANKER and not name.endswith(SAMPLED)
-    }
-    groups = judged_groups(judged, task.baskets, catalogue, **resampling)
-    return groups, {
-        "recall_by_orders": recall_by_orders(whole, task.baskets, **resampling),
-        "recall_by_buyers": recall_by_buyers(whole, task.baskets, catalogue, **resampling),
-        "margin_curve": margin_curve(inputs, task, catalogue, chosen, learned),
-    }
-
-
-def _gain(
-    inputs: Inputs, rankings: Mapping[str, pl.DataFrame], task: RankingTask, compared: Recommender
-) -> Gain | None:
-    """What the stack brings over the best of its rivals in the choice; None where it has none, or nobody is asked."""
-    rivals = {name: ndcg for name, ndcg in compared.ndcg_at_20.items() if name != RANK_STACK}
-    if RANK_STACK not in rankings or not rivals or not task.baskets:
-        return None
-    best = max(rivals, key=lambda name: rivals[name])
-    config = inputs.config
-    return gain_over(
-        rankings[RANK_STACK],
-        rankings[best],
-        best,
-        task.baskets,
-        num_resamples=config.num_resamples,
-        seed=config.seed,
     )
 
 
@@ -187,7 +127,7 @@ def learn_rankers(
     if RANK_STACK in asked:
         trees = learn_trees(task, inputs.items, learned.settings, config.seed)
         learned = replace(learned, trees=trees or learned.trees)
-    return replace(fit_rankers(window, asked, learned), encoders=encoders_of(inputs)), learned
+    return fitted(inputs, window, asked, learned), learned
 
 
 def choose_recommender(

@@ -11,9 +11,9 @@ from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.router import Router
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.choice import NEWCOMERS, segments_of
-from training.evaluate.recommend.next_item import encoders_of
+from training.evaluate.recommend.next_item import fitted
 from training.evaluate.recommend.tasks import NEXT_BASKET, Basket, RankingTask
-from training.evaluate.recommend.windows import Learned, fit_rankers, open_window
+from training.evaluate.recommend.windows import Learned, open_window
 from training.results.recommend import Recommender
 
 
@@ -71,8 +71,7 @@ def serving_rankers(inputs: Inputs, compared: Recommender, learned: Learned) -> 
     cutoff = end if inputs.config.refit else inputs.test_cutoff
     known = RankingTask(NEXT_BASKET, inputs.config.data, cutoff, {})
     window = open_window(known, inputs.items, inputs.config.seed)
-    encoders = {name: one for name, one in encoders_of(inputs).items() if name in router.names}
-    rankers = replace(fit_rankers(window, router.names, learned), encoders=encoders)
+    rankers = fitted(inputs, window, router.names, learned)
     if not serves_segments(compared):
         return rankers
     return replace(rankers, segments=segments_of(inputs, known, window.retriever))

@@ -14,10 +14,10 @@ from lifecycle.recommend.fusion import fused, weight_unit
 from lifecycle.recommend.groups import customer_group
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.judging import TOP, gain_over, lists_of
-from training.evaluate.recommend.next_item import encoders_of
+from training.evaluate.recommend.next_item import fitted
 from training.evaluate.recommend.reranked import candidates_of, with_text_scores
 from training.evaluate.recommend.tasks import Basket, RankingTask
-from training.evaluate.recommend.windows import Learned, fit_rankers, open_window, sampled
+from training.evaluate.recommend.windows import Learned, open_window, sampled
 from training.results.recommend import Gain, Reranking
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def choose_weight(
         told = f"before the test window {len(customers)} customers are asked; it takes {LEAST_CUSTOMERS}"
         return _off(ranker, told)
     window = open_window(task, inputs.items, inputs.config.seed)
-    rankers = replace(fit_rankers(window, [ranker], learned), encoders=encoders_of(inputs))
+    rankers = fitted(inputs, window, [ranker], learned)
     found = candidates_of(inputs, rankers, ranker, task, customers)
     alone = fused(found.items.with_columns(text_score=0.0), 0.0, TOP)
     member = inputs.config.ranking_members.get(RERANKER)

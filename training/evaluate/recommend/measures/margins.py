@@ -14,9 +14,10 @@ from lifecycle.recommend.histories import with_positions
 from lifecycle.recommend.rankers import Rankers, rank_items
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.measures.catalogue import Catalogue
+from training.evaluate.recommend.next_item import fitted
 from training.evaluate.recommend.reranked import customers_of
 from training.evaluate.recommend.tasks import Basket, RankingTask
-from training.evaluate.recommend.windows import Learned, fit_rankers, open_window
+from training.evaluate.recommend.windows import Learned, open_window
 from training.results.recommend import MarginCurve, MarginPoint
 
 SHOWN = 10  # items of a list
@@ -56,7 +57,7 @@ def margin_curve(
     window = open_window(task, inputs.items, config.seed)
     depth = max(LEAST, MAX_CANDIDATES // len(task.baskets))
     num_candidates = min(depth, len(catalogue.item_ids))
-    rankers = fit_rankers(window, [chosen], learned)
+    rankers = fitted(inputs, window, [chosen], learned)
     scored = _scored(inputs, task, rankers, chosen, num_candidates, catalogue, margins)
     was_bought = catalogue.num_buyers > 0
     scale = float(np.abs(margins.of_item[margins.is_known]).mean()) or 1.0
@@ -127,6 +128,8 @@ def _scored(
             k=num_candidates,
             exclude_seen=inputs.config.exclude_seen,
         )
+        if chosen in rankers.encoders:  # logarithms of what may be multiplied by a margin
+            ranking = ranking.with_columns(pl.col("score").exp())
         parts.append(_placed(ranking, task.baskets, num_candidates, catalogue, margins))
     columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
     return Scored(*columns)
