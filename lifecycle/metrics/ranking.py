@@ -67,7 +67,7 @@ class RankedLists:
 
     def recall(self, k: int) -> np.ndarray:
         """Of each customer, (n,)."""
-        num_hits = np.count_nonzero(self.is_hit[:, :k], axis=1)
+        num_hits = self.is_hit[:, :k].sum(axis=1)
         found: np.ndarray = num_hits / np.minimum(k, self.num_true)
         return found
 

@@ -113,6 +113,14 @@ def kept_entries(matrix: sparse.csr_array, is_kept: np.ndarray) -> sparse.csr_ar
     return sparse.csr_array(entries, shape=matrix.shape)
 
 
+def entries_at(matrix: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The entries at these places, (n,)."""
+    if not len(rows):
+        return np.zeros(0)  # scipy would give a matrix
+    # Copies: scipy sets flags of arrays that polars does not let anybody write to.
+    return np.asarray(matrix[rows.astype(np.int64), columns.astype(np.int64)])
+
+
 def named(best: sparse.csr_array, customer_ids: pl.Series, item_ids: pl.Series) -> pl.DataFrame:
     """The entries of a matrix as a ranking."""
     customer = np.repeat(np.arange(best.shape[0]), np.diff(best.indptr))

@@ -11,6 +11,7 @@ from scipy import sparse
 from lifecycle.folders import write_json
 from lifecycle.recommend.baselines import POPULARITY_WINDOW_DAYS
 from lifecycle.recommend.histories import Histories, with_positions
+from lifecycle.recommend.ordering import entries_at
 from lifecycle.recommend.retrieval import Retriever
 from lifecycle.recommend.scorers.files import load_arrays, save_arrays
 from lifecycle.recommend.scorers.ranker import best_places
@@ -137,7 +138,7 @@ def _told(
         is_asked = half == number
         asked = (members[:, is_asked] @ recent[is_asked]).tocoo()
         seen = members[:, ~is_asked] @ recent[~is_asked]
-        known = np.asarray(seen[asked.row, asked.col]).ravel()
+        known = entries_at(seen, asked.row, asked.col)
         share = expected[asked.col]
         total = np.asarray(seen.sum(axis=1)).ravel()[asked.row]
         gained += float(asked.data @ np.log((known / share + smoothing) / (total + smoothing)))

@@ -9,6 +9,7 @@ from scipy import sparse
 from lifecycle.artifact.contents import Artifact
 from lifecycle.names import RANK_STACK, RETRIEVER, SEGMENT_POPULARITY
 from lifecycle.recommend.histories import DAY_SECONDS
+from lifecycle.recommend.ordering import entries_at
 from serving.predict.routing import Asked, cutoffs_of
 
 # Rankers that look at what is bought together, and at when an item is bought again.
@@ -90,7 +91,7 @@ def _in_segment(artifact: Artifact, new: pl.DataFrame, asked: Sequence[Asked]) -
     segment = np.array(places)[new["customer_id"].cast(pl.Int64).to_numpy()]
     rows = np.flatnonzero(segment >= 0)
     items = new["item"].to_numpy()[rows]
-    found[rows] = entries(segments.counts.bought, segment[rows], items) > 0
+    found[rows] = entries_at(segments.counts.bought, segment[rows], items) > 0
     return found
 
 
@@ -108,14 +109,6 @@ def _related(
     customer = new["customer_id"].cast(pl.Int64).to_numpy()
     shape = (len(asked), len(retriever.item_ids))
     own = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
-    likeness = entries(own @ retriever.similarity, customer, new["item"].to_numpy())
+    likeness = entries_at(own @ retriever.similarity, customer, new["item"].to_numpy())
     found: np.ndarray = (likeness > 0) & knows[customer]
     return found
-
-
-def entries(matrix: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The entries at these places, (n,)."""
-    if not len(rows):
-        return np.zeros(0)  # scipy would give a matrix
-    # Copies: scipy sets flags of arrays that polars does not let anybody write to.
-    return np.asarray(matrix[rows.astype(np.int64), columns.astype(np.int64)])

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from lifecycle.recommend.ordering import best_of_rows, rank_scores
+from lifecycle.recommend.ordering import best_of_rows, entries_at, rank_scores
 from tests.lifecycle.recommend.builders import histories_of
 
 IDS = pl.Series("customer_id", ["u", "w"])
@@ -30,6 +30,12 @@ def test_ties_go_to_the_first_in_the_catalogue_and_popular_items_follow() -> Non
     assert ranked(1) == {"u": "b", "w": "d"}
     assert ranked(3) == {"u": "bcd", "w": "dcb"}
     assert ranked(9) == {"u": "bcda", "w": "dcba"}
+
+
+def test_entries_at_places_and_of_no_places() -> None:
+    fixed = pl.Series([1, 3, 1], dtype=pl.UInt32).to_numpy()  # which nobody may write to
+    assert entries_at(SCORES, np.array([0, 0, 1]), fixed).tolist() == [2.0, 0.0, 0.0]
+    assert entries_at(SCORES, np.zeros(0), np.zeros(0)).tolist() == []
 
 
 def test_only_what_is_offered() -> None:

@@ -45,20 +45,20 @@ def routed(
 
     Rankings of a sample, whose names end in `sampled`, have theirs too.
     """
-    if router is None or router.everybody not in rankings:
+    if router is None:
         return {}
     found = {}
     served = {name: router.ranker_of(basket.num_orders) for name, basket in baskets.items()}
     for suffix in ("", sampled):
+        if f"{router.everybody}{suffix}" not in rankings:
+            continue  # no ranker was asked for, or no sample
         parts = [
             rankings[f"{ranker}{suffix}"].filter(
                 pl.col("customer_id").is_in([one for one in served if served[one] == ranker])
             )
             for ranker in router.names
-            if f"{ranker}{suffix}" in rankings
         ]
-        if parts:
-            found[f"{ROUTER}{suffix}"] = pl.concat(parts)
+        found[f"{ROUTER}{suffix}"] = pl.concat(parts)
     return found
 
 
