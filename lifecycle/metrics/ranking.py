@@ -62,14 +62,13 @@ class RankedLists:
 
     def hit_rate(self, k: int) -> np.ndarray:
         """Of each customer, (n,)."""
-        found: np.ndarray = self.is_hit[:, :k].any(axis=1).astype(np.float64)
+        found: np.ndarray = self.is_hit[:, :k].max(axis=1).astype(np.float64)
         return found
 
     def recall(self, k: int) -> np.ndarray:
         """Of each customer, (n,)."""
-        num_hits = np.count_nonzero(self.is_hit[:, :k], axis=1)
-        found: np.ndarray = num_hits / np.minimum(k, self.num_true)
-        return found
+        num_hits: np.ndarray = self.is_hit[:, :k].sum(axis=1)
+        return num_hits / np.minimum(k, self.num_true)
 
     def ndcg(self, k: int) -> np.ndarray:
         """Of each customer, (n,)."""
