@@ -67,8 +67,9 @@ class RankedLists:
 
     def recall(self, k: int) -> np.ndarray:
         """Of each customer, (n,)."""
-        num_hits: np.ndarray = self.is_hit[:, :k].sum(axis=1)
-        return num_hits / np.minimum(k, self.num_true)
+        num_hits = self.is_hit[:, :k].sum(axis=1)
+        found: np.ndarray = num_hits / np.minimum(k, self.num_true)
+        return found
 
     def ndcg(self, k: int) -> np.ndarray:
         """Of each customer, (n,)."""

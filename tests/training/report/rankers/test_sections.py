@@ -112,7 +112,7 @@ def test_where_margins_bring_nothing_it_is_said() -> None:
 
 
 def test_nothing_is_said_of_what_nobody_was_asked() -> None:
-    bare = {"model": None, "rule": "none", "ndcg@20": {}}
+    bare: dict[str, object] = {"model": None, "rule": "none", "ndcg@20": {}}
     assert ranker_sections(results(recommendation={"next_basket": {}}, recommender=bare)) == []
 
 
