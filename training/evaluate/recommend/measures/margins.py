@@ -172,7 +172,13 @@ def first_by_worth(
     scored: Scored, weight: float, scale: float, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of the k items that are worth most to each customer, which are hits, and the margins: (n, k); ties by rank."""
-    worth = scored.score * (1 - weight + weight * scored.margin / scale)
+    worth = probabilities(scored.score) * (1 - weight + weight * scored.margin / scale)
     order = np.argsort(-np.where(scored.is_item, worth, -np.inf), axis=1, kind="stable")[:, :k]
     is_hit = np.take_along_axis(scored.is_hit, order, axis=1)
     return is_hit, np.take_along_axis(scored.margin, order, axis=1)
+
+
+def probabilities(score: np.ndarray) -> np.ndarray:
+    """What is above 0 and in proportion to probabilities: scores as they are, or what they are the logarithms of."""
+    found: np.ndarray = np.exp(score) if (score < 0).any() else score
+    return found
