@@ -62,7 +62,7 @@ class RankedLists:
 
     def hit_rate(self, k: int) -> np.ndarray:
         """Of each customer, (n,)."""
-        found: np.ndarray = self.is_hit[:, :k].any(axis=1).astype(np.float64)
+        found: np.ndarray = self.is_hit[:, :k].max(axis=1).astype(np.float64)
         return found
 
     def recall(self, k: int) -> np.ndarray:

@@ -16,10 +16,11 @@ def best_of_rows(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
     There are fewer where fewer scores of a row are above -infinity.
     """
-    end = scores.shape[1] // GROUP_ITEMS * GROUP_ITEMS
-    grouped = scores[:, :end].reshape(len(scores), -1, GROUP_ITEMS)
+    num_groups = scores.shape[1] // GROUP_ITEMS
+    end = num_groups * GROUP_ITEMS
+    grouped = scores[:, :end].reshape(len(scores), num_groups, GROUP_ITEMS)
     highest = grouped.max(axis=2)
-    bound = _kth_highest(highest if highest.shape[1] >= k else scores, k)
+    bound = _kth_highest(highest if num_groups >= k else scores, k)
     # At least k scores of a row reach its bound, and few more.
     row, group = np.nonzero(highest >= bound)
     of_group, place = np.nonzero(grouped[row, group] >= bound[row])

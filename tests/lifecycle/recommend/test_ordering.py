@@ -63,6 +63,7 @@ def test_best_of_rows_with_ties_and_with_what_is_left_out() -> None:
     assert best_lists(scores, 3) == [[1, 4, 0], []]
     assert best_lists(scores, 20) == [[1, 4, 0, 3, 5], []]
     assert best_lists(np.full((2, 10_000), 0.25), 4) == [[0, 1, 2, 3]] * 2
+    assert best_lists(np.zeros((0, 10_000)), 4) == []
 
 
 @pytest.mark.parametrize("num_items", [1, 20, 127, 128, 700, 5003])

@@ -2,8 +2,6 @@
 
 from itertools import groupby
 
-import numpy as np
-
 from training.report.models import with_interval
 from training.report.page import (
     Cell,
@@ -18,7 +16,7 @@ from training.report.page import (
     picture,
 )
 from training.report.plots import COLORS
-from training.report.rankers.plots import interval_reach
+from training.report.rankers.plots import both_ways, interval_reach
 from training.report.words.models import METRICS, in_sentence
 from training.results.recommend import MarginCurve, MarginPoint
 
@@ -78,8 +76,8 @@ def _plot(curve: MarginCurve, currency: str) -> Picture:
     axes.errorbar(
         earned,
         hits,
-        np.array([interval_reach(one.hr_at_10, one.ci["hr@10"]) for one in curve.points]).T,
-        np.array([interval_reach(one.margin_at_10, one.ci["margin@10"]) for one in curve.points]).T,
+        both_ways([interval_reach(one.hr_at_10, one.ci["hr@10"]) for one in curve.points]),
+        both_ways([interval_reach(one.margin_at_10, one.ci["margin@10"]) for one in curve.points]),
         fmt="o-",
         color=COLORS[0],
         ecolor="#a5b1c2",

@@ -24,7 +24,7 @@ def recall_bars(found: RecallBy, names: Sequence[str], unit: str, counted: str) 
     for index, (name, color) in enumerate(zip(names, cycle(COLORS), strict=False)):
         recalls = found.models[name]
         heights = [one.value or 0.0 for one in recalls]
-        errors = np.array([interval_reach(one.value, one.interval) for one in recalls]).T
+        errors = both_ways([interval_reach(one.value, one.interval) for one in recalls])
         at = places + index * width
         label = model_words(name)
         axes.bar(at, heights, width, yerr=errors, label=label, color=color, error_kw=WHISKER)
@@ -45,6 +45,11 @@ def interval_reach(value: float | None, interval: Interval | None) -> tuple[floa
     if value is None or interval is None:
         return 0.0, 0.0
     return max(value - interval[0], 0.0), max(interval[1] - value, 0.0)
+
+
+def both_ways(reach: Sequence[tuple[float, float]]) -> list[list[float]]:
+    """Below all points and above all, as matplotlib wants it; lists, as it takes an array of one for a number."""
+    return [list(ends) for ends in zip(*reach, strict=True)]
 
 
 def repeat_explore(
@@ -74,7 +79,5 @@ def _recall_of(
         interval_reach(models[name].recall_at_20, models[name].ci.get("recall@20"))
         for name in names
     ]
-    axes.barh(
-        range(len(names)), values, 0.7, xerr=np.array(errors).T, color=color, error_kw=WHISKER
-    )
+    axes.barh(range(len(names)), values, 0.7, xerr=both_ways(errors), color=color, error_kw=WHISKER)
     axes.set_xlim(left=0.0)

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from training.report.page import Estimate, Paragraph, Picture, Section, Table
+from training.report.rankers.margin import margin_section
 from training.report.rankers.sections import (
     gain_section,
     ranker_sections,
@@ -13,7 +14,7 @@ from training.report.rankers.sections import (
 )
 from training.report.recommend import recommendation_section
 from training.results.arena import Results
-from training.results.recommend import Gain, RankMetrics, Recommender
+from training.results.recommend import Gain, MarginCurve, RankMetrics, Recommender
 
 GAIN = {"over": "repurchase", "recall@20": (0.02, 0.01, 0.03), "ndcg@20": (-0.001, -0.004, 0.002)}
 RANKERS = ("rank_stack", "repurchase", "popularity", "als", "up_cf", "item_knn", "sequence_llama")
@@ -106,12 +107,12 @@ def test_sections_have_their_plots_and_the_price_of_margins() -> None:
 
 def test_where_margins_bring_nothing_it_is_said() -> None:
     flat = CURVE | {"points": [point(0.0, 0.4, 5.0), point(1.0, 0.2, 4.0)]}
-    *_, margin = ranker_sections(results(recommender=FOUND | {"margin_curve": flat}))
+    margin = margin_section(MarginCurve.model_validate(flat), "EUR")
     assert "No weight earns more than the score alone: 5.00 EUR a customer" in text_of(margin)
 
 
 def test_nothing_is_said_of_what_nobody_was_asked() -> None:
-    bare = {"model": None, "rule": "none", "ndcg@20": {}}
+    bare: dict[str, object] = {"model": None, "rule": "none", "ndcg@20": {}}
     assert ranker_sections(results(recommendation={"next_basket": {}}, recommender=bare)) == []
 
 

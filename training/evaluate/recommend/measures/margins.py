@@ -78,8 +78,7 @@ def read_margins(task: RankingTask, items: pl.DataFrame, catalogue: Catalogue) -
     """The catalogue's column `margin`; else the mean of amount less cost of an item's lines before the cutoff."""
     found, source = _told(items), "catalogue"
     if found.is_empty():
-        lines = pl.concat(_lines(task))
-        found, source = lines.group_by("item_id").agg(pl.col("margin").mean()), "costs"
+        found, source = _from_costs(task), "costs"
     known = with_positions(found, catalogue.item_ids)
     if known.is_empty():
         return None
@@ -98,13 +97,16 @@ def _told(items: pl.DataFrame) -> pl.DataFrame:
     return items.select("item_id", margin).drop_nulls().unique("item_id", keep="first")
 
 
-def _lines(task: RankingTask) -> list[pl.DataFrame]:
-    """item_id and margin of the lines before the cutoff whose cost is known."""
+def _from_costs(task: RankingTask) -> pl.DataFrame:
+    """item_id and margin of what was bought before the cutoff in lines whose cost is known."""
     margin = (pl.col("amount") - pl.col("cost")).alias("margin")
-    return [
-        shard.filter(pl.col("occurred_at") < task.cutoff).select("item_id", margin).drop_nulls()
-        for shard in task.shards("amount", "cost")
-    ]
+    sums = []
+    for shard in task.shards("amount", "cost"):
+        lines = shard.filter(pl.col("occurred_at") < task.cutoff).select("item_id", margin)
+        by_item = lines.drop_nulls().group_by("item_id")
+        sums.append(by_item.agg(pl.col("margin").sum(), lines=pl.len()))
+    total = pl.concat(sums).group_by("item_id").agg(pl.col("margin", "lines").sum())
+    return total.select("item_id", pl.col("margin") / pl.col("lines"))
 
 
 def _scored(
@@ -175,7 +177,13 @@ def first_by_worth(
     scored: Scored, weight: float, scale: float, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of the k items that are worth most to each customer, which are hits, and the margins: (n, k); ties by rank."""
-    worth = scored.score * (1 - weight + weight * scored.margin / scale)
+    worth = probabilities(scored.score) * (1 - weight + weight * scored.margin / scale)
     order = np.argsort(-np.where(scored.is_item, worth, -np.inf), axis=1, kind="stable")[:, :k]
     is_hit = np.take_along_axis(scored.is_hit, order, axis=1)
     return is_hit, np.take_along_axis(scored.margin, order, axis=1)
+
+
+def probabilities(score: np.ndarray) -> np.ndarray:
+    """What is above 0 and in proportion to probabilities: scores as they are, or what they are the logarithms of."""
+    found: np.ndarray = np.exp(score) if (score < 0).any() else score
+    return found

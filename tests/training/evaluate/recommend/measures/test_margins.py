@@ -18,6 +18,7 @@ from training.evaluate.recommend.measures.margins import (
     Scored,
     first_by_worth,
     margin_curve,
+    probabilities,
     read_margins,
 )
 from training.evaluate.recommend.tasks import RankingTask, final_task, purchase_shards
@@ -53,6 +54,12 @@ def test_worth_by_hand() -> None:
         assert margin[:, 0].tolist() == margins
         assert is_hit[:, 0].tolist() == [True, weight == 0]
     assert first_by_worth(scored, 1.0, 1.0, 3)[1].tolist() == [[9.0, 2.0, 1.0], [-1.0, -4.0, 0.0]]
+
+
+def test_logarithms_of_probabilities_are_weighed_as_these() -> None:
+    score = np.array([[0.5, 0.3, 0.1]])
+    assert probabilities(np.log(score)) == pytest.approx(score)
+    assert probabilities(score) is score
 
 
 def test_margins_are_the_mean_of_amount_less_cost_before_the_cutoff(tmp_path: Path) -> None:
