@@ -14,17 +14,14 @@ from lifecycle.recommend.rankers import Rankers, rank_items
 from lifecycle.recommend.scorers.grids import KINDS, Setting
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.judging import (
+    SAMPLED,
     TOP,
     Groups,
     gain_over,
-    judged_groups,
-    judged_lists,
     ranking_groups,
 )
 from training.evaluate.recommend.learning import learn_trees, tune
-from training.evaluate.recommend.measures.catalogue import read_catalogue
-from training.evaluate.recommend.measures.margins import margin_curve
-from training.evaluate.recommend.measures.recall import recall_by_buyers, recall_by_orders
+from training.evaluate.recommend.measures.measured import measured
 from training.evaluate.recommend.next_item import member_rankings
 from training.evaluate.recommend.reranked import customers_of, rerank_rankings
 from training.evaluate.recommend.tasks import (
@@ -34,10 +31,9 @@ from training.evaluate.recommend.tasks import (
     selection_task,
 )
 from training.evaluate.recommend.windows import Learned, fit_rankers, open_window, sampled
-from training.results.recommend import Gain, MarginCurve, RecallBy, Recommender
+from training.results.recommend import Gain, Recommender
 
 logger = logging.getLogger(__name__)
-SAMPLED = "@sample"
 RANKINGS_SCHEMA = pl.Schema(
     {
         "customer_id": pl.String,
@@ -67,7 +63,7 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
     task = final_task(inputs)
     chosen, compared, earlier = choose_recommender(inputs, selection_task(inputs))
     rankings, learned = rank_customers(inputs, task, earlier)
-    groups, found = _judged(inputs, rankings, task, chosen, learned)
+    groups, found = measured(inputs, rankings, task, chosen, learned)
     gain = _gain(inputs, rankings, task, compared)
     return Recommendation(
         recommendation={task.name: groups},
@@ -77,37 +73,6 @@ def judge_recommenders(inputs: Inputs) -> Recommendation:
         num_customers=len(task.baskets),
         learned=learned,
     )
-
-
-def _judged(
-    inputs: Inputs,
-    rankings: dict[str, pl.DataFrame],
-    task: RankingTask,
-    chosen: str | None,
-    learned: Learned,
-) -> tuple[Groups, dict[str, RecallBy | MarginCurve | None]]:
-    """All metrics by group, and of the recommender what is known only where somebody is asked."""
-    if chosen is None or not rankings or not task.baskets:
-        return ranking_groups(rankings, task.baskets, inputs.items.height), {}
-    config = inputs.config
-    catalogue = read_catalogue(task, inputs.items)
-    resampling = {"num_resamples": config.num_resamples, "seed": config.seed}
-    judged = {
-        name: judged_lists(ranking, task.baskets, catalogue.numbers)
-        for name, ranking in rankings.items()
-    }
-    # What is known of a sample alone cannot stand beside what is known of everybody.
-    whole = {
-        name: of_model
-        for name, of_model in judged.items()
-        if name != RERANKER and not name.endswith(SAMPLED)
-    }
-    groups = judged_groups(judged, task.baskets, catalogue, **resampling)
-    return groups, {
-        "recall_by_orders": recall_by_orders(whole, task.baskets, **resampling),
-        "recall_by_buyers": recall_by_buyers(whole, task.baskets, catalogue, **resampling),
-        "margin_curve": margin_curve(inputs, task, catalogue, chosen, learned),
-    }
 
 
 def _gain(
