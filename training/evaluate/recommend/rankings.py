@@ -19,7 +19,7 @@ from training.evaluate.recommend.choice import (
 )
 from training.evaluate.recommend.judging import SAMPLED, TOP, Groups, ranking_groups
 from training.evaluate.recommend.learning import learn_trees, tune
-from training.evaluate.recommend.measures.all import measured, stack_gain
+from training.evaluate.recommend.measures.measured import measured, stack_gain
 from training.evaluate.recommend.next_item import fitted, may_be_chosen, member_rankings
 from training.evaluate.recommend.reranked import customers_of, reranked
 from training.evaluate.recommend.serving import routed, router_of
