@@ -130,8 +130,6 @@ def _scored(
             k=num_candidates,
             exclude_seen=inputs.config.exclude_seen,
         )
-        if chosen in rankers.encoders:  # logarithms of what may be multiplied by a margin
-            ranking = ranking.with_columns(pl.col("score").exp())
         parts.append(_placed(ranking, task.baskets, num_candidates, catalogue, margins))
     columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
     return Scored(*columns)
