@@ -111,11 +111,15 @@ def main() -> None:
     parser.add_argument("--part", choices=list(PARTS))
     part = parser.parse_args().part
     start_logging()
+    measured = {
+        name: summary(judged_shops(PARTS[name])) | seasonal_totals(SEASONAL_SEEDS[name])
+        for name in (PARTS if part is None else [part])
+    }
+    names = next(iter(measured.values())).keys()
     numbers: dict[str, Json] = {}
-    for name in PARTS if part is None else [part]:
+    for name in PARTS:
         suffix = "" if name == "final" else f"_{name}"
-        rows = judged_shops(PARTS[name])
-        found = summary(rows) | seasonal_totals(SEASONAL_SEEDS[name])
+        found = measured.get(name, dict.fromkeys(names))  # a part that was left out is null
         numbers |= {f"{key}{suffix}": value for key, value in found.items()}
     data = sorted(Path(os.environ.get(DATA, "none")).glob("*/[lo]*.parquet"))
     write_evidence("generalisation", numbers, seeds=[0, 1, 2, 200, 201, 202], data=data)
