@@ -21,7 +21,7 @@ from training.tasks.recipes.union import load_recipe
 from tuning.recipe import TuneConfig
 from tuning.space import check_space
 
-NUM_RECIPES = 48
+NUM_RECIPES = 49
 RECIPES = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("*/configs/*.yaml"))
 LOADERS: dict[str, Load[Config]] = {
     "training.setup": SetupConfig.load,
