@@ -60,6 +60,11 @@ def json_problem(file: Path, readable: Path) -> str | None:
     return None if problem is None else f"{file}, {problem}"
 
 
+def arrays_problem(name: str, file: Path) -> str:
+    """What to tell of a column of arrays, such as the lines of an order in one object."""
+    return f"{name} holds arrays in {file}; write a row for each of their entries before ingest"
+
+
 def _rows(file: Path) -> Iterator[Row]:
     """The objects of a file with their places; ValueError, as it follows the file's name, for what is none."""
     return _entries(file) if _is_array(file) else _lines(file)

@@ -11,6 +11,7 @@ import polars as pl
 import yaml
 
 from lifecycle.events.schema import KINDS
+from training.ingest.files.json_rows import arrays_problem
 from training.ingest.sources import Sql, Table, Value, table_values
 from training.ingest.tables.row_by_row import looks_at_other_rows
 from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
@@ -97,18 +98,13 @@ def _plain_expression(
         return Expression(dotted, value, pl.lit(value), {})
     first = value.partition(".")[0]
     if isinstance(schema.get(first), pl.List | pl.Array):
-        raise ValueError(f"{dotted}: {value!r}: {_of_lists(first, file)}")
+        raise ValueError(f"{dotted}: {value!r}: {arrays_problem(first, file)}")
     constant = f'a constant text is {{sql: "{quoted(value)}"}}'
     if dotted in ("kind", "columns.kind"):
         constant = f"kinds are {', '.join(KINDS)}"
-    if isinstance(schema.get(first), pl.Struct):
+    elif isinstance(schema.get(first), pl.Struct):
         constant = f'a field of an object is {{sql: "{value}"}}'
     raise ValueError(f"{dotted}: unknown column {value!r}; {file} has {schema.names()}, {constant}")
-
-
-def _of_lists(name: str, file: Path) -> str:
-    """What to tell of a column of lists, such as the lines of an order in one object."""
-    return f"{name} holds arrays in {file}; write a row for each of their entries before ingest"
 
 
 def _reads_as(name: str, value: bool | int | float) -> bool:
@@ -157,8 +153,8 @@ def _sql_expression(
     given = {name: schema[name] for name in roots if name in schema}
     types = column_types(sql, given, numbers_in, f"{file}: {dotted}")
     if types is None:
-        lists = next((name for name, dtype in given.items() if dtype in (pl.List, pl.Array)), None)
-        problem = _problem(sql, given) if lists is None else _of_lists(lists, file)
+        lists = [arrays_problem(name, file) for name in given if given[name] in (pl.List, pl.Array)]
+        problem = lists[0] if lists else _problem(sql, given)
         raise ValueError(f"{dotted}: {value.sql!r} cannot be computed from {file}: {problem}")
     return Expression(dotted, value, expression, types, divisors)
 
