@@ -47,17 +47,13 @@ class Reranker:
         return [ranked[text] for text in texts]
 
 
-def load_reranker(base_model: str | Path, attention: str) -> Reranker:
-    """The base language model with its vocabulary head, on one CPU core."""
+def load_reranker(base_model: str | Path, attention: str, member: Path | None = None) -> Reranker:
+    """A member of task rerank, or the base language model with its vocabulary head, on one CPU core."""
     torch.set_num_threads(1)
+    if member is not None:
+        return Reranker(*load_language_model(member, fast_dtype("cpu"), RERANK), {})
     model = load_causal_model(base_model, attention, fast_dtype("cpu"))
     return Reranker(model.eval(), load_tokenizer(base_model), {})
-
-
-def load_trained_reranker(member: Path) -> Reranker:
-    """A member of task rerank, likewise."""
-    torch.set_num_threads(1)
-    return Reranker(*load_language_model(member, fast_dtype("cpu"), RERANK), {})
 
 
 @torch.inference_mode()

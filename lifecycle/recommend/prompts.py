@@ -3,6 +3,8 @@
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+import polars as pl
+
 # Raise it with any change below: priors and fine-tuned weights belong to one version.
 RERANK_PROMPT_VERSION = "rerank-1"
 # Bounds the tokens of one item; some marketplace titles run to 500 characters.
@@ -22,6 +24,18 @@ def item_text(title: str | None, category: str | None) -> str:
     start a new line.
     """
     return clean_line(title or "") or clean_line(category or "") or UNTITLED
+
+
+def item_texts(items: pl.DataFrame) -> dict[str, str]:
+    """The `item_text` of each item of a catalogue, by item_id."""
+    texts = map(item_text, items["title"], items["category"])
+    return dict(zip(items["item_id"], texts, strict=True))
+
+
+def items_bought(purchases: pl.DataFrame) -> dict[str, list[str]]:
+    """Each customer's items, oldest first, which `history_prompt` tells of."""
+    ordered = purchases.sort("occurred_at", maintain_order=True)
+    return dict(ordered.group_by("customer_id").agg("item_id").iter_rows())
 
 
 def clean_line(text: str) -> str:

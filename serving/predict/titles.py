@@ -8,7 +8,7 @@ import polars as pl
 
 from lifecycle.artifact.contents import Artifact, RerankSettings
 from lifecycle.recommend.fusion import fused
-from lifecycle.recommend.prompts import history_prompt, item_text
+from lifecycle.recommend.prompts import history_prompt, item_texts, items_bought
 
 if TYPE_CHECKING:  # torch comes with it, which most artifacts need not
     from lifecycle.llama.rerank import Reranker
@@ -28,17 +28,10 @@ def load_title_reader(artifact: Artifact) -> TitleReader | None:
     settings = artifact.settings.reranking
     if settings is None:
         return None
-    from lifecycle.llama.rerank import load_reranker, load_trained_reranker
+    from lifecycle.llama.rerank import load_reranker
 
-    member = artifact.reranker
-    reranker = (
-        load_reranker(settings.base_model.path, "sdpa")
-        if member is None
-        else load_trained_reranker(member)
-    )
-    items = artifact.items
-    texts = map(item_text, items["title"], items["category"])
-    return TitleReader(reranker, settings, dict(zip(items["item_id"], texts, strict=True)))
+    reranker = load_reranker(settings.base_model.path, "sdpa", artifact.reranker)
+    return TitleReader(reranker, settings, item_texts(artifact.items))
 
 
 def read_titles(
@@ -47,8 +40,7 @@ def read_titles(
     """The k best of each ranking by both scores, as the arena judged it; what is not read stays behind what is."""
     is_read = pl.col("rank") <= reader.settings.num_candidates
     candidates = rankings.filter(is_read).sort("customer_id", "rank")
-    ordered = bought.sort("occurred_at", maintain_order=True).group_by("customer_id")
-    histories = dict(ordered.agg("item_id").iter_rows())
+    histories = items_bought(bought)
     scores: list[float] = []
     lists = candidates.group_by("customer_id", maintain_order=True).agg("item_id")
     for customer, items in lists.iter_rows():

@@ -14,7 +14,6 @@ from lifecycle.llama.rerank import (
     Reranker,
     item_log_likelihoods,
     load_reranker,
-    load_trained_reranker,
 )
 from lifecycle.names import RERANKER
 from tests.builders import TinyShop
@@ -96,7 +95,7 @@ def test_training_makes_the_true_next_title_likelier(
     _, asked = read_next_titles(recipe)
     threads = torch.get_num_threads()
     untrained = mean_likelihood(load_reranker(tiny_chat_model, "eager"), asked[:60])
-    trained = mean_likelihood(load_trained_reranker(member), asked[:60])
+    trained = mean_likelihood(load_reranker(tiny_chat_model, "eager", member), asked[:60])
     torch.set_num_threads(threads)
     assert trained > untrained + 1.0
     assert -trained == pytest.approx(losses[-1], rel=0.2), "validated as it is served"

@@ -90,13 +90,9 @@ class RerankActor:
     """Holds a language model, untrained or a member of task rerank, and scores candidates by likelihood."""
 
     def __init__(self, base_model: Path, member: Path | None, attention: str) -> None:
-        from lifecycle.llama.rerank import load_reranker, load_trained_reranker
+        from lifecycle.llama.rerank import load_reranker
 
-        self.reranker = (
-            load_reranker(base_model, attention)
-            if member is None
-            else load_trained_reranker(member)
-        )
+        self.reranker = load_reranker(base_model, attention, member)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Adds the column `scores`, one list per customer in the order of its candidates."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from lifecycle.names import RERANKER
 from lifecycle.recommend.fusion import fused
-from lifecycle.recommend.prompts import history_prompt, item_text
+from lifecycle.recommend.prompts import history_prompt, item_texts, items_bought
 from lifecycle.recommend.rankers import Rankers, rank_items
 from training.distributed.map import map_rows
 from training.distributed.members import RerankActor
@@ -51,9 +51,7 @@ def candidates_of(
     inputs: Inputs, rankers: Rankers, ranker: str, task: RankingTask, customers: list[str]
 ) -> Proposed:
     """What a ranker proposes to the given customers of a task."""
-    items = inputs.items
-    described = map(item_text, items["title"], items["category"])
-    texts = dict(zip(items["item_id"], described, strict=True))
+    texts = item_texts(inputs.items)
     proposed: list[pl.DataFrame] = []
     prompts: list[tuple[str, str]] = []
     for shard in task.shards():
@@ -72,7 +70,7 @@ def candidates_of(
                 exclude_seen=inputs.config.exclude_seen,
             )
         )
-        bought = _items_bought(mine)
+        bought = items_bought(mine)
         prompts += [(one, history_prompt(bought.get(one, []), texts)) for one in chosen]
     candidates = pl.concat(proposed).sort("customer_id", "rank")
     text = candidates["item_id"].replace_strict(texts, return_dtype=pl.String).alias("text")
@@ -80,12 +78,6 @@ def candidates_of(
     return Proposed(
         candidates.with_columns(text), pl.DataFrame(prompts, schema=schema, orient="row")
     )
-
-
-def _items_bought(purchases: pl.DataFrame) -> dict[str, list[str]]:
-    """Each customer's items, oldest first."""
-    ordered = purchases.sort("occurred_at", maintain_order=True)
-    return dict(ordered.group_by("customer_id").agg("item_id").iter_rows())
 
 
 def with_text_scores(inputs: Inputs, found: Proposed, member: Path | None) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.shards import read_items, shard_paths
-from lifecycle.recommend.prompts import PROMPT_LINES, UNTITLED, history_prompt, item_text
+from lifecycle.recommend.prompts import PROMPT_LINES, UNTITLED, history_prompt, item_texts
 from training.tasks.next_item.rows import BEFORE, VALIDATION, lines_before_test, split_of
 from training.tasks.recipes.rerank import RerankRecipe
 
@@ -29,9 +29,7 @@ def read_next_titles(config: RerankRecipe) -> tuple[list[NextTitle], list[NextTi
 
     Raises ValueError where there is nothing of the one or the other.
     """
-    items = read_items(config.data)
-    described = map(item_text, items["title"], items["category"])
-    texts = dict(zip(items["item_id"], described, strict=True))
+    texts = item_texts(read_items(config.data))
     random = np.random.default_rng(config.seed)
     split = split_of(config.examples)
     training: list[NextTitle] = []
