@@ -147,28 +147,28 @@ def member_manifest(config: TrainConfig, metrics: dict[str, float]) -> MemberMan
         return _language_manifest(config, metrics)
     if isinstance(config, SequenceRecipe | NextItemRecipe):
         return _sequence_manifest(config, metrics)
-    if isinstance(config, RerankRecipe):
-        return _rerank_manifest(config, metrics)
     return _text_manifest(config, metrics)
 
 
-def _text_manifest(config: TextRecipe, metrics: dict[str, float]) -> MemberManifest:
-    dataset = read_dataset(config.examples)
+def _text_manifest(config: TextRecipe | RerankRecipe, metrics: dict[str, float]) -> MemberManifest:
+    dataset = read_any_dataset(config.examples)
+    times = dataset if isinstance(dataset, Dataset) else None
+    of_value = times if isinstance(config, TextRecipe) else None
     origin = run_origin(config)
     return MemberManifest(
         identity=origin.identity,
         made_from=origin.made_from,
         task=config.task,
         encoder=config.encoder,
-        name=LLAMA,
+        name=RERANKER if isinstance(config, RerankRecipe) else LLAMA,
         base_model=base_model_identity(config.base_model),
-        num_layers=config.num_layers,
+        num_layers=config.num_layers if isinstance(config, TextRecipe) else None,
         max_tokens=config.max_tokens,
-        prompt_version=dataset.prompt_version,
-        horizon_days=dataset.horizon_days,
+        prompt_version=RERANK_PROMPT_VERSION if of_value is None else of_value.prompt_version,
+        horizon_days=None if of_value is None else of_value.horizon_days,
         dataset=data_identity(config),
         data_identity=dataset.data_identity,
-        test_cutoff=dataset.test_cutoff,
+        test_cutoff=None if times is None else times.test_cutoff,
         recipe=config.model_dump(mode="json", exclude={"tracking"}),
         metrics=metrics,
     )
@@ -195,26 +195,6 @@ def _sequence_manifest(
         dataset=data_identity(config),
         data_identity=dataset.data_identity,
         test_cutoff=None if times is None else times.test_cutoff,
-        recipe=config.model_dump(mode="json", exclude={"tracking"}),
-        metrics=metrics,
-    )
-
-
-def _rerank_manifest(config: RerankRecipe, metrics: dict[str, float]) -> MemberManifest:
-    dataset = read_any_dataset(config.examples)
-    origin = run_origin(config)
-    return MemberManifest(
-        identity=origin.identity,
-        made_from=origin.made_from,
-        task=config.task,
-        encoder=config.encoder,
-        name=RERANKER,
-        base_model=base_model_identity(config.base_model),
-        max_tokens=config.max_tokens,
-        prompt_version=RERANK_PROMPT_VERSION,
-        dataset=data_identity(config),
-        data_identity=dataset.data_identity,
-        test_cutoff=dataset.test_cutoff if isinstance(dataset, Dataset) else None,
         recipe=config.model_dump(mode="json", exclude={"tracking"}),
         metrics=metrics,
     )
