@@ -1,11 +1,13 @@
 """Which examples an optimiser step takes: every epoch a permutation, examples of similar length side by side."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from training.recipe import SharedRecipe
 from training.tasks.protocol import Task
 
-BUCKET_STEPS = 16  # steps whose examples are sorted by length together
+WINDOW = 16  # steps whose examples are sorted by length together
 
 
 class BatchOrder:
@@ -24,12 +26,12 @@ class BatchOrder:
     def step(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and their epochs of one optimiser step, each of shape (global_batch,), micro-batch after micro-batch.
 
-        Examples are sorted by length over BUCKET_STEPS steps, so that those of a micro-batch are of
-        similar length. A step has two runs of such micro-batches, drawn at
-        random: within a run all workers have as much to do in a forward pass, and steps of one
-        length alone make training unsteady.
+        Examples are sorted by length over WINDOW steps, so that those of a micro-batch are of
+        similar length. A step has neighbours out of each of two or four strata, from short to long:
+        steps of one length make training unsteady. Each two micro-batches take turns, so that
+        neither of two workers waits for the other.
         """
-        window, place = divmod(step, BUCKET_STEPS)
+        window, place = divmod(step, WINDOW)
         if self.sorted_window != window:
             self.sorted_window = window
             self.sorted_batches = self._sort(window)
@@ -37,20 +39,20 @@ class BatchOrder:
         return rows[place], epochs[place]
 
     def _sort(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and epochs of BUCKET_STEPS steps, fewer at the end of the run, each of shape (steps, global_batch)."""
-        size = self.config.global_batch
-        first = window * BUCKET_STEPS
-        num_steps = min(BUCKET_STEPS, self.num_steps - first)
+        """Rows and epochs of WINDOW steps, fewer at the end of the run, each of shape (steps, global_batch)."""
+        size, width = self.config.global_batch, self.config.micro_batch
+        first = window * WINDOW
+        num_steps = min(WINDOW, self.num_steps - first)
         rows, epochs = self._stream(first * size, num_steps * size)
-        num_micro_batches = size // self.config.micro_batch
-        run = size // 2 if num_micro_batches % 2 == 0 else self.config.micro_batch
-        order = np.argsort(self.task.lengths(rows, epochs), kind="stable").reshape(-1, run)
-        drawn = (
-            np.random.default_rng([self.config.seed, window, 2])
-            .permutation(len(order))
-            .reshape(num_steps, -1)
-        )
-        chosen = order[np.sort(drawn, axis=1)].reshape(num_steps, size)
+        order = np.argsort(self.task.lengths(rows, epochs), kind="stable")
+        num_passes = size // width
+        num_strata = next((n for n in (4, 2) if num_passes % (2 * n) == 0), num_passes)
+        if num_strata < num_passes:
+            order = order.reshape(-1, width, 2).swapaxes(1, 2)
+        strata = order.reshape(num_strata, num_steps, -1)
+        generator = np.random.default_rng([self.config.seed, window, 2])
+        drawn = [stratum[generator.permutation(num_steps)] for stratum in strata]
+        chosen = np.stack(drawn, axis=1).reshape(num_steps, size)
         return rows[chosen], epochs[chosen]
 
     def _stream(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,8 +60,12 @@ class BatchOrder:
         num_rows = self.task.num_rows
         epochs = np.arange(first, first + count) // num_rows
         orders = [
-            np.random.default_rng([self.config.seed, epoch]).permutation(num_rows)
-            for epoch in np.unique(epochs)
+            _permutation(self.config.seed, int(epoch), num_rows) for epoch in np.unique(epochs)
         ]
         start = first - int(epochs[0]) * num_rows
         return np.concatenate(orders)[start : start + count], epochs
+
+
+@lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, num_rows: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(num_rows)

@@ -57,6 +57,25 @@ def test_forward_passes_hold_prompts_of_similar_length(
     )
 
 
+def test_every_step_is_a_fair_draw_of_short_and_long_and_no_worker_of_two_waits(
+    config: TrainConfig, tiny_shop: TinyShop
+) -> None:
+    from training.loop.worker import start_run
+
+    prompts = pl.read_parquet(tiny_shop.examples / "train.parquet")["prompt"].to_list()
+    num_bytes = np.array([len(prompt.encode()) for prompt in prompts])
+    run = start_run(config.model_dump(mode="json") | {"global_batch": 16, "micro_batch": 2})
+    steps = [run.order.step(step)[0] for step in range(16)]
+    quartiles = np.sort(num_bytes[np.concatenate(steps)]).reshape(4, -1)
+    for rows in steps:
+        taken = num_bytes[rows].reshape(4, 4)  # two micro-batches of each quarter
+        assert (taken >= quartiles[:, :1]).all() and (taken <= quartiles[:, -1:]).all()
+        # Neighbours take turns: what two workers differ by adds up to no more than each quarter's range.
+        first, second = taken.reshape(4, 2, 2).sum(axis=2).T
+        assert (first <= second).all()
+        assert (second - first <= taken.max(axis=1) - taken.min(axis=1)).all()
+
+
 def test_rows_of_a_step_depend_on_seed_and_step_alone(config: TrainConfig) -> None:
     """So every worker knows its share, and a resumed run takes what the lost one would have taken."""
     from training.loop.worker import start_run

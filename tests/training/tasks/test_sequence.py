@@ -41,16 +41,16 @@ def trained(sequence_config: TrainConfig) -> Path:
 def test_an_epoch_takes_every_customer_and_forward_passes_hold_similar_lengths(
     sequence_config: TrainConfig,
 ) -> None:
-    from training.loop.batch_order import BUCKET_STEPS
+    from training.loop.batch_order import WINDOW
     from training.loop.worker import start_run
 
     run = start_run(
         sequence_config.model_dump(mode="json")
         | {"global_batch": 16, "micro_batch": 8, "epochs": 100}
     )
-    steps = [run.order.step(step) for step in range(BUCKET_STEPS)]
+    steps = [run.order.step(step) for step in range(WINDOW)]
     window = np.concatenate([rows for rows, _ in steps])
-    expected, epochs = run.order._stream(0, BUCKET_STEPS * 16)
+    expected, epochs = run.order._stream(0, WINDOW * 16)
     assert sorted(window) == sorted(expected)
     assert sorted(np.concatenate([part for _, part in steps])) == sorted(epochs)
     padded = real = 0
