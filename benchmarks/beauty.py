@@ -1,14 +1,15 @@
-"""Next items on Amazon Beauty: `python -m benchmarks.beauty [--data-dir DIR] [--seeds 3] [--retrain] [--scaling]`.
+"""Next items on Amazon Beauty: `python -m benchmarks.beauty --data-dir DIR [--seeds 3] [--retrain] [--scaling]`.
 
 Protocol, printed too: S3-Rec split (22,363 users, 12,101 items), full ranking without sampled
 negatives, items already seen left out. A model trains without a user's last two items, its epoch is
 chosen on the last but one, and at the test it reads all but the last. With `--retrain` a second
 model learns from the last but one too, for as many epochs as the first was best after. With
-`--scaling` one epoch is timed on the users once, twice and four times.
+`--scaling` one epoch is timed on the users once, twice and four times. With `--rerank 400` SmolLM2-135M
+reads titles of the first seed's candidates, for so many users before the test and, where that
+brings something, at the test.
 
 Every seed takes long. What is finished stays below `--folder`; the same command goes on from there,
-and `--seeds` says how many seeds are wanted in all. What was not run is null, and so are the keys of
-re-ranking, which this benchmark does not measure yet.
+and `--seeds` says how many seeds are wanted in all. What was not run is null.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import polars as pl
 
 from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.shop import CONFIGS
+from benchmarks.harness.text_reranking import text_reranking
 from benchmarks.harness.training_run import train
 from lifecycle.events.shards import read_items
 from lifecycle.folders import write_json
@@ -37,6 +39,8 @@ from training.prepare.recipe import PrepareConfig
 
 logger = logging.getLogger(__name__)
 RECIPE = "beauty_next_item.yaml"
+EVALUATE = "beauty_evaluate.yaml"
+RERANK_KEYS = ("rerank_ndcg_gain", "rerank_gain_short", "rerank_weight")
 FILES = ("interactions.parquet", "items.parquet")
 PROTOCOL = (
     "Amazon Beauty, S3-Rec split, full ranking, seen items out; trained without the last two items, epoch chosen on "
@@ -67,6 +71,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=None, help="fewer than the recipe's")
     parser.add_argument("--retrain", action="store_true")
     parser.add_argument("--scaling", action="store_true")
+    parser.add_argument(
+        "--rerank", type=int, default=None, help="users whose candidates LLaMA reads"
+    )
     arguments = parser.parse_args()
     start_logging()
     print(PROTOCOL, flush=True)
@@ -90,6 +97,11 @@ def main() -> None:
         else None
         for copies in COPIES
     }
+    reranking: dict[str, Json] = dict.fromkeys(RERANK_KEYS)
+    if arguments.rerank:
+        arena = places | {"output": arguments.folder / "arena"}
+        member = arguments.folder / "seed-0" / "member"
+        reranking |= text_reranking(EVALUATE, arena, member, arguments.rerank, SHORT)
     numbers: dict[str, Json] = {
         "hr@10": average(first, "hr_at_10"),
         "ndcg@10": average(first, "ndcg_at_10"),
@@ -99,9 +111,7 @@ def main() -> None:
         "val_ndcg@10": average(first, "val_ndcg"),
         "seconds": average(first, "seconds"),
         **scaling,
-        "rerank_ndcg_gain": None,
-        "rerank_gain_short": None,
-        "rerank_weight": None,
+        **reranking,
         "protocol": PROTOCOL,
         "runs": [asdict(one) for one in first],
         "retrained_runs": [asdict(one) for one in second],
