@@ -18,6 +18,7 @@ from training.ingest.tables.file_zone import zone_of_file
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.named_currencies import codes_in_names
 from training.ingest.tables.no_sales import warn_of_no_sales
+from training.ingest.tables.number_marks import warn_of_marks
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
 from training.ingest.tables.unmapped_currencies import (
@@ -144,6 +145,8 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     timezone = zone_of_file(found.frame, table, file, expressions, BATCH_ROWS)
     if isinstance(table, Source) and not reading.num_rows:
         warn_of_no_sales(found.frame, table, expressions, file)
+    if not reading.num_rows:
+        warn_of_marks(found.frame, table, expressions, file)
     # Rows that differ in any column are no duplicates.
     drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
     wanted = found.rows(used, own.names() if drops_equal else [])

@@ -9,6 +9,7 @@ EXCEL_DIGITS = 15  # of a number, behind which Excel writes zeros
 ROUNDED_BY_EXCEL = rf"^[1-9]\d{{{EXCEL_DIGITS - 1}}}0+$"
 LONG_NUMBER = rf"^\d{{{EXCEL_DIGITS + 1},}}$"
 MIN_LONG_NUMBERS = 10  # of which all ending in 0 is no chance
+EXACT_INTEGERS = {pl.Float16(): 2**11, pl.Float32(): 2**24, pl.Float64(): 2**53}  # up to these
 MAX_FRACTION_ID = 1e5  # a float id above it that has a fraction is two numbers with a point, of which digits are lost
 THOUSANDS = {
     ".": (r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$", ","),
@@ -55,7 +56,7 @@ def with_lost_digits(column: RawColumn) -> pl.Series:
     values = column.values
     if values.dtype.is_float():
         values = values.fill_nan(None)
-        most = 2**24 if values.dtype == pl.Float32 else 2**53
+        most = EXACT_INTEGERS[values.dtype]
         is_cut = (values.abs() > MAX_FRACTION_ID) & (values != values.round())
         return ((values.abs() > most) | is_cut).fill_null(False)
     if values.dtype == pl.String:

@@ -24,6 +24,10 @@ from training.ingest.job import ingest
         ("9999-12-31", None, "make it one of null_values"),
         ("31.12.9999", "%d.%m.%Y", "make it one of null_values"),
         ("00000000", "%Y%m%d", "make it one of null_values"),
+        ("2024105", "%Y%d%m", "need their zeros: write 0105, not 105"),  # 1 May or 10 May
+        ("2024111", "%Y%m%d", "need their zeros"),
+        ("2024115T103000Z", "%Y%m%dT%H%M%S%#z", "need their zeros"),
+        ("20240115 930", "%Y%m%d %H%M", "need their zeros"),
         ("1704067200000", "epoch_s", "say epoch_ms"),
         ("1704067200000000", "epoch_ms", r"\{sql: \"x / 1000\"\}"),
         # All of a file in the first months of 1970.

@@ -199,6 +199,7 @@ def test_ids_that_went_through_floats_where_the_decimal_sign_is_a_comma() -> Non
         ([1234567890123456789.0, 17850.0], pl.Float64(), [True, False]),
         ([float("nan"), None, 1234567890.17, 1.5], pl.Float64(), [False, False, True, False]),
         ([16777218.0, 17850.0], pl.Float32(), [True, False]),
+        ([17856.0, 2048.0], pl.Float16(), [True, False]),  # 17850 to 17863 are all 17856
         ([1234567890123456789, 1], pl.Int64(), [False, False]),
     ],
 )

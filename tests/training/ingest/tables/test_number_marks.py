@@ -1,0 +1,50 @@
+"""Numbers that can be read two ways are told with the way they are read."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.training.ingest.recipes import recipe, run
+from training.ingest.tables.number_marks import ambiguous_mark
+
+
+@pytest.mark.parametrize(
+    ("texts", "decimal", "mark"),
+    [
+        (["1.234", "950", "12.500"], ".", "."),  # whole euros of a German export
+        (["1,234", "950", "12,500"], ",", ","),  # whole dollars under a decimal comma
+        (["12,500", "3,000"], ".", ","),  # dinars have three decimals
+        (["1.000", "2.000"], ",", "."),  # quantities of SAP
+        (["1.234", "0.999"], ".", None),
+        (["1.234", "1.5"], ".", None),
+        (["1.234", "1500"], ".", None),
+        (["1,234", "950"], ".", None),
+        (["1,234", "950.00"], ".", None),
+        (["1,234,567", "2,000"], ".", None),
+        (["5", "1500", "", None], ".", None),
+        (["x.123"], ".", None),
+    ],
+)
+def test_marks_that_may_be_decimal_signs_or_group_thousands(
+    texts: list[str | None], decimal: str, mark: str | None
+) -> None:
+    assert ambiguous_mark(pl.Series(texts, dtype=pl.String), decimal) == mark
+
+
+def test_the_first_file_with_such_numbers_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("c;t;p;q\n1;2024-01-01;1.234;2\n2;2024-01-02;950;1\n")
+    amount = {"sql": "p * q"}
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": amount}
+    source = {"path": str(path), "delimiter": ";", "columns": columns}
+    events, _ = run(recipe(tmp_path / "one", source))
+    assert events["amount"].to_list() == [pytest.approx(2.468), 950.0]
+    assert "column 'p' with '.' have three digits behind it, such as '1.234'" in caplog.text
+    assert "where '.' groups thousands say decimal: ','" in caplog.text
+    caplog.clear()
+    events, _ = run(recipe(tmp_path / "other", source | {"decimal": ","}))
+    assert events["amount"].to_list() == [2468.0, 950.0]
+    assert "three digits" not in caplog.text

@@ -1,0 +1,69 @@
+"""Columns of numbers in which a mark may be the decimal sign or group thousands: `1.234` is one and a bit, or 1234."""
+
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from training.ingest.sources import Table
+from training.ingest.tables.expressions import Expression
+from training.ingest.tables.unmapped_currencies import first_rows
+
+logger = logging.getLogger(__name__)
+OTHER = {".": ",", ",": "."}
+GROUPED = r"^[+-]?[1-9]\d{0,2}%s\d{3}$"  # as thousands are, and numbers of three decimals
+UNGROUPED_THOUSAND = r"^[+-]?\d{4,}$"
+BARE = r"^[+-]?0*[1-9]\d*$"
+
+
+def warn_of_marks(
+    frame: pl.LazyFrame, table: Table, expressions: Iterable[Expression], file: Path
+) -> None:
+    """Say where the first rows of a file have numbers that can be read two ways, and how they are read."""
+    own = frame.collect_schema()
+    names = dict.fromkeys(
+        name
+        for each in expressions
+        for name, dtype in each.types.items()
+        if own.get(name) == pl.String and (dtype == pl.Float64 or each.column in table.numbers)
+    )
+    for values in first_rows(frame, list(names)).iter_columns():
+        mark = ambiguous_mark(values, table.decimal)
+        if mark is None:
+            continue
+        example = values.filter(values.str.contains(mark, literal=True))[0].strip()
+        is_decimal = mark == table.decimal
+        read = example if is_decimal else example.replace(mark, "")
+        logger.warning(
+            "%s: all numbers of column %r with %r have three digits behind it, such as %r: read as %s; "
+            "where %r %s say decimal: %r",
+            file,
+            values.name,
+            mark,
+            example,
+            read.replace(",", "."),
+            mark,
+            "groups thousands" if is_decimal else "is the decimal sign",
+            OTHER[table.decimal],
+        )
+
+
+def ambiguous_mark(values: pl.Series, decimal: str) -> str | None:
+    """The mark that may be the decimal sign or group thousands in numbers written as texts; None where they tell.
+
+    The decimal sign of the recipe groups thousands where three digits always follow it, and every
+    number from 1000 on has it. The other mark is a decimal sign where every number has it.
+    """
+    given = values.drop_nulls().str.strip_chars()
+    with_sign = given.filter(given.str.contains(decimal, literal=True))
+    with_other = given.filter(given.str.contains(OTHER[decimal], literal=True))
+    if with_sign.is_empty() == with_other.is_empty():
+        return None
+    mark = OTHER[decimal] if with_sign.is_empty() else decimal
+    marked = with_other if with_sign.is_empty() else with_sign
+    if not marked.str.contains(GROUPED % re.escape(mark)).all():
+        return None
+    tells = UNGROUPED_THOUSAND if mark == decimal else BARE
+    return None if given.str.contains(tells).any() else mark
