@@ -22,7 +22,9 @@ class UnmappedCodes:
         """ValueError where money of several currencies would be added up."""
         for each in found:
             name = each.column.name
-            places = self.places if each.column.is_named else self.by_values.setdefault(name, {})
+            # Which currency a number means is not known, only that others mean others.
+            is_told = each.column.is_named and not any(map(str.isdigit, each.codes))
+            places = self.places if is_told else self.by_values.setdefault(name, {})
             for code in sorted(each.codes):
                 place = f"{each.file}, column {name!r}"
                 places.setdefault(resolved(code, self.own), place)

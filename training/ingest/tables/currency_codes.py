@@ -12,6 +12,13 @@ COLUMN_NAMES = re.compile(
     r"|valuta|valuutta|valiuta|waluta|\bm[eě]na\b|p[eé]nznem|deviza|para birimi|d[oö]viz"
     r"|валют|νόμισμα|عملة|通貨|货币|貨幣|币种|幣別|통화"
 )
+# Of such names those whose numbers are no codes.
+NO_CODE_NAMES = re.compile(
+    r"amount|amt|price|total|rate|value|sum|balance|betrag|kurs|exchange|factor|unit|ratio|scale|decimal|digit|precision"
+    r"|exponent|quantity|qty",
+    re.IGNORECASE,
+)
+NUMBERED = r"^\d{1,3}$"  # as in ISO 4217 (978 is EUR), or in a table of the shop's own
 COMMON = frozenset(
     "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP GBX GBp HKD HUF IDR ILS ILa INR ISK JPY "
     "KES KRW KWD MAD MXN MYR NGN NOK NZD PEN PHP PKR PLN QAR RON RUB SAR SEK SGD THB TRY TWD UAH USD "
@@ -54,9 +61,18 @@ WORDS = {
 
 def names_currency(column: str) -> bool:
     """Whether a column's name says that it tells currencies."""
+    return COLUMN_NAMES.search(words_of(column)) is not None
+
+
+def words_of(column: str) -> str:
+    """The words of a column's name in small letters: of `orderType` and `order_type` order type."""
     apart = re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", unicodedata.normalize("NFKC", column))
-    words = re.sub(r"[\W_]+", " ", apart).strip().lower()
-    return COLUMN_NAMES.search(words) is not None
+    return re.sub(r"[\W_]+", " ", apart).strip().lower()
+
+
+def numbers_may_be_codes(column: str) -> bool:
+    """Whether small whole numbers of a column may stand for currencies, by its name."""
+    return names_currency(column) and NO_CODE_NAMES.search(column) is None
 
 
 def canonical(code: str) -> str:
@@ -81,7 +97,9 @@ def well_known(text: str) -> str | None:
 
 
 def code_in(text: str) -> str | None:
-    """The code that a column known to tell currencies has there; any three letters are one."""
+    """The code that a column known to tell currencies has there; any three letters are one, and a number is."""
+    if re.fullmatch(NUMBERED, text):
+        return text
     code = well_known(text)
     if code is None and re.fullmatch("[A-Za-z]{3}", text) and text.upper() not in NO_CODES:
         return canonical(text)

@@ -13,6 +13,7 @@ import yaml
 from lifecycle.events.schema import KINDS
 from training.ingest.files.json_rows import arrays_problem
 from training.ingest.sources import Sql, Table, Value, table_values
+from training.ingest.tables.literals import check_literals, check_order
 from training.ingest.tables.row_by_row import looks_at_other_rows
 from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
 
@@ -20,8 +21,6 @@ COMPARES = re.compile(r"[<>=]|\b(between|greatest|least)\b", re.IGNORECASE)
 ORDERS = re.compile(r"<(?!>)|(?<!<)>|\b(between|greatest|least)\b", re.IGNORECASE)
 MAX_TRIALS = 512
 TYPES_OF_EMPTY = (pl.String(), pl.Boolean(), pl.Datetime("us"))
-QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
-NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,8 @@ def _sql_expression(
             raise ValueError(
                 f"{dotted}: unknown column {name!r} in {value.sql!r}; {file} has {schema.names()}"
             )
-    _check_literals(value.sql, dotted, schema, file)
+    check_literals(value.sql, dotted, schema, file)
+    check_order(value.sql, dotted)
     given = {name: schema[name] for name in roots if name in schema}
     types = column_types(sql, given, numbers_in, f"{file}: {dotted}")
     if types is None:
@@ -157,16 +157,6 @@ def _sql_expression(
         problem = lists[0] if lists else _problem(sql, given)
         raise ValueError(f"{dotted}: {value.sql!r} cannot be computed from {file}: {problem}")
     return Expression(dotted, value, expression, types, divisors)
-
-
-def _check_literals(sql: str, dotted: str, schema: pl.Schema, file: Path) -> None:
-    """ValueError where a number of an expression is also the name of a column, as 2023 may be."""
-    for literal in NUMBER.findall(QUOTED.sub(" ", sql)):
-        if literal in schema:
-            raise ValueError(
-                f"{dotted}: {literal} in {sql!r} may mean the number or the column {literal!r} of {file}; "
-                f'for the column write "{literal}" in double quotes, for the number {float(literal)}'
-            )
 
 
 def column_types(

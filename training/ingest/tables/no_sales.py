@@ -8,17 +8,30 @@ import polars as pl
 
 from lifecycle.events.schema import is_purchase
 from training.ingest.sources import Source
+from training.ingest.tables.currency_codes import words_of
 from training.ingest.tables.expressions import Expression
 from training.ingest.tables.rows import ROW, Rows
 from training.ingest.tables.unmapped_currencies import first_rows
 
 logger = logging.getLogger(__name__)
 STATUS_NAME = re.compile(r"status|statut|stato\b|estado|(?<![a-z])state$|zustand", re.IGNORECASE)
+TYPE_NAME = re.compile(
+    r"(?<![a-z])(?:type|typ|kind|event|transaction|art|vorgang)(?: name)?$|(?:beleg|buchungs)art$"
+)
+FLAG_NAME = re.compile(
+    r"(?<![a-z])(?:cancell?ed|voided|refunded|returned|reversed|deleted|storniert|annulé|annulée)(?![a-z])"
+)
 NO_SALE = (
-    r"(?i)^(?:payment|order|partial(?:ly)?)?[\s_-]*(?:fail|declin|denied|reject|refus|cancel|void|expired|abandon"
+    r"(?i)^(?:wc|payment|order|partial(?:ly)?)?[\s_-]*(?:not[\s_-]?paid|requires|awaiting|on[\s_-]hold|fail|declin|denied|reject|refus|cancel|void|expired|abandon"
     r"|unpaid|refund|charge[\s_-]?back|revers|storn|abgebrochen|fehlgeschlagen|annul|échou|échec|rembours|fallid"
     r"|rechaz|reembols|geannuleerd|mislukt|trash|deleted|incomplete|pending|draft)"
 )
+GIVEN_BACK = (
+    r"(?i)^(?:payment|sales?|order|partial(?:ly)?|customer)?[\s_-]*(?:refund|return|credit[\s_-]?(?:note|memo)"
+    r"|charge[\s_-]?back|revers|void|cancel|payout|withdrawal|gutschrift|storno|retoure|(?:rück)?erstattung"
+    r"|rembours|avoir|devoluc|reembols|nota de cr|rimbors|reso$|quote$|estimate$|pro[\s_-]?forma)"
+)
+SET = r"(?i)^(?:true|t|yes|y|x|ja|oui|s[ií]|\d.*[1-9].*|[1-9].*)$"  # also a time, and an amount above 0
 BALANCE = (
     r"(?i)(?:opening|closing|starting|beginning|ending) balance|balance (?:brought|carried) forward"
     r"|anfangs(?:saldo|bestand)|saldovortrag|endsaldo|schlusssaldo|beginsaldo|eindsaldo|report à nouveau"
@@ -32,7 +45,7 @@ def warn_of_no_sales(
 ) -> None:
     """Say which of the first rows count as purchases though a column calls them something else."""
     own = frame.collect_schema()
-    texts = [name for name, dtype in own.items() if dtype == pl.String]
+    texts = [name for name, dtype in own.items() if dtype == pl.String or _pattern(name) == SET]
     deciding = [each for each in expressions if each.is_filter or each.column == "kind"]
     used = {name for each in expressions for name in each.types}
     needed = {name for each in deciding for name in each.types}
@@ -42,10 +55,10 @@ def warn_of_no_sales(
     if not needed.issubset(sample.columns):
         return
     sales = _sales(sample, source, deciding, file)
-    for name in (name for name in texts if name in sales.columns):
-        is_status = STATUS_NAME.search(name) is not None and name not in used
-        pattern = NO_SALE if is_status else BALANCE
-        told = sales[name].filter(sales[name].str.strip_chars().str.contains(pattern))
+    for name in (name for name in texts if name in sales.columns and not own[name].is_nested()):
+        pattern = BALANCE if name in used else _pattern(name)
+        values = sales[name].cast(pl.String).str.strip_chars()
+        told = values.filter(values.str.contains(pattern))
         if 0 < told.len():
             logger.warning(
                 "%s: of the first %d rows that count as sales %d have %r in column %r; "
@@ -56,6 +69,16 @@ def warn_of_no_sales(
                 told[0],
                 name,
             )
+
+
+def _pattern(name: str) -> str:
+    """What texts of a column say that are no sale, by its name."""
+    words = words_of(name)
+    if FLAG_NAME.search(words):
+        return SET
+    if STATUS_NAME.search(name):
+        return NO_SALE
+    return GIVEN_BACK if TYPE_NAME.search(words) else BALANCE
 
 
 def _sales(

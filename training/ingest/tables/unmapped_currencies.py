@@ -9,8 +9,10 @@ import polars as pl
 
 from training.ingest.sources import CURRENCY, Source, Sql, Table
 from training.ingest.tables.currency_codes import (
+    NUMBERED,
     code_in,
     names_currency,
+    numbers_may_be_codes,
     well_known,
 )
 from training.ingest.tables.expressions import Expression
@@ -19,14 +21,16 @@ MONEY = ("amount", "discount", "cost", "price")
 SAMPLED_ROWS = 1000  # of each file, to find columns whose values alone are currencies
 MAX_CURRENCIES = 40  # in such a column
 MAX_LETTERS = 30
+OF_A_NUMBER = r"[\d.,'’()+\-−\s]"
 
 
 @dataclass(frozen=True)
 class CodeColumn:
-    """A column of text, or a field of one, that may tell the currency of money."""
+    """A column, or a field of one, that may tell the currency of money."""
 
     path: tuple[str, ...]
     is_named: bool  # whether its name says so, or its values alone
+    is_money: bool = False  # whether it holds the money, too, as in `€5.50`
 
     @property
     def name(self) -> str:
@@ -35,11 +39,12 @@ class CodeColumn:
 
     @property
     def values(self) -> pl.Expr:
-        """Its texts without surrounding blanks."""
+        """Its texts without surrounding blanks, and without the money."""
         values = pl.col(self.path[0])
         for name in self.path[1:]:
             values = values.struct.field(name)
-        return values.str.strip_chars()
+        texts = values.cast(pl.String).str.strip_chars()
+        return texts.str.replace_all(OF_A_NUMBER, "") if self.is_money else texts
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,12 @@ def _unmapped_columns(
 ) -> list[CodeColumn]:
     """The texts that the recipe's money is read regardless of, whatever they hold; none where it maps a currency."""
     money = regardless_money(table, expressions, schema)
-    columns = []
+    columns = [
+        CodeColumn((name,), is_named=False, is_money=True)
+        for each in money
+        for name, dtype in each.types.items()
+        if dtype == pl.String == schema[name]
+    ]
     for name, dtype in schema.items():
         if not all(_is_used(name, each, table) for each in money):
             columns += _own_texts((name,), dtype)
@@ -146,9 +156,9 @@ def _texts_beside(money: Expression, path: tuple[str, ...], dtype: pl.DataType) 
 
 
 def _own_texts(path: tuple[str, ...], dtype: pl.DataType) -> list[CodeColumn]:
-    """A column or field of text; of an object that is named after currencies all its texts."""
+    """A column or field of text, or of numbers of currencies; of an object that is named after them all its texts."""
     is_named = names_currency(path[-1])
-    if dtype == pl.String:
+    if dtype == pl.String or (dtype.is_integer() and numbers_may_be_codes(path[-1])):
         return [CodeColumn(path, is_named)]
     if not is_named:
         return []
@@ -168,6 +178,8 @@ def _holds_currencies(sample: pl.DataFrame, column: CodeColumn) -> bool:
     if column.path[0] not in sample.columns:
         return False
     texts = _texts(sample, column)
+    if column.is_money:
+        return any(map(well_known, texts))
     return 0 < len(texts) <= MAX_CURRENCIES and all(map(well_known, texts))
 
 
@@ -204,10 +216,13 @@ def _found(rows: pl.DataFrame, columns: list[CodeColumn], file: Path) -> list[Fo
 
 
 def _texts(rows: pl.DataFrame, column: CodeColumn) -> list[str]:
-    """The distinct values; long ones and numbers are no codes of a column that is named so."""
+    """The distinct values; long ones and most numbers are no codes of a column that is named so."""
     texts = rows.select(column.values.alias("text")).to_series().drop_nulls().unique()
     texts = texts.filter(texts != "")
     if column.is_named:
         is_short = texts.str.len_chars() <= MAX_LETTERS
-        texts = texts.filter(is_short & ~texts.str.contains(r"\d"))
+        is_code = ~texts.str.contains(r"\d")
+        if numbers_may_be_codes(column.path[-1]):
+            is_code |= texts.str.contains(NUMBERED)
+        texts = texts.filter(is_short & is_code)
     return texts.to_list()

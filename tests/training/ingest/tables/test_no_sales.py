@@ -1,7 +1,9 @@
 """Rows of failed payments, cancelled orders and opening balances that a recipe counts as sales."""
 
+from datetime import datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import recipe, run
@@ -23,6 +25,16 @@ def source(path: Path, header: str, *words: str, **changes: object) -> dict[str,
         ("c,t,a,Financial Status", "partially_refunded", ("paid",)),
         ("c,t,a,order_status", "CANCELLED", ("shipped", "complete")),
         ("c,t,a,Zahlungsstatus", "storniert", ("bezahlt",)),
+        ("c,t,a,status", "wc-cancelled", ("wc-completed",)),
+        ("c,t,a,Status", "Not Paid", ("Paid",)),
+        ("c,t,a,Record Type", "Credit Note", ("Invoice",)),
+        ("c,t,a,event", "Refunded Order", ("Placed Order", "Ordered Product")),
+        ("c,t,a,eventType", "Refund", ("Payment",)),
+        ("c,t,a,Belegart", "Gutschrift", ("Rechnung",)),
+        ("c,t,a,is_cancelled", "true", ("false",)),
+        ("c,t,a,Voided", "Yes", ("No", "no")),
+        ("c,t,a,Cancelled at", "2024-01-19 08:00:00 -0500", ("",)),
+        ("c,t,a,Refunded Amount", "10.80", ("0.00", "", "0")),
         ("c,t,a,text", "Opening balance", ("Fee",)),
         ("c,t,a,Buchungstext", "Saldovortrag 2023", ("Zins",)),
     ],
@@ -44,6 +56,9 @@ def test_words_that_say_no_sale_are_told(
         ("c,t,a,status", ("refunded", "refunded"), {"kind": "refund"}),
         ("c,t,a,text", ("Failed Harvest", "Pending Tray"), {}),
         ("c,t,a,status", ("paid", "active"), {}),
+        ("c,t,a,payment_type", ("Credit card", "Bank transfer", "Store credit"), {}),
+        ("c,t,a,refundable", ("yes", "true"), {}),
+        ("c,t,a,cancelled", ("no", "0", "false", "0.00"), {}),
     ],
 )
 def test_rows_that_the_recipe_leaves_out_and_other_words_are_not_told(
@@ -58,6 +73,17 @@ def test_rows_that_the_recipe_leaves_out_and_other_words_are_not_told(
     )
     run(recipe(tmp_path / "data", sold, source(tmp_path / "y.csv", header, *words, **changes)))
     assert "count as sales" not in caplog.text
+
+
+def test_flags_that_are_no_texts_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    days = [datetime(2024, 1, 1), datetime(2024, 1, 2)]
+    table = {"c": ["1", "2"], "t": days, "a": [5.0, 6.0]}
+    flags = {"is_voided": [False, True], "cancelled_at": [None, days[1]]}
+    pl.DataFrame(table | flags).write_parquet(tmp_path / "x.parquet")
+    lines = {"path": str(tmp_path / "x.parquet"), "format": "parquet", "columns": COLUMNS}
+    run(recipe(tmp_path / "data", lines))
+    assert "2 rows that count as sales 1 have 'true' in column 'is_voided'" in caplog.text
+    assert "1 have '2024-01-02 00:00:00.000000' in column 'cancelled_at'" in caplog.text
 
 
 def test_a_filter_of_another_column_is_heeded(
