@@ -18,7 +18,7 @@ from training.ingest.tables.file_zone import zone_of_file
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.named_currencies import codes_in_names
 from training.ingest.tables.no_sales import warn_of_no_sales
-from training.ingest.tables.number_marks import warn_of_marks
+from training.ingest.tables.number_marks import warn_of_marks, warn_of_split_numbers
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
 from training.ingest.tables.unmapped_currencies import (
@@ -147,6 +147,7 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
         warn_of_no_sales(found.frame, table, expressions, file)
     if not reading.num_rows:
         warn_of_marks(found.frame, table, expressions, file)
+        warn_of_split_numbers(found.frame, table, file)
     # Rows that differ in any column are no duplicates.
     drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
     wanted = found.rows(used, own.names() if drops_equal else [])

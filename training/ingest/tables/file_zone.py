@@ -9,7 +9,7 @@ from training.ingest.sources import Table
 from training.ingest.tables.expressions import Expression
 from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.rows import ROW, Rows
-from training.ingest.tables.times import are_midnights
+from training.ingest.tables.times import are_midnights, are_midnights_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,13 @@ def zone_of_file(
         for batch in frame.select(names).collect_batches(chunk_size=batch_rows):
             rows = Rows(batch.with_row_index(ROW, 1), table, file)
             values = RawColumn(rows.evaluate(expression), rows.rows[ROW], expression.column)
+            if are_midnights_of(values, table.date_format, table.timezone):
+                logger.warning(
+                    "%s: its times are all midnights of %s, and kept as these instants, which may lie on another day "
+                    "in UTC; where they are dates, export them without time and zone",
+                    file,
+                    table.timezone,
+                )
             if not are_midnights(values, table.date_format):
                 return table.timezone
     logger.info("%s: its times are all midnights, taken as dates of no zone", file)

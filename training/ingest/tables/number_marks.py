@@ -13,6 +13,7 @@ from training.ingest.tables.unmapped_currencies import first_rows
 
 logger = logging.getLogger(__name__)
 OTHER = {".": ",", ",": "."}
+UNNAMED = re.compile(r"^\s*(?:_duplicated_\d+)?$")
 GROUPED = r"^[+-]?[1-9]\d{0,2}%s\d{3}$"  # as thousands are, and numbers of three decimals
 UNGROUPED_THOUSAND = r"^[+-]?\d{4,}$"
 BARE = r"^[+-]?0*[1-9]\d*$"
@@ -48,6 +49,26 @@ def warn_of_marks(
             "groups thousands" if is_decimal else "is the decimal sign",
             OTHER[table.decimal],
         )
+
+
+def warn_of_split_numbers(frame: pl.LazyFrame, table: Table, file: Path) -> None:
+    """Say where cells stand in columns without a name, as behind numbers such as `5,50` that a comma has split.
+
+    The first column may be an index without a name.
+    """
+    names = [name for name in frame.collect_schema().names()[1:] if UNNAMED.match(name)]
+    if table.format != "csv" or not names:
+        return
+    for values in first_rows(frame, names).iter_columns():
+        given = values.filter(values.str.strip_chars() != "")
+        if not given.is_empty():
+            logger.warning(
+                "%s: a column without a name holds %r and the like; is a %r within a cell before it, "
+                "which should be quoted?",
+                file,
+                given[0],
+                table.delimiter,
+            )
 
 
 def ambiguous_mark(values: pl.Series, decimal: str) -> str | None:

@@ -9,7 +9,12 @@ EXCEL_DIGITS = 15  # of a number, behind which Excel writes zeros
 ROUNDED_BY_EXCEL = rf"^[1-9]\d{{{EXCEL_DIGITS - 1}}}0+$"
 LONG_NUMBER = rf"^\d{{{EXCEL_DIGITS + 1},}}$"
 MIN_LONG_NUMBERS = 10  # of which all ending in 0 is no chance
-EXACT_INTEGERS = {pl.Float16(): 2**11, pl.Float32(): 2**24, pl.Float64(): 2**53}  # up to these
+# Up to these a float holds every integer.
+EXACT_INTEGERS: dict[pl.DataType, int] = {
+    pl.Float16(): 2**11,
+    pl.Float32(): 2**24,
+    pl.Float64(): 2**53,
+}
 MAX_FRACTION_ID = 1e5  # a float id above it that has a fraction is two numbers with a point, of which digits are lost
 THOUSANDS = {
     ".": (r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$", ","),

@@ -76,6 +76,15 @@ def are_midnights(column: RawColumn, date_format: str | None) -> bool:
     return bool((times == time()).fill_null(True).all())
 
 
+def are_midnights_of(column: RawColumn, date_format: str | None, timezone: str) -> bool:
+    """Whether every time says its zone and is a midnight of `timezone`, as dates are that a program took for times."""
+    if not _says_zones(column, date_format):
+        return False
+    instants = parse_times(column, date_format, timezone).drop_nulls()
+    times = instants.dt.convert_time_zone(timezone).dt.time()
+    return not times.is_empty() and bool((times == time()).all())
+
+
 def _says_zones(column: RawColumn, date_format: str | None) -> bool:
     values = column.values
     if isinstance(values.dtype, pl.Datetime):

@@ -48,3 +48,26 @@ def test_the_first_file_with_such_numbers_is_told(
     events, _ = run(recipe(tmp_path / "other", source | {"decimal": ","}))
     assert events["amount"].to_list() == [2468.0, 950.0]
     assert "three digits" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "is_told"),
+    [
+        ("c,t,p,i,", ("1,2024-01-01,5,50,Hat", "2,2024-01-02,6,,"), True),
+        ("c,t,p,i,,", ("1,2024-01-01,5,Hat,,x",), True),
+        ("c,t,p,i,", ("1,2024-01-01,5.50,Hat,",), False),
+        (",c,t,p,i", ("0,1,2024-01-01,5.50,Hat",), False),  # an index
+    ],
+)
+def test_cells_in_columns_without_a_name_are_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    header: str,
+    lines: tuple[str, ...],
+    is_told: bool,
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join([header, *lines]) + "\n")
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": "p", "item_id": "i"}
+    run(recipe(tmp_path / "data", {"path": str(path), "columns": columns}))
+    assert ("a column without a name holds" in caplog.text) == is_told

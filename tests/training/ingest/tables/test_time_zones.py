@@ -13,7 +13,7 @@ from tests.training.ingest.tables.columns import column, instant
 from training.ingest.tables.parsing import (
     RawColumn,
 )
-from training.ingest.tables.times import are_midnights, parse_times
+from training.ingest.tables.times import are_midnights, are_midnights_of, parse_times
 
 
 def test_local_times_around_both_changes_of_the_clock() -> None:
@@ -106,6 +106,34 @@ def test_times_that_are_all_midnights_are_dates(
     values: list[object], date_format: str | None, are_dates: bool
 ) -> None:
     assert are_midnights(column(values), date_format) is are_dates
+
+
+@pytest.mark.parametrize(
+    ("values", "date_format", "expected"),
+    [
+        (["2024-02-29T23:00:00Z", "2024-07-01T22:00:00.000Z", ""], None, True),  # of JavaScript
+        (["2024-03-01T00:00:00+01:00"], None, True),
+        (["1709247600"], "epoch_s", True),
+        ([datetime(2024, 2, 29, 23, tzinfo=UTC), None], None, True),  # of Spark
+        (["2024-02-29T23:00:00Z", "2024-02-29T23:00:01Z"], None, False),
+        (["2024-03-01T00:00:00Z"], None, False),
+        (["2024-03-01 00:00:00"], None, False),
+        ([""], "%d.%m.%Y %z", False),
+    ],
+)
+def test_dates_that_a_program_took_for_times_are_seen(
+    values: list[object], date_format: str | None, expected: bool
+) -> None:
+    assert are_midnights_of(column(values), date_format, "Europe/Berlin") is expected
+
+
+def test_instants_that_are_all_midnights_of_the_shop_are_kept_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = log(tmp_path / "x.csv", "1,2024-03-01T00:00:00+01:00,A,5", timezone="Europe/Berlin")
+    events, _ = run(recipe(tmp_path / "data", source))
+    assert events["occurred_at"].to_list() == [instant(2024, 2, 29, 23)]
+    assert "x.csv: its times are all midnights of Europe/Berlin" in caplog.text
 
 
 def test_a_ledger_of_midnights_keeps_its_dates(tmp_path: Path) -> None:
