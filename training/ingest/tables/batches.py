@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -92,6 +92,7 @@ class _Reading:
     earlier: EarlierRows | None = None  # None: rows that files share are of no interest
     drops_repeated: bool = False
     num_rows: int = 0  # read so far
+    told_marks: set[str] = field(default_factory=set)  # columns of numbers of which it is told
 
 
 def check_columns(table: Table, lookup: Lookup | None = None) -> None:
@@ -146,13 +147,14 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     if isinstance(table, Source) and not reading.num_rows:
         warn_of_no_sales(found.frame, table, expressions, file)
     if not reading.num_rows:
-        warn_of_marks(found.frame, table, expressions, file)
         warn_of_split_numbers(found.frame, table, file)
     # Rows that differ in any column are no duplicates.
     drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
     wanted = found.rows(used, own.names() if drops_equal else [])
     for rows in wanted.collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
+            if not offset:
+                warn_of_marks(rows, table, expressions, file, reading.told_marks)
             prepared = _prepared(rows, reading, offset)
             _check_cells(prepared, table, file)
             parts = Rows(prepared, table, file, timezone, decimals)

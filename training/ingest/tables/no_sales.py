@@ -22,7 +22,8 @@ FLAG_NAME = re.compile(
     r"(?<![a-z])(?:cancell?ed|voided|refunded|returned|reversed|deleted|storniert|annulé|annulée)(?![a-z])"
 )
 NO_SALE = (
-    r"(?i)^(?:wc|payment|order|partial(?:ly)?)?[\s_-]*(?:not[\s_-]?paid|requires|awaiting|on[\s_-]hold|fail|declin|denied|reject|refus|cancel|void|expired|abandon"
+    r"(?i)^(?:wc|payment|order|partial(?:ly)?)?[\s_-]*(?:fail|declin|denied|reject|refus|cancel|void|expired|abandon"
+    r"|not[\s_-]?paid|requires|awaiting|on[\s_-]hold"
     r"|unpaid|refund|charge[\s_-]?back|revers|storn|abgebrochen|fehlgeschlagen|annul|échou|échec|rembours|fallid"
     r"|rechaz|reembols|geannuleerd|mislukt|trash|deleted|incomplete|pending|draft)"
 )

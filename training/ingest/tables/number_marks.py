@@ -9,9 +9,10 @@ import polars as pl
 
 from training.ingest.sources import Table
 from training.ingest.tables.expressions import Expression
-from training.ingest.tables.unmapped_currencies import first_rows
+from training.ingest.tables.unmapped_currencies import SAMPLED_ROWS, first_rows
 
 logger = logging.getLogger(__name__)
+NO_NUMBER = r"[^\d.,+-]"  # such as the sign that SQL cuts from `1.234 €`
 OTHER = {".": ",", ",": "."}
 UNNAMED = re.compile(r"^\s*(?:_duplicated_\d+)?$")
 GROUPED = r"^[+-]?[1-9]\d{0,2}%s\d{3}$"  # as thousands are, and numbers of three decimals
@@ -20,31 +21,40 @@ BARE = r"^[+-]?0*[1-9]\d*$"
 
 
 def warn_of_marks(
-    frame: pl.LazyFrame, table: Table, expressions: Iterable[Expression], file: Path
+    rows: pl.DataFrame,
+    table: Table,
+    expressions: Iterable[Expression],
+    file: Path,
+    told: set[str],
 ) -> None:
-    """Say where the first rows of a file have numbers that can be read two ways, and how they are read."""
-    own = frame.collect_schema()
-    names = dict.fromkeys(
+    """Say where rows of a file have numbers that can be read two ways, and how they are read.
+
+    `told` has the columns of which that is said already, and gets those of this file.
+    """
+    names = {
         name
         for each in expressions
         for name, dtype in each.types.items()
-        if own.get(name) == pl.String and (dtype == pl.Float64 or each.column in table.numbers)
-    )
-    for values in first_rows(frame, list(names)).iter_columns():
+        if rows.schema.get(name) == pl.String
+        and (dtype == pl.Float64 or each.column in table.numbers)
+    }
+    for name in sorted(names - told):
+        values = rows[name].head(SAMPLED_ROWS).str.replace_all(NO_NUMBER, "")
         mark = ambiguous_mark(values, table.decimal)
         if mark is None:
             continue
-        example = values.filter(values.str.contains(mark, literal=True))[0].strip()
+        told.add(name)
+        example = values.filter(values.str.contains(mark, literal=True))[0]
         is_decimal = mark == table.decimal
-        read = example if is_decimal else example.replace(mark, "")
+        read = example.replace(",", ".") if is_decimal else example.replace(mark, "")
         logger.warning(
-            "%s: all numbers of column %r with %r have three digits behind it, such as %r: read as %s; "
+            "%s: all numbers of column %r with %r have three digits behind it, such as %r, read as %s; "
             "where %r %s say decimal: %r",
             file,
-            values.name,
+            name,
             mark,
             example,
-            read.replace(",", "."),
+            read,
             mark,
             "groups thousands" if is_decimal else "is the decimal sign",
             OTHER[table.decimal],
@@ -77,7 +87,7 @@ def ambiguous_mark(values: pl.Series, decimal: str) -> str | None:
     The decimal sign of the recipe groups thousands where three digits always follow it, and every
     number from 1000 on has it. The other mark is a decimal sign where every number has it.
     """
-    given = values.drop_nulls().str.strip_chars()
+    given = values.drop_nulls()
     with_sign = given.filter(given.str.contains(decimal, literal=True))
     with_other = given.filter(given.str.contains(OTHER[decimal], literal=True))
     if with_sign.is_empty() == with_other.is_empty():

@@ -23,7 +23,7 @@ from training.ingest.tables.number_marks import ambiguous_mark
         (["1,234", "950.00"], ".", None),
         (["1,234,567", "2,000"], ".", None),
         (["5", "1500", "", None], ".", None),
-        (["x.123"], ".", None),
+        (["0.123", None], ".", None),
     ],
 )
 def test_marks_that_may_be_decimal_signs_or_group_thousands(
@@ -32,9 +32,7 @@ def test_marks_that_may_be_decimal_signs_or_group_thousands(
     assert ambiguous_mark(pl.Series(texts, dtype=pl.String), decimal) == mark
 
 
-def test_the_first_file_with_such_numbers_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_columns_of_such_numbers_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "x.csv"
     path.write_text("c;t;p;q\n1;2024-01-01;1.234;2\n2;2024-01-02;950;1\n")
     amount = {"sql": "p * q"}
@@ -42,12 +40,29 @@ def test_the_first_file_with_such_numbers_is_told(
     source = {"path": str(path), "delimiter": ";", "columns": columns}
     events, _ = run(recipe(tmp_path / "one", source))
     assert events["amount"].to_list() == [pytest.approx(2.468), 950.0]
-    assert "column 'p' with '.' have three digits behind it, such as '1.234'" in caplog.text
+    assert (
+        "column 'p' with '.' have three digits behind it, such as '1.234', read as 1.234"
+        in caplog.text
+    )
     assert "where '.' groups thousands say decimal: ','" in caplog.text
     caplog.clear()
     events, _ = run(recipe(tmp_path / "other", source | {"decimal": ","}))
     assert events["amount"].to_list() == [2468.0, 950.0]
     assert "three digits" not in caplog.text
+
+
+def test_the_first_file_of_a_folder_that_has_such_numbers_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "in").mkdir()
+    for month, price in (("1", "12.50 €"), ("2", "1.234 €"), ("3", "2.345 €")):
+        (tmp_path / "in" / f"{month}.csv").write_text(f"c,t,p\n1,2024-0{month}-01,{price}\n")
+    amount = {"sql": "REPLACE(p, ' €', '')"}
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": amount}
+    run(recipe(tmp_path / "data", {"path": str(tmp_path / "in"), "columns": columns}))
+    told = [each.getMessage() for each in caplog.records if "three digits" in each.getMessage()]
+    assert len(told) == 1
+    assert "2.csv: all numbers of column 'p' with '.'" in told[0]
 
 
 @pytest.mark.parametrize(
