@@ -48,8 +48,8 @@ def warn_of_no_sales(
     own = frame.collect_schema()
     texts = [name for name, dtype in own.items() if dtype == pl.String or _pattern(name) == SET]
     deciding = [each for each in expressions if each.is_filter or each.column == "kind"]
-    used = {name for each in expressions for name in each.types}
     needed = {name for each in deciding for name in each.types}
+    mapped = {name for each in expressions for name in each.types} - needed
     if not texts or not needed.issubset(own):  # those of a lookup are not joined yet
         return
     sample = first_rows(frame, list(dict.fromkeys([*texts, *needed])))
@@ -57,7 +57,7 @@ def warn_of_no_sales(
         return
     sales = _sales(sample, source, deciding, file)
     for name in (name for name in texts if name in sales.columns and not own[name].is_nested()):
-        pattern = BALANCE if name in used else _pattern(name)
+        pattern = BALANCE if name in mapped else _pattern(name)
         values = sales[name].cast(pl.String).str.strip_chars()
         told = values.filter(values.str.contains(pattern))
         if 0 < told.len():

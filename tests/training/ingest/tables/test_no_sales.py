@@ -75,6 +75,21 @@ def test_rows_that_the_recipe_leaves_out_and_other_words_are_not_told(
     assert "count as sales" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("word", "changes"),
+    [
+        ("Canceled", {"filter": {"sql": "status <> 'cancelled'"}}),
+        ("Refunded", {"kind": {"sql": "CASE WHEN status = 'refunded' THEN 'refund' ELSE 'purchase' END"}}),
+    ],
+)  # fmt: skip
+def test_words_that_a_filter_or_kind_writes_otherwise_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, word: str, changes: dict[str, object]
+) -> None:
+    lines = source(tmp_path / "x.csv", "c,t,a,status", word, "paid", **changes)
+    run(recipe(tmp_path / "data", lines))
+    assert f"12 rows that count as sales 6 have {word!r} in column 'status'" in caplog.text
+
+
 def test_flags_that_are_no_texts_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     days = [datetime(2024, 1, 1), datetime(2024, 1, 2)]
     table = {"c": ["1", "2"], "t": days, "a": [5.0, 6.0]}
