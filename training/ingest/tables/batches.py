@@ -14,7 +14,7 @@ from training.ingest.files.readers import Opened, has_cheap_schema, opened, sche
 from training.ingest.sources import Source, Table, where
 from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
 from training.ingest.tables.expressions import Expression, Numbers, expressions_of
-from training.ingest.tables.file_zone import zone_of_file
+from training.ingest.tables.file_zone import warn_of_zone_column, zone_of_file
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.named_currencies import codes_in_names
 from training.ingest.tables.no_sales import warn_of_no_sales
@@ -148,6 +148,7 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
         warn_of_no_sales(found.frame, table, expressions, file)
     if not reading.num_rows:
         warn_of_split_numbers(found.frame, table, file)
+        warn_of_zone_column(found.frame, table, expressions, file)
     # Rows that differ in any column are no duplicates.
     drops_equal = isinstance(table, Source) and table.drop_exact_duplicates
     wanted = found.rows(used, own.names() if drops_equal else [])

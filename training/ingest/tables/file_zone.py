@@ -1,17 +1,23 @@
-"""The zone of a file's times, which hold dates alone where all of them are midnights."""
+"""The zone of a file's times, which hold dates alone where all of them are midnights, and columns that tell another."""
 
 import logging
+import re
 from pathlib import Path
 
 import polars as pl
 
 from training.ingest.sources import Table
+from training.ingest.tables.currency_codes import words_of
 from training.ingest.tables.expressions import Expression
 from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.rows import ROW, Rows
-from training.ingest.tables.times import are_midnights, are_midnights_of
+from training.ingest.tables.times import are_midnights, are_midnights_of, says_zones
+from training.ingest.tables.unmapped_currencies import first_rows
 
 logger = logging.getLogger(__name__)
+ZONE_COLUMN = re.compile(r"\b(?:time ?zone|zeitzone|tz|utc offset)\b")
+UNIVERSAL_NAMES = ("", "UTC", "GMT", "Z", "Etc/UTC", "+00:00", "+0000", "0")
+NAMES_OF_A_ZONE = 2  # such as PST and PDT
 
 
 def zone_of_file(
@@ -42,3 +48,36 @@ def zone_of_file(
                 return table.timezone
     logger.info("%s: its times are all midnights, taken as dates of no zone", file)
     return "UTC"
+
+
+def warn_of_zone_column(
+    frame: pl.LazyFrame, table: Table, expressions: list[Expression], file: Path
+) -> None:
+    """Say where a column that the recipe does not use tells the zone of times that carry none."""
+    own = frame.collect_schema()
+    times = [each for each in expressions if each.column in table.times]
+    used = {name for each in times for name in each.types}
+    names = [name for name in own if ZONE_COLUMN.search(words_of(name)) and name not in used]
+    if not names or not times or not used.issubset(own):
+        return
+    sample = first_rows(frame, [*names, *used])
+    if not used.issubset(sample.columns):
+        return
+    rows = Rows(sample.with_row_index(ROW, 1), table, file)
+    for each in times:
+        if says_zones(
+            RawColumn(rows.evaluate(each), rows.rows[ROW], each.column), table.date_format
+        ):
+            return
+    for name in names:
+        zones = sample[name].cast(pl.String).str.strip_chars().drop_nulls().unique().sort()
+        zones = zones.filter(~zones.is_in(UNIVERSAL_NAMES))
+        if zones.len() > (0 if table.timezone == "UTC" else NAMES_OF_A_ZONE):
+            logger.warning(
+                "%s: column %r says %s, but times are read as of timezone: %s; are they times of these zones? "
+                "Join the column to the time and end date_format with %%Z or %%#z, or say timezone",
+                file,
+                name,
+                zones.head(3).to_list(),
+                table.timezone,
+            )

@@ -70,7 +70,7 @@ def _dates_alone(column: RawColumn, date_format: str | None) -> pl.Series:
 
 def are_midnights(column: RawColumn, date_format: str | None) -> bool:
     """Whether every time there is a midnight of no stated zone, as programs write dates that have no time."""
-    if _says_zones(column, date_format):
+    if says_zones(column, date_format):
         return False
     times = parse_times(column, date_format, "UTC").dt.time()
     return bool((times == time()).fill_null(True).all())
@@ -78,14 +78,15 @@ def are_midnights(column: RawColumn, date_format: str | None) -> bool:
 
 def are_midnights_of(column: RawColumn, date_format: str | None, timezone: str) -> bool:
     """Whether every time says its zone and is a midnight of `timezone`, as dates are that a program took for times."""
-    if not _says_zones(column, date_format):
+    if not says_zones(column, date_format):
         return False
     instants = parse_times(column, date_format, timezone).drop_nulls()
     times = instants.dt.convert_time_zone(timezone).dt.time()
     return not times.is_empty() and bool((times == time()).all())
 
 
-def _says_zones(column: RawColumn, date_format: str | None) -> bool:
+def says_zones(column: RawColumn, date_format: str | None) -> bool:
+    """Whether times carry their zone."""
     values = column.values
     if isinstance(values.dtype, pl.Datetime):
         return values.dtype.time_zone is not None
