@@ -154,11 +154,11 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     wanted = found.rows(used, own.names() if drops_equal else [])
     for rows in wanted.collect_batches(chunk_size=BATCH_ROWS):
         if rows.height:
-            if not offset:
-                warn_of_marks(rows, table, expressions, file, reading.told_marks)
             prepared = _prepared(rows, reading, offset)
             _check_cells(prepared, table, file)
             parts = Rows(prepared, table, file, timezone, decimals)
+            if not offset:
+                warn_of_marks(parts, expressions, reading.told_marks)
             parsed = _parse_batch(parts, expressions, unmapped)
             batch = replace(parsed, currency_codes=parsed.currency_codes + told)
             yield batch if reading.earlier is None else _without_shared(batch, reading)

@@ -9,6 +9,7 @@ import polars as pl
 
 from training.ingest.sources import Table
 from training.ingest.tables.expressions import Expression
+from training.ingest.tables.rows import Rows
 from training.ingest.tables.unmapped_currencies import SAMPLED_ROWS, first_rows
 
 logger = logging.getLogger(__name__)
@@ -20,13 +21,7 @@ UNGROUPED_THOUSAND = r"^[+-]?\d{4,}$"
 BARE = r"^[+-]?0*[1-9]\d*$"
 
 
-def warn_of_marks(
-    rows: pl.DataFrame,
-    table: Table,
-    expressions: Iterable[Expression],
-    file: Path,
-    told: set[str],
-) -> None:
+def warn_of_marks(rows: Rows, expressions: Iterable[Expression], told: set[str]) -> None:
     """Say where rows of a file have numbers that can be read two ways, and how they are read.
 
     `told` has the columns of which that is said already, and gets those of this file.
@@ -35,29 +30,30 @@ def warn_of_marks(
         name
         for each in expressions
         for name, dtype in each.types.items()
-        if rows.schema.get(name) == pl.String
-        and (dtype == pl.Float64 or each.column in table.numbers)
+        if rows.rows.schema[name] == pl.String
+        and (dtype == pl.Float64 or each.column in rows.table.numbers)
     }
     for name in sorted(names - told):
-        values = rows[name].head(SAMPLED_ROWS).str.replace_all(NO_NUMBER, "")
-        mark = ambiguous_mark(values, table.decimal)
+        decimal = rows.decimals.get(name, rows.table.decimal)
+        values = rows.rows[name].head(SAMPLED_ROWS).str.replace_all(NO_NUMBER, "")
+        mark = ambiguous_mark(values, decimal)
         if mark is None:
             continue
         told.add(name)
         example = values.filter(values.str.contains(mark, literal=True))[0]
-        is_decimal = mark == table.decimal
+        is_decimal = mark == decimal
         read = example.replace(",", ".") if is_decimal else example.replace(mark, "")
         logger.warning(
             "%s: all numbers of column %r with %r have three digits behind it, such as %r, read as %s; "
             "where %r %s say decimal: %r",
-            file,
+            rows.file,
             name,
             mark,
             example,
             read,
             mark,
             "groups thousands" if is_decimal else "is the decimal sign",
-            OTHER[table.decimal],
+            OTHER[decimal],
         )
 
 

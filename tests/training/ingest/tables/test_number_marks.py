@@ -51,6 +51,25 @@ def test_columns_of_such_numbers_are_told(tmp_path: Path, caplog: pytest.LogCapt
     assert "three digits" not in caplog.text
 
 
+def test_numbers_of_a_lookup_are_told_by_its_decimal_sign(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "x.csv").write_text("c,t,i,q\n1,2024-01-01,A,2\n")
+    (tmp_path / "prices.csv").write_text("i;p\nA;1.234\n")
+    prices = {
+        "path": str(tmp_path / "prices.csv"),
+        "delimiter": ";",
+        "decimal": ",",
+        "columns": {"price": "p"},
+    }
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": {"sql": "q * price"}}
+    source = {"path": str(tmp_path / "x.csv"), "columns": columns}
+    events, _ = run(recipe(tmp_path / "data", source | {"lookup": prices, "lookup_on": "i"}))
+    assert events["amount"].to_list() == [2468.0]
+    assert "column 'price' with '.' have three digits" in caplog.text
+    assert "where '.' is the decimal sign say decimal: '.'" in caplog.text
+
+
 def test_the_first_file_of_a_folder_that_has_such_numbers_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
