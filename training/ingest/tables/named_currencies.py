@@ -1,4 +1,4 @@
-"""Currencies in the names of the columns that money comes from: `total_eur`, `Price (USD)`, `Betrag in €`."""
+"""Currencies in the names of files, and of columns that money comes from: `total_eur`, `Price (USD)`, `Betrag in €`."""
 
 import re
 import unicodedata
@@ -23,13 +23,18 @@ FACTOR = re.compile(r"[*/]\s*\d*\.\d+|\d*\.\d+\s*\*")
 def codes_in_names(
     table: Table, expressions: list[Expression], schema: Mapping[str, pl.DataType], file: Path
 ) -> list[FoundCodes]:
-    """The codes in names of columns whose money is read regardless of currencies, and is not converted."""
+    """The codes in names of columns whose money is read regardless of currencies, and is not converted.
+
+    Where no column tells one, the name of the file may, as of `orders_eur.csv`.
+    """
     found = []
     for money in regardless_money(table, expressions, schema):
         if _converts(money):
             continue
-        for name in money.types:
-            code = code_in_name(name)
+        codes = {name: code_in_name(name) for name in money.types}
+        if not any(codes.values()):
+            codes = {next(iter(codes)): code_in_name(file.name.partition(".")[0])}
+        for name, code in codes.items():
             if code is not None:
                 found.append(FoundCodes(file, CodeColumn((name,), True), frozenset([code])))
     return found

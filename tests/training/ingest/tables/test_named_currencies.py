@@ -51,6 +51,17 @@ def test_columns_of_two_currencies_are_not_added_up(tmp_path: Path) -> None:
         ingest(recipe(tmp_path / "data", both))
 
 
+def test_files_named_after_two_currencies_are_not_added_up(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    dollars = source(tmp_path / "in" / "orders_usd.csv", "c,t,a", "a", "1,2024-01-01,5")
+    source(tmp_path / "in" / "orders_eur.csv", "c,t,a", "a", "2,2024-01-01,5")
+    folder = dollars | {"path": str(tmp_path / "in")}
+    with pytest.raises(ValueError, match="several currencies.*EUR .*_eur.csv.*USD .*_usd.csv"):
+        ingest(recipe(tmp_path / "data", folder))
+    events, _ = run(recipe(tmp_path / "data", dollars))
+    assert events["amount"].to_list() == [5.0]
+
+
 def test_another_currency_than_the_recipes_is_refused_where_it_states_one_and_told_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
