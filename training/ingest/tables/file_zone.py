@@ -57,20 +57,21 @@ def warn_of_zone_column(
     own = frame.collect_schema()
     times = [each for each in expressions if each.column in table.times]
     used = {name for each in times for name in each.types}
-    names = [name for name in own if ZONE_COLUMN.search(words_of(name)) and name not in used]
+    texts = [name for name, dtype in own.items() if dtype == pl.String and name not in used]
+    names = [name for name in texts if ZONE_COLUMN.search(words_of(name))]
     if not names or not times or not used.issubset(own):
         return
     sample = first_rows(frame, [*names, *used])
     if not used.issubset(sample.columns):
         return
-    rows = Rows(sample.with_row_index(ROW, 1), table, file)
+    rows = Rows(sample.with_row_index(ROW, 1), table, file, is_lenient=True)
     for each in times:
         if says_zones(
             RawColumn(rows.evaluate(each), rows.rows[ROW], each.column), table.date_format
         ):
             return
     for name in names:
-        zones = sample[name].cast(pl.String).str.strip_chars().drop_nulls().unique().sort()
+        zones = sample[name].str.strip_chars().drop_nulls().unique().sort()
         zones = zones.filter(~zones.is_in(UNIVERSAL_NAMES))
         if zones.len() > (0 if table.timezone == "UTC" else NAMES_OF_A_ZONE):
             logger.warning(

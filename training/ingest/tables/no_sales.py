@@ -46,7 +46,7 @@ def warn_of_no_sales(
 ) -> None:
     """Say which of the first rows count as purchases though a column calls them something else."""
     own = frame.collect_schema()
-    texts = [name for name, dtype in own.items() if dtype == pl.String or _pattern(name) == SET]
+    texts = [name for name, dtype in own.items() if dtype == pl.String or _is_flag(name, dtype)]
     deciding = [each for each in expressions if each.is_filter or each.column == "kind"]
     needed = {name for each in deciding for name in each.types}
     mapped = {name for each in expressions for name in each.types} - needed
@@ -56,7 +56,7 @@ def warn_of_no_sales(
     if not needed.issubset(sample.columns):
         return
     sales = _sales(sample, source, deciding, file)
-    for name in (name for name in texts if name in sales.columns and not own[name].is_nested()):
+    for name in (name for name in texts if name in sales.columns):
         pattern = BALANCE if name in mapped else _pattern(name)
         values = sales[name].cast(pl.String).str.strip_chars()
         told = values.filter(values.str.contains(pattern))
@@ -80,6 +80,12 @@ def _pattern(name: str) -> str:
     if STATUS_NAME.search(name):
         return NO_SALE
     return GIVEN_BACK if TYPE_NAME.search(words) else BALANCE
+
+
+def _is_flag(name: str, dtype: pl.DataType) -> bool:
+    """Whether a column of Parquet or JSON, which is no text, says by its values that a row is no sale."""
+    is_plain = dtype.is_numeric() or dtype in (pl.Boolean, pl.Date, pl.Datetime)
+    return is_plain and _pattern(name) == SET
 
 
 def _sales(

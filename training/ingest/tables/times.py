@@ -25,12 +25,12 @@ ZONE_NAME = "%Z"
 TIME_OF_DAY = re.compile("%[-_0#]?[HIklMSTRrXcspPf]|%[.:]")  # directives of date_format
 ZONE = re.compile("%[:#]*[zZ]|%[+]")  # directives that say the zone
 # Directives of digits without a mark between them: with a lost zero, 111 may be 1 November or 11 January.
-ADJACENT = re.compile("%[YmdHMSyjI]%[YmdHMSyjI]")
-NO_WIDTH = re.compile("%[:#]*z|%[.]?[0-9]?f")  # directives whose length differs
+ADJACENT = re.compile("%[YmdHMSyjI](?:%[YmdHMSyjI])+")
+DIGITS = re.compile("(?:%[-_0]?[YmdHMSyjIekl])+")  # each is one number in a text
+WIDTHS = {"Y": 4, "j": 3}  # of others 2
 NAME_OF_ZONE = r"[A-Za-z]+|[+-]\d+"  # some zones have numbers for names
 UNIVERSAL = ["UTC", "GMT", "Z"]
-OFFSET = r"([Zz]|[+-]\d\d(:?\d\d)?)$"
-HAS_OFFSET = f":.*{OFFSET}"  # an ISO 8601 time that says its zone
+HAS_OFFSET = r":.*([Zz]|[+-]\d\d(:?\d\d)?)$"  # an ISO 8601 time that says its zone
 INSTANT = pl.Datetime("us", "UTC")
 MAX_MICROSECONDS = 2e17  # since 1970: beyond LAST_YEAR, and far from overflow
 
@@ -154,18 +154,20 @@ def _instants_of_named_zones(texts: pl.Series, date_format: str, timezone: str) 
 
 def _read(texts: pl.Series, date_format: str) -> pl.Series:
     times = texts.str.to_datetime(date_format, time_unit="us", strict=False)
-    has_lost_zero = _has_lost_zero(texts, times, date_format)
-    return times.set(has_lost_zero, None) if has_lost_zero.any() else times
-
-
-def _has_lost_zero(texts: pl.Series, times: pl.Series, date_format: str) -> pl.Series:
-    """Which times are shorter than their format writes them, where no mark tells whose digit is missing."""
     if not ADJACENT.search(date_format):
-        return pl.Series([False]).new_from_index(0, texts.len())
-    written = times.dt.strftime(NO_WIDTH.sub("", date_format))
-    if ZONE.search(date_format):
-        texts = texts.str.replace(OFFSET, "")
-    return (texts.str.len_chars() < written.str.len_chars()).fill_null(False)
+        return times
+    return times.set(_has_lost_zero(texts, date_format), None)
+
+
+def _has_lost_zero(texts: pl.Series, date_format: str) -> pl.Series:
+    """Which texts have too few digits where their format has no mark between them: it is not known whose is missing."""
+    is_short = pl.Series([False]).new_from_index(0, texts.len())
+    for place, directives in enumerate(DIGITS.findall(date_format)):
+        if ADJACENT.fullmatch(directives):
+            digits = texts.str.extract_all(r"\d+").list.get(place, null_on_oob=True)
+            width = sum(WIDTHS.get(letter, 2) for letter in directives[1::2])
+            is_short |= (digits.str.len_chars() < width).fill_null(False)
+    return is_short
 
 
 def _instants(values: pl.Series, timezone: str) -> pl.Series:

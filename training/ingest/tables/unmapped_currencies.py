@@ -44,7 +44,9 @@ class CodeColumn:
         for name in self.path[1:]:
             values = values.struct.field(name)
         texts = values.cast(pl.String).str.strip_chars()
-        return texts.str.replace_all(OF_A_NUMBER, "") if self.is_money else texts
+        if not self.is_money:
+            return texts
+        return pl.when(texts.str.contains(r"\d")).then(texts.str.replace_all(OF_A_NUMBER, ""))
 
 
 @dataclass(frozen=True)

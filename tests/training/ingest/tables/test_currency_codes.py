@@ -43,3 +43,12 @@ def test_signs_that_the_recipe_cuts_from_money_are_not_added_up(tmp_path: Path, 
     one = plain(tmp_path / "x.csv", "c,t,a", "1,2024-01-01,€5", "1,2024-01-02,€8", columns=columns)
     events, _ = run(recipe(tmp_path / "data", one))
     assert amounts(events) == [5, 8]
+
+
+def test_texts_that_decide_on_a_rate_are_no_money(tmp_path: Path) -> None:
+    amount = {"sql": "CASE shop WHEN 'USD' THEN a * 0.9 ELSE a * 1.0 END"}
+    columns = {"customer_id": "c", "occurred_at": "t", "amount": amount}
+    lines = ("1,2024-01-01,5,EUR", "1,2024-01-02,10,USD")
+    source = plain(tmp_path / "x.csv", "c,t,a,shop", *lines, columns=columns)
+    events, _ = run(recipe(tmp_path / "data", source, currency="EUR"))
+    assert amounts(events) == [5, 9]

@@ -47,6 +47,17 @@ def test_dates_without_a_time_are_the_same_dates_in_every_zone(timezone: str) ->
         assert parse_times(column(texts), date_format, timezone).to_list() == expected
 
 
+def test_a_mark_tells_where_a_zero_is_missing() -> None:
+    texts = ["20240115 9:30", "20240115 09:30"]
+    assert (
+        parse_times(column(texts), "%Y%m%d %H:%M", "UTC").to_list()
+        == [instant(2024, 1, 15, 9, 30)] * 2
+    )
+    assert parse_times(column(["5Jan2024"]), "%d%b%Y", "UTC").to_list() == [instant(2024, 1, 5)]
+    short = column(["2024115 09:30", "2024015 9:30"])
+    assert parse_times(short, "%Y%m%d %H:%M", "UTC").to_list() == [None, None]
+
+
 def test_midnight_that_the_clock_skips() -> None:
     midnight = column([datetime(2018, 11, 4), datetime(2018, 11, 5)])  # Sao Paulo went to 01:00
     assert parse_times(midnight, None, "America/Sao_Paulo").to_list() == [
