@@ -8,7 +8,7 @@ import polars as pl
 from lifecycle.events.schema import FIRST_YEAR, LAST_YEAR
 from training.ingest.sources import Table
 from training.ingest.tables.rows import Rows
-from training.ingest.tables.times import ADJACENT, EPOCH_MICROSECONDS, ZONE_NAME
+from training.ingest.tables.times import EPOCH_MICROSECONDS, ZONE_NAME, has_lost_zero
 
 MONTHS_OF_1970 = (datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 3, 1, tzinfo=UTC))
 MAX_DAYS = 100_000  # since 1970 or 1900: numbers below it count days
@@ -39,7 +39,7 @@ def date_rule(table: Table, value: object) -> str:
         return rule + NO_DATE
     if table.date_format.endswith(ZONE_NAME):
         rule += f"; names of zones are UTC, GMT and those of timezone: {table.timezone}"
-    if ADJACENT.search(table.date_format):
+    if has_lost_zero(pl.Series([text]), table.date_format).any():
         rule += "; digits without marks between them need their zeros: write 0105, not 105"
     if table.date_format == "epoch_s" and re.fullmatch(r"\d{13}", text):
         rule += "; say epoch_ms where these are milliseconds"

@@ -156,10 +156,10 @@ def _read(texts: pl.Series, date_format: str) -> pl.Series:
     times = texts.str.to_datetime(date_format, time_unit="us", strict=False)
     if not ADJACENT.search(date_format):
         return times
-    return times.set(_has_lost_zero(texts, date_format), None)
+    return times.set(has_lost_zero(texts, date_format), None)
 
 
-def _has_lost_zero(texts: pl.Series, date_format: str) -> pl.Series:
+def has_lost_zero(texts: pl.Series, date_format: str) -> pl.Series:
     """Which texts have too few digits where their format has no mark between them: it is not known whose is missing."""
     is_short = pl.Series([False]).new_from_index(0, texts.len())
     for place, directives in enumerate(DIGITS.findall(date_format)):
