@@ -14,9 +14,9 @@ from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.refunds import CURRENCY_NUMBER, RATE
 from training.ingest.sources import CURRENCY, Source, Table, Value, where
 from training.ingest.tables.batches import ParsedRows
-from training.ingest.tables.currency_codes import canonical, canonical_codes
+from training.ingest.tables.currencies.codes import canonical, canonical_codes
+from training.ingest.tables.currencies.unmapped import MONEY
 from training.ingest.tables.rows import ROW
-from training.ingest.tables.unmapped_currencies import MONEY
 from training.ingest.tables.whole import WholeTable, read_whole
 from training.ingest.unmapped_codes import UnmappedCodes
 from training.results.quality import Money

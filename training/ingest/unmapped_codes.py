@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Iterable, Mapping
 
-from training.ingest.tables.currency_codes import DOUBTFUL, resolved
-from training.ingest.tables.unmapped_currencies import FoundCodes
+from training.ingest.tables.currencies.codes import DOUBTFUL, resolved
+from training.ingest.tables.currencies.unmapped import FoundCodes
 
 logger = logging.getLogger(__name__)
 

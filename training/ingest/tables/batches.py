@@ -12,22 +12,22 @@ from training.ingest.files.broken_records import MAX_CELL_LETTERS
 from training.ingest.files.found import source_files
 from training.ingest.files.readers import Opened, has_cheap_schema, opened, schema_of
 from training.ingest.sources import Source, Table, where
-from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
-from training.ingest.tables.expressions import Expression, Numbers, expressions_of
-from training.ingest.tables.file_zone import warn_of_zone_column, zone_of_file
-from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
-from training.ingest.tables.named_currencies import codes_in_names
-from training.ingest.tables.no_sales import warn_of_no_sales
-from training.ingest.tables.number_marks import warn_of_marks, warn_of_split_numbers
-from training.ingest.tables.repeats import EarlierRows
-from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
-from training.ingest.tables.unmapped_currencies import (
+from training.ingest.tables.currencies.named import codes_in_names
+from training.ingest.tables.currencies.unmapped import (
     CodeColumn,
     FoundCodes,
     codes_of,
     currency_columns,
     money_uses_lookup,
 )
+from training.ingest.tables.event_columns import event_column, only_told, told, with_shop_days
+from training.ingest.tables.file_zone import warn_of_zone_column, zone_of_file
+from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
+from training.ingest.tables.no_sales import warn_of_no_sales
+from training.ingest.tables.number_marks import warn_of_marks, warn_of_split_numbers
+from training.ingest.tables.repeats import EarlierRows
+from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
+from training.ingest.tables.sql.expressions import Expression, Numbers, expressions_of
 
 logger = logging.getLogger(__name__)
 BATCH_ROWS = 500_000

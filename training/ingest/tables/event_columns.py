@@ -7,7 +7,6 @@ import polars as pl
 from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.sources import CURRENCY, VERSION, where
 from training.ingest.tables.date_rules import check_unit, date_rule
-from training.ingest.tables.expressions import Expression
 from training.ingest.tables.parsing import (
     EXCEL_DIGITS,
     RawColumn,
@@ -18,6 +17,7 @@ from training.ingest.tables.parsing import (
     with_lost_digits,
 )
 from training.ingest.tables.rows import ROW, Rows, check_parsed, number_rule
+from training.ingest.tables.sql.expressions import Expression
 from training.ingest.tables.times import EPOCH_MICROSECONDS, parse_times, parse_versions, shop_days
 
 logger = logging.getLogger(__name__)

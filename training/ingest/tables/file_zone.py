@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 
 from training.ingest.sources import Table
-from training.ingest.tables.currency_codes import words_of
-from training.ingest.tables.expressions import Expression
+from training.ingest.tables.currencies.codes import words_of
+from training.ingest.tables.currencies.unmapped import first_rows
 from training.ingest.tables.parsing import RawColumn
 from training.ingest.tables.rows import ROW, Rows
+from training.ingest.tables.sql.expressions import Expression
 from training.ingest.tables.times import are_midnights, are_midnights_of, says_zones
-from training.ingest.tables.unmapped_currencies import first_rows
 
 logger = logging.getLogger(__name__)
 ZONE_COLUMN = re.compile(r"\b(?:time ?zone|zeitzone|tz|utc offset)\b")

@@ -9,10 +9,10 @@ import polars as pl
 from training.ingest.files.found import source_files
 from training.ingest.files.readers import opened
 from training.ingest.sources import Source, Table
-from training.ingest.tables.expressions import Numbers, expressions_of
+from training.ingest.tables.currencies.unmapped import FoundCodes, codes_of_lookup
 from training.ingest.tables.parsing import RawColumn, parse_ids
 from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
-from training.ingest.tables.unmapped_currencies import FoundCodes, codes_of_lookup
+from training.ingest.tables.sql.expressions import Numbers, expressions_of
 
 KEY = "__lookup_key"
 IS_FOUND = "__lookup_is_found"

@@ -8,10 +8,10 @@ import polars as pl
 
 from lifecycle.events.schema import is_purchase
 from training.ingest.sources import Source
-from training.ingest.tables.currency_codes import words_of
-from training.ingest.tables.expressions import Expression
+from training.ingest.tables.currencies.codes import words_of
+from training.ingest.tables.currencies.unmapped import first_rows
 from training.ingest.tables.rows import ROW, Rows
-from training.ingest.tables.unmapped_currencies import first_rows
+from training.ingest.tables.sql.expressions import Expression
 
 logger = logging.getLogger(__name__)
 STATUS_NAME = re.compile(r"status|statut|stato\b|estado|(?<![a-z])state$|zustand", re.IGNORECASE)

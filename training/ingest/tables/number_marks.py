@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from training.ingest.sources import Table
-from training.ingest.tables.expressions import Expression
+from training.ingest.tables.currencies.unmapped import SAMPLED_ROWS, first_rows
 from training.ingest.tables.rows import Rows
-from training.ingest.tables.unmapped_currencies import SAMPLED_ROWS, first_rows
+from training.ingest.tables.sql.expressions import Expression
 
 logger = logging.getLogger(__name__)
 NO_NUMBER = r"[^\d.,+-]"  # such as the sign that SQL cuts from `1.234 €`

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from training.ingest.sources import Sql, Table, where
-from training.ingest.tables.expressions import Expression, Numbers
 from training.ingest.tables.parsing import RawColumn, parse_numbers
 from training.ingest.tables.row_hashes import row_hashes
+from training.ingest.tables.sql.expressions import Expression, Numbers
 
 ROW = "__row"
 NUMBER = "__number:"  # prefix of a column of text parsed as numbers

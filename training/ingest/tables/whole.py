@@ -7,7 +7,7 @@ import polars as pl
 
 from training.ingest.sources import Table
 from training.ingest.tables.batches import read_batches
-from training.ingest.tables.unmapped_currencies import FoundCodes
+from training.ingest.tables.currencies.unmapped import FoundCodes
 
 
 @dataclass(frozen=True)

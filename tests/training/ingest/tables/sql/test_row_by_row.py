@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from training.ingest.tables.row_by_row import looks_at_other_rows
+from training.ingest.tables.sql.row_by_row import looks_at_other_rows
 
 
 @pytest.mark.parametrize(

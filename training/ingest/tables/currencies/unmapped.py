@@ -8,14 +8,14 @@ from pathlib import Path
 import polars as pl
 
 from training.ingest.sources import CURRENCY, Source, Sql, Table
-from training.ingest.tables.currency_codes import (
+from training.ingest.tables.currencies.codes import (
     NUMBERED,
     code_in,
     names_currency,
     numbers_may_be_codes,
     well_known,
 )
-from training.ingest.tables.expressions import Expression
+from training.ingest.tables.sql.expressions import Expression
 
 MONEY = ("amount", "discount", "cost", "price")
 SAMPLED_ROWS = 1000  # of each file, to find columns whose values alone are currencies

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.training.ingest.recipes import Read, amount
-from training.ingest.tables.literals import check_order
+from training.ingest.tables.sql.literals import check_order
 
 
 @pytest.mark.parametrize(

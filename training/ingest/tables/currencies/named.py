@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from training.ingest.sources import Sql, Table
-from training.ingest.tables.currency_codes import COMMON, DOUBTFUL, SIGNS
-from training.ingest.tables.expressions import Expression
-from training.ingest.tables.unmapped_currencies import CodeColumn, FoundCodes, regardless_money
+from training.ingest.tables.currencies.codes import COMMON, DOUBTFUL, SIGNS
+from training.ingest.tables.currencies.unmapped import CodeColumn, FoundCodes, regardless_money
+from training.ingest.tables.sql.expressions import Expression
 
 CODES = COMMON - DOUBTFUL
 SIGNS_OF_NAMES = {sign: code for sign, code in SIGNS.items() if not sign.isalpha()} | {"£": "GBP"}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.ingest.recipes import recipe, run
 from training.ingest.job import ingest
-from training.ingest.tables.named_currencies import code_in_name
+from training.ingest.tables.currencies.named import code_in_name
 
 
 def source(path: Path, header: str, amount: object, *lines: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.training.ingest.recipes import BASE, Read, amount, rows_of
 from training.ingest.sources import Source
-from training.ingest.tables.expressions import Numbers, column_types
+from training.ingest.tables.sql.expressions import Numbers, column_types
 
 TEXT = pl.String()
 NUMBER = pl.Float64()

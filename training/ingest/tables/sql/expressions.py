@@ -13,9 +13,9 @@ import yaml
 from lifecycle.events.schema import KINDS
 from training.ingest.files.json_rows import arrays_problem
 from training.ingest.sources import Sql, Table, Value, table_values
-from training.ingest.tables.literals import check_literals, check_order
-from training.ingest.tables.row_by_row import looks_at_other_rows
-from training.ingest.tables.wide_sql import DIVISOR, prepared_sql
+from training.ingest.tables.sql.literals import check_literals, check_order
+from training.ingest.tables.sql.row_by_row import looks_at_other_rows
+from training.ingest.tables.sql.wide import DIVISOR, prepared_sql
 
 COMPARES = re.compile(r"[<>=]|\b(between|greatest|least)\b", re.IGNORECASE)
 ORDERS = re.compile(r"<(?!>)|(?<!<)>|\b(between|greatest|least)\b", re.IGNORECASE)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import recipe, run
-from tests.training.ingest.tables.test_unmapped_currencies import amounts, plain
+from tests.training.ingest.tables.currencies.test_unmapped import amounts, plain
 from training.ingest.job import ingest
 
 

@@ -1,0 +1,1 @@
+"""Tests of training/ingest/tables/currencies, a module per module."""

@@ -1,0 +1,1 @@
+"""Tests of training/ingest/tables/sql, a module per module."""

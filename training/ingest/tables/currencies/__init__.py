@@ -1,0 +1,1 @@
+"""Which currencies money is in: codes, columns that tell them, names of columns and files."""
