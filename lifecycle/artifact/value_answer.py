@@ -20,9 +20,8 @@ def value_answers(
     """The answer for each of these examples, in order, under their customer_id and as of their cutoff."""
     values = assessment.values
     numbers = {"clv": values.clv} | numbers_of(values) | bounds_of(values)
-    for position, (customer_id, cutoff) in enumerate(
-        examples.select("customer_id", "cutoff").iter_rows()
-    ):
+    keys = zip(examples["customer_id"], examples["cutoff"], strict=True)
+    for position, (customer_id, cutoff) in enumerate(keys):
         yield {
             "customer_id": customer_id,
             **{name: float(column[position]) for name, column in numbers.items()},

@@ -4,7 +4,7 @@ Tables pay for every call and arrays for every row: a request has one customer, 
 Nothing here depends on who else is in a table, not in the last bit.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
 
@@ -56,7 +56,7 @@ class Timeline:
 
     def where(self, rows: np.ndarray) -> Self:
         """Some of the events, by a mask or by ascending places."""
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return type(self)(*(column[rows] for column in vars(self).values()))
 
     def of_kinds(self, kinds: tuple[str, ...]) -> Self:
         """The events of some kinds."""
@@ -72,6 +72,9 @@ class Timeline:
 
     def ends(self, cutoffs: Cutoffs) -> np.ndarray:
         """Where those of them end that are before the cutoff, (n,)."""
+        if len(cutoffs) == 1:  # as most requests have; to number instants takes five times as long
+            start, stop = np.searchsorted(self.customer, cutoffs.customer[0] + np.arange(2))
+            return start + np.searchsorted(self.at[start:stop], cutoffs.at)
         distinct = np.unique(cutoffs.at)
         # By customer, and by how many of the instants are not after the event.
         width = len(distinct) + 1

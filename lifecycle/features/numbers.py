@@ -115,9 +115,9 @@ def _line_features(
         "discounted_lines": divided(num_cheaper, num_lines),
         "discount_rate": divided(cheaper, spend + cheaper),
         f"discount_rate_{RECENT_DAYS}d": divided(cheaper_lately, spend_lately + cheaper_lately),
-        "num_distinct_items": _num_distinct(lines, cutoffs, lines.item),
+        "num_distinct_items": _num_distinct(lines, windows, lines.item),
         "num_distinct_categories": _num_distinct(
-            lines, cutoffs, np.append(category, -1)[lines.item]
+            lines, windows, np.append(category, -1)[lines.item]
         ),
     }
 
@@ -163,13 +163,15 @@ class _Windows:
         return everything, recent
 
 
-def _num_distinct(lines: Timeline, cutoffs: Cutoffs, value: np.ndarray) -> np.ndarray:
+def _num_distinct(lines: Timeline, windows: _Windows, value: np.ndarray) -> np.ndarray:
     """How many different values, -1 apart, the customer had bought; the first purchase of each decides."""
     given = np.flatnonzero(value >= 0)
     of = lines.customer[given] * (value.max(initial=0) + 1) + value[given]
     _, first = np.unique(of, return_index=True)
-    firsts = lines.where(given[np.sort(first)])
-    number: np.ndarray = firsts.ends(cutoffs) - firsts.starts(cutoffs)
+    is_first = np.zeros(len(value), dtype=np.int64)
+    is_first[given[first]] = 1
+    upto = np.append(0, np.cumsum(is_first))
+    number: np.ndarray = upto[windows.end] - upto[windows.start]
     return number
 
 
