@@ -74,7 +74,8 @@ class Timeline:
         """Where those of them end that are before the cutoff, (n,)."""
         if len(cutoffs) == 1:  # as most requests have; to number instants takes five times as long
             start, stop = np.searchsorted(self.customer, cutoffs.customer[0] + np.arange(2))
-            return start + np.searchsorted(self.at[start:stop], cutoffs.at)
+            end: np.ndarray = start + np.searchsorted(self.at[start:stop], cutoffs.at)
+            return end
         distinct = np.unique(cutoffs.at)
         # By customer, and by how many of the instants are not after the event.
         width = len(distinct) + 1
