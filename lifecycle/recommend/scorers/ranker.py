@@ -56,9 +56,9 @@ def keep_best(scores: sparse.csr_array, k: int) -> sparse.csr_array:
 
 def best_places(values: np.ndarray, items: np.ndarray, k: int) -> np.ndarray:
     """The places of the k highest values above 0, by item; ties go to the first item."""
-    # Most of a long row is cut before anything is sorted.
     least = max(np.partition(values, len(values) - k)[len(values) - k], 0) if len(values) > k else 0
     places = np.flatnonzero((values >= least) & (values > 0))
-    best = places[np.lexsort((items[places], -values[places]))][:k]
-    by_item: np.ndarray = best[np.argsort(items[best])]
+    if len(places) > k:  # there are ties
+        places = places[np.lexsort((items[places], -values[places]))][:k]
+    by_item: np.ndarray = places[np.argsort(items[places])]
     return by_item
