@@ -151,7 +151,7 @@ def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
         "examples": str(examples),
         "base_model": str(base_model),
         "output": str(tmp_path),
-        "epochs": 80,
+        "epochs": 120,
         "global_batch": 8,
         "lora": {"rank": 4, "alpha": 8, "targets": targets},
         "optimizer": {"learning_rate": 1e-2, "head_learning_rate": 1e-2},
@@ -166,7 +166,7 @@ def test_a_batch_is_memorised_and_the_member_gives_the_same_logits(
     # All eight buy, at one lognormal for all; in units of the geometric mean.
     one_for_all = -np.log(9 / 10) - stats.norm.logpdf(logs, logs.mean(), logs.std(ddof=1)).mean()
     assert before == pytest.approx(one_for_all, rel=1e-4)
-    for step in range(80):
+    for step in range(120):
         run.take_step(step)
     run.export(None)
     model, _ = load_value_model(
