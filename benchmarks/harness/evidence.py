@@ -32,7 +32,7 @@ def write_evidence(
     evidence = {
         **numbers,
         "commit": commit(),
-        "command": " ".join([f"python -m {_module_name()}", *sys.argv[1:]]),
+        "command": command(),
         "seeds": list(seeds),
         "machine": asdict(machine()),
         "data_sha256": {file.name: file_sha256(file) for file in data},
@@ -41,6 +41,12 @@ def write_evidence(
     RESULTS.mkdir(exist_ok=True)
     write_json(RESULTS / f"{name}.json", evidence)
     print(json.dumps(evidence, allow_nan=False), flush=True)
+
+
+def command() -> str:
+    """How the benchmark was called; of files and folders elsewhere the name alone."""
+    given = [Path(one).name if Path(one).is_absolute() else one for one in sys.argv[1:]]
+    return " ".join([f"python -m {_module_name()}", *given])
 
 
 def commit() -> str:

@@ -13,7 +13,7 @@ from training.evaluate.inputs import read_inputs
 from training.evaluate.recipe import EvaluateConfig
 from training.evaluate.recommend.judging import SAMPLED
 from training.evaluate.recommend.rankings import judge_recommenders
-from training.evaluate.recommend.tasks import Basket, RankingTask, final_task
+from training.evaluate.recommend.tasks import RankingTask, final_task
 
 
 def text_reranking(
@@ -33,14 +33,12 @@ def text_reranking(
         }
     )
     inputs = read_inputs(config)
+    task = final_task(inputs)
     found = judge_recommenders(inputs)
     reranking = found.recommender.reranking
     assert reranking is not None and reranking.over == SEQUENCE_LLAMA
-    task = final_task(inputs)
-    alone, fused = (
-        _ndcg_by_customer(found.rankings, f"{SEQUENCE_LLAMA}{SAMPLED}", task),
-        _ndcg_by_customer(found.rankings, RERANKER, task),
-    )
+    alone = _ndcg_by_customer(found.rankings, f"{SEQUENCE_LLAMA}{SAMPLED}", task)
+    fused = _ndcg_by_customer(found.rankings, RERANKER, task)
     of_short = [name for name in fused if task.baskets[name].num_orders <= short]
     before = reranking.before_test.get("all")
     return {
@@ -56,8 +54,7 @@ def text_reranking(
 def _ndcg_by_customer(rankings: pl.DataFrame, model: str, task: RankingTask) -> dict[str, float]:
     ordered = rankings.filter(pl.col("model") == model).sort("customer_id", "rank")
     lists = ordered.group_by("customer_id", maintain_order=True).agg("item_id").iter_rows()
-    baskets: dict[str, Basket] = task.baskets
-    return {name: ndcg(items, baskets[name].truth, 10) for name, items in lists}
+    return {name: ndcg(items, task.baskets[name].truth, 10) for name, items in lists}
 
 
 def _gain(fused: dict[str, float], alone: dict[str, float], names: list[str]) -> float:

@@ -7,33 +7,35 @@ import pytest
 from tests.training.ingest.recipes import recipe, run
 
 COLUMNS = {"customer_id": "c", "occurred_at": "t", "amount": "a"}
+LOCAL = "2024-01-15 10:30"  # says no zone
 JOINED = {"sql": "t || ' ' || TimeZone"}
 
 
 @pytest.mark.parametrize(
-    ("header", "time", "zones", "changes", "is_told"),
+    ("header", "time", "zones", "timezone", "is_told"),
     [
-        ("TimeZone", "2024-01-15 10:30", ("PST", "PDT"), {}, True),  # of PayPal
-        ("Time Zone", "2024-01-15 10:30", ("Eastern Time", "Eastern Time"), {}, True),  # of Square
-        ("tz", "2024-01-15 10:30", ("UTC", "UTC"), {}, False),
-        ("TimeZone", "2024-01-15 10:30", ("PST", "PDT"), {"timezone": "America/Los_Angeles"}, False),
-        ("tz", "2024-01-15T10:30:00Z", ("Asia/Tokyo", "Europe/Paris"), {}, False),
-        ("amtz", "2024-01-15 10:30", ("PST", "PDT"), {}, False),
+        ("TimeZone", LOCAL, ("PST", "PDT"), "UTC", True),  # of PayPal
+        ("Time Zone", LOCAL, ("Eastern Time", "Eastern Time"), "UTC", True),  # of Square
+        ("tz", LOCAL, ("UTC", "UTC"), "UTC", False),
+        ("TimeZone", LOCAL, ("PST", "PDT"), "America/Los_Angeles", False),
+        ("tz", "2024-01-15T10:30:00Z", ("Asia/Tokyo", "Europe/Paris"), "UTC", False),
+        ("amtz", LOCAL, ("PST", "PDT"), "UTC", False),
     ],
-)  # fmt: skip
+)
 def test_a_zone_that_the_recipe_does_not_read_is_told(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     header: str,
     time: str,
     zones: tuple[str, str],
-    changes: dict[str, object],
+    timezone: str,
     is_told: bool,
 ) -> None:
     path = tmp_path / "x.csv"
     lines = [f"{number},{time},5,{zone}" for number, zone in enumerate(zones)]
     path.write_text("\n".join([f"c,t,a,{header}", *lines]) + "\n")
-    run(recipe(tmp_path / "data", {"path": str(path), "columns": COLUMNS, **changes}))
+    source = {"path": str(path), "columns": COLUMNS, "timezone": timezone}
+    run(recipe(tmp_path / "data", source))
     assert (f"column {header!r} says" in caplog.text) == is_told
 
 

@@ -11,6 +11,10 @@ DAY_FIRST = re.compile(
     rf"{ORDER}\s*('\d{{1,2}}[./-]\d{{1,2}}[./-]\d{{2,4}}\b[^']*')", re.IGNORECASE
 )
 QUOTED_NUMBER = re.compile(rf"{ORDER}\s*('(?:[1-9]\d{{0,2}}|\d+\.\d+)')", re.IGNORECASE)
+REMEDIES = {
+    DAY_FIRST: "write first_date and last_date, or compare texts that begin by the year",
+    QUOTED_NUMBER: "write numbers without quotes",
+}
 QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
 
@@ -27,11 +31,10 @@ def check_literals(sql: str, dotted: str, schema: pl.Schema, file: Path) -> None
 
 def check_order(sql: str, dotted: str) -> None:
     """ValueError where an expression asks which is more, of a quoted number or of a date that begins by the day."""
-    by_letters = DAY_FIRST.search(sql) or QUOTED_NUMBER.search(sql)
-    if by_letters is not None:
-        is_day = DAY_FIRST.search(sql) is not None
-        dates = "write first_date and last_date, or compare texts that begin by the year"
-        raise ValueError(
-            f"{dotted}: {by_letters[1]} in {sql!r} is a text, and texts go by their letters, 15 before 2; "
-            + (dates if is_day else "write numbers without quotes")
-        )
+    for pattern, remedy in REMEDIES.items():
+        by_letters = pattern.search(sql)
+        if by_letters is not None:
+            raise ValueError(
+                f"{dotted}: {by_letters[1]} in {sql!r} is a text, and texts go by their letters, "
+                f"15 before 2; {remedy}"
+            )
