@@ -1,5 +1,6 @@
 """An ingest folder whose tables are clean already: what else tells of the erased customers."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -50,6 +51,14 @@ def _clean_refunds(path: Path, event_ids: pl.Series) -> None:
     matches.filter(~is_theirs).write_parquet(path)
 
 
+def _nameless(lines: Iterable[str], names: set[str]) -> Iterator[str]:
+    """Lines without these names of customers and orders, which stand in them in quotes."""
+    for line in lines:
+        for name in names:
+            line = line.replace(repr(name), ERASED)
+        yield line
+
+
 def _clean_quality(target: Path, events: pl.DataFrame, sweep: Sweep, counts: Tree) -> None:
     """The account goes on balancing; ids that served as examples go."""
     path = target / QUALITY_FILE
@@ -66,15 +75,20 @@ def _clean_quality(target: Path, events: pl.DataFrame, sweep: Sweep, counts: Tre
         report.orders_of_files.example,
         report.repeated_amounts.example,
     }
+    orders = set(events["order_id"].drop_nulls())
     told: dict[str, object] = {
         "rows_kept": report.rows_kept - events.height,
         "rows_dropped": report.rows_dropped | {ERASED: dropped[ERASED].rows},
         "account": account.model_copy(update={"kept": kept, "dropped": dropped}),
+        "heavy_customers": tuple(
+            each for each in report.heavy_customers if each.customer_id not in sweep.ids
+        ),
+        "warnings": tuple(_nameless(report.warnings, sweep.ids | orders)),
         **counts,
     }
     if sweep.ids & set(alike.example):
         told["alike_ids"] = AlikeIds(ids=alike.ids)
-    if examples & set(events["order_id"].drop_nulls()):
+    if examples & orders:
         for name in ("long_orders", "orders_of_files", "repeated_amounts"):
             told[name] = getattr(report, name).model_copy(update={"example": None})
     cleaned = report.model_copy(update=told)

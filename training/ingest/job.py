@@ -22,7 +22,8 @@ from training.ingest.logged import LogPart, log_part
 from training.ingest.origin import NO_ORIGIN, ingest_made_from
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import QUALITY_FILE, quality_report
-from training.ingest.quality.summary import log_summary
+from training.ingest.quality.summary import log_summary, warnings_of
+from training.ingest.quality.warned import kept_warnings
 from training.ingest.recipe import IngestConfig
 from training.ingest.shards import SHARDS_AT_A_TIME, finish_shards
 from training.ingest.sources import Source, Table
@@ -49,7 +50,7 @@ def ingest(config: IngestConfig) -> None:
         return
     check_copies(config.sources)
     num_shards = config.num_shards or _num_shards(config.sources, logged)
-    with new_folder(config.output) as folder:
+    with new_folder(config.output) as folder, kept_warnings() as warned:
         config.save(folder / "ingest.yaml")
         read = ReadCounts()
         catalogue = LineCatalogue()
@@ -71,7 +72,8 @@ def ingest(config: IngestConfig) -> None:
         items = pl.read_parquet(folder / "items.parquet")
         report = quality_report(read, finished, config.currency, items, config.source_names)
         check_matches(report.matches, config.min_matched_share)
-        _write_quality(config, folder, report)
+        warnings = (*warned, *warnings_of(report))
+        _write_quality(config, folder, report.model_copy(update={"warnings": warnings}))
         manifest = DataManifest(
             identity=identity,
             made_from=made_from,

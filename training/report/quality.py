@@ -30,11 +30,14 @@ from training.report.quality_checks import check_sections
 from training.report.words.models import MODELS, listed, model_words, spaced
 from training.results.quality import QualityReport
 
+MAX_WARNINGS = 20  # on the page
+
 
 def write_quality_html(path: Path, report: QualityReport) -> None:
     """quality.json for people: what the data are good for, what was kept and why not, what was found in them."""
     sections = [
         _came_in(report),
+        *_warned(report),
         _season(report),
         Section("Which models these data support", [_models(report)]),
         Section("Customers by number of orders", [_customers(report)]),
@@ -66,6 +69,15 @@ def _came_in(report: QualityReport) -> Section:
         ],
         "What there is",
     )
+
+
+def _warned(report: QualityReport) -> list[Section]:
+    """What the data's owner should look at before they trust the rest, where there is anything."""
+    lines = [Paragraph(line) for line in report.warnings[:MAX_WARNINGS]]
+    others = len(report.warnings) - len(lines)
+    if others:
+        lines.append(Paragraph(f"{others} more stand in quality.json."))
+    return [Section("Look at this first", lines)] if lines else []
 
 
 def _minute(instant: str) -> str:

@@ -245,3 +245,4 @@ class QualityReport(Config):
         0  # of purchases, renewals and refunds that had none, under missing.amount: zero
     )
     files_not_read: tuple[str, ...] = ()  # of the sources' folders
+    warnings: tuple[str, ...] = ()  # every line that the log warned of

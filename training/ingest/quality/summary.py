@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Iterator
 
 from training.results.quality import HeavyCustomer, Money, MoneyAccount, QualityReport
 
@@ -25,32 +26,8 @@ def log_summary(report: QualityReport) -> None:
     logger.info(
         "%d of %d rows left out: %s", total, account.read.rows, "; ".join(reasons) or "none"
     )
-    if report.orders_half_dropped:
-        logger.warning(
-            "orders that lost lines while others stay, by reason: %s", report.orders_half_dropped
-        )
-    if report.far_dates.rows:
-        logger.warning("set apart, as their dates lie far from all others: %s", report.far_dates)
-    if report.amounts_as_zero:
-        logger.warning(
-            "%d purchases, renewals or refunds without an amount count as 0 (missing.amount: zero)",
-            report.amounts_as_zero,
-        )
-    outliers = report.outliers
-    if outliers.fence is not None and outliers.revenue > OUTLIERS * account.read.purchases > 0:
-        logger.warning(
-            "%d lines above the fence of %.2f %s come to %.2f, %.0f %% of all purchases; are they real? "
-            "outliers.action clips or drops them",
-            outliers.total,
-            outliers.fence,
-            report.currency,
-            outliers.revenue,
-            100 * outliers.revenue / account.read.purchases,
-        )
-    _warn_of_ids(report)
-    _warn_of_orders(report)
-    for customer in report.heavy_customers:
-        logger.warning(_heavy(customer, report.currency))
+    for line in warnings_of(report):
+        logger.warning("%s", line)
     lacking: dict[str, list[str]] = {}
     for name, support in report.models.items():
         if not support.supported:
@@ -59,67 +36,79 @@ def log_summary(report: QualityReport) -> None:
         logger.info("the data do not support %s: %s", ", ".join(names), rule)
 
 
-def _warn_of_ids(report: QualityReport) -> None:
+def warnings_of(report: QualityReport) -> Iterator[str]:
+    """What was found in the data that their owner should look at, a line each."""
+    for reason, orders in report.orders_half_dropped.items():
+        yield f"{orders} orders lost lines to {reason}, but keep others"
+    far = report.far_dates
+    if far.rows:
+        yield (
+            f"{far.rows} rows of {far.first_at} to {far.last_at}, with {far.revenue:.2f} {report.currency}, are set "
+            "apart, as their dates lie far from all others"
+        )
+    if report.amounts_as_zero:
+        yield (
+            f"{report.amounts_as_zero} purchases, renewals or refunds without an amount count as 0 "
+            "(missing.amount: zero)"
+        )
+    outliers, purchases = report.outliers, report.account.read.purchases
+    if outliers.fence is not None and outliers.revenue > OUTLIERS * purchases > 0:
+        yield (
+            f"{outliers.total} lines above the fence of {outliers.fence:.2f} {report.currency} come to "
+            f"{outliers.revenue:.2f}, {100 * outliers.revenue / purchases:.0f} % of all purchases; are they real? "
+            "outliers.action clips or drops them"
+        )
+    yield from _of_ids(report)
+    yield from _of_orders(report)
+    for customer in report.heavy_customers:
+        yield _heavy(customer, report.currency)
+
+
+def _of_ids(report: QualityReport) -> Iterator[str]:
     """What ids tell that are written in two ways, or are no order's."""
     alike = report.alike_ids
     if alike.ids:
-        logger.warning(
-            "%d ids differ from others only in capital letters, zeros in front, blanks or marks, such as %s; "
-            "if they are one customer's, write them alike",
-            alike.ids,
-            list(alike.example),
+        yield (
+            f"{alike.ids} ids differ from others only in capital letters, zeros in front, blanks or marks, "
+            f"such as {list(alike.example)}; if they are one customer's, write them alike"
         )
     long = report.long_orders
     if long.orders > LONG_ORDERS * long.of:
-        logger.warning(
-            "%d of %d orders have purchases more than 60 days apart, such as %r; is order_id an order's number?",
-            long.orders,
-            long.of,
-            long.example,
+        yield (
+            f"{long.orders} of {long.of} orders have purchases more than 60 days apart, such as "
+            f"{long.example!r}; is order_id an order's number?"
         )
     for path, found in report.customers_of_sources.items():
         if found.customers >= MIN_STRANGERS and not found.buyers:
-            logger.warning(
-                "none of the %d customers of %s bought anything; are ids written alike?",
-                found.customers,
-                path,
+            yield (
+                f"none of the {found.customers} customers of {path} bought anything; "
+                "are ids written alike?"
             )
 
 
-def _warn_of_orders(report: QualityReport) -> None:
+def _of_orders(report: QualityReport) -> Iterator[str]:
     """What rows and orders tell that are counted more than once."""
-    equal = report.duplicates
-    if equal.kept_equal > EQUAL * report.account.kept.rows:
-        logger.warning(
-            "%d of %d rows equal an earlier one in customer, time, kind, order, item and amount, and are kept; "
-            "they bring %.2f %s. If the export has them twice, say drop_exact_duplicates: true",
-            equal.kept_equal,
-            report.account.kept.rows,
-            equal.kept_equal_revenue,
-            report.currency,
+    equal, rows = report.duplicates, report.account.kept.rows
+    if equal.kept_equal > EQUAL * rows:
+        yield (
+            f"{equal.kept_equal} of {rows} rows equal an earlier one in customer, time, kind, order, item and "
+            f"amount, and are kept; they bring {equal.kept_equal_revenue:.2f} {report.currency}. "
+            "If the export has them twice, say drop_exact_duplicates: true"
         )
     files = report.orders_of_files
     if files.orders > LONG_ORDERS * files.of:
-        logger.warning(
-            "%d of %d orders have the same purchases in several files, such as %r in %s; %d of them come to the "
-            "same money in each. Leave one of two sources of the same orders out; where later rows correct "
-            "earlier ones, map an event_id and say on_repeated_id",
-            files.orders,
-            files.of,
-            files.example,
-            " and ".join(files.files),
-            files.of_same_money,
+        yield (
+            f"{files.orders} of {files.of} orders have the same purchases in several files, such as "
+            f"{files.example!r} in {' and '.join(files.files)}; {files.of_same_money} of them come to the same "
+            "money in each. Leave one of two sources of the same orders out; where later rows correct "
+            "earlier ones, map an event_id and say on_repeated_id"
         )
     same = report.repeated_amounts
     enough = max(MIN_REPEATED, REPEATED * same.of)
     if same.orders >= enough and same.amounts >= DIFFERENT * same.orders:
-        logger.warning(
-            "in %d of %d orders of several lines all lines have the same amount, such as %s in %r; "
-            "is it the order's total, which counts once?",
-            same.orders,
-            same.of,
-            same.example_amount,
-            same.example,
+        yield (
+            f"in {same.orders} of {same.of} orders of several lines all lines have the same amount, such as "
+            f"{same.example_amount} in {same.example!r}; is it the order's total, which counts once?"
         )
 
 
