@@ -50,6 +50,9 @@ class Shop:
     item_style: str = field(init=False)
     order_style: str = field(init=False)
     num_ids: int = 0  # of orders and events
+    sign: str | None = (
+        None  # currency that some file writes beside money; others write none or the same
+    )
 
     def __post_init__(self) -> None:
         draw = self.random

@@ -121,9 +121,13 @@ TEXTS: dict[str, tuple[str, str, bool, str, str]] = {
     "plain": ("", "", False, "", "{a} LIKE '-%'"),
 }  # fmt: skip
 
+SIGNS = {"dollar": "USD", "pound": "GBP", "euro": "EUR", "code": "EUR"}
+
 
 def _fits(draft: Draft, style: str) -> bool:
     before, behind, *_ = TEXTS[style]
+    if draft.shop.sign not in (None, SIGNS.get(style, draft.shop.sign)):
+        return False  # money of two currencies must not be added up
     try:
         (before + behind).encode(draft.dialect.encoding)
     except UnicodeEncodeError:
@@ -148,6 +152,8 @@ def _text_style(style: str) -> Callable[[Draft, bool], str]:
         return sign + before + number + behind
 
     def add(draft: Draft, is_signed: bool) -> str:
+        draft.shop.sign = SIGNS.get(style, draft.shop.sign)
+
         def cell(event: Event) -> object:
             amount = amount_of(draft, event, is_signed=is_signed)
             return None if amount is None else cell_text(draft, amount)
