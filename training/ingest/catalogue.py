@@ -1,5 +1,6 @@
 """The item catalogue, from an item table or derived from the lines, and the table of customer attributes."""
 
+import logging
 from collections import Counter
 from dataclasses import replace
 
@@ -12,9 +13,13 @@ from training.ingest.dates import Span
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.rules import ERASED
 from training.ingest.sources import Table
+from training.ingest.tables.number_marks import ambiguous_mark
+from training.ingest.tables.parsing import RawColumn, parse_numbers
 from training.ingest.tables.rows import ROW, numbers_of
 from training.ingest.tables.whole import WholeTable, read_whole
 
+logger = logging.getLogger(__name__)
+MAX_ODD = 0.1  # of an attribute's values, which are no numbers while all others are
 WEIGHT = "__weight"  # a column of no shop
 PRICE_DIGITS = 9  # .1 + .2 and .3 are one price; .003 and .004 are two
 COLUMNS = {
@@ -180,7 +185,35 @@ def read_customer_table(
             values = numbers_of(rows[name], table.decimal)
             if values is not None and values.count():
                 numbers.append(values)
+            _warn_of_attribute(rows[name], table, are_numbers=values is not None)
     return rows.with_columns(numbers).sort("customer_id")
+
+
+def _warn_of_attribute(values: pl.Series, table: Table, *, are_numbers: bool) -> None:
+    """Say where an attribute can be read two ways: by its decimal sign, or as text for a few that are no numbers."""
+    mark = ambiguous_mark(values, table.decimal) if are_numbers else None
+    if mark is not None:
+        example = values.filter(values.str.contains(mark, literal=True))[0]
+        logger.warning(
+            "customers: all numbers of column %r with %r have three digits behind it, such as %r; %s",
+            values.name,
+            mark,
+            example,
+            f"it is read as the decimal sign of decimal: {table.decimal!r}"
+            if mark == table.decimal
+            else f"it groups thousands, by decimal: {table.decimal!r}",
+        )
+    given = values.drop_nulls()
+    odd = given.filter(parse_numbers(RawColumn(given, given, given.name), table.decimal).is_null())
+    if not are_numbers and 0 < odd.len() <= MAX_ODD * given.len():
+        logger.warning(
+            "customers: column %r is text, since %d of %d values are no numbers, such as %r; "
+            "where they stand for none, make them null_values",
+            values.name,
+            odd.len(),
+            given.len(),
+            odd[0],
+        )
 
 
 def _check_customers(rows: pl.DataFrame) -> None:

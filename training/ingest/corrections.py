@@ -1,5 +1,11 @@
 """Corrected rows: the version that holds may be one that a filter, a missing amount or a missing date leaves out."""
 
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
 import polars as pl
 
 from lifecycle.events.schema import EVENT_SCHEMA
@@ -13,10 +19,26 @@ from training.ingest.tables.batches import ParsedRows
 from training.ingest.tables.event_columns import VERSIONED
 from training.ingest.tables.rows import ROW
 
+logger = logging.getLogger(__name__)
+
 
 def are_corrected(config: IngestConfig, source: Source) -> bool:
     """Whether rows of a source may replace others, by the recipe."""
     return config.on_repeated_id != "error" and "event_id" in source.columns
+
+
+def warn_of_names(files: Sequence[Path], times: Mapping[Path, tuple[datetime, datetime]]) -> None:
+    """Say which of two files seems to be the earlier one, though its name comes later: it decides by `latest`."""
+    for one, other in pairwise(file for file in files if file in times):
+        (first, last), (other_first, other_last) = times[one], times[other]
+        if other_first < first and other_last < last:
+            logger.warning(
+                "rows of one event_id go by the names of files, and %s comes before %s, whose rows begin and end "
+                "earlier; map the column `version`, or name files by their date, as 2024-01-31",
+                one,
+                other.name,
+            )
+            return
 
 
 def with_left_out(rows: pl.DataFrame, batch: ParsedRows) -> pl.DataFrame:

@@ -26,12 +26,13 @@ from training.ingest.event_ids import (
 )
 from training.ingest.logged import without_overlaps
 from training.ingest.quality.alike_ids import alike_ids
+from training.ingest.quality.amounts_by_quantity import amounts_by_quantity
 from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
 from training.ingest.quality.order_days import given_orders, long_orders, order_days
-from training.ingest.quality.orders_of_files import orders_of_files
+from training.ingest.quality.orders_of_files import orders_of_files, orders_of_sources
 from training.ingest.quality.read_counts import ReadCounts
-from training.ingest.quality.repeated_amounts import repeated_amounts
+from training.ingest.quality.repeated_amounts import repeated_amounts, repeated_values, with_sums
 from training.ingest.quality.shard_counts import (
     Finished,
     ShardCounts,
@@ -61,6 +62,7 @@ class Known:
     customers: pl.Series | None
     lost_orders: LostOrders
     files: tuple[str, ...] = ()  # by number
+    sources: tuple[int, ...] = ()  # of these files
     log_file: int | None = None  # the number of the log among them
     shared: frozenset[str] = frozenset()  # ids of more than one customer, which are left out
 
@@ -81,6 +83,7 @@ def finish_shards(
         customers=_ids(folder, "customer_id", config.customers),
         lost_orders=read.dropped_orders.found(),
         files=tuple(map(str, read.files)),
+        sources=tuple(read.sources),
         log_file=None if config.log is None else read.files.get(config.log.file),
     )
     shards = _finished(config, folder, range(num_shards), known)
@@ -165,6 +168,11 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     counts.long_orders = long_orders(orders)
     counts.orders_of_files = orders_of_files(events, orders, FILE, known.files)
     counts.repeated_amounts = repeated_amounts(events, orders)
+    counts.repeated_values = repeated_values(events)
+    counts.with_sums = with_sums(by_day)
+    counts.amounts_by_quantity = amounts_by_quantity(events)
+    if len(set(known.sources)) > 1:
+        counts.orders_of_sources = orders_of_sources(events, FILE, known.sources)
     events = events.select(list(EVENT_SCHEMA))
     num_matched = matches["refund_id"].n_unique()
     counts.set_events(events, by_day, num_matched, config.shared_ids)

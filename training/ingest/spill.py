@@ -1,6 +1,7 @@
 """The first pass of ingest: every row of the sources and of the log goes to the spill file of its customer's shard."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import pyarrow as pa
 from lifecycle.erasure.tombstones import NOBODY, ErasedIds
 from lifecycle.events.shards import shard_numbers
 from training.ingest.catalogue import LineCatalogue
-from training.ingest.corrections import are_corrected, with_left_out
+from training.ingest.corrections import are_corrected, warn_of_names, with_left_out
 from training.ingest.currencies import Exchange, money_by_currency
 from training.ingest.dates import days_of
 from training.ingest.files.found import source_files
@@ -21,13 +22,14 @@ from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import rows_dropped
 from training.ingest.recipe import IngestConfig
 from training.ingest.rules import ERASED, SPILL_SCHEMA, checked_rows, event_rows
-from training.ingest.sources import Source
+from training.ingest.sources import VERSION, Source
 from training.ingest.tables.batches import ParsedRows, read_batches
 from training.ingest.tables.lookups import Lookup
 from training.ingest.tables.repeats import EarlierRows, alike
 from training.results.quality import Matches
 
 logger = logging.getLogger(__name__)
+MAX_FILES = 1000  # whose amounts are compared one by one
 SPILL = pl.DataFrame(schema=SPILL_SCHEMA).to_arrow().schema
 
 
@@ -47,14 +49,16 @@ class FirstPass:
         self.read.add_read(source.path, batch.rows, batch.left_out)
         batch = self._without_erased(batch)
         rows = checked_rows(batch, source, self.config.missing, self.read)
-        self.read.add_amounts(source.path, rows)
+        has_few = len(self.read.files) < MAX_FILES
+        self.read.add_amounts(str(batch.file) if has_few else source.path, rows)
+        self.read.add_times(batch.file, rows["occurred_at"])
         self.read.add_days(days_of(rows))
         if self.config.items is None:
             self.catalogue.add(rows)
         self.num_rows += rows.height
         if are_corrected(self.config, source):
             rows = with_left_out(rows, batch)
-        _append(event_rows(rows, number, self.read.file_number(batch.file)), self.writers)
+        _append(event_rows(rows, number, self.read.file_number(batch.file, number)), self.writers)
         number = self.read.account.read.rows
         logger.info("%s: %d rows in all read by now", batch.file.name, number)
 
@@ -97,18 +101,28 @@ def spill(
     )
     with _spill_writers(folder, num_shards) as writers:
         first = FirstPass(config, read, catalogue, writers, erased)
+        empty = {}
         for number, (source, lookup) in enumerate(zip(config.sources, lookups, strict=True)):
+            num_before = first.num_rows
+            before = Counter(rows_dropped(read.account))
             for found in read_batches(source, lookup, earlier if number in watched else None):
                 batch = exchange.converted(found, source)
                 read.add_currencies(money_by_currency(batch.rows))
                 if lookup is not None:
                     read.add_matches(lookup.name, batch.num_keys, batch.num_found)
                 first.add(batch, number, source)
+            if first.num_rows == num_before:
+                empty[source.path] = dict(Counter(rows_dropped(read.account)) - before)
         if config.log is not None and logged is not None:
             source = config.log.source
             for batch in log_batches(config.log, logged, config.timezone):
                 first.add(batch, len(config.sources), source)
     exchange.unmapped.warn()
+    for source in config.sources:
+        if are_corrected(config, source) and VERSION not in source.columns:
+            warn_of_names(source_files(source), read.times)
+    for path, reasons in empty.items():
+        logger.warning("no row of %s is kept; left out by reason: %s", path, reasons)
     if first.num_rows == 0:
         check_matches(read.matches, config.min_matched_share)
         paths = [source.path for source in config.sources]

@@ -14,7 +14,8 @@ from training.report.page import (
     share_cell,
 )
 from training.report.words.models import spaced
-from training.results.quality import LongOrders, OrdersOfFiles, QualityReport, RepeatedAmounts
+from training.results.orders import LongOrders, OrdersOfFiles, RepeatedAmounts
+from training.results.quality import QualityReport
 
 NOTHING: Mapping[str, Cell] = {}
 Found = tuple[str, Table | None]  # what was looked for, and what was found of it

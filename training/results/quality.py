@@ -1,6 +1,12 @@
 """quality.json as a type: ingest writes it, quality.html shows it."""
 
 from lifecycle.config import Config
+from training.results.orders import (
+    AmountsByQuantity,
+    LongOrders,
+    OrdersOfFiles,
+    RepeatedAmounts,
+)
 
 
 class Duplicates(Config):
@@ -17,6 +23,7 @@ class Refunds(Config):
 
     total: int
     matched: int
+    named: int = 0  # that name an order or an item
 
 
 class Outliers(Config):
@@ -40,8 +47,10 @@ class Matches(Config):
     rows: int
     matched: int
 
-    def plus(self, other: "Matches") -> "Matches":
+    def plus(self, other: "Matches | None") -> "Matches":
         """Both together."""
+        if other is None:
+            return self
         return Matches(rows=self.rows + other.rows, matched=self.matched + other.matched)
 
     @property
@@ -103,64 +112,6 @@ class AlikeIds(Config):
 
     ids: int = 0
     example: tuple[str, ...] = ()
-
-
-class LongOrders(Config):
-    """Orders whose purchases lie more than 60 days apart: an order_id may be no order's."""
-
-    orders: int = 0
-    of: int = 0  # orders with an order_id
-    example: str | None = None
-
-    def plus(self, other: "LongOrders") -> "LongOrders":
-        """Both together."""
-        return LongOrders(
-            orders=self.orders + other.orders,
-            of=self.of + other.of,
-            example=self.example if self.example is not None else other.example,
-        )
-
-
-class OrdersOfFiles(Config):
-    """Orders told by several files: corrected, exported again, or by lines and once more by sums."""
-
-    orders: int = 0
-    of: int = 0  # orders with an order_id
-    of_same_money: int = 0  # those that come to the same in each file
-    example: str | None = None
-    files: tuple[str, ...] = ()  # the first and the last that have the example
-
-    def plus(self, other: "OrdersOfFiles") -> "OrdersOfFiles":
-        """Both together."""
-        told = self if self.example is not None else other
-        return OrdersOfFiles(
-            orders=self.orders + other.orders,
-            of=self.of + other.of,
-            of_same_money=self.of_same_money + other.of_same_money,
-            example=told.example,
-            files=told.files,
-        )
-
-
-class RepeatedAmounts(Config):
-    """Orders of several lines that all have one amount, which may be the order's total."""
-
-    orders: int = 0
-    of: int = 0  # orders with an order_id and several lines
-    amounts: int = 0  # different ones, at most
-    example: str | None = None
-    example_amount: float | None = None
-
-    def plus(self, other: "RepeatedAmounts") -> "RepeatedAmounts":
-        """Both together."""
-        told = self if self.example is not None else other
-        return RepeatedAmounts(
-            orders=self.orders + other.orders,
-            of=self.of + other.of,
-            amounts=self.amounts + other.amounts,
-            example=told.example,
-            example_amount=told.example_amount,
-        )
 
 
 class SourceCustomers(Config):
@@ -240,6 +191,14 @@ class QualityReport(Config):
     long_orders: LongOrders = LongOrders()
     orders_of_files: OrdersOfFiles = OrdersOfFiles()
     repeated_amounts: RepeatedAmounts = RepeatedAmounts()
+    repeated_values: dict[str, RepeatedAmounts] = {}  # the same of `discount` and `cost`
+    # Of `orders` and `customers` with three lines or more: those with a line that is the sum of all others.
+    with_sums: dict[str, Matches] = {}
+    total_discount: float = 0.0
+    total_cost: float = 0.0
+    amounts_by_quantity: AmountsByQuantity = AmountsByQuantity()
+    orders_of_sources: dict[str, Matches] = {}  # by path: orders that sources before tell, too
+    money_of_other_kinds: dict[str, float] = {}  # amounts of what is no purchase, renewal or refund
     customers_of_sources: dict[str, SourceCustomers] = {}  # by path
     amounts_as_zero: int = (
         0  # of purchases, renewals and refunds that had none, under missing.amount: zero

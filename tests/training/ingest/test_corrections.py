@@ -77,3 +77,18 @@ def test_copies_of_a_row_whose_date_is_left_out_are_counted_under_it(
     _, report = run(config)
     assert report["rows_dropped"] == {"after_last_date": 2}
     assert report["account"]["dropped"]["after_last_date"]["purchases"] == 14
+
+
+@pytest.mark.parametrize(
+    ("names", "is_told"), [(("feb.csv", "apr.csv"), True), (("02.csv", "04.csv"), False)]
+)
+def test_names_by_which_an_earlier_file_would_correct_a_later_one_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, names: tuple[str, str], is_told: bool
+) -> None:
+    (tmp_path / "lines").mkdir()
+    february, april = (tmp_path / "lines" / name for name in names)
+    february.write_text("i,c,t,p\n" + FIRST.replace(",paid", ""))
+    april.write_text("i,c,t,p\n2,2,2024-01-06,25\n3,3,2024-04-05,9\n")
+    source = {"path": str(tmp_path / "lines"), "columns": COLUMNS}
+    run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
+    assert ("apr.csv comes before feb.csv" in caplog.text) == is_told

@@ -65,3 +65,34 @@ def test_declared_attribute_that_is_not_mapped(tmp_path: Path) -> None:
                 customers=people | {"usable_for_prediction": {"age": True}},
             )
         )
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            ["10.500", "950", "12.000"] * 4,
+            "all numbers of column 'income' with '.' have three digits",
+        ),
+        (
+            ["k.A."] + ["1000"] * 19,
+            "column 'income' is text, since 1 of 20 values are no numbers, such as 'k.A.'",
+        ),
+        (["10.5", "950", "12.25"] * 4, None),
+        (["low", "high", "12"] * 4, None),
+    ],
+)
+def test_attributes_that_can_be_read_two_ways_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, values: list[str], told: str | None
+) -> None:
+    source = log(tmp_path / "a.csv", "1,2024-01-01,A,5")
+    rows = "".join(f"{n + 1},{value}\n" for n, value in enumerate(values))
+    (tmp_path / "people.csv").write_text("id,income\n" + rows)
+    people = {
+        "path": str(tmp_path / "people.csv"),
+        "columns": {"customer_id": "id", "income": "income"},
+        "usable_for_prediction": {"income": True},
+    }
+    run(recipe(tmp_path / "data", source, customers=people))
+    assert ("customers: " in caplog.text) == (told is not None)
+    assert (told or "") in caplog.text

@@ -26,12 +26,11 @@ MARKS_OF_NOBODY = re.compile(
     r"(?i)^(?:\((?:blank|empty|leer|vide|en blanco|vuoto)\)"
     r"|#(?:ref!|bezug!|n/a|nv|name\?|value!|wert!|valeur!|valor!|num!|zahl!|nombre!|div/0!|null!))$"
 )
-SUM = (
-    r"(?i)^(?:grand|sub|sous|gesamt|zwischen)?[\W_]*"
-    r"(?:totals?|totale|totaal|totaux|summe?|somme|suma|gesamt|razem|итого|всего|合計|合计|总计|小計|小计)"
-)
+WORDS_OF_SUMS = r"(?:totals?|totale|totaal|totaux|summe?|somme|suma|gesamt|razem|итого|всего|合計|合计|总计|小計|小计)"
+SUM = rf"(?i)^(?:grand|sub|sous|gesamt|zwischen)?[\W_]*{WORDS_OF_SUMS}"
 NAMES_OF_SUMS = re.compile(SUM + r"[\W_]*$")
-LONG_NAMES_OF_SUMS = re.compile(SUM + r"[\W_].*$")  # `Subtotal January`, or a company
+# `Subtotal January`, `C042 Total`, or a company.
+LONG_NAMES_OF_SUMS = re.compile(rf"{SUM}[\W_].*$|^.+[\W_]{WORDS_OF_SUMS}[\W_]*$")
 NO_LETTER = r"[\W_]"
 MYSQL_NULL = "\\N"
 NUMBERS_OF_NOBODY = re.compile(r"^-?0+$|^-1$|^9{4,}$|^0{8}-(?:0{4}-){3}0{12}$")

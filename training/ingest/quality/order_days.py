@@ -3,7 +3,7 @@
 import polars as pl
 
 from lifecycle.events.schema import is_purchase
-from training.results.quality import LongOrders
+from training.results.orders import LongOrders
 
 LONG_ORDER_DAYS = 60
 

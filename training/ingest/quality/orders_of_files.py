@@ -1,13 +1,15 @@
-"""Orders told by several files: corrected, exported again, or by lines and once more by sums."""
+"""Orders told by several files or sources: corrected, exported again, by lines and by sums, or as payments."""
 
 from collections.abc import Sequence
 
 import polars as pl
 
 from lifecycle.events.schema import is_purchase
-from training.results.quality import OrdersOfFiles
+from training.results.orders import OrdersOfFiles
+from training.results.quality import Matches
 
 SAME_MONEY = 0.005  # of the larger sum, by which those of two files may differ and be one
+MIN_DIFFERENT = 0.1  # amounts for each order: those of one price are alike by chance
 
 
 def orders_of_files(
@@ -47,3 +49,37 @@ def _of_same_money(lines: pl.DataFrame, key: list[str], file: str) -> pl.DataFra
     difference = pl.col("most") - pl.col("least")
     is_same = (pl.col("most") > 0) & (difference <= SAME_MONEY * pl.col("most"))
     return by_order.filter(is_same).select(key)
+
+
+def orders_of_sources(
+    events: pl.DataFrame, file: str, sources: Sequence[int]
+) -> dict[int, Matches]:
+    """Of the orders of each later source, those for which another has one of this customer, month and money.
+
+    `sources` are those of the files by number. Orders of one number are left to `orders_of_files`.
+    """
+    at = pl.col("occurred_at")
+    order = pl.coalesce("order_id", at.dt.date().cast(pl.String))
+    source = pl.col(file).replace_strict(range(len(sources)), sources, return_dtype=pl.UInt16)
+    sold = events.filter(is_purchase()).group_by(
+        "customer_id",
+        order.alias("order"),
+        source.alias("source"),
+        pl.col("order_id").is_null().alias("is_day"),
+    )
+    orders = sold.agg(pl.col("amount").sum().round(2), at.min().dt.truncate("1mo").alias("month"))
+    is_of_one = pl.struct("customer_id", "order").is_unique() | pl.col("is_day")
+    orders = orders.filter((pl.col("amount") > 0) & is_of_one)
+    key = ["customer_id", "month", "amount"]
+    counts = orders.group_by(*key, "source").len()
+    earlier = orders.clear().group_by(key).len()
+    found = {}
+    for number in sorted(counts["source"].unique()):
+        own = counts.filter(pl.col("source") == number).drop("source")
+        both = own.join(earlier, on=key, suffix="_earlier")
+        matched = both.select(pl.min_horizontal("len", "len_earlier").sum()).item()
+        if both["amount"].n_unique() < MIN_DIFFERENT * matched:
+            matched = 0
+        found[number] = Matches(rows=own["len"].sum(), matched=matched)
+        earlier = pl.concat([earlier, own]).group_by(key).agg(pl.col("len").sum())
+    return found

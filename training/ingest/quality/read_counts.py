@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ class ReadCounts:
     rows_read: Counter[str] = field(default_factory=Counter)  # by source
     days: Counter[date] = field(default_factory=Counter)  # rows that have a customer and a time
     purchase_days: Counter[date] = field(default_factory=Counter)
-    amounts_of: dict[str, np.ndarray] = field(default_factory=dict)  # by source, of each size
+    amounts_of: dict[str, np.ndarray] = field(default_factory=dict)  # by file, of each size
     dropped_orders: DroppedOrders = field(default_factory=DroppedOrders)
     currencies: dict[str, Money] = field(default_factory=dict)
     matches: dict[str, Matches] = field(default_factory=dict)  # of lookups
@@ -40,10 +40,16 @@ class ReadCounts:
     num_conflicting_items: int = 0
     num_amounts_as_zero: int = 0  # that were missing
     files: dict[Path, int] = field(default_factory=dict)  # numbers of those that were read
+    sources: list[int] = field(default_factory=list)  # of each file the number of the first source
+    times: dict[Path, tuple[datetime, datetime]] = field(
+        default_factory=dict
+    )  # of each file, first and last
     files_not_read: list[str] = field(default_factory=list)
 
-    def file_number(self, file: Path) -> int:
-        """The number of a file, over all sources."""
+    def file_number(self, file: Path, source: int) -> int:
+        """The number of a file, over all sources; that of its `source` is kept."""
+        if file not in self.files:
+            self.sources.append(source)
         return self.files.setdefault(file, len(self.files))
 
     def add_read(
@@ -56,6 +62,13 @@ class ReadCounts:
         self.rows_read[source] += sum(part.rows for part in parts)
         for part in parts:
             self.account.read = self.account.read.plus(part)
+
+    def add_times(self, file: Path, times: pl.Series) -> None:
+        """Take in when rows of a file happened."""
+        first, last = times.min(), times.max()
+        if isinstance(first, datetime) and isinstance(last, datetime):
+            earlier = self.times.get(file, (first, last))
+            self.times[file] = (min(first, earlier[0]), max(last, earlier[1]))
 
     def add_days(self, days: pl.DataFrame) -> None:
         """Count the rows and the purchases of each `day`."""
@@ -85,7 +98,7 @@ class ReadCounts:
         self.matches[table] = before.plus(Matches(rows=rows, matched=matched))
 
     def add_amounts(self, source: str, rows: pl.DataFrame) -> None:
-        """Count the purchase amounts of a source by size."""
+        """Count the purchase amounts of a file or a source by size."""
         if "amount" not in rows.columns:
             return
         is_paid = is_purchase() & (pl.col("amount") > 0)
@@ -105,7 +118,7 @@ class ReadCounts:
         return float(10 ** (high + spread * max(high - low, 0.01)))
 
     def other_units(self) -> str | None:
-        """What to tell of two sources of which one seems to count in hundredths of the other's unit."""
+        """What to tell of two files of which one seems to count in hundredths of the other's unit."""
         medians = {
             source: 10 ** _log_amount(amounts, 0.5)
             for source, amounts in self.amounts_of.items()
@@ -118,7 +131,7 @@ class ReadCounts:
         if not HUNDRED[0] <= times <= HUNDRED[1]:
             return None
         return (
-            f"purchases of {most} are {times:.0f} times those of {least} (medians {medians[most]:.2f} and "
+            f"amounts of {most} are {times:.0f} times those of {least} (medians {medians[most]:.2f} and "
             f'{medians[least]:.2f}): if one counts in cents, say {{sql: "x / 100"}} of its column x'
         )
 

@@ -1,11 +1,42 @@
-"""Orders of several items whose lines all have one amount: it may be the order's total, counted once a line."""
+"""Orders of several items whose lines all have one amount, discount or cost: it may be the order's own."""
 
 import polars as pl
 
 from lifecycle.events.schema import is_purchase
-from training.results.quality import RepeatedAmounts
+from training.results.orders import RepeatedAmounts
+from training.results.quality import Matches
 
+OF_ORDERS = ("discount", "cost")  # that exports repeat on every line of an order, too
+ROUNDING = 1e-6  # of a sum
 MIN_SHARE = 0.9  # of a shard's orders of several lines, below which their items are not looked at
+
+
+def with_sums(by_day: pl.DataFrame) -> dict[str, Matches]:
+    """Orders, and customers, of three lines or more, by `order_days`, and those with one that sums up all others."""
+    amount, most = pl.col("amount"), pl.col("most")
+    found = {}
+    for name, key in (("orders", ["customer_id", "order"]), ("customers", ["customer_id"])):
+        groups = by_day.group_by(key).agg(pl.col("lines").sum(), amount.sum(), most.max())
+        several = groups.filter((pl.col("lines") > 2) & (amount > 0))
+        is_with_sum = (2 * most - amount).abs() <= ROUNDING * amount
+        found[name] = Matches(rows=several.height, matched=several.filter(is_with_sum).height)
+    return found
+
+
+def repeated_values(events: pl.DataFrame) -> dict[str, RepeatedAmounts]:
+    """The same of discounts and costs, of lines that have one; without an example."""
+    found = {}
+    for name in OF_ORDERS:
+        value = pl.col(name)
+        lines = events.filter(is_purchase() & pl.col("order_id").is_not_null() & (value > 0))
+        if lines.is_empty():
+            continue
+        orders = lines.group_by("customer_id", "order_id").agg(
+            pl.len().alias("lines"), value.min().alias("least"), value.max().alias("most")
+        )
+        told = repeated_amounts(lines, orders)
+        found[name] = told.model_copy(update={"example": None, "example_amount": None})
+    return found
 
 
 def repeated_amounts(events: pl.DataFrame, orders: pl.DataFrame) -> RepeatedAmounts:

@@ -57,7 +57,11 @@ def quality_report(
         rows_kept=counts.num_events,
         rows_dropped=dropped,
         duplicates=_duplicates(dropped, counts),
-        refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
+        refunds=Refunds(
+            total=counts.kinds["refund"],
+            matched=counts.num_refunds_matched,
+            named=counts.num_refunds_named,
+        ),
         outliers=outliers,
         events_by_kind=dict(counts.kinds.most_common()),
         customers_by_orders={name: counts.orders_per_customer[name] for name in ORDER_GROUPS},
@@ -81,6 +85,13 @@ def quality_report(
         long_orders=counts.long_orders,
         orders_of_files=counts.orders_of_files,
         repeated_amounts=counts.repeated_amounts,
+        repeated_values=counts.repeated_values,
+        with_sums=counts.with_sums,
+        total_discount=counts.totals["discount"],
+        total_cost=counts.totals["cost"],
+        amounts_by_quantity=counts.amounts_by_quantity,
+        orders_of_sources=_orders_of(sources, counts),
+        money_of_other_kinds=dict(counts.money_of_other_kinds),
         customers_of_sources=_customers_of(sources, counts),
         amounts_as_zero=read.num_amounts_as_zero,
         files_not_read=tuple(read.files_not_read),
@@ -102,6 +113,15 @@ def _customers_of(sources: Sequence[str], counts: ShardCounts) -> dict[str, Sour
     for number, customers in counts.of_sources.items():
         path = sources[number]
         found[path] = found.get(path, SourceCustomers()).plus(customers)
+    return found
+
+
+def _orders_of(sources: Sequence[str], counts: ShardCounts) -> dict[str, Matches]:
+    """By path; sources of one path together."""
+    found: dict[str, Matches] = {}
+    for number, orders in counts.orders_of_sources.items():
+        path = sources[number]
+        found[path] = found.get(path, Matches(rows=0, matched=0)).plus(orders)
     return found
 
 

@@ -13,16 +13,8 @@ from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.alike_ids import form_hashes
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
 from training.ingest.quality.order_days import orders_of_customers
-from training.results.quality import (
-    AlikeIds,
-    FarDates,
-    HeavyCustomer,
-    LongOrders,
-    Matches,
-    OrdersOfFiles,
-    RepeatedAmounts,
-    SourceCustomers,
-)
+from training.results.orders import AmountsByQuantity, LongOrders, OrdersOfFiles, RepeatedAmounts
+from training.results.quality import AlikeIds, FarDates, HeavyCustomer, Matches, SourceCustomers
 
 ORDER_GROUP_ENDS = (0, 1, 2, 5, 10, 20)
 ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
@@ -47,6 +39,12 @@ class ShardCounts:
     long_orders: LongOrders = field(default_factory=LongOrders)
     orders_of_files: OrdersOfFiles = field(default_factory=OrdersOfFiles)
     repeated_amounts: RepeatedAmounts = field(default_factory=RepeatedAmounts)
+    repeated_values: dict[str, RepeatedAmounts] = field(default_factory=dict)
+    amounts_by_quantity: AmountsByQuantity = field(default_factory=AmountsByQuantity)
+    orders_of_sources: dict[int, Matches] = field(default_factory=dict)  # by number
+    with_sums: dict[str, Matches] = field(default_factory=dict)  # orders, customers
+    totals: Counter[str] = field(default_factory=Counter)  # of discounts and costs
+    money_of_other_kinds: Counter[str] = field(default_factory=Counter)
     id_forms: list[np.ndarray] = field(default_factory=list)  # see `alike_ids`
     of_sources: dict[int, SourceCustomers] = field(default_factory=dict)  # by number
     num_events: int = 0
@@ -57,6 +55,7 @@ class ShardCounts:
     num_equal_events: int = 0
     equal_revenue: float = 0.0  # of purchases among them
     num_refunds_matched: int = 0
+    num_refunds_named: int = 0
     num_paid_lines: int = 0
     first_event_at: datetime | None = None
     last_event_at: datetime | None = None
@@ -78,6 +77,16 @@ class ShardCounts:
         self.long_orders = self.long_orders.plus(other.long_orders)
         self.orders_of_files = self.orders_of_files.plus(other.orders_of_files)
         self.repeated_amounts = self.repeated_amounts.plus(other.repeated_amounts)
+        for name, repeated in other.repeated_values.items():
+            earlier = self.repeated_values.get(name, RepeatedAmounts())
+            self.repeated_values[name] = earlier.plus(repeated)
+        self.amounts_by_quantity = self.amounts_by_quantity.plus(other.amounts_by_quantity)
+        for number, orders in other.orders_of_sources.items():
+            self.orders_of_sources[number] = orders.plus(self.orders_of_sources.get(number))
+        for name, groups in other.with_sums.items():
+            self.with_sums[name] = groups.plus(self.with_sums.get(name))
+        self.totals.update(other.totals)
+        self.money_of_other_kinds.update(other.money_of_other_kinds)
         self.id_forms += other.id_forms
         for number, found in other.of_sources.items():
             self.of_sources[number] = self.of_sources.get(number, SourceCustomers()).plus(found)
@@ -89,6 +98,7 @@ class ShardCounts:
         self.num_equal_events += other.num_equal_events
         self.equal_revenue += other.equal_revenue
         self.num_refunds_matched += other.num_refunds_matched
+        self.num_refunds_named += other.num_refunds_named
         self.num_paid_lines += other.num_paid_lines
         if other.first_event_at is not None and other.last_event_at is not None:
             first = self.first_event_at or other.first_event_at
@@ -129,6 +139,13 @@ class ShardCounts:
             0
         )
         self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
+        for name in ("discount", "cost"):
+            self.totals[name] += float(events[name].sum())
+        is_named = pl.col("order_id").is_not_null() | pl.col("item_id").is_not_null()
+        self.num_refunds_named = events.filter((pl.col("kind") == "refund") & is_named).height
+        others = events.filter(~is_purchase() & (pl.col("kind") != "refund"))
+        amounts = others.group_by("kind").agg(pl.col("amount").sum())
+        self.money_of_other_kinds.update(dict(amounts.filter(pl.col("amount") != 0).iter_rows()))
         lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         customers = events["customer_id"].unique()

@@ -13,7 +13,17 @@ MIN_REPEATED = 20  # orders of several lines of one amount each, ...
 EQUAL = 0.01  # of all rows, more of which are told
 REPEATED = 0.9  # which most of such orders are, ...
 DIFFERENT = 0.25  # with as many different amounts, for them to be told
+MOST_OF_REVENUE = {"discounts": 1.0, "costs": 5.0}  # times, more of which are told
+CONFLICTING = 0.1  # of all items, more of which are told
+MIN_REFUNDS = 20  # that name something, ...
+MATCHED = 0.1  # of which more should find their purchase
+MIN_LINES = 100  # of items that were sold in several quantities, ...
+STEADY = 0.1  # of what quantities vary: amounts (or amounts by their square) that vary no more
+MIN_ORDERS = 20  # of a source, ...
+TOLD_BEFORE = 0.5  # of which more are told by sources before, for it to be told
+SHOWN = ("view", "cart", "search", "impression", "click")  # whose amounts are prices
 MIN_STRANGERS = 10  # customers of a source, of whom one should have bought
+MAX_NAMED = 20  # customers that the log names
 MAX_REASONS = 3  # that the log names; quality.json has all
 
 
@@ -58,10 +68,31 @@ def warnings_of(report: QualityReport) -> Iterator[str]:
             f"{outliers.revenue:.2f}, {100 * outliers.revenue / purchases:.0f} % of all purchases; are they real? "
             "outliers.action clips or drops them"
         )
+    for kind, amount in report.money_of_other_kinds.items():
+        if kind not in SHOWN:
+            yield (
+                f"amounts of kind {kind} come to {amount:.2f} {report.currency}: they count neither as revenue nor as "
+                "refunds"
+            )
+    totals = {"discounts": report.total_discount, "costs": report.total_cost}
+    for name, total in totals.items():
+        if total > MOST_OF_REVENUE[name] * purchases > 0:
+            yield (
+                f"{name} come to {total:.2f} {report.currency}, {total / purchases:.1f} times all purchases; "
+                "are they cents or percents?"
+            )
+    if report.items_with_conflicting_rows > CONFLICTING * report.num_items:
+        yield (
+            f"{report.items_with_conflicting_rows} of {report.num_items} items have rows that differ: the most "
+            "frequent title and category hold, and the median price"
+        )
     yield from _of_ids(report)
     yield from _of_orders(report)
-    for customer in report.heavy_customers:
+    for customer in report.heavy_customers[:MAX_NAMED]:
         yield _heavy(customer, report.currency)
+    if len(report.heavy_customers) > MAX_NAMED:
+        others = len(report.heavy_customers) - MAX_NAMED
+        yield f"{others} more customers are named in heavy_customers of quality.json"
 
 
 def _of_ids(report: QualityReport) -> Iterator[str]:
@@ -110,6 +141,48 @@ def _of_orders(report: QualityReport) -> Iterator[str]:
             f"in {same.orders} of {same.of} orders of several lines all lines have the same amount, such as "
             f"{same.example_amount} in {same.example!r}; is it the order's total, which counts once?"
         )
+
+    refunds = report.refunds
+    if refunds.named >= MIN_REFUNDS and refunds.matched < MATCHED * refunds.named:
+        yield (
+            f"only {refunds.matched} of {refunds.named} refunds that name an order or an item find their purchase; "
+            "are ids of customers, orders and items written alike?"
+        )
+    for name, found in report.repeated_values.items():
+        if found.orders >= max(MIN_REPEATED, REPEATED * found.of):
+            if found.amounts >= DIFFERENT * found.orders:
+                yield (
+                    f"in {found.orders} of {found.of} orders of several lines with a {name} all have the same; "
+                    "is it the order's, which counts once?"
+                )
+    for path, orders in report.orders_of_sources.items():
+        if orders.matched >= MIN_ORDERS and orders.share > TOLD_BEFORE:
+            yield (
+                f"for {orders.matched} of {orders.rows} orders of {path} another source has one of the same customer, "
+                "month and money; are these payments or invoices of the same orders, which count once?"
+            )
+    for name, groups in report.with_sums.items():
+        if groups.matched >= max(MIN_REPEATED, REPEATED * groups.rows):
+            yield (
+                f"{groups.matched} of {groups.rows} {name} of three lines or more have one that is the sum of all "
+                "others; are these rows of totals? Leave them out by `filter`"
+            )
+    yield from _of_quantities(report)
+
+
+def _of_quantities(report: QualityReport) -> Iterator[str]:
+    """What amounts tell that do not grow as quantities do."""
+    found = report.amounts_by_quantity
+    most = STEADY * found.quantity
+    if found.lines < MIN_LINES:
+        return
+    if found.amount <= most:
+        yield (
+            "amounts of an item are the same whatever its quantity; is amount the price of one piece? "
+            "Then write its column times that of the quantity"
+        )
+    if found.beyond_square <= most:
+        yield "amounts of an item grow with the square of its quantity; is the quantity taken twice?"
 
 
 def _share(account: MoneyAccount, reason: str) -> float:

@@ -24,13 +24,14 @@ from training.ingest.tables.event_columns import event_column, only_told, told, 
 from training.ingest.tables.file_zone import warn_of_zone_column, zone_of_file
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.no_sales import warn_of_no_sales
-from training.ingest.tables.number_marks import warn_of_marks, warn_of_split_numbers
+from training.ingest.tables.number_marks import warn_of_marks, warn_of_names, warn_of_split_numbers
 from training.ingest.tables.repeats import EarlierRows
 from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
 from training.ingest.tables.sql.expressions import Expression, Numbers, expressions_of
 
 logger = logging.getLogger(__name__)
 BATCH_ROWS = 500_000
+SHEET_LINES = (65_536, 1_048_576)  # of Excel, before and since 2007
 ROW_HASH = "__row_hash"  # of the whole source row, within one run
 
 
@@ -146,6 +147,7 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
     timezone = zone_of_file(found.frame, table, file, expressions, BATCH_ROWS)
     if isinstance(table, Source) and not reading.num_rows:
         warn_of_no_sales(found.frame, table, expressions, file)
+        warn_of_names(table, own, file)
     if not reading.num_rows:
         warn_of_split_numbers(found.frame, table, file)
         warn_of_zone_column(found.frame, table, expressions, file)
@@ -165,6 +167,11 @@ def _read_file(found: Opened, reading: _Reading, file: Path) -> Iterator[ParsedR
             reading.num_rows += rows.height
             offset += rows.height
     found.check_count(offset, file)
+    num_lines = offset + table.has_header + table.skip_rows
+    if table.format == "csv" and num_lines in SHEET_LINES:
+        logger.warning(
+            "%s has %d lines, as many as a sheet of Excel; is it cut off?", file, num_lines
+        )
 
 
 def _check_cells(rows: pl.DataFrame, table: Table, file: Path) -> None:

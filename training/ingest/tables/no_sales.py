@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from lifecycle.events.schema import is_purchase
+from lifecycle.events.schema import REVENUE_KINDS, is_purchase
 from training.ingest.sources import Source
 from training.ingest.tables.currencies.codes import words_of
 from training.ingest.tables.currencies.unmapped import first_rows
@@ -20,18 +20,35 @@ TYPE_NAME = re.compile(
 )
 FLAG_NAME = re.compile(
     r"(?<![a-z])(?:cancell?ed|voided|refunded|returned|reversed|deleted|storniert|annulé|annulée)(?![a-z])"
+    r"|^(?:is )?(?:an? )?(?:void|return|refund|storno|retoure|test (?:order|mode)|sandbox)(?: flag)?$|^is (?:a )?test$"
+    r"|(?<![a-z])(?:refund|return)s? (?:amount|total|value|qty|quantity)$"
+)
+PAID_NAME = re.compile(
+    r"^(?:is )?(?:paid|captured|live ?mode|successful|success|succeeded|bezahlt)$"
+)
+SIGN_NAME = re.compile(
+    r"^(?:soll|debit|dr|d|s) (?:haben|credit|cr|c|h)(?: \w+)?$|^credit debit(?: \w+)?$"
+    r"|^(?:dc|sign|vorzeichen|direction)$"
+)
+REFUNDS_FILE = re.compile(
+    r"(?<![a-z])(?:refunds?|returns?|credit ?(?:notes?|memos?)|charge ?backs?|gutschrift(?:en)?|stornos?|stornierungen"
+    r"|retouren?|erstattungen|remboursements|avoirs|reembolsos|devoluciones|resi)(?![a-z])"
 )
 NO_SALE = (
     r"(?i)^(?:wc|payment|order|partial(?:ly)?)?[\s_-]*(?:fail|declin|denied|reject|refus|cancel|void|expired|abandon"
     r"|not[\s_-]?paid|requires|awaiting|on[\s_-]hold"
     r"|unpaid|refund|charge[\s_-]?back|revers|storn|abgebrochen|fehlgeschlagen|annul|échou|échec|rembours|fallid"
-    r"|rechaz|reembols|geannuleerd|mislukt|trash|deleted|incomplete|pending|draft)"
+    r"|rechaz|reembols|geannuleerd|mislukt|trash|deleted|incomplete|pending|draft|bounced|returned|disputed"
+    r"|uncollect|written[\s_-]?off|invalid|error|no[\s_-]?show|timed?[\s_-]?out|pledged|pro[\s_-]?forma"
+    r"|quot(?:e$|ed$|ation)|unbezahlt|impay|insolut|zwrot|anulow|отмен|возвра|キャンセル|返金|取消|退款)"
 )
 GIVEN_BACK = (
     r"(?i)^(?:payment|sales?|order|partial(?:ly)?|customer)?[\s_-]*(?:refund|return|credit[\s_-]?(?:note|memo)"
     r"|charge[\s_-]?back|revers|void|cancel|payout|withdrawal|gutschrift|storno|retoure|(?:rück)?erstattung"
-    r"|rembours|avoir|devoluc|reembols|nota de cr|rimbors|reso$|quote$|estimate$|pro[\s_-]?forma)"
+    r"|rembours|avoir|devoluc|reembols|nota de cr|rimbors|reso$|quote$|estimate$|pro[\s_-]?forma"
+    r"|cr?n$|delivery[\s_-]?note|lieferschein|angebot$|devis$|preventivo|zwrot|возвра|返品|退货)"
 )
+UNSET = r"(?i)^(?:false|f|no|n|nein|non|0)$"
 SET = r"(?i)^(?:true|t|yes|y|x|ja|oui|s[ií]|\d.*[1-9].*|[1-9].*)$"  # also a time, and an amount above 0
 BALANCE = (
     r"(?i)(?:opening|closing|starting|beginning|ending) balance|balance (?:brought|carried) forward"
@@ -50,6 +67,11 @@ def warn_of_no_sales(
     deciding = [each for each in expressions if each.is_filter or each.column == "kind"]
     needed = {name for each in deciding for name in each.types}
     mapped = {name for each in expressions for name in each.types} - needed
+    is_all_sales = source.kind in (None, *REVENUE_KINDS) and not needed
+    if is_all_sales and REFUNDS_FILE.search(words_of(file.stem)):
+        logger.warning(
+            "%s counts as sales, by its name it may hold refunds: say `kind: refund`", file
+        )
     if not texts or not needed.issubset(own):  # those of a lookup are not joined yet
         return
     sample = first_rows(frame, list(dict.fromkeys([*texts, *needed])))
@@ -59,6 +81,14 @@ def warn_of_no_sales(
     for name in (name for name in texts if name in sales.columns):
         pattern = BALANCE if name in mapped else _pattern(name)
         values = sales[name].cast(pl.String).str.strip_chars()
+        if SIGN_NAME.search(words_of(name)) and values.n_unique() == 2 and name not in mapped:
+            logger.warning(
+                "%s: rows that count as sales have %s in column %r; are some of them money that went back? "
+                "Say so in `kind`",
+                file,
+                sorted(values.drop_nulls().unique()),
+                name,
+            )
         told = values.filter(values.str.contains(pattern))
         if 0 < told.len():
             logger.warning(
@@ -77,6 +107,8 @@ def _pattern(name: str) -> str:
     words = words_of(name)
     if FLAG_NAME.search(words):
         return SET
+    if PAID_NAME.search(words):
+        return UNSET
     if STATUS_NAME.search(name):
         return NO_SALE
     return GIVEN_BACK if TYPE_NAME.search(words) else BALANCE
@@ -85,7 +117,7 @@ def _pattern(name: str) -> str:
 def _is_flag(name: str, dtype: pl.DataType) -> bool:
     """Whether a column of Parquet or JSON, which is no text, says by its values that a row is no sale."""
     is_plain = dtype.is_numeric() or dtype in (pl.Boolean, pl.Date, pl.Datetime)
-    return is_plain and _pattern(name) == SET
+    return is_plain and _pattern(name) in (SET, UNSET)
 
 
 def _sales(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from training.ingest.sources import Table
+from training.ingest.sources import Source, Table
+from training.ingest.tables.currencies.codes import words_of
 from training.ingest.tables.currencies.unmapped import SAMPLED_ROWS, first_rows
 from training.ingest.tables.rows import Rows
 from training.ingest.tables.sql.expressions import Expression
@@ -18,6 +19,20 @@ OTHER = {".": ",", ",": "."}
 UNNAMED = re.compile(r"^\s*(?:_duplicated_\d+)?$")
 GROUPED = r"^[+-]?[1-9]\d{0,2}%s\d{3}$"  # as thousands are, and numbers of three decimals
 UNGROUPED_THOUSAND = r"^[+-]?\d{4,}$"
+PERCENT = r"(?<![a-z])(?:pct|perc|percent|percentage|prozent)(?![a-z])"
+NO_AMOUNT = {
+    "amount": re.compile(
+        rf"balance|saldo|solde|kontostand|[ck]umul|running total|life ?time|(?<![a-z])ltv|total spen[dt]|{PERCENT}"
+    ),
+    "discount": re.compile(rf"{PERCENT}|discount rate"),
+    "cost": re.compile(PERCENT),
+}
+PRICE = re.compile(
+    r"^(?:unit |item |piece )?price$|^(?:einzel|stück)?preis$|^pri[xz]\w* unita?i?r\w+|^precio unit"
+)
+QUANTITY = re.compile(
+    r"(?<![a-z])(?:qty|quantity|quantité|cantidad|quantità|menge|anzahl|stückzahl|units|pieces)$"
+)
 BARE = r"^[+-]?0*[1-9]\d*$"
 
 
@@ -75,6 +90,24 @@ def warn_of_split_numbers(frame: pl.LazyFrame, table: Table, file: Path) -> None
                 given[0],
                 table.delimiter,
             )
+
+
+def warn_of_names(source: Source, names: Iterable[str], file: Path) -> None:
+    """Say where the name of a column that is taken as it is says that it holds something else than its event column."""
+    for column, pattern in NO_AMOUNT.items():
+        value = source.columns.get(column)
+        if isinstance(value, str) and pattern.search(words_of(value.replace("%", " percent "))):
+            logger.warning("%s: column %r is read as %s; is it one?", file, value, column)
+    amount = source.columns.get("amount")
+    unused = [name for name in names if QUANTITY.search(words_of(name))]
+    is_price = isinstance(amount, str) and PRICE.search(words_of(amount)) is not None
+    if is_price and unused and "quantity" not in source.columns:
+        logger.warning(
+            "%s: %r is read as amount, whatever %r says; is it the price of one piece?",
+            file,
+            amount,
+            unused[0],
+        )
 
 
 def ambiguous_mark(values: pl.Series, decimal: str) -> str | None:

@@ -154,3 +154,12 @@ def test_shared_id_that_no_row_has_is_told(
 ) -> None:
     run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *persons()), shared_ids=["TIL0"]))
     assert "shared_ids names 'TIL0', whom no row has" in caplog.text
+
+
+def test_rows_of_totals_of_each_customer_are_set_apart(tmp_path: Path) -> None:
+    lines = [f"C{n % 25},2024-01-{1 + n % 28:02},i,{n}" for n in range(100)]
+    totals = [f"C{c} Total,2024-01-28,,{sum(range(c, 100, 25))}" for c in range(25)]
+    _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *lines, *totals)))
+    assert report["account"]["kept"]["purchases"] == sum(range(100))
+    assert report["rows_dropped"] == {"shared_id": 25}
+    assert "5 more customers are named in heavy_customers" in report["warnings"][-1]

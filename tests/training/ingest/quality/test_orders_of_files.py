@@ -78,3 +78,25 @@ def test_lines_that_files_share_out_are_not_told(
     assert report["orders_of_files"]["of"] == 30
     assert report["orders_of_files"]["orders"] == 0
     assert SEVERAL not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "is_told"),
+    [("payments", True), ("others", False), ("one price", False)],
+)
+def test_payments_of_the_orders_of_another_source_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: str, is_told: bool
+) -> None:
+    amounts = [5.0 if change == "one price" else 10 + number for number in range(40)]
+    orders = [f"c{n % 7},2024-01-{1 + n % 25:02},O{n},{amount}" for n, amount in enumerate(amounts)]
+    extra = 100 if change == "others" else 0
+    payments = [
+        f"c{n % 7},2024-01-{2 + n % 25:02},P{n},{amount + extra}"
+        for n, amount in enumerate(amounts)
+    ]
+    first = log(tmp_path / "orders.csv", *orders, columns=COLUMNS)
+    second = log(tmp_path / "payments.csv", *payments, columns=COLUMNS)
+    _, report = run(recipe(tmp_path / "data", first, second))
+    found = report["orders_of_sources"][str(tmp_path / "payments.csv")]
+    assert found == {"rows": 40, "matched": 40 if is_told else 0}
+    assert ("for 40 of 40 orders of" in caplog.text) == is_told

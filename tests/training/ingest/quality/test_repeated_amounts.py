@@ -56,3 +56,30 @@ def test_lines_of_different_amounts_are_not_told(
     )
     assert report["repeated_amounts"]["of"] > 40
     assert TOLD not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["discount", "cost"])
+@pytest.mark.parametrize("is_of_order", [True, False])
+def test_discount_or_cost_of_the_order_on_each_line_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, is_of_order: bool
+) -> None:
+    rows = lines([10 + 1.5 * number for number in range(60)])
+    amounts = [row.replace("-b,", "-b,9") for row in rows]  # of the second line another
+    value = "a" if not is_of_order else {"sql": "2 + SUBSTR(i, 1, 3)"}
+    source = log(tmp_path / "x.csv", *amounts, columns=COLUMNS | {name: value})
+    _, report = run(recipe(tmp_path / "data", source))
+    assert (report["repeated_values"][name]["orders"] == 60) == is_of_order
+    assert (f"several lines with a {name} all have the same" in caplog.text) == is_of_order
+
+
+@pytest.mark.parametrize(("extra", "is_told"), [(0.0, True), (0.5, False)])
+def test_rows_of_totals_behind_the_lines_of_an_order_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, extra: float, is_told: bool
+) -> None:
+    first = lines([10 + 1.5 * number for number in range(30)], "a")
+    second = lines([7.25] * 30, "b")
+    totals = lines([17.25 + 1.5 * number + extra for number in range(30)], "t")
+    source = log(tmp_path / "x.csv", *first, *second, *totals, columns=COLUMNS)
+    _, report = run(recipe(tmp_path / "data", source))
+    assert report["with_sums"]["orders"] == {"rows": 30, "matched": 30 * is_told}
+    assert ("30 of 30 orders of three lines or more have one" in caplog.text) == is_told

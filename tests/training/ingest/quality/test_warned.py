@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.ingest.recipes import log, recipe, run
+from tests.training.ingest.recipes import LOG, log, recipe, run
 from training.ingest.quality.warned import kept_warnings
 
 
@@ -34,3 +34,72 @@ def test_an_error_ends_the_keeping() -> None:
     with pytest.raises(ValueError, match="broken"), kept_warnings():
         raise ValueError("broken")
     assert logging.getLogger("training.ingest").handlers == before
+
+
+def days(number: int) -> list[str]:
+    return [f"2024-{1 + n // 28:02}-{1 + n % 28:02}" for n in range(number)]
+
+
+def test_source_of_which_nothing_is_kept_is_told_with_the_reasons(tmp_path: Path) -> None:
+    shop = log(tmp_path / "x.csv", *(f"c{n},{day},i,{n}" for n, day in enumerate(days(30))))
+    back = log(tmp_path / "y.csv", *(f"c{n},{day},i,{n}" for n, day in enumerate(days(9))))
+    config = recipe(tmp_path / "data", shop, back | {"kind": "refund", "filter": {"sql": "a > 90"}})
+    _, report = run(config)
+    (told,) = report["warnings"]
+    assert told == f"no row of {tmp_path / 'y.csv'} is kept; left out by reason: {{'filter': 9}}"
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [("cancellation", True), ("view", False)])
+def test_money_of_what_is_no_sale_is_told_but_for_prices_that_were_seen(
+    tmp_path: Path, kind: str, is_told: bool
+) -> None:
+    rows = [f"c{n % 9},{day},{'x' if n % 5 else ''},2.5" for n, day in enumerate(days(60))]
+    sql = f"CASE WHEN i IS NULL THEN '{kind}' ELSE 'purchase' END"
+    source = log(tmp_path / "x.csv", *rows, kind={"sql": sql})
+    _, report = run(recipe(tmp_path / "data", source))
+    assert report["money_of_other_kinds"] == {kind: 30.0}
+    told = [
+        f"amounts of kind {kind} come to 30.00 USD: they count neither as revenue nor as refunds"
+    ]
+    assert report["warnings"] == told * is_told
+
+
+def test_refunds_whose_orders_are_written_otherwise_are_told(tmp_path: Path) -> None:
+    columns = LOG | {"order_id": "i", "item_id": {"sql": "'x'"}}
+    rows = [f"c{n % 9},{day},O{n},{10 + n}" for n, day in enumerate(days(60))]
+    back = [f"C{row.partition(',')[0][1:]}-x,{row.partition(',')[2]}" for row in rows[::2]]
+    shop = log(tmp_path / "x.csv", *rows, columns=columns)
+    refunds = log(tmp_path / "y.csv", *back, columns=columns, kind="refund")
+    _, report = run(recipe(tmp_path / "data", shop, refunds))
+    assert report["refunds"] == {"total": 30, "matched": 0, "named": 30}
+    assert any("only 0 of 30 refunds that name" in line for line in report["warnings"])
+
+
+@pytest.mark.parametrize(("num_rows", "is_told"), [(65_535, True), (65_534, False)])
+def test_file_that_fills_a_sheet_of_excel_is_told(
+    tmp_path: Path, num_rows: int, is_told: bool
+) -> None:
+    rows = [f"c{n % 999},2024-01-{1 + n % 28:02},i{n},{n}.5" for n in range(num_rows)]
+    _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *rows)))
+    assert any("is it cut off?" in line for line in report["warnings"]) == is_told
+
+
+@pytest.mark.parametrize(("sql", "is_told"), [("a * 10", True), ("a / 10", False)])
+def test_discounts_above_all_revenue_are_told(tmp_path: Path, sql: str, is_told: bool) -> None:
+    rows = [f"c{n % 9},{day},i,{n}" for n, day in enumerate(days(60))]
+    source = log(tmp_path / "x.csv", *rows, columns=LOG | {"discount": {"sql": sql}})
+    _, report = run(recipe(tmp_path / "data", source))
+    revenue = sum(range(60))
+    assert report["total_discount"] == pytest.approx(revenue * (10 if is_told else 0.1))
+    told = [
+        f"discounts come to {revenue * 10:.2f} USD, 10.0 times all purchases; are they cents or percents?"
+    ]
+    assert report["warnings"] == told * is_told
+
+
+def test_items_of_differing_rows_are_told(tmp_path: Path) -> None:
+    rows = [f"c{n % 9},{day},i{n % 5},{n}" for n, day in enumerate(days(60))]
+    (tmp_path / "items.csv").write_text("i,p\n" + "".join(f"i{n % 5},{n}\n" for n in range(10)))
+    items = {"path": str(tmp_path / "items.csv"), "columns": {"item_id": "i", "price": "p"}}
+    _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *rows), items=items))
+    assert report["warnings"][0].startswith("5 of 5 items have rows that differ")

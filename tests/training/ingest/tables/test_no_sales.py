@@ -35,6 +35,14 @@ def source(path: Path, header: str, *words: str, **changes: object) -> dict[str,
         ("c,t,a,Voided", "Yes", ("No", "no")),
         ("c,t,a,Cancelled at", "2024-01-19 08:00:00 -0500", ("",)),
         ("c,t,a,Refunded Amount", "10.80", ("0.00", "", "0")),
+        ("c,t,a,is_test", "true", ("false",)),
+        ("c,t,a,void", "1", ("0",)),
+        ("c,t,a,return_qty", "2", ("0",)),
+        ("c,t,a,livemode", "false", ("true",)),
+        ("c,t,a,Paid", "0", ("1", "1")),
+        ("c,t,a,status", "written off", ("Completed",)),
+        ("c,t,a,status", "返金済み", ("完了",)),
+        ("c,t,a,Type", "CRN", ("INV",)),
         ("c,t,a,text", "Opening balance", ("Fee",)),
         ("c,t,a,Buchungstext", "Saldovortrag 2023", ("Zins",)),
     ],
@@ -58,6 +66,9 @@ def test_words_that_say_no_sale_are_told(
         ("c,t,a,status", ("paid", "active"), {}),
         ("c,t,a,payment_type", ("Credit card", "Bank transfer", "Store credit"), {}),
         ("c,t,a,refundable", ("yes", "true"), {}),
+        ("c,t,a,return_policy", ("30 days", "14 days"), {}),
+        ("c,t,a,paid_by", ("no", "card"), {}),
+        ("c,t,a,test_group", ("1", "0"), {}),
         ("c,t,a,cancelled", ("no", "0", "false", "0.00"), {}),
     ],
 )
@@ -88,6 +99,40 @@ def test_words_that_a_filter_or_kind_writes_otherwise_are_told(
     lines = source(tmp_path / "x.csv", "c,t,a,status", word, "paid", **{key: {"sql": sql}})
     run(recipe(tmp_path / "data", lines))
     assert f"12 rows that count as sales 6 have {word!r} in column 'status'" in caplog.text
+
+
+def test_column_of_signs_is_told_unless_kind_reads_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = source(tmp_path / "x.csv", "c,t,a,Soll/Haben-Kennzeichen", "S", "H")
+    run(recipe(tmp_path / "data", lines))
+    assert "sales have ['H', 'S'] in column 'Soll/Haben-Kennzeichen'" in caplog.text
+    caplog.clear()
+    sql = "CASE \"Soll/Haben-Kennzeichen\" WHEN 'H' THEN 'refund' ELSE 'purchase' END"
+    run(recipe(tmp_path / "kinds", lines | {"kind": {"sql": sql}}))
+    assert "went back" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "is_told"),
+    [
+        ("refunds", {}, True),
+        ("Gutschriften_2024", {}, True),
+        ("sales-returns", {}, True),
+        ("refunds", {"kind": {"sql": "CASE WHEN a > 9 THEN 'purchase' ELSE 'refund' END"}}, False),
+        ("returning_customers", {}, False),
+        ("refunds", {"kind": "refund"}, False),
+    ],
+)
+def test_file_named_after_refunds_that_counts_as_sales_is_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    changes: dict[str, object],
+    is_told: bool,
+) -> None:
+    run(recipe(tmp_path / "data", source(tmp_path / f"{name}.csv", "c,t,a,x", "y", **changes)))
+    assert ("by its name it may hold refunds" in caplog.text) == is_told
 
 
 def test_flags_that_are_no_texts_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -105,3 +105,39 @@ def test_cells_in_columns_without_a_name_are_told(
     columns = {"customer_id": "c", "occurred_at": "t", "amount": "p", "item_id": "i"}
     run(recipe(tmp_path / "data", {"path": str(path), "columns": columns}))
     assert ("a column without a name holds" in caplog.text) == is_told
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "told"),
+    [
+        ("c,t,i,Saldo", {"amount": "Saldo"}, "column 'Saldo' is read as amount"),
+        ("c,t,i,total_spent", {"amount": "total_spent"}, "'total_spent' is read as amount"),
+        (
+            "c,t,i,a,Discount %",
+            {"discount": "Discount %"},
+            "column 'Discount %' is read as discount",
+        ),
+        (
+            "c,t,qty,UnitPrice",
+            {"amount": "UnitPrice"},
+            "'UnitPrice' is read as amount, whatever 'qty' says",
+        ),
+        ("c,t,qty,UnitPrice", {"amount": {"sql": "UnitPrice * qty"}}, None),
+        ("c,t,i,price", {"amount": "price"}, None),
+        ("c,t,i,a,discount_pct", {"discount": {"sql": "a * discount_pct / 100"}}, None),
+    ],
+)
+def test_columns_whose_name_says_something_else_are_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    header: str,
+    columns: dict[str, object],
+    told: str | None,
+) -> None:
+    width = header.count(",") - 1
+    rows = [f"c{n % 5},2024-01-{1 + n:02}" + f",{n + 1}" * width for n in range(12)]
+    (tmp_path / "x.csv").write_text("\n".join([header, *rows]) + "\n")
+    mapped = {"customer_id": "c", "occurred_at": "t", "amount": "a"} | columns
+    run(recipe(tmp_path / "data", {"path": str(tmp_path / "x.csv"), "columns": mapped}))
+    assert ("is read as" in caplog.text) == (told is not None)
+    assert (told or "") in caplog.text
