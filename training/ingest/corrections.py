@@ -1,8 +1,7 @@
 """Corrected rows: the version that holds may be one that a filter, a missing amount or a missing date leaves out."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 from lifecycle.events.schema import EVENT_SCHEMA
 from training.ingest.dates import Span
 from training.ingest.event_ids import READ_ORDER, OnRepeatedId
+from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.recipe import IngestConfig
 from training.ingest.rules import IS_LEFT_OUT
@@ -27,10 +27,19 @@ def are_corrected(config: IngestConfig, source: Source) -> bool:
     return config.on_repeated_id != "error" and "event_id" in source.columns
 
 
-def warn_of_names(files: Sequence[Path], times: Mapping[Path, tuple[datetime, datetime]]) -> None:
-    """Say which of two files seems to be the earlier one, though its name comes later: it decides by `latest`."""
-    for one, other in pairwise(file for file in files if file in times):
-        (first, last), (other_first, other_last) = times[one], times[other]
+def warn_of_order(files: Sequence[Path], read: ReadCounts, rule: OnRepeatedId) -> None:
+    """Say where rows that are read later seem to be earlier ones: in a file, or of two files by their names."""
+    for file in files:
+        if file in read.newest_first and rule == "latest":
+            logger.warning(
+                "rows of one event_id go by their order, and %s has its newest rows first; map the column `version`, "
+                "or say on_repeated_id: first",
+                file,
+            )
+            return
+    for one, other in pairwise(file for file in files if file in read.times):
+        first, last = read.times[one]
+        other_first, other_last = read.times[other]
         if other_first < first and other_last < last:
             logger.warning(
                 "rows of one event_id go by the names of files, and %s comes before %s, whose rows begin and end "

@@ -152,6 +152,8 @@ def without_repeated_ids(
     copies = others.join(replaced, on=READ_ORDER, how="anti")
     counts.account.drop("duplicate_event_id", copies)
     counts.account.drop("replaced_event_id", replaced)
+    items = replaced.join(held.select("event_id", held="item_id"), on="event_id")
+    counts.num_replaced_items += items.filter(pl.col("item_id") != pl.col("held")).height
     return events.join(others, on=READ_ORDER, how="anti", maintain_order="left")
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from lifecycle.erasure.tombstones import NOBODY, ErasedIds
 from lifecycle.events.shards import shard_numbers
 from training.ingest.catalogue import LineCatalogue
-from training.ingest.corrections import are_corrected, warn_of_names, with_left_out
+from training.ingest.corrections import are_corrected, warn_of_order, with_left_out
 from training.ingest.currencies import Exchange, money_by_currency
 from training.ingest.dates import days_of
 from training.ingest.files.found import source_files
@@ -120,7 +120,7 @@ def spill(
     exchange.unmapped.warn()
     for source in config.sources:
         if are_corrected(config, source) and VERSION not in source.columns:
-            warn_of_names(source_files(source), read.times)
+            warn_of_order(source_files(source), read, config.on_repeated_id)
     for path, reasons in empty.items():
         logger.warning("no row of %s is kept; left out by reason: %s", path, reasons)
     if first.num_rows == 0:

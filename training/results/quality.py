@@ -16,6 +16,7 @@ class Duplicates(Config):
     dropped_same_id: int
     kept_equal: int
     kept_equal_revenue: float = 0.0  # of the purchases among them
+    replaced_items: int = 0  # rows that one of another item replaced, under one event_id
 
 
 class Refunds(Config):

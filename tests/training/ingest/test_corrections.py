@@ -92,3 +92,28 @@ def test_names_by_which_an_earlier_file_would_correct_a_later_one_are_told(
     source = {"path": str(tmp_path / "lines"), "columns": COLUMNS}
     run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
     assert ("apr.csv comes before feb.csv" in caplog.text) == is_told
+
+
+def test_rows_that_go_back_in_time_are_told_where_their_order_decides(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [f"{n},{n % 5},2024-01-{28 - n:02},{n}\n" for n in range(20)]
+    (tmp_path / "x.csv").write_text("i,c,t,p\n" + "".join(lines))
+    source = {"path": str(tmp_path / "x.csv"), "columns": COLUMNS}
+    run(recipe(tmp_path / "error", source))
+    assert "newest rows first" not in caplog.text
+    run(recipe(tmp_path / "latest", source, on_repeated_id="latest"))
+    assert "x.csv has its newest rows first" in caplog.text
+
+
+@pytest.mark.parametrize("is_order", [True, False])
+def test_an_order_number_as_event_id_by_which_lines_are_lost_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, is_order: bool
+) -> None:
+    items = ["a", "b"] if is_order else ["a", "a"]
+    rows = [f"{n},{n % 5},2024-01-{1 + n:02},{1 + n},{item}\n" for n in range(9) for item in items]
+    (tmp_path / "x.csv").write_text("i,c,t,p,x\n" + "".join(rows).replace(",1,b", ",2,b"))
+    source = {"path": str(tmp_path / "x.csv"), "columns": COLUMNS | {"item_id": "x"}}
+    _, report = run(recipe(tmp_path / "data", source, on_repeated_id="latest"))
+    assert report["duplicates"]["replaced_items"] == 9 * is_order
+    assert ("9 rows were replaced by one of another item" in caplog.text) == is_order

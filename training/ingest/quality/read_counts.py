@@ -18,6 +18,7 @@ SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the
 LARGEST_LOG_AMOUNT = 10
 BINS_PER_DECADE = 100
 MIN_AMOUNTS = 50  # of a source, for its median to be compared
+MIN_STEPS = 10  # back in time, and for each one forward, in a file that has its newest rows first
 HUNDRED = (60, 160)  # times another's median, as cents are
 NUM_BINS = (LARGEST_LOG_AMOUNT - SMALLEST_LOG_AMOUNT) * BINS_PER_DECADE
 
@@ -44,6 +45,7 @@ class ReadCounts:
     times: dict[Path, tuple[datetime, datetime]] = field(
         default_factory=dict
     )  # of each file, first and last
+    newest_first: list[Path] = field(default_factory=list)  # files whose rows go back in time
     files_not_read: list[str] = field(default_factory=list)
 
     def file_number(self, file: Path, source: int) -> int:
@@ -69,6 +71,9 @@ class ReadCounts:
         if isinstance(first, datetime) and isinstance(last, datetime):
             earlier = self.times.get(file, (first, last))
             self.times[file] = (min(first, earlier[0]), max(last, earlier[1]))
+        steps = times.drop_nulls().diff().drop_nulls().dt.total_microseconds()
+        if (steps < 0).sum() > max(MIN_STEPS, (steps > 0).sum() * MIN_STEPS):
+            self.newest_first.append(file)
 
     def add_days(self, days: pl.DataFrame) -> None:
         """Count the rows and the purchases of each `day`."""

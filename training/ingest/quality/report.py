@@ -104,6 +104,7 @@ def _duplicates(dropped: dict[str, int], counts: ShardCounts) -> Duplicates:
         dropped_same_id=dropped.get("duplicate_event_id", 0),
         kept_equal=counts.num_equal_events,
         kept_equal_revenue=counts.equal_revenue,
+        replaced_items=counts.num_replaced_items,
     )
 
 

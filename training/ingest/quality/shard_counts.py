@@ -54,6 +54,7 @@ class ShardCounts:
     outlier_revenue: float = 0.0  # of purchases, before the rule was applied
     num_equal_events: int = 0
     equal_revenue: float = 0.0  # of purchases among them
+    num_replaced_items: int = 0  # rows that one of another item replaced, under one event_id
     num_refunds_matched: int = 0
     num_refunds_named: int = 0
     num_paid_lines: int = 0
@@ -97,6 +98,7 @@ class ShardCounts:
         self.outlier_revenue += other.outlier_revenue
         self.num_equal_events += other.num_equal_events
         self.equal_revenue += other.equal_revenue
+        self.num_replaced_items += other.num_replaced_items
         self.num_refunds_matched += other.num_refunds_matched
         self.num_refunds_named += other.num_refunds_named
         self.num_paid_lines += other.num_paid_lines

@@ -126,6 +126,11 @@ def _of_orders(report: QualityReport) -> Iterator[str]:
             f"amount, and are kept; they bring {equal.kept_equal_revenue:.2f} {report.currency}. "
             "If the export has them twice, say drop_exact_duplicates: true"
         )
+    if equal.replaced_items > EQUAL * rows:
+        yield (
+            f"{equal.replaced_items} rows were replaced by one of another item under one event_id; is it the number "
+            "of an order, not of a line? Then put the item behind it, or leave it out"
+        )
     files = report.orders_of_files
     if files.orders > LONG_ORDERS * files.of:
         yield (

@@ -73,7 +73,7 @@ def event_column(rows: Rows, expression: Expression) -> pl.Series:
                 versions,
                 table,
                 rows.file,
-                lambda value: f"neither a number nor {date_rule(table, value)}",
+                lambda value: f"neither a number nor a time: {date_rule(table, value)}",
             )
         return versions
     if column.name not in (*table.numbers, *table.times):
