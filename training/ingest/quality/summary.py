@@ -15,6 +15,8 @@ REPEATED = 0.9  # which most of such orders are, ...
 DIFFERENT = 0.25  # with as many different amounts, for them to be told
 MOST_OF_REVENUE = {"discounts": 1.0, "costs": 5.0}  # times, more of which are told
 CONFLICTING = 0.1  # of all items, more of which are told
+OTHER_RATES = 100  # times another's, as which average purchases of a currency are told
+FOUND = 0.9  # of the rows that ask a lookup, fewer of which are told
 MIN_REFUNDS = 20  # that name something, ...
 MATCHED = 0.1  # of which more should find their purchase
 MIN_LINES = 100  # of items that were sold in several quantities, ...
@@ -86,6 +88,21 @@ def warnings_of(report: QualityReport) -> Iterator[str]:
             f"{report.items_with_conflicting_rows} of {report.num_items} items have rows that differ: the most "
             "frequent title and category hold, and the median price"
         )
+    means = {code: each.purchases / each.rows for code, each in report.currencies.items()}
+    least = min(means, key=means.__getitem__, default="")
+    most = max(means, key=means.__getitem__, default="")
+    if means and means[most] > OTHER_RATES * means[least] > 0:
+        yield (
+            f"purchases in {most} are on average {means[most] / means[least]:.0f} times those in {least}, both in "
+            f"{report.currency}; a rate says what one of a currency is worth in {report.currency}: is it the other "
+            "way round?"
+        )
+    for name, found in report.matches.items():
+        if name.startswith("lookup ") and found.share < FOUND:
+            yield (
+                f"{name}: {found.matched} of {found.rows} rows ({found.share:.1%}) find their key; "
+                "the others have nothing of it"
+            )
     yield from _of_ids(report)
     yield from _of_orders(report)
     for customer in report.heavy_customers[:MAX_NAMED]:

@@ -103,3 +103,33 @@ def test_items_of_differing_rows_are_told(tmp_path: Path) -> None:
     items = {"path": str(tmp_path / "items.csv"), "columns": {"item_id": "i", "price": "p"}}
     _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *rows), items=items))
     assert report["warnings"][0].startswith("5 of 5 items have rows that differ")
+
+
+@pytest.mark.parametrize(("num_known", "is_told"), [(40, True), (60, False)])
+def test_rows_that_a_lookup_does_not_know_are_told(
+    tmp_path: Path, num_known: int, is_told: bool
+) -> None:
+    rows = [f"c{n % 9},{day},i{n},1" for n, day in enumerate(days(60))]
+    known = "".join(f"i{n},{2 + n}\n" for n in range(num_known))
+    (tmp_path / "prices.csv").write_text("i,price\n" + known)
+    prices = {"path": str(tmp_path / "prices.csv"), "columns": {"p": "price"}}
+    columns = LOG | {"amount": {"sql": "COALESCE(p, 0)"}}
+    source = log(tmp_path / "x.csv", *rows, columns=columns, lookup=prices, lookup_on="i")
+    _, report = run(recipe(tmp_path / "data", source))
+    told = "40 of 60 rows (66.7%) find their key"
+    assert any(told in line for line in report["warnings"]) == is_told
+
+
+@pytest.mark.parametrize(("rate", "is_told"), [(155, True), (1 / 155, False)])
+def test_a_rate_that_is_the_other_way_round_is_told(
+    tmp_path: Path, rate: float, is_told: bool
+) -> None:
+    rows = [
+        f"c{n % 9},{day},{'EUR' if n % 2 else 'JPY'},{n + 1 if n % 2 else 155 * n + 155}"
+        for n, day in enumerate(days(60))
+    ]
+    columns = LOG | {"currency": "i"}
+    source = log(tmp_path / "x.csv", *rows, columns=columns)
+    config = recipe(tmp_path / "data", source, currency="EUR", rates={"JPY": rate})
+    _, report = run(config)
+    assert any("is it the other way round?" in line for line in report["warnings"]) == is_told
