@@ -12,6 +12,7 @@ import polars as pl
 from lifecycle.events.schema import is_purchase
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.dropped_orders import DroppedOrders
+from training.ingest.tables.repeats import IN_EARLIER_FILE
 from training.results.quality import Matches, Money, TableRows
 
 SMALLEST_LOG_AMOUNT = -4  # decimal logarithms of the amounts told apart for the outlier fence
@@ -84,7 +85,8 @@ class ReadCounts:
     def leave_out(self, reason: str, rows: pl.DataFrame) -> None:
         """Enter rows that are left out while they are read, and the orders that lose them."""
         self.account.drop(reason, rows)
-        self.dropped_orders.add(reason, rows)
+        if reason != IN_EARLIER_FILE:  # which has the line of that order
+            self.dropped_orders.add(reason, rows)
 
     def set_table(self, name: str, num_read: int, kept: int, left_out: Counter[str]) -> None:
         """Enter a table that is read at once; every row is kept, or left out for a reason."""

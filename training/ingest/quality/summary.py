@@ -63,6 +63,29 @@ def warnings_of(report: QualityReport) -> Iterator[str]:
             f"{report.amounts_as_zero} purchases, renewals or refunds without an amount count as 0 "
             "(missing.amount: zero)"
         )
+    yield from _of_money(report)
+    if report.items_with_conflicting_rows > CONFLICTING * report.num_items:
+        yield (
+            f"{report.items_with_conflicting_rows} of {report.num_items} items have rows that differ: the most "
+            "frequent title and category hold, and the median price"
+        )
+    for name, found in report.matches.items():
+        if name.startswith("lookup ") and found.share < FOUND:
+            yield (
+                f"{name}: {found.matched} of {found.rows} rows ({found.share:.1%}) find their key; "
+                "the others have nothing of it"
+            )
+    yield from _of_ids(report)
+    yield from _of_orders(report)
+    for customer in report.heavy_customers[:MAX_NAMED]:
+        yield _heavy(customer, report.currency)
+    if len(report.heavy_customers) > MAX_NAMED:
+        others = len(report.heavy_customers) - MAX_NAMED
+        yield f"{others} more customers are named in heavy_customers of quality.json"
+
+
+def _of_money(report: QualityReport) -> Iterator[str]:
+    """What money tells that is larger than it should be, or counts nowhere."""
     outliers, purchases = report.outliers, report.account.read.purchases
     if outliers.fence is not None and outliers.revenue > OUTLIERS * purchases > 0:
         yield (
@@ -83,11 +106,6 @@ def warnings_of(report: QualityReport) -> Iterator[str]:
                 f"{name} come to {total:.2f} {report.currency}, {total / purchases:.1f} times all purchases; "
                 "are they cents or percents?"
             )
-    if report.items_with_conflicting_rows > CONFLICTING * report.num_items:
-        yield (
-            f"{report.items_with_conflicting_rows} of {report.num_items} items have rows that differ: the most "
-            "frequent title and category hold, and the median price"
-        )
     means = {code: each.purchases / each.rows for code, each in report.currencies.items()}
     least = min(means, key=means.__getitem__, default="")
     most = max(means, key=means.__getitem__, default="")
@@ -97,19 +115,6 @@ def warnings_of(report: QualityReport) -> Iterator[str]:
             f"{report.currency}; a rate says what one of a currency is worth in {report.currency}: is it the other "
             "way round?"
         )
-    for name, found in report.matches.items():
-        if name.startswith("lookup ") and found.share < FOUND:
-            yield (
-                f"{name}: {found.matched} of {found.rows} rows ({found.share:.1%}) find their key; "
-                "the others have nothing of it"
-            )
-    yield from _of_ids(report)
-    yield from _of_orders(report)
-    for customer in report.heavy_customers[:MAX_NAMED]:
-        yield _heavy(customer, report.currency)
-    if len(report.heavy_customers) > MAX_NAMED:
-        others = len(report.heavy_customers) - MAX_NAMED
-        yield f"{others} more customers are named in heavy_customers of quality.json"
 
 
 def _of_ids(report: QualityReport) -> Iterator[str]:

@@ -25,7 +25,7 @@ from training.ingest.tables.file_zone import warn_of_zone_column, zone_of_file
 from training.ingest.tables.lookups import IS_FOUND, KEY, Lookup
 from training.ingest.tables.no_sales import warn_of_no_sales
 from training.ingest.tables.number_marks import warn_of_marks, warn_of_names, warn_of_split_numbers
-from training.ingest.tables.repeats import EarlierRows
+from training.ingest.tables.repeats import IN_EARLIER_FILE, EarlierRows
 from training.ingest.tables.rows import ROW, Rows, numbers_in_batches
 from training.ingest.tables.sql.expressions import Expression, Numbers, expressions_of
 
@@ -210,7 +210,7 @@ def _without_shared(batch: ParsedRows, reading: _Reading) -> ParsedRows:
     is_shared = pl.Series(reading.earlier.are_shared(batch.rows))
     if not reading.drops_repeated or not is_shared.any():
         return batch
-    left_out = batch.left_out | {"in_earlier_file": only_told(batch.rows.filter(is_shared))}
+    left_out = batch.left_out | {IN_EARLIER_FILE: only_told(batch.rows.filter(is_shared))}
     is_found = None if batch.is_found is None else batch.is_found.filter(~is_shared)
     return replace(batch, rows=batch.rows.filter(~is_shared), left_out=left_out, is_found=is_found)
 

@@ -17,6 +17,7 @@ from training.ingest.sources import VERSION, Source
 
 logger = logging.getLogger(__name__)
 COMPARED = {**EVENT_SCHEMA, VERSION: pl.Float64()}
+IN_EARLIER_FILE = "in_earlier_file"  # the reason by which rows that files share are left out
 MAX_SHARED = 0.5  # of the rows of a file
 REMEDY = "say duplicates: drop to count them once, or keep where they are different events"
 COPY_SEED = np.uint64(0x9E3779B97F4A7C15)

@@ -183,3 +183,14 @@ def test_rows_without_an_id_are_compared_also_where_ids_decide_on_the_others(
     (folder / "2.csv").write_text("\n".join(same))
     with pytest.raises(ValueError, match="2.csv equals .*1.csv byte for byte"):
         run(recipe(tmp_path / "equal", source, on_repeated_id="latest"))
+
+
+def test_copies_that_are_dropped_take_no_lines_from_orders(tmp_path: Path) -> None:
+    (tmp_path / "lines").mkdir()
+    rows = [f"{n},2024-01-{1 + n:02},{n},O{n // 2}\n" for n in range(8)]
+    for name, part in (("a", rows[:5]), ("b", rows[3:])):
+        (tmp_path / "lines" / f"{name}.csv").write_text("c,t,p,o\n" + "".join(part))
+    source = {"path": str(tmp_path / "lines"), "columns": BASE | {"order_id": "o"}}
+    _, report = run(recipe(tmp_path / "data", source | {"duplicates": "drop"}))
+    assert report["rows_dropped"] == {"in_earlier_file": 2}
+    assert report["orders_half_dropped"] == {}
