@@ -128,7 +128,9 @@ def spill(
         paths = [source.path for source in config.sources]
         dropped = rows_dropped(read.account)
         remedy = (
-            "; without amounts `amount: 1` counts orders" if "missing_amount" in dropped else ""
+            "; without amounts `amount: 1` counts orders; a sum with a blank cell is blank, so COALESCE(x, 0)"
+            if "missing_amount" in dropped
+            else ""
         )
         raise ValueError(f"no usable event in {paths}; rows left out by reason: {dropped}{remedy}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from lifecycle.events.schema import REVENUE_KINDS, is_purchase
-from training.ingest.sources import Source
+from training.ingest.sources import Source, Sql
 from training.ingest.tables.currencies.codes import words_of
 from training.ingest.tables.currencies.unmapped import first_rows
 from training.ingest.tables.rows import ROW, Rows
@@ -22,6 +22,7 @@ FLAG_NAME = re.compile(
     r"(?<![a-z])(?:cancell?ed|voided|refunded|returned|reversed|deleted|storniert|annulé|annulée)(?![a-z])"
     r"|^(?:is )?(?:an? )?(?:void|return|refund|storno|retoure|test (?:order|mode)|sandbox)(?: flag)?$|^is (?:a )?test$"
     r"|(?<![a-z])(?:refund|return)s? (?:amount|total|value|qty|quantity)$"
+    r"|^(?:debits?|withdrawals?|money out|paid out|soll|belastung|ausgang|débit|cargo|addebito)(?: amount)?$"
 )
 PAID_NAME = re.compile(
     r"^(?:is )?(?:paid|captured|live ?mode|successful|success|succeeded|bezahlt)$"
@@ -74,10 +75,20 @@ def warn_of_no_sales(
         )
     if not texts or not needed.issubset(own):  # those of a lookup are not joined yet
         return
-    sample = first_rows(frame, list(dict.fromkeys([*texts, *needed])))
+    unsigned = _unsigned(source, expressions)
+    sample = first_rows(frame, list(dict.fromkeys([*texts, *needed, *unsigned])))
     if not needed.issubset(sample.columns):
         return
     sales = _sales(sample, source, deciding, file)
+    for name in (name for name in unsigned if name in sales.columns):
+        numbers = sales[name].cast(pl.Float64, strict=False)
+        if (numbers < 0).any() and (numbers > 0).any():
+            logger.warning(
+                "%s: amount is without sign, but of rows that count as sales column %r has both signs; say in `kind` "
+                "which are refunds",
+                file,
+                name,
+            )
     for name in (name for name in texts if name in sales.columns):
         pattern = BALANCE if name in mapped else _pattern(name)
         values = sales[name].cast(pl.String).str.strip_chars()
@@ -100,6 +111,14 @@ def warn_of_no_sales(
                 told[0],
                 name,
             )
+
+
+def _unsigned(source: Source, expressions: list[Expression]) -> list[str]:
+    """The columns of a file of which the amount takes ABS."""
+    amount = source.columns.get("amount")
+    if not isinstance(amount, Sql) or not re.search(r"\bABS\s*\(", amount.sql, re.IGNORECASE):
+        return []
+    return [name for each in expressions if each.column == "amount" for name in each.types]
 
 
 def _pattern(name: str) -> str:

@@ -37,6 +37,7 @@ def source(path: Path, header: str, *words: str, **changes: object) -> dict[str,
         ("c,t,a,Refunded Amount", "10.80", ("0.00", "", "0")),
         ("c,t,a,is_test", "true", ("false",)),
         ("c,t,a,void", "1", ("0",)),
+        ("c,t,a,debit", "12.50", ("", "0")),
         ("c,t,a,return_qty", "2", ("0",)),
         ("c,t,a,livemode", "false", ("true",)),
         ("c,t,a,Paid", "0", ("1", "1")),
@@ -111,6 +112,19 @@ def test_column_of_signs_is_told_unless_kind_reads_it(
     sql = "CASE \"Soll/Haben-Kennzeichen\" WHEN 'H' THEN 'refund' ELSE 'purchase' END"
     run(recipe(tmp_path / "kinds", lines | {"kind": {"sql": sql}}))
     assert "went back" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_told"),
+    [("purchase", True), ({"sql": "CASE WHEN x < 0 THEN 'refund' ELSE 'purchase' END"}, False)],
+)
+def test_signs_that_an_amount_loses_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: object, is_told: bool
+) -> None:
+    columns = COLUMNS | {"amount": {"sql": "ABS(x)"}}
+    lines = source(tmp_path / "x.csv", "c,t,a,x", "5", "-5", columns=columns, kind=kind)
+    run(recipe(tmp_path / "data", lines))
+    assert ("column 'x' has both signs" in caplog.text) == is_told
 
 
 @pytest.mark.parametrize(
