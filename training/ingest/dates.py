@@ -1,6 +1,6 @@
 """Dates far from all others, such as a mistyped year: their rows are set apart, so that they move no cutoff."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 from lifecycle.events.schema import is_purchase
+from training.ingest.files.found import source_files
+from training.ingest.sources import Source
 
 FAR = "date_far_from_others"
 MIN_ROWS = 100  # of fewer, one row is more than may be set apart
@@ -16,6 +18,9 @@ TIMES_OWN_GAP = 10  # the gap that 99 of 100 of the shop's own are at most
 MAX_SET_APART = 0.01  # of all rows
 THIN_DAYS = 30  # at the end, with at most THIN of the rows that as many days before have
 THIN = 0.1
+MAX_DAYS_AHEAD = 366  # of the day on which files were written
+MIN_YEARS = 8  # of two digits, in all of which ...
+MAX_DAYS_OF_MONTH = 3  # ... rows have the same few days: those are years, and years days
 MIN_EPOCH = 0.05  # of all rows: so many behind a gap are the shop's own time ...
 MAX_EPOCH_GAP_DAYS = 730  # ... unless years lie between
 
@@ -114,6 +119,17 @@ def _before_chain(since_first: np.ndarray, shares: np.ndarray, low: int, high: i
     return high
 
 
+def odd_dates(
+    rows_by_day: Mapping[date, int], span: Span, sources: Sequence[Source]
+) -> tuple[str | None, ...]:
+    """What to tell of the days that are kept."""
+    return (
+        thin_end(rows_by_day, span),
+        lonely_dates(rows_by_day, span),
+        odd_years(rows_by_day, span, sources),
+    )
+
+
 def lonely_dates(rows_by_day: Mapping[date, int], span: Span) -> str | None:
     """What to tell of a gap of years among so few rows that nothing was set apart."""
     days = sorted(day for day in rows_by_day if span.first <= day <= span.last)
@@ -152,6 +168,26 @@ def thin_end(rows_by_day: Mapping[date, int], span: Span) -> str | None:
         f"only {num_rows} of {total} rows are dated after {before}, over {num_days} days: where day and month "
         f"are swapped in them, say last_date: {before} (the first of them is of {first})"
     )
+
+
+def odd_years(rows_by_day: Mapping[date, int], span: Span, sources: Sequence[Source]) -> str | None:
+    """What to tell of years that lie after the files were written, or that may be days of a month."""
+    days = [day for day in rows_by_day if span.first <= day <= span.last]
+    files = [file for source in sources for file in source_files(source)]
+    if not days or not files:
+        return None
+    written = date.fromtimestamp(max(file.stat().st_mtime for file in files))
+    if (max(days) - written).days > MAX_DAYS_AHEAD:
+        return f"rows are dated up to {max(days)}, but no file was written after {written}: are years read right?"
+    formats = [source.date_format for source in sources if "%y" in (source.date_format or "")]
+    years = {day.year for day in days}
+    days_of_month = {day.day for day in days}
+    if formats and len(years) >= MIN_YEARS and len(days_of_month) <= MAX_DAYS_OF_MONTH:
+        return (
+            f"all rows of {len(years)} years are dated on day {sorted(days_of_month)} of a month; does "
+            f"date_format {formats[0]!r} read days as years?"
+        )
+    return None
 
 
 def _question(days: list[date], place: int, num_rows: int, total: int, is_before: bool) -> str:

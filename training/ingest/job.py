@@ -15,7 +15,7 @@ from lifecycle.events.shards import DATA_KIND, DataManifest
 from lifecycle.folders import fingerprint, is_complete, new_folder, write_json, write_manifest
 from training.ingest.catalogue import LineCatalogue, read_customer_table, read_item_table
 from training.ingest.currencies import Exchange, exchange_of
-from training.ingest.dates import lonely_dates, span_of, thin_end
+from training.ingest.dates import odd_dates, span_of
 from training.ingest.erased import who_is_erased
 from training.ingest.files.found import source_files, unread_files
 from training.ingest.logged import LogPart, log_part
@@ -62,8 +62,7 @@ def ingest(config: IngestConfig) -> None:
         erased = left_out.ids
         spill(config, place, num_shards, lookups, read, catalogue, exchange, logged, erased)
         span = span_of(read.days, read.purchase_days, config.first_date, config.last_date)
-        days = read.days
-        for told in (thin_end(days, span), lonely_dates(days, span), read.other_units()):
+        for told in (*odd_dates(read.days, span, config.sources), read.other_units()):
             if told is not None:
                 logger.warning(told)
         finished = finish_shards(config, folder, num_shards, span, read)

@@ -29,7 +29,7 @@ from training.ingest.quality.alike_ids import alike_ids
 from training.ingest.quality.amounts_by_quantity import amounts_by_quantity
 from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
-from training.ingest.quality.order_days import given_orders, long_orders, order_days
+from training.ingest.quality.order_days import at_one_time, given_orders, long_orders, order_days
 from training.ingest.quality.orders_of_files import orders_of_files, orders_of_sources
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.repeated_amounts import repeated_amounts, repeated_values, with_sums
@@ -169,6 +169,7 @@ def _finish_shard(config: IngestConfig, folder: Path, shard: int, known: Known) 
     counts.orders_of_files = orders_of_files(events, orders, FILE, known.files)
     counts.repeated_amounts = repeated_amounts(events, orders)
     counts.repeated_values = repeated_values(events)
+    counts.at_one_time = at_one_time(events, orders)
     counts.with_sums = with_sums(by_day)
     counts.amounts_by_quantity = amounts_by_quantity(events)
     if len(set(known.sources)) > 1:

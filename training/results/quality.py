@@ -195,6 +195,8 @@ class QualityReport(Config):
     repeated_values: dict[str, RepeatedAmounts] = {}  # the same of `discount` and `cost`
     # Of `orders` and `customers` with three lines or more: those with a line that is the sum of all others.
     with_sums: dict[str, Matches] = {}
+    # Lines that are orders of their own, and those at one instant of a customer with another.
+    at_one_time: Matches = Matches(rows=0, matched=0)
     total_discount: float = 0.0
     total_cost: float = 0.0
     amounts_by_quantity: AmountsByQuantity = AmountsByQuantity()

@@ -164,3 +164,33 @@ def test_an_end_of_hardly_any_rows_is_told() -> None:
     assert thin_end(days | swapped, Span(START, date(2024, 12, 31), last_is_given=True)) is None
     falling = {START + timedelta(days=day): 400 - day for day in range(400)}
     assert thin_end(falling, Span(START, date(2025, 12, 31))) is None
+
+
+@pytest.mark.parametrize(
+    ("date_format", "dates", "told"),
+    [
+        (
+            "%d/%m/%y",
+            [f"{1 + n % 28:02}/{1 + n % 12:02}/67" for n in range(120)],
+            "are years read right?",
+        ),
+        (
+            "%y-%m-%d",
+            [f"{12 + n % 12}-{1 + n % 12:02}-24" for n in range(120)],
+            "read days as years?",
+        ),
+        ("%d/%m/%y", [f"{1 + n % 28:02}/{1 + n % 12:02}/{14 + n % 9}" for n in range(120)], None),
+    ],
+)
+def test_years_that_may_be_read_wrong_are_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    date_format: str,
+    dates: list[str],
+    told: str | None,
+) -> None:
+    lines = [f"c{n % 9},{day},i,5" for n, day in enumerate(dates)]
+    source = log(tmp_path / "x.csv", *lines, date_format=date_format)
+    run(recipe(tmp_path / "data", source))
+    assert ("years" in caplog.text) == (told is not None)
+    assert (told or "") in caplog.text

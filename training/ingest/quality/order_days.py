@@ -4,6 +4,7 @@ import polars as pl
 
 from lifecycle.events.schema import is_purchase
 from training.results.orders import LongOrders
+from training.results.quality import Matches
 
 LONG_ORDER_DAYS = 60
 
@@ -49,6 +50,17 @@ def given_orders(by_day: pl.DataFrame) -> pl.DataFrame:
     if "first_file" in by_day.columns:
         columns += [pl.col("first_file").min(), pl.col("last_file").max()]
     return by_day.drop_nulls("order_id").group_by("customer_id", "order_id").agg(columns)
+
+
+def at_one_time(events: pl.DataFrame, orders: pl.DataFrame) -> Matches:
+    """Lines with an order_id of their own, and those at one instant of a customer with another; none by `given_orders`
+    that have several lines.
+    """
+    if orders.is_empty() or orders["lines"].max() != 1:
+        return Matches(rows=0, matched=0)
+    lines = events.filter(is_purchase() & pl.col("order_id").is_not_null())
+    together = lines.group_by("customer_id", "occurred_at").len()["len"]
+    return Matches(rows=lines.height, matched=together.filter(together > 1).sum())
 
 
 def long_orders(orders: pl.DataFrame) -> LongOrders:

@@ -86,6 +86,7 @@ def quality_report(
         orders_of_files=counts.orders_of_files,
         repeated_amounts=counts.repeated_amounts,
         repeated_values=counts.repeated_values,
+        at_one_time=counts.at_one_time,
         with_sums=counts.with_sums,
         total_discount=counts.totals["discount"],
         total_cost=counts.totals["cost"],

@@ -42,6 +42,7 @@ class ShardCounts:
     repeated_values: dict[str, RepeatedAmounts] = field(default_factory=dict)
     amounts_by_quantity: AmountsByQuantity = field(default_factory=AmountsByQuantity)
     orders_of_sources: dict[int, Matches] = field(default_factory=dict)  # by number
+    at_one_time: Matches = field(default_factory=lambda: Matches(rows=0, matched=0))
     with_sums: dict[str, Matches] = field(default_factory=dict)  # orders, customers
     totals: Counter[str] = field(default_factory=Counter)  # of discounts and costs
     money_of_other_kinds: Counter[str] = field(default_factory=Counter)
@@ -86,6 +87,7 @@ class ShardCounts:
             self.orders_of_sources[number] = orders.plus(self.orders_of_sources.get(number))
         for name, groups in other.with_sums.items():
             self.with_sums[name] = groups.plus(self.with_sums.get(name))
+        self.at_one_time = self.at_one_time.plus(other.at_one_time)
         self.totals.update(other.totals)
         self.money_of_other_kinds.update(other.money_of_other_kinds)
         self.id_forms += other.id_forms

@@ -22,6 +22,7 @@ MATCHED = 0.1  # of which more should find their purchase
 MIN_LINES = 100  # of items that were sold in several quantities, ...
 STEADY = 0.1  # of what quantities vary: amounts (or amounts by their square) that vary no more
 MIN_ORDERS = 20  # of a source, ...
+TOGETHER = 0.25  # of all lines, more of which at one instant are told
 TOLD_BEFORE = 0.5  # of which more are told by sources before, for it to be told
 SHOWN = ("view", "cart", "search", "impression", "click")  # whose amounts are prices
 MIN_STRANGERS = 10  # customers of a source, of whom one should have bought
@@ -169,6 +170,7 @@ def _of_orders(report: QualityReport) -> Iterator[str]:
             f"{same.example_amount} in {same.example!r}; is it the order's total, which counts once?"
         )
 
+    yield from _of_lines(report)
     refunds = report.refunds
     if refunds.named >= MIN_REFUNDS and refunds.matched < MATCHED * refunds.named:
         yield (
@@ -188,13 +190,23 @@ def _of_orders(report: QualityReport) -> Iterator[str]:
                 f"for {orders.matched} of {orders.rows} orders of {path} another source has one of the same customer, "
                 "month and money; are these payments or invoices of the same orders, which count once?"
             )
+    yield from _of_quantities(report)
+
+
+def _of_lines(report: QualityReport) -> Iterator[str]:
+    """What lines tell that are no lines, or no orders of their own."""
+    lines, rows = report.at_one_time, report.account.kept.rows
+    if lines.matched >= max(MIN_ORDERS, TOGETHER * lines.rows) and lines.rows > TOGETHER * rows:
+        yield (
+            f"every line has an order_id of its own, but {lines.matched} of {lines.rows} lines were bought at the same "
+            "time as another of their customer; is it the number of a line?"
+        )
     for name, groups in report.with_sums.items():
         if groups.matched >= max(MIN_REPEATED, REPEATED * groups.rows):
             yield (
                 f"{groups.matched} of {groups.rows} {name} of three lines or more have one that is the sum of all "
                 "others; are these rows of totals? Leave them out by `filter`"
             )
-    yield from _of_quantities(report)
 
 
 def _of_quantities(report: QualityReport) -> Iterator[str]:
@@ -204,10 +216,7 @@ def _of_quantities(report: QualityReport) -> Iterator[str]:
     if found.lines < MIN_LINES:
         return
     if found.amount <= most:
-        yield (
-            "amounts of an item are the same whatever its quantity; is amount the price of one piece? "
-            "Then write its column times that of the quantity"
-        )
+        yield "amounts of an item are the same whatever its quantity; is amount the price of one piece?"
     if found.beyond_square <= most:
         yield "amounts of an item grow with the square of its quantity; is the quantity taken twice?"
 

@@ -83,3 +83,15 @@ def test_rows_of_totals_behind_the_lines_of_an_order_are_told(
     _, report = run(recipe(tmp_path / "data", source))
     assert report["with_sums"]["orders"] == {"rows": 30, "matched": 30 * is_told}
     assert ("30 of 30 orders of three lines or more have one" in caplog.text) == is_told
+
+
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_lines_that_are_orders_of_their_own_at_one_time_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, is_at_once: bool
+) -> None:
+    rows = lines([10 + 1.5 * number for number in range(60)], "ab" if is_at_once else "a")
+    source = log(tmp_path / "x.csv", *rows, columns=COLUMNS | {"order_id": "i"})
+    _, report = run(recipe(tmp_path / "data", source))
+    count = 120 if is_at_once else 0
+    assert report["at_one_time"] == {"rows": 120 if is_at_once else 60, "matched": count}
+    assert ("is it the number of a line?" in caplog.text) == is_at_once
