@@ -153,7 +153,7 @@ def without_repeated_ids(
     counts.account.drop("duplicate_event_id", copies)
     counts.account.drop("replaced_event_id", replaced)
     items = replaced.join(held.select("event_id", held="item_id"), on="event_id")
-    counts.num_replaced_items += items.filter(pl.col("item_id") != pl.col("held")).height
+    counts.num_replaced_items += items.filter(pl.col("item_id").ne_missing(pl.col("held"))).height
     return events.join(others, on=READ_ORDER, how="anti", maintain_order="left")
 
 

@@ -94,6 +94,13 @@ def _of_money(report: QualityReport) -> Iterator[str]:
             f"{outliers.revenue:.2f}, {100 * outliers.revenue / purchases:.0f} % of all purchases; are they real? "
             "outliers.action clips or drops them"
         )
+    kept = report.account.kept
+    if (
+        "purchase" in report.events_by_kind
+        and kept.rows > kept.without_amount
+        and not kept.purchases
+    ):
+        yield "all amounts of purchases are 0"
     for kind, amount in report.money_of_other_kinds.items():
         if kind not in SHOWN:
             yield (
@@ -152,7 +159,7 @@ def _of_orders(report: QualityReport) -> Iterator[str]:
     if equal.replaced_items > EQUAL * rows:
         yield (
             f"{equal.replaced_items} rows were replaced by one of another item under one event_id; is it the number "
-            "of an order, not of a line? Then put the item behind it, or leave it out"
+            "of an order, or of another table's rows? Put the item or a word before it, or leave it out"
         )
     files = report.orders_of_files
     if files.orders > LONG_ORDERS * files.of:

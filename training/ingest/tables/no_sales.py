@@ -39,9 +39,9 @@ NO_SALE = (
     r"(?i)^(?:wc|payment|order|partial(?:ly)?)?[\s_-]*(?:fail|declin|denied|reject|refus|cancel|void|expired|abandon"
     r"|not[\s_-]?paid|requires|awaiting|on[\s_-]hold"
     r"|unpaid|refund|charge[\s_-]?back|revers|storn|abgebrochen|fehlgeschlagen|annul|échou|échec|rembours|fallid"
-    r"|rechaz|reembols|geannuleerd|mislukt|trash|deleted|incomplete|pending|draft|bounced|returned|disputed"
+    r"|rechaz|reembols|geannuleerd|mislukt|trash|deleted|incomplete|pending|draft|bounced|retur(?:$|n$|ned)|disputed"
     r"|uncollect|written[\s_-]?off|invalid|error|no[\s_-]?show|timed?[\s_-]?out|pledged|pro[\s_-]?forma"
-    r"|quot(?:e$|ed$|ation)|unbezahlt|impay|insolut|zwrot|anulow|отмен|возвра|キャンセル|返金|取消|退款)"
+    r"|quot(?:e$|ed$|ation)|waitlist|sospes|unbezahlt|impay|insolut|zwrot|anulow|отмен|возвра|キャンセル|返金|取消|退款)"
 )
 GIVEN_BACK = (
     r"(?i)^(?:payment|sales?|order|partial(?:ly)?|customer)?[\s_-]*(?:refund|return|credit[\s_-]?(?:note|memo)"

@@ -133,3 +133,13 @@ def test_a_rate_that_is_the_other_way_round_is_told(
     config = recipe(tmp_path / "data", source, currency="EUR", rates={"JPY": rate})
     _, report = run(config)
     assert any("is it the other way round?" in line for line in report["warnings"]) == is_told
+
+
+@pytest.mark.parametrize(("amount", "is_told"), [("0", True), ("1", False), ("", False)])
+def test_purchases_that_all_come_to_nothing_are_told(
+    tmp_path: Path, amount: str, is_told: bool
+) -> None:
+    rows = [f"c{n % 9},{day},i{n},{amount or 1}" for n, day in enumerate(days(60))]
+    columns = LOG if amount else {name: each for name, each in LOG.items() if name != "amount"}
+    _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *rows, columns=columns)))
+    assert report["warnings"] == ["all amounts of purchases are 0"] * is_told
