@@ -16,7 +16,6 @@ class Duplicates(Config):
     dropped_same_id: int
     kept_equal: int
     kept_equal_revenue: float = 0.0  # of the purchases among them
-    replaced_items: int = 0  # rows that one of another item replaced, under one event_id
 
 
 class Refunds(Config):
@@ -24,7 +23,6 @@ class Refunds(Config):
 
     total: int
     matched: int
-    named: int = 0  # that name an order or an item
 
 
 class Outliers(Config):
@@ -201,6 +199,8 @@ class QualityReport(Config):
     total_cost: float = 0.0
     amounts_by_quantity: AmountsByQuantity = AmountsByQuantity()
     orders_of_sources: dict[str, Matches] = {}  # by path: orders that sources before tell, too
+    refunds_named: int = 0  # that name an order or an item
+    replaced_items: int = 0  # rows that one of another item replaced, under one event_id
     money_of_other_kinds: dict[str, float] = {}  # amounts of what is no purchase, renewal or refund
     customers_of_sources: dict[str, SourceCustomers] = {}  # by path
     amounts_as_zero: int = (

@@ -27,9 +27,9 @@ def warnings_of_orders(report: QualityReport) -> Iterator[str]:
             f"amount, and are kept; they bring {equal.kept_equal_revenue:.2f} {report.currency}. "
             "If the export has them twice, say drop_exact_duplicates: true"
         )
-    if equal.replaced_items > EQUAL * rows:
+    if report.replaced_items > EQUAL * rows:
         yield (
-            f"{equal.replaced_items} rows were replaced by one of another item under one event_id; is it the number "
+            f"{report.replaced_items} rows were replaced by one of another item under one event_id; is it the number "
             "of an order, or of another table's rows? Put the item or a word before it, or leave it out"
         )
     files = report.orders_of_files
@@ -49,10 +49,10 @@ def warnings_of_orders(report: QualityReport) -> Iterator[str]:
         )
 
     yield from _of_lines(report)
-    refunds = report.refunds
-    if refunds.named >= MIN_REFUNDS and refunds.matched < MATCHED * refunds.named:
+    named, matched = report.refunds_named, report.refunds.matched
+    if named >= MIN_REFUNDS and matched < MATCHED * named:
         yield (
-            f"only {refunds.matched} of {refunds.named} refunds that name an order or an item find their purchase; "
+            f"only {matched} of {named} refunds that name an order or an item find their purchase; "
             "are ids of customers, orders and items written alike?"
         )
     for name, found in report.repeated_values.items():

@@ -57,11 +57,7 @@ def quality_report(
         rows_kept=counts.num_events,
         rows_dropped=dropped,
         duplicates=_duplicates(dropped, counts),
-        refunds=Refunds(
-            total=counts.kinds["refund"],
-            matched=counts.num_refunds_matched,
-            named=counts.num_refunds_named,
-        ),
+        refunds=Refunds(total=counts.kinds["refund"], matched=counts.num_refunds_matched),
         outliers=outliers,
         events_by_kind=dict(counts.kinds.most_common()),
         customers_by_orders={name: counts.orders_per_customer[name] for name in ORDER_GROUPS},
@@ -88,10 +84,12 @@ def quality_report(
         repeated_values=counts.repeated_values,
         at_one_time=counts.at_one_time,
         with_sums=counts.with_sums,
-        total_discount=counts.totals["discount"],
-        total_cost=counts.totals["cost"],
+        total_discount=counts.total_discount,
+        total_cost=counts.total_cost,
         amounts_by_quantity=counts.amounts_by_quantity,
         orders_of_sources=_orders_of(sources, counts),
+        refunds_named=counts.num_refunds_named,
+        replaced_items=counts.num_replaced_items,
         money_of_other_kinds=dict(counts.money_of_other_kinds),
         customers_of_sources=_customers_of(sources, counts),
         amounts_as_zero=read.num_amounts_as_zero,
@@ -105,7 +103,6 @@ def _duplicates(dropped: dict[str, int], counts: ShardCounts) -> Duplicates:
         dropped_same_id=dropped.get("duplicate_event_id", 0),
         kept_equal=counts.num_equal_events,
         kept_equal_revenue=counts.equal_revenue,
-        replaced_items=counts.num_replaced_items,
     )
 
 

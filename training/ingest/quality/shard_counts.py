@@ -44,7 +44,8 @@ class ShardCounts:
     orders_of_sources: dict[int, Matches] = field(default_factory=dict)  # by number
     at_one_time: Matches = field(default_factory=lambda: Matches(rows=0, matched=0))
     with_sums: dict[str, Matches] = field(default_factory=dict)  # orders, customers
-    totals: Counter[str] = field(default_factory=Counter)  # of discounts and costs
+    total_discount: float = 0.0
+    total_cost: float = 0.0
     money_of_other_kinds: Counter[str] = field(default_factory=Counter)
     id_forms: list[np.ndarray] = field(default_factory=list)  # see `alike_ids`
     of_sources: dict[int, SourceCustomers] = field(default_factory=dict)  # by number
@@ -88,7 +89,8 @@ class ShardCounts:
         for name, groups in other.with_sums.items():
             self.with_sums[name] = groups.plus(self.with_sums.get(name))
         self.at_one_time = self.at_one_time.plus(other.at_one_time)
-        self.totals.update(other.totals)
+        self.total_discount += other.total_discount
+        self.total_cost += other.total_cost
         self.money_of_other_kinds.update(other.money_of_other_kinds)
         self.id_forms += other.id_forms
         for number, found in other.of_sources.items():
@@ -143,8 +145,8 @@ class ShardCounts:
             0
         )
         self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
-        for name in ("discount", "cost"):
-            self.totals[name] += float(events[name].sum())
+        self.total_discount = float(events["discount"].sum())
+        self.total_cost = float(events["cost"].sum())
         is_named = pl.col("order_id").is_not_null() | pl.col("item_id").is_not_null()
         self.num_refunds_named = events.filter((pl.col("kind") == "refund") & is_named).height
         others = events.filter(~is_purchase() & (pl.col("kind") != "refund"))

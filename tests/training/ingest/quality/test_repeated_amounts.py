@@ -65,7 +65,7 @@ def test_discount_or_cost_of_the_order_on_each_line_is_told(
 ) -> None:
     rows = lines([10 + 1.5 * number for number in range(60)])
     amounts = [row.replace("-b,", "-b,9") for row in rows]  # of the second line another
-    value = "a" if not is_of_order else {"sql": "2 + SUBSTR(i, 1, 3)"}
+    value = "a" if not is_of_order else {"sql": "2 + CAST(SUBSTR(i, 1, 3) AS DOUBLE)"}
     source = log(tmp_path / "x.csv", *amounts, columns=COLUMNS | {name: value})
     _, report = run(recipe(tmp_path / "data", source))
     assert (report["repeated_values"][name]["orders"] == 60) == is_of_order
