@@ -205,7 +205,8 @@ def _warn_of_attribute(values: pl.Series, table: Table, *, are_numbers: bool) ->
         )
     given = values.drop_nulls()
     odd = given.filter(parse_numbers(RawColumn(given, given, given.name), table.decimal).is_null())
-    if not are_numbers and 0 < odd.len() <= MAX_ODD * given.len():
+    has_digits = odd.str.contains(r"\d").any()  # as `5+` of a column of classes
+    if not (are_numbers or has_digits) and 0 < odd.len() <= MAX_ODD * given.len():
         logger.warning(
             "customers: column %r is text, since %d of %d values are no numbers, such as %r; "
             "where they stand for none, make them null_values",

@@ -79,6 +79,7 @@ def test_declared_attribute_that_is_not_mapped(tmp_path: Path) -> None:
             "column 'income' is text, since 1 of 20 values are no numbers, such as 'k.A.'",
         ),
         (["10.5", "950", "12.25"] * 4, None),
+        (["5+"] + ["1", "2", "3"] * 6, None),
         (["low", "high", "12"] * 4, None),
     ],
 )
