@@ -12,7 +12,7 @@ def amounts_by_quantity(events: pl.DataFrame) -> AmountsByQuantity:
     """Of one shard: squares of logarithms around their item's mean, for items sold in several quantities."""
     quantity, amount = pl.col("quantity"), pl.col("amount")
     is_whole = is_purchase() & (quantity > 0) & (amount > 0) & pl.col("item_id").is_not_null()
-    lines = events.filter(is_whole).head(MAX_LINES)
+    lines = events.lazy().filter(is_whole).head(MAX_LINES).collect()
     logs = {"quantity": quantity.log(), "amount": amount.log()}
     logs["beyond_square"] = logs["amount"] - 2 * logs["quantity"]
     squares = [(log.var(ddof=0) * pl.len()).alias(name) for name, log in logs.items()]

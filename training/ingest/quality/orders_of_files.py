@@ -61,7 +61,10 @@ def orders_of_sources(
     at = pl.col("occurred_at")
     order = pl.coalesce("order_id", at.dt.date().cast(pl.String))
     source = pl.col(file).replace_strict(range(len(sources)), sources, return_dtype=pl.UInt16)
-    sold = events.filter(is_purchase()).group_by(
+    purchases = events.filter(is_purchase())
+    if len({sources[number] for number in purchases[file].unique()}) < 2:
+        return {}
+    sold = purchases.group_by(
         "customer_id",
         order.alias("order"),
         source.alias("source"),

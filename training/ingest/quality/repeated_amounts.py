@@ -8,15 +8,16 @@ from training.results.quality import Matches
 
 OF_ORDERS = ("discount", "cost")  # that exports repeat on every line of an order, too
 ROUNDING = 1e-6  # of a sum
+MAX_LINES = 20_000  # of a shard, whose discounts and costs are looked at
 MIN_SHARE = 0.9  # of a shard's orders of several lines, below which their items are not looked at
 
 
 def with_sums(by_day: pl.DataFrame) -> dict[str, Matches]:
-    """Orders, and customers, of three lines or more, by `order_days`, and those with one that sums up all others."""
+    """Orders of a day, and customers, of three lines or more, and those with one that sums up all others."""
     amount, most = pl.col("amount"), pl.col("most")
+    customers = by_day.group_by("customer_id").agg(pl.col("lines").sum(), amount.sum(), most.max())
     found = {}
-    for name, key in (("orders", ["customer_id", "order"]), ("customers", ["customer_id"])):
-        groups = by_day.group_by(key).agg(pl.col("lines").sum(), amount.sum(), most.max())
+    for name, groups in (("orders", by_day), ("customers", customers)):
         several = groups.filter((pl.col("lines") > 2) & (amount > 0))
         is_with_sum = (2 * most - amount).abs() <= ROUNDING * amount
         found[name] = Matches(rows=several.height, matched=several.filter(is_with_sum).height)
@@ -28,7 +29,8 @@ def repeated_values(events: pl.DataFrame) -> dict[str, RepeatedAmounts]:
     found = {}
     for name in OF_ORDERS:
         value = pl.col(name)
-        lines = events.filter(is_purchase() & pl.col("order_id").is_not_null() & (value > 0))
+        has_one = is_purchase() & pl.col("order_id").is_not_null() & (value > 0)
+        lines = events.lazy().filter(has_one).head(MAX_LINES).collect()
         if lines.is_empty():
             continue
         orders = lines.group_by("customer_id", "order_id").agg(
