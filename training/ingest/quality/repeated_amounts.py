@@ -8,7 +8,7 @@ from training.results.quality import Matches
 
 OF_ORDERS = ("discount", "cost")  # that exports repeat on every line of an order, too
 ROUNDING = 1e-6  # of a sum
-MAX_LINES = 20_000  # of a shard, whose discounts and costs are looked at
+MAX_EVENTS = 20_000  # of a shard, whose discounts and costs are looked at
 MIN_SHARE = 0.9  # of a shard's orders of several lines, below which their items are not looked at
 
 
@@ -30,7 +30,7 @@ def repeated_values(events: pl.DataFrame) -> dict[str, RepeatedAmounts]:
     for name in OF_ORDERS:
         value = pl.col(name)
         has_one = is_purchase() & pl.col("order_id").is_not_null() & (value > 0)
-        lines = events.lazy().filter(has_one).head(MAX_LINES).collect()
+        lines = events.head(MAX_EVENTS).filter(has_one)
         if lines.is_empty():
             continue
         orders = lines.group_by("customer_id", "order_id").agg(
