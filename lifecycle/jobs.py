@@ -50,7 +50,11 @@ def start_logging() -> None:
 
 
 class Progress:
-    """Logs how much of a known amount of work is done, how fast, and how long the rest will take."""
+    """Logs how much of a known amount of work is done, how fast, and how long the rest will take.
+
+    That goes by the second half of the time so far: workers start in the first, and where the longest
+    comes first, it is slow. The last line has the rate of the whole.
+    """
 
     def __init__(self, label: str, total: int, unit: str, every_seconds: float = 5.0) -> None:
         self.label = label
@@ -59,6 +63,7 @@ class Progress:
         self.every_seconds = every_seconds
         self.done = 0
         self.started_at = self.logged_at = time.monotonic()
+        self.told = [(self.started_at, 0)]  # when so many were done
 
     def advance(self, amount: int) -> None:
         """Count `amount` more units as done; logs at most every `every_seconds`, and at the end."""
@@ -67,8 +72,15 @@ class Progress:
         if now - self.logged_at < self.every_seconds and self.done < self.total:
             return
         self.logged_at = now
-        rate = self.done / max(now - self.started_at, 1e-9)
+        rate = self._rate(now)
         eta = (self.total - self.done) / max(rate, 1e-9)
         share = self.done / max(self.total, 1)
         done = f"{self.done}/{self.total} {self.unit} ({100 * share:.0f} %)"
         logger.info("%s %s, %.1f/s, ETA %.0f s", self.label, done, rate, max(eta, 0.0))
+
+    def _rate(self, now: float) -> float:
+        """Units a second since the last line in the first half of the time so far; at the end, since the start."""
+        until = self.started_at if self.done >= self.total else (self.started_at + now) / 2
+        since, before = next(each for each in reversed(self.told) if each[0] <= until)
+        self.told.append((now, self.done))
+        return (self.done - before) / max(now - since, 1e-9)
