@@ -26,13 +26,17 @@ from training.ingest.event_ids import (
 )
 from training.ingest.logged import without_overlaps
 from training.ingest.quality.alike_ids import alike_ids
-from training.ingest.quality.amounts_by_quantity import amounts_by_quantity
-from training.ingest.quality.dropped_orders import LostOrders, num_kept_in_part
 from training.ingest.quality.heavy_customers import HeavyCustomers
-from training.ingest.quality.order_days import at_one_time, given_orders, long_orders, order_days
-from training.ingest.quality.orders_of_files import orders_of_files, orders_of_sources
+from training.ingest.quality.orders.amounts_by_quantity import amounts_by_quantity
+from training.ingest.quality.orders.days import at_one_time, given_orders, long_orders, order_days
+from training.ingest.quality.orders.dropped import LostOrders, num_kept_in_part
+from training.ingest.quality.orders.in_files import orders_of_files, orders_of_sources
+from training.ingest.quality.orders.repeated_amounts import (
+    repeated_amounts,
+    repeated_values,
+    with_sums,
+)
 from training.ingest.quality.read_counts import ReadCounts
-from training.ingest.quality.repeated_amounts import repeated_amounts, repeated_values, with_sums
 from training.ingest.quality.shard_counts import (
     Finished,
     ShardCounts,

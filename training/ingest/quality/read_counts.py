@@ -11,7 +11,7 @@ import polars as pl
 
 from lifecycle.events.schema import is_purchase
 from training.ingest.quality.account import Account, money_of
-from training.ingest.quality.dropped_orders import DroppedOrders
+from training.ingest.quality.orders.dropped import DroppedOrders
 from training.ingest.tables.repeats import IN_EARLIER_FILE
 from training.results.quality import Matches, Money, TableRows
 

@@ -12,7 +12,7 @@ from lifecycle.events.schema import is_purchase
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.alike_ids import form_hashes
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
-from training.ingest.quality.order_days import orders_of_customers
+from training.ingest.quality.orders.days import orders_of_customers
 from training.results.orders import AmountsByQuantity, LongOrders, OrdersOfFiles, RepeatedAmounts
 from training.results.quality import AlikeIds, FarDates, HeavyCustomer, Matches, SourceCustomers
 

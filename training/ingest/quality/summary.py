@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 
-from training.ingest.quality.order_warnings import LONG_ORDERS, warnings_of_orders
+from training.ingest.quality.orders.told import LONG_ORDERS, warnings_of_orders
 from training.results.quality import HeavyCustomer, Money, MoneyAccount, QualityReport
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,10 @@ def warnings_of(report: QualityReport) -> Iterator[str]:
         yield f"{orders} orders lost lines to {reason}, but keep others"
     far = report.far_dates
     if far.rows:
+        days = " to ".join(sorted({at[:10] for at in (far.first_at, far.last_at) if at}))
         yield (
-            f"{far.rows} rows of {far.first_at} to {far.last_at}, with {far.revenue:.2f} {report.currency}, are set "
-            "apart, as their dates lie far from all others"
+            f"{far.rows} rows of {days} with {far.revenue:.2f} {report.currency} are set apart: their dates lie far "
+            "from all others"
         )
     if report.amounts_as_zero:
         yield (

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from lifecycle.events.schema import EVENT_SCHEMA
-from training.ingest.quality.order_days import order_days
+from training.ingest.quality.orders.days import order_days
 from training.ingest.quality.read_counts import ReadCounts
 from training.ingest.quality.report import quality_report
 from training.ingest.quality.shard_counts import Finished, ShardCounts

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from tests.training.ingest.recipes import recipe, run
-from training.ingest.quality import dropped_orders
-from training.ingest.quality.dropped_orders import DroppedOrders, num_kept_in_part
+from training.ingest.quality.orders import dropped
+from training.ingest.quality.orders.dropped import DroppedOrders, num_kept_in_part
 
 # As shops' platforms export orders: customer, time and status stand on the first line of an order alone.
 EXPORT = """Name,Email,Created,Status,Item,Price
@@ -42,7 +42,7 @@ def test_orders_that_lost_lines_while_others_stay_are_counted_and_warned_of(
 
 
 def test_many_parts_are_merged_without_losing_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dropped_orders, "MAX_PARTS", 3)
+    monkeypatch.setattr(dropped, "MAX_PARTS", 3)
     orders = DroppedOrders()
     for number in range(20):
         orders.add("lost", pl.DataFrame({"order_id": [f"#{number}", f"#{number + 1}", None]}))

@@ -1,0 +1,1 @@
+"""Tests of training/ingest/quality/orders."""

@@ -1,0 +1,1 @@
+"""What orders and their lines tell that may be counted falsely: found by shard, told of the whole."""
