@@ -7,6 +7,7 @@ from training.results.orders import (
     OrdersOfFiles,
     RepeatedAmounts,
 )
+from training.results.sums import Summed
 
 
 class Duplicates(Config):
@@ -40,17 +41,11 @@ class UnknownItems(Config):
     lines: int
 
 
-class Matches(Config):
+class Matches(Summed):
     """Rows that name something in another table, and those whose name it has."""
 
-    rows: int
-    matched: int
-
-    def plus(self, other: "Matches | None") -> "Matches":
-        """Both together."""
-        if other is None:
-            return self
-        return Matches(rows=self.rows + other.rows, matched=self.matched + other.matched)
+    rows: int = 0
+    matched: int = 0
 
     @property
     def share(self) -> float:
@@ -58,22 +53,13 @@ class Matches(Config):
         return self.matched / self.rows if self.rows else 1.0
 
 
-class Money(Config):
+class Money(Summed):
     """What rows come to, in the shop's currency."""
 
     rows: int = 0
     purchases: float = 0.0  # purchases and renewals
     refunds: float = 0.0  # negative
     without_amount: int = 0  # rows that neither bring nor take back an amount
-
-    def plus(self, other: "Money") -> "Money":
-        """Both together."""
-        return Money(
-            rows=self.rows + other.rows,
-            purchases=self.purchases + other.purchases,
-            refunds=self.refunds + other.refunds,
-            without_amount=self.without_amount + other.without_amount,
-        )
 
 
 class TableRows(Config):
@@ -113,18 +99,11 @@ class AlikeIds(Config):
     example: tuple[str, ...] = ()
 
 
-class SourceCustomers(Config):
+class SourceCustomers(Summed):
     """Customers of a source without purchases, and those of them who bought by another."""
 
     customers: int = 0
     buyers: int = 0
-
-    def plus(self, other: "SourceCustomers") -> "SourceCustomers":
-        """Both together."""
-        return SourceCustomers(
-            customers=self.customers + other.customers,
-            buyers=self.buyers + other.buyers,
-        )
 
 
 class FarDates(Config):
@@ -194,7 +173,7 @@ class QualityReport(Config):
     # Of `orders` and `customers` with three lines or more: those with a line that is the sum of all others.
     with_sums: dict[str, Matches] = {}
     # Lines that are orders of their own, and those at one instant of a customer with another.
-    at_one_time: Matches = Matches(rows=0, matched=0)
+    at_one_time: Matches = Matches()
     total_discount: float = 0.0
     total_cost: float = 0.0
     amounts_by_quantity: AmountsByQuantity = AmountsByQuantity()

@@ -101,7 +101,7 @@ class ReadCounts:
 
     def add_matches(self, table: str, rows: int, matched: int) -> None:
         """Count rows that name something in a lookup, and those whose name it has."""
-        before = self.matches.get(table, Matches(rows=0, matched=0))
+        before = self.matches.get(table, Matches())
         self.matches[table] = before.plus(Matches(rows=rows, matched=matched))
 
     def add_amounts(self, source: str, rows: pl.DataFrame) -> None:

@@ -1,7 +1,7 @@
 """quality.json: what ingest kept, dropped and found, and the verdict which models these data can support."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -17,12 +17,24 @@ from training.results.quality import (
     Outliers,
     QualityReport,
     Refunds,
-    SourceCustomers,
     UnknownItems,
 )
+from training.results.sums import S, add_each
 
 QUALITY_FILE = "quality.json"
 MIN_ITEMS = 20  # of a catalogue to recommend from
+AS_COUNTED = (  # fields of ShardCounts that quality.json has under the same names
+    "far_dates",
+    "long_orders",
+    "orders_of_files",
+    "repeated_amounts",
+    "repeated_values",
+    "at_one_time",
+    "with_sums",
+    "total_discount",
+    "total_cost",
+    "amounts_by_quantity",
+)
 
 
 def quality_report(
@@ -64,9 +76,7 @@ def quality_report(
         missing_values=dict(counts.missing),
         items_without_title=_untitled(items),
         items_with_conflicting_rows=read.num_conflicting_items,
-        unknown_to_catalogue=UnknownItems(
-            items=len(counts.unknown_items), lines=counts.unknown_items.total()
-        ),
+        unknown_to_catalogue=_unknown(counts),
         lines_by_month=dict(sorted(counts.months.items())),
         revenue_by_month=dict(sorted(counts.revenue_by_month.items())),
         models=_verdicts(counts, days, items),
@@ -76,25 +86,21 @@ def quality_report(
         currencies=read.currencies,
         heavy_customers=finished.heavy,
         orders_half_dropped=dict(counts.orders_half_dropped),
-        far_dates=counts.far_dates,
         alike_ids=finished.alike,
-        long_orders=counts.long_orders,
-        orders_of_files=counts.orders_of_files,
-        repeated_amounts=counts.repeated_amounts,
-        repeated_values=counts.repeated_values,
-        at_one_time=counts.at_one_time,
-        with_sums=counts.with_sums,
-        total_discount=counts.total_discount,
-        total_cost=counts.total_cost,
-        amounts_by_quantity=counts.amounts_by_quantity,
-        orders_of_sources=_orders_of(sources, counts),
+        orders_of_sources=_by_path(sources, counts.orders_of_sources),
         refunds_named=counts.num_refunds_named,
         replaced_items=counts.num_replaced_items,
         money_of_other_kinds=dict(counts.money_of_other_kinds),
-        customers_of_sources=_customers_of(sources, counts),
+        customers_of_sources=_by_path(sources, counts.of_sources),
         amounts_as_zero=read.num_amounts_as_zero,
         files_not_read=tuple(read.files_not_read),
+        **{name: getattr(counts, name) for name in AS_COUNTED},
     )
+
+
+def _unknown(counts: ShardCounts) -> UnknownItems:
+    lines = counts.unknown_items
+    return UnknownItems(items=len(lines), lines=lines.total())
 
 
 def _duplicates(dropped: dict[str, int], counts: ShardCounts) -> Duplicates:
@@ -106,22 +112,12 @@ def _duplicates(dropped: dict[str, int], counts: ShardCounts) -> Duplicates:
     )
 
 
-def _customers_of(sources: Sequence[str], counts: ShardCounts) -> dict[str, SourceCustomers]:
-    """By path; sources of one path together."""
-    found: dict[str, SourceCustomers] = {}
-    for number, customers in counts.of_sources.items():
-        path = sources[number]
-        found[path] = found.get(path, SourceCustomers()).plus(customers)
-    return found
-
-
-def _orders_of(sources: Sequence[str], counts: ShardCounts) -> dict[str, Matches]:
-    """By path; sources of one path together."""
-    found: dict[str, Matches] = {}
-    for number, orders in counts.orders_of_sources.items():
-        path = sources[number]
-        found[path] = found.get(path, Matches(rows=0, matched=0)).plus(orders)
-    return found
+def _by_path(sources: Sequence[str], found: Mapping[int, S]) -> dict[str, S]:
+    """What was found of sources, by number; those of one path together."""
+    together: dict[str, S] = {}
+    for number, one in found.items():
+        add_each(together, {sources[number]: one})
+    return together
 
 
 def _matches(read: ReadCounts, counts: ShardCounts) -> dict[str, Matches]:

@@ -15,6 +15,7 @@ from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_custom
 from training.ingest.quality.orders.days import orders_of_customers
 from training.results.orders import AmountsByQuantity, LongOrders, OrdersOfFiles, RepeatedAmounts
 from training.results.quality import AlikeIds, FarDates, HeavyCustomer, Matches, SourceCustomers
+from training.results.sums import add_each
 
 ORDER_GROUP_ENDS = (0, 1, 2, 5, 10, 20)
 ORDER_GROUPS = ("0", "1", "2", "3-5", "6-10", "11-20", "21+")
@@ -42,7 +43,7 @@ class ShardCounts:
     repeated_values: dict[str, RepeatedAmounts] = field(default_factory=dict)
     amounts_by_quantity: AmountsByQuantity = field(default_factory=AmountsByQuantity)
     orders_of_sources: dict[int, Matches] = field(default_factory=dict)  # by number
-    at_one_time: Matches = field(default_factory=lambda: Matches(rows=0, matched=0))
+    at_one_time: Matches = field(default_factory=Matches)
     with_sums: dict[str, Matches] = field(default_factory=dict)  # orders, customers
     total_discount: float = 0.0
     total_cost: float = 0.0
@@ -80,21 +81,16 @@ class ShardCounts:
         self.long_orders = self.long_orders.plus(other.long_orders)
         self.orders_of_files = self.orders_of_files.plus(other.orders_of_files)
         self.repeated_amounts = self.repeated_amounts.plus(other.repeated_amounts)
-        for name, repeated in other.repeated_values.items():
-            earlier = self.repeated_values.get(name, RepeatedAmounts())
-            self.repeated_values[name] = earlier.plus(repeated)
+        add_each(self.repeated_values, other.repeated_values)
         self.amounts_by_quantity = self.amounts_by_quantity.plus(other.amounts_by_quantity)
-        for number, orders in other.orders_of_sources.items():
-            self.orders_of_sources[number] = orders.plus(self.orders_of_sources.get(number))
-        for name, groups in other.with_sums.items():
-            self.with_sums[name] = groups.plus(self.with_sums.get(name))
+        add_each(self.orders_of_sources, other.orders_of_sources)
+        add_each(self.with_sums, other.with_sums)
         self.at_one_time = self.at_one_time.plus(other.at_one_time)
         self.total_discount += other.total_discount
         self.total_cost += other.total_cost
         self.money_of_other_kinds.update(other.money_of_other_kinds)
         self.id_forms += other.id_forms
-        for number, found in other.of_sources.items():
-            self.of_sources[number] = self.of_sources.get(number, SourceCustomers()).plus(found)
+        add_each(self.of_sources, other.of_sources)
         self.num_events += other.num_events
         self.num_customers += other.num_customers
         self.num_repeat_customers += other.num_repeat_customers

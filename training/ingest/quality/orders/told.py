@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from training.results.orders import RepeatedAmounts
 from training.results.quality import QualityReport
 
 LONG_ORDERS = 0.01  # of all orders, more of which are told
@@ -41,13 +42,11 @@ def warnings_of_orders(report: QualityReport) -> Iterator[str]:
             "earlier ones, map an event_id and say on_repeated_id"
         )
     same = report.repeated_amounts
-    enough = max(MIN_REPEATED, REPEATED * same.of)
-    if same.orders >= enough and same.amounts >= DIFFERENT * same.orders:
+    if _are_repeated(same):
         yield (
             f"in {same.orders} of {same.of} orders of several lines all lines have the same amount, such as "
             f"{same.example_amount} in {same.example!r}; is it the order's total, which counts once?"
         )
-
     yield from _of_lines(report)
     named, matched = report.refunds_named, report.refunds.matched
     if named >= MIN_REFUNDS and matched < MATCHED * named:
@@ -56,12 +55,11 @@ def warnings_of_orders(report: QualityReport) -> Iterator[str]:
             "are ids of customers, orders and items written alike?"
         )
     for name, found in report.repeated_values.items():
-        if found.orders >= max(MIN_REPEATED, REPEATED * found.of):
-            if found.amounts >= DIFFERENT * found.orders:
-                yield (
-                    f"in {found.orders} of {found.of} orders of several lines with a {name} all have the same; "
-                    "is it the order's, which counts once?"
-                )
+        if _are_repeated(found):
+            yield (
+                f"in {found.orders} of {found.of} orders of several lines with a {name} all have the same; "
+                "is it the order's, which counts once?"
+            )
     for path, orders in report.orders_of_sources.items():
         if orders.matched >= MIN_ORDERS and orders.share > TOLD_BEFORE:
             yield (
@@ -69,6 +67,12 @@ def warnings_of_orders(report: QualityReport) -> Iterator[str]:
                 "month and money; are these payments or invoices of the same orders, which count once?"
             )
     yield from _of_quantities(report)
+
+
+def _are_repeated(found: RepeatedAmounts) -> bool:
+    """Whether most orders have one amount on all lines, and not all the same one."""
+    are_most = found.orders >= max(MIN_REPEATED, REPEATED * found.of)
+    return are_most and found.amounts >= DIFFERENT * found.orders
 
 
 def _of_lines(report: QualityReport) -> Iterator[str]:
