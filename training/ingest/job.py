@@ -71,8 +71,8 @@ def ingest(config: IngestConfig) -> None:
         items = pl.read_parquet(folder / "items.parquet")
         report = quality_report(read, finished, config.currency, items, config.source_names)
         check_matches(report.matches, config.min_matched_share)
-        warnings = (*warned, *warnings_of(report))
-        _write_quality(config, folder, report.model_copy(update={"warnings": warnings}))
+        found = tuple(warnings_of(report))
+        _write_quality(config, folder, report.model_copy(update={"warnings": (*warned, *found)}))
         manifest = DataManifest(
             identity=identity,
             made_from=made_from,
@@ -95,7 +95,7 @@ def ingest(config: IngestConfig) -> None:
         report.num_customers,
         num_shards,
     )
-    log_summary(report)
+    log_summary(report, found)
 
 
 def _write_quality(config: IngestConfig, folder: Path, report: QualityReport) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from training.ingest.quality.orders.told import LONG_ORDERS, warnings_of_orders
 from training.results.quality import HeavyCustomer, Money, MoneyAccount, QualityReport
@@ -19,8 +19,11 @@ MAX_NAMED = 20  # customers that the log names
 MAX_REASONS = 3  # that the log names; quality.json has all
 
 
-def log_summary(report: QualityReport) -> None:
-    """The reasons for which most was left out, in rows or money, and which models the data cannot support."""
+def log_summary(report: QualityReport, warnings: Iterable[str]) -> None:
+    """The reasons for which most was left out, in rows or money, and which models the data cannot support.
+
+    `warnings` are the `warnings_of` the report.
+    """
     account = report.account
     worst = sorted(account.dropped, key=lambda reason: -_share(account, reason))[:MAX_REASONS]
     reasons = [_in_words(reason, account.dropped[reason], report.currency) for reason in worst]
@@ -28,7 +31,7 @@ def log_summary(report: QualityReport) -> None:
     logger.info(
         "%d of %d rows left out: %s", total, account.read.rows, "; ".join(reasons) or "none"
     )
-    for line in warnings_of(report):
+    for line in warnings:
         logger.warning("%s", line)
     lacking: dict[str, list[str]] = {}
     for name, support in report.models.items():
