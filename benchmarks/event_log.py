@@ -24,7 +24,8 @@ from sqlalchemy import func, select
 
 from benchmarks.harness.evidence import write_evidence
 from benchmarks.harness.log_speed import GROUP_EVENTS, event_of, speeds
-from benchmarks.harness.served import Service, free_ports, start
+from benchmarks.harness.ports import free_ports
+from benchmarks.harness.served import Service, start
 from lifecycle.folders import MANIFEST
 from lifecycle.log.opening import open_log
 from lifecycle.log.schema import EVENTS

@@ -27,7 +27,8 @@ import psutil
 from pydantic import JsonValue
 
 from benchmarks.harness.evidence import Json, write_evidence
-from benchmarks.harness.served import Service, free_ports, start
+from benchmarks.harness.ports import free_ports
+from benchmarks.harness.served import Service, start
 from benchmarks.harness.state import make_state
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.folders import MANIFEST

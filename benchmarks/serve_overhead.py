@@ -25,8 +25,9 @@ import httpx
 import polars as pl
 
 from benchmarks.harness.evidence import Json, write_evidence
+from benchmarks.harness.ports import free_ports
 from benchmarks.harness.scratch import scratch_folder
-from benchmarks.harness.served import free_ports, start
+from benchmarks.harness.served import start
 from benchmarks.harness.state import make_state
 from benchmarks.harness.wrk import Load, load
 from lifecycle.folders import MANIFEST

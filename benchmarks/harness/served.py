@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import httpx
 import psutil
+
+from benchmarks.harness.ports import free_ports
 
 START_SECONDS = 180
 STOP_SECONDS = 60
@@ -59,17 +60,6 @@ class Service:
         _, alive = psutil.wait_procs(children, STOP_SECONDS)
         for child in alive:
             child.kill()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def start(words: list[str], port: int, log: Path) -> Service:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import warnings
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from benchmarks.harness.ports import free_ports
 from tests.builders import value_recipe
 from training.loop.deepspeed_op import prepare_deepspeed
 from training.loop.zero import zero_config
@@ -21,16 +21,9 @@ SAVED_AT, STEPS = 4, 8
 Curves = dict[tuple[int, torch.dtype], list[float]]
 
 
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 def run(num_workers: int, folder: Path, *, resume: bool) -> Curves:
     """Losses by step under every stage and dtype, of workers without Ray; they save, or go on from what was saved."""
-    arguments = (num_workers, free_port(), folder, resume)
+    arguments = (num_workers, *free_ports(1), folder, resume)
     torch.multiprocessing.spawn(worker, arguments, nprocs=num_workers)  # type: ignore[attr-defined]
     curves: Curves = torch.load(folder / "curves.pt")
     return curves

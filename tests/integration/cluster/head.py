@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.harness.ports import free_ports
 from tests.builders import REPOSITORY
-from tests.integration.serving.service import free_ports
 
 BINARIES = Path(sys.executable).parent
 START_DEADLINE_SECONDS = 120

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
+from benchmarks.harness.ports import free_ports
 from serving.keys import create_key
 from tests.builders import TinyShop
-from tests.integration.serving.service import free_ports, run_serve
+from tests.integration.serving.service import run_serve
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.thorough]
 

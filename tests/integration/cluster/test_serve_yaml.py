@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.harness.ports import free_ports
 from lifecycle.erasure.keys import create_keys
 from lifecycle.log.opening import open_log
 from lifecycle.log.reader import customers_since
@@ -21,7 +22,6 @@ from tests.builders import TinyShop
 from tests.integration.cluster.deployed import Deployed, asking
 from tests.integration.cluster.head import running_head
 from tests.integration.serving.malformed import statuses
-from tests.integration.serving.service import free_ports
 from tests.lifecycle.log.callers import Callers
 from tests.lifecycle.log.postgres import Server, running_server
 from training.evaluate.job import evaluate

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.harness.ports import free_ports
 from lifecycle.events.shards import DATA_KIND
 from lifecycle.folders import verify
 from tests.builders import REPOSITORY, TinyShop
 from tests.integration.cluster.head import ray, running_head
 from tests.integration.runs import metrics_of, write_recipe
-from tests.integration.serving.service import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 

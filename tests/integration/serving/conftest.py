@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.ports import free_ports
 from lifecycle.erasure.keys import create_keys
 from lifecycle.events.shards import read_shard, shard_paths
 from serving.client import Client
 from serving.keys import create_key
 from tests.builders import TinyShop
-from tests.integration.serving.service import MAX_IN_FLIGHT, Service, free_ports, running
+from tests.integration.serving.service import MAX_IN_FLIGHT, Service, running
 
 
 @pytest.fixture(scope="package")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.harness.ports import free_ports
 from tests.builders import REPOSITORY
 
 SERVE = [sys.executable, "-m", "ray.serve.scripts", "run"]
@@ -35,16 +35,6 @@ class Service:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def environment() -> dict[str, str]:
@@ -89,17 +79,22 @@ def running(words: list[str], port: int, key: str, keys: Path, log: Path) -> Ite
         wait_until_ready(service)
         yield service
     finally:
-        children = process.children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            process.kill()
-            raise
-        finally:
-            _, alive = psutil.wait_procs(children, timeout=30)
-            for child in alive:
-                child.kill()
+        if process.is_running():
+            stop(process)
+
+
+def stop(process: psutil.Popen) -> None:
+    children = process.children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except psutil.TimeoutExpired:
+        process.kill()
+        raise
+    finally:
+        _, alive = psutil.wait_procs(children, timeout=30)
+        for child in alive:
+            child.kill()
 
 
 def wait_until_ready(service: Service) -> None:

@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from benchmarks.harness.ports import free_ports
 from lifecycle.log.opening import open_log
 from lifecycle.log.reader import customers_since
 from serving.api.responses import EventsResponse
 from serving.client import Client, ServiceError
 from serving.keys import create_key, revoke_key
 from tests.builders import TinyShop
-from tests.integration.serving.service import Service, free_ports, run_serve
+from tests.integration.serving.service import Service, run_serve
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 

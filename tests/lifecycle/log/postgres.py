@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.integration.serving.service import free_ports
+from benchmarks.harness.ports import free_ports
 
 START_SECONDS = 60
 ACCOUNT = "nobody"  # the server refuses to run as root
