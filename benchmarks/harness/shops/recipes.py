@@ -22,13 +22,19 @@ class Shop:
 
     def recipe(self, folder: Path) -> IngestConfig:
         """Of its tables, which are written below `folder` where they are simulated."""
+        if self.simulation is not None:
+            return _of_simulation(folder, *self.simulation)
         source, _, which = self.name.partition("-")
-        if source == "simulated":
-            kind, _, seed = which.rpartition("-")
-            return _of_simulation(folder, kind, int(seed))
         if source in DRAWS:
             return _of_draw(source, int(which))
         return _of_table(source)
+
+    @property
+    def simulation(self) -> tuple[str, int] | None:
+        """Kind and seed of a simulated shop."""
+        source, _, which = self.name.partition("-")
+        kind, _, seed = which.rpartition("-")
+        return (kind, int(seed)) if source == "simulated" else None
 
 
 # Of every so many customers one is drawn, by its number.

@@ -5,15 +5,16 @@ month, subscriptions, or several of them. The numbers of a shop are drawn by its
 ours takes part.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-YEAR = 365.25
+from benchmarks.harness.shops.traits import KINDS, YEAR, Traits, traits_of
+
 FIRST_DAY = datetime(2020, 1, 1)
+AMOUNT_SPREAD = 0.5  # of the logarithms of a customer's orders
 SCHEMA = pl.Schema(
     {
         "customer": pl.String(),
@@ -26,30 +27,10 @@ SCHEMA = pl.Schema(
 )
 
 
-@dataclass(frozen=True)
-class Traits:
-    """What a shop is like; the defaults are one without season, trend or anything special."""
-
-    num_customers: int
-    num_days: int
-    rate: float  # orders a day, of the average customer while it stays
-    spread: float  # shape of the gamma distribution of rates; small: customers differ much
-    loyalty_days: float  # mean time until a customer leaves
-    order_value: float
-    season: float = 0.0  # by how much, in logarithms, months differ
-    season_noise: float = 0.0  # of each month of each year
-    growth: float = 0.0  # of the stream of new customers in a year, in logarithms
-    rate_growth: float = 0.0  # of everybody's rate in a year, in logarithms
-    share_giants: float = 0.0
-    price_change: float = 0.0  # in logarithms, on one day
-    promotion: float = 0.0  # of the rate in one month of each year, in logarithms
-    subscriptions: bool = False
-
-
 def simulated(kind: str, seed: int) -> pl.DataFrame:
     """The events of a shop in the order of time, with the columns of SCHEMA."""
     random = np.random.default_rng([list(KINDS).index(kind), seed])
-    traits = KINDS[kind](random, _ordinary(random))
+    traits = traits_of(kind, random)
     rows = _subscriptions(random, traits) if traits.subscriptions else _orders(random, traits)
     at = pl.Series([FIRST_DAY + timedelta(days=float(day)) for day in rows["day"]])
     named = rows.with_columns(
@@ -60,104 +41,78 @@ def simulated(kind: str, seed: int) -> pl.DataFrame:
     return named.sort("at", maintain_order=True).select(list(SCHEMA)).cast(SCHEMA)
 
 
-def _ordinary(random: np.random.Generator) -> Traits:
-    return Traits(
-        num_customers=int(random.integers(1500, 4000)),
-        num_days=int(random.integers(730, 1300)),
-        rate=float(np.exp(random.uniform(np.log(1 / 120), np.log(1 / 20)))),
-        spread=float(random.uniform(0.5, 2.0)),
-        loyalty_days=float(random.uniform(150, 900)),
-        order_value=float(np.exp(random.uniform(np.log(15), np.log(300)))),
-    )
+def expected_spend(kind: str, seed: int, at: datetime, horizon_days: int) -> float:
+    """What the customers of `simulated` from before `at` spend within the horizon, to whoever knows all but chance.
 
-
-def _season(random: np.random.Generator, traits: Traits) -> Traits:
-    noise = float(random.uniform(0.02, 0.08))
-    return replace(traits, season=float(random.uniform(0.25, 0.7)), season_noise=noise)
-
-
-def _trend(random: np.random.Generator, traits: Traits) -> Traits:
-    return replace(
-        traits,
-        growth=float(random.uniform(-0.3, 0.7)),
-        rate_growth=float(random.uniform(-0.3, 0.3)),
-    )
-
-
-def _giants(random: np.random.Generator, traits: Traits) -> Traits:
-    return replace(traits, share_giants=float(random.uniform(0.003, 0.015)))
-
-
-def _price_change(random: np.random.Generator, traits: Traits) -> Traits:
-    return replace(traits, price_change=float(random.choice([-1, 1]) * random.uniform(0.1, 0.35)))
-
-
-def _promotion(random: np.random.Generator, traits: Traits) -> Traits:
-    return replace(traits, promotion=float(random.uniform(0.4, 1.1)))
-
-
-def _subscribing(random: np.random.Generator, traits: Traits) -> Traits:
-    return replace(traits, subscriptions=True, order_value=float(random.uniform(8, 40)))
-
-
-def _three_years(random: np.random.Generator, traits: Traits) -> Traits:
-    whole = replace(traits, num_days=int(3 * YEAR))
-    return _trend(random, _season(random, whole))
-
-
-def _all_of(
-    *parts: Callable[[np.random.Generator, Traits], Traits],
-) -> Callable[[np.random.Generator, Traits], Traits]:
-    def together(random: np.random.Generator, traits: Traits) -> Traits:
-        for part in parts:
-            traits = part(random, traits)
-        return traits
-
-    return together
-
-
-KINDS: dict[str, Callable[[np.random.Generator, Traits], Traits]] = {
-    "steady": lambda random, traits: traits,
-    "season": _season,
-    "trend": _trend,
-    "giants": _giants,
-    "price_change": _price_change,
-    "promotion": _promotion,
-    "subscriptions": _subscribing,
-    "seasonal_three_years": _three_years,
-    "season_and_trend": _all_of(_season, _trend),
-    "season_and_giants": _all_of(_season, _giants),
-    "promotion_and_trend": _all_of(_promotion, _trend),
-    "wholesaler": _all_of(_season, _trend, _giants, _price_change),
-}
+    That is each one's rate, order value and whether they have left, and how the shop's days differ;
+    not when they will leave, what they will order, nor the noise of the months ahead.
+    """
+    random = np.random.default_rng([list(KINDS).index(kind), seed])
+    traits = traits_of(kind, random)
+    assert not traits.subscriptions and not traits.price_change
+    days = _days(random, traits)
+    customers = _customers(random, traits, days.level)
+    now = (at - FIRST_DAY).total_seconds() / 86_400
+    is_there = (customers.first < now) & (customers.first + customers.stays > now)
+    ahead = np.arange(int(now), min(int(now) + horizon_days, traits.num_days))
+    staying = np.exp(-(ahead + 0.5 - now) / customers.mean_stay[is_there, None])
+    value = np.exp(customers.value[is_there] + AMOUNT_SPREAD**2 / 2)
+    return float((customers.rate[is_there] * value) @ staying @ days.known_level[ahead])
 
 
 def _orders(random: np.random.Generator, traits: Traits) -> pl.DataFrame:
     """Each customer's first order, and a Poisson process of others, faster and slower as the shop's days are."""
-    level = _levels(random, traits)
-    first = _first_days(random, traits, level)
-    rate = traits.rate * random.gamma(traits.spread, 1 / traits.spread, traits.num_customers)
-    stays = random.exponential(traits.loyalty_days * random.gamma(2.0, 0.5, traits.num_customers))
-    value = np.log(traits.order_value) + random.normal(0.0, 0.6, traits.num_customers)
-    is_giant = random.random(traits.num_customers) < traits.share_giants
-    rate = np.where(is_giant, random.uniform(0.05, 0.2, traits.num_customers), rate)
-    stays = np.where(is_giant, traits.num_days, stays)
-    value = value + is_giant * random.normal(2.0, 0.7, traits.num_customers)
-    last = np.minimum(first + stays, traits.num_days)
-    candidates = random.poisson(rate * level.max() * (last - first))
+    level = _days(random, traits).level
+    known = _customers(random, traits, level)
+    first = known.first
+    last = np.minimum(first + known.stays, traits.num_days)
+    candidates = random.poisson(known.rate * level.max() * (last - first))
     customer = np.repeat(np.arange(traits.num_customers), candidates)
     day = first[customer] + random.random(len(customer)) * (last - first)[customer]
     is_bought = random.random(len(day)) < level[day.astype(int)] / level.max()
     customers = np.concatenate([np.arange(traits.num_customers), customer[is_bought]])
     days = np.concatenate([first, day[is_bought]])
-    amount = np.exp(value[customers] + random.normal(0.0, 0.5, len(customers)))
+    noise = random.normal(0.0, AMOUNT_SPREAD, len(customers))
+    amount = np.exp(known.value[customers] + noise)
     changed_at = random.uniform(0.4, 0.9) * traits.num_days
     amount = amount * np.exp(traits.price_change * (days >= changed_at))
     return _frame(random, customers, days, "purchase", amount)
 
 
-def _levels(random: np.random.Generator, traits: Traits) -> np.ndarray:
+@dataclass(frozen=True)
+class _Customers:
+    """What each customer is like, arrays (num_customers,)."""
+
+    first: np.ndarray  # day
+    rate: np.ndarray  # orders a day
+    mean_stay: np.ndarray  # days
+    stays: np.ndarray  # days
+    value: np.ndarray  # logarithm of the median order
+
+
+def _customers(random: np.random.Generator, traits: Traits, level: np.ndarray) -> _Customers:
+    first = _first_days(random, traits, level)
+    rate = traits.rate * random.gamma(traits.spread, 1 / traits.spread, traits.num_customers)
+    mean_stay = traits.loyalty_days * random.gamma(2.0, 0.5, traits.num_customers)
+    stays = random.exponential(mean_stay)
+    value = np.log(traits.order_value) + random.normal(0.0, 0.6, traits.num_customers)
+    is_giant = random.random(traits.num_customers) < traits.share_giants
+    rate = np.where(is_giant, random.uniform(0.05, 0.2, traits.num_customers), rate)
+    stays = np.where(is_giant, traits.num_days, stays)
+    mean_stay = np.where(is_giant, np.inf, mean_stay)
+    value = value + is_giant * random.normal(2.0, 0.7, traits.num_customers)
+    return _Customers(first, rate, mean_stay, stays, value)
+
+
+@dataclass(frozen=True)
+class _Days:
     """How fast customers buy on each day, over the average day, shape (num_days,)."""
+
+    level: np.ndarray
+    known_level: np.ndarray  # without the noise of months
+
+
+def _days(random: np.random.Generator, traits: Traits) -> _Days:
     day = np.arange(traits.num_days)
     year = 2 * np.pi * day / YEAR
     waves = np.cos(year - random.uniform(0, 2 * np.pi)) + 0.5 * np.cos(
@@ -168,11 +123,10 @@ def _levels(random: np.random.Generator, traits: Traits) -> np.ndarray:
     month = (day // (YEAR / 12)).astype(int)
     noise = random.normal(0.0, traits.season_noise, month.max() + 1)[month]
     promoted = int(random.integers(1, 11))
-    logarithm = traits.season * (0.5 * waves + peak) + noise
+    logarithm = traits.season * (0.5 * waves + peak)
     logarithm += traits.promotion * (month % 12 == promoted)
     logarithm += traits.rate_growth * (day / YEAR - day[-1] / YEAR / 2)
-    levels: np.ndarray = np.exp(logarithm)
-    return levels
+    return _Days(np.exp(logarithm + noise), np.exp(logarithm))
 
 
 def _first_days(random: np.random.Generator, traits: Traits, level: np.ndarray) -> np.ndarray:

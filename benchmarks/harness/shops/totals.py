@@ -1,12 +1,14 @@
 """How far the total that is expected of a shop's customers lies from what they spent, at cutoffs a month apart."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 
 from benchmarks.harness.shops.recipes import Shop
+from benchmarks.harness.shops.simulated import expected_spend
 from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.events.history import outcomes
 from lifecycle.events.shards import read_shard, shard_paths
@@ -19,17 +21,21 @@ HISTORY_DAYS = 456  # fifteen months before the first cutoff
 STEP_DAYS = 30
 
 
-def totals_of(shop: Shop, folder: Path) -> list[float]:
-    """Expected over actual spend within the horizon of the customers known at each cutoff.
+@dataclass(frozen=True)
+class Total:
+    """Expected over actual spend within the horizon of the customers known at a cutoff."""
 
-    It is the total that every model of the arena is brought to: BG/NBD's, times the season's
-    factor.
-    """
+    ours: float  # that every model of the arena is brought to: BG/NBD's, times the season's factor
+    limit: float | None  # of whoever knows all but chance; None of real shops
+
+
+def totals_of(shop: Shop, folder: Path) -> list[Total]:
+    """One at each cutoff."""
     recipe = shop.recipe(folder).model_copy(update={"output": folder / "data"})
     ingest(recipe)
     events = pl.concat([read_shard(path) for path in shard_paths(folder / "data")])
     return [
-        _total(folder / "data", events, cutoff, shop.horizon_days)
+        _total(shop, folder / "data", events, cutoff)
         for cutoff in _cutoffs(events, shop.horizon_days)
     ]
 
@@ -44,9 +50,14 @@ def _cutoffs(events: pl.DataFrame, horizon_days: int) -> Iterator[datetime]:
         cutoff += timedelta(days=STEP_DAYS)
 
 
-def _total(data: Path, events: pl.DataFrame, cutoff: datetime, horizon_days: int) -> float:
+def _total(shop: Shop, data: Path, events: pl.DataFrame, cutoff: datetime) -> Total:
+    horizon_days = shop.horizon_days
     known = summaries_at(daily_spend(events, cutoff), cutoff)
     btyd = fit_btyd(known, [BGNBD])[BGNBD]
     season = find_season(data, btyd, known, horizon_days)
-    actual = outcomes(events, known, horizon_days)["target"].sum()
-    return float(season.factor * btyd_value(btyd, known, horizon_days).sum() / actual)
+    expected = season.factor * float(btyd_value(btyd, known, horizon_days).sum())
+    actual = float(outcomes(events, known, horizon_days)["target"].sum())
+    limit = None
+    if shop.simulation is not None:
+        limit = expected_spend(*shop.simulation, cutoff.replace(tzinfo=None), horizon_days) / actual
+    return Total(expected / actual, limit)
