@@ -37,7 +37,7 @@ class RankingTask:
     data: Path
     cutoff: datetime
     baskets: dict[str, Basket]
-    # By customer_id a position: from there on a customer's purchases are unknown.
+    # By customer_id a position: from there on a customer's purchases are unknown; at 0 or below, all of them.
     held_out: pl.DataFrame | None = None
     is_final: bool = True  # or what models are chosen by, which lies before it
 
@@ -57,7 +57,10 @@ def final_task(inputs: Inputs) -> RankingTask:
 def selection_task(inputs: Inputs) -> RankingTask:
     """The earlier task of the same kind, by which the recommender is chosen."""
     if inputs.is_leave_one_out:
-        earlier = next_item_task(inputs.config.data, inputs.config.examples / "val.parquet")
+        # Not of val.parquet: who bought twice has no row there, and the test purchase would be known.
+        earlier = next_item_task(
+            inputs.config.data, inputs.config.examples / "test.parquet", back=1
+        )
     else:
         earlier = next_basket_task(
             inputs.config.data, inputs.selection_cutoff, until=inputs.test_cutoff
@@ -72,9 +75,10 @@ def next_basket_task(data: Path, cutoff: datetime, *, until: datetime | None = N
     )
 
 
-def next_item_task(data: Path, rows: Path) -> RankingTask:
-    """The item at each example's position among the customer's purchases, from all purchases before it."""
-    return _next_item_of(data, pl.read_parquet(rows, columns=["customer_id", "position"]))
+def next_item_task(data: Path, rows: Path, *, back: int = 0) -> RankingTask:
+    """The item at each example's position among the customer's purchases, or `back` before it, from all before that."""
+    held_out = pl.read_parquet(rows, columns=["customer_id", "position"])
+    return _next_item_of(data, held_out.with_columns(pl.col("position") - back))
 
 
 def _next_item_of(data: Path, held_out: pl.DataFrame) -> RankingTask:
@@ -98,8 +102,7 @@ def earlier_tasks(task: RankingTask) -> list[RankingTask]:
     Windows before the shop's first purchase ask nobody.
     """
     if task.held_out is not None:
-        position = pl.col("position") - 1
-        return [_next_item_of(task.data, task.held_out.with_columns(position).filter(position > 0))]
+        return [_next_item_of(task.data, task.held_out.with_columns(pl.col("position") - 1))]
     length, step = timedelta(days=EARLIER_DAYS), timedelta(days=EARLIER_STEP_DAYS)
     ends = [task.cutoff - back * step for back in range(EARLIER_WINDOWS)]
     return [next_basket_task(task.data, end - length, until=end) for end in ends]
