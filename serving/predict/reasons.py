@@ -67,27 +67,34 @@ def others_say(
     assert rankers is not None
     segments = rankers.segments
     alike = "" if segments is None else segments.attribute.replace("_", " ")
+    related = _related(rankers.retriever, new, bought, asked)
+    names = _names(artifact, related)
     facts = zip(
-        _related(rankers.retriever, new, bought, asked),
+        related.tolist(),
         _in_segment(artifact, new, asked),
         rankers.retriever.is_sold[new["item"].to_numpy()],
         strict=True,
     )
     return [
-        f"bought by customers who bought {_name(artifact, related)}"
-        if related != NOTHING
+        f"bought by customers who bought {names[own]}"
+        if own != NOTHING
         else f"popular with customers of the same {alike}"
         if is_in_segment
         else POPULAR
         if is_sold
         else NOT_SOLD
-        for related, is_in_segment, is_sold in facts
+        for own, is_in_segment, is_sold in facts
     ]
 
 
-def _name(artifact: Artifact, place: int) -> str:
-    """What an item of the catalogue is called; without a title and category that is its id."""
-    item_id, title, category = artifact.catalogue.select("item_id", "title", "category").row(place)
+def _names(artifact: Artifact, places: np.ndarray) -> dict[int, str]:
+    """By place in the catalogue what items are called; without a title and category that is their id."""
+    known = np.unique(places[places != NOTHING])
+    rows = artifact.catalogue[known].select("item_id", "title", "category").iter_rows()
+    return {place: _name(*row) for place, row in zip(known.tolist(), rows, strict=True)}
+
+
+def _name(item_id: str, title: str | None, category: str | None) -> str:
     text = item_text(title, category)
     return f"item {item_id}" if text == UNTITLED else text
 
@@ -116,35 +123,32 @@ def _related(
 ) -> np.ndarray:
     """The customer's item that most of the same customers bought, if its ranker looks at that; else NOTHING."""
     found = np.full(new.height, NOTHING)
-    knows = np.array([one.model in KNOW_NEIGHBOURS for one in asked])
+    knows = np.array([one.model in KNOW_NEIGHBOURS for one in asked], dtype=bool)
     customer = new["customer_id"].cast(pl.Int64).to_numpy()
-    item = new["item"].to_numpy()
-    rows = np.flatnonzero(knows[customer] if len(customer) else [])
-    if not len(rows):
-        return found
-    num_items = len(retriever.item_ids)
-    wanted = customer[rows] * num_items + item[rows]
-    code, own = _neighbours(retriever, bought, item[rows])
-    order = np.argsort(wanted)
-    place = np.minimum(np.searchsorted(wanted[order], code), len(order) - 1)
-    row = rows[order[place]]
-    is_asked = wanted[order[place]] == code
+    rows = np.flatnonzero(knows[customer])
+    items, column = np.unique(new["item"].to_numpy()[rows], return_inverse=True)
+    row_of = np.full((len(asked), len(items)), NOTHING)
+    row_of[customer[rows], column] = rows
+    is_asked = pl.col("customer_id").is_in(new["customer_id"].implode())
+    row, own, likeness = _neighbours(retriever, bought.filter(is_asked), items, row_of)
     # The last one that is written stays, which is the most alike.
-    found[row[is_asked]] = own[is_asked]
+    order = np.argsort(likeness, kind="stable")
+    found[row[order]] = own[order]
     return found
 
 
 def _neighbours(
-    retriever: Retriever, bought: pl.DataFrame, items: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Of own items with neighbours among `items`, least alike first: customer x items + neighbour; the own item."""
+    retriever: Retriever, bought: pl.DataFrame, items: np.ndarray, row_of: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of own items with neighbours among `items` of which `row_of` (customers, items) has a row: it, item, likeness."""
     pairs = bought.select(pl.col("customer_id").cast(pl.Int64), "item").unique().sort("item")
     customer, own = (pairs[name].to_numpy().astype(np.int64) for name in ("customer_id", "item"))
     lines = retriever.similarity[own]
-    is_item = np.zeros(len(retriever.item_ids), dtype=bool)
-    is_item[items] = True
-    entries = np.flatnonzero(is_item[lines.indices])
-    entries = entries[np.argsort(lines.data[entries], kind="stable")]
-    line = np.searchsorted(lines.indptr, entries, side="right") - 1
-    code = customer[line] * len(is_item) + lines.indices[entries]
-    return code, own[line]
+    column_of = np.full(len(retriever.item_ids), NOTHING)
+    column_of[items] = np.arange(len(items))
+    column = column_of[lines.indices]
+    entries = np.flatnonzero(column != NOTHING)
+    line = np.repeat(np.arange(len(own)), np.diff(lines.indptr))[entries]
+    row = row_of[customer[line], column[entries]]
+    is_there = row != NOTHING
+    return row[is_there], own[line[is_there]], lines.data[entries[is_there]]
