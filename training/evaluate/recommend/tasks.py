@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +12,7 @@ from lifecycle.events.shards import read_shard, shard_paths
 from training.evaluate.inputs import Inputs
 
 COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id", "shop_day"]
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)  # the cutoff of a task before which nobody had bought
 NEXT_BASKET = "next_basket"
 NEXT_ITEM = "next_item"
 # Each window is EARLIER_DAYS long and begins EARLIER_STEP_DAYS before the one after it.
@@ -83,7 +84,7 @@ def next_item_task(data: Path, rows: Path, *, back: int = 0) -> RankingTask:
 
 def _next_item_of(data: Path, held_out: pl.DataFrame) -> RankingTask:
     baskets: dict[str, Basket] = {}
-    latest = []
+    latest = [pl.DataFrame({"occurred_at": [BEGINNING]}).cast(pl.Datetime("us", "UTC"))]
     for purchases in purchase_shards(data):
         before, truth = split_at(purchases, held_out)
         for customer, item, bought, orders in truth.join(

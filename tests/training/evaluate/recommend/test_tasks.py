@@ -106,6 +106,15 @@ def test_what_is_held_out_is_unknown_in_earlier_tasks_too_of_who_bought_twice(
         assert set(pl.concat(task.shards())["item_id"]) == known
 
 
+def test_where_everybody_bought_twice_nobody_is_asked_before_the_test(tmp_path: Path) -> None:
+    lines = [(name, day, f"x{day}") for name in ("a", "b") for day in range(2)]
+    shop = pl.DataFrame(lines, schema=["customer", "day", "item"], orient="row")
+    data, examples = ingest_lines(shop, tmp_path)
+    selection = next_item_task(data, examples / "test.parquet", back=1)
+    assert selection.baskets == {}
+    assert pl.concat(selection.shards()).is_empty()
+
+
 @pytest.fixture(scope="module")
 def leave_one_out(tiny_shop: TinyShop, tmp_path_factory: pytest.TempPathFactory) -> EvaluateConfig:
     """The recipe of the arena on each customer's last purchase."""
