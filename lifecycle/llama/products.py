@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from lifecycle.llama.base_model.files import check_files
 from lifecycle.llama.rerank import Reranker, load_reranker
 from lifecycle.recommend.prompts import CUE, clean_line
 
@@ -24,7 +25,10 @@ def recommend_products(
     word, and not how well the product fits. Equal descriptions are listed once; equal scores keep
     their order. The model only scores: it cannot name a product that it was not given.
 
-    Raises ValueError for an empty profile or description, no descriptions, and a `top_k` below 1.
+    `base_model` is a folder, such as `make setup` makes below the repository's.
+
+    Raises ValueError for an empty profile or description, no descriptions, a `top_k` below 1, and a
+    folder that holds no model.
     """
     if not clean_line(profile):
         raise ValueError("profile is empty; say what the customer likes or bought")
@@ -43,4 +47,5 @@ def recommend_products(
 
 @lru_cache(maxsize=1)
 def _reranker(base_model: str) -> Reranker:
+    check_files(base_model)  # what is no folder would be looked for on the internet, for minutes
     return load_reranker(base_model, "sdpa")

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,12 @@ class Retriever:
     similarity: sparse.csr_array
     half_life_days: float  # the age at which an order counts half in a customer's own frequency
     num_recent: int  # a customer's last distinct items, whose neighbours are proposed
+
+    @cached_property
+    def is_sold(self) -> np.ndarray:
+        """Whether anybody bought an item in the days that its popularity is of, (n,)."""
+        found: np.ndarray = (self.popular.sort("item_id")["score"] > 0).to_numpy()
+        return found
 
 
 def fit_retriever(

@@ -93,7 +93,7 @@ class RecommendationRequest(ItemOptions):
     )
     max_per_category: int | None = Field(default=None, ge=1, le=100)
     min_new_share: float = Field(
-        default=0.0, ge=0, le=1, description="of each list, of items not bought before"
+        default=0.0, ge=0, le=1, description="of a list of k, of items not bought before"
     )
 
 

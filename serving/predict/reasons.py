@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from scipy import sparse
 
 from lifecycle.artifact.contents import Artifact
 from lifecycle.names import RANK_STACK, RETRIEVER, SEGMENT_POPULARITY
 from lifecycle.recommend.histories import DAY_SECONDS
 from lifecycle.recommend.ordering import entries_at
+from lifecycle.recommend.prompts import UNTITLED, item_text
+from lifecycle.recommend.retrieval import Retriever
 from serving.predict.routing import Asked, cutoffs_of
 
 # Rankers that look at what is bought together, and at when an item is bought again.
@@ -17,8 +18,9 @@ KNOW_NEIGHBOURS = (RETRIEVER, "item_knn", RANK_STACK)
 KNOW_INTERVALS = ("repurchase", RANK_STACK)
 DUE_ORDERS = 3  # fewer tell no interval
 DUE_FROM, DUE_UNTIL = 0.75, 2.0  # of the interval
-TOGETHER = "bought together with earlier purchases"
 POPULAR = "popular with other customers"
+NOT_SOLD = "in the catalogue, not bought lately"
+NOTHING = -1  # in the place of an item
 
 
 def habits_of(bought: pl.DataFrame, asked: Sequence[Asked]) -> pl.DataFrame:
@@ -61,19 +63,40 @@ def others_say(
     artifact: Artifact, new: pl.DataFrame, bought: pl.DataFrame, asked: Sequence[Asked]
 ) -> list[str]:
     """By row of `new`, items that a customer has not bought, what others did, if its ranker looks at that."""
-    segments = None if artifact.rankers is None else artifact.rankers.segments
+    rankers = artifact.rankers
+    assert rankers is not None
+    segments = rankers.segments
     alike = "" if segments is None else segments.attribute.replace("_", " ")
-    pairs = zip(
-        _related(artifact, new, bought, asked), _in_segment(artifact, new, asked), strict=True
+    related = _related(rankers.retriever, new, bought, asked)
+    names = _names(artifact, related)
+    facts = zip(
+        related.tolist(),
+        _in_segment(artifact, new, asked),
+        rankers.retriever.is_sold[new["item"].to_numpy()],
+        strict=True,
     )
     return [
-        TOGETHER
-        if is_related
+        f"bought by customers who bought {names[own]}"
+        if own != NOTHING
         else f"popular with customers of the same {alike}"
         if is_in_segment
         else POPULAR
-        for is_related, is_in_segment in pairs
+        if is_sold
+        else NOT_SOLD
+        for own, is_in_segment, is_sold in facts
     ]
+
+
+def _names(artifact: Artifact, places: np.ndarray) -> dict[int, str]:
+    """By place in the catalogue what items are called; without a title and category that is their id."""
+    known = np.unique(places[places != NOTHING])
+    rows = artifact.catalogue[known].select("item_id", "title", "category").iter_rows()
+    return {place: _name(*row) for place, row in zip(known.tolist(), rows, strict=True)}
+
+
+def _name(item_id: str, title: str | None, category: str | None) -> str:
+    text = item_text(title, category)
+    return f"item {item_id}" if text == UNTITLED else text
 
 
 def _in_segment(artifact: Artifact, new: pl.DataFrame, asked: Sequence[Asked]) -> np.ndarray:
@@ -96,19 +119,36 @@ def _in_segment(artifact: Artifact, new: pl.DataFrame, asked: Sequence[Asked]) -
 
 
 def _related(
-    artifact: Artifact, new: pl.DataFrame, bought: pl.DataFrame, asked: Sequence[Asked]
+    retriever: Retriever, new: pl.DataFrame, bought: pl.DataFrame, asked: Sequence[Asked]
 ) -> np.ndarray:
-    """Whether others bought an item together with one of the customer's, whose ranker looks at that."""
-    retriever = artifact.retriever
-    knows = np.array([one.model in KNOW_NEIGHBOURS for one in asked])
-    if retriever is None or not knows.any():
-        return np.zeros(new.height, dtype=bool)
-    is_asked = pl.col("customer_id").is_in(new["customer_id"].implode())
-    pairs = bought.filter(is_asked).select("customer_id", "item").unique()
-    rows, columns = pairs["customer_id"].cast(pl.Int64).to_numpy(), pairs["item"].to_numpy()
+    """The customer's item that most of the same customers bought, if its ranker looks at that; else NOTHING."""
+    found = np.full(new.height, NOTHING)
+    knows = np.array([one.model in KNOW_NEIGHBOURS for one in asked], dtype=bool)
     customer = new["customer_id"].cast(pl.Int64).to_numpy()
-    shape = (len(asked), len(retriever.item_ids))
-    own = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
-    likeness = entries_at(own @ retriever.similarity, customer, new["item"].to_numpy())
-    found: np.ndarray = (likeness > 0) & knows[customer]
+    rows = np.flatnonzero(knows[customer])
+    items, column = np.unique(new["item"].to_numpy()[rows], return_inverse=True)
+    row_of = np.full((len(asked), len(items)), NOTHING)
+    row_of[customer[rows], column] = rows
+    is_asked = pl.col("customer_id").is_in(new["customer_id"].implode())
+    row, own, likeness = _neighbours(retriever, bought.filter(is_asked), items, row_of)
+    # The last one that is written stays, which is the most alike.
+    order = np.argsort(likeness, kind="stable")
+    found[row[order]] = own[order]
     return found
+
+
+def _neighbours(
+    retriever: Retriever, bought: pl.DataFrame, items: np.ndarray, row_of: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of own items with neighbours among `items` of which `row_of` (customers, items) has a row: it, item, likeness."""
+    pairs = bought.select(pl.col("customer_id").cast(pl.Int64), "item").unique().sort("item")
+    customer, own = (pairs[name].to_numpy().astype(np.int64) for name in ("customer_id", "item"))
+    lines = retriever.similarity[own]
+    column_of = np.full(len(retriever.item_ids), NOTHING)
+    column_of[items] = np.arange(len(items))
+    column = column_of[lines.indices]
+    entries = np.flatnonzero(column != NOTHING)
+    line = np.repeat(np.arange(len(own)), np.diff(lines.indptr))[entries]
+    row = row_of[customer[line], column[entries]]
+    is_there = row != NOTHING
+    return row[is_there], own[line[is_there]], lines.data[entries[is_there]]

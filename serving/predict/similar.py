@@ -9,10 +9,11 @@ from lifecycle.state.answers import Answer
 from serving.predict.filters import allowed_items, require_columns, require_known_items
 from serving.predict.problems import NO_ITEMS, InvalidRequest, Problem
 from serving.predict.queries import RecommendOptions
+from serving.predict.reasons import NOT_SOLD, POPULAR
 
 TOGETHER = "bought by the same customers"
 SAME_CATEGORY = "popular in the same category"
-POPULAR = "popular with other customers"
+OF_CATEGORY = "of the same category"
 
 
 def similar_items(artifact: Artifact, item_id: str, options: RecommendOptions) -> Answer | None:
@@ -33,12 +34,17 @@ def similar_items(artifact: Artifact, item_id: str, options: RecommendOptions) -
     popular = artifact.retriever.popular.rename({"score": "sold"})
     known = offered.join(popular, on="item_id").join(together, on="item_id", how="left")
     is_alike = (pl.col("category") == own["category"][0]).fill_null(False)
+    is_sold = pl.col("sold") > 0
     reason = (
         pl.when(pl.col("score").is_not_null())
         .then(pl.lit(TOGETHER))
-        .when(is_alike)
+        .when(is_alike & is_sold)
         .then(pl.lit(SAME_CATEGORY))
-        .otherwise(pl.lit(POPULAR))
+        .when(is_alike)
+        .then(pl.lit(OF_CATEGORY))
+        .when(is_sold)
+        .then(pl.lit(POPULAR))
+        .otherwise(pl.lit(NOT_SOLD))
     )
     rows = known.with_columns(pl.col("score").fill_null(0.0), alike=is_alike, reason=reason)
     best = rows.sort("score", "alike", "sold", "item_id", descending=[True, True, True, False])

@@ -69,3 +69,8 @@ def test_what_cannot_be_ranked_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         recommend_products(profile, descriptions, top_k)
+
+
+def test_a_base_model_that_is_no_folder_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="gone' is not a folder with config.json"):
+        recommend_products(PROFILE, PRODUCTS, base_model=tmp_path / "gone")

@@ -64,10 +64,9 @@ def _choice(
     best = max(scores, key=lambda name: scores[name])
     gain = None
     if best != everybody and len(baskets) >= LEAST_CUSTOMERS:
-        asked = pl.col("customer_id").is_in(list(baskets))
         gain = gain_over(
-            rankings[best].filter(asked),
-            rankings[everybody].filter(asked),
+            rankings[best],
+            rankings[everybody],
             everybody,
             baskets,
             num_resamples=config.num_resamples,

@@ -62,7 +62,8 @@ def _ndcg(
         k=TOP,
         exclude_seen=exclude_seen,
     )
-    _, lists = judged_lists(ranking, window.task.baskets, {})
+    baskets = {customer: window.task.baskets[customer] for customer in customers}
+    _, lists = judged_lists(ranking, baskets, {})
     return float(lists.ndcg(TOP).mean())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +12,7 @@ from lifecycle.events.shards import read_shard, shard_paths
 from training.evaluate.inputs import Inputs
 
 COLUMNS = ["customer_id", "occurred_at", "kind", "order_id", "item_id", "shop_day"]
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)  # the cutoff of a task before which nobody had bought
 NEXT_BASKET = "next_basket"
 NEXT_ITEM = "next_item"
 # Each window is EARLIER_DAYS long and begins EARLIER_STEP_DAYS before the one after it.
@@ -37,7 +38,7 @@ class RankingTask:
     data: Path
     cutoff: datetime
     baskets: dict[str, Basket]
-    # By customer_id a position: from there on a customer's purchases are unknown.
+    # By customer_id a position: from there on a customer's purchases are unknown; at 0 or below, all of them.
     held_out: pl.DataFrame | None = None
     is_final: bool = True  # or what models are chosen by, which lies before it
 
@@ -57,7 +58,10 @@ def final_task(inputs: Inputs) -> RankingTask:
 def selection_task(inputs: Inputs) -> RankingTask:
     """The earlier task of the same kind, by which the recommender is chosen."""
     if inputs.is_leave_one_out:
-        earlier = next_item_task(inputs.config.data, inputs.config.examples / "val.parquet")
+        # Not of val.parquet: who bought twice has no row there, and the test purchase would be known.
+        earlier = next_item_task(
+            inputs.config.data, inputs.config.examples / "test.parquet", back=1
+        )
     else:
         earlier = next_basket_task(
             inputs.config.data, inputs.selection_cutoff, until=inputs.test_cutoff
@@ -72,14 +76,15 @@ def next_basket_task(data: Path, cutoff: datetime, *, until: datetime | None = N
     )
 
 
-def next_item_task(data: Path, rows: Path) -> RankingTask:
-    """The item at each example's position among the customer's purchases, from all purchases before it."""
-    return _next_item_of(data, pl.read_parquet(rows, columns=["customer_id", "position"]))
+def next_item_task(data: Path, rows: Path, *, back: int = 0) -> RankingTask:
+    """The item at each example's position among the customer's purchases, or `back` before it, from all before that."""
+    held_out = pl.read_parquet(rows, columns=["customer_id", "position"])
+    return _next_item_of(data, held_out.with_columns(pl.col("position") - back))
 
 
 def _next_item_of(data: Path, held_out: pl.DataFrame) -> RankingTask:
     baskets: dict[str, Basket] = {}
-    latest = []
+    latest = [pl.DataFrame({"occurred_at": [BEGINNING]}).cast(pl.Datetime("us", "UTC"))]
     for purchases in purchase_shards(data):
         before, truth = split_at(purchases, held_out)
         for customer, item, bought, orders in truth.join(
@@ -98,8 +103,7 @@ def earlier_tasks(task: RankingTask) -> list[RankingTask]:
     Windows before the shop's first purchase ask nobody.
     """
     if task.held_out is not None:
-        position = pl.col("position") - 1
-        return [_next_item_of(task.data, task.held_out.with_columns(position).filter(position > 0))]
+        return [_next_item_of(task.data, task.held_out.with_columns(pl.col("position") - 1))]
     length, step = timedelta(days=EARLIER_DAYS), timedelta(days=EARLIER_STEP_DAYS)
     ends = [task.cutoff - back * step for back in range(EARLIER_WINDOWS)]
     return [next_basket_task(task.data, end - length, until=end) for end in ends]

@@ -66,7 +66,8 @@ def choose_weight(
         return chosen
     untrained = weigh(with_text_scores(inputs, found, None), task.baskets)
     other = alone if untrained is None else untrained.ranking
-    gain = _gain(inputs, best.ranking, other, f"untrained {RERANKER}", task.baskets)
+    asked = {name: task.baskets[name] for name in customers}
+    gain = _gain(inputs, best.ranking, other, f"untrained {RERANKER}", asked)
     return chosen.model_copy(update={"trained_minus_untrained": gain})
 
 
@@ -143,9 +144,8 @@ def _gain(
     baskets: Mapping[str, Basket],
 ) -> Gain:
     config = inputs.config
-    mine = ranking.filter(pl.col("customer_id").is_in(list(baskets)))
     return gain_over(
-        mine, alone, over, dict(baskets), num_resamples=config.num_resamples, seed=config.seed
+        ranking, alone, over, dict(baskets), num_resamples=config.num_resamples, seed=config.seed
     )
 
 

@@ -12,7 +12,7 @@ OUTLIERS = 0.2  # of all revenue, more of which is told
 MOST_OF_REVENUE = {"discounts": 1.0, "costs": 5.0}  # times, more of which are told
 CONFLICTING = 0.1  # of all items, more of which are told
 OTHER_RATES = 100  # times another's, as which average purchases of a currency are told
-FOUND = 0.9  # of the rows that ask a lookup, fewer of which are told
+FOUND = 0.9  # of the rows that ask a lookup or the item table, fewer of which are told
 SHOWN = ("view", "cart", "search", "impression", "click")  # whose amounts are prices
 MIN_STRANGERS = 10  # customers of a source, of whom one should have bought
 MAX_NAMED = 20  # customers that the log names
@@ -62,6 +62,12 @@ def warnings_of(report: QualityReport) -> Iterator[str]:
         yield (
             f"{report.items_with_conflicting_rows} of {report.num_items} items have rows that differ: the most "
             "frequent title and category hold, and the median price"
+        )
+    strange = report.unknown_to_catalogue
+    if strange.lines > (1 - FOUND) * report.num_events:
+        yield (
+            f"{strange.lines} of {report.num_events} events are of {strange.items} items that the item table does not "
+            "hold, and that nobody can be recommended; are the ids written alike?"
         )
     for name, found in report.matches.items():
         if name.startswith("lookup ") and found.share < FOUND:

@@ -22,7 +22,7 @@ def test_groups_by_orders_and_by_what_is_new() -> None:
         "rich": Basket({"x"}, {"x"}, 5),
     }
     found = ranking({"new": ["x"], "thin": ["tea"], "rich": ["y"]})
-    groups = ranking_groups({"m": found, "m@sample": found.head(1)}, baskets, num_items=10)
+    groups = ranking_groups({"m": found}, baskets, num_items=10)
     hits = {group: rows["m"].hr_at_10 for group, rows in groups.items()}
     assert hits == {
         "all": 2 / 3,
@@ -34,7 +34,21 @@ def test_groups_by_orders_and_by_what_is_new() -> None:
     }
     counts = {group: rows["m"].num_customers for group, rows in groups.items()}
     assert counts == {"all": 3, "new": 1, "thin": 1, "rich": 1, "repeat_items": 2, "new_items": 2}
-    assert groups["all"]["m@sample"].num_customers == 1
+
+
+def test_who_is_proposed_nothing_counts_as_one_who_finds_nothing() -> None:
+    baskets = {"u": Basket({"x"}, {"x"}, 5), "v": Basket({"x"}, set(), 5)}
+    found = ranking({"v": ["x"]})  # u has bought the whole catalogue
+    row = ranking_groups({"m": found}, baskets, num_items=1)["rich"]["m"]
+    assert (row.num_customers, row.hr_at_10, row.ndcg_at_20, row.coverage) == (2, 0.5, 0.5, 1.0)
+    numbers = {"x": 0}
+    catalogue = Catalogue(pl.Series(["x"]), np.array([1]), 2, None)
+    judged = {"m": judged_lists(found, baskets, numbers)}
+    told = judged_groups(judged, baskets, catalogue, num_resamples=20, seed=0)["all"]["m"]
+    assert (told.num_customers, told.recall_at_20, told.novelty) == (2, 0.5, 1.0)
+    both = ranking({"u": ["x"], "v": ["x"]})
+    gain = gain_over(both, found, "other", baskets, num_resamples=20, seed=0)
+    assert gain.num_customers == 2 and gain.recall_at_20[0] == 0.5
 
 
 def test_gain_is_the_mean_difference_with_an_interval_around_it() -> None:

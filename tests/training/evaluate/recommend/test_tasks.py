@@ -9,6 +9,7 @@ import pytest
 
 from lifecycle.names import ROUTER
 from tests.builders import TinyShop, item_lines
+from tests.training.tasks.next_item.shops import ingest_lines
 from training.evaluate.inputs import read_inputs
 from training.evaluate.job import evaluate
 from training.evaluate.recipe import EvaluateConfig
@@ -82,6 +83,36 @@ def test_newcomers_are_those_whose_first_order_lies_in_the_window() -> None:
     )
     found = newcomer_baskets([shard], CUTOFF, until=CUTOFF + timedelta(days=7))
     assert found == {"new": Basket({"tea", "soap"}, set(), 0)}
+
+
+def test_what_is_held_out_is_unknown_in_earlier_tasks_too_of_who_bought_twice(
+    tmp_path: Path,
+) -> None:
+    lines = [("twice", 0, "tea"), ("twice", 1, "secret")]
+    lines += [("often", day, f"x{day}") for day in range(4)]
+    shop = pl.DataFrame(lines, schema=["customer", "day", "item"], orient="row")
+    data, examples = ingest_lines(shop, tmp_path)
+    final = next_item_task(data, examples / "test.parquet")
+    assert final.baskets["twice"] == Basket({"secret"}, {"tea"}, 1)
+    selection = next_item_task(data, examples / "test.parquet", back=1)
+    assert selection.baskets == {"often": Basket({"x2"}, {"x0", "x1"}, 2)}
+    (earlier,) = earlier_tasks(selection)
+    assert earlier.baskets == {"often": Basket({"x1"}, {"x0"}, 1)}
+    for task, known in (
+        (final, {"tea", "x0", "x1", "x2"}),
+        (selection, {"x0", "x1"}),
+        (earlier, {"x0"}),
+    ):
+        assert set(pl.concat(task.shards())["item_id"]) == known
+
+
+def test_where_everybody_bought_twice_nobody_is_asked_before_the_test(tmp_path: Path) -> None:
+    lines = [(name, day, f"x{day}") for name in ("a", "b") for day in range(2)]
+    shop = pl.DataFrame(lines, schema=["customer", "day", "item"], orient="row")
+    data, examples = ingest_lines(shop, tmp_path)
+    selection = next_item_task(data, examples / "test.parquet", back=1)
+    assert selection.baskets == {}
+    assert pl.concat(selection.shards()).is_empty()
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,22 @@ def test_zeros_that_stand_for_missing_amounts_are_told(
     assert "2 purchases, renewals or refunds without an amount count as 0" in caplog.text
 
 
+@pytest.mark.parametrize(("item", "is_told"), [("007", True), ("7", False)])
+def test_an_item_table_that_does_not_hold_what_is_bought_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, item: str, is_told: bool
+) -> None:
+    (tmp_path / "items.csv").write_text("id,name\n7,lamp\n8,jar\n")
+    table = {
+        "path": str(tmp_path / "items.csv"),
+        "format": "csv",
+        "columns": {"item_id": "id", "title": "name"},
+    }
+    source = log(tmp_path / "x.csv", *(f"c{n},2024-01-01,{item},5" for n in range(9)))
+    run(recipe(tmp_path / "data", source, items=table))
+    told = "9 of 9 events are of 1 items that the item table does not hold"
+    assert (told in caplog.text) is is_told
+
+
 @pytest.mark.parametrize(("times", "is_told"), [(1, False), (3, True)])
 def test_rows_that_a_file_has_several_times_are_told_with_their_money(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, times: int, is_told: bool

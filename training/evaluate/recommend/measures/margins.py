@@ -121,33 +121,34 @@ def _scored(
     parts = []
     for shard in task.shards():
         known = shard.filter(pl.col("item_id").is_in(rankers.retriever.item_ids.implode()))
+        customers = customers_of(shard, task.baskets)
         ranking = rank_items(
             chosen,
             rankers,
             known,
-            customers_of(shard, task.baskets),
+            customers,
             cutoff=task.cutoff,
             k=num_candidates,
             exclude_seen=inputs.config.exclude_seen,
         )
-        parts.append(_placed(ranking, task.baskets, num_candidates, catalogue, margins))
+        parts.append(_placed(ranking, customers, task.baskets, num_candidates, catalogue, margins))
     columns = [np.concatenate(one) for one in zip(*parts, strict=True)]
     return Scored(*columns)
 
 
 def _placed(
     ranking: pl.DataFrame,
+    customers: pl.Series,
     baskets: dict[str, Basket],
     num_candidates: int,
     catalogue: Catalogue,
     margins: Margins,
 ) -> tuple[np.ndarray, ...]:
-    """Of a ranking what Scored has, each (customers, num_candidates)."""
+    """Of a ranking what Scored has of the sorted customers, each (customers, num_candidates)."""
     rows = with_positions(ranking, catalogue.item_ids)
-    customer = (pl.col("customer_id").rank("dense") - 1).cast(pl.Int64)
-    row = rows.select(customer).to_series().to_numpy()
+    row = customers.search_sorted(rows["customer_id"]).to_numpy()
     place = rows["rank"].to_numpy() - 1
-    shape = (rows["customer_id"].n_unique(), num_candidates)
+    shape = (len(customers), num_candidates)
     is_item, is_hit = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     score, margin = np.zeros(shape), np.zeros(shape)
     is_item[row, place] = True

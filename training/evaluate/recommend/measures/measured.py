@@ -18,7 +18,7 @@ from training.evaluate.recommend.measures.catalogue import read_catalogue
 from training.evaluate.recommend.measures.margins import margin_curve
 from training.evaluate.recommend.measures.recall import recall_by_buyers, recall_by_orders
 from training.evaluate.recommend.tasks import RankingTask
-from training.evaluate.recommend.windows import Learned
+from training.evaluate.recommend.windows import Learned, sampled
 from training.results.recommend import Gain, MarginCurve, RecallBy, Recommender
 
 
@@ -35,22 +35,27 @@ def measured(
     config = inputs.config
     catalogue = read_catalogue(task, inputs.items)
     resampling = {"num_resamples": config.num_resamples, "seed": config.seed}
+    sample = sampled(task.baskets, config.rerank_customers, config.seed)
+    of_sample = {customer: task.baskets[customer] for customer in sample}
     judged = {
-        name: judged_lists(ranking, task.baskets, catalogue.numbers)
+        name: judged_lists(
+            ranking, of_sample if _is_of_sample(name) else task.baskets, catalogue.numbers
+        )
         for name, ranking in rankings.items()
     }
     # What is known of a sample alone cannot stand beside what is known of everybody.
-    whole = {
-        name: of_model
-        for name, of_model in judged.items()
-        if name != RERANKER and not name.endswith(SAMPLED)
-    }
+    whole = {name: of_model for name, of_model in judged.items() if not _is_of_sample(name)}
     groups = judged_groups(judged, task.baskets, catalogue, **resampling)
     return groups, {
         "recall_by_orders": recall_by_orders(whole, task.baskets, **resampling),
         "recall_by_buyers": recall_by_buyers(whole, task.baskets, catalogue, **resampling),
         "margin_curve": margin_curve(inputs, task, catalogue, chosen, learned),
     }
+
+
+def _is_of_sample(name: str) -> bool:
+    """Whether a ranking is of the customers alone whom a costly ranker ranks too."""
+    return name == RERANKER or name.endswith(SAMPLED)
 
 
 def stack_gain(

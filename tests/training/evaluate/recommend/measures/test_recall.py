@@ -16,11 +16,12 @@ BASKETS = {
     "four": Basket({"y", "gone"}, {"x"}, 4),
 }
 CATALOGUE = Catalogue(pl.Series(["x", "y", "z"]), np.array([400, 2, 0]), 500, None)
-RANKINGS = {
-    "own": ranking({"once": ["x", "z"], "twice": ["x"], "four": ["x"]}),
-    "sampled": ranking({"once": ["y"]}),
+OWN = ranking({"once": ["x", "z"], "twice": ["x"], "four": ["x"]})
+SAMPLE = {"once": BASKETS["once"]}
+JUDGED = {
+    "own": judged_lists(OWN, BASKETS, CATALOGUE.numbers),
+    "sampled": judged_lists(ranking({"once": ["y"]}), SAMPLE, CATALOGUE.numbers),
 }
-JUDGED = {name: judged_lists(found, BASKETS, CATALOGUE.numbers) for name, found in RANKINGS.items()}
 
 
 def test_by_orders() -> None:
