@@ -26,7 +26,7 @@ from sklearn.gaussian_process.kernels import (
 
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_order_value
 from lifecycle.btyd.season import NUM_MONTHS, Season
-from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, backcast
+from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, backcast, latest_gap
 from training.prepare.recipe import YEAR_DAYS
 
 # Standard deviations of logarithms.
@@ -47,17 +47,22 @@ def find_season(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days
     """The season of the horizon after the cutoff of `known`, all customers as they are known at it.
 
     Nothing is known of it where less than a year of outcomes lies before the cutoff, or too few
-    customers bought in it; `why` says so.
+    customers bought in it; `why` says so. A shop begins anew behind months that are missing.
     """
     cutoff: datetime = known["cutoff"][0]
     if btyd is None:
         return Season(why="too few customers have bought again")
     age = int(known["btyd_age"].max())  # type: ignore[arg-type]
     first_day = cutoff.date() - timedelta(days=age)
+    begin = f"the purchases begin on {first_day}"
+    gap = latest_gap(data, cutoff)
+    if gap is not None:
+        begin = f"nobody bought from {gap.first} to {gap.last}, which no other year repeats"
+        first_day = gap.last + timedelta(days=1)
+        age = (cutoff.date() - first_day).days
     if age < YEAR_DAYS + MIN_AGE_DAYS:
         return Season(
-            why=f"the purchases begin on {first_day}, {age} days before {cutoff.date()}; "
-            f"a season needs {YEAR_DAYS + MIN_AGE_DAYS}"
+            why=f"{begin}, {age} days before {cutoff.date()}; a season needs {YEAR_DAYS + MIN_AGE_DAYS}"
         )
     cells = backcast(data, btyd, cutoff, horizon_days, first_day)
     is_told = (pl.col("buyers") >= MIN_BUYERS) & (pl.col("actual") > 0) & (pl.col("expected") > 0)
