@@ -45,7 +45,16 @@ def _total_section(worth: Worth, results: Results, horizon_days: int, currency: 
         Paragraph(_how(results.total_error)),
         _segments(worth, horizon_days, currency),
     ]
+    if results.refitted_at in (None, worth.as_of):
+        parts.append(Paragraph(_scores(worth)))
     return Section("What the customers are worth, and with whom it lies", parts, "The answer")
+
+
+def _scores(worth: Worth) -> str:
+    return (
+        f"Scores of these customers add up to this where as_of is {worth.as_of}. By default they are of the moment "
+        "after the last event, and differ by what came between."
+    )
 
 
 def _total(
