@@ -203,6 +203,22 @@ def test_judged_as_served_is_told_where_plans_decide(tiny_artifact: Path, tmp_pa
         assert (served in (tmp_path / "report.html").read_text()) is bool(standings)
 
 
+def test_model_of_churn_is_named_for_those_of_whom_it_tells(tiny_artifact: Path) -> None:
+    metrics = metrics_of(tiny_artifact)
+    other = "lightgbm" if metrics["champion"] != "lightgbm" else "hurdle"
+    churn = metrics["churn"] | {"model": other}
+    everybody = metrics["worth"]["num_customers"]
+    for num_paid, told in ((0, "Of all customers"), (3, "Of the others"), (everybody, None)):
+        paid = {"num_customers": num_paid, "clv": 10.0, "spend": 5.0}
+        worth = metrics["worth"] | {"standings": {"paid": paid} if num_paid else {}}
+        section = verdict_section(
+            Results.model_validate(metrics | {"worth": worth, "churn": churn})
+        )
+        text = " ".join(part.text for part in section.parts if isinstance(part, Paragraph))
+        sentence = f"{told} {in_sentence(other)} tells who buys nothing"
+        assert sentence in text if told else "who buys nothing" not in text
+
+
 def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_and_the_budget_change(
     tiny_artifact: Path,
 ) -> None:

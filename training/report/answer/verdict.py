@@ -55,11 +55,14 @@ def _chosen(results: Results, champion: str) -> str:
         said += f", among {len(results.selection.models)} models"
     said += f", and judged on {number(results.num_customers)} customers from {results.cutoff} "
     said += f"over {results.horizon_days} days."
-    if results.worth is not None and results.worth.standings:
-        said += f" {_decided(results.worth)}"
-    if results.churn is not None and results.churn.model != champion:
+    worth = results.worth
+    if worth is not None and worth.standings:
+        said += f" {_decided(worth)}"
+    all_decided = worth is not None and worth.num_decided == worth.num_customers
+    if results.churn is not None and results.churn.model != champion and not all_decided:
+        of_others = "Of the others" if worth is not None and worth.standings else "Of all customers"
         said += (
-            f" Who buys nothing, {in_sentence(results.churn.model)} tells: where a high value and a high "
+            f" {of_others} {in_sentence(results.churn.model)} tells who buys nothing: where a high value and a high "
             "chance of buying nothing meet, the two disagree, and the customer is worth a look."
         )
     if results.refitted_at:
@@ -74,7 +77,7 @@ def _chosen(results: Results, champion: str) -> str:
 
 def _decided(worth: Worth) -> str:
     """Of how many customers no model tells, but what they said or paid."""
-    decided = sum(one.num_customers for one in worth.standings.values())
+    decided = worth.num_decided
     told = [
         f"{number(one.num_customers)} {STANDINGS[name]}" for name, one in worth.standings.items()
     ]
