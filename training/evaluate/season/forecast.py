@@ -40,6 +40,7 @@ SEASON_LENGTH = (
 )
 MONTH_NOISE = 0.08
 MIN_BUYERS = 5  # in a cell, for its ratio to count
+MIN_DAYS = YEAR_DAYS + MIN_AGE_DAYS  # before the cutoff
 NORMAL_95 = 1.96
 
 
@@ -52,18 +53,14 @@ def find_season(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days
     cutoff: datetime = known["cutoff"][0]
     if btyd is None:
         return Season(why="too few customers have bought again")
-    age = int(known["btyd_age"].max())  # type: ignore[arg-type]
-    first_day = cutoff.date() - timedelta(days=age)
+    first_day = cutoff.date() - timedelta(days=int(known["btyd_age"].max()))  # type: ignore[arg-type]
     begin = f"the purchases begin on {first_day}"
-    gap = latest_gap(data, cutoff)
-    if gap is not None:
+    if _is_old(first_day, cutoff) and (gap := latest_gap(data, cutoff)):
         begin = f"nobody bought from {gap.first} to {gap.last}, which no other year repeats"
         first_day = gap.last + timedelta(days=1)
+    if not _is_old(first_day, cutoff):
         age = (cutoff.date() - first_day).days
-    if age < YEAR_DAYS + MIN_AGE_DAYS:
-        return Season(
-            why=f"{begin}, {age} days before {cutoff.date()}; a season needs {YEAR_DAYS + MIN_AGE_DAYS}"
-        )
+        return Season(why=f"{begin}, {age} days before {cutoff.date()}; a season needs {MIN_DAYS}")
     cells = backcast(data, btyd, cutoff, horizon_days, first_day)
     is_told = (pl.col("buyers") >= MIN_BUYERS) & (pl.col("actual") > 0) & (pl.col("expected") > 0)
     told = cells.filter(is_told)
@@ -73,6 +70,10 @@ def find_season(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days
             f"{MIN_BUYERS} buyers; a season needs {NUM_MONTHS}"
         )
     return _forecast(told, btyd, known, horizon_days)
+
+
+def _is_old(first_day: date, cutoff: datetime) -> bool:
+    return (cutoff.date() - first_day).days >= MIN_DAYS
 
 
 def _forecast(cells: pl.DataFrame, btyd: Btyd, known: pl.DataFrame, horizon_days: int) -> Season:
