@@ -52,8 +52,8 @@ def _total_section(worth: Worth, results: Results, horizon_days: int, currency: 
 
 def _scores(worth: Worth) -> str:
     return (
-        f"Scores of these customers add up to this where as_of is {worth.as_of}. By default they are of the moment "
-        "after the last event, and differ by what came between."
+        f"Scores of these customers add up to this where they are made as of {worth.as_of}. By default they are of the "
+        "moment after the last event, and differ by what came between."
     )
 
 
