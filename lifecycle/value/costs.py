@@ -60,28 +60,33 @@ def fit_cost_rates(examples: pl.DataFrame, defaults: CostDefaults) -> CostRates:
 
     For shares of spend nobody's spend or costs count for more than the spend that CAP of the
     customers stay below: one order of a million that came back must not be half of what the shop
-    sells. The shop's refunds have cancelled lines among them, since the spend that is predicted
-    has; customers' own have not: who mistyped once need not do it again.
+    sells. Both are made smaller alike, so that a giant's share stays its own. The shop's refunds
+    have cancelled lines among them, since the spend that is predicted has; customers' own have not:
+    who mistyped once need not do it again.
     """
     days = max(float(examples["known_days"].sum()), 1.0)
     most = float(examples["total_spend"].quantile(CAP, "linear") or 0.0)
-    spend = max(float(examples["total_spend"].clip(0, most).sum()), 1e-9)
-    sold, taken_back = (
-        examples[name] + examples["total_cancelled"] for name in ("total_spend", SHARES["refunds"])
+    spend, refunded, goods = (
+        examples[name].to_numpy() for name in ("total_spend", *SHARES.values())
     )
+    cancelled = examples["total_cancelled"].to_numpy()
     found = {
-        name: float(examples[column].clip(0, most).sum()) / spend for name, column in SHARES.items()
+        "refunds": min(_share_of_spend(refunded + cancelled, spend + cancelled, most), 1.0),
+        "goods": _share_of_spend(goods, spend, most),
     }
-    found["refunds"] = float(taken_back.clip(0, most).sum()) / max(
-        float(sold.clip(0, most).sum()), 1e-9
-    )
     found |= {name: float(examples[column].sum()) / days for name, column in DAILY.items()}
-    found["refunds"] = min(found["refunds"], 1.0)
     rates = {
         name: CostRate(rate, True) if rate else CostRate(getattr(defaults, name), False)
         for name, rate in found.items()
     }
-    return CostRates(**rates, mean_spend=spend / examples.height)
+    return CostRates(**rates, mean_spend=max(float(np.clip(spend, 0, most).mean()), 1e-9))
+
+
+def _share_of_spend(cost: np.ndarray, spend: np.ndarray, most: float) -> float:
+    """What all cost over what all spent, both (n,), where nobody counts for more than `most` of either."""
+    smaller = np.minimum(1.0, most / np.maximum(spend, 1e-9))
+    counted = np.clip(cost * smaller, 0, most).sum()
+    return float(counted) / max(float(np.clip(spend, 0, most).sum()), 1e-9)
 
 
 def customer_rates(examples: pl.DataFrame, rates: CostRates) -> dict[str, np.ndarray]:

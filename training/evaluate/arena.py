@@ -19,7 +19,7 @@ from training.evaluate.customers.groups import hidden_groups
 from training.evaluate.customers.outlook import outlook
 from training.evaluate.customers.profit import judge_profit
 from training.evaluate.customers.prospects import judge_prospects
-from training.evaluate.customers.standing import fit_standings
+from training.evaluate.customers.standing import fit_window_standings
 from training.evaluate.customers.worth import worth_of
 from training.evaluate.inputs import Inputs
 from training.evaluate.recommend.rankings import Recommendation, judge_recommenders
@@ -76,8 +76,8 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
         forecasts, sets, budget, config.num_resamples, config.seed, unsupported
     )
     logger.info("champion: %s", champion)
-    standings = fit_standings(config.data, sets, config.returns)
-    served_forecasts = as_served(forecasts, champion, sets, standings)
+    rules = fit_window_standings(config.data, sets, config.returns)
+    served_forecasts = as_served(forecasts, champion, sets, rules)
     churn, leaving = judge_churn(forecasts, sets, config.num_resamples, config.seed)
     fitted = Fitted(sets, fits, None if churn is None else forecasts[churn].leaving)
     judged = judge(served_forecasts, fitted, config.num_resamples, config.seed)
@@ -90,7 +90,7 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
         churn=churn,
         recommendation=recommendation,
         prospects=prospects,
-        standings=standings,
+        standings=rules.test,
     )
     artifact = new_artifact(inputs, sets, choice, models)
     predicted = winner.forecast.test
@@ -108,7 +108,9 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
         selection=selection,
-        total_error=total_error(winner, champion, selection, sets, found.artifact.models.season),
+        total_error=total_error(
+            winner.forecast, sets, found, num_resamples=config.num_resamples, seed=config.seed
+        ),
         backtests=backtests_of(forecasts, sets),
         intervals=judge_intervals(judged, sets, champion, config.seed),
         customers=_customers(inputs, artifact, sets, predicted),
@@ -116,7 +118,7 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
         profit=judge_profit(artifact, sets, predicted, config.data),
         churn=leaving,
         prospects=met,
-        standings=standings,
+        standings=rules.test,
         fine_tuning=_fine_tuning(inputs, sets, forecasts),
         costs=cost_table(artifact.settings.costs),
         season=models.season,

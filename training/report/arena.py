@@ -40,6 +40,7 @@ from training.report.profit import profit_section
 from training.report.rankers.sections import ranker_sections
 from training.report.recommend import recommendation_section
 from training.report.router import router_sections
+from training.report.words.models import capital, in_sentence
 from training.results.arena import Results
 from training.results.customers import Customers, Worth
 from training.results.value import Selection
@@ -64,7 +65,7 @@ def write_report(
         evidence.append(names_section(list(results.models), _rankers(results)))
     if evidence:
         first = evidence[0]
-        parts = [*_as_of(results), *first.parts]
+        parts = [*_as_of(results), *_as_served(results), *first.parts]
         sections += [Section(first.heading, parts, "The evidence"), *evidence[1:]]
     write_page(path, _title(results), sections)
 
@@ -78,6 +79,19 @@ def _as_of(results: Results) -> list[Part]:
             f"The evidence is of the {number(results.num_customers)} test customers as they were on {results.cutoff}, "
             f"by models that knew nothing later. The answer above is of {results.worth.as_of}: "
             "a customer may stand in both with different numbers."
+        )
+    ]
+
+
+def _as_served(results: Results) -> list[Part]:
+    """That the champion is not judged alone, where customers have a standing."""
+    if results.worth is None or not results.worth.standings or results.champion is None:
+        return []
+    return [
+        Paragraph(
+            f"{capital(in_sentence(results.champion))} is judged as it is served: where customers cancelled, paused or "
+            "paid for a plan, that decides. All other models tell alone. So do all on the windows that the choice was "
+            "made by: totals there are not those of the answer."
         )
     ]
 

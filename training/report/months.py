@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 
 from training.report.page import Picture, label_money, legend_above, new_figure, percent, picture
 from training.report.words.models import listed
+from training.results.quality import SalesGap
 
 EARLIER = ("#a5b1c2", "#4b6584", "#f7b731", "#20bf6b", "#8854d0", "#fa8231")
 NEWEST = "#3867d6"
@@ -27,6 +28,22 @@ def partial_months(first: date, last: date) -> dict[str, str]:
     if last.day < monthrange(last.year, last.month)[1] - CLOSED_DAYS:
         found.setdefault(_key(last), []).append(f"until {last}")
     return {month: " ".join(told) for month, told in found.items()}
+
+
+def gap_months(gaps: Sequence[SalesGap]) -> dict[str, str]:
+    """The months in which nobody bought for weeks, such as 2017-01, and that this is why they are not whole."""
+    found: dict[str, str] = {}
+    for gap in gaps:
+        first, last = date.fromisoformat(gap.first), date.fromisoformat(gap.last)
+        for month in _all_months({_key(first): 0.0, _key(last): 0.0}):
+            found[month] = "without purchases"
+    return found
+
+
+def since_gaps(months: Mapping[str, float], gaps: Sequence[SalesGap]) -> dict[str, float]:
+    """The months behind the last of the gaps, which follow each other."""
+    last = max(gap_months(gaps), default="")
+    return {name: amount for name, amount in months.items() if name > last}
 
 
 def _key(day: date) -> str:
@@ -72,9 +89,7 @@ def trend_words(months: Mapping[str, float]) -> str:
 def season_words(months: Mapping[str, float]) -> str:
     """The strongest and the weakest month of the year; from two years on without the trend."""
     if len(months) < 12:
-        return (
-            f"The data hold {len(months)} whole months, less than a year: the season is not known."
-        )
+        return f"The data hold {len(months)} whole months in a row, less than a year: the season is not known."
     is_one_year = len(months) < 24
     first = list(months)[-12] if is_one_year else next(iter(months))
     factors = _month_factors({name: months[name] for name in months if name >= first})

@@ -5,11 +5,13 @@ from datetime import datetime
 from pathlib import Path
 
 from training.report.months import (
+    gap_months,
     months_over_years,
     partial_months,
     partial_words,
     revenue_bars,
     season_words,
+    since_gaps,
     trend_words,
     whole_months,
 )
@@ -93,10 +95,10 @@ def _season(report: QualityReport) -> Section:
     last = datetime.fromisoformat(report.last_event_at).date()
     found = partial_months(first, last)
     partial = {month: days for month, days in found.items() if month in revenue}
+    partial |= gap_months(report.gaps)
     months = whole_months(revenue, partial)
-    said = " ".join(
-        filter(None, (trend_words(months), season_words(months), partial_words(partial)))
-    )
+    season = season_words(since_gaps(months, report.gaps))
+    said = " ".join(filter(None, (trend_words(months), season, partial_words(partial))))
     parts: list[Part] = [Paragraph(said), revenue_bars(revenue, partial, report.currency)]
     if len({month[:4] for month in months}) > 1:
         parts.append(months_over_years(revenue, partial, report.currency))

@@ -39,6 +39,7 @@ def _checks(report: QualityReport) -> Iterator[Found]:
     yield "Rows that name something in another table", _matches(report)
     yield "Lines of items that the item table does not hold", _unknown(report)
     yield "Dates far from all others", _far(report)
+    yield "Weeks without a purchase", _gaps(report)
     yield "Customers with a share of orders that no person has", _heavy(report)
     yield "Orders that lost lines while others stay", _half(report)
     yield "Ids that may be written in two ways", _alike(report)
@@ -119,6 +120,12 @@ def _far(report: QualityReport) -> Table | None:
         "last": found.last_at,
     }
     return facts("Rows set apart; they count nowhere else", told)
+
+
+def _gaps(report: QualityReport) -> Table | None:
+    rows: list[list[Cell]] = [[gap.first, gap.last, gap.days] for gap in report.gaps]
+    caption = "Nobody bought, but before and after, and in no other year that is known"
+    return Table(caption, ["first day", "last day", "days"], rows) if rows else None
 
 
 def _heavy(report: QualityReport) -> Table | None:

@@ -119,6 +119,11 @@ class Worth(Config):
     standings: dict[str, SegmentWorth] = {}  # of whom what they said or paid decides, and no model
     season: Season  # that is in these numbers
 
+    @property
+    def num_decided(self) -> int:
+        """Of how many customers what they said or paid decides."""
+        return sum(one.num_customers for one in self.standings.values())
+
 
 class Customers(Config):
     """What the artifact says of the test customers."""

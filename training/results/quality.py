@@ -124,6 +124,14 @@ class FarDates(Config):
         )
 
 
+class SalesGap(Config):
+    """Weeks without a purchase in a shop that sold before and after; both days, as 2024-01-31, are within."""
+
+    first: str
+    last: str
+    days: int
+
+
 class ModelSupport(Config):
     """Whether the data can support a model: the rule, and the number that decided."""
 
@@ -185,5 +193,6 @@ class QualityReport(Config):
     amounts_as_zero: int = (
         0  # of purchases, renewals and refunds that had none, under missing.amount: zero
     )
+    gaps: tuple[SalesGap, ...] = ()  # that no other year is known to have, too
     files_not_read: tuple[str, ...] = ()  # of the sources' folders
     warnings: tuple[str, ...] = ()  # every line that the log warned of

@@ -21,7 +21,7 @@ from training.report.churn import churn_section
 from training.report.models import value_section
 from training.report.page import Estimate, Paragraph, Section, Table, money, number, write_page
 from training.report.words.features import feature_words
-from training.report.words.models import in_sentence, model_words
+from training.report.words.models import capital, in_sentence, model_words
 from training.results.arena import Results
 
 VOID = {"meta", "img", "br"}
@@ -192,6 +192,33 @@ def test_tables_are_labelled_have_rows_and_stand_once_and_names_are_words(
     )
 
 
+def test_judged_as_served_is_told_where_plans_decide(tiny_artifact: Path, tmp_path: Path) -> None:
+    metrics = metrics_of(tiny_artifact)
+    served = f"{capital(in_sentence(metrics['champion']))} is judged as it is served"
+    decided = {"paid": {"num_customers": 3, "clv": 10.0, "spend": 5.0}}
+    for standings in ({}, decided):
+        worth = metrics["worth"] | {"standings": standings}
+        results = Results.model_validate(metrics | {"worth": worth})
+        write_report(tmp_path / "report.html", results, pl.DataFrame(), None)
+        assert (served in (tmp_path / "report.html").read_text()) is bool(standings)
+
+
+def test_model_of_churn_is_named_for_those_of_whom_it_tells(tiny_artifact: Path) -> None:
+    metrics = metrics_of(tiny_artifact)
+    other = "lightgbm" if metrics["champion"] != "lightgbm" else "hurdle"
+    churn = metrics["churn"] | {"model": other}
+    everybody = metrics["worth"]["num_customers"]
+    for num_paid, told in ((0, "Of all customers"), (3, "Of the others"), (everybody, None)):
+        paid = {"num_customers": num_paid, "clv": 10.0, "spend": 5.0}
+        worth = metrics["worth"] | {"standings": {"paid": paid} if num_paid else {}}
+        section = verdict_section(
+            Results.model_validate(metrics | {"worth": worth, "churn": churn})
+        )
+        text = " ".join(part.text for part in section.parts if isinstance(part, Paragraph))
+        sentence = f"{told} {in_sentence(other)} tells who buys nothing"
+        assert sentence in text if told else "who buys nothing" not in text
+
+
 def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_and_the_budget_change(
     tiny_artifact: Path,
 ) -> None:
@@ -217,12 +244,17 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
         models=metrics["models"] | {"stack_over_budget": metrics["models"]["persistence"]},
         champion_minus={"persistence": unclear, "stack_over_budget": unclear},
         llama_gain=unclear,
-        selection=metrics["selection"] | {"unsupported": {"lightgbm": "needs 200 customers: 3"}},
+        selection=metrics["selection"]
+        | {"unsupported": dict.fromkeys(("lightgbm", "ziln"), "needs 200 customers: 3")},
     )
     assert "No model is clearly better" in text
     assert "against without: mean absolute error +1 (-1 to +3), not clear; Gini" in text
     assert "The score budget keeps encoders out of the stack." in text
-    assert "LightGBM was judged, but could not be chosen: needs 200 customers: 3." in text
+    too_few = "LightGBM and the ZILN network were judged, but could not be chosen: needs 200 customers: 3."
+    assert too_few in text
+    text = told(champion_minus={"persistence": better, "hurdle": better})
+    assert f"Persistence and the hurdle model are each clearly better than {ours} in" in text
+    assert text.count(MEANING["mae"]) == 1, "what is alike is told once"
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ from datetime import date
 import pytest
 
 from training.report.months import (
+    gap_months,
     partial_months,
     partial_words,
     season_words,
+    since_gaps,
     trend_words,
     whole_months,
 )
+from training.results.quality import SalesGap
 
 
 @pytest.mark.parametrize(
@@ -84,3 +87,19 @@ def test_months_in_part_are_told_in_grammar() -> None:
     both = {"2023-01": "from 2023-01-04", "2023-12": "until 2023-12-28"}
     assert partial_words(both).endswith("which are not compared.")
     assert partial_words({}) == ""
+
+
+def test_months_of_a_gap_are_no_season_and_not_compared() -> None:
+    """Three even years, of which four months are missing: neither growth nor season is in them."""
+    gaps = [SalesGap(first="2022-03-10", last="2022-06-20", days=103)]
+    revenue = months(2021, [100.0] * 36)
+    for name in ("2022-04", "2022-05"):
+        del revenue[name]
+    revenue |= {"2022-03": 30.0, "2022-06": 30.0}
+    partial = gap_months(gaps)
+    assert list(partial) == ["2022-03", "2022-04", "2022-05", "2022-06"]
+    whole = whole_months(revenue, partial)
+    assert trend_words(whole) == "The last 12 months brought 0 % more than a year before."
+    assert list(since_gaps(whole, gaps)) == list(months(2022, [0.0] * 24))[6:]
+    assert "brought 1.00 times the mean month" in season_words(since_gaps(whole, gaps))
+    assert since_gaps(whole, []) == whole

@@ -1,7 +1,7 @@
 """What customers did who had cancelled, paused or paid for a plan, as far as it was known at a cutoff."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +28,27 @@ from training.evaluate.value.windows import ExampleSets
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class WindowStandings:
+    """The rules of each window by what was known at its cutoff; None where there is no such window."""
+
+    test: Standings
+    backtest: Standings | None = None
+    same_season: Standings | None = None
+
+
+def fit_window_standings(
+    data: Path, sets: ExampleSets, defaults: ReturnDefaults
+) -> WindowStandings:
+    """`fit_standings` of the test and of the windows before it."""
+
+    def of(window: ExampleSets | None) -> Standings | None:
+        return None if window is None else fit_standings(data, window, defaults)
+
+    test = fit_standings(data, sets, defaults)
+    return WindowStandings(test, of(sets.backtest), of(sets.same_season))
+
+
 def fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> Standings:
     """From training rows, whose outcomes were known at the cutoff of the test rows, and payments due by then."""
     train = sets.train
@@ -43,7 +64,9 @@ def fit_standings(data: Path, sets: ExampleSets, defaults: ReturnDefaults) -> St
     paid = train.filter(standing_of(train) == PAID)
     if paid.is_empty():
         return rules
-    logger.info("plans: %d payments were due, %d not renewed", counts["due"].sum(), left)
+    before = sets.test["cutoff"][0].date()
+    due = int(counts["due"].sum())
+    logger.info("plans: %d payments were due before %s, %d not renewed", due, before, left)
     expected = heeded_spend(rules, paid, np.zeros(paid.height), horizon_days)
     usual = PRIOR_RETURNS * float(paid["plan_amount"].sum()) / paid.height
     if usual == 0.0:

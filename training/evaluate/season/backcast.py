@@ -1,5 +1,6 @@
 """BG/NBD with today's parameters, asked at earlier cutoffs: what it expects of each month after them, and what came."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -8,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_order_value
+from lifecycle.events.gaps import Gap, gaps_of
 from lifecycle.events.history import with_cancellations
 from lifecycle.events.order_days import summarise
 from lifecycle.events.schema import is_purchase
-from lifecycle.events.shards import read_shard, shard_paths
+from lifecycle.events.shards import read_shard, scan_shard, shard_paths
 from lifecycle.features.numbers import BTYD_SUMMARY
 from lifecycle.jobs import Progress
 from training.prepare.recipe import YEAR_DAYS
@@ -47,6 +49,7 @@ def backcast(
     `years` is the time of its middle from `cutoff`, negative. At each earlier cutoff the model sees
     what was known of the customers then; no purchase at or after `cutoff` is read. `variance` is
     that of the logarithm of `actual`, from how far customers are from what was expected of them.
+    Purchases before `first_day` are not read.
     """
     grid = Grid.before(cutoff, horizon_days, first_day)
     paths = shard_paths(data)
@@ -54,6 +57,8 @@ def backcast(
     parts = []
     for path in paths:
         days = daily_spend(read_shard(path), cutoff)
+        # Who bought before a gap looks lost behind it: nothing is known of the customers but what came since.
+        days = days.filter(pl.col("occurred_at").dt.date() >= first_day)
         for earlier in grid.cutoffs:
             middles = (earlier - cutoff).days + (grid.ends[1:] + grid.ends[:-1]) / 2
             sums = _sums(days, btyd, earlier, grid.ends)
@@ -69,6 +74,18 @@ def backcast(
     return cells.select(
         "years", "expected", "actual", "buyers", variance=squares / pl.col("actual") ** 2
     )
+
+
+def latest_gap(data: Path, cutoff: datetime) -> Gap | None:
+    """The latest stretch of weeks before a cutoff without a purchase that no other year is known to have, too."""
+    orders: Counter[date] = Counter()
+    for path in shard_paths(data):
+        known = scan_shard(path).filter(is_purchase() & (pl.col("occurred_at") < cutoff))
+        by_day = known.group_by(pl.col("occurred_at").dt.date()).agg(
+            pl.col("customer_id").n_unique()
+        )
+        orders.update(dict(by_day.collect().iter_rows()))
+    return next((gap for gap in reversed(gaps_of(orders)) if not gap.comes_again), None)
 
 
 def daily_spend(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:

@@ -26,7 +26,7 @@ from sklearn.gaussian_process.kernels import (
 
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_order_value
 from lifecycle.btyd.season import NUM_MONTHS, Season
-from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, backcast
+from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, backcast, latest_gap
 from training.prepare.recipe import YEAR_DAYS
 
 # Standard deviations of logarithms.
@@ -40,6 +40,7 @@ SEASON_LENGTH = (
 )
 MONTH_NOISE = 0.08
 MIN_BUYERS = 5  # in a cell, for its ratio to count
+MIN_DAYS = YEAR_DAYS + MIN_AGE_DAYS  # before the cutoff
 NORMAL_95 = 1.96
 
 
@@ -47,18 +48,19 @@ def find_season(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days
     """The season of the horizon after the cutoff of `known`, all customers as they are known at it.
 
     Nothing is known of it where less than a year of outcomes lies before the cutoff, or too few
-    customers bought in it; `why` says so.
+    customers bought in it; `why` says so. A shop begins anew behind months that are missing.
     """
     cutoff: datetime = known["cutoff"][0]
     if btyd is None:
         return Season(why="too few customers have bought again")
-    age = int(known["btyd_age"].max())  # type: ignore[arg-type]
-    first_day = cutoff.date() - timedelta(days=age)
-    if age < YEAR_DAYS + MIN_AGE_DAYS:
-        return Season(
-            why=f"the purchases begin on {first_day}, {age} days before {cutoff.date()}; "
-            f"a season needs {YEAR_DAYS + MIN_AGE_DAYS}"
-        )
+    first_day = cutoff.date() - timedelta(days=int(known["btyd_age"].max()))  # type: ignore[arg-type]
+    begin = f"the purchases begin on {first_day}"
+    if _is_old(first_day, cutoff) and (gap := latest_gap(data, cutoff)):
+        begin = f"nobody bought from {gap.first} to {gap.last}, which no other year repeats"
+        first_day = gap.last + timedelta(days=1)
+    if not _is_old(first_day, cutoff):
+        age = (cutoff.date() - first_day).days
+        return Season(why=f"{begin}, {age} days before {cutoff.date()}; a season needs {MIN_DAYS}")
     cells = backcast(data, btyd, cutoff, horizon_days, first_day)
     is_told = (pl.col("buyers") >= MIN_BUYERS) & (pl.col("actual") > 0) & (pl.col("expected") > 0)
     told = cells.filter(is_told)
@@ -68,6 +70,10 @@ def find_season(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days
             f"{MIN_BUYERS} buyers; a season needs {NUM_MONTHS}"
         )
     return _forecast(told, btyd, known, horizon_days)
+
+
+def _is_old(first_day: date, cutoff: datetime) -> bool:
+    return (cutoff.date() - first_day).days >= MIN_DAYS
 
 
 def _forecast(cells: pl.DataFrame, btyd: Btyd, known: pl.DataFrame, horizon_days: int) -> Season:

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from lifecycle.spend.models import STACKS
 from lifecycle.value.said import heeded_spend
 from lifecycle.value.standing import Standings
+from training.evaluate.customers.standing import WindowStandings
 from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets
 
 
 def as_served(
-    forecasts: Mapping[str, Forecast], champion: str, sets: ExampleSets, rules: Standings
+    forecasts: Mapping[str, Forecast], champion: str, sets: ExampleSets, rules: WindowStandings
 ) -> dict[str, Forecast]:
     """The forecasts in their order; all but the champion's are those of models alone, which competed."""
     served = STACKS if champion in STACKS else (champion,)
@@ -21,15 +24,21 @@ def as_served(
     }
 
 
-def _heeded(forecast: Forecast, sets: ExampleSets, rules: Standings) -> Forecast:
+def _heeded(forecast: Forecast, sets: ExampleSets, rules: WindowStandings) -> Forecast:
     days = sets.horizon_days
-    backtest = forecast.backtest
-    if sets.backtest is not None and backtest is not None:
-        earlier = sets.backtest
-        backtest = heeded_spend(rules, earlier.test, backtest, earlier.horizon_days)
     return replace(
         forecast,
-        selection=heeded_spend(rules, sets.selection, forecast.selection, days),
-        test=heeded_spend(rules, sets.test, forecast.test, days),
-        backtest=backtest,
+        selection=heeded_spend(rules.test, sets.selection, forecast.selection, days),
+        test=heeded_spend(rules.test, sets.test, forecast.test, days),
+        backtest=_earlier(sets.backtest, forecast.backtest, rules.backtest),
+        same_season=_earlier(sets.same_season, forecast.same_season, rules.same_season),
     )
+
+
+def _earlier(
+    window: ExampleSets | None, total: np.ndarray | None, rules: Standings | None
+) -> np.ndarray | None:
+    """None where the model was not in that window."""
+    if window is None or total is None or rules is None:
+        return total
+    return heeded_spend(rules, window.test, total, window.horizon_days)

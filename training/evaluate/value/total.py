@@ -13,35 +13,46 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
+import polars as pl
 from scipy.stats import norm, t
 
-from lifecycle.btyd.season import Season
-from training.evaluate.value.forecasts import Judged
+from lifecycle.metrics.value import bootstrap
+from lifecycle.value.standing import standing_of
+from training.evaluate.served import Served
+from training.evaluate.value.forecasts import Forecast
 from training.evaluate.value.windows import ExampleSets, target_of
-from training.results.value import Selection, TotalError, TotalWindow
+from training.results.value import TotalError, TotalWindow
 
 LEVEL = 0.8
 
 
 def total_error(
-    champion: Judged, name: str, selection: Selection, sets: ExampleSets, season: Season
+    forecast: Forecast, sets: ExampleSets, served: Served, *, num_resamples: int, seed: int
 ) -> TotalError:
-    """`total_error` of metrics.json, from the backtests that the champion was in, and the test.
+    """`total_error` of metrics.json, from the test and the windows before it that the champion was in.
 
-    `season` is that of what serves.
+    `forecast` is the champion's as it is served. What is not known of the season of what serves counts
+    for the spend that the season touches.
     """
-    forecast = champion.forecast
-    windows = []
-    for window, there, predicted, metrics in (
-        ("same season", sets.same_season, forecast.same_season, selection.same_season),
-        ("backtest", sets.backtest, forecast.backtest, selection.backtest),
-    ):
-        if there is not None and predicted is not None and name in (metrics or {}):
-            assert metrics is not None
-            windows.append(_window(window, there, predicted, metrics[name].bias_interval))
-    interval = champion.metrics.ci.get("bias")
-    windows.append(_window("test", sets, champion.forecast.test, interval))
-    return error_of(windows, _spread_of((season.low, season.high)))
+    windows = [
+        _window(name, there, predicted, num_resamples, seed)
+        for name, there, predicted in (
+            ("same season", sets.same_season, forecast.same_season),
+            ("backtest", sets.backtest, forecast.backtest),
+            ("test", sets, forecast.test),
+        )
+        if there is not None and predicted is not None
+    ]
+    season = served.artifact.models.season
+    share = season_share(served.known, served.spend)
+    return error_of(windows, share * _spread_of((season.low, season.high)))
+
+
+def season_share(known: pl.DataFrame, spend: np.ndarray) -> float:
+    """The share of the expected spend that is of customers without a standing: all others know no season."""
+    total = float(spend.sum())
+    is_free = standing_of(known) == ""
+    return float(spend[is_free].sum()) / total if total > 0 else 1.0
 
 
 def error_of(windows: Sequence[TotalWindow], least: float = 0.0) -> TotalError:
@@ -61,11 +72,13 @@ def error_of(windows: Sequence[TotalWindow], least: float = 0.0) -> TotalError:
 
 
 def _window(
-    name: str, sets: ExampleSets, predicted: np.ndarray, interval: tuple[float, float] | None
+    name: str, sets: ExampleSets, predicted: np.ndarray, num_resamples: int, seed: int
 ) -> TotalWindow:
     cutoff = sets.test["cutoff"][0]
-    came = float(target_of(sets.test).sum())
+    actual = target_of(sets.test)
+    came = float(actual.sum())
     expected = float(predicted.sum())
+    chance = bootstrap(actual, predicted, num_resamples=num_resamples, seed=seed)
     return TotalWindow(
         window=name,
         cutoff=str(cutoff.date()),
@@ -73,7 +86,7 @@ def _window(
         predicted=expected,
         actual=came,
         bias=expected / came if came > 0 else None,
-        bias_interval=interval,
+        bias_interval=chance["bias"],
     )
 
 

@@ -64,7 +64,10 @@ def _read_backtest(examples: Path, customers: pl.DataFrame | None) -> ExampleSet
     backtest = read_example_sets(examples, customers)
     if target_of(backtest.train).sum() > 0 and target_of(backtest.test).sum() > 0:
         return backtest
-    logger.warning("no backtest: nobody spent anything in its training rows, or after its cutoff")
+    at = backtest.test["cutoff"][0].date()
+    logger.warning(
+        "no backtest at %s: nobody spent anything in its training rows, or after its cutoff", at
+    )
     return None
 
 

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import polars as pl
 
+from lifecycle.events.gaps import gaps_of
 from lifecycle.names import BTYD_MODELS, PERSISTENCE
 from lifecycle.spend.support import LEARNERS, value_model_rules
 from training.ingest.quality.account import Account
@@ -17,6 +19,7 @@ from training.results.quality import (
     Outliers,
     QualityReport,
     Refunds,
+    SalesGap,
     UnknownItems,
 )
 from training.results.sums import S, add_each
@@ -93,8 +96,17 @@ def quality_report(
         money_of_other_kinds=dict(counts.money_of_other_kinds),
         customers_of_sources=_by_path(sources, counts.of_sources),
         amounts_as_zero=read.num_amounts_as_zero,
+        gaps=_gaps(counts.buyers_by_day),
         files_not_read=tuple(read.files_not_read),
         **{name: getattr(counts, name) for name in AS_COUNTED},
+    )
+
+
+def _gaps(buyers_by_day: Mapping[date, int]) -> tuple[SalesGap, ...]:
+    return tuple(
+        SalesGap(first=str(gap.first), last=str(gap.last), days=gap.num_days)
+        for gap in gaps_of(buyers_by_day)
+        if not gap.comes_again
     )
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 import polars as pl
@@ -30,6 +30,7 @@ class ShardCounts:
     orders_per_customer: Counter[str] = field(default_factory=Counter)
     months: Counter[str] = field(default_factory=Counter)
     revenue_by_month: Counter[str] = field(default_factory=Counter)
+    buyers_by_day: Counter[date] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     unknown_items: Counter[str] = field(default_factory=Counter)  # lines the catalogue has not
     orders_half_dropped: Counter[str] = field(default_factory=Counter)  # by reason
@@ -71,6 +72,7 @@ class ShardCounts:
         self.orders_per_customer.update(other.orders_per_customer)
         self.months.update(other.months)
         self.revenue_by_month.update(other.revenue_by_month)
+        self.buyers_by_day.update(other.buyers_by_day)
         self.missing.update(other.missing)
         self.unknown_items.update(other.unknown_items)
         self.orders_half_dropped.update(other.orders_half_dropped)
@@ -192,7 +194,11 @@ class ShardCounts:
     def _set_months(self, by_day: pl.DataFrame) -> None:
         self.num_paid_lines = int(by_day["paid"].sum())
         month = pl.col("day").dt.strftime("%Y-%m").alias("month")
-        months = by_day.group_by("day").agg(pl.col("lines", "amount").sum()).with_columns(month)
+        days = by_day.group_by("day").agg(
+            pl.col("lines", "amount").sum(), pl.col("customer_id").n_unique().alias("buyers")
+        )
+        self.buyers_by_day.update(dict(days.select("day", "buyers").iter_rows()))
+        months = days.with_columns(month)
         for name, lines, amount in months.select("month", "lines", "amount").iter_rows():
             self.months[name] += lines
             self.revenue_by_month[name] += amount

@@ -52,6 +52,11 @@ def warnings_of(report: QualityReport) -> Iterator[str]:
             f"{far.rows} rows of {days} with {far.revenue:.2f} {report.currency} are set apart: their dates lie far "
             "from all others"
         )
+    for gap in report.gaps:
+        yield (
+            f"nobody bought from {gap.first} to {gap.last}, {gap.days} days, but before and after; is an export "
+            "missing? who bought before looks lost to every model"
+        )
     if report.amounts_as_zero:
         yield (
             f"{report.amounts_as_zero} purchases, renewals or refunds without an amount count as 0 "

@@ -15,19 +15,15 @@ LATER = "#a5b1c2"
 def season_parts(worth: Worth, horizon_days: int) -> list[Part]:
     """In a few sentences, and a plot of the months ahead where a season is known."""
     season = worth.season
-    if not season.is_known:
-        return [Paragraph(_unknown(season, horizon_days))]
-    if _num_decided(worth) == worth.num_customers:
+    if worth.num_decided == worth.num_customers:
         return [
             Paragraph(
                 "Season and trend are not in these numbers: of all customers a plan, a pause or a cancellation decides."
             )
         ]
+    if not season.is_known:
+        return [Paragraph(_unknown(season, horizon_days))]
     return [Paragraph(_known(worth, season, horizon_days)), _months(season, horizon_days)]
-
-
-def _num_decided(worth: Worth) -> int:
-    return sum(one.num_customers for one in worth.standings.values())
 
 
 def _unknown(season: Season, horizon_days: int) -> str:
@@ -54,7 +50,7 @@ def _known(worth: Worth, season: Season, horizon_days: int) -> str:
     )
     if worth.standings:
         said.append(
-            f"The {number(_num_decided(worth))} customers of whom a plan, a pause or a cancellation decides "
+            f"The {number(worth.num_decided)} customers of whom a plan, a pause or a cancellation decides "
             "know no season."
         )
     if season.growth is not None:

@@ -55,11 +55,14 @@ def _chosen(results: Results, champion: str) -> str:
         said += f", among {len(results.selection.models)} models"
     said += f", and judged on {number(results.num_customers)} customers from {results.cutoff} "
     said += f"over {results.horizon_days} days."
-    if results.worth is not None and results.worth.standings:
-        said += f" {_decided(results.worth)}"
-    if results.churn is not None and results.churn.model != champion:
+    worth = results.worth
+    if worth is not None and worth.standings:
+        said += f" {_decided(worth)}"
+    all_decided = worth is not None and worth.num_decided == worth.num_customers
+    if results.churn is not None and results.churn.model != champion and not all_decided:
+        of_others = "Of the others" if worth is not None and worth.standings else "Of all customers"
         said += (
-            f" Who buys nothing, {in_sentence(results.churn.model)} tells: where a high value and a high "
+            f" {of_others} {in_sentence(results.churn.model)} tells who buys nothing: where a high value and a high "
             "chance of buying nothing meet, the two disagree, and the customer is worth a look."
         )
     if results.refitted_at:
@@ -74,7 +77,7 @@ def _chosen(results: Results, champion: str) -> str:
 
 def _decided(worth: Worth) -> str:
     """Of how many customers no model tells, but what they said or paid."""
-    decided = sum(one.num_customers for one in worth.standings.values())
+    decided = worth.num_decided
     told = [
         f"{number(one.num_customers)} {STANDINGS[name]}" for name, one in worth.standings.items()
     ]
@@ -146,24 +149,18 @@ def _findings(results: Results, champion: str) -> list[str]:
 
 def _rivals(results: Results, champion: str) -> list[str]:
     """Which models are clearly better than the champion, in what, and what that means for the reader."""
-    found = []
+    alike: dict[tuple[str, ...], list[str]] = {}
     for name, differences in results.champion_minus.items():
-        better = [
+        better = tuple(
             metric
             for metric, difference in differences.items()
             if difference is not None and verdict_on(metric, difference) == "worse"
-        ]
+        )
         if better:
-            bias = results.models[name].bias
-            total = "" if bias is None else f" Its total is {bias:.2f} times the actual one."
-            told = listed([METRICS.get(metric, metric) for metric in better])
-            means = "; ".join(MEANING[metric] for metric in better if metric in MEANING)
-            found.append(
-                f"{_capital(name)} is clearly better than {in_sentence(champion)} in {told}: {means}.{total}"
-            )
-    if found:
+            alike.setdefault(better, []).append(name)
+    if alike:
         return [
-            *found,
+            *(_beaten(results, champion, names, better) for better, names in alike.items()),
             "What each model expected of each test customer is in predictions.parquet. "
             "A recipe whose models leave out others lets one of those that are left answer.",
         ]
@@ -172,15 +169,32 @@ def _rivals(results: Results, champion: str) -> list[str]:
     return []
 
 
+def _beaten(results: Results, champion: str, names: list[str], better: tuple[str, ...]) -> str:
+    """By models that are better in the same metrics."""
+    who = capital(listed([in_sentence(name) for name in names]))
+    verb = "is" if len(names) == 1 else "are each"
+    told = listed([METRICS.get(metric, metric) for metric in better])
+    means = "; ".join(MEANING[metric] for metric in better if metric in MEANING)
+    found = [results.models[name].bias for name in names]
+    totals = sorted({f"{bias:.2f}" for bias in found if bias is not None})
+    total = "Its total is" if len(names) == 1 else "Their totals are"
+    total = f" {total} {listed(totals)} times the actual one." if totals else ""
+    return f"{who} {verb} clearly better than {in_sentence(champion)} in {told}: {means}.{total}"
+
+
 def _left_out(results: Results, champion: str) -> list[str]:
     """For which models the data were too few."""
     left_out = results.selection.unsupported if results.selection else {}
     found = []
     if champion in left_out:
         found.append(f"{_capital(champion)} was chosen for want of others: {left_out[champion]}.")
+    alike: dict[str, list[str]] = {}
     for name, reason in left_out.items():
         if name != champion:
-            found.append(f"{_capital(name)} was judged, but could not be chosen: {reason}.")
+            alike.setdefault(reason, []).append(in_sentence(name))
+    for reason, names in alike.items():
+        verb = "was" if len(names) == 1 else "were"
+        found.append(f"{capital(listed(names))} {verb} judged, but could not be chosen: {reason}.")
     return found
 
 

@@ -37,16 +37,30 @@ def answer_sections(results: Results) -> list[Section]:
 
 
 def _total_section(worth: Worth, results: Results, horizon_days: int, currency: str) -> Section:
-    said = _total(worth, results.total_error, horizon_days, currency)
+    costs = results.costs or {}
+    after = "after costs, " if any(cost.rate for cost in costs.values()) else ""
+    said = _total(worth, results.total_error, horizon_days, currency, after)
     parts: list[Part] = [
-        Paragraph(f"{said} {_costs(results.costs or {})}".rstrip()),
+        Paragraph(f"{said} {_costs(costs)}".rstrip()),
         Paragraph(_how(results.total_error)),
         _segments(worth, horizon_days, currency),
     ]
+    if results.refitted_at in (None, worth.as_of):
+        parts.append(Paragraph(_scores(worth)))
     return Section("What the customers are worth, and with whom it lies", parts, "The answer")
 
 
-def _total(worth: Worth, error: TotalError | None, horizon_days: int, currency: str) -> str:
+def _scores(worth: Worth) -> str:
+    return (
+        f"Scores of these customers add up to this where they are made as of {worth.as_of}. By default they are of the "
+        "moment after the last event, and differ by what came between."
+    )
+
+
+def _total(
+    worth: Worth, error: TotalError | None, horizon_days: int, currency: str, after: str
+) -> str:
+    """`after` says what is taken off the value."""
     spend = f"{money(worth.spend)} {currency}{_between(worth.spend, error, currency)}"
     value = f"{money(worth.clv)} {currency}{_between(worth.clv, error, currency)}"
     days = worth.num_periods * worth.period_days
@@ -54,7 +68,7 @@ def _total(worth: Worth, error: TotalError | None, horizon_days: int, currency: 
     said = (
         f"The {number(worth.num_customers)} customers who had bought by {worth.as_of} are expected to spend {spend} "
         f"in the {horizon_days} days from then. They are worth {value} over {days} days, "
-        f"after costs, discounted at {rate} a year."
+        f"{after}discounted at {rate} a year."
     )
     top = worth.segments.get("top")
     if top is not None and worth.clv > 0:

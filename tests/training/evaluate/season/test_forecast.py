@@ -1,13 +1,16 @@
 """The season of the months ahead, from what earlier years brought."""
 
-from datetime import timedelta
+import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.btyd.season import Season
+from lifecycle.events.shards import read_shard, shard_paths
 from tests.training.evaluate.season.conftest import (
     CUTOFF,
     HORIZON,
@@ -67,6 +70,38 @@ def test_young_shop_has_no_season(seasonal_shop: Shop) -> None:
     assert season.why is not None and "a season needs 410" in season.why
     assert season.told().startswith(
         "season and growth are not in the forecast: the purchases begin on 2022-01"
+    )
+
+
+def without(shop: Shop, first: datetime, end: datetime, folder: Path) -> Shop:
+    """The shop whose purchases of the days [first, end) were not exported."""
+    data = folder / "data"
+    shutil.copytree(shop.data, data)
+    for path in shard_paths(data):
+        is_missing = pl.col("occurred_at").is_between(first, end, closed="left")
+        read_shard(path).filter(~is_missing).write_parquet(path)
+    events = pl.concat([read_shard(path) for path in shard_paths(data)])
+    return Shop(data, events, known_customers(events, CUTOFF))
+
+
+def test_season_is_learned_anew_behind_months_that_are_missing(
+    even_shop: Shop, tmp_path: Path
+) -> None:
+    end = CUTOFF - timedelta(days=420)
+    season, truth = season_of(without(even_shop, end - timedelta(days=100), end, tmp_path))
+    assert season.is_known and season.learned_from is not None
+    assert season.learned_from[0] >= end.date() + timedelta(days=45)
+    assert season.factor == pytest.approx(truth, rel=0.15)
+
+
+def test_too_little_time_behind_missing_months_is_no_season(
+    even_shop: Shop, tmp_path: Path
+) -> None:
+    end = CUTOFF - timedelta(days=330)
+    season, _ = season_of(without(even_shop, end - timedelta(days=33), end, tmp_path))
+    assert not season.is_known and season.factor == 1
+    assert season.why is not None and season.why.startswith(
+        "nobody bought from 2022-10-03 to 2022-11-04, which no other year repeats, 330 days before"
     )
 
 

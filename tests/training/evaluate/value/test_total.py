@@ -1,9 +1,11 @@
 """The interval of a total: what whole windows were off by, not how many customers there are."""
 
 import numpy as np
+import polars as pl
 import pytest
 
-from training.evaluate.value.total import error_of
+from tests.lifecycle.value.test_said import ANNUAL, HABITS, MONTHLY
+from training.evaluate.value.total import error_of, season_share
 from training.results.value import Interval, TotalWindow
 
 
@@ -54,3 +56,10 @@ def test_what_is_not_known_of_the_season_is_not_known_of_the_total() -> None:
     windows = [window(1.01, (0.99, 1.03)), window(0.99, (0.97, 1.01))]
     found = error_of(windows, least=0.2)
     assert found.high == pytest.approx(np.exp(1.8856 * 0.2), rel=1e-4)
+
+
+def test_season_counts_for_the_spend_that_no_plan_decides() -> None:
+    known = pl.concat([HABITS, MONTHLY, ANNUAL], how="diagonal")
+    assert season_share(known, np.array([60.0, 30.0, 10.0])) == pytest.approx(0.6)
+    assert season_share(MONTHLY, np.array([30.0])) == 0.0
+    assert season_share(HABITS, np.array([0.0])) == 1.0

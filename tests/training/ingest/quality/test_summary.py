@@ -1,5 +1,6 @@
 """What the last lines of the log say."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,17 @@ def test_an_order_of_two_days_makes_nobody_come_again(tmp_path: Path) -> None:
     _, report = run(recipe(tmp_path / "data", {"path": str(path), "columns": columns}))
     assert not report["models"]["bgnbd_gg"]["supported"]
     assert "0 of 60" in report["models"]["bgnbd_gg"]["reason"]
+
+
+@pytest.mark.parametrize(("first_day_back", "is_told"), [(125, True), (85, False)])
+def test_months_without_a_purchase_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, first_day_back: int, is_told: bool
+) -> None:
+    """A purchase a day for sixty days, and again from some day on: 65 days are too long for chance, 25 are not."""
+    days = [*range(60), *range(first_day_back, first_day_back + 60)]
+    at = [date(2024, 1, 1) + timedelta(days=day) for day in days]
+    source = log(tmp_path / "x.csv", *(f"c{n % 9},{day},i,{10 + n}" for n, day in enumerate(at)))
+    _, report = run(recipe(tmp_path / "data", source))
+    told = "nobody bought from 2024-03-01 to 2024-05-04, 65 days, but before and after"
+    assert (told in caplog.text) is is_told
+    assert [gap["days"] for gap in report["gaps"]] == [65] * is_told

@@ -77,3 +77,8 @@ def test_payments_of_plans_know_no_season(worth: Worth) -> None:
 
     assert "The 3 customers of whom a plan" in told(3)
     assert told(worth.num_customers).startswith("Season and trend are not in these numbers")
+    young = Season(why="the purchases begin on 2024-01-01")
+    everybody = SegmentWorth(num_customers=worth.num_customers, clv=10.0, spend=9.0)
+    changed = worth.model_copy(update={"season": young, "standings": {"paid": everybody}})
+    [said] = season_parts(changed, 90)
+    assert isinstance(said, Paragraph) and "decides" in said.text, "nor would more data tell it"
