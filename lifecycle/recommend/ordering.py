@@ -6,7 +6,7 @@ from scipy import sparse
 
 from lifecycle.recommend.baselines import first_k, popular_unseen
 from lifecycle.recommend.histories import Histories, with_positions
-from lifecycle.recommend.scorers.ranker import keep_best
+from lifecycle.recommend.scorers.ranker import keep_best, kept_entries
 
 GROUP_ITEMS = 128  # neighbours in the catalogue, of which only the highest score is looked at first
 
@@ -68,11 +68,10 @@ def rank_scores(
 ) -> pl.DataFrame:
     """The k best items for each customer by score (tie: first in the catalogue), then popular ones, as a ranking.
 
-    Only items of `popular` are ranked. One that fills up scores less than all that a customer's row
+    Scores are of items of `popular`. One that fills up scores less than all that a customer's row
     has a score above 0 for.
     """
-    allowed = only_offered(scores, popular, item_ids)
-    best = keep_best(without_own(allowed, histories) if exclude_seen else allowed, k)
+    best = keep_best(without_own(scores, histories) if exclude_seen else scores, k)
     scored = named(best, customer_ids, item_ids)
     num_missing = min(k, popular.height) - np.diff(best.indptr)
     if not (num_missing > 0).any():
@@ -88,15 +87,11 @@ def rank_scores(
     return first_k(pl.concat([scored, filled]), customer_ids, k)
 
 
-def only_offered(
-    scores: sparse.csr_array, offered: pl.DataFrame, item_ids: pl.Series
-) -> sparse.csr_array:
-    """The scores of the items of a popularity; others have none."""
-    if offered.height == len(item_ids):  # looking all of them up takes longer than ranking them
-        return scores
-    is_offered = np.zeros(len(item_ids), dtype=bool)
-    is_offered[with_positions(offered, item_ids)["item"].to_numpy()] = True
-    return kept_entries(scores, is_offered[scores.indices])
+def is_offered(offered: pl.DataFrame, item_ids: pl.Series) -> np.ndarray:
+    """Which items of the catalogue are in a popularity, (items,)."""
+    found = np.zeros(len(item_ids), dtype=bool)
+    found[with_positions(offered, item_ids)["item"].to_numpy()] = True
+    return found
 
 
 def without_own(scores: sparse.csr_array, histories: Histories) -> sparse.csr_array:
@@ -105,13 +100,6 @@ def without_own(scores: sparse.csr_array, histories: Histories) -> sparse.csr_ar
     own = pairs.customer * histories.num_items + pairs.item
     rows = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
     return kept_entries(scores, ~np.isin(rows * histories.num_items + scores.indices, own))
-
-
-def kept_entries(matrix: sparse.csr_array, is_kept: np.ndarray) -> sparse.csr_array:
-    """The entries of a matrix that are to stay."""
-    bounds = np.append(0, np.cumsum(is_kept))[matrix.indptr]
-    entries = (matrix.data[is_kept], matrix.indices[is_kept], bounds)
-    return sparse.csr_array(entries, shape=matrix.shape)
 
 
 def entries_at(matrix: sparse.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

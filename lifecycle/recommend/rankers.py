@@ -11,7 +11,7 @@ import polars as pl
 from lifecycle.names import RANK_STACK, RETRIEVER, SEGMENT_POPULARITY
 from lifecycle.recommend.baselines import before, personal_frequency, popularity
 from lifecycle.recommend.histories import read_histories
-from lifecycle.recommend.ordering import rank_scores
+from lifecycle.recommend.ordering import is_offered, rank_scores
 from lifecycle.recommend.retrieval import Retriever, load_retriever, propose, save_retriever
 from lifecycle.recommend.scorers.files import load_arrays, save_arrays
 from lifecycle.recommend.scorers.grids import KINDS
@@ -83,8 +83,9 @@ def rank_items(
         )
     if name in rankers.fitted:
         histories = read_histories(purchases, customer_ids, retriever.item_ids, cutoff=cutoff)
+        may_be = None if offered is None else is_offered(offered, retriever.item_ids)
         return rank_scores(
-            rankers.fitted[name].scores(histories),
+            rankers.fitted[name].scores(histories, may_be),
             histories,
             customer_ids,
             retriever.item_ids,

@@ -26,9 +26,9 @@ class Als:
         found: np.ndarray = self.factors.T @ self.factors
         return found + REGULARISATION * np.eye(self.factors.shape[1], dtype=self.factors.dtype)
 
-    def scores(self, histories: Histories) -> sparse.csr_array:
+    def scores(self, histories: Histories, offered: np.ndarray | None = None) -> sparse.csr_array:
         """See Ranker."""
-        return in_blocks(histories, self._of_block)
+        return in_blocks(histories, self._of_block, offered)
 
     def _of_block(self, block: Histories) -> sparse.csr_array:
         customers = self.customer_factors(decayed_counts(block, HALF_LIFE_DAYS))

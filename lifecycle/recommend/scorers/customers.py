@@ -30,9 +30,9 @@ class AmongCustomers(ABC):
     def _lengths(self) -> np.ndarray:
         return norms(self.others)
 
-    def scores(self, histories: Histories) -> sparse.csr_array:
+    def scores(self, histories: Histories, offered: np.ndarray | None = None) -> sparse.csr_array:
         """See Ranker."""
-        return in_blocks(histories, self._of_block)
+        return in_blocks(histories, self._of_block, offered)
 
     def _compared(self, own: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
         """The scalar products with the others, by what own vectors like best, and the lengths of these."""

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import sparse
 
 from lifecycle.recommend.histories import Histories, decayed_counts
+from lifecycle.recommend.scorers.ranker import only_offered
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,6 @@ class DecayedFrequency:
 
     half_life_days: float  # infinite: plain counts
 
-    def scores(self, histories: Histories) -> sparse.csr_array:
+    def scores(self, histories: Histories, offered: np.ndarray | None = None) -> sparse.csr_array:
         """See Ranker."""
-        return decayed_counts(histories, self.half_life_days)
+        return only_offered(decayed_counts(histories, self.half_life_days), offered)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from scipy import sparse
 
 from lifecycle.recommend.histories import Histories, decayed_counts
@@ -17,9 +18,9 @@ class ItemKnn:
     half_life_days: float
     likeness_to_itself: float  # of an item
 
-    def scores(self, histories: Histories) -> sparse.csr_array:
+    def scores(self, histories: Histories, offered: np.ndarray | None = None) -> sparse.csr_array:
         """See Ranker."""
-        return in_blocks(histories, self._of_block)
+        return in_blocks(histories, self._of_block, offered)
 
     def _of_block(self, block: Histories) -> sparse.csr_array:
         return decayed_counts(block, self.half_life_days) @ self._with_itself

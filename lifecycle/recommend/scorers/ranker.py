@@ -16,10 +16,11 @@ KEPT_ITEMS = 300  # of a customer, where a ranker scores the whole catalogue
 class Ranker(Protocol):
     """A fitted ranker."""
 
-    def scores(self, histories: Histories) -> sparse.csr_array:
+    def scores(self, histories: Histories, offered: np.ndarray | None = None) -> sparse.csr_array:
         """How likely each customer buys each item next: (customers, items), above 0 where it has an opinion.
 
-        What a customer's row says does not depend on the others in the batch.
+        Of the items that are `offered` (items,) alone; None: all. What a customer's row says does not
+        depend on the others in the batch.
         """
 
 
@@ -32,14 +33,28 @@ class Past:
 
 
 def in_blocks(
-    histories: Histories, scores: Callable[[Histories], sparse.csr_array]
+    histories: Histories,
+    scores: Callable[[Histories], sparse.csr_array],
+    offered: np.ndarray | None,
 ) -> sparse.csr_array:
     """The KEPT_ITEMS best scores of each customer, where those of all at once would not fit into memory."""
     parts = [sparse.csr_array((0, histories.num_items))]
     for first in range(0, histories.num_customers, BLOCK_CUSTOMERS):
         block = histories.block(first, first + BLOCK_CUSTOMERS)
-        parts.append(keep_best(scores(block), KEPT_ITEMS))
+        parts.append(keep_best(only_offered(scores(block), offered), KEPT_ITEMS))
     return sparse.vstack(parts, format="csr")
+
+
+def only_offered(scores: sparse.csr_array, offered: np.ndarray | None) -> sparse.csr_array:
+    """The scores of the items that may be recommended."""
+    return scores if offered is None else kept_entries(scores, offered[scores.indices])
+
+
+def kept_entries(matrix: sparse.csr_array, is_kept: np.ndarray) -> sparse.csr_array:
+    """The entries of a matrix that are to stay."""
+    bounds = np.append(0, np.cumsum(is_kept))[matrix.indptr]
+    entries = (matrix.data[is_kept], matrix.indices[is_kept], bounds)
+    return sparse.csr_array(entries, shape=matrix.shape)
 
 
 def keep_best(scores: sparse.csr_array, k: int) -> sparse.csr_array:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from lifecycle.recommend.histories import Histories
+from lifecycle.recommend.scorers.ranker import only_offered
 
 PRIOR_GAPS = 10.0  # of all items, in the interval of one
 OWN_PRIOR_GAPS = 3.0  # of an item, in the interval of one customer
@@ -30,7 +31,7 @@ class Repurchase:
     bump: float
     repeat_power: float
 
-    def scores(self, histories: Histories) -> sparse.csr_array:
+    def scores(self, histories: Histories, offered: np.ndarray | None = None) -> sparse.csr_array:
         """See Ranker."""
         wait = next_visit_days(histories, self.visit_gap_days)
         ages = histories.age_days + wait[histories.customer]
@@ -40,7 +41,8 @@ class Repurchase:
         # 1 where as many days have passed as usual between this customer's orders of the item.
         over = overdue(histories, ages[pairs.last], self.log_gap, self.variance)
         due = np.exp(-(over**2) / 2)
-        return histories.matrix(repeated * decayed * (1 + self.bump * due))
+        scores = histories.matrix(repeated * decayed * (1 + self.bump * due))
+        return only_offered(scores, offered)
 
 
 def own_log_gaps(histories: Histories, log_gap: np.ndarray) -> np.ndarray:

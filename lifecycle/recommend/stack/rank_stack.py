@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +52,12 @@ class RankStack:
     members: Mapping[str, Ranker]
     items: ItemFacts
 
-    def scores(self, histories: Histories) -> sparse.csr_array:
+    def scores(self, histories: Histories, offered: np.ndarray | None = None) -> sparse.csr_array:
         """See Ranker; the logistic function of the trees' score, as they have no scale of their own."""
-        return in_blocks(histories, self._of_block)
+        return in_blocks(histories, partial(self._of_block, offered), offered)
 
-    def _of_block(self, block: Histories) -> sparse.csr_array:
-        at, inputs = candidates(block, self.members, self.items)
+    def _of_block(self, offered: np.ndarray | None, block: Histories) -> sparse.csr_array:
+        at, inputs = candidates(block, self.members, self.items, offered)
         if not len(at.item):
             return sparse.csr_array((block.num_customers, block.num_items))
         raw = np.asarray(self.trees.predict(inputs, num_threads=1))
@@ -64,10 +65,13 @@ class RankStack:
 
 
 def candidates(
-    histories: Histories, members: Mapping[str, Ranker], items: ItemFacts
+    histories: Histories,
+    members: Mapping[str, Ranker],
+    items: ItemFacts,
+    offered: np.ndarray | None = None,
 ) -> tuple[Candidates, np.ndarray]:
     """What the trees put in order, and what they read of it: shape (candidates, inputs) float32."""
-    scored = {name: member.scores(histories) for name, member in members.items()}
+    scored = {name: member.scores(histories, offered) for name, member in members.items()}
     proposed = [codes(keep_best(scored[name], k)) for name, k in CANDIDATES.items()]
     code = np.unique(np.concatenate(proposed))
     at = Candidates(code // histories.num_items, code % histories.num_items)

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from lifecycle.recommend.ordering import best_of_rows, entries_at, rank_scores
+from lifecycle.recommend.ordering import best_of_rows, entries_at, is_offered, rank_scores
+from lifecycle.recommend.scorers.ranker import only_offered
 from tests.lifecycle.recommend.builders import histories_of
 
 IDS = pl.Series("customer_id", ["u", "w"])
@@ -18,7 +19,8 @@ SCORES = sparse.csr_array([[0, 2.0, 2.0, 0], [0, 0, 0, 0]])
 def ranked(
     k: int, popular: pl.DataFrame = POPULAR, *, exclude_seen: bool = False
 ) -> dict[str, str]:
-    found = rank_scores(SCORES, HISTORIES, IDS, ITEMS, popular, k=k, exclude_seen=exclude_seen)
+    scores = only_offered(SCORES, is_offered(popular, ITEMS))
+    found = rank_scores(scores, HISTORIES, IDS, ITEMS, popular, k=k, exclude_seen=exclude_seen)
     by_customer = found.group_by("customer_id", maintain_order=True)
     for _, rows in by_customer:
         assert rows["rank"].to_list() == list(range(1, rows.height + 1))

@@ -20,6 +20,7 @@ from lifecycle.recommend.rankers import (
 from lifecycle.recommend.retrieval import fit_retriever
 from lifecycle.recommend.scorers.grids import KINDS
 from lifecycle.recommend.scorers.ranker import Past, Ranker
+from lifecycle.recommend.stack import rank_stack
 from lifecycle.recommend.stack.items import fit_item_facts
 from lifecycle.recommend.stack.rank_stack import MEMBERS, RankStack, learn, lesson
 
@@ -87,6 +88,19 @@ def test_every_ranker_answers_what_can_be_asked(name: str) -> None:
         PURCHASES, on=["customer_id", "item_id"], how="semi"
     )
     assert unseen.is_empty()
+
+
+def test_the_stack_has_candidates_among_what_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_stack, "CANDIDATES", dict.fromkeys(MEMBERS, 2))
+    proposed = ranked("repurchase", 30).filter(pl.col("customer_id") == "c3")["item_id"]
+    bought = PURCHASES.filter(pl.col("customer_id") == "c3")["item_id"]
+    least = proposed.filter(proposed.is_in(bought.implode()))[-3:]
+    is_least = pl.col("item_id").is_in(least.implode())
+    is_new = ~pl.col("item_id").is_in(bought.implode())
+    popular = RETRIEVER.popular
+    offered = pl.concat([popular.filter(is_new), popular.filter(is_least)])  # the least popular
+    found = ranked(RANK_STACK, 4, offered).filter(pl.col("customer_id") == "c3")["item_id"]
+    assert {*least[:2]} <= {*found}
 
 
 @pytest.mark.parametrize("name", FITTED)

@@ -34,5 +34,5 @@ def test_entries_need_not_be_sorted() -> None:
 def test_blocks_give_the_rows_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranker, "BLOCK_CUSTOMERS", 5)
     histories = histories_of(random_customers(0), 20)
-    assert (in_blocks(histories, order_counts) != order_counts(histories)).nnz == 0
-    assert in_blocks(histories_of([], 20), order_counts).shape == (0, 20)
+    assert (in_blocks(histories, order_counts, None) != order_counts(histories)).nnz == 0
+    assert in_blocks(histories_of([], 20), order_counts, None).shape == (0, 20)
