@@ -26,7 +26,8 @@ from lifecycle.config import Config
 from lifecycle.features.numbers import RECENT_DAYS
 from lifecycle.features.standing import CANCELLED, OVERDUE, PAID, PAUSED
 
-STAGES = ("acquisition", "activation", "conversion", "retention", "loyalty", "lapsed")
+NEW = "acquisition"  # who has not bought yet
+STAGES = (NEW, "activation", "conversion", "retention", "loyalty", "lapsed")
 
 
 class StageRules(Config):
@@ -71,7 +72,7 @@ def stages(
     keeps_buying = (num_orders >= rules.loyal_orders) & (tenure_days >= rules.loyal_days)
     found = {
         "lapsed": lapsed,
-        "acquisition": num_orders == 0,
+        NEW: num_orders == 0,
         "activation": num_orders == 1,
         "conversion": num_orders == 2,
         "loyalty": keeps_buying & (churn <= rules.at_risk_churn) & ~is_paused,

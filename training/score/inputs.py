@@ -25,6 +25,7 @@ class ScoreInputs:
     parts: ScoreParts
     scores: ScoresManifest
     state: StateManifest
+    knows_prospects: bool  # whether the artifact learned from customers who had not bought yet
 
 
 def read_inputs(config: ScoreConfig) -> ScoreInputs:
@@ -62,7 +63,8 @@ def read_inputs(config: ScoreConfig) -> ScoreInputs:
     # Parts from before an erasure, which have the same identity, are not gone on with.
     generation = 0 if data.erasure is None else data.erasure.generation
     of_parts = f"{scores.identity} {generation}" if generation else scores.identity
-    return ScoreInputs(_parts(config, as_of, of_parts), scores, state)
+    knows_prospects = artifact.settings.prospects is not None
+    return ScoreInputs(_parts(config, as_of, of_parts), scores, state, knows_prospects)
 
 
 def _state(artifact: Artifact, artifact_files: str, data: DataManifest) -> StateManifest:

@@ -69,6 +69,8 @@ def score(config: ScoreConfig) -> None:
         inputs.parts.folder.mkdir(parents=True, exist_ok=True)
         score_parts(inputs.parts, config.num_workers)
         num_customers = require_customers(inputs.parts)
+        if not inputs.knows_prospects:
+            _say_who_is_worth_nothing(inputs.parts)
         for output in missing:
             output.write(inputs.parts, num_customers)
         if config.previous is not None:
@@ -89,6 +91,22 @@ def _outputs(config: ScoreConfig, inputs: "ScoreInputs") -> list[Output]:
     if config.state is not None:
         outputs.append(Output(config.state, STATE_KIND, inputs.state, merge_state))
     return outputs
+
+
+def _say_who_is_worth_nothing(parts: "ScoreParts") -> None:
+    """Who has not bought, as nobody before whom the artifact could learn from."""
+    import polars as pl
+
+    from lifecycle.decisions.stages import NEW
+
+    stages = pl.scan_parquet(parts.files()).select("stage").collect()["stage"]
+    if num_prospects := int((stages == NEW).sum()):
+        logger.warning(
+            "%d of %d customers have not bought yet, as nobody whom the artifact has learned from: "
+            "their value is 0 and their churn 1 for want of anything known",
+            num_prospects,
+            len(stages),
+        )
 
 
 def _say_who_was_remembered(output: Path, as_of: datetime) -> None:

@@ -18,7 +18,7 @@ from serving.predict.predictor import Predictor
 from serving.predict.queries import CustomerQuery
 from serving.store.events import EventStore
 from tests.builders import TinyShop, rewrite_manifest
-from tests.training.score.recipes import recipe
+from tests.training.score.recipes import recipe, write_registered
 from training.score.job import score
 from training.score.recipe import SCORES_KIND, ScoreConfig, ScoresManifest
 
@@ -109,6 +109,19 @@ def test_customers_with_a_discount_rate_of_their_own_are_scored_and_served_by_it
         answer["clv"] == pytest.approx(changed["clv_after"][0])
         and answer["annual_discount_rate"] == 0.9
     )
+
+
+def test_who_has_not_bought_is_told_where_nothing_is_known_of_such_customers(
+    tiny_shop: TinyShop, tiny_artifact: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = "customers have not bought yet, as nobody whom the artifact has learned from"
+    score(recipe(tiny_shop, tiny_artifact, tmp_path / "buyers"))
+    assert told not in caplog.text
+    data = write_registered(tiny_shop, tmp_path / "data")
+    score(ScoreConfig(data=data, artifact=tiny_artifact, output=tmp_path / "scores"))
+    scores = pl.read_parquet(tmp_path / "scores" / "scores.parquet")
+    assert f"1 of {scores.height} {told}" in caplog.text
+    assert scores.filter(customer_id="never seen")["clv"].item() == 0
 
 
 def test_explained_scores_name_what_moved_them(

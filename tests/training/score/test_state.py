@@ -17,16 +17,9 @@ from serving.api.scoring import queries_of
 from serving.predict.predictor import Predictor
 from serving.store.events import EventStore
 from tests.builders import TinyShop, rewrite_manifest
-from tests.training.score.recipes import recipe
+from tests.training.score.recipes import recipe, write_registered
 from training.score.job import score
 from training.score.recipe import SCORES_FILE, ScoreConfig
-
-
-def write_registered(shop: TinyShop, folder: Path) -> Path:
-    """The tiny shop's data with a customer who is registered, and never did anything."""
-    shutil.copytree(shop.data, folder)
-    pl.DataFrame({"customer_id": ["never seen"]}).write_parquet(folder / "customers.parquet")
-    return folder
 
 
 def test_state_holds_what_the_service_computes_byte_for_byte(

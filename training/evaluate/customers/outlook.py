@@ -12,7 +12,7 @@ from lifecycle.artifact.champion import load_champion
 from lifecycle.artifact.contents import Artifact
 from lifecycle.artifact.leave_out import event_effects
 from lifecycle.decisions.segments import SEGMENTS
-from lifecycle.decisions.stages import STAGES, transitions
+from lifecycle.decisions.stages import NEW, STAGES, transitions
 from lifecycle.events.history import KEYS
 from lifecycle.events.schema import OWN_RATE
 from lifecycle.events.shards import shard_paths
@@ -31,7 +31,6 @@ from training.results.customers import (
 
 NUM_EXAMPLES = 10
 Reasons = dict[str, list[Reason]]  # of a prediction: `features` and `events`
-NEW = "acquisition"  # the stage of who has not bought yet
 MAX_GROUPS = 12  # values of an attribute that are shown; of more numbers, quarters
 
 
