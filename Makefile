@@ -32,7 +32,7 @@ EVENTS := runs/demo/data
 STATE = $(dir $(ARTIFACT))state
 LOG := sqlite:///runs/events.db
 SERVE_FLAGS := $(if $(filter Linux,$(shell uname -s)),RAY_SERVE_ENABLE_HA_PROXY=1) RAY_SERVE_THROUGHPUT_OPTIMIZED=1 \
-  RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S=1
+  RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S=1 RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S=60
 
 $(ARTIFACT)/manifest.json $(EVENTS)/manifest.json:
 	@echo "$(@D) is not there yet; run: make demo"; exit 1

@@ -41,6 +41,7 @@ export RAY_AUTH_MODE=token
 # What Serve's processes read where they start: the flags of `make serve`.
 [ "$(uname -s)" != Linux ] || export RAY_SERVE_ENABLE_HA_PROXY=1
 export RAY_SERVE_THROUGHPUT_OPTIMIZED=1 RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S=1
+export RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S=60
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" # a deployed service runs the code of this folder
 
 # Ray's CPUs are bookkeeping: with fewer than four, training and a service would not fit side by side.

@@ -12,6 +12,7 @@ import httpx
 import psutil
 
 from benchmarks.harness.ports import free_ports
+from training.pipeline.job import SERVE_FLAGS
 
 START_SECONDS = 180
 STOP_SECONDS = 60
@@ -65,15 +66,12 @@ class Service:
 def start(words: list[str], port: int, log: Path) -> Service:
     """Start `serve run serving.app:build` with these words and wait until it is ready."""
     metrics, stats, fallback = free_ports(3)
-    environment = os.environ | {
-        "RAY_ADDRESS": "local",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    ports = {
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
     }
+    environment = os.environ | SERVE_FLAGS | ports | {"RAY_ADDRESS": "local"}
     command = [sys.executable, "-m", "ray.serve.scripts", "run", "serving.app:build", *words]
     with log.open("a") as output:
         process = psutil.Popen(

@@ -15,6 +15,7 @@ import psutil
 
 from benchmarks.harness.ports import free_ports
 from tests.builders import REPOSITORY
+from training.pipeline.job import SERVE_FLAGS
 
 SERVE = [sys.executable, "-m", "ray.serve.scripts", "run"]
 START_SECONDS = 180
@@ -39,16 +40,12 @@ class Service:
 
 def environment() -> dict[str, str]:
     metrics, stats, fallback = free_ports(3)
-    return os.environ | {
-        "RAY_ADDRESS": "local",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    ports = {
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
-        "OMP_NUM_THREADS": "1",
     }
+    return os.environ | SERVE_FLAGS | ports | {"RAY_ADDRESS": "local", "OMP_NUM_THREADS": "1"}
 
 
 def run_serve(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
