@@ -1,6 +1,5 @@
 """`serve run` with HAProxy in a process of its own, as `make serve` starts it, for benchmarks that end parts of it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,8 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from benchmarks.harness.ports import free_ports
-from training.pipeline.job import SERVE_FLAGS
+from benchmarks.harness.ports import serve_environment
 
 START_SECONDS = 180
 STOP_SECONDS = 60
@@ -65,17 +63,13 @@ class Service:
 
 def start(words: list[str], port: int, log: Path) -> Service:
     """Start `serve run serving.app:build` with these words and wait until it is ready."""
-    metrics, stats, fallback = free_ports(3)
-    ports = {
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
-    }
-    environment = os.environ | SERVE_FLAGS | ports | {"RAY_ADDRESS": "local"}
     command = [sys.executable, "-m", "ray.serve.scripts", "run", "serving.app:build", *words]
     with log.open("a") as output:
         process = psutil.Popen(
-            [*command, f"port={port}"], env=environment, stdout=output, stderr=subprocess.STDOUT
+            [*command, f"port={port}"],
+            env=serve_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     service = Service(process, f"http://127.0.0.1:{port}")
     deadline = time.monotonic() + START_SECONDS

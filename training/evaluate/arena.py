@@ -108,9 +108,7 @@ def _judge_value(inputs: Inputs, sets: ExampleSets) -> None:
         recommendation=recommendation.recommendation,
         recommender=recommendation.recommender,
         selection=selection,
-        total_error=total_error(
-            winner.forecast, sets, found, num_resamples=config.num_resamples, seed=config.seed
-        ),
+        total_error=total_error(winner.forecast, sets, found, config.num_resamples, config.seed),
         backtests=backtests_of(forecasts, sets),
         intervals=judge_intervals(judged, sets, champion, config.seed),
         customers=_customers(inputs, artifact, sets, predicted),

@@ -1,6 +1,5 @@
 """`serve run` with HAProxy in a process of its own."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,9 +12,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from benchmarks.harness.ports import free_ports
+from benchmarks.harness.ports import serve_environment
 from tests.builders import REPOSITORY
-from training.pipeline.job import SERVE_FLAGS
 
 SERVE = [sys.executable, "-m", "ray.serve.scripts", "run"]
 START_SECONDS = 180
@@ -39,13 +37,7 @@ class Service:
 
 
 def environment() -> dict[str, str]:
-    metrics, stats, fallback = free_ports(3)
-    ports = {
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
-    }
-    return os.environ | SERVE_FLAGS | ports | {"RAY_ADDRESS": "local", "OMP_NUM_THREADS": "1"}
+    return serve_environment() | {"OMP_NUM_THREADS": "1"}
 
 
 def run_serve(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,7 @@ LEVEL = 0.8
 
 
 def total_error(
-    forecast: Forecast, sets: ExampleSets, served: Served, *, num_resamples: int, seed: int
+    forecast: Forecast, sets: ExampleSets, served: Served, num_resamples: int, seed: int
 ) -> TotalError:
     """`total_error` of metrics.json, from the test and the windows before it that the champion was in.
 
