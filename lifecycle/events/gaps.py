@@ -56,9 +56,9 @@ def gaps_of(orders: Mapping[date, int]) -> list[Gap]:
 
 
 def _rate_around(counts: np.ndarray, first: int, end: int) -> float:
-    """Customers a day on the thinner side of the days [first, end)."""
+    """Customers a day on the thinner side of the days [first, end); 0 where one side has too few to tell."""
     sides = counts[max(first - AROUND_DAYS, 0) : first], counts[end : end + AROUND_DAYS]
-    return min(float(side.mean()) for side in sides)
+    return min(float(side.mean()) if side.sum() >= MIN_MISSED else 0.0 for side in sides)
 
 
 def _comes_again(counts: np.ndarray, first: int, end: int, missed: float) -> bool | None:

@@ -37,4 +37,5 @@ def test_holidays_and_shops_of_few_orders_have_no_gaps() -> None:
     assert gaps_of(orders(800, 3, (date(2023, 3, 1), date(2023, 3, 27)))) == []
     rare = {day: 1 for day in list(orders(800))[::35]}
     assert gaps_of(rare) == [], "an order in five weeks is what the shop is used to"
+    assert gaps_of({START: 1, START + timedelta(days=31): 1}) == [], "two orders tell no rate"
     assert gaps_of({}) == []
