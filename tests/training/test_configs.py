@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.config import Config, Load
+from lifecycle.decisions.actions import read_actions
 from tests.builders import REPOSITORY
 from training.audience.recipe import AudienceConfig
 from training.erase.recipe import EraseConfig
@@ -113,3 +114,9 @@ def test_deepspeed_refuses_an_unknown_zero_key_and_a_wrong_batch(
         DeepSpeedConfig(settings | {"zero_optimization": {"stagge": 2}})
     with pytest.raises(AssertionError, match="train_batch_size"):
         DeepSpeedConfig(settings | {"train_batch_size": 7})
+
+
+@pytest.mark.parametrize("recipe", recipes_of("training.evaluate"), ids=str)
+def test_actions_of_an_arena_fit_everybody(recipe: Path) -> None:
+    rules = read_actions(REPOSITORY / EvaluateConfig.load(REPOSITORY / recipe).actions)
+    assert len({rule.action for rule in rules}) > 1

@@ -255,6 +255,8 @@ def test_verdict_says_in_words_where_the_champion_is_beaten_and_what_encoders_an
     text = told(champion_minus={"persistence": better, "hurdle": better})
     assert f"Persistence and the hurdle model are each clearly better than {ours} in" in text
     assert text.count(MEANING["mae"]) == 1, "what is alike is told once"
+    theirs = metrics["models"]["hurdle"]["bias"]
+    assert f"{bias:.2f} (persistence) and {theirs:.2f} (the hurdle model) times the actual" in text
 
 
 @pytest.mark.parametrize(

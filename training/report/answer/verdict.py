@@ -175,8 +175,11 @@ def _beaten(results: Results, champion: str, names: list[str], better: tuple[str
     verb = "is" if len(names) == 1 else "are each"
     told = listed([METRICS.get(metric, metric) for metric in better])
     means = "; ".join(MEANING[metric] for metric in better if metric in MEANING)
-    found = [results.models[name].bias for name in names]
-    totals = sorted({f"{bias:.2f}" for bias in found if bias is not None})
+    totals = [
+        f"{bias:.2f}" + (f" ({in_sentence(name)})" if len(names) > 1 else "")
+        for name in names
+        if (bias := results.models[name].bias) is not None
+    ]
     total = "Its total is" if len(names) == 1 else "Their totals are"
     total = f" {total} {listed(totals)} times the actual one." if totals else ""
     return f"{who} {verb} clearly better than {in_sentence(champion)} in {told}: {means}.{total}"
