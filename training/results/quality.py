@@ -189,6 +189,8 @@ class QualityReport(Config):
     refunds_named: int = 0  # that name an order or an item
     replaced_items: int = 0  # rows that one of another item replaced, under one event_id
     money_of_other_kinds: dict[str, float] = {}  # amounts of what is no purchase, renewal or refund
+    # Payments that cover the days of a plan, and those among them of amount 0.
+    free_plans: Matches = Matches()
     customers_of_sources: dict[str, SourceCustomers] = {}  # by path
     amounts_as_zero: int = (
         0  # of purchases, renewals and refunds that had none, under missing.amount: zero

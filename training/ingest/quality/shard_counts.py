@@ -49,6 +49,7 @@ class ShardCounts:
     total_discount: float = 0.0
     total_cost: float = 0.0
     money_of_other_kinds: Counter[str] = field(default_factory=Counter)
+    free_plans: Matches = field(default_factory=Matches)  # payments of plans, and those of amount 0
     id_forms: list[np.ndarray] = field(default_factory=list)  # see `alike_ids`
     of_sources: dict[int, SourceCustomers] = field(default_factory=dict)  # by number
     num_events: int = 0
@@ -91,6 +92,7 @@ class ShardCounts:
         self.total_discount += other.total_discount
         self.total_cost += other.total_cost
         self.money_of_other_kinds.update(other.money_of_other_kinds)
+        self.free_plans = self.free_plans.plus(other.free_plans)
         self.id_forms += other.id_forms
         add_each(self.of_sources, other.of_sources)
         self.num_events += other.num_events
@@ -150,6 +152,8 @@ class ShardCounts:
         others = events.filter(~is_purchase() & (pl.col("kind") != "refund"))
         amounts = others.group_by("kind").agg(pl.col("amount").sum())
         self.money_of_other_kinds.update(dict(amounts.filter(pl.col("amount") != 0).iter_rows()))
+        plans = events.filter(is_purchase() & pl.col("plan_days").is_not_null())["amount"]
+        self.free_plans = Matches(rows=plans.len(), matched=int((plans == 0).sum()))
         lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         customers = events["customer_id"].unique()

@@ -111,6 +111,11 @@ def _of_money(report: QualityReport) -> Iterator[str]:
                 f"amounts of kind {kind} come to {amount:.2f} {report.currency}: they count neither as revenue nor as "
                 "refunds"
             )
+    if report.free_plans.matched:
+        yield (
+            f"{report.free_plans.matched} of {report.free_plans.rows} payments of a plan have amount 0: the plan is "
+            "expected to bring nothing until something is paid; what is tried for nothing is of kind trial"
+        )
     totals = {"discounts": report.total_discount, "costs": report.total_cost}
     for name, total in totals.items():
         if total > MOST_OF_REVENUE[name] * purchases > 0:

@@ -144,3 +144,14 @@ def test_purchases_that_all_come_to_nothing_are_told(
     columns = LOG if amount else {name: each for name, each in LOG.items() if name != "amount"}
     _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *rows, columns=columns)))
     assert report["warnings"] == ["all amounts of purchases are 0"] * is_told
+
+
+def test_plans_paid_with_nothing_are_told(tmp_path: Path) -> None:
+    rows = [f"c{n % 9},{day},month,{n % 3 and 10 + n}" for n, day in enumerate(days(60))]
+    columns = LOG | {"plan_days": {"sql": "30"}}
+    _, report = run(recipe(tmp_path / "data", log(tmp_path / "x.csv", *rows, columns=columns)))
+    assert report["free_plans"] == {"rows": 60, "matched": 20}
+    (told,) = [line for line in report["warnings"] if "plan" in line]
+    assert told.startswith("20 of 60 payments of a plan have amount 0: ")
+    _, report = run(recipe(tmp_path / "other", log(tmp_path / "x.csv", *rows)))
+    assert not [line for line in report["warnings"] if "plan" in line], "purchases may be free"
