@@ -1,12 +1,12 @@
-"""Next items on Amazon Beauty: `python -m benchmarks.beauty --data-dir DIR [--seeds 3] [--retrain] [--scaling]`.
+"""Next items on Amazon Beauty: `python -m benchmarks.beauty --data-dir DIR [--seeds 3] [--retrain 3] [--scaling]`.
 
 Protocol, printed too: S3-Rec split (22,363 users, 12,101 items), full ranking without sampled
 negatives, items already seen left out. A model trains without a user's last two items, its epoch is
-chosen on the last but one, and at the test it reads all but the last. With `--retrain` a second
-model learns from the last but one too, for as many epochs as the first was best after. With
-`--scaling` one epoch is timed on the users once, twice and four times. With `--rerank 400` SmolLM2-135M
-reads titles of the first seed's candidates, for so many users before the test and, where that
-brings something, at the test.
+chosen on the last but one, and at the test it reads all but the last. With `--retrain 3` a second
+model of each of so many seeds learns from the last but one too, for as many epochs as the first was
+best after. With `--scaling` one epoch is timed on the users once, twice and four times. With
+`--rerank 400` SmolLM2-135M reads titles of the first seed's candidates, for so many users before the
+test and, where that brings something, at the test.
 
 Every seed takes long. What is finished stays below `--folder`; the same command goes on from there,
 and `--seeds` says how many seeds are wanted in all. What was not run is null.
@@ -69,7 +69,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/beauty"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=None, help="fewer than the recipe's")
-    parser.add_argument("--retrain", action="store_true")
+    parser.add_argument(
+        "--retrain", type=int, default=0, help="seeds whose last but one is learned too"
+    )
     parser.add_argument("--scaling", action="store_true")
     parser.add_argument(
         "--rerank", type=int, default=None, help="users whose candidates LLaMA reads"
@@ -87,7 +89,7 @@ def main() -> None:
         output = arguments.folder / f"seed-{seed}"
         first.append(measured(output, [*changes, f"seed={seed}"], places, task))
         print(f"seed {seed}: {first[-1]}", flush=True)
-        if arguments.retrain:
+        if seed < arguments.retrain:
             again = arguments.folder / f"retrained-{seed}"
             second.append(measured(again, [*final(first[-1]), f"seed={seed}"], places, task))
             print(f"seed {seed}, the last but one learned too: {second[-1]}", flush=True)
