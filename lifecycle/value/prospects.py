@@ -2,7 +2,9 @@
 
 Three groups have rates of their own: those who began a trial in the last RECENT_DAYS, those in touch
 with the shop in that time, and the silent, who cancelled among them. A group's rate is shrunk to
-that of all together, which counts as much as PRIOR_CUSTOMERS of the group.
+that of all together, which counts as much as PRIOR_CUSTOMERS of the group. Most trials end on a day
+that the shop has fixed, and who has not paid by then hardly ever will: those in trial are told apart
+by its age, each age's rate shrunk to that of all in trial.
 """
 
 from dataclasses import dataclass, replace
@@ -17,16 +19,18 @@ from lifecycle.value.standing import numbers
 
 SILENT = 0
 IN_TOUCH = 1
-IN_TRIAL = 2
+IN_TRIAL = 2  # its youngest age, which the others follow
+TRIAL_AGES = (8.0, 15.0, 32.0)  # where ages end: a week, a fortnight, a month, and a day to pay
 CONTACTS = tuple(f"{kind}_{RECENT_DAYS}d" for kind in CONTACT_KINDS)
 PRIOR_CUSTOMERS = 50
+PRIOR_OF_AGE = 20
 LEAST_CONVERSION = 1e-6
 Bounds = dict[float, tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class ProspectRates:
-    """Of the groups, in the order SILENT, IN_TOUCH and IN_TRIAL, over one horizon."""
+    """Of the groups, in the order SILENT, IN_TOUCH and IN_TRIAL by age, over one horizon."""
 
     conversion: tuple[float, ...]  # share that buys
     spend: tuple[float, ...]  # mean of all of them, in currency
@@ -58,17 +62,12 @@ def fit_prospects(rows: pl.DataFrame, *, seed: int) -> ProspectRates | None:
 
 def prospect_conversion(rates: ProspectRates | None, examples: pl.DataFrame) -> np.ndarray:
     """Probability of a purchase within the horizon, shape (n,); 0 where the shop has never had prospects."""
-    return (
-        np.zeros(examples.height) if rates is None else np.array(rates.conversion)[_group(examples)]
-    )
+    return np.zeros(examples.height) if rates is None else _of_each(rates.conversion, examples)
 
 
 def prospect_spend(rates: ProspectRates | None, examples: pl.DataFrame) -> np.ndarray:
     """Expected spend over the horizon, shape (n,)."""
-    if rates is None:
-        return np.zeros(examples.height)
-    expected: np.ndarray = np.array(rates.spend)[_group(examples)]
-    return expected
+    return np.zeros(examples.height) if rates is None else _of_each(rates.spend, examples)
 
 
 def prospect_bounds(
@@ -115,15 +114,19 @@ def _log_variance(spend: np.ndarray) -> float:
 
 
 def _group(rows: pl.DataFrame) -> np.ndarray:
-    """SILENT, IN_TOUCH or IN_TRIAL, shape (n,). Who cancelled, or got money back for what we do not know, is silent."""
+    """The group of each, shape (n,). Who cancelled, or got money back for what we do not know, is silent."""
     in_touch = pl.any_horizontal(pl.col(name).fill_null(0) > 0 for name in CONTACTS)
     has_left = ~np.isnan(numbers(rows, "cancelled_days")) | has_bought_before(rows)
-    found = {
-        SILENT: has_left,
-        IN_TRIAL: numbers(rows, "trial_days") <= RECENT_DAYS,
-        IN_TOUCH: rows.select(in_touch).to_series().to_numpy(),
-    }
-    return np.select(list(found.values()), list(found), default=SILENT)
+    days = numbers(rows, "trial_days")
+    age = IN_TRIAL + np.searchsorted(TRIAL_AGES, days)
+    is_in_touch = rows.select(in_touch).to_series().to_numpy()
+    return np.select([has_left, days <= RECENT_DAYS, is_in_touch], [SILENT, age, IN_TOUCH], SILENT)
+
+
+def _of_each(rates: tuple[float, ...], rows: pl.DataFrame) -> np.ndarray:
+    """The rate of each one's group, shape (n,); artifacts without ages have one for all in trial."""
+    found: np.ndarray = np.array(rates)[np.minimum(_group(rows), len(rates) - 1)]
+    return found
 
 
 def has_bought_before(rows: pl.DataFrame) -> np.ndarray:
@@ -136,9 +139,14 @@ def has_bought_before(rows: pl.DataFrame) -> np.ndarray:
 
 def _shrunk_means(group: np.ndarray, values: np.ndarray) -> tuple[float, ...]:
     overall = float(values.mean())
-    means = (
-        (float(values[group == number].sum()) + PRIOR_CUSTOMERS * overall)
-        / ((group == number).sum() + PRIOR_CUSTOMERS)
-        for number in (SILENT, IN_TOUCH, IN_TRIAL)
+    silent, in_touch, in_trial = (
+        _shrunk(values[mask], overall, PRIOR_CUSTOMERS)
+        for mask in (group == SILENT, group == IN_TOUCH, group >= IN_TRIAL)
     )
-    return tuple(float(mean) for mean in means)
+    ages = range(IN_TRIAL, IN_TRIAL + len(TRIAL_AGES) + 1)
+    by_age = (_shrunk(values[group == age], in_trial, PRIOR_OF_AGE) for age in ages)
+    return (silent, in_touch, *by_age)
+
+
+def _shrunk(values: np.ndarray, to: float, prior: int) -> float:
+    return (float(values.sum()) + prior * to) / (len(values) + prior)

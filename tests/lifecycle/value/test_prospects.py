@@ -1,5 +1,7 @@
 """Customers who have not bought yet: the rates of the groups by hand, and who belongs to which."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from lifecycle.features.numbers import FEATURES
 from lifecycle.value.prospects import (
     PRIOR_CUSTOMERS,
+    PRIOR_OF_AGE,
     fit_prospects,
     has_bought_before,
     prospect_bounds,
@@ -35,14 +38,14 @@ def test_rates_of_the_two_groups_by_hand() -> None:
         (
             (0 + PRIOR_CUSTOMERS * overall) / (100 + PRIOR_CUSTOMERS),
             (900 + PRIOR_CUSTOMERS * overall) / (50 + PRIOR_CUSTOMERS),
-            overall,
+            *[overall] * 4,
         )
     )
     assert rates.conversion == pytest.approx(
         (
             (0 + PRIOR_CUSTOMERS / 15) / (100 + PRIOR_CUSTOMERS),
             (10 + PRIOR_CUSTOMERS / 15) / (50 + PRIOR_CUSTOMERS),
-            1 / 15,
+            *[1 / 15] * 4,
         )
     )
     assert rates.order_value == 30.0
@@ -68,11 +71,34 @@ def test_who_began_a_trial_has_a_rate_of_its_own_until_it_is_cancelled() -> None
         rows.with_columns(**{k: pl.Series(v) for k, v in outcome.items()}), seed=0
     )
     assert rates is not None
-    silent, _, in_trial = rates.conversion
-    assert in_trial == pytest.approx((1 + PRIOR_CUSTOMERS / 4) / (1 + PRIOR_CUSTOMERS))
+    silent, _, in_trial, *older = rates.conversion
+    of_trials = (1 + PRIOR_CUSTOMERS / 4) / (1 + PRIOR_CUSTOMERS)
+    assert in_trial == pytest.approx((1 + PRIOR_OF_AGE * of_trials) / (1 + PRIOR_OF_AGE))
+    assert older == pytest.approx([of_trials] * 3)
     assert silent == pytest.approx((0 + PRIOR_CUSTOMERS / 4) / (3 + PRIOR_CUSTOMERS))
     found = prospect_conversion(rates, rows).tolist()
     assert found == [in_trial, silent, silent, silent], "a refund is no trial's"
+
+
+def test_a_trial_that_has_just_begun_is_worth_more_than_one_that_ended_unpaid() -> None:
+    """Of a fortnight's trials two of five are paid for on its last day, and no other ever."""
+    age = np.arange(1.0, 91.0).repeat(20)
+    bought = (age <= 14) & (np.arange(len(age)) % 5 < 2)
+    rows = prospects(len(age), 0).with_columns(trial_days=pl.Series(age))
+    outcome = {"target": 30.0 * bought, "num_orders_ahead": 3 * bought}
+    rates = fit_prospects(rows.with_columns(**outcome), seed=0)
+    found = prospect_conversion(rates, rows)
+    assert found.sum() == pytest.approx(bought.sum(), rel=0.02)
+    assert (found[age <= 14] > 0.35).all() and (found[age > 32] < 0.01).all()
+    assert prospect_spend(rates, rows)[0] == pytest.approx(30.0 * found[0])
+
+
+def test_rates_without_ages_are_those_of_all_in_trial() -> None:
+    rows = prospects(1, 2).with_columns(trial_days=pl.Series([None, 3.0, 60.0]))
+    rates = fit_prospects(rows.with_columns(target=pl.lit(1.0), num_orders_ahead=1), seed=0)
+    assert rates is not None
+    older = replace(rates, conversion=(0.1, 0.2, 0.3))
+    assert prospect_conversion(older, rows).tolist() == [0.1, 0.3, 0.3]
 
 
 def test_who_is_known_by_a_refund_alone_has_bought_before() -> None:
