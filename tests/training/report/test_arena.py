@@ -350,7 +350,10 @@ def test_report_says_where_a_plan_decides_and_no_model(tiny_artifact: Path) -> N
         if isinstance(part, Paragraph)
     ]
     assert any("or of not renewing a paid plan whenever it is due" in text for text in told)
-    said = "Of 5 of the 10 customers not it, but what they said or paid decides: 4 with a paid plan and 1 cancelled."
+    said = (
+        "What 5 of the 10 customers are worth follows from what they said or paid, not from it: "
+        "4 with a paid plan and 1 cancelled."
+    )
     assert any(f"{said} They hold 80 % of the expected spend." in text for text in told)
     assert results.churn is not None
     parts = churn_section(results.churn, has_plans=True).parts

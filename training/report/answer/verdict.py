@@ -84,7 +84,9 @@ def _decided(worth: Worth) -> str:
     of_all = f"all {number(worth.num_customers)} customers"
     if decided < worth.num_customers:
         of_all = f"{number(decided)} of the {number(worth.num_customers)} customers"
-    said = f"Of {of_all} not it, but what they said or paid decides: {listed(told)}."
+    said = (
+        f"What {of_all} are worth follows from what they said or paid, not from it: {listed(told)}."
+    )
     if worth.spend > 0:
         spend = sum(one.spend for one in worth.standings.values())
         said += f" They hold {percent(spend / worth.spend)} of the expected spend."
