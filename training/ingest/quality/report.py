@@ -158,14 +158,14 @@ def _verdicts(counts: ShardCounts, days: int, items: pl.DataFrame) -> dict[str, 
     """Which models these data can support, each with the rule and the number that decided."""
     paid = counts.num_paid_lines
     titled = items.height - _untitled(items)
-    with_cost = counts.num_events - counts.missing["cost"]
+    with_cost = counts.num_service_costs
     enough_items = (items.height >= MIN_ITEMS, f"needs {MIN_ITEMS} items: {items.height}")
     enough_titles = (titled >= MIN_ITEMS, f"needs {MIN_ITEMS} items with a title: {titled}")
     rules = {
         **value_model_rules(counts.num_customers, counts.num_repeat_customers, days),
         "recommendation": enough_items,
         "text_llama_rerank": enough_titles,
-        "service_cost": (with_cost > 0, f"needs events with a cost: {with_cost}"),
+        "service_cost": (with_cost > 0, f"needs events of service with a cost: {with_cost}"),
     }
     if not paid:
         unpaid = (False, f"needs purchases with an amount: {paid} lines")

@@ -8,7 +8,8 @@ from datetime import date, datetime
 import numpy as np
 import polars as pl
 
-from lifecycle.events.schema import is_purchase
+from lifecycle.events.schema import REVENUE_KINDS, is_purchase
+from lifecycle.features.numbers import MARKETING_KINDS
 from training.ingest.quality.account import Account, money_of
 from training.ingest.quality.alike_ids import form_hashes
 from training.ingest.quality.heavy_customers import HeavyCustomers, heavy_customers
@@ -48,6 +49,7 @@ class ShardCounts:
     with_sums: dict[str, Matches] = field(default_factory=dict)  # orders, customers
     total_discount: float = 0.0
     total_cost: float = 0.0
+    num_service_costs: int = 0
     money_of_other_kinds: Counter[str] = field(default_factory=Counter)
     free_plans: Matches = field(default_factory=Matches)  # payments of plans, and those of amount 0
     id_forms: list[np.ndarray] = field(default_factory=list)  # see `alike_ids`
@@ -91,6 +93,7 @@ class ShardCounts:
         self.at_one_time = self.at_one_time.plus(other.at_one_time)
         self.total_discount += other.total_discount
         self.total_cost += other.total_cost
+        self.num_service_costs += other.num_service_costs
         self.money_of_other_kinds.update(other.money_of_other_kinds)
         self.free_plans = self.free_plans.plus(other.free_plans)
         self.id_forms += other.id_forms
@@ -147,6 +150,8 @@ class ShardCounts:
         self.kinds.update(dict(events["kind"].value_counts().iter_rows()))
         self.total_discount = float(events["discount"].sum())
         self.total_cost = float(events["cost"].sum())
+        is_service = ~pl.col("kind").is_in((*REVENUE_KINDS, *MARKETING_KINDS))
+        self.num_service_costs = events.filter(is_service & pl.col("cost").is_not_null()).height
         is_named = pl.col("order_id").is_not_null() | pl.col("item_id").is_not_null()
         self.num_refunds_named = events.filter((pl.col("kind") == "refund") & is_named).height
         others = events.filter(~is_purchase() & (pl.col("kind") != "refund"))

@@ -155,3 +155,19 @@ def test_plans_paid_with_nothing_are_told(tmp_path: Path) -> None:
     assert told.startswith("20 of 60 payments of a plan have amount 0: ")
     _, report = run(recipe(tmp_path / "other", log(tmp_path / "x.csv", *rows)))
     assert not [line for line in report["warnings"] if "plan" in line], "purchases may be free"
+
+
+@pytest.mark.parametrize(("kind", "is_service"), [("support", True), ("campaign", False)])
+def test_costs_of_goods_and_marketing_are_none_of_service(
+    tmp_path: Path, kind: str, is_service: bool
+) -> None:
+    columns = LOG | {"cost": {"sql": "3"}}
+    rows = [f"c{n % 9},{day},i,{10 + n}" for n, day in enumerate(days(60))]
+    sales = log(tmp_path / "x.csv", *rows, columns=columns)
+    others = log(tmp_path / "y.csv", *rows[:20], kind=kind, columns=columns)
+    _, report = run(recipe(tmp_path / "data", sales, others))
+    number = 20 if is_service else 0
+    assert report["models"]["service_cost"] == {
+        "supported": is_service,
+        "reason": f"needs events of service with a cost: {number}",
+    }
