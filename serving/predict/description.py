@@ -21,6 +21,7 @@ DESCRIBED = (
     "identity",
     "costs",
     "refitted_at",
+    "season",
 )
 
 

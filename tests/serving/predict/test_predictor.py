@@ -215,6 +215,9 @@ def test_description_is_json_and_says_what_serves(predictor: Predictor) -> None:
     described = json.loads(json.dumps(predictor.describe(), allow_nan=False))
     assert described["champion"] in described["metrics"]
     assert described["num_items"] == 40
+    season = predictor.artifact.manifest.season
+    assert described["season"] == season.model_dump(mode="json")
+    assert described["season"]["why"], "so young a shop has none, and that is told"
 
 
 def test_lines_of_one_evening_of_the_shop_are_valued_as_one_order(predictor: Predictor) -> None:
