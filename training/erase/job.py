@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lifecycle.erasure.tombstones import Tombstones
+from lifecycle.erasure.tombstones import ErasedIds, Tombstones
 from training.erase.recipe import EraseConfig
 
 logger = logging.getLogger(__name__)
@@ -33,17 +33,20 @@ def erase(config: EraseConfig) -> None:
     )
     for folder in config.folders:
         clean_folder(_real(folder), erased, now)
-    num_receipts = _write_receipts(config, tombstones)
+    num_receipts = _write_receipts(config, tombstones, erased)
     logger.info("%s: %d receipts", config.receipts, num_receipts)
 
 
-def _write_receipts(config: EraseConfig, tombstones: Tombstones) -> int:
+def _write_receipts(config: EraseConfig, tombstones: Tombstones, erased: ErasedIds) -> int:
+    from training.erase.elsewhere import found_elsewhere
     from training.erase.known import deleted_from_log
     from training.erase.receipts import Found, found_in, models_in, write_receipts
 
     found = found_in(config.folders)
     for sha256, num_events in deleted_from_log(config).items():
         found.setdefault(sha256, Found()).deleted["log"] += num_events
+    for sha256, pending in found_elsewhere(config.models, config.folders, erased).items():
+        found.setdefault(sha256, Found()).pending += pending
     models = models_in([*config.folders, *config.models])
     return write_receipts(config.receipts, tombstones.tombstones, found, models, config.exports)
 

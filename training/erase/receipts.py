@@ -38,6 +38,7 @@ class Found:
     deleted: Counter[str] = field(default_factory=Counter)  # rows, by place
     sources: set[tuple[str, str]] = field(default_factory=set)  # kinds and identities that held it
     exports: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)  # files that still hold it
 
 
 def write_receipts(
@@ -58,6 +59,7 @@ def write_receipts(
             erased_at=tombstone.erased_at,
             lifted_at=tombstone.lifted_at,
             deleted=dict(own.deleted),
+            pending=tuple(own.pending),
             trained=tuple(_trained(own, models)),
             exports=tuple(dict.fromkeys([*own.exports, *exports])),
         )

@@ -14,7 +14,7 @@ class EraseConfig(Config):
 
     # That may hold customers: data, examples, scores, what evaluate wrote, audiences, profiles.
     folders: tuple[Path, ...]
-    models: tuple[Path, ...] = ()  # where other artifacts and members lie
+    models: tuple[Path, ...] = ()  # where other artifacts and members lie, and tables that are told
     exports: tuple[str, ...] = ()  # raw sources beside those that the data name
     tombstones: Path  # the file, made where there is none
     key: Path | None = None  # None: that of EVERVALUE_ERASURE_KEY, else in the user's folder

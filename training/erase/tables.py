@@ -53,31 +53,44 @@ def link(source: str | Path, target: str | Path) -> None:
 
 def clean_parquet(source: Path, target: Path, sweep: Sweep) -> None:
     """Rows are streamed; those that stay keep their order, and row groups their size."""
-    if CUSTOMER not in pq.read_schema(source).names:
-        link(source, target)
-        return
-    rows = pl.scan_parquet(source)
-    counts = rows.group_by(CUSTOMER).len().collect(engine="streaming")
-    found = [
-        customer for customer, num_rows in counts.iter_rows() if sweep.finds(customer, num_rows)
-    ]
+    found = find_in_parquet(source, sweep)
     if not found:
         link(source, target)
         return
-    others = rows.filter(~pl.col(CUSTOMER).is_in(found).fill_null(False))
+    others = pl.scan_parquet(source).filter(~pl.col(CUSTOMER).is_in(found).fill_null(False))
     group_rows = pq.read_metadata(source).row_group(0).num_rows
     others.sink_parquet(target, row_group_size=group_rows)
 
 
+def find_in_parquet(source: Path, sweep: Sweep) -> list[str]:
+    """The erased customers of a file, whose rows are counted."""
+    if CUSTOMER not in pq.read_schema(source).names:
+        return []
+    counts = pl.scan_parquet(source).group_by(CUSTOMER).len().collect(engine="streaming")
+    return [
+        customer for customer, num_rows in counts.iter_rows() if sweep.finds(customer, num_rows)
+    ]
+
+
 def clean_csv(source: Path, target: Path, sweep: Sweep) -> None:
     """Records that stay keep every byte."""
-    with source.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        lines = file.readlines()
-    records = csv.reader(iter(lines))
-    header = next(records, [])
-    if CUSTOMER not in header:
+    kept = find_in_csv(source, sweep)
+    if kept is None:
         link(source, target)
         return
+    with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.writelines(kept)
+
+
+def find_in_csv(source: Path, sweep: Sweep) -> list[str] | None:
+    """The lines of all others, where rows of erased customers are counted; None for a table of no customers."""
+    with source.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        if CUSTOMER not in next(csv.reader(file), []):
+            return None
+        file.seek(0)
+        lines = file.readlines()
+    records = csv.reader(iter(lines))
+    header = next(records)
     place = header.index(CUSTOMER)
     kept = lines[: records.line_num]
     start = records.line_num
@@ -87,8 +100,7 @@ def clean_csv(source: Path, target: Path, sweep: Sweep) -> None:
         if not any(sweep.finds(each) for each in (customer, customer.removeprefix(QUOTE))):
             kept += lines[start : records.line_num]
         start = records.line_num
-    with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.writelines(kept)
+    return kept
 
 
 def clean_json(source: Path, target: Path, sweep: Sweep) -> None:

@@ -163,13 +163,15 @@ def test_nothing_of_the_erased_is_left_and_the_others_stay(shop: Shop) -> None:
 
 
 def test_receipt_names_places_models_and_exports(shop: Shop, tiny_shop: TinyShop) -> None:
-    erase(shop.recipe)
+    shutil.copy(shop.place("audience") / "all.csv", shop.folder / "mail.csv")
+    erase(shop.recipe.model_copy(update={"models": (shop.folder,)}))
     key = read_keys(shop.recipe.key or Path()).newest
     files = sorted(path.stem for path in shop.recipe.receipts.iterdir())
     assert files == sorted(key.hash_of(customer) for customer in shop.gone)
     path = shop.recipe.receipts / f"{key.hash_of(shop.gone[0])}.json"
     receipt = ErasureReceipt.model_validate_json(path.read_bytes())
-    assert receipt.key == key.id and receipt.pending == ()
+    assert receipt.key == key.id
+    assert receipt.pending == (f"{shop.folder / 'mail.csv'}: 1 rows",)
     assert receipt.deleted[str(shop.place("scores"))] >= 1
     assert set(receipt.deleted) == {str(folder) for folder in shop.recipe.folders}
     assert [one.split(" (")[0] for one in receipt.trained] == [

@@ -1,29 +1,13 @@
 """Files without the rows of erased customers: what stays, stays byte for byte."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-import pytest
 
-from lifecycle.erasure.keys import create_keys
-from lifecycle.erasure.tombstones import ErasedIds, Tombstone, erased_ids
+from lifecycle.erasure.tombstones import ErasedIds
 from training.audience.spreadsheet import write_spreadsheet_csv
 from training.erase.tables import Sweep, clean_csv, clean_json, clean_json_lines, clean_parquet
-
-NOW = datetime(2026, 1, 31, tzinfo=UTC)
-
-
-@pytest.fixture
-def erased(tmp_path: Path) -> ErasedIds:
-    keys = create_keys(tmp_path / "key.json", NOW)
-    names = ("=b", "é, 2", "7")
-    told = [
-        Tombstone(key=keys.newest.id, sha256=keys.newest.hash_of(name), erased_at=NOW)
-        for name in names
-    ]
-    return erased_ids(told, keys)
 
 
 def test_rows_of_a_table_go_and_order_and_groups_stay(tmp_path: Path, erased: ErasedIds) -> None:
