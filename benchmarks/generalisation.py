@@ -8,7 +8,7 @@ total that the season brings, its total over what came, and the coverage of its 
 randomised PIT in every segment and history too. Sums are over shops of 1,000 customers and more.
 Beside them the share of totals within 10 % at cutoffs a month apart, of ten simulated shops of three
 years with season, trend and noise, beside that of whoever knows all but chance, and of superstore;
---totals prints these alone.
+--totals prints these alone, and `--shop superstore` the rows of one shop.
 """
 
 import argparse
@@ -111,9 +111,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=list(PARTS))
     parser.add_argument("--totals", action="store_true")
+    parser.add_argument("--shop", help="only shops of this name, printed and not written")
     arguments = parser.parse_args()
     part = arguments.part
     start_logging()
+    if arguments.shop:
+        judged_shops(
+            [one for shops in PARTS.values() for one in shops if one.name == arguments.shop]
+        )
+        return
     if arguments.totals:
         for name in PARTS if part is None else [part]:
             print(name, seasonal_totals(SEASONAL_SEEDS[name]))
