@@ -3,6 +3,7 @@
 import numpy as np
 
 from lifecycle.recommend.histories import Histories
+from lifecycle.recommend.stack.items import PRICE_NAMES, ItemFacts, fit_item_facts
 
 Order = tuple[float, list[int]]  # age in days, items
 
@@ -19,6 +20,13 @@ def histories_of(customers: list[list[Order]], num_items: int) -> Histories:
     customer, order, item = (np.array(column, dtype=np.int64) for column in columns[:3])
     age_days = np.array(columns[3], dtype=np.float64)
     return Histories(customer, order, item, age_days, len(customers), num_items)
+
+
+def unpriced_facts(histories: Histories, category: np.ndarray | None = None) -> ItemFacts:
+    """Of a shop without amounts; all items of one category where none are given."""
+    one = np.zeros(histories.num_items, dtype=np.int64)
+    prices = np.full((histories.num_items, len(PRICE_NAMES)), np.nan)
+    return fit_item_facts(histories, one if category is None else category, prices)
 
 
 def random_customers(seed: int, num_customers: int = 12, num_items: int = 20) -> list[list[Order]]:

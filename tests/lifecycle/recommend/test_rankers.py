@@ -21,8 +21,8 @@ from lifecycle.recommend.retrieval import fit_retriever
 from lifecycle.recommend.scorers.grids import KINDS
 from lifecycle.recommend.scorers.ranker import Past, Ranker
 from lifecycle.recommend.stack import rank_stack
-from lifecycle.recommend.stack.items import fit_item_facts
 from lifecycle.recommend.stack.rank_stack import MEMBERS, RankStack, learn, lesson
+from tests.lifecycle.recommend.builders import unpriced_facts
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 CATALOGUE = pl.Series([f"i{number:02d}" for number in range(30)])
@@ -50,7 +50,7 @@ FITTED: dict[str, Ranker] = {
     name: kind.fit(PAST, **kind.settings[0]) for name, kind in KINDS.items() if name != "als"
 }
 MEMBERS_FITTED = {name: FITTED[name] for name in MEMBERS}
-FACTS = fit_item_facts(HISTORIES, np.zeros(len(CATALOGUE), dtype=np.int64))
+FACTS = unpriced_facts(HISTORIES)
 TREES = learn([lesson(HISTORIES, MEMBERS_FITTED, FACTS, order_counts(HISTORIES))], MEMBERS, seed=0)
 FITTED[RANK_STACK] = RankStack(TREES, MEMBERS_FITTED, FACTS)
 RANKERS = Rankers(RETRIEVER, FITTED)
@@ -118,7 +118,7 @@ def fitted_to(past: Past) -> dict[str, Ranker]:
     fitted: dict[str, Ranker] = {
         name: kind.fit(past, **kind.settings[0]) for name, kind in KINDS.items() if name != "als"
     }
-    facts = fit_item_facts(past.histories, np.zeros(past.histories.num_items, dtype=np.int64))
+    facts = unpriced_facts(past.histories)
     return fitted | {RANK_STACK: RankStack(TREES, {name: fitted[name] for name in MEMBERS}, facts)}
 
 

@@ -12,12 +12,12 @@ from lifecycle.recommend.histories import Histories
 from lifecycle.recommend.ordering import rank_scores
 from lifecycle.recommend.scorers.grids import KINDS, Setting
 from lifecycle.recommend.scorers.ranker import Past, Ranker
-from lifecycle.recommend.stack.items import category_codes, fit_item_facts
 from lifecycle.recommend.stack.rank_stack import MEMBERS, Lesson, learn, lesson
 from training.evaluate.recommend.judging import TOP, judged_lists
 from training.evaluate.recommend.tasks import RankingTask, earlier_tasks
 from training.evaluate.recommend.windows import (
     Window,
+    facts_of,
     fit_members,
     known_histories,
     past_histories,
@@ -95,7 +95,7 @@ def _lesson(
     found = lesson(
         known_histories(task, customers, item_ids),
         fit_members(past, settings, {}),
-        fit_item_facts(everybody, category_codes(items, item_ids)),
+        facts_of(task, everybody, items, item_ids),
         truth_matrix(task.baskets, customers, item_ids),
     )
     logger.info("%s taught by %d customers after %s", RANK_STACK, len(customers), task.cutoff)

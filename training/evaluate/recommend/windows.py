@@ -14,7 +14,12 @@ from lifecycle.recommend.rankers import Rankers
 from lifecycle.recommend.retrieval import Retriever, fit_retriever
 from lifecycle.recommend.scorers.grids import KINDS, Setting
 from lifecycle.recommend.scorers.ranker import Past, Ranker
-from lifecycle.recommend.stack.items import ItemFacts, category_codes, fit_item_facts
+from lifecycle.recommend.stack.items import (
+    ItemFacts,
+    category_codes,
+    fit_item_facts,
+    item_prices,
+)
 from lifecycle.recommend.stack.rank_stack import MEMBERS, RankStack
 from training.evaluate.recommend.tasks import Basket, RankingTask
 
@@ -44,8 +49,16 @@ def open_window(task: RankingTask, items: pl.DataFrame, seed: int) -> Window:
     """Read what was known at the cutoff, of a seeded sample of customers where they are many."""
     retriever = fit_retriever(task.shards(), items["item_id"], cutoff=task.cutoff)
     histories = past_histories(task, retriever.item_ids, seed)
-    facts = fit_item_facts(histories, category_codes(items, retriever.item_ids))
+    facts = facts_of(task, histories, items, retriever.item_ids)
     return Window(task, retriever, Past(histories, retriever.similarity), facts)
+
+
+def facts_of(
+    task: RankingTask, histories: Histories, items: pl.DataFrame, item_ids: pl.Series
+) -> ItemFacts:
+    """What is known of each item of the sorted catalogue at the cutoff of a task."""
+    prices = item_prices(task.shards("amount", "quantity"), item_ids, task.cutoff)
+    return fit_item_facts(histories, category_codes(items, item_ids), prices)
 
 
 def past_histories(task: RankingTask, item_ids: pl.Series, seed: int) -> Histories:

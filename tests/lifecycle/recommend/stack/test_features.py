@@ -1,5 +1,8 @@
 """Features of candidates by hand."""
 
+import math
+from datetime import UTC, datetime
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,8 +14,8 @@ from lifecycle.recommend.stack.features import (
     feature_matrix,
     values_at,
 )
-from lifecycle.recommend.stack.items import FACT_NAMES, category_codes, fit_item_facts
-from tests.lifecycle.recommend.builders import histories_of
+from lifecycle.recommend.stack.items import FACT_NAMES, PRICE_NAMES, category_codes, item_prices
+from tests.lifecycle.recommend.builders import histories_of, unpriced_facts
 
 CUSTOMERS = [
     [(40.0, [0]), (30.0, [0, 1]), (10.0, [1])],
@@ -20,7 +23,7 @@ CUSTOMERS = [
 ]
 HISTORIES = histories_of(CUSTOMERS, 3)
 CATEGORY = np.array([0, 0, 1])  # items 0 and 1 are of one
-FACTS = fit_item_facts(HISTORIES, CATEGORY)
+FACTS = unpriced_facts(HISTORIES, CATEGORY)
 
 
 def features(customer: int, item: int) -> dict[str, float]:
@@ -80,3 +83,35 @@ def test_values_of_a_matrix_at_pairs() -> None:
     at = Candidates(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
     assert values_at(matrix, at).tolist() == [0, 1, 2, 0]
     assert values_at(sparse.csr_array((2, 2)), at).tolist() == [0] * 4
+
+
+def test_prices_are_money_over_pieces_and_lately_beside_what_is_usual() -> None:
+    cutoff = datetime(2026, 3, 1, tzinfo=UTC)
+    lines = [  # item, days before, amount, quantity
+        ("a", 300.0, 30.0, 10.0),
+        ("a", 20.0, 10.0, 2.0),
+        ("a", 14.0, 4.0, 2.0),
+        ("a", 0.0, 100.0, 1.0),  # at the cutoff: not known yet
+        ("b", 400.0, 7.0, 1.0),  # more than a year ago
+        ("c", 1.0, 8.0, None),
+        ("c", 1.0, 0.0, 5.0),
+    ]
+    columns = ("item_id", "days", "amount", "quantity")
+    rows = pl.DataFrame(lines, columns, orient="row").with_columns(
+        occurred_at=pl.lit(cutoff) - pl.duration(days=pl.col("days"))
+    )
+    shards = [rows.filter(pl.col("item_id") == "a"), rows.filter(pl.col("item_id") != "a")]
+    found = item_prices(shards, pl.Series(["a", "b", "c", "d"]), cutoff)
+    told = [dict(zip(PRICE_NAMES, row, strict=True)) for row in found.tolist()]
+    usual = 44 / 14
+    assert told[0] == pytest.approx(
+        {
+            "log_price": math.log(usual),
+            "price_7": math.nan,
+            "price_14": 2 / usual,
+            "price_28": 14 / 4 / usual,
+        },
+        nan_ok=True,
+    )
+    assert np.isnan(found[[1, 3]]).all()
+    assert told[2]["log_price"] == pytest.approx(math.log(8)) and told[2]["price_7"] == 1

@@ -9,7 +9,6 @@ from lifecycle.recommend.histories import Histories, order_counts
 from lifecycle.recommend.neighbours import nearest_neighbours
 from lifecycle.recommend.scorers.grids import KINDS
 from lifecycle.recommend.scorers.ranker import Past, keep_best
-from lifecycle.recommend.stack.items import fit_item_facts
 from lifecycle.recommend.stack.rank_stack import (
     MEMBERS,
     RankStack,
@@ -18,7 +17,7 @@ from lifecycle.recommend.stack.rank_stack import (
     load_rank_stack,
     save_rank_stack,
 )
-from tests.lifecycle.recommend.builders import histories_of, random_customers
+from tests.lifecycle.recommend.builders import histories_of, random_customers, unpriced_facts
 
 CUSTOMERS = random_customers(4, num_customers=120)
 # Everybody buys next what they bought least recently, which no member would say.
@@ -35,7 +34,7 @@ def stack() -> RankStack:
     baskets = (order_counts(everybody) > 0).astype(float)
     past = Past(everybody, nearest_neighbours(baskets, 5))
     members = {name: KINDS[name].fit(past, **KINDS[name].settings[0]) for name in MEMBERS}
-    items = fit_item_facts(everybody, np.zeros(20, dtype=np.int64))
+    items = unpriced_facts(everybody)
     truth = histories_of([[(1.0, items) for items in bought] for bought in TRUTH], 20)
     taught = lesson(everybody, members, items, order_counts(truth))
     return RankStack(learn([taught], MEMBERS, seed=0), members, items)
