@@ -1,12 +1,13 @@
 """Intervals of what customers will spend: quantiles of their outcomes, calibrated on customers whose spend is known.
 
-The conformity score of a customer is its rank: the probability that its outcomes give to no more
-than what it spent, drawn evenly below that of nothing where it spent nothing. Were the outcomes
-right, ranks would be uniform. Their distribution function C among the customers of a group mends
-the outcomes: what is exceeded with probability 1 - p is the spend at C^-1(p) (distributional
-conformal prediction, Chernozhukov, Wuthrich and Zhu 2021). Groups are segments of expected spend,
-each of few and of many order days (Mondrian, Vovk, Gammerman and Shafer 2005, 4.5); a group of n
-customers is mixed with all, who count as PRIOR_CUSTOMERS of it.
+Both parts of the outcomes are mended, apart in groups. The log-odds of spending nothing are shifted
+until as many are expected to as did. Of a customer who spent, the
+conformity score is its rank: the probability that its outcomes give to no more than that, if
+anything. Were the outcomes right, ranks would be uniform. Their distribution function C among those
+who spent mends the rest: of all spend above 0 the share p lies below the spend at C^-1(p)
+(distributional conformal prediction, Chernozhukov, Wuthrich and Zhu 2021). Groups are segments of
+expected spend, each of few and of many order days (Mondrian, Vovk, Gammerman and Shafer 2005, 4.5);
+the ranks of a group are mixed with all, who count as PRIOR_CUSTOMERS of it.
 
 An interval of level L leaves (1 - L) / 2 out on both sides. Where customers spend nothing with a
 higher probability than that it starts at 0 and all the error is left above.
@@ -17,14 +18,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 
 from lifecycle.decisions.segments import SegmentThresholds, fit_thresholds
-from lifecycle.value.outcomes import Outcomes, chance_up_to, spend_at
+from lifecycle.value.outcomes import Outcomes, rank_of_some, spend_of_some
 
 LEVELS = (0.8, 0.95)
 FEW_ORDER_DAYS = 2  # up to so many are few
 NUM_GROUPS = 8  # of each of the four segments, few and many
 PRIOR_CUSTOMERS = 50
+LEAST_CHANCE = 1e-6  # of spending nothing, and of spending
+MOST_SHIFT = 50.0
 NUM_STEPS = 40  # of the probabilities at which C^-1 is kept; 0.025 and 0.1 are among them
 PROBABILITIES = np.arange(NUM_STEPS + 1) / NUM_STEPS
 ROUNDING = 1e-9
@@ -40,27 +45,26 @@ class Intervals:
     thresholds: SegmentThresholds  # of the spend expected over the trained horizon
     offset: float
     ranks: tuple[tuple[float, ...], ...]
+    shifts: tuple[float, ...]  # of the log-odds of spending nothing, by group
 
     @cached_property
-    def ends(self) -> dict[float, list[np.ndarray]]:
-        """By level, C^-1 of each group, (NUM_GROUPS,): at the share left out below, at the level, at both together."""
-        return {
-            level: [
-                self._at(probability) for probability in ((1 - level) / 2, level, (1 + level) / 2)
-            ]
-            for level in self.levels
-        }
+    def mended(self) -> np.ndarray:
+        """C^-1 at PROBABILITIES, (NUM_GROUPS, NUM_STEPS + 1)."""
+        return np.array(self.ranks)
 
-    def _at(self, probability: float) -> np.ndarray:
-        return np.array([np.interp(probability, PROBABILITIES, ranks) for ranks in self.ranks])
+    def at(self, group: np.ndarray, probability: np.ndarray) -> np.ndarray:
+        """C^-1 of each customer's group at a probability of its own, shape (n,)."""
+        place = probability * NUM_STEPS
+        before = np.minimum(place.astype(int), NUM_STEPS - 1)
+        first, after = self.mended[group, before], self.mended[group, before + 1]
+        found: np.ndarray = first + (place - before) * (after - first)
+        return found
 
 
 def fit_intervals(
     outcomes: Outcomes,
     actual: np.ndarray,
     levels: tuple[float, ...] = LEVELS,
-    *,
-    seed: int,
 ) -> Intervals:
     """Intervals calibrated on customers (n,) whose spend over the same days is known and that the models did not see.
 
@@ -70,31 +74,40 @@ def fit_intervals(
     offset = OFFSET_SHARE * float(np.mean(outcomes.expected)) or 1.0
     thresholds = fit_thresholds(outcomes.horizon_spend)
     group = _groups(thresholds, outcomes)
-    ranks = _ranks(outcomes, actual, offset, seed)
-    knots = np.unique(np.concatenate([[0.0], ranks, [1.0]]))
-    overall = _distribution(ranks, knots)
-    found = []
+    is_silent = actual == 0
+    ranks = rank_of_some(outcomes, actual, offset)
+    knots = np.unique(np.concatenate([[0.0], ranks[~is_silent], [1.0]]))
+    overall = _distribution(ranks[~is_silent], knots)
+    of_all = _shift_of_nothing(outcomes.nothing, is_silent, 0.0)
+    found, shifts = [], []
     for number in range(NUM_GROUPS):
-        own = ranks[group == number]
+        here = group == number
+        shifts.append(_shift_of_nothing(outcomes.nothing[here], is_silent[here], of_all))
+        own = ranks[here & ~is_silent]
         mixed = len(own) * _distribution(own, knots) + PRIOR_CUSTOMERS * overall
         mixed /= len(own) + PRIOR_CUSTOMERS
         found.append(tuple(_inverse(mixed, knots).tolist()))
-    return Intervals(tuple(sorted(levels)), thresholds, offset, tuple(found))
+    return Intervals(tuple(sorted(levels)), thresholds, offset, tuple(found), tuple(shifts))
 
 
 def bounds(intervals: Intervals, outcomes: Outcomes) -> dict[float, tuple[np.ndarray, np.ndarray]]:
     """By level, the low and high ends (n,); 0 <= low <= high, and a higher level holds a lower one."""
     group = _groups(intervals.thresholds, outcomes)
+    nothing = _mended_nothing(intervals, outcomes, group)
     found = {}
     widest = np.zeros(len(group))
     for level in intervals.levels:
-        low, whole, high = (end[group] for end in intervals.ends[level])
-        starts_at_nothing = outcomes.nothing >= low
-        low = np.where(starts_at_nothing, 0.0, low)
-        widest = np.maximum(widest, np.where(starts_at_nothing, whole, high))
+        left_out = (1.0 - level) / 2.0
+        starts_at_nothing = nothing >= left_out
+        high = np.where(starts_at_nothing, level, level + left_out)
+        low, high = (
+            intervals.at(group, _share_of_some(chance, nothing))
+            for chance in (np.where(starts_at_nothing, 0.0, left_out), high)
+        )
+        widest = np.maximum(widest, high)
         found[level] = (
-            spend_at(outcomes, low, intervals.offset),
-            spend_at(outcomes, widest, intervals.offset),
+            spend_of_some(outcomes, low, intervals.offset),
+            spend_of_some(outcomes, widest, intervals.offset),
         )
     return found
 
@@ -108,12 +121,15 @@ def predictive_ranks(
     also where many spend nothing, whom a closed interval covers too often.
     """
     group = _groups(intervals.thresholds, outcomes)
-    ranks = _ranks(outcomes, actual, intervals.offset, seed)
-    mended = np.empty(len(ranks))
+    nothing = _mended_nothing(intervals, outcomes, group)
+    ranks = rank_of_some(outcomes, actual, intervals.offset)
+    share = np.empty(len(ranks))
     for number, of_group in enumerate(intervals.ranks):
         here = group == number
-        mended[here] = np.interp(ranks[here], of_group, PROBABILITIES)
-    return mended
+        share[here] = np.interp(ranks[here], of_group, PROBABILITIES)
+    # A stream of its own: simulated spend may come from the same seed.
+    drawn = np.random.default_rng((RANK_STREAM, seed)).uniform(size=len(actual))
+    return np.where(actual > 0, nothing + (1.0 - nothing) * share, drawn * nothing)
 
 
 def constant_bounds(
@@ -125,12 +141,33 @@ def constant_bounds(
     return np.maximum(predicted - width, 0.0), predicted + width
 
 
-def _ranks(outcomes: Outcomes, actual: np.ndarray, offset: float, seed: int) -> np.ndarray:
-    below, upto = chance_up_to(outcomes, actual, offset)
-    # A stream of its own: simulated spend may come from the same seed.
-    drawn = np.random.default_rng((RANK_STREAM, seed)).uniform(size=len(actual))
-    ranks: np.ndarray = below + drawn * (upto - below)
-    return ranks
+def _mended_nothing(intervals: Intervals, outcomes: Outcomes, group: np.ndarray) -> np.ndarray:
+    found: np.ndarray = expit(_log_odds(outcomes.nothing) + np.array(intervals.shifts)[group])
+    return found
+
+
+def _share_of_some(chance: np.ndarray, nothing: np.ndarray) -> np.ndarray:
+    """Of all spend above 0 the share below what is exceeded with probability 1 - `chance`."""
+    found: np.ndarray = np.maximum((chance - nothing) / np.maximum(1.0 - nothing, ROUNDING), 0.0)
+    return found
+
+
+def _shift_of_nothing(nothing: np.ndarray, is_silent: np.ndarray, prior: float) -> float:
+    """What is added to the log-odds of spending nothing, so that as many are expected to as did; near `prior`.
+
+    The most probable shift where it is normal around `prior`, with a deviation of 1.
+    """
+    odds, num_silent = _log_odds(nothing), int(is_silent.sum())
+
+    def left(shift: float) -> float:
+        return num_silent - float(expit(odds + shift).sum()) - (shift - prior)
+
+    return float(brentq(left, -MOST_SHIFT, MOST_SHIFT))
+
+
+def _log_odds(chance: np.ndarray) -> np.ndarray:
+    found: np.ndarray = logit(np.clip(chance, LEAST_CHANCE, 1.0 - LEAST_CHANCE))
+    return found
 
 
 def _distribution(ranks: np.ndarray, knots: np.ndarray) -> np.ndarray:

@@ -67,27 +67,22 @@ def outcomes_over(
     )
 
 
-def chance_up_to(
-    outcomes: Outcomes, spend: np.ndarray, offset: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (n,) of spending less than `spend` (n,), and of spending as much at most.
+def rank_of_some(outcomes: Outcomes, spend: np.ndarray, offset: float) -> np.ndarray:
+    """The probability (n,) that who spends anything spends as much as `spend` (n,) at most.
 
-    They differ at 0 alone. `offset` is added to what those are expected to spend who spend.
+    `offset` is added to what those are expected to spend who spend.
     """
     centre, deviation = _positive_part(outcomes, offset)
     logarithm = np.log(np.maximum(spend, np.finfo(float).tiny))
-    some = ndtr((logarithm - centre) / deviation)
-    upto = outcomes.nothing + (1.0 - outcomes.nothing) * some
-    is_some = spend > 0
-    return np.where(is_some, upto, 0.0), np.where(is_some, upto, outcomes.nothing)
+    found: np.ndarray = ndtr((logarithm - centre) / deviation)
+    return found
 
 
-def spend_at(outcomes: Outcomes, chance: np.ndarray, offset: float) -> np.ndarray:
-    """The spend (n,) that is exceeded with probability 1 - `chance` (n,); 0 up to the probability of nothing."""
+def spend_of_some(outcomes: Outcomes, rank: np.ndarray, offset: float) -> np.ndarray:
+    """The spend (n,) of that rank (n,); 0 at a rank of 0."""
     centre, deviation = _positive_part(outcomes, offset)
-    some = (chance - outcomes.nothing) / np.maximum(1.0 - outcomes.nothing, SURE)
-    spend = np.exp(centre + deviation * ndtri(np.clip(some, SURE, 1.0 - SURE)))
-    return np.where(some > 0, spend, 0.0)
+    spend = np.exp(centre + deviation * ndtri(np.clip(rank, SURE, 1.0 - SURE)))
+    return np.where(rank > 0, spend, 0.0)
 
 
 def _positive_part(outcomes: Outcomes, offset: float) -> tuple[np.ndarray, np.ndarray]:

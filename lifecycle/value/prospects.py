@@ -56,7 +56,7 @@ def fit_prospects(rows: pl.DataFrame, *, seed: int) -> ProspectRates | None:
         # Finite orders where nobody paid.
         order_value=max(float(spend.sum()) / max(int(orders.sum()), 1), 0.01),
         log_variance=log_variance,
-        intervals=fit_intervals(outcomes, spend, seed=seed),
+        intervals=fit_intervals(outcomes, spend),
     )
 
 

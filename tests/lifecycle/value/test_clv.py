@@ -195,7 +195,9 @@ def test_shop_without_money_has_rates_and_no_value() -> None:
 def test_prospect_by_hand() -> None:
     """As active as likely to buy: costs count by that chance, spend is spread evenly, orders follow the rates."""
     never = SegmentThresholds(100.0, 100.0, 100.0)  # nobody is above, so all are of the first group
-    limits = Intervals((0.8,), never, 0.0, (tuple(PROBABILITIES.tolist()),) * NUM_GROUPS)
+    limits = Intervals(
+        (0.8,), never, 0.0, (tuple(PROBABILITIES.tolist()),) * NUM_GROUPS, (0.0,) * NUM_GROUPS
+    )
     rates = ProspectRates(
         conversion=(0.1, 0.5),
         spend=(2.0, 12.0),

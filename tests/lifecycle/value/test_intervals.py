@@ -51,7 +51,7 @@ def flat(expected: float, nothing: float, count: int) -> Outcomes:
 def test_ranks_are_uniform_in_every_segment_and_history_also_where_the_outcomes_are_wrong(
     wrong: float,
 ) -> None:
-    intervals = fit_intervals(*customers(0, 8000, wrong), seed=0)
+    intervals = fit_intervals(*customers(0, 8000, wrong))
     outcomes, actual = customers(1, 40_000, wrong)
     ranks = predictive_ranks(intervals, outcomes, actual, seed=1)
     edges = np.quantile(outcomes.expected, [0.5, 0.8, 0.95])
@@ -64,7 +64,7 @@ def test_ranks_are_uniform_in_every_segment_and_history_also_where_the_outcomes_
 
 
 def test_closed_intervals_hold_as_often_as_they_say_unless_more_customers_spend_nothing() -> None:
-    intervals = fit_intervals(*customers(0, 8000), seed=0)
+    intervals = fit_intervals(*customers(0, 8000))
     outcomes, actual = customers(1, 40_000)
     low, high = bounds(intervals, outcomes)[0.8]
     inside = (actual >= low) & (actual <= high)
@@ -76,7 +76,7 @@ def test_closed_intervals_hold_as_often_as_they_say_unless_more_customers_spend_
 def test_who_surely_buys_has_a_low_end_above_nothing_and_who_surely_does_not_a_high_end_of_nothing() -> (
     None
 ):
-    intervals = fit_intervals(*customers(0, 8000), seed=0)
+    intervals = fit_intervals(*customers(0, 8000))
     sure = replace(flat(50.0, 0.001, 3), nothing=np.array([0.001, 0.5, 0.999]))
     low, high = bounds(intervals, sure)[0.95]
     assert low[0] > 0 and high[0] > 50.0
@@ -85,7 +85,7 @@ def test_who_surely_buys_has_a_low_end_above_nothing_and_who_surely_does_not_a_h
 
 
 def test_an_interval_need_not_hold_what_is_expected() -> None:
-    intervals = fit_intervals(*customers(0, 8000), seed=0)
+    intervals = fit_intervals(*customers(0, 8000))
     outcomes = flat(50.0, 0.97, 1)
     assert bounds(intervals, outcomes)[0.8][1][0] < outcomes.expected[0]
 
@@ -93,7 +93,7 @@ def test_an_interval_need_not_hold_what_is_expected() -> None:
 def test_levels_nest_and_are_in_order() -> None:
     for seed in range(20):
         count = int(np.random.default_rng(seed).integers(1, 400))
-        intervals = fit_intervals(*customers(seed, count), levels=(0.92, 0.5, 0.9), seed=seed)
+        intervals = fit_intervals(*customers(seed, count), levels=(0.92, 0.5, 0.9))
         outcomes, _ = customers(seed + 50, 500)
         found = bounds(intervals, outcomes)
         assert list(found) == [0.5, 0.9, 0.92]
@@ -109,14 +109,14 @@ def test_calibration_by_hand() -> None:
     outcomes = flat(10.0, 0.0, 9)
     some = (10.0 + 0.5) * np.exp(-0.5)  # the offset is a twentieth of the mean
     actual = some * np.exp(np.linspace(-1.0, 1.0, 9))
-    low, high = bounds(fit_intervals(outcomes, actual, (0.8,), seed=0), outcomes)[0.8]
+    low, high = bounds(fit_intervals(outcomes, actual, (0.8,)), outcomes)[0.8]
     np.testing.assert_allclose(low, actual[0])  # the tenth of (9 + 1)
     np.testing.assert_allclose(high, actual[8])
 
 
 def test_nobody_who_spends_leaves_ends_of_nothing() -> None:
-    outcomes = flat(0.0, 0.0, 50)
-    low, high = bounds(fit_intervals(outcomes, np.zeros(50), seed=0), outcomes)[0.95]
+    outcomes = flat(0.0, 0.9, 50)
+    low, high = bounds(fit_intervals(outcomes, np.zeros(50)), outcomes)[0.95]
     assert (low == 0).all() and (high == 0).all()
 
 
@@ -124,7 +124,7 @@ def test_who_is_expected_to_spend_nothing_may_still_spend() -> None:
     outcomes = replace(flat(0.0, 0.0, 800), expected=np.repeat([0.0, 10.0], 400))
     outcomes = replace(outcomes, horizon_spend=outcomes.expected)
     actual = np.tile([0.0, 5.0], 400)
-    low, high = bounds(fit_intervals(outcomes, actual, seed=0), outcomes)[0.8]
+    low, high = bounds(fit_intervals(outcomes, actual), outcomes)[0.8]
     assert (low == 0).all() and (high[:400] > 4.9).all()
 
 
@@ -133,20 +133,20 @@ def test_unit_of_money_does_not_matter() -> None:
     cents = replace(
         outcomes, expected=100 * outcomes.expected, horizon_spend=100 * outcomes.expected
     )
-    in_cents = bounds(fit_intervals(cents, 100 * actual, seed=0), cents)
-    for level, (low, high) in bounds(fit_intervals(outcomes, actual, seed=0), outcomes).items():
+    in_cents = bounds(fit_intervals(cents, 100 * actual), cents)
+    for level, (low, high) in bounds(fit_intervals(outcomes, actual), outcomes).items():
         np.testing.assert_allclose(in_cents[level], (100 * low, 100 * high), rtol=1e-6)
 
 
 def test_intervals_survive_json() -> None:
     outcomes, actual = customers(4, 600)
-    intervals = fit_intervals(outcomes, actual, seed=0)
+    intervals = fit_intervals(outcomes, actual)
     again = TypeAdapter(Intervals).validate_json(json.dumps(asdict(intervals)))
     assert again == intervals
 
 
 def test_customers_have_the_same_ends_in_any_company() -> None:
-    intervals = fit_intervals(*customers(5, 3000), seed=0)
+    intervals = fit_intervals(*customers(5, 3000))
     outcomes, _ = customers(6, 500)
     together = bounds(intervals, outcomes)[0.95]
     for row in (0, 7, 499):
@@ -172,11 +172,11 @@ def test_bad_calibration_is_refused(
     expected = np.array(predicted)
     outcomes = replace(flat(1.0, 0.0, len(expected)), expected=expected)
     with pytest.raises(ValueError, match="intervals need|spend is at least 0|levels are"):
-        fit_intervals(outcomes, np.array(actual), levels, seed=0)
+        fit_intervals(outcomes, np.array(actual), levels)
 
 
 def test_a_distribution_that_is_too_low_shows_in_the_ranks() -> None:
-    intervals = fit_intervals(*customers(0, 8000), seed=0)
+    intervals = fit_intervals(*customers(0, 8000))
     outcomes, actual = customers(1, 40_000)
     ranks = predictive_ranks(intervals, outcomes, 2.0 * actual, seed=1)
     assert np.mean(ranks > 0.9) > 0.13
@@ -192,7 +192,29 @@ def test_interval_score_by_hand_and_intervals_that_adapt_beat_those_of_one_width
     known, spent = customers(0, 8000)
     outcomes, actual = customers(1, 40_000)
     constant = constant_bounds(known.expected, spent, outcomes.expected, 0.8)
-    adaptive = bounds(fit_intervals(known, spent, seed=0), outcomes)[0.8]
+    adaptive = bounds(fit_intervals(known, spent), outcomes)[0.8]
     inside = (actual >= constant[0]) & (actual <= constant[1])
     assert inside.mean() == pytest.approx(0.8, abs=0.02)
     assert interval_score(actual, *adaptive, 0.8) < interval_score(actual, *constant, 0.8)
+
+
+def test_low_ends_reach_nothing_only_where_so_many_spend_nothing() -> None:
+    """One in thirty spends a twentieth of what is expected, and nobody nothing: that is no silence."""
+    random = np.random.default_rng(0)
+    outcomes = replace(flat(100.0, 0.004, 6000), log_variance=np.full(6000, 0.05))
+    few = random.random(6000) < 1 / 30
+    actual = 100.0 * np.exp(random.normal(0.0, 0.2, 6000)) * np.where(few, 0.05, 1.0)
+    intervals = fit_intervals(outcomes, actual)
+    for level, (low, high) in bounds(intervals, outcomes).items():
+        assert (low > 0).all()
+        assert np.mean((actual >= low) & (actual <= high)) == pytest.approx(level, abs=0.02)
+
+
+def test_nothing_is_mended_by_how_often_it_came() -> None:
+    """Four in a hundred were to spend nothing, and twelve did: too many for a low end above 0."""
+    outcomes = flat(100.0, 0.04, 3000)
+    actual = np.where(np.arange(3000) % 25 < 3, 0.0, 100.0)
+    low, _ = bounds(fit_intervals(outcomes, actual), outcomes)[0.8]
+    assert (low == 0).all()
+    low, _ = bounds(fit_intervals(outcomes, np.where(actual > 0, actual, 90.0)), outcomes)[0.8]
+    assert (low > 0).all()

@@ -15,9 +15,9 @@ from lifecycle.value.outcomes import (
     UNKNOWN_VARIANCE,
     Outcomes,
     buyer_outcomes,
-    chance_up_to,
     outcomes_over,
-    spend_at,
+    rank_of_some,
+    spend_of_some,
 )
 from tests.builders import BTYD, REPORT, customer
 
@@ -33,26 +33,22 @@ def test_distribution_by_hand() -> None:
     one = Outcomes(*(np.array([value]) for value in (8.0, 0.2, 0.5, 8.0, 3.0)))
     some = lognorm(s=np.sqrt(0.5), scale=np.exp(np.log(10.0) - 0.25))  # of mean 8 / 0.8
     assert some.mean() == pytest.approx(10.0)
-    below, upto = chance_up_to(one, np.array([0.0]), 0.0)
-    assert (below[0], upto[0]) == (0.0, 0.2)
-    below, upto = chance_up_to(one, np.array([12.0]), 0.0)
-    assert below[0] == upto[0] == pytest.approx(0.2 + 0.8 * some.cdf(12.0))
-    assert spend_at(one, np.array([0.7]), 0.0)[0] == pytest.approx(some.ppf(0.5 / 0.8))
-    assert spend_at(one, np.array([0.2]), 0.0)[0] == 0.0
+    assert rank_of_some(one, np.array([12.0]), 0.0)[0] == pytest.approx(some.cdf(12.0))
+    assert spend_of_some(one, np.array([0.7]), 0.0)[0] == pytest.approx(some.ppf(0.7))
+    assert spend_of_some(one, np.array([0.0]), 0.0)[0] == 0.0
     shifted = lognorm(s=np.sqrt(0.5), scale=np.exp(np.log(11.0) - 0.25))
-    assert spend_at(one, np.array([0.7]), 1.0)[0] == pytest.approx(shifted.ppf(0.5 / 0.8))
+    assert spend_of_some(one, np.array([0.7]), 1.0)[0] == pytest.approx(shifted.ppf(0.7))
 
 
-def test_chance_and_spend_are_inverse_and_finite_at_all_extremes() -> None:
+def test_rank_and_spend_are_inverse_and_finite_at_all_extremes() -> None:
     nothing = np.array([0.0, 0.0, 0.3, 1.0, 1.0 - 1e-15, 0.99])
     expected = np.array([0.0, 1e-9, 10.0, 5.0, 5.0, 1e9])
     outcomes = Outcomes(expected, nothing, np.full(6, 2.0), expected, np.ones(6))
-    for chance in (0.0, 0.025, 0.5, 0.975, 1.0):
-        spend = spend_at(outcomes, np.full(6, chance), 0.01)
+    for rank in (0.0, 0.025, 0.5, 0.975, 1.0):
+        spend = spend_of_some(outcomes, np.full(6, rank), 0.01)
         assert np.isfinite(spend).all() and (spend >= 0).all()
-    spend = spend_at(outcomes, np.full(6, 0.995), 0.01)
-    _, upto = chance_up_to(outcomes, spend, 0.01)
-    np.testing.assert_allclose(upto, np.maximum(nothing, 0.995), atol=1e-9)
+    spend = spend_of_some(outcomes, np.full(6, 0.3), 0.01)
+    np.testing.assert_allclose(rank_of_some(outcomes, spend, 0.01), 0.3, atol=1e-9)
 
 
 def test_over_the_horizon_itself_outcomes_are_what_they_were() -> None:
@@ -137,7 +133,7 @@ def outcomes_of(examples: pl.DataFrame) -> Outcomes:
 def test_intervals_over_four_horizons_hold_in_every_segment_and_history() -> None:
     """Calibrated over one horizon alone; truth is simulated."""
     known, spent, _ = shop(0, 20_000)
-    intervals = fit_intervals(outcomes_of(known), spent, seed=0)
+    intervals = fit_intervals(outcomes_of(known), spent)
     examples, _, actual = shop(1, 40_000)
     within = outcomes_of(examples)
     curve = btyd_curve(MODEL, examples, np.array([HORIZON, 4.0 * HORIZON]))
@@ -172,7 +168,7 @@ def test_intervals_over_four_horizons_hold_in_every_segment_and_history() -> Non
 def test_bounds_of_one_horizon_in_proportion_do_not_hold_over_four() -> None:
     """What the model of later survival is for."""
     known, spent, _ = shop(0, 20_000)
-    intervals = fit_intervals(outcomes_of(known), spent, seed=0)
+    intervals = fit_intervals(outcomes_of(known), spent)
     examples, _, actual = shop(1, 40_000)
     within = outcomes_of(examples)
     curve = btyd_curve(MODEL, examples, np.array([HORIZON, 4.0 * HORIZON]))
