@@ -36,6 +36,7 @@ Outcome = httpx.Response | httpx.TransportError
 Steps = Generator[httpx.Request | float, Outcome | None, T]
 
 MAX_CUSTOMERS = 256  # of a request, the service's default
+MAX_EXPLAINED_BY_EVENTS = 8
 MAX_EVENTS = 10_000  # of a request
 TOO_LARGE = 413
 REPEATED = (429, 502, 503)
@@ -82,7 +83,8 @@ class Calls:
     def value(self, customers: Sequence[Fields], options: Fields) -> Steps[list[CustomerValue]]:
         """Parts of the customers, one after the other."""
         found: list[CustomerValue] = []
-        for part in _parts(customers, self.max_customers):
+        most = MAX_EXPLAINED_BY_EVENTS if options.get("explain") == "events" else MAX_CUSTOMERS
+        for part in _parts(customers, min(most, self.max_customers)):
             for answer in (yield from self._post("/v1/value", "customers", part, options)):
                 found += ValueResponse.model_validate_json(answer, extra="ignore").customers
         return found

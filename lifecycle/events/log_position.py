@@ -59,10 +59,15 @@ def _is_told_twice(is_log: pl.Expr, same: list[pl.Expr]) -> pl.Expr:
 
 
 def with_later(own: pl.DataFrame, later: pl.DataFrame, position: LogPosition) -> pl.DataFrame:
-    """A customer's events of an ingest folder with those that came later, as an ingest of both would have them."""
+    """A customer's events of an ingest folder with those that came later, each once.
+
+    Where nobody said which holds, which an ingest of both asks, the folder does: both tell the same.
+    """
     fresh = later.join(own, on="event_id", how="anti", maintain_order="left")
     rows = pl.concat([own, fresh]).with_row_index("row")
-    reason = overlap(pl.col("row") >= own.height, position.export_holds_until)
-    does_not_hold = reason.is_in([IN_EXPORT, IN_LOG]).fill_null(False)
+    is_later = pl.col("row") >= own.height
+    reason = overlap(is_later, position.export_holds_until)
+    is_undecided = (reason == UNDECIDED) & is_later
+    does_not_hold = (reason.is_in([IN_EXPORT, IN_LOG]) | is_undecided).fill_null(False)
     held = rows.filter(~does_not_hold).select(EVENT_SCHEMA.names())
     return held.sort("occurred_at", maintain_order=True)

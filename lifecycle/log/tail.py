@@ -18,7 +18,9 @@ class Tail:
 
     def __init__(self, log: Log, position: int) -> None:
         self.log = log
+        self.position = position
         self.read_until = position
+        self.read_erasure = 0  # the last that `customers` know; behind another they are read anew
         self.customers: set[str] = set()
         self.lock = Lock()
         self.file = None if log.path is None else _reader_that_never_waits(log)
@@ -28,9 +30,11 @@ class Tail:
         with self.log.reading() as connection:
             last, last_erasure = connection.execute(HEAD).one()
             self.log.erasures.among(connection, last_erasure, ())
-            if last > self.read_until:
-                found = connection.execute(_customers_after(self.read_until)).scalars()
-                self._add(set(found), last)
+            is_anew = last_erasure != self.read_erasure
+            if is_anew or last > self.read_until:
+                start = self.position if is_anew else self.read_until
+                found = connection.execute(_customers_after(start)).scalars()
+                self._add(set(found), last, last_erasure)
         return self.customers
 
     def read_at_once(self) -> set[str] | None:
@@ -39,20 +43,24 @@ class Tail:
             return None
         try:
             [(last, last_erasure)] = self.file.execute(HEAD_AS_TEXT).fetchall()
-            if last_erasure != self.log.erasures.read_at:
+            if last_erasure != self.log.erasures.read_at or last_erasure != self.read_erasure:
                 return None
             if last > self.read_until:
                 found = self.file.execute(CUSTOMERS_AS_TEXT, [self.read_until]).fetchall()
-                self._add({customer for (customer,) in found}, last)
+                self._add({customer for (customer,) in found}, last, last_erasure)
         except sqlite3.Error:  # `read` waits, and says what it is
             return None
         return self.customers
 
-    def _add(self, customers: set[str], last: int) -> None:
-        """Count customers as read up to an event; others may have been read meanwhile."""
+    def _add(self, customers: set[str], last: int, last_erasure: int) -> None:
+        """Count customers as read up to an event and an erasure; others may have been read meanwhile."""
         with self.lock:
-            self.customers |= customers
-            self.read_until = max(self.read_until, last)
+            if last_erasure > self.read_erasure:
+                self.customers, self.read_until = customers, last
+                self.read_erasure = last_erasure
+            else:
+                self.customers |= customers
+                self.read_until = max(self.read_until, last)
 
 
 def _customers_after(position: int) -> Select[str]:

@@ -7,10 +7,20 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from serving.api.requests import MAX_EXPLAINED_BY_EVENTS as MAX_EXPLAINED
 from serving.api.requests import MAX_LOGGED_EVENTS
 from serving.api.responses import EventsResponse, ListedCustomer
 from serving.app import ServeArguments
-from serving.calls import MAX_CUSTOMERS, MAX_EVENTS, Calls, Retries, ServiceError, Steps, T
+from serving.calls import (
+    MAX_CUSTOMERS,
+    MAX_EVENTS,
+    MAX_EXPLAINED_BY_EVENTS,
+    Calls,
+    Retries,
+    ServiceError,
+    Steps,
+    T,
+)
 
 SERVED = {"X-Request-ID": "1"}
 
@@ -52,6 +62,7 @@ def recommended(request: httpx.Request) -> httpx.Response:
 
 def test_limits_are_those_of_the_service() -> None:
     assert MAX_EVENTS == MAX_LOGGED_EVENTS
+    assert MAX_EXPLAINED_BY_EVENTS == MAX_EXPLAINED
     assert ServeArguments.model_fields["max_customers"].default == MAX_CUSTOMERS
 
 
@@ -63,6 +74,18 @@ def test_batch_of_any_size_is_asked_in_parts_and_answered_in_order(calls: Calls)
     bodies = [json.loads(request.content) for request in requests]
     assert [len(body["customers"]) for body in bodies] == [3, 3, 2]
     assert {body["k"] for body in bodies} == {2} and not pauses
+
+
+def test_explanations_by_events_are_asked_for_few_customers_at_a_time() -> None:
+    with httpx.Client(base_url="http://service") as http:
+        calls = Calls(http, Retries(), max_customers=100)
+        customers = [{"customer_id": f"c{number}"} for number in range(17)]
+        options = {"explain": "events"}
+        _, requests, _ = driven(
+            calls.value(customers, options), lambda _: httpx.Response(200, json={"customers": []})
+        )
+    sizes = [len(json.loads(request.content)["customers"]) for request in requests]
+    assert sizes == [8, 8, 1]
 
 
 def test_part_of_too_many_bytes_is_halved(calls: Calls) -> None:

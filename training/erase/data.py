@@ -1,6 +1,6 @@
 """An ingest folder whose tables are clean already: what else tells of the erased customers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +11,9 @@ from lifecycle.events.shards import DataManifest, read_data_manifest, scan_shard
 from lifecycle.folders import write_json
 from training.erase.tables import Sweep
 from training.ingest.quality.account import money_of
+from training.ingest.quality.orders.days import order_days
 from training.ingest.quality.report import QUALITY_FILE
+from training.ingest.quality.shard_counts import ShardCounts
 from training.ingest.rules import ERASED
 from training.results.quality import AlikeIds, Money, QualityReport
 
@@ -23,12 +25,12 @@ def clean_data(source: Path, target: Path, sweep: Sweep) -> Tree:
     """Clean refunds and the quality report in `target`; returns what changes in the manifest."""
     manifest = read_data_manifest(source)
     events = _erased_events(source, manifest, sweep.ids)
-    _clean_refunds(target / REFUNDS_FILE, events["event_id"])
+    matched = _clean_refunds(target / REFUNDS_FILE, events["event_id"])
     changes: Tree = {
         "num_events": manifest.num_events - events.height,
         "num_customers": manifest.num_customers - events["customer_id"].n_unique(),
     }
-    _clean_quality(target, events, sweep, changes)
+    _clean_quality(target, events, matched, sweep, changes)
     return changes
 
 
@@ -42,13 +44,14 @@ def _erased_events(source: Path, manifest: DataManifest, ids: set[str]) -> pl.Da
     )
 
 
-def _clean_refunds(path: Path, event_ids: pl.Series) -> None:
-    """Without the matches of refunds and purchases of erased customers."""
+def _clean_refunds(path: Path, event_ids: pl.Series) -> int:
+    """Without the matches of refunds and purchases of erased customers; returns of how many refunds they were."""
     matches = pl.read_parquet(path)
     ids = event_ids.implode()
     is_theirs = pl.col("refund_id").is_in(ids) | pl.col("purchase_id").is_in(ids)
     path.unlink()  # the file may be the old folder's too
     matches.filter(~is_theirs).write_parquet(path)
+    return matches.filter(is_theirs)["refund_id"].n_unique()
 
 
 def _nameless(lines: Iterable[str], names: set[str]) -> Iterator[str]:
@@ -59,7 +62,34 @@ def _nameless(lines: Iterable[str], names: set[str]) -> Iterator[str]:
         yield line
 
 
-def _clean_quality(target: Path, events: pl.DataFrame, sweep: Sweep, counts: Tree) -> None:
+def _counts_left(report: QualityReport, events: pl.DataFrame, matched: int) -> Tree:
+    """What the report counts in all events, without those of the erased."""
+    theirs = ShardCounts()
+    theirs.set_events(events, order_days(events), matched)
+    fewer: dict[str, Mapping[str, float]] = {
+        "events_by_kind": theirs.kinds,
+        "customers_by_orders": theirs.orders_per_customer,
+        "missing_values": theirs.missing,
+        "lines_by_month": theirs.months,
+        "revenue_by_month": theirs.revenue_by_month,
+        "money_of_other_kinds": theirs.money_of_other_kinds,
+    }
+    left: Tree = {}
+    for name, gone in fewer.items():
+        left[name] = {key: one - gone.get(key, 0) for key, one in getattr(report, name).items()}
+    refunds = report.refunds
+    left["refunds"] = {
+        "total": refunds.total - theirs.kinds["refund"],
+        "matched": refunds.matched - matched,
+    }
+    left["total_discount"] = report.total_discount - theirs.total_discount
+    left["total_cost"] = report.total_cost - theirs.total_cost
+    return left
+
+
+def _clean_quality(
+    target: Path, events: pl.DataFrame, matched: int, sweep: Sweep, counts: Tree
+) -> None:
     """The account goes on balancing; ids that served as examples go."""
     path = target / QUALITY_FILE
     report = QualityReport.model_validate_json(path.read_bytes())
@@ -92,6 +122,8 @@ def _clean_quality(target: Path, events: pl.DataFrame, sweep: Sweep, counts: Tre
         for name in ("long_orders", "orders_of_files", "repeated_amounts"):
             told[name] = getattr(report, name).model_copy(update={"example": None})
     cleaned = report.model_copy(update=told)
+    fewer = _counts_left(report, events, matched)
+    cleaned = QualityReport.model_validate(cleaned.model_dump(mode="json") | fewer)
     path.unlink()
     write_json(path, cleaned.model_dump(mode="json"))
     if (target / PAGE_FILE).exists():

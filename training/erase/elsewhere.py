@@ -8,10 +8,15 @@ from pathlib import Path
 from polars.exceptions import PolarsError
 
 from lifecycle.erasure.tombstones import ErasedIds
-from training.erase.tables import Sweep, find_in_csv, find_in_parquet
+from training.erase.tables import Sweep, find_in_csv, find_in_json, find_in_parquet
 
 logger = logging.getLogger(__name__)
-READERS = {".parquet": find_in_parquet, ".csv": find_in_csv}
+READERS = {
+    ".parquet": find_in_parquet,
+    ".csv": find_in_csv,
+    ".tsv": find_in_csv,
+    ".json": find_in_json,
+}
 
 
 def found_elsewhere(

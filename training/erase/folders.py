@@ -38,6 +38,7 @@ DERIVED = ("activations",)  # kinds that are made anew from data and examples
 CLEANERS = {
     ".parquet": clean_parquet,
     ".csv": clean_csv,
+    ".tsv": clean_csv,
     ".json": clean_json,
     ".jsonl": clean_json_lines,
 }

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,8 @@ from lifecycle.strict_json import parse_json
 from training.audience.spreadsheet import QUOTE
 
 CUSTOMER = "customer_id"
+SEPARATORS = (",", ";", "\t", "|")
+MAX_QUOTES = 6  # of a cell that are looked at
 
 
 @dataclass
@@ -85,22 +88,42 @@ def clean_csv(source: Path, target: Path, sweep: Sweep) -> None:
 def find_in_csv(source: Path, sweep: Sweep) -> list[str] | None:
     """The lines of all others, where rows of erased customers are counted; None for a table of no customers."""
     with source.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        if CUSTOMER not in next(csv.reader(file), []):
+        first = file.readline()
+        separator = next((one for one in SEPARATORS if CUSTOMER in _cells(first, one)), None)
+        if separator is None:
             return None
-        file.seek(0)
-        lines = file.readlines()
-    records = csv.reader(iter(lines))
+        lines = [first, *file]
+    records = csv.reader(iter(lines), delimiter=separator)
     header = next(records)
     place = header.index(CUSTOMER)
     kept = lines[: records.line_num]
     start = records.line_num
     for record in records:
         customer = record[place] if place < len(record) else ""
-        # A spreadsheet-safe cell may have a quote in front.
-        if not any(sweep.finds(each) for each in (customer, customer.removeprefix(QUOTE))):
+        if not any(sweep.finds(each) for each in _as_it_was(customer)):
             kept += lines[start : records.line_num]
         start = records.line_num
     return kept
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator), [])
+
+
+def _as_it_was(cell: str) -> set[str]:
+    """What a cell may have been before it was made safe for spreadsheets, by quotes in front or within."""
+    places = [place for place, letter in enumerate(cell) if letter == QUOTE][:MAX_QUOTES]
+    return {
+        "".join(letter for place, letter in enumerate(cell) if place not in left_out)
+        for number in range(len(places) + 1)
+        for left_out in combinations(places, number)
+    }
+
+
+def find_in_json(source: Path, sweep: Sweep) -> JsonValue:
+    """What is left of a file without the objects of erased customers, which are counted."""
+    before = parse_json(source.read_bytes())
+    return None if _is_of_one(before, sweep) else _without(before, sweep)
 
 
 def clean_json(source: Path, target: Path, sweep: Sweep) -> None:

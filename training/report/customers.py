@@ -55,7 +55,9 @@ def segments_section(segments: Mapping[str, SegmentTotals], currency: str) -> Se
 def stages_section(found: Customers, cutoff: str | None) -> Section:
     """Customers by stage and next best action, and where a stage leads."""
     rows: list[list[Cell]] = [[name, count] for name, count in found.stages.items() if count]
-    parts: list[Part] = [Table("Test customers by stage", ["stage", "customers"], rows)]
+    parts: list[Part] = [
+        Table("Test customers, and who had not bought yet, by stage", ["stage", "customers"], rows)
+    ]
     actions: list[list[Cell]] = [[spaced(name), count] for name, count in found.actions.items()]
     if actions:
         parts.append(

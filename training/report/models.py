@@ -110,6 +110,10 @@ def choice_section(selection: Selection, champion: str, currency: str) -> Sectio
     said = f"The rule: {selection.rule}. The test customers choose nothing."
     if better:
         said += f" Clearly better than the stack there: {listed(better)}."
+    said += (
+        " Selection: customers held out of training; where the season is known, models are brought there to the "
+        "total that came, so that expected / actual says nothing."
+    )
     table = Table("Models on windows before the test", header, rows, model_words(champion))
     return Section("What the choice was made by", [Paragraph(said), table])
 

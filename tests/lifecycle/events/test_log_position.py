@@ -96,3 +96,15 @@ def test_later_events_join_a_customers_own_as_an_ingest_of_both_would_have_them(
         "1",
         "log3",
     ]
+
+
+def test_later_events_that_the_folder_tells_too_count_once_where_nobody_decided() -> None:
+    own = make_events([{"day": 0, "order_id": "p"}])
+    later = make_events(
+        [
+            {"day": 0, "event_id": "log", "order_id": "p"},
+            {"day": 0, "event_id": "other", "order_id": "q"},
+        ]
+    )
+    joined = with_later(own, later, LogPosition(identity="log", sequence=0))
+    assert joined["event_id"].to_list() == ["0", "other"]

@@ -3,11 +3,11 @@
 import sqlite3
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from lifecycle.log.database import Log
 from lifecycle.log.opening import open_log
-from lifecycle.log.schema import EVENTS
+from lifecycle.log.schema import EVENTS, LOG
 from lifecycle.log.tail import Tail
 from lifecycle.log.writer import append
 from tests.lifecycle.log.events import batch
@@ -59,3 +59,14 @@ def test_locked_file_is_not_waited_for(sqlite_log: Log) -> None:
 @pytest.mark.thorough
 def test_network_is_never_read_at_once(log: Log) -> None:
     assert (Tail(log, 0).read_at_once() is None) == (log.path is None)
+
+
+def test_who_was_erased_and_lifted_is_no_customer_of_the_log_any_more(sqlite_log: Log) -> None:
+    append(sqlite_log, [batch("a")])
+    tail = Tail(sqlite_log, 0)
+    assert tail.read()
+    with sqlite_log.writing() as connection:
+        connection.execute(delete(EVENTS))
+        connection.execute(update(LOG).values(last_erasure=2))  # erased, and lifted
+    assert tail.read_at_once() is None, "reading anew may take longer"
+    assert tail.read() == set() == tail.read_at_once()

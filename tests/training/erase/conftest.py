@@ -14,7 +14,7 @@ NOW = datetime(2026, 1, 31, tzinfo=UTC)
 @pytest.fixture
 def erased(tmp_path: Path) -> ErasedIds:
     keys = create_keys(tmp_path / "key.json", NOW)
-    names = ("=b", "é, 2", "7")
+    names = ("=b", "é, 2", "7", "a;-x")
     told = [
         Tombstone(key=keys.newest.id, sha256=keys.newest.hash_of(name), erased_at=NOW)
         for name in names

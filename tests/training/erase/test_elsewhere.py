@@ -35,3 +35,15 @@ def test_a_file_that_cannot_be_read_is_told(
     (tmp_path / "half.parquet").write_bytes(b"PAR1")
     assert found_elsewhere([tmp_path], [], erased) == {}
     assert "half.parquet cannot be read, and may hold erased customers" in caplog.text
+
+
+def test_lists_of_any_separator_and_json_are_told(tmp_path: Path, erased: ErasedIds) -> None:
+    (tmp_path / "a.csv").write_text("clv;customer_id\n1,5;7\n2;a\n")
+    (tmp_path / "b.tsv").write_text("customer_id\tclv\n7\t1\n7\t2\n")
+    (tmp_path / "c.json").write_text('{"best": [{"customer_id": "7"}, {"customer_id": "a"}]}')
+    (tmp_path / "d.json").write_text("[7]")
+    told = {"a.csv": 1, "b.tsv": 2, "c.json": 1}
+    found = found_elsewhere([tmp_path], [], erased)
+    assert found == {
+        erased.hash_of("7"): [f"{tmp_path / name}: {n} rows" for name, n in told.items()]
+    }

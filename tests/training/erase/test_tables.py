@@ -38,6 +38,19 @@ def test_ids_that_spreadsheets_would_run_are_found(tmp_path: Path, erased: Erase
     assert (tmp_path / "new.csv").read_text() == '"customer_id","clv"\n"a",-2.0\n'
 
 
+def test_quotes_within_an_id_and_other_separators_are_found(
+    tmp_path: Path, erased: ErasedIds
+) -> None:
+    rows = pl.DataFrame({"customer_id": ["a;-x", "a"], "clv": [1.5, -2.0]})
+    write_spreadsheet_csv(rows, tmp_path / "old.csv")
+    assert "a;'-x" in (tmp_path / "old.csv").read_text()
+    clean_csv(tmp_path / "old.csv", tmp_path / "new.csv", Sweep(erased))
+    assert (tmp_path / "new.csv").read_text() == '"customer_id","clv"\n"a",-2.0\n'
+    (tmp_path / "old.csv").write_text("clv;customer_id\n1,5;7\n2;a\n")
+    clean_csv(tmp_path / "old.csv", tmp_path / "new.csv", Sweep(erased))
+    assert (tmp_path / "new.csv").read_text() == "clv;customer_id\n2;a\n"
+
+
 def test_objects_of_json_go_with_what_is_in_them(tmp_path: Path, erased: ErasedIds) -> None:
     one, other = {"customer_id": "7", "x": [1]}, {"customer_id": "c", "inner": {"customer_id": "7"}}
     told = {"list": [one, other, "7"], "7": 1, "answer": {"customers": [one]}}

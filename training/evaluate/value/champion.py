@@ -89,9 +89,14 @@ def choose_champion(
     shared = decides.shared_bias()
     champion, better = decides.best(decides.candidates(names, shared))
     low, high = BIAS_RANGE
+    rule = f"least RMSE {decides.where}"
+    if better is not None:
+        rule = (
+            f"the stack, unless others' squared errors {decides.where} are clearly (90 %) lower, "
+            "then least RMSE"
+        )
     return champion, Selection(
-        rule=f"the stack, unless others' squared errors {decides.where} are clearly (90 %) lower, "
-        f"then least RMSE; among models whose bias there, over {shared:.3f} which all share, "
+        rule=f"{rule}; among models whose bias there, over {shared:.3f} which all share, "
         f"may lie in {low}-{high} (95 % interval)",
         clearly_better=better,
         num_customers=len(decides.actual),

@@ -160,6 +160,8 @@ def test_the_stack_serves_unless_another_model_is_clearly_better(name: str) -> N
     champion, chosen = choose_champion(entries | {"better": entry(better)}, sets, None, 50, 0)
     assert champion == "better" and "the stack, unless others' squared errors" in chosen.rule
     assert chosen.clearly_better == ["better"]
+    without = choose_champion({"lucky": entry(lucky)}, sets, None, 50, 0)[1]
+    assert without.clearly_better is None and without.rule.startswith("least RMSE ")
     biased = {"lucky": entry(lucky), name: entry(1.3 * stack)}
     assert choose_champion(biased, sets, None, 50, 0)[0] == "lucky"
 
