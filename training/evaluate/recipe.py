@@ -11,6 +11,8 @@ from lifecycle.value.costs import CostDefaults
 from lifecycle.value.formula import ClvSettings
 from lifecycle.value.standing import ReturnDefaults
 
+SHIPPED = Path(__file__).parents[1] / "configs"
+
 
 class EvaluateConfig(Config):
     """Recipe of `python -m training.evaluate`."""
@@ -23,8 +25,9 @@ class EvaluateConfig(Config):
     models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
     clv: ClvSettings = ClvSettings()
     stages: StageRules = StageRules()
-    # The table of next best actions.
-    actions: Path = Path(__file__).parents[1] / "configs" / "actions.csv"
+    actions: Path = (
+        SHIPPED / "actions.csv"
+    )  # the table of next best actions: a file, or one that is shipped
     costs: CostDefaults = CostDefaults()  # where the data hold no such cost
     # Where the data tell of no customer who had cancelled, paused or left a payment out.
     returns: ReturnDefaults = ReturnDefaults()
@@ -47,6 +50,11 @@ class EvaluateConfig(Config):
     seed: int = 0
     report_html: bool = True
     output: Path
+
+    @field_validator("actions")
+    @classmethod
+    def _may_be_shipped(cls, table: Path) -> Path:
+        return table if table.exists() or not (SHIPPED / table).exists() else SHIPPED / table
 
     @field_validator("models")
     @classmethod
