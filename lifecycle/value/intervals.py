@@ -1,13 +1,13 @@
 """Intervals of what customers will spend: quantiles of their outcomes, calibrated on customers whose spend is known.
 
 Both parts of the outcomes are mended, apart in groups. The log-odds of spending nothing are shifted
-until as many are expected to as did. Of a customer who spent, the
-conformity score is its rank: the probability that its outcomes give to no more than that, if
-anything. Were the outcomes right, ranks would be uniform. Their distribution function C among those
-who spent mends the rest: of all spend above 0 the share p lies below the spend at C^-1(p)
-(distributional conformal prediction, Chernozhukov, Wuthrich and Zhu 2021). Groups are segments of
-expected spend, each of few and of many order days (Mondrian, Vovk, Gammerman and Shafer 2005, 4.5);
-the ranks of a group are mixed with all, who count as PRIOR_CUSTOMERS of it.
+until as many are expected to as did. Of a customer who spent, the conformity score is its rank: the
+probability that its outcomes give to no more than that, if anything. Were the outcomes right, ranks
+would be uniform. Their distribution function C among those who spent mends the rest: of all spend
+above 0 the share p lies below the spend at C^-1(p) (distributional conformal prediction,
+Chernozhukov, Wuthrich and Zhu 2021). Groups are segments of expected spend, each of few and of many
+order days (Mondrian, Vovk, Gammerman and Shafer 2005, 4.5); the ranks of a group are mixed with
+all, who count as PRIOR_CUSTOMERS of it.
 
 An interval of level L leaves (1 - L) / 2 out on both sides. Where customers spend nothing with a
 higher probability than that it starts at 0 and all the error is left above.
