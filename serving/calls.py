@@ -83,8 +83,10 @@ class Calls:
     def value(self, customers: Sequence[Fields], options: Fields) -> Steps[list[CustomerValue]]:
         """Parts of the customers, one after the other."""
         found: list[CustomerValue] = []
-        most = MAX_EXPLAINED_BY_EVENTS if options.get("explain") == "events" else MAX_CUSTOMERS
-        for part in _parts(customers, min(most, self.max_customers)):
+        most = self.max_customers
+        if options.get("explain") == "events":
+            most = min(MAX_EXPLAINED_BY_EVENTS, most)
+        for part in _parts(customers, most):
             for answer in (yield from self._post("/v1/value", "customers", part, options)):
                 found += ValueResponse.model_validate_json(answer, extra="ignore").customers
         return found
