@@ -124,8 +124,8 @@ def _group(rows: pl.DataFrame) -> np.ndarray:
 
 
 def _of_each(rates: tuple[float, ...], rows: pl.DataFrame) -> np.ndarray:
-    """The rate of each one's group, shape (n,); artifacts without ages have one for all in trial."""
-    found: np.ndarray = np.array(rates)[np.minimum(_group(rows), len(rates) - 1)]
+    """The rate of each one's group, shape (n,)."""
+    found: np.ndarray = np.array(rates)[_group(rows)]
     return found
 
 

@@ -1,7 +1,5 @@
 """Customers who have not bought yet: the rates of the groups by hand, and who belongs to which."""
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 import pytest
@@ -91,14 +89,6 @@ def test_a_trial_that_has_just_begun_is_worth_more_than_one_that_ended_unpaid() 
     assert found.sum() == pytest.approx(bought.sum(), rel=0.1)
     assert (found[age <= 14] > 0.3).all() and (found[age > 32] < 0.01).all()
     assert prospect_spend(rates, rows)[0] == pytest.approx(30.0 * found[0])
-
-
-def test_rates_without_ages_are_those_of_all_in_trial() -> None:
-    rows = prospects(1, 2).with_columns(trial_days=pl.Series([None, 3.0, 60.0]))
-    rates = fit_prospects(rows.with_columns(target=pl.lit(1.0), num_orders_ahead=1), seed=0)
-    assert rates is not None
-    older = replace(rates, conversion=(0.1, 0.2, 0.3))
-    assert prospect_conversion(older, rows).tolist() == [0.1, 0.3, 0.3]
 
 
 def test_who_is_known_by_a_refund_alone_has_bought_before() -> None:
