@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import TextIO
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -88,11 +89,11 @@ def clean_csv(source: Path, target: Path, sweep: Sweep) -> None:
 def find_in_csv(source: Path, sweep: Sweep) -> list[str] | None:
     """The lines of all others, where rows of erased customers are counted; None for a table of no customers."""
     with source.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        first = file.readline()
-        separator = next((one for one in SEPARATORS if CUSTOMER in _cells(first, one)), None)
+        separator = _separator(file)
         if separator is None:
             return None
-        lines = [first, *file]
+        file.seek(0)
+        lines = file.readlines()
     records = csv.reader(iter(lines), delimiter=separator)
     header = next(records)
     place = header.index(CUSTOMER)
@@ -106,8 +107,13 @@ def find_in_csv(source: Path, sweep: Sweep) -> list[str] | None:
     return kept
 
 
-def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=separator), [])
+def _separator(file: TextIO) -> str | None:
+    """The one by which the header, which may have several lines, names customers; None where none does."""
+    for separator in SEPARATORS:
+        file.seek(0)
+        if CUSTOMER in next(csv.reader(file, delimiter=separator), []):
+            return separator
+    return None
 
 
 def _as_it_was(cell: str) -> set[str]:

@@ -25,9 +25,8 @@ class EvaluateConfig(Config):
     models: tuple[str, ...] = (*VALUE_MODELS, *RANKERS, RERANKER)
     clv: ClvSettings = ClvSettings()
     stages: StageRules = StageRules()
-    actions: Path = (
-        SHIPPED / "actions.csv"
-    )  # the table of next best actions: a file, or one that is shipped
+    # The table of next best actions: a file, or one that is shipped.
+    actions: Path = SHIPPED / "actions.csv"
     costs: CostDefaults = CostDefaults()  # where the data hold no such cost
     # Where the data tell of no customer who had cancelled, paused or left a payment out.
     returns: ReturnDefaults = ReturnDefaults()

@@ -23,7 +23,13 @@ def test_rows_of_a_table_go_and_order_and_groups_stay(tmp_path: Path, erased: Er
 
 
 def test_records_of_a_csv_file_keep_every_byte(tmp_path: Path, erased: ErasedIds) -> None:
-    lines = ["a,customer_id\r\n", '"two\r\nlines",c\r\n', '1,"é, 2"\r\n', "2.50,7\r\n", "3,c"]
+    lines = [
+        '"a\r\nb",customer_id\r\n',
+        '"two\r\nlines",c\r\n',
+        '1,"é, 2"\r\n',
+        "2.50,7\r\n",
+        "3,c",
+    ]
     (tmp_path / "old.csv").write_bytes("".join(lines).encode())
     sweep = Sweep(erased)
     clean_csv(tmp_path / "old.csv", tmp_path / "new.csv", sweep)

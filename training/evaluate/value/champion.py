@@ -88,16 +88,8 @@ def choose_champion(
     names = [name for name in eligible if name in decides.rows]
     shared = decides.shared_bias()
     champion, better = decides.best(decides.candidates(names, shared))
-    low, high = BIAS_RANGE
-    rule = f"least RMSE {decides.where}"
-    if better is not None:
-        rule = (
-            f"the stack, unless others' squared errors {decides.where} are clearly (90 %) lower, "
-            "then least RMSE"
-        )
     return champion, Selection(
-        rule=f"{rule}; among models whose bias there, over {shared:.3f} which all share, "
-        f"may lie in {low}-{high} (95 % interval)",
+        rule=_rule(decides.where, shared, has_stack=better is not None),
         clearly_better=better,
         num_customers=len(decides.actual),
         shared_bias=shared,
@@ -106,6 +98,18 @@ def choose_champion(
         models=selection.rows,
         backtest=None if backtest is None else backtest.rows or None,
         same_season=None if same_season is None else same_season.rows or None,
+    )
+
+
+def _rule(where: str, shared: float, *, has_stack: bool) -> str:
+    """How the champion was chosen, in words."""
+    low, high = BIAS_RANGE
+    first = f"least RMSE {where}"
+    if has_stack:
+        first = f"the stack, unless others' squared errors {where} are clearly (90 %) lower, then least RMSE"
+    return (
+        f"{first}; among models whose bias there, over {shared:.3f} which all share, may lie in {low}-{high} "
+        "(95 % interval)"
     )
 
 
