@@ -66,5 +66,5 @@ KINDS = {
         },
         Repurchase,
     ),
-    "als": Kind(fit_als, {"num_factors": (32,), "confidence": (10.0,)}, Als),
+    "als": Kind(fit_als, {"num_factors": (32, 64), "confidence": (1.0, 10.0)}, Als),
 }
