@@ -5,7 +5,7 @@ quarter where a cohort grows old. Trees whose scores start from BG/NBD's expecta
 learn by how much it errs instead. The total is halfway between BG/NBD's and theirs, on a
 logarithmic scale: neither is better on every shop. The plain mean of the three errs less than each
 (Bates and Granger 1969). Trees need many customers and BG/NBD does not, so BG/NBD itself has a
-share that falls as there are more. It also has what trees cannot tell: the largest training
+share that falls as there are more, and none where it misleads. It also has what trees cannot tell: the largest training
 customers lie in one leaf, and of whoever is expected to spend more than they trees say the same.
 There the share of trees fades to BG/NBD's. Other models, and LLaMA encoders after them, join with the
 shares that customers whose outcome no model knew give them.
@@ -31,8 +31,10 @@ from lifecycle.spend.stack_trees import (
     CORRECTING,
     INFORMED,
     LEAST_SPEND,
+    btyd_share,
     btyd_spend_of,
     fit_trees,
+    lessons_of,
     log_btyd,
     stack_inputs,
     supported_btyd,
@@ -40,7 +42,6 @@ from lifecycle.spend.stack_trees import (
 from lifecycle.spend.trees import inputs_of
 
 STACK_FILE = "stack.json"
-TRUSTED_BUYERS = 500  # training customers who spent over the horizon: from as many, trees count as much as BG/NBD
 LARGEST = 30  # training customers; trees are trusted up to what BG/NBD expects of the last of them
 
 
@@ -74,7 +75,8 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
 
     Somebody in `train` must spend something. From `known` come BG/NBD and the total.
     """
-    fitted, expected = fit_trees(train, horizon_days, seed)
+    lessons = lessons_of(train, horizon_days)
+    fitted = fit_trees(lessons, seed)
     btyd = supported_btyd(known)
     trees = {
         name: booster for name, booster in fitted.items() if btyd is not None or name != CORRECTING
@@ -89,8 +91,10 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
     stack = replace(stack, scales=scales)
     if btyd is None:
         return stack
-    even = replace(stack, btyd_share=_btyd_share(train))
-    faded = replace(even, reach=_reach(expected))
+    even = replace(stack, btyd_share=btyd_share(lessons, seed))
+    if not even.btyd_share:  # it misleads of large customers too
+        return even
+    faded = replace(even, reach=_reach(lessons.expected))
     return replace(faded, total=_total(even, inputs) / _total(faded, inputs))
 
 
@@ -102,13 +106,6 @@ def _reach(expected: np.ndarray) -> float:
 
 def _total(stack: Stack, inputs: np.ndarray) -> float:
     return float(np.sum(list(_parts(stack, inputs).values())))
-
-
-def _btyd_share(train: pl.DataFrame) -> float:
-    """By the customers at the latest training cutoff; see benchmarks/small_data.py."""
-    latest = train.filter(pl.col("cutoff") == pl.col("cutoff").max())
-    num_buyers = latest.filter(pl.col("target") > 0).height
-    return TRUSTED_BUYERS / (TRUSTED_BUYERS + num_buyers)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The trees of the stack: three kinds, which all read what BG/NBD expects of a customer."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from lifecycle.btyd.effects import BTYD_INPUTS
 from lifecycle.btyd.model import Btyd, btyd_active, btyd_order_value, btyd_value, fit_btyd
 from lifecycle.features.drivers import DRIVER_NAMES, driver_of
 from lifecycle.names import BGNBD
+from lifecycle.spend.blend import blend, is_clearly_better
 from lifecycle.spend.trees import LIGHTGBM_PARAMETERS, NUM_TREES, feature_matrix, inputs_of
 
 BTYD_NUMBERS = ("btyd_spend", "btyd_orders", "btyd_order_value", "btyd_active")
@@ -23,27 +25,68 @@ SETTINGS: dict[str, tuple[int, dict[str, float]]] = {
     INFORMED: (NUM_TREES, {}),
     SLOW: (600, {"learning_rate": 0.015, "num_leaves": 8, "feature_fraction": 0.3}),
 }
+TRUSTED_BUYERS = 500  # training customers who spent over the horizon: from as many, trees count as much as BG/NBD
+TEACHING_FOLDS = (0, 1, 2)  # of five, of customers by whom it is found whether BG/NBD misleads
 LEAST_SPEND = 1e-3  # of BG/NBD's expectation, whose logarithm the correcting trees start from
 
 
-def fit_trees(
-    rows: pl.DataFrame, horizon_days: int, seed: int
-) -> tuple[dict[str, Booster], np.ndarray]:
-    """Trees on rows of several cutoffs, each with its own BG/NBD, and what that expects of each row, (n,).
+@dataclass(frozen=True)
+class Lessons:
+    """What trees learn from: n customers at several cutoffs."""
 
-    Where a cutoff does not support BG/NBD its rows are left to the trees that do without it.
-    """
-    parts = [
-        (part, supported_btyd(part)) for part in rows.partition_by("cutoff", maintain_order=True)
-    ]
-    inputs = np.vstack([stack_inputs(part, model, horizon_days) for part, model in parts])
-    target = np.concatenate([part["target"].to_numpy() for part, _ in parts])
+    inputs: np.ndarray  # (n, k)
+    target: np.ndarray  # (n,)
+    fold: np.ndarray  # (n,), of the customer
+    is_latest: np.ndarray  # (n,) bool, at the latest cutoff
+
+    @property
+    def expected(self) -> np.ndarray:
+        """What BG/NBD of its cutoff expects of each, (n,); NaN without one."""
+        return btyd_spend_of(self.inputs)
+
+
+def lessons_of(rows: pl.DataFrame, horizon_days: int) -> Lessons:
+    """Rows of several cutoffs, each with its own BG/NBD."""
+    parts = rows.partition_by("cutoff", maintain_order=True)
+    inputs = [stack_inputs(part, supported_btyd(part), horizon_days) for part in parts]
+    ordered = pl.concat(parts)
+    return Lessons(
+        np.vstack(inputs),
+        ordered["target"].to_numpy(),
+        ordered["fold"].to_numpy(),
+        (ordered["cutoff"] == ordered["cutoff"].max()).to_numpy(),
+    )
+
+
+def fit_trees(lessons: Lessons, seed: int) -> dict[str, Booster]:
+    """Each kind of trees; rows of a cutoff that does not support BG/NBD are left to those that do without it."""
+    inputs, target = lessons.inputs, lessons.target
+    fitted = {name: _fit(name, inputs, target, None, seed) for name in (INFORMED, SLOW)}
     start = log_btyd(inputs)
     known = np.isfinite(start)
-    fitted = {name: _fit(name, inputs, target, None, seed) for name in (INFORMED, SLOW)}
     if known.any() and target[known].sum() > 0:
         fitted[CORRECTING] = _fit(CORRECTING, inputs[known], target[known], start[known], seed)
-    return fitted, btyd_spend_of(inputs)
+    return fitted
+
+
+def btyd_share(lessons: Lessons, seed: int) -> float:
+    """The share of BG/NBD itself beside trees, by how many customers at the latest cutoff went on to spend.
+
+    None where BG/NBD misleads: trees of three folds of customers are then clearly better without it
+    for those of the other two. See benchmarks/small_data.py and benchmarks/generalisation.py.
+    """
+    num_buyers = int((lessons.target[lessons.is_latest] > 0).sum())
+    share = TRUSTED_BUYERS / (TRUSTED_BUYERS + num_buyers)
+    teaches = np.isin(lessons.fold, TEACHING_FOLDS)
+    asked = ~teaches & lessons.is_latest & np.isfinite(lessons.expected)
+    actual, expected = lessons.target[asked], lessons.expected[asked]
+    if not (lessons.target[teaches].sum() > 0 and actual.sum() > 0 and expected.sum() > 0):
+        return share
+    trees = _fit(INFORMED, lessons.inputs[teaches], lessons.target[teaches], None, seed)
+    said = np.asarray(trees.predict(lessons.inputs[asked], num_threads=1), dtype=float)
+    alone, beside = (actual.sum() / values.sum() * values for values in (said, expected))
+    blended = blend(alone, {BGNBD: beside}, {BGNBD: share})
+    return 0.0 if is_clearly_better(alone, blended, actual) else share
 
 
 def supported_btyd(rows: pl.DataFrame) -> Btyd | None:

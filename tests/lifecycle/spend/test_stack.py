@@ -185,7 +185,8 @@ def test_cohort_that_grows_old_is_not_taken_for_a_young_one() -> None:
         parts.append(
             features.join(outcomes(events, cutoffs, HORIZON), on=["customer_id", "cutoff"])
         )
-    train, test = pl.concat(parts[:2]), parts[2]
+    folds = pl.col("customer_id").hash() % 5
+    train, test = pl.concat(parts[:2]).with_columns(fold=folds), parts[2]
     actual = test["target"].sum()
     alone = LightGbm.fit(past(train), seed=0).expected_spend(test).sum() / actual
     stack = stack_value(fit_stack(train, test, HORIZON, seed=0), test).sum() / actual

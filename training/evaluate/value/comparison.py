@@ -7,8 +7,8 @@ import numpy as np
 
 from lifecycle.metrics.value import bootstrap, value_metrics
 from lifecycle.names import STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA
+from lifecycle.spend.blend import is_clearly_better
 from training.evaluate.value.forecasts import Forecast
-from training.evaluate.value.stack import is_clearly_better
 from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.value import BacktestWindow, WindowMetrics
 

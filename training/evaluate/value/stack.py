@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from lifecycle.names import HURDLE, MEMBERS, STACK, STACK_OVER_BUDGET, STACK_WITHOUT_LLAMA, ZILN
-from lifecycle.spend.blend import blend, fit_shares
+from lifecycle.spend.blend import blend, fit_shares, is_clearly_better
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, Stack
 from training.evaluate.value.forecasts import Forecast
@@ -16,7 +16,6 @@ from training.evaluate.value.windows import ExampleSets, target_of
 
 logger = logging.getLogger(__name__)
 OTHERS = (HURDLE, ZILN)
-CLEAR = 1.645  # standard errors: one side of a 90 % interval
 
 
 def join_others(
@@ -170,12 +169,6 @@ def _learned(
 def _of(members: dict[str, np.ndarray], here: np.ndarray) -> dict[str, np.ndarray]:
     """What members expect of some of the customers."""
     return {name: values[here] for name, values in members.items()}
-
-
-def is_clearly_better(ours: np.ndarray, theirs: np.ndarray, actual: np.ndarray) -> bool:
-    """Whether squared errors of the same customers, shape (n,), are lower by more than chance explains (90 %)."""
-    gain = (theirs - actual) ** 2 - (ours - actual) ** 2
-    return len(gain) > 1 and bool(gain.mean() > CLEAR * gain.std() / np.sqrt(len(gain)))
 
 
 def scale_to(alone: np.ndarray, member: np.ndarray) -> float:

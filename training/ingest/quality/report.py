@@ -38,6 +38,7 @@ AS_COUNTED = (  # fields of ShardCounts that quality.json has under the same nam
     "total_cost",
     "amounts_by_quantity",
     "free_plans",
+    "unplanned_renewals",
 )
 
 

@@ -116,6 +116,12 @@ def _of_money(report: QualityReport) -> Iterator[str]:
             f"{report.free_plans.matched} of {report.free_plans.rows} payments of a plan have amount 0: the plan is "
             "expected to bring nothing until something is paid; what is tried for nothing is of kind trial"
         )
+    unplanned = report.unplanned_renewals
+    if unplanned.matched:
+        yield (
+            f"{unplanned.matched} of {unplanned.rows} renewals have no plan_days: they count as purchases like others, "
+            "and of nobody is it known when the next payment is due"
+        )
     totals = {"discounts": report.total_discount, "costs": report.total_cost}
     for name, total in totals.items():
         if total > MOST_OF_REVENUE[name] * purchases > 0:

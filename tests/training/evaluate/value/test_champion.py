@@ -12,12 +12,12 @@ import pytest
 
 from lifecycle.metrics.value import value_metrics
 from lifecycle.names import BTYD_MODELS
+from lifecycle.spend.blend import is_clearly_better
 from tests.builders import TinyShop
 from tests.training.evaluate.value.forecasts import ACTUAL, sets_of
 from training.evaluate.value.champion import choose_champion, unsupported_models
 from training.evaluate.value.comparison import backtests_of
 from training.evaluate.value.forecasts import Forecast
-from training.evaluate.value.stack import is_clearly_better
 from training.evaluate.value.windows import read_example_sets
 from training.prepare.dataset import BACKTEST
 

@@ -157,6 +157,19 @@ def test_plans_paid_with_nothing_are_told(tmp_path: Path) -> None:
     assert not [line for line in report["warnings"] if "plan" in line], "purchases may be free"
 
 
+@pytest.mark.parametrize(("days_of_a_plan", "is_told"), [("NULL", True), ("30", False)])
+def test_renewals_of_no_known_length_are_told(
+    tmp_path: Path, days_of_a_plan: str, is_told: bool
+) -> None:
+    rows = [f"c{n % 9},{day},month,{10 + n}" for n, day in enumerate(days(60))]
+    columns = LOG | {"plan_days": {"sql": days_of_a_plan}}
+    source = log(tmp_path / "x.csv", *rows, kind="renewal", columns=columns)
+    _, report = run(recipe(tmp_path / "data", source))
+    assert report["unplanned_renewals"] == {"rows": 60, "matched": 60 * is_told}
+    told = [line for line in report["warnings"] if "60 of 60 renewals have no plan_days" in line]
+    assert bool(told) == is_told
+
+
 @pytest.mark.parametrize(("kind", "is_service"), [("support", True), ("campaign", False)])
 def test_costs_of_goods_and_marketing_are_none_of_service(
     tmp_path: Path, kind: str, is_service: bool
