@@ -69,6 +69,11 @@ class Stack:
     others: dict[str, MemberShare] = field(default_factory=dict)  # cheap models
     members: dict[str, MemberShare] = field(default_factory=dict)  # LLaMA encoders
 
+    @property
+    def is_misled(self) -> bool:
+        """Whether BG/NBD says so little of these customers that no total is taken from it."""
+        return self.btyd is not None and not self.btyd_share
+
 
 def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, seed: int) -> Stack:
     """The stack for a cutoff: from training rows of earlier cutoffs and all customers as they are `known` at it.
@@ -85,15 +90,14 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
     inputs = stack_inputs(known, btyd, horizon_days)
     totals = {name: float(values.sum()) for name, values in _components(stack, inputs).items()}
     right = totals[INFORMED]
-    if btyd is not None and CORRECTING in totals:
+    share = 0.0 if btyd is None else btyd_share(lessons, seed)
+    if share and CORRECTING in totals:
         right = float(np.sqrt(totals[CORRECTING] * btyd_spend_of(inputs).sum()))
     scales = {name: right / total if total > 0 else 1.0 for name, total in totals.items()}
     stack = replace(stack, scales=scales)
-    if btyd is None:
+    if not share:
         return stack
-    even = replace(stack, btyd_share=btyd_share(lessons, seed))
-    if not even.btyd_share:  # it misleads of large customers too
-        return even
+    even = replace(stack, btyd_share=share)
     faded = replace(even, reach=_reach(lessons.expected))
     return replace(faded, total=_total(even, inputs) / _total(faded, inputs))
 

@@ -19,7 +19,7 @@ def lessons(expected: np.ndarray, due: np.ndarray, target: np.ndarray) -> Lesson
     )
 
 
-def test_who_pays_when_it_is_due_is_told_by_trees_alone() -> None:
+def test_where_customers_pay_when_it_is_due_bgnbd_misleads() -> None:
     random = np.random.default_rng(0)
     due = random.integers(0, 2, NUM_CUSTOMERS).astype(float)
     found = lessons(random.uniform(50, 150, NUM_CUSTOMERS), due, 100 * due)

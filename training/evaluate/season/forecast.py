@@ -26,6 +26,8 @@ from sklearn.gaussian_process.kernels import (
 
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_order_value
 from lifecycle.btyd.season import NUM_MONTHS, Season
+from lifecycle.spend.models import SpendModels
+from lifecycle.spend.stack_trees import MISLED
 from training.evaluate.season.backcast import CELL_DAYS, MIN_AGE_DAYS, backcast, latest_gap
 from training.prepare.recipe import YEAR_DAYS
 
@@ -42,6 +44,16 @@ MONTH_NOISE = 0.08
 MIN_BUYERS = 5  # in a cell, for its ratio to count
 MIN_DAYS = YEAR_DAYS + MIN_AGE_DAYS  # before the cutoff
 NORMAL_95 = 1.96
+
+
+def season_of(models: SpendModels, data: Path, known: pl.DataFrame, horizon_days: int) -> Season:
+    """`find_season` for these models; nothing is known where BG/NBD, whose total it corrects, misleads."""
+    if models.stack is not None and models.stack.is_misled:
+        return Season(
+            why="BG/NBD, whose total it would correct, misleads here: its squared errors are clearly more than "
+            f"{MISLED:g} times those of trees"
+        )
+    return find_season(data, models.for_season, known, horizon_days)
 
 
 def find_season(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days: int) -> Season:
