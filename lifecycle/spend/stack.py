@@ -5,10 +5,10 @@ quarter where a cohort grows old. Trees whose scores start from BG/NBD's expecta
 learn by how much it errs instead. The total is halfway between BG/NBD's and theirs, on a
 logarithmic scale: neither is better on every shop. The plain mean of the three errs less than each
 (Bates and Granger 1969). Trees need many customers and BG/NBD does not, so BG/NBD itself has a
-share that falls as there are more, and none where it misleads. It also has what trees cannot tell: the largest training
-customers lie in one leaf, and of whoever is expected to spend more than they trees say the same.
-There the share of trees fades to BG/NBD's. Other models, and LLaMA encoders after them, join with the
-shares that customers whose outcome no model knew give them.
+share that falls as there are more; where it misleads it has none, nor any part in the total. It also
+has what trees cannot tell: the largest training customers lie in one leaf, and of whoever is
+expected to spend more trees say the same. There their share fades to BG/NBD's. Other models, and
+LLaMA encoders after them, join with the shares that customers whose outcome no model knew give them.
 """
 
 import json
@@ -94,10 +94,9 @@ def fit_stack(train: pl.DataFrame, known: pl.DataFrame, horizon_days: int, *, se
     if share and CORRECTING in totals:
         right = float(np.sqrt(totals[CORRECTING] * btyd_spend_of(inputs).sum()))
     scales = {name: right / total if total > 0 else 1.0 for name, total in totals.items()}
-    stack = replace(stack, scales=scales)
+    even = replace(stack, scales=scales, btyd_share=share)
     if not share:
-        return stack
-    even = replace(stack, btyd_share=share)
+        return even
     faded = replace(even, reach=_reach(lessons.expected))
     return replace(faded, total=_total(even, inputs) / _total(faded, inputs))
 

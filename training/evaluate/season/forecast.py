@@ -46,7 +46,7 @@ MIN_DAYS = YEAR_DAYS + MIN_AGE_DAYS  # before the cutoff
 NORMAL_95 = 1.96
 
 
-def season_of(models: SpendModels, data: Path, known: pl.DataFrame, horizon_days: int) -> Season:
+def season_for(models: SpendModels, data: Path, known: pl.DataFrame, horizon_days: int) -> Season:
     """`find_season` for these models; nothing is known where BG/NBD, whose total it corrects, misleads."""
     if models.stack is not None and models.stack.is_misled:
         return Season(

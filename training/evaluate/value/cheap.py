@@ -13,7 +13,7 @@ from lifecycle.btyd.model import Btyd
 from lifecycle.jobs import Progress
 from lifecycle.names import HURDLE, LIGHTGBM, STACK, VALUE_MODELS, ZILN
 from lifecycle.spend.models import SpendModels
-from training.evaluate.season.forecast import season_of
+from training.evaluate.season.forecast import season_for
 from training.evaluate.value.convergence import tell_problems
 from training.evaluate.value.forecasts import Forecast, Leaving
 from training.evaluate.value.windows import ExampleSets
@@ -73,7 +73,7 @@ def _fit_windows(sets: ExampleSets, wanted: tuple[str, ...], seed: int, data: Pa
 def _fitted(sets: ExampleSets, models: tuple[str, ...], seed: int, data: Path) -> SpendModels:
     """The models for the test customers, brought to the total that the season will bring."""
     fitted = SpendModels.fit(sets.for_test, models, seed=seed)
-    season = season_of(fitted, data, sets.test, sets.horizon_days)
+    season = season_for(fitted, data, sets.test, sets.horizon_days)
     return fitted.brought_to(season, sets.test)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 from lifecycle.spend.model import Past
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack import MemberShare, Stack, stack_value
-from training.evaluate.season.forecast import season_of
+from training.evaluate.season.forecast import season_for
 from training.evaluate.value.convergence import tell_problems
 from training.evaluate.value.stack import scale_to
 from training.evaluate.value.windows import ExampleSets
@@ -27,7 +27,7 @@ def refitted(
     past = Past(rows, latest, sets.horizon_days, sets.scale)
     again = SpendModels.fit(past, judged.names, seed=seed)
     tell_problems({"what serves": again}, known=judged)
-    season = season_of(again, data, latest, sets.horizon_days)
+    season = season_for(again, data, latest, sets.horizon_days)
     again = again.brought_to(season, latest)
     if judged.stack is None or again.stack is None:
         return again

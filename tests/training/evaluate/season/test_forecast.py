@@ -11,6 +11,8 @@ import pytest
 from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.btyd.season import Season
 from lifecycle.events.shards import read_shard, shard_paths
+from lifecycle.spend.models import SpendModels
+from lifecycle.spend.stack import Stack
 from tests.training.evaluate.season.conftest import (
     CUTOFF,
     HORIZON,
@@ -19,7 +21,7 @@ from tests.training.evaluate.season.conftest import (
     seasonal,
     shop_of,
 )
-from training.evaluate.season.forecast import find_season
+from training.evaluate.season.forecast import find_season, season_for
 
 
 def season_of(shop: Shop) -> tuple[Season, float]:
@@ -108,6 +110,16 @@ def test_too_little_time_behind_missing_months_is_no_season(
 def test_without_a_model_of_purchases_there_is_none(seasonal_shop: Shop) -> None:
     season = find_season(seasonal_shop.data, None, seasonal_shop.known, HORIZON)
     assert season.why == "too few customers have bought again"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_where_bgnbd_misleads_no_total_is_corrected(seasonal_shop: Shop, share: float) -> None:
+    btyd = fit_btyd(seasonal_shop.known, ["bgnbd_gg"])
+    stack = Stack({}, btyd["bgnbd_gg"], {}, HORIZON, btyd_share=share)
+    models = SpendModels(HORIZON, btyd, {}, stack)
+    season = season_for(models, seasonal_shop.data, seasonal_shop.known, HORIZON)
+    assert season.is_known == bool(share)
+    assert share or "misleads here" in season.told()
 
 
 def test_few_buyers_tell_no_season(seasonal_shop: Shop, tmp_path: Path) -> None:
