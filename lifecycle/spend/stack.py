@@ -206,7 +206,7 @@ def load_stack(folder: Path, btyds: dict[str, Btyd]) -> Stack:
     """What `save_stack` wrote, with the models of purchases saved beside it."""
     content = json.loads((folder / STACK_FILE).read_text())
     trees = {name: Booster(model_file=folder / f"stack-{name}.txt") for name in content["scales"]}
-    assert BGNBD in btyds or not content["btyd_share"], "BG/NBD has a share in the stack"
+    assert BGNBD in btyds or CORRECTING not in trees, "trees of the stack correct BG/NBD"
     return Stack(
         trees=trees,
         btyd=btyds.get(BGNBD),

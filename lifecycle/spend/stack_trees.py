@@ -52,10 +52,10 @@ def lessons_of(rows: pl.DataFrame, horizon_days: int) -> Lessons:
     inputs = [stack_inputs(part, supported_btyd(part), horizon_days) for part in parts]
     ordered = pl.concat(parts)
     return Lessons(
-        np.vstack(inputs),
-        ordered["target"].to_numpy(),
-        ordered["fold"].to_numpy(),
-        (ordered["cutoff"] == ordered["cutoff"].max()).to_numpy(),
+        inputs=np.vstack(inputs),
+        target=ordered["target"].to_numpy(),
+        fold=ordered["fold"].to_numpy(),
+        is_latest=(ordered["cutoff"] == ordered["cutoff"].max()).to_numpy(),
     )
 
 
@@ -86,7 +86,8 @@ def _misleads(lessons: Lessons, seed: int) -> bool:
     """
     teaches = np.isin(lessons.fold, TEACHING_FOLDS)
     asked = ~teaches & lessons.is_latest & np.isfinite(lessons.expected)
-    actual, expected = lessons.target[asked], lessons.expected[asked]
+    actual = lessons.target[asked]
+    expected = lessons.expected[asked]
     if not (lessons.target[teaches].sum() > 0 and actual.sum() > 0 and expected.sum() > 0):
         return False
     trees = _fit(INFORMED, lessons.inputs[teaches], lessons.target[teaches], None, seed)

@@ -191,9 +191,8 @@ class QualityReport(Config):
     money_of_other_kinds: dict[str, float] = {}  # amounts of what is no purchase, renewal or refund
     # Payments that cover the days of a plan, and those among them of amount 0.
     free_plans: Matches = Matches()
-    unplanned_renewals: Matches = (
-        Matches()
-    )  # renewals, and those of which nobody knows how long they last
+    # Renewals, and those of which nobody knows how long they last.
+    unplanned_renewals: Matches = Matches()
     customers_of_sources: dict[str, SourceCustomers] = {}  # by path
     amounts_as_zero: int = (
         0  # of purchases, renewals and refunds that had none, under missing.amount: zero

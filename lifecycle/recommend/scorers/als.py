@@ -34,7 +34,8 @@ class Als:
         """The KEPT_ITEMS best alone: half of all scores are above 0."""
         customers = self.customer_factors(decayed_counts(block, HALF_LIFE_DAYS))
         items = np.arange(block.num_items) if offered is None else np.flatnonzero(offered)
-        values, places = [np.zeros(0, dtype=self.factors.dtype)], [items[:0]]
+        values = [np.zeros(0, dtype=self.factors.dtype)]
+        places = [items[:0]]
         for one in customers:
             # One row at a time: the same sums whatever else is in the batch.
             found = (self.factors @ one)[items]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_tweedie_deviance
 
-from lifecycle.spend.blend import POWER, PRIOR_CUSTOMERS, blend, fit_shares
+from lifecycle.spend.blend import POWER, PRIOR_CUSTOMERS, blend, fit_shares, is_clearly_better
 
 
 def shop(num_customers: int = 4000) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
@@ -59,3 +59,15 @@ def test_predictions_of_zero_for_customers_who_spent_are_survived() -> None:
         shares["a"] == pytest.approx(500 / (500 + PRIOR_CUSTOMERS), abs=0.05)
         and shares["zero"] < 0.1
     )
+
+
+def test_one_customer_makes_nothing_clear() -> None:
+    assert not is_clearly_better(np.array([99.5]), np.array([99.0]), np.array([100.0]))
+
+
+@pytest.mark.parametrize(("times", "is_better"), [(1.0, True), (3.0, True), (5.0, False)])
+def test_errors_twice_as_large_are_four_times_the_squared_errors(
+    times: float, is_better: bool
+) -> None:
+    error = np.random.default_rng(0).normal(size=1000)
+    assert is_clearly_better(error, 2 * error, np.zeros(1000), times) == is_better

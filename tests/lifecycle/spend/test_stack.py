@@ -20,6 +20,7 @@ from lifecycle.spend.stack import (
     Stack,
     fit_stack,
     load_stack,
+    read_stack,
     save_stack,
     stack_contributions,
     stack_value,
@@ -145,6 +146,24 @@ def test_customers_who_never_come_back_leave_the_trees_without_bgnbd(
         "btyd_order_value",
         "btyd_active",
     )
+
+
+def test_where_bgnbd_misleads_neither_share_nor_total_is_taken_from_it(
+    rows: tuple[pl.DataFrame, pl.DataFrame], tmp_path: Path
+) -> None:
+    train, test = rows
+    pays = pl.col("btyd_age") > train["btyd_age"].median()
+    stack = fit_stack(train.with_columns(target=100.0 * pays), test, 60, seed=0)
+    assert stack.is_misled and stack.btyd is not None
+    expected = stack_value(stack, test)
+    usual = stack.trees[INFORMED].predict(stack_inputs(test, stack.btyd, 60))
+    assert expected.sum() == pytest.approx(np.sum(usual))
+    assert not read_stack(stack, test).parts[BGNBD].any()
+    assert np.isfinite(stack_contributions(stack, test).effects).all()
+    save_stack(stack, tmp_path)
+    loaded = load_stack(tmp_path, {BGNBD: stack.btyd})
+    assert loaded.is_misled
+    np.testing.assert_array_equal(stack_value(loaded, test), expected)
 
 
 def ageing_cohort() -> pl.DataFrame:

@@ -50,7 +50,7 @@ def season_for(models: SpendModels, data: Path, known: pl.DataFrame, horizon_day
     """`find_season` for these models; nothing is known where BG/NBD, whose total it corrects, misleads."""
     if models.stack is not None and models.stack.is_misled:
         return Season(
-            why="BG/NBD, whose total it would correct, misleads here: its squared errors are clearly more than "
+            why="BG/NBD, whose total they would correct, misleads here: its squared errors are clearly more than "
             f"{MISLED:g} times those of trees"
         )
     return find_season(data, models.for_season, known, horizon_days)

@@ -52,9 +52,8 @@ class ShardCounts:
     num_service_costs: int = 0
     money_of_other_kinds: Counter[str] = field(default_factory=Counter)
     free_plans: Matches = field(default_factory=Matches)  # payments of plans, and those of amount 0
-    unplanned_renewals: Matches = field(
-        default_factory=Matches
-    )  # renewals, and those without plan_days
+    # Renewals, and those without plan_days.
+    unplanned_renewals: Matches = field(default_factory=Matches)
     id_forms: list[np.ndarray] = field(default_factory=list)  # see `alike_ids`
     of_sources: dict[int, SourceCustomers] = field(default_factory=dict)  # by number
     num_events: int = 0
@@ -163,8 +162,8 @@ class ShardCounts:
         self.money_of_other_kinds.update(dict(amounts.filter(pl.col("amount") != 0).iter_rows()))
         plans = events.filter(is_purchase() & pl.col("plan_days").is_not_null())["amount"]
         self.free_plans = Matches(rows=plans.len(), matched=int((plans == 0).sum()))
-        lasting = events.filter(pl.col("kind") == "renewal")["plan_days"]
-        self.unplanned_renewals = Matches(rows=lasting.len(), matched=lasting.null_count())
+        plan_days = events.filter(pl.col("kind") == "renewal")["plan_days"]
+        self.unplanned_renewals = Matches(rows=plan_days.len(), matched=plan_days.null_count())
         lacking = events.drop("shop_day").null_count().row(0, named=True)
         self.missing.update({name: count for name, count in lacking.items() if count})
         customers = events["customer_id"].unique()

@@ -120,7 +120,7 @@ def _of_money(report: QualityReport) -> Iterator[str]:
     if 2 * unplanned.matched > kinds.get("purchase", 0) + kinds.get("renewal", 0):
         yield (
             f"{unplanned.matched} of {unplanned.rows} renewals have no plan_days: they count as purchases like others, "
-            "and of nobody is it known when the next payment is due"
+            "and when the next ones are due is not known"
         )
     totals = {"discounts": report.total_discount, "costs": report.total_cost}
     for name, total in totals.items():

@@ -12,7 +12,6 @@ import pytest
 
 from lifecycle.metrics.value import value_metrics
 from lifecycle.names import BTYD_MODELS
-from lifecycle.spend.blend import is_clearly_better
 from tests.builders import TinyShop
 from tests.training.evaluate.value.forecasts import ACTUAL, sets_of
 from training.evaluate.value.champion import choose_champion, unsupported_models
@@ -164,10 +163,6 @@ def test_the_stack_serves_unless_another_model_is_clearly_better(name: str) -> N
     assert without.clearly_better is None and without.rule.startswith("least RMSE ")
     biased = {"lucky": entry(lucky), name: entry(1.3 * stack)}
     assert choose_champion(biased, sets, None, 50, 0)[0] == "lucky"
-
-
-def test_one_customer_makes_nothing_clear() -> None:
-    assert not is_clearly_better(np.array([99.5]), np.array([99.0]), np.array([100.0]))
 
 
 def test_where_there_is_a_backtest_it_chooses_and_models_that_were_not_there_are_left_to_be_judged() -> (
