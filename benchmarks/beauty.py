@@ -18,6 +18,7 @@ import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shutil import copyfile
 from statistics import mean
 
 import polars as pl
@@ -145,9 +146,12 @@ def prepare_users(source: Path, folder: Path, copies: int) -> dict[str, Path]:
         lines = pl.read_parquet(source / FILES[0])
         parts = [lines.with_columns(pl.col("user") + 1_000_000 * copy) for copy in range(copies)]
         pl.concat(parts).write_parquet(users)
+    items = folder / FILES[1]
+    if not items.exists():  # a copy: what is finished stays, also where the source is written again
+        copyfile(source / FILES[1], items)
     overrides = [
         f"sources.0.path={users}",
-        f"items.path={source / FILES[1]}",
+        f"items.path={items}",
         f"output={places['data']}",
         "quality_html=false",
     ]
