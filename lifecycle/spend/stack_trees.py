@@ -1,4 +1,4 @@
-"""The trees of the stack: three kinds, which all read what BG/NBD expects of a customer."""
+"""The trees of the stack: three kinds, which all read what BG/NBD expects of a customer; what it counts beside them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -61,7 +61,8 @@ def lessons_of(rows: pl.DataFrame, horizon_days: int) -> Lessons:
 
 def fit_trees(lessons: Lessons, seed: int) -> dict[str, Booster]:
     """Each kind of trees; rows of a cutoff that does not support BG/NBD are left to those that do without it."""
-    inputs, target = lessons.inputs, lessons.target
+    inputs = lessons.inputs
+    target = lessons.target
     fitted = {name: _fit(name, inputs, target, None, seed) for name in (INFORMED, SLOW)}
     start = log_btyd(inputs)
     known = np.isfinite(start)
@@ -92,7 +93,8 @@ def _misleads(lessons: Lessons, seed: int) -> bool:
         return False
     trees = _fit(INFORMED, lessons.inputs[teaches], lessons.target[teaches], None, seed)
     said = np.asarray(trees.predict(lessons.inputs[asked], num_threads=1), dtype=float)
-    by_trees, by_btyd = (actual.sum() / values.sum() * values for values in (said, expected))
+    by_trees = actual.sum() / said.sum() * said
+    by_btyd = actual.sum() / expected.sum() * expected
     return is_clearly_better(by_trees, by_btyd, actual, MISLED)
 
 

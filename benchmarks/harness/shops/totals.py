@@ -25,7 +25,8 @@ STEP_DAYS = 30
 class Total:
     """Expected over actual spend within the horizon of the customers known at a cutoff."""
 
-    ours: float  # BG/NBD's, times the season's factor: what every model is brought to where BG/NBD does not mislead
+    # BG/NBD's, times the season's factor: what every model is brought to where BG/NBD does not mislead.
+    ours: float
     limit: float | None  # of whoever knows all but chance; None of real shops
 
 

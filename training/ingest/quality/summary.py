@@ -116,8 +116,8 @@ def _of_money(report: QualityReport) -> Iterator[str]:
             f"{report.free_plans.matched} of {report.free_plans.rows} payments of a plan have amount 0: the plan is "
             "expected to bring nothing until something is paid; what is tried for nothing is of kind trial"
         )
-    unplanned, kinds = report.unplanned_renewals, report.events_by_kind
-    if 2 * unplanned.matched > kinds.get("purchase", 0) + kinds.get("renewal", 0):
+    unplanned = report.unplanned_renewals
+    if 2 * unplanned.matched > report.events_by_kind.get("purchase", 0) + unplanned.rows:
         yield (
             f"{unplanned.matched} of {unplanned.rows} renewals have no plan_days: they count as purchases like others, "
             "and when the next ones are due is not known"
