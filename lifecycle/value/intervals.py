@@ -9,12 +9,15 @@ Chernozhukov, Wuthrich and Zhu 2021). Groups are segments of expected spend, eac
 order days (Mondrian, Vovk, Gammerman and Shafer 2005, 4.5); the ranks of a group are mixed with
 all, who count as PRIOR_CUSTOMERS of it.
 
+What all customers share, a season or a price, the ranks of one window do not show. Where it is known
+how far totals were off, every customer counts twice: as more and as less had been expected of all.
+
 An interval of level L leaves (1 - L) / 2 out on both sides. Where customers spend nothing with a
 higher probability than that it starts at 0 and all the error is left above.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -65,9 +68,11 @@ def fit_intervals(
     outcomes: Outcomes,
     actual: np.ndarray,
     levels: tuple[float, ...] = LEVELS,
+    doubt: float = 0.0,
 ) -> Intervals:
     """Intervals calibrated on customers (n,) whose spend over the same days is known and that the models did not see.
 
+    `doubt` is the standard deviation of the logarithm of what all of them together may be off by.
     Raises ValueError for no customers, negative spend or a level outside (0, 1).
     """
     _check(outcomes.expected, actual, levels)
@@ -75,17 +80,18 @@ def fit_intervals(
     thresholds = fit_thresholds(outcomes.horizon_spend)
     group = _groups(thresholds, outcomes)
     is_silent = actual == 0
-    ranks = rank_of_some(outcomes, actual, offset)
-    knots = np.unique(np.concatenate([[0.0], ranks[~is_silent], [1.0]]))
-    overall = _distribution(ranks[~is_silent], knots)
+    ranks = _ranks(outcomes, actual, offset, doubt)
+    knots = np.unique(np.concatenate([[0.0], ranks[:, ~is_silent].ravel(), [1.0]]))
+    overall = _distribution(ranks[:, ~is_silent], knots)
     of_all = _shift_of_nothing(outcomes.nothing, is_silent, 0.0)
     found, shifts = [], []
     for number in range(NUM_GROUPS):
         here = group == number
         shifts.append(_shift_of_nothing(outcomes.nothing[here], is_silent[here], of_all))
-        own = ranks[here & ~is_silent]
-        mixed = len(own) * _distribution(own, knots) + PRIOR_CUSTOMERS * overall
-        mixed /= len(own) + PRIOR_CUSTOMERS
+        own = ranks[:, here & ~is_silent]
+        count = own.shape[1]
+        mixed = count * _distribution(own, knots) + PRIOR_CUSTOMERS * overall
+        mixed /= count + PRIOR_CUSTOMERS
         found.append(tuple(_inverse(mixed, knots).tolist()))
     return Intervals(tuple(sorted(levels)), thresholds, offset, tuple(found), tuple(shifts))
 
@@ -170,9 +176,17 @@ def _log_odds(chance: np.ndarray) -> np.ndarray:
     return found
 
 
+def _ranks(outcomes: Outcomes, actual: np.ndarray, offset: float, doubt: float) -> np.ndarray:
+    """Ranks (times, n) of customers: once, or where there is doubt as more and as less had been expected."""
+    factors = (math.exp(-doubt), math.exp(doubt)) if doubt else (1.0,)
+    expected = [replace(outcomes, expected=factor * outcomes.expected) for factor in factors]
+    return np.stack([rank_of_some(one, actual, offset) for one in expected])
+
+
 def _distribution(ranks: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """C at `knots`: the share of ranks up to each, where one more customer has a rank of 1."""
-    upto = np.searchsorted(np.sort(ranks), knots, side="right") / (len(ranks) + 1)
+    """C at `knots`: the share of ranks (times, n) up to each, where one more customer has a rank of 1."""
+    times, count = ranks.shape
+    upto = np.searchsorted(np.sort(ranks.ravel()), knots, side="right") / (times * (count + 1))
     return np.where(knots < 1.0, upto, 1.0)
 
 

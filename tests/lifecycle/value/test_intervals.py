@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
+from scipy.stats import norm
 
 from lifecycle.metrics.value import interval_score
 from lifecycle.value.intervals import (
@@ -218,3 +219,27 @@ def test_nothing_is_mended_by_how_often_it_came() -> None:
     assert (low == 0).all()
     low, _ = bounds(fit_intervals(outcomes, np.where(actual > 0, actual, 90.0)), outcomes)[0.8]
     assert (low > 0).all()
+
+
+def test_doubt_about_the_total_makes_intervals_hold_where_all_are_off_together() -> None:
+    """Spend is nearly certain but for what all share, which is other in each of a hundred windows."""
+    random = np.random.default_rng(0)
+    outcomes = replace(flat(100.0, 0.001, 2000), log_variance=np.full(2000, 0.05))
+    actual = 100.0 * np.exp(random.normal(0.0, 0.05, 2000))
+    shared = 0.1 * norm.ppf((np.arange(100) + 0.5) / 100)
+    windows = [actual * np.exp(shift) for shift in shared]
+
+    def held(doubt: float) -> float:
+        low, high = bounds(fit_intervals(outcomes, actual, doubt=doubt), outcomes)[0.8]
+        return float(np.mean([(low <= spent) & (spent <= high) for spent in windows]))
+
+    assert held(0.0) < 0.5
+    assert held(0.1) == pytest.approx(0.8, abs=0.03)
+
+
+def test_doubt_matters_little_where_customers_scatter_more() -> None:
+    outcomes, actual = customers(7, 4000)
+    sure = bounds(fit_intervals(outcomes, actual), outcomes)[0.8]
+    doubted = bounds(fit_intervals(outcomes, actual, doubt=0.05), outcomes)[0.8]
+    widths = [float(np.sum(high - low)) for low, high in (sure, doubted)]
+    assert widths[1] / widths[0] == pytest.approx(1.0, abs=0.03)

@@ -35,7 +35,7 @@ def judge(
     judged: dict[str, Judged] = {}
     for name, forecast in forecasts.items():
         known = known_outcomes(fitted, name, forecast)
-        intervals = fit_intervals(known.outcomes, known.actual)
+        intervals = fit_intervals(known.outcomes, known.actual, doubt=known.doubt)
         outcomes = outcomes_of_test(fitted, name, forecast)
         limits = bounds(intervals, outcomes)
         draws = bootstrap_draws(

@@ -2,7 +2,8 @@
 
 Those are the customers of the backtest where the dates allow one over the whole horizon: it has all
 of them, and shows what a horizon of time does to a model. What a model expects of them in all is
-brought to what came: a season is no difference between customers. Else they are the selection
+brought to what came: a season is no difference between customers. How far totals were off in the
+windows before the test is a doubt about all of them. Else they are the selection
 customers of the latest cutoff.
 """
 
@@ -42,6 +43,7 @@ class Known:
     window: str
     outcomes: Outcomes
     actual: np.ndarray
+    doubt: float = 0.0  # standard deviation of the logarithm of their total
 
 
 def outcomes_of_test(fitted: Fitted, name: str, forecast: Forecast) -> Outcomes:
@@ -61,7 +63,21 @@ def known_outcomes(fitted: Fitted, name: str, forecast: Forecast) -> Known:
     actual = target_of(sets.test)
     churn = None if fitted.leaving is None else fitted.leaving.backtest
     expected = forecast.backtest * scale_to(actual, forecast.backtest)
-    return Known("backtest", _outcomes(fits, name, sets.test, expected, churn), actual)
+    outcomes = _outcomes(fits, name, sets.test, expected, churn)
+    return Known("backtest", outcomes, actual, _doubt(fitted.sets, forecast))
+
+
+def _doubt(sets: ExampleSets, forecast: Forecast) -> float:
+    """Root mean square of the logarithms of what came over what was expected, of the windows before the test."""
+    logarithms = [
+        np.log(scale_to(target_of(there.test), predicted))
+        for there, predicted in (
+            (sets.same_season, forecast.same_season),
+            (sets.backtest, forecast.backtest),
+        )
+        if there is not None and predicted is not None and target_of(there.test).any()
+    ]
+    return float(np.sqrt(np.mean(np.square(logarithms)))) if logarithms else 0.0
 
 
 def _of_selection(fitted: Fitted, name: str, forecast: Forecast) -> Known:

@@ -45,6 +45,26 @@ def test_customers_of_the_backtest_calibrate_and_their_total_is_brought_to_what_
     assert known.outcomes.nothing.tolist() == [0.7, 0.8, 0.9]
 
 
+def test_how_far_totals_were_off_before_the_test_is_a_doubt() -> None:
+    """Expected are 15 of the 60 of the backtest and 120 of the 30 of the season before; the test does not count."""
+    one = fitted(HORIZON, None)
+    assert known_outcomes(one, "lightgbm", FORECAST).doubt == pytest.approx(np.log(4.0))
+    year_ago = replace(one, sets=replace(one.sets, same_season=sets_of(SPENT, SPENT)))
+    there = replace(FORECAST, same_season=np.full(3, 40.0), test=np.full(3, 1e6))
+    assert known_outcomes(year_ago, "lightgbm", there).doubt == pytest.approx(np.log(4.0))
+    right = replace(there, same_season=np.full(3, 10.0))
+    assert known_outcomes(year_ago, "lightgbm", right).doubt == pytest.approx(
+        np.log(4.0) / np.sqrt(2.0)
+    )
+
+
+def test_a_window_in_which_nobody_spent_tells_no_doubt() -> None:
+    silent = fitted(HORIZON, None)
+    empty = replace(sets_of(SPENT, 0.0 * SPENT), horizon_days=HORIZON)
+    silent = replace(silent, sets=replace(silent.sets, backtest=empty))
+    assert known_outcomes(silent, "lightgbm", FORECAST).doubt == 0.0
+
+
 @pytest.mark.parametrize(
     ("horizon_days", "forecast"),
     [(30, FORECAST), (HORIZON, replace(FORECAST, backtest=None))],
@@ -57,6 +77,7 @@ def test_selection_customers_do_where_the_backtest_is_shorter_or_the_model_was_n
     assert known.actual.tolist() == SPENT.tolist()
     assert known.outcomes.expected.tolist() == (SPENT + 1).tolist()
     assert known.outcomes.nothing.tolist() == [0.1, 0.2, 0.3]
+    assert known.doubt == 0.0
 
 
 @pytest.mark.parametrize(("latest", "used"), [(MIN_LATEST, MIN_LATEST), (399, 799)])
