@@ -81,7 +81,7 @@ class SharedRecipe(Config):
 
     task: Literal["value", "next_item", "sft", "rerank"]
     encoder: Literal["text", "sequence"]
-    # auto: bf16 where the processor multiplies it natively.
+    # auto: bf16 where the processor multiplies it faster.
     dtype: Literal["auto", "bf16", "fp32"] = "auto"
     optimizer: OptimizerSettings = OptimizerSettings()
     zero: ZeroSettings = ZeroSettings()

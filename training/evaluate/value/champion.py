@@ -71,7 +71,7 @@ def choose_champion(
     on those customers.
 
     What all models are biased by is the season's doing, not theirs: each bias is divided by the
-    median of all. It is fair unless its 95 % interval then lies outside BIAS_RANGE: a few hundred
+    median of the better half, by RMSE. It is fair unless its 95 % interval then lies outside BIAS_RANGE: a few hundred
     customers do not tell 0.88 from 0.9. Equal RMSE: the lower decile MAPE. Where no bias is fair,
     the fairest. Returns its name and the numbers compared.
     """

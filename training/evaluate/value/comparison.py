@@ -1,5 +1,6 @@
 """Models compared on the customers of one window before the test cutoff."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.value import BacktestWindow, WindowMetrics
 
 BIAS_RANGE = (0.9, 1.1)
+LEAST_TO_TELL = 3  # models, of what they share
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,20 @@ class Comparison:
     rows: dict[str, WindowMetrics]
 
     def shared_bias(self) -> float:
-        """The median bias of three models or more, the stack counted once.
+        """The median bias of the better half of the models by RMSE, of three at least; the stack counts once.
 
-        1 where fewer cannot tell model and season.
+        Of all it would be that of one kind of models that is wrong, where half are of that kind. 1
+        where fewer than three cannot tell model and season.
         """
         again = {STACK_OVER_BUDGET}
         if STACK in self.rows:
             again.add(STACK_WITHOUT_LLAMA)
-        biases = [self._bias(name) for name in self.rows if name not in again]
-        known = [bias for bias in biases if bias]
-        return float(np.median(known)) if len(known) >= 3 else 1.0
+        known = [name for name in self.rows if name not in again and self._bias(name)]
+        if len(known) < LEAST_TO_TELL:
+            return 1.0
+        half = max(LEAST_TO_TELL, math.ceil(len(known) / 2))
+        better = sorted(known, key=self._error)[:half]
+        return float(np.median([self.rows[name].bias for name in better]))
 
     def is_fair(self, name: str, shared: float) -> bool:
         """Whether a model's bias, over that which all share, may lie in BIAS_RANGE."""

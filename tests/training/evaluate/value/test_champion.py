@@ -113,6 +113,20 @@ def test_bias_that_all_models_share_is_the_seasons() -> None:
     )
 
 
+def test_what_a_kind_of_models_that_is_wrong_shares_makes_nobody_unfair() -> None:
+    """Four of eight models expect too much, and know little of who spends: that is no season."""
+    random = np.random.default_rng(0)
+    spent = random.gamma(1.0, 50.0, 2000)
+    entries = {}
+    for number in range(1, 5):
+        noise = random.normal(0.0, 5.0 * number, 2000)
+        entries[f"good-{number}"] = Forecast(spent + noise, spent, 1.0)
+        wrong = (1.5 + number / 20) * random.permutation(spent)
+        entries[f"wrong-{number}"] = Forecast(wrong, spent, 1.0)
+    champion, chosen = choose_champion(entries, sets_of(spent, spent), None, 50, 0)
+    assert champion == "good-1" and chosen.shared_bias == pytest.approx(1.0, abs=0.03)
+
+
 def test_shared_bias_counts_the_stack_once() -> None:
     spent = np.random.default_rng(0).gamma(1.0, 50.0, 500)
     stack = Forecast(1.5 * spent, spent, 1.0)
