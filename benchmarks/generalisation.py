@@ -66,8 +66,8 @@ def simulated_shops(kinds: tuple[str, ...], seeds: range) -> list[Shop]:
 
 
 DEVELOPMENT_SEEDS = range(3)
-FINAL_SEEDS = range(500, 503)  # others after every change of a rule
-SEASONAL_SEEDS = {"development": range(10), "final": range(500, 510)}
+FINAL_SEEDS = range(600, 603)  # others after every change of a rule
+SEASONAL_SEEDS = {"development": range(10), "final": range(600, 610)}
 PARTS = {
     "development": [
         *simulated_shops(DEVELOPED_KINDS, DEVELOPMENT_SEEDS),
