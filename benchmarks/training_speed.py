@@ -3,7 +3,7 @@
 Both sides train on The Complete Journey's prompts on the same two cores, in turn, each in processes
 of its own: ours by the shipped recipe under Ray Train and DeepSpeed, the other by
 `benchmarks.peers.plain_trainer`. Speeds count real tokens, not padding, and no start-up. `matmul_share`
-is the arithmetic of our steps over what two cores reach in bf16 products.
+is the arithmetic of our steps over what two cores reach in products of the same dtype.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from benchmarks.harness.evidence import Json, write_evidence
 from benchmarks.harness.scratch import scratch_folder
 from benchmarks.harness.shop import CONFIGS, prepare_shop
 from lifecycle.jobs import start_logging
-from lifecycle.llama.decoder import load_decoder, with_lora
+from lifecycle.llama.decoder import fast_dtype, load_decoder, with_lora
 from training.recipe import PROGRESS_FILE
 from training.run.job import train
 from training.tasks.recipes.text import TextRecipe
@@ -97,7 +97,7 @@ def run_plain(examples: Path, base_model: str, num_examples: int, seed: int) -> 
 
 def flops_per_token(recipe: TextRecipe) -> float:
     """Of one training step: 2 per weight of the decoder's layers forward, 2 back through them; adapters add 6 each."""
-    decoder = load_decoder(recipe.decoder, torch.bfloat16)
+    decoder = load_decoder(recipe.decoder, fast_dtype("cpu"))
     frozen = sum(one.numel() for name, one in decoder.named_parameters() if "layers" in name)
     assert recipe.lora is not None
     adapted = with_lora(decoder, recipe.lora)
@@ -106,7 +106,7 @@ def flops_per_token(recipe: TextRecipe) -> float:
 
 
 def matmul_peak() -> float:
-    """Floating-point operations per second of square bf16 products in as many processes as cores, one thread each."""
+    """Floating-point operations per second of square products in as many processes as cores, one thread each."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(os.cpu_count()) as pool:
         return float(sum(pool.map(_matmul_speed, range(os.cpu_count() or 1))))
@@ -114,8 +114,8 @@ def matmul_peak() -> float:
 
 def _matmul_speed(_: int) -> float:
     torch.set_num_threads(1)
-    left = torch.randn(MATMUL_SIZE, MATMUL_SIZE, dtype=torch.bfloat16)
-    right = torch.randn(MATMUL_SIZE, MATMUL_SIZE, dtype=torch.bfloat16)
+    left = torch.randn(MATMUL_SIZE, MATMUL_SIZE, dtype=fast_dtype("cpu"))
+    right = torch.randn(MATMUL_SIZE, MATMUL_SIZE, dtype=fast_dtype("cpu"))
     count = 0
     started_at = time.perf_counter()
     while (seconds := time.perf_counter() - started_at) < MATMUL_SECONDS:

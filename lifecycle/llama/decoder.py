@@ -177,8 +177,8 @@ def save_decoder(decoder: nn.Module, state: dict[str, Tensor], folder: Path) -> 
 def fast_dtype(device: str) -> torch.dtype:
     """bf16 where the processor multiplies it faster than float32, else float32.
 
-    Intel's AVX512-BF16 without AMX (or with AMX hidden from a virtual machine) reaches half of
-    float32's rate, that of AMD more than all of it.
+    Intel's AVX512-BF16 reaches half of float32's rate where there is no AMX, or a virtual machine
+    hides it.
     """
     if device == "gpu":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32

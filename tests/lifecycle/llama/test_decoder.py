@@ -1,6 +1,7 @@
-"""The decoder: which attention it runs, its dropout, how many layers, prompts cut and batched."""
+"""The decoder: its attention and dtype, its dropout, how many layers, prompts cut and batched."""
 
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from transformers import AutoConfig
 
 from lifecycle.llama.decoder import (
     attention_of,
+    fast_dtype,
     load_decoder,
     load_tokenizer,
     token_batches,
@@ -45,6 +47,24 @@ def test_attention_follows_device_dtype_and_packages_unless_it_is_given(
         "lifecycle.llama.decoder.is_flash_attn_2_available", lambda: flash
     )  # needs a GPU to be true
     assert attention_of(DecoderSettings("base", None, wanted, 320, device), dtype) == found
+
+
+@pytest.mark.integration
+@pytest.mark.alone
+def test_dtype_is_none_that_this_processor_multiplies_far_slower() -> None:
+    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
+    pairs = {
+        dtype: (torch.ones(512, 576, dtype=dtype), torch.ones(1536, 576, dtype=dtype))
+        for dtype in seconds
+    }
+    for _ in range(30):  # in turn, so that whatever else runs takes from both
+        for dtype, (rows, weights) in pairs.items():
+            started_at = perf_counter()
+            torch.nn.functional.linear(rows, weights)
+            seconds[dtype].append(perf_counter() - started_at)
+    fast = fast_dtype("cpu")
+    other = torch.float32 if fast == torch.bfloat16 else torch.bfloat16
+    assert min(seconds[fast]) < 1.3 * min(seconds[other])
 
 
 def test_decoder_is_loaded_with_the_attention_of_its_device(tiny_base_model: Path) -> None:
