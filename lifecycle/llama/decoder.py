@@ -21,6 +21,8 @@ from transformers.utils import logging as transformers_logging
 from lifecycle.llama.lora import LoraSettings
 from lifecycle.llama.member import DecoderSettings
 
+CPUINFO = Path("/proc/cpuinfo")
+
 
 def last_hidden(decoder: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
     """Hidden state of the last real token of right-padded prompts, shape (n, hidden)."""
@@ -174,7 +176,7 @@ def save_decoder(decoder: nn.Module, state: dict[str, Tensor], folder: Path) -> 
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
 
 
-def fast_dtype(device: str) -> torch.dtype:
+def fast_dtype(device: str, cpuinfo: Path = CPUINFO) -> torch.dtype:
     """bf16 where the processor multiplies it faster than float32, else float32.
 
     Intel's AVX512-BF16 reaches half of float32's rate where there is no AMX, or a virtual machine
@@ -182,12 +184,8 @@ def fast_dtype(device: str) -> torch.dtype:
     """
     if device == "gpu":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    has_avx = torch.cpu._is_avx512_bf16_supported() and not _is_intel()
+    has_avx = torch.cpu._is_avx512_bf16_supported() and "GenuineIntel" not in cpuinfo.read_text()
     return torch.bfloat16 if has_avx or torch.cpu._is_amx_tile_supported() else torch.float32
-
-
-def _is_intel() -> bool:
-    return "GenuineIntel" in Path("/proc/cpuinfo").read_text()
 
 
 def token_batches(

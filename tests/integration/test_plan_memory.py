@@ -35,7 +35,7 @@ RECIPES: dict[str, dict[str, object]] = {
     "lora, stage 2": {
         "lora": LORA,
         "zero": {"stage": 2},
-        "dtype": "auto",
+        "dtype": "bf16",
         "micro_batch": 32,
         "global_batch": 64,
     },
@@ -45,9 +45,9 @@ RECIPES: dict[str, dict[str, object]] = {
         "attention": "sdpa",
         "micro_batch": 16,
     },
-    "all weights, stage 0": {"zero": {"stage": 0}, "dtype": "auto"},
+    "all weights, stage 0": {"zero": {"stage": 0}, "dtype": "bf16"},
     "all weights, stage 2": {"zero": {"stage": 2}},
-    "all weights, stage 2, two workers": {"zero": {"stage": 2}, "dtype": "auto", "num_workers": 2},
+    "all weights, stage 2, two workers": {"zero": {"stage": 2}, "dtype": "bf16", "num_workers": 2},
     "all weights, stage 3, checkpointing, two workers": {
         "zero": {"stage": 3},
         "gradient_checkpointing": True,

@@ -49,6 +49,29 @@ def test_attention_follows_device_dtype_and_packages_unless_it_is_given(
     assert attention_of(DecoderSettings("base", None, wanted, 320, device), dtype) == found
 
 
+@pytest.mark.parametrize(
+    ("vendor", "has_avx", "has_amx", "found"),
+    [
+        ("GenuineIntel", True, True, torch.bfloat16),
+        ("GenuineIntel", True, False, torch.float32),
+        ("AuthenticAMD", True, False, torch.bfloat16),
+        ("AuthenticAMD", False, False, torch.float32),
+    ],
+)
+def test_dtype_follows_what_the_processor_can_do(
+    vendor: str,
+    has_avx: bool,
+    has_amx: bool,
+    found: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nvendor_id : {vendor}\n")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_avx)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    assert fast_dtype("cpu", tmp_path / "cpuinfo") == found
+
+
 @pytest.mark.integration
 @pytest.mark.alone
 def test_dtype_is_none_that_this_processor_multiplies_far_slower() -> None:

@@ -70,10 +70,10 @@ def choose_champion(
     that was far ahead of it one horizon later. Where the dates allow no backtest, all are compared
     on those customers.
 
-    What all models are biased by is the season's doing, not theirs: each bias is divided by the
-    median of the better half, by RMSE. It is fair unless its 95 % interval then lies outside BIAS_RANGE: a few hundred
-    customers do not tell 0.88 from 0.9. Equal RMSE: the lower decile MAPE. Where no bias is fair,
-    the fairest. Returns its name and the numbers compared.
+    What the better half of the models, by RMSE, are biased by is the season's doing, not theirs:
+    each bias is divided by their median. It is fair unless its 95 % interval then lies outside
+    BIAS_RANGE: a few hundred customers do not tell 0.88 from 0.9. Equal RMSE: the lower decile
+    MAPE. Where no bias is fair, the fairest. Returns its name and the numbers compared.
     """
     fast = _fast_enough(forecasts, budget)
     left_out = {name: unsupported[name] for name in forecasts if name in unsupported}
@@ -108,8 +108,8 @@ def _rule(where: str, shared: float, *, has_stack: bool) -> str:
     if has_stack:
         first = f"the stack, unless others' squared errors {where} are clearly (90 %) lower, then least RMSE"
     return (
-        f"{first}; among models whose bias there, over {shared:.3f} which all share, may lie in {low}-{high} "
-        "(95 % interval)"
+        f"{first}; among models whose bias there, over {shared:.3f} which the better half "
+        f"share, may lie in {low}-{high} (95 % interval)"
     )
 
 

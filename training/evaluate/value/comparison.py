@@ -43,7 +43,7 @@ class Comparison:
         return float(np.median([self.rows[name].bias for name in better]))
 
     def is_fair(self, name: str, shared: float) -> bool:
-        """Whether a model's bias, over that which all share, may lie in BIAS_RANGE."""
+        """Whether a model's bias, over that which the better half share, may lie in BIAS_RANGE."""
         interval = self.rows[name].bias_interval
         if interval is None:
             return False

@@ -68,14 +68,20 @@ def known_outcomes(fitted: Fitted, name: str, forecast: Forecast) -> Known:
 
 
 def _doubt(sets: ExampleSets, forecast: Forecast) -> float:
-    """Root mean square of the logarithms of what came over what was expected, of the windows before the test."""
+    """Root mean square of the logarithms of what came over what was expected, of the windows before the test.
+
+    Taken as known, though one or two windows tell little.
+    """
     logarithms = [
         np.log(scale_to(target_of(there.test), predicted))
         for there, predicted in (
             (sets.same_season, forecast.same_season),
             (sets.backtest, forecast.backtest),
         )
-        if there is not None and predicted is not None and target_of(there.test).any()
+        if there is not None
+        and predicted is not None
+        and predicted.any()
+        and target_of(there.test).any()
     ]
     return float(np.sqrt(np.mean(np.square(logarithms)))) if logarithms else 0.0
 
