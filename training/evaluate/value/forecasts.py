@@ -1,11 +1,13 @@
 """What a model expects of the windows of customers, and how that was judged."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from lifecycle.value.intervals import Intervals
 from lifecycle.value.outcomes import Outcomes
+from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.value import ModelMetrics
 
 
@@ -29,6 +31,18 @@ class Forecast:
     same_season: np.ndarray | None = None  # likewise
     leaving: Leaving | None = None  # None: it says how much is spent, not whether anything is
 
+    def before_the_test(self, sets: ExampleSets) -> list[tuple[str, ExampleSets, np.ndarray]]:
+        """The earlier windows that the model was in: name, window, and what it expected of its customers."""
+        windows = (
+            ("same season", sets.same_season, self.same_season),
+            ("backtest", sets.backtest, self.backtest),
+        )
+        return [
+            (name, there, predicted)
+            for name, there, predicted in windows
+            if there is not None and predicted is not None
+        ]
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -40,3 +54,15 @@ class Judged:
     calibrated_on: str
     metrics: ModelMetrics
     draws: dict[str, np.ndarray]  # of each metric on resampled test customers
+
+
+def bias_of(predicted: np.ndarray, sets: ExampleSets) -> float | None:
+    """Expected over actual total of the customers of a window; None where nothing came."""
+    came = float(target_of(sets.test).sum())
+    return float(predicted.sum()) / came if came > 0 else None
+
+
+def spread_of_biases(biases: Iterable[float | None]) -> float | None:
+    """Root mean square of the logarithms of biases; None where there is none."""
+    logarithms = [np.log(bias) for bias in biases if bias]
+    return float(np.sqrt(np.mean(np.square(logarithms)))) if logarithms else None

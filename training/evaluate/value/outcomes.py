@@ -3,8 +3,8 @@
 Those are the customers of the backtest where the dates allow one over the whole horizon: it has all
 of them, and shows what a horizon of time does to a model. What a model expects of them in all is
 brought to what came: a season is no difference between customers. How far totals were off in the
-windows before the test is a doubt about all of them. Else they are the selection
-customers of the latest cutoff.
+windows before the test is a doubt about all of them, taken as known though one or two windows tell
+little. Else they are the selection customers of the latest cutoff.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from lifecycle.btyd.model import btyd_churn
 from lifecycle.spend.models import SpendModels
 from lifecycle.value.outcomes import Outcomes, buyer_outcomes
 from training.evaluate.value.cheap import Fits
-from training.evaluate.value.forecasts import Forecast, Leaving
+from training.evaluate.value.forecasts import Forecast, Leaving, bias_of, spread_of_biases
 from training.evaluate.value.stack import scale_to
 from training.evaluate.value.windows import ExampleSets, target_of
 
@@ -64,26 +64,9 @@ def known_outcomes(fitted: Fitted, name: str, forecast: Forecast) -> Known:
     churn = None if fitted.leaving is None else fitted.leaving.backtest
     expected = forecast.backtest * scale_to(actual, forecast.backtest)
     outcomes = _outcomes(fits, name, sets.test, expected, churn)
-    return Known("backtest", outcomes, actual, _doubt(fitted.sets, forecast))
-
-
-def _doubt(sets: ExampleSets, forecast: Forecast) -> float:
-    """Root mean square of the logarithms of what came over what was expected, of the windows before the test.
-
-    Taken as known, though one or two windows tell little.
-    """
-    logarithms = [
-        np.log(scale_to(target_of(there.test), predicted))
-        for there, predicted in (
-            (sets.same_season, forecast.same_season),
-            (sets.backtest, forecast.backtest),
-        )
-        if there is not None
-        and predicted is not None
-        and predicted.any()
-        and target_of(there.test).any()
-    ]
-    return float(np.sqrt(np.mean(np.square(logarithms)))) if logarithms else 0.0
+    earlier = forecast.before_the_test(fitted.sets)
+    doubt = spread_of_biases(bias_of(predicted, there) for _, there, predicted in earlier)
+    return Known("backtest", outcomes, actual, doubt or 0.0)
 
 
 def _of_selection(fitted: Fitted, name: str, forecast: Forecast) -> Known:

@@ -19,7 +19,7 @@ from scipy.stats import norm, t
 from lifecycle.metrics.value import bootstrap
 from lifecycle.value.standing import standing_of
 from training.evaluate.served import Served
-from training.evaluate.value.forecasts import Forecast
+from training.evaluate.value.forecasts import Forecast, bias_of, spread_of_biases
 from training.evaluate.value.windows import ExampleSets, target_of
 from training.results.value import TotalError, TotalWindow
 
@@ -37,11 +37,9 @@ def total_error(
     windows = [
         _window(name, there, predicted, num_resamples, seed)
         for name, there, predicted in (
-            ("same season", sets.same_season, forecast.same_season),
-            ("backtest", sets.backtest, forecast.backtest),
+            *forecast.before_the_test(sets),
             ("test", sets, forecast.test),
         )
-        if there is not None and predicted is not None
     ]
     season = served.artifact.models.season
     share = season_share(served.known, served.spend)
@@ -60,12 +58,12 @@ def error_of(windows: Sequence[TotalWindow], least: float = 0.0) -> TotalError:
 
     `least` is the standard deviation of the logarithm that is known of at any rate.
     """
-    logarithms = [np.log(window.bias) for window in windows if window.bias]
-    if not logarithms:
+    biases = [window.bias for window in windows if window.bias]
+    shared = spread_of_biases(biases)
+    if shared is None:
         return TotalError(level=LEVEL, low=None, high=None, windows=list(windows))
-    shared = float(np.sqrt(np.mean(np.square(logarithms))))
     spread = max(shared, _spread_of(windows[-1].bias_interval), least)
-    reach = float(t.ppf(0.5 + LEVEL / 2.0, len(logarithms))) * spread
+    reach = float(t.ppf(0.5 + LEVEL / 2.0, len(biases))) * spread
     return TotalError(
         level=LEVEL, low=float(np.exp(-reach)), high=float(np.exp(reach)), windows=list(windows)
     )
@@ -76,16 +74,14 @@ def _window(
 ) -> TotalWindow:
     cutoff = sets.test["cutoff"][0]
     actual = target_of(sets.test)
-    came = float(actual.sum())
-    expected = float(predicted.sum())
     chance = bootstrap(actual, predicted, num_resamples=num_resamples, seed=seed)
     return TotalWindow(
         window=name,
         cutoff=str(cutoff.date()),
         until=str((cutoff + timedelta(days=sets.horizon_days)).date()),
-        predicted=expected,
-        actual=came,
-        bias=expected / came if came > 0 else None,
+        predicted=float(predicted.sum()),
+        actual=float(actual.sum()),
+        bias=bias_of(predicted, sets),
         bias_interval=chance["bias"],
     )
 
