@@ -60,6 +60,12 @@ def expected_spend(kind: str, seed: int, at: datetime, horizon_days: int) -> flo
     return float((customers.rate[is_there] * value) @ staying @ days.known_level[ahead])
 
 
+def true_pace(kind: str, seed: int) -> np.ndarray:
+    """How fast customers of `simulated` buy on each day, without the noise of months, shape (num_days,)."""
+    random = np.random.default_rng([list(KINDS).index(kind), seed])
+    return _days(random, traits_of(kind, random)).known_level
+
+
 def _orders(random: np.random.Generator, traits: Traits) -> pl.DataFrame:
     """Each customer's first order, and a Poisson process of others, faster and slower as the shop's days are."""
     level = _days(random, traits).level

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from benchmarks.harness.shops.recipes import Shop
-from benchmarks.harness.shops.simulated import expected_spend
+from benchmarks.harness.shops.simulated import FIRST_DAY, expected_spend, true_pace
 from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.events.history import outcomes
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.names import BGNBD
-from training.evaluate.season.backcast import daily_spend, summaries_at
+from training.evaluate.season.backcast import customers_at, daily_spend
+from training.evaluate.season.clock import Clock
 from training.evaluate.season.forecast import find_season
 from training.ingest.job import ingest
 
@@ -27,6 +29,7 @@ class Total:
 
     # BG/NBD's, times the season's factor: what every model is brought to where BG/NBD does not mislead.
     ours: float
+    true_season: float | None  # BG/NBD's on the clock of the true season; None of real shops
     limit: float | None  # of whoever knows all but chance; None of real shops
 
 
@@ -53,12 +56,23 @@ def _cutoffs(events: pl.DataFrame, horizon_days: int) -> Iterator[datetime]:
 
 def _total(shop: Shop, data: Path, events: pl.DataFrame, cutoff: datetime) -> Total:
     horizon_days = shop.horizon_days
-    known = summaries_at(daily_spend(events, cutoff), cutoff)
+    known = customers_at(daily_spend(events, cutoff), 0, 0).with_columns(cutoff=pl.lit(cutoff))
     btyd = fit_btyd(known, [BGNBD])[BGNBD]
     season = find_season(data, btyd, known, horizon_days)
     expected = season.factor * float(btyd_value(btyd, known, horizon_days).sum())
     actual = float(outcomes(events, known, horizon_days)["target"].sum())
-    limit = None
-    if shop.simulation is not None:
-        limit = expected_spend(*shop.simulation, cutoff.replace(tzinfo=None), horizon_days) / actual
-    return Total(expected / actual, limit)
+    if shop.simulation is None:
+        return Total(expected / actual, None, None)
+    now = cutoff.replace(tzinfo=None)
+    limit = expected_spend(*shop.simulation, now, horizon_days)
+    pace = true_pace(*shop.simulation)
+    today = (now - FIRST_DAY).days
+    clock = Clock.of(
+        lambda days: pace[today + np.floor(days).astype(int)],
+        -int(known["btyd_age"].max()),
+        horizon_days,
+    )
+    on_clock = clock.summaries(known, 0)
+    evened = fit_btyd(on_clock, [BGNBD])[BGNBD]
+    true_season = float(btyd_value(evened, on_clock, float(clock.passed(0, horizon_days))).sum())
+    return Total(expected / actual, true_season / actual, limit / actual)

@@ -1,8 +1,8 @@
-"""BG/NBD with today's parameters, asked at earlier cutoffs: what it expects of each month after them, and what came."""
+"""BG/NBD with today's parameters, asked at the beginning of earlier months: what it expects of each, and what came."""
 
 from collections import Counter
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,60 +11,42 @@ import polars as pl
 from lifecycle.btyd.model import Btyd, btyd_curve, btyd_order_value
 from lifecycle.events.gaps import Gap, gaps_of
 from lifecycle.events.history import with_cancellations
-from lifecycle.events.order_days import summarise
 from lifecycle.events.schema import is_purchase
 from lifecycle.events.shards import read_shard, scan_shard, shard_paths
 from lifecycle.features.numbers import BTYD_SUMMARY
 from lifecycle.jobs import Progress
+from training.evaluate.season.clock import Clock
 from training.prepare.recipe import YEAR_DAYS
 
-CELL_DAYS = 30  # of a cell, about: as many of one length as there is room for between two cutoffs
+MONTH_DAYS = YEAR_DAYS / 12
 MIN_AGE_DAYS = 45  # of the shop at the earliest cutoff
 SUMS = ["expected", "actual", "buyers", "product", "actual_squared", "expected_squared"]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Cutoffs before a cutoff, about a horizon apart so that a whole number makes a year, and cells after each."""
-
-    cutoffs: tuple[datetime, ...]  # latest first
-    ends: np.ndarray  # of the cells after each, whole days, from 0
-
-    @classmethod
-    def before(cls, cutoff: datetime, horizon_days: int, first_day: date) -> "Grid":
-        """All that a shop was old enough for whose purchases began on `first_day`."""
-        gap = YEAR_DAYS / max(1, round(YEAR_DAYS / horizon_days))
-        num_cells = max(1, round(gap / CELL_DAYS))
-        ends = np.round(np.linspace(0, gap, num_cells + 1)).astype(int)
-        num_cutoffs = int(((cutoff.date() - first_day).days - MIN_AGE_DAYS) / gap)
-        steps = range(1, num_cutoffs + 1)
-        return cls(tuple(cutoff - timedelta(days=round(step * gap)) for step in steps), ends)
-
-
 def backcast(
-    data: Path, btyd: Btyd, cutoff: datetime, horizon_days: int, first_day: date
+    data: Path, btyd: Btyd, cutoff: datetime, first_day: date, clock: Clock | None = None
 ) -> pl.DataFrame:
-    """A row per cell, oldest first: years, expected, actual, buyers, variance.
+    """A row per month before `cutoff`, oldest first: years, expected, actual, buyers, variance.
 
-    `years` is the time of its middle from `cutoff`, negative. At each earlier cutoff the model sees
-    what was known of the customers then; no purchase at or after `cutoff` is read. `variance` is
-    that of the logarithm of `actual`, from how far customers are from what was expected of them.
-    Purchases before `first_day` are not read.
+    `years` is the time of its middle from `cutoff`, negative. At the beginning of each month the
+    model sees what was known of the customers then; no purchase at or after `cutoff` is read.
+    `btyd` reads times on `clock`; what it expects is of a month in which that runs as always.
+    `variance` is that of the logarithm of `actual`, from how far customers are from what was
+    expected of them. Purchases before `first_day` are not read.
     """
-    grid = Grid.before(cutoff, horizon_days, first_day)
+    starts = months_before(cutoff, first_day)
     paths = shard_paths(data)
     progress = Progress("shards asked for the season", len(paths), "shards")
     parts = []
     for path in paths:
         days = daily_spend(read_shard(path), cutoff)
         # Who bought before a gap looks lost behind it: nothing is known of the customers but what came since.
-        days = days.filter(pl.col("occurred_at").dt.date() >= first_day)
-        for earlier in grid.cutoffs:
-            middles = (earlier - cutoff).days + (grid.ends[1:] + grid.ends[:-1]) / 2
-            sums = _sums(days, btyd, earlier, grid.ends)
-            parts.append(sums.with_columns(years=middles / YEAR_DAYS))
+        days = days.filter(pl.col("day") >= (first_day - cutoff.date()).days)
+        for start, end in pairwise((*starts, 0)):
+            sums = _sums(days, btyd, start, end, clock)
+            parts.append({"years": (start + end) / 2 / YEAR_DAYS, **sums})
         progress.advance(1)
-    cells = pl.concat(parts).group_by("years").sum().sort("years")
+    cells = pl.DataFrame(parts).group_by("years").sum().sort("years")
     ratio = pl.col("actual") / pl.col("expected")
     squares = (
         pl.col("actual_squared")
@@ -74,6 +56,13 @@ def backcast(
     return cells.select(
         "years", "expected", "actual", "buyers", variance=squares / pl.col("actual") ** 2
     )
+
+
+def months_before(cutoff: datetime, first_day: date) -> list[int]:
+    """First days of the months before a cutoff, from it, for which a shop was old enough that began on `first_day`."""
+    age = (cutoff.date() - first_day).days
+    num_months = int((age - MIN_AGE_DAYS) / MONTH_DAYS)
+    return [-round(number * MONTH_DAYS) for number in range(num_months, 0, -1)]
 
 
 def latest_gap(data: Path, cutoff: datetime) -> Gap | None:
@@ -89,58 +78,63 @@ def latest_gap(data: Path, cutoff: datetime) -> Gap | None:
 
 
 def daily_spend(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """Order days before a cutoff: customer_id, occurred_at (UTC midnight), amount (without cancelled lines), gross."""
+    """Order days before a cutoff: customer_id, day (from it, in UTC), amount (without cancelled lines), gross."""
     known = with_cancellations(events.filter(pl.col("occurred_at") < cutoff))
     lines = known.filter(is_purchase())
     kept = pl.when(pl.col("cancelled_at").is_null()).then(pl.col("amount")).otherwise(0.0)
-    return lines.group_by("customer_id", pl.col("occurred_at").dt.truncate("1d")).agg(
+    day = (pl.col("occurred_at").dt.truncate("1d") - cutoff).dt.total_days().cast(pl.Int32)
+    spend = lines.group_by("customer_id", day.alias("day")).agg(
         kept.sum().alias("amount"), pl.col("amount").sum().alias("gross")
     )
+    return spend.sort("customer_id", "day")  # so that sums are the same to the last bit
 
 
-def _sums(days: pl.DataFrame, btyd: Btyd, cutoff: datetime, ends: np.ndarray) -> pl.DataFrame:
-    """A row per cell after a cutoff, of the customers known at it."""
-    known = summaries_at(days, cutoff)
+def customers_at(days: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
+    """What BTYD models read of customers of `daily_spend` at a day, as FEATURES have it, and `spent` until `end`."""
+    day = pl.col("day")
+    is_known = day < start
+    frequency, recency, age = BTYD_SUMMARY
+    customers = (
+        days.lazy()
+        .filter(day < end)
+        .group_by("customer_id", maintain_order=True)
+        .agg(
+            is_known.sum().cast(pl.Int64).alias("num_order_days"),
+            pl.col("amount").filter(is_known).sum().alias("total_spend"),
+            (day.filter(is_known).max() - day.min()).alias(recency),
+            (start - day.min()).alias(age),
+            pl.col("gross").filter(~is_known).sum().alias("spent"),
+        )
+        .filter(pl.col("num_order_days") > 0)
+        .with_columns((pl.col("num_order_days") - 1).alias(frequency))
+    )
+    return customers.collect()
+
+
+def _sums(
+    days: pl.DataFrame, btyd: Btyd, start: int, end: int, clock: Clock | None
+) -> dict[str, float]:
+    """SUMS over the customers known on the day `start`, of the month to `end`."""
+    known = customers_at(days, start, end)
     if known.is_empty():  # of this shard
-        return pl.DataFrame(np.zeros((len(ends) - 1, len(SUMS))), schema=SUMS)
-    orders = np.diff(btyd_curve(btyd, known, ends[1:].astype(float)), axis=1, prepend=0.0)
-    expected = orders * btyd_order_value(btyd, known)[:, None]
-    actual = _spend(days, known, cutoff, ends)
-    columns = (
-        expected,
-        actual,
-        (actual > 0).astype(float),
-        actual * expected,
-        actual**2,
-        expected**2,
-    )
-    return pl.DataFrame([values.sum(axis=0) for values in columns], schema=SUMS)
+        return dict.fromkeys(SUMS, 0.0)
+    if clock is not None:
+        known = clock.summaries(known, start)
+    expected = expected_spend(btyd, known, np.array([start, end]), clock)[:, 0]
+    actual = known["spent"].to_numpy()
+    columns = (expected, actual, actual > 0, actual * expected, actual**2, expected**2)
+    return {name: float(values.sum()) for name, values in zip(SUMS, columns, strict=True)}
 
 
-def summaries_at(days: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """What BTYD models read of each customer of `daily_spend` at a cutoff, as FEATURES have it."""
-    before = days.filter(pl.col("occurred_at") < cutoff)
-    summary = summarise(before.with_columns(cutoff=pl.lit(cutoff).cast(days["occurred_at"].dtype)))
-    names = dict(zip(("frequency", "recency", "age"), BTYD_SUMMARY, strict=True))
-    spend = before.group_by("customer_id").agg(pl.col("amount").sum().alias("total_spend"))
-    return (
-        summary.rename(names)
-        .join(spend, on="customer_id")
-        .with_columns(num_order_days=pl.col(BTYD_SUMMARY[0]) + 1)
-    )
-
-
-def _spend(
-    days: pl.DataFrame, known: pl.DataFrame, cutoff: datetime, ends: np.ndarray
+def expected_spend(
+    btyd: Btyd, known: pl.DataFrame, ends: np.ndarray, clock: Clock | None = None
 ) -> np.ndarray:
-    """What each known customer spent in each cell after a cutoff, shape (n, k)."""
-    numbered = known.select("customer_id").with_row_index("row")
-    ahead = days.filter(
-        (pl.col("occurred_at") >= cutoff)
-        & (pl.col("occurred_at") < cutoff + timedelta(days=int(ends[-1])))
-    ).join(numbered, on="customer_id")
-    offset = (ahead["occurred_at"] - cutoff).dt.total_days().to_numpy()
-    cell = np.searchsorted(ends, offset, side="right") - 1
-    spent = np.zeros((known.height, len(ends) - 1))
-    np.add.at(spent, (ahead["row"].to_numpy(), cell), ahead["gross"].to_numpy())
-    return spent
+    """What is expected of the customers known on the first of the days `ends` between each two, shape (n, k).
+
+    On a clock: if it ran between them as always.
+    """
+    length = np.diff(ends).astype(float)
+    passes = length if clock is None else clock.passed(ends[:-1], ends[1:])
+    orders = np.diff(btyd_curve(btyd, known, np.cumsum(passes)), axis=1, prepend=0.0)
+    spend: np.ndarray = orders * (length / passes) * btyd_order_value(btyd, known)[:, None]
+    return spend
