@@ -7,8 +7,8 @@ MAE over those of the best of persistence, BG/NBD and LightGBM in hindsight, as 
 total that the season brings, its total over what came, and the coverage of its intervals, by
 randomised PIT in every segment and history too. Sums are over shops of 1,000 customers and more.
 Beside them the share of totals within 10 % at cutoffs a month apart, of ten simulated shops of three
-years with season, trend and noise and of superstore; of the former also that of BG/NBD on the clock
-of the true season, and of whoever knows all but chance. --totals prints these alone, and
+years with season, trend and noise and of superstore; of the former also that on the clock of
+the true season, and of whoever knows all but chance. --totals prints these alone, and
 `--shop superstore` the rows of one shop.
 """
 

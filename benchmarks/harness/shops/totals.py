@@ -16,7 +16,7 @@ from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.names import BGNBD
 from training.evaluate.season.backcast import customers_at, daily_spend
 from training.evaluate.season.clock import Clock
-from training.evaluate.season.forecast import find_season
+from training.evaluate.season.forecast import find_season, likeliest
 from training.ingest.job import ingest
 
 HISTORY_DAYS = 456  # fifteen months before the first cutoff
@@ -29,7 +29,7 @@ class Total:
 
     # BG/NBD's, times the season's factor: what every model is brought to where BG/NBD does not mislead.
     ours: float
-    true_season: float | None  # BG/NBD's on the clock of the true season; None of real shops
+    true_season: float | None  # the same, on the clock of the true season; None of real shops
     limit: float | None  # of whoever knows all but chance; None of real shops
 
 
@@ -73,6 +73,6 @@ def _total(shop: Shop, data: Path, events: pl.DataFrame, cutoff: datetime) -> To
         horizon_days,
     )
     on_clock = clock.summaries(known, 0)
-    evened = fit_btyd(on_clock, [BGNBD])[BGNBD]
-    true_season = float(btyd_value(evened, on_clock, float(clock.passed(0, horizon_days))).sum())
+    ahead = float(clock.passed(0, horizon_days))
+    true_season = float(btyd_value(likeliest(on_clock), on_clock, ahead).sum())
     return Total(expected / actual, true_season / actual, limit / actual)

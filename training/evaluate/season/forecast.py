@@ -13,7 +13,6 @@ import polars as pl
 
 from lifecycle.btyd.model import Btyd, fit_btyd
 from lifecycle.btyd.season import NUM_MONTHS, Season
-from lifecycle.names import BGNBD
 from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack_trees import MISLED
 from training.evaluate.season.backcast import (
@@ -74,6 +73,12 @@ def _is_old(first_day: date, cutoff: datetime) -> bool:
     return (cutoff.date() - first_day).days >= MIN_DAYS
 
 
+def likeliest(known: pl.DataFrame) -> Btyd:
+    """The BTYD model by which customers did most likely what they did: they differ in when one may leave."""
+    models = fit_btyd(known).values()
+    return max(models, key=lambda model: model.purchases.report.log_likelihood)
+
+
 def _told(cells: pl.DataFrame) -> pl.DataFrame:
     """The months that tell anything."""
     is_told = (pl.col("buyers") >= MIN_BUYERS) & (pl.col("actual") > 0) & (pl.col("expected") > 0)
@@ -96,10 +101,11 @@ def _forecast(
     plain = expected = expected_spend(btyd, known, ends)
     months = Months(cells)
     # In a single year season, growth and what BG/NBD misses of young customers look alike.
+    oldest = -int(known["btyd_age"].to_numpy().max())
     for _ in range(ROUNDS if cells.height > NUM_MONTHS else 0):
-        clock = Clock.of(months.pace, -int(known["btyd_age"].max()), horizon_days)  # type: ignore[arg-type]
+        clock = Clock.of(months.pace, oldest, horizon_days)
         on_clock = clock.summaries(known, 0)
-        evened = fit_btyd(on_clock, [BGNBD])[BGNBD]
+        evened = likeliest(on_clock)
         expected = expected_spend(evened, on_clock, ends, clock)
         months = Months(_told(backcast(data, evened, cutoff, first_day, clock)))
     mean, covariance = months.ahead(years)
