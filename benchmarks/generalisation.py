@@ -2,14 +2,13 @@
 
 Simulated shops of twelve kinds, draws of The Complete Journey and CDNOW, and the tables superstore
 and grocery of a data folder (EVERVALUE_DATA). Kinds and seeds are split into `development`, on
-which rules are chosen, and `final`, which are judged once. A row per shop: the champion's RMSE and
-MAE over those of the best of persistence, BG/NBD and LightGBM in hindsight, as they are or with the
-total that the season brings, its total over what came, and the coverage of its intervals, by
-randomised PIT in every segment and history too. Sums are over shops of 1,000 customers and more.
-Beside them the share of totals within 10 % at cutoffs a month apart, of ten simulated shops of three
-years with season, trend and noise and of superstore; of the former also that on the clock of
-the true season, and of whoever knows all but chance. --totals prints these alone, and
-`--shop superstore` the rows of one shop.
+which rules are chosen, and `final`, which are judged once. A row per shop: RMSE and MAE of the
+champion over those of the best of persistence, BG/NBD and LightGBM in hindsight, as they are or with
+the season's total, the same of each of these, its total over what came, and the coverage of its
+intervals, by randomised PIT in every group too. Sums are over shops of 1,000 customers and more.
+Then the share of totals within 10 % at cutoffs a month apart, of superstore and of ten simulated shops
+of three years; of these also on the clock of the true season, and of whoever knows all but chance.
+--totals prints these alone, and `--shop superstore` the rows of one shop.
 """
 
 import argparse
@@ -99,6 +98,9 @@ class Row:
     champion: str
     best: str  # of RIVALS, by RMSE in hindsight
     rmse_ratio: float
+    rival_rmse_ratios: dict[
+        str, float
+    ]  # what it would be if a rival served, with the season's total
     mae_ratio: float
     total: float  # expected over actual
     coverage_80: float
@@ -205,6 +207,7 @@ def judged(shop: Shop, folder: Path) -> Row:
         champion=results.champion,
         best=best,
         rmse_ratio=champion.rmse / rmse[best],
+        rival_rmse_ratios={name: results.models[name].rmse / rmse[best] for name in rivals},
         mae_ratio=champion.mae / least_mae,
         total=champion.bias or 0.0,
         coverage_80=champion.coverage_80,
@@ -232,9 +235,16 @@ def summary(rows: list[Row]) -> dict[str, Json]:
     large = [row for row in rows if row.num_customers >= MIN_CUSTOMERS]
     rmse = [row.rmse_ratio for row in large]
     mae = [row.mae_ratio for row in large]
+    rivals = {
+        name: [ratio for row in large if (ratio := row.rival_rmse_ratios.get(name)) is not None]
+        for name in RIVALS
+    }
     return {
         "mean_rmse_ratio": geometric_mean(rmse),
         "worst_rmse_ratio": max(rmse),
+        "rmse_ratios_of_rivals": {
+            name: [geometric_mean(of), max(of)] for name, of in rivals.items()
+        },
         "mean_mae_ratio": geometric_mean(mae),
         "worst_mae_ratio": max(mae),
         "share_total_within_10": _share_within([row.total for row in large]),

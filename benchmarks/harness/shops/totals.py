@@ -64,15 +64,12 @@ def _total(shop: Shop, data: Path, events: pl.DataFrame, cutoff: datetime) -> To
     if shop.simulation is None:
         return Total(expected / actual, None, None)
     now = cutoff.replace(tzinfo=None)
-    limit = expected_spend(*shop.simulation, now, horizon_days)
-    pace = true_pace(*shop.simulation)
     today = (now - FIRST_DAY).days
-    clock = Clock.of(
-        lambda days: pace[today + np.floor(days).astype(int)],
-        -int(known["btyd_age"].max()),
-        horizon_days,
-    )
+    days = true_pace(*shop.simulation)
+    oldest = -int(known["btyd_age"].to_numpy().max())
+    clock = Clock.of(lambda at: days[today + np.floor(at).astype(int)], oldest, horizon_days)
     on_clock = clock.summaries(known, 0)
     ahead = float(clock.passed(0, horizon_days))
     true_season = float(btyd_value(likeliest(on_clock), on_clock, ahead).sum())
+    limit = expected_spend(*shop.simulation, now, horizon_days)
     return Total(expected / actual, true_season / actual, limit / actual)

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from lifecycle.btyd.model import btyd_value, fit_btyd
+from lifecycle.btyd.pareto_nbd import ParetoNbd
 from lifecycle.btyd.season import Season
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.spend.models import SpendModels
@@ -21,7 +22,7 @@ from tests.training.evaluate.season.conftest import (
     seasonal,
     shop_of,
 )
-from training.evaluate.season.forecast import find_season, season_for
+from training.evaluate.season.forecast import find_season, likeliest, season_for
 
 
 def season_of(shop: Shop) -> tuple[Season, float]:
@@ -128,3 +129,9 @@ def test_few_buyers_tell_no_season(seasonal_shop: Shop, tmp_path: Path) -> None:
     season = find_season(few.data, btyd, few.known, HORIZON)
     assert not season.is_known
     assert season.why is not None and "have 5 buyers; a season needs 12" in season.why
+
+
+def test_customers_who_leave_at_any_time_are_told_from_those_who_leave_after_orders(
+    even_shop: Shop,
+) -> None:
+    assert isinstance(likeliest(even_shop.known).purchases, ParetoNbd)
