@@ -100,8 +100,8 @@ def _forecast(
     years = (ends[1:] + ends[:-1]) / 2 / YEAR_DAYS
     plain = expected = expected_spend(btyd, known, ends)
     months = Months(cells)
-    # In a single year season, growth and what BG/NBD misses of young customers look alike.
     oldest = -int(known["btyd_age"].to_numpy().max())
+    # In a single year season, growth and what BG/NBD misses of young customers look alike.
     for _ in range(ROUNDS if cells.height > NUM_MONTHS else 0):
         clock = Clock.of(months.pace, oldest, horizon_days)
         on_clock = clock.summaries(known, 0)
