@@ -15,7 +15,8 @@ class Clock:
 
     Purchases are taken for a Poisson process whose rate the shop's season and growth multiply for
     all customers alike. On a clock that runs as fast as they do the rate is even (time rescaling,
-    Cox and Isham 1980): who was silent in the low season has not been silent for long.
+    Cox and Isham 1980): who was silent in the low season has not been silent for long. Its pace is that
+    of spend: a change of order values is taken for one of the rate.
     """
 
     first: int  # day
