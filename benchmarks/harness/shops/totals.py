@@ -29,7 +29,9 @@ class Total:
 
     # BG/NBD's, times the season's factor: what every model is brought to where BG/NBD does not mislead.
     ours: float
-    true_season: float | None  # the likeliest BTYD model's on the true season's clock; None of real shops
+    true_season: (
+        float | None
+    )  # the likeliest BTYD model's on the true season's clock; None of real shops
     limit: float | None  # of whoever knows all but chance; None of real shops
 
 
