@@ -27,7 +27,8 @@ class Season(Stored):
     # Spend of each month after the cutoff over that of the average month, as the year before had it.
     months: dict[str, float] = {}
     cutoff: date | None = None
-    year_ago: float | None = None  # what the same days a year ago brought of what BG/NBD expects
+    # What the months around the same days a year ago brought of what BG/NBD expected at the beginning of each.
+    year_ago: float | None = None
     growth: float | None = None  # of what customers alike spend, in a year; 0.1 = ten per cent
     growth_low: float | None = None  # its 95 % interval
     growth_high: float | None = None

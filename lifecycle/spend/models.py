@@ -128,7 +128,7 @@ class SpendModels:
 
     @property
     def for_season(self) -> Btyd | None:
-        """The model of purchases whose errors in earlier years tell the season: BG/NBD, where it was asked for."""
+        """The model over whose total the season's factor is: BG/NBD, where it was asked for."""
         return self.spreading(BGNBD)
 
     def brought_to(self, season: Season, known: pl.DataFrame) -> Self:

@@ -14,7 +14,7 @@ from lifecycle.btyd.model import btyd_value, fit_btyd
 from lifecycle.events.history import outcomes
 from lifecycle.events.shards import read_shard, shard_paths
 from lifecycle.names import BGNBD
-from training.evaluate.season.backcast import customers_at, daily_spend
+from training.evaluate.season.backcast import days_of_events, summaries_on
 from training.evaluate.season.clock import Clock
 from training.evaluate.season.forecast import find_season, likeliest
 from training.ingest.job import ingest
@@ -58,7 +58,7 @@ def _cutoffs(events: pl.DataFrame, horizon_days: int) -> Iterator[datetime]:
 
 def _total(shop: Shop, data: Path, events: pl.DataFrame, cutoff: datetime) -> Total:
     horizon_days = shop.horizon_days
-    known = customers_at(daily_spend(events, cutoff), 0, 0).with_columns(cutoff=pl.lit(cutoff))
+    known = summaries_on(days_of_events(events, cutoff), 0, 0).with_columns(cutoff=pl.lit(cutoff))
     btyd = fit_btyd(known, [BGNBD])[BGNBD]
     season = find_season(data, btyd, known, horizon_days)
     expected = season.factor * float(btyd_value(btyd, known, horizon_days).sum())

@@ -1,4 +1,4 @@
-"""BG/NBD with today's parameters, asked at the beginning of earlier months: what it expects of each, and what came."""
+"""BTYD models with today's parameters, asked at the beginning of earlier months what to expect, and what came."""
 
 from collections import Counter
 from datetime import date, datetime
@@ -18,51 +18,29 @@ from lifecycle.jobs import Progress
 from training.evaluate.season.clock import Clock
 from training.prepare.recipe import YEAR_DAYS
 
-MONTH_DAYS = YEAR_DAYS / 12
+TWELFTH_DAYS = YEAR_DAYS / 12
 MIN_AGE_DAYS = 45  # of the shop at the earliest cutoff
-SUMS = ["expected", "actual", "buyers", "product", "actual_squared", "expected_squared"]
 
 
-def backcast(
-    data: Path, btyd: Btyd, cutoff: datetime, first_day: date, clock: Clock | None = None
-) -> pl.DataFrame:
-    """A row per month before `cutoff`, oldest first: years, expected, actual, buyers, variance.
+def backcast(days: pl.DataFrame, btyd: Btyd, clock: Clock | None = None) -> pl.DataFrame:
+    """A row per twelfth of a year of `order_days`, oldest first: years, expected, actual, buyers, variance.
 
-    `years` is the time of its middle from `cutoff`, negative. At the beginning of each month the
-    model sees what was known of the customers then; no purchase at or after `cutoff` is read.
-    `btyd` reads times on `clock`; what it expects is of a month in which that runs as always.
-    `variance` is that of the logarithm of `actual`, from how far customers are from what was
-    expected of them. Purchases before `first_day` are not read.
+    `years` is the time of its middle from the cutoff, negative. At the beginning of each the model
+    sees what was known of the customers then, but for cancellations, which count as they were known
+    at the cutoff. It reads times on `clock`; what it expects is of a month in which that shows a day
+    a day. `variance` is that of the logarithm of `actual`, from how far customers are from what was
+    expected of them.
     """
-    starts = months_before(cutoff, first_day)
-    paths = shard_paths(data)
-    progress = Progress("shards asked for the season", len(paths), "shards")
-    parts = []
-    for path in paths:
-        days = daily_spend(read_shard(path), cutoff)
-        # Who bought before a gap looks lost behind it: nothing is known of the customers but what came since.
-        days = days.filter(pl.col("day") >= (first_day - cutoff.date()).days)
-        for start, end in pairwise((*starts, 0)):
-            sums = _sums(days, btyd, start, end, clock)
-            parts.append({"years": (start + end) / 2 / YEAR_DAYS, **sums})
-        progress.advance(1)
-    cells = pl.DataFrame(parts).group_by("years").sum().sort("years")
-    ratio = pl.col("actual") / pl.col("expected")
-    squares = (
-        pl.col("actual_squared")
-        - 2 * ratio * pl.col("product")
-        + ratio**2 * pl.col("expected_squared")
-    )
-    return cells.select(
-        "years", "expected", "actual", "buyers", variance=squares / pl.col("actual") ** 2
+    starts = starts_of(-int(days["day"].to_numpy().min()))
+    return pl.DataFrame(
+        [_month(days, btyd, start, end, clock) for start, end in pairwise((*starts, 0))]
     )
 
 
-def months_before(cutoff: datetime, first_day: date) -> list[int]:
-    """First days of the months before a cutoff, from it, for which a shop was old enough that began on `first_day`."""
-    age = (cutoff.date() - first_day).days
-    num_months = int((age - MIN_AGE_DAYS) / MONTH_DAYS)
-    return [-round(number * MONTH_DAYS) for number in range(num_months, 0, -1)]
+def starts_of(age: int) -> list[int]:
+    """On which days months began in a shop of `age` days that was old enough: negative, oldest first."""
+    num_months = int((age - MIN_AGE_DAYS) / TWELFTH_DAYS)
+    return [-round(number * TWELFTH_DAYS) for number in range(num_months, 0, -1)]
 
 
 def latest_gap(data: Path, cutoff: datetime) -> Gap | None:
@@ -77,8 +55,22 @@ def latest_gap(data: Path, cutoff: datetime) -> Gap | None:
     return next((gap for gap in reversed(gaps_of(orders)) if not gap.comes_again), None)
 
 
-def daily_spend(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
-    """Order days before a cutoff: customer_id, day (from it, in UTC), amount (without cancelled lines), gross."""
+def order_days(data: Path, cutoff: datetime, begin: int) -> pl.DataFrame:
+    """Order days of all customers from the day `begin` to before a cutoff, both counted from it, in order.
+
+    Columns: customer_id, day (from the cutoff, in UTC), amount (without cancelled lines), gross.
+    """
+    paths = shard_paths(data)
+    progress = Progress("shards read for the season", len(paths), "shards")
+    parts = []
+    for path in paths:
+        parts.append(days_of_events(read_shard(path), cutoff).filter(pl.col("day") >= begin))
+        progress.advance(1)
+    return pl.concat(parts)
+
+
+def days_of_events(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
+    """`order_days` of events."""
     known = with_cancellations(events.filter(pl.col("occurred_at") < cutoff))
     lines = known.filter(is_purchase())
     kept = pl.when(pl.col("cancelled_at").is_null()).then(pl.col("amount")).otherwise(0.0)
@@ -89,8 +81,8 @@ def daily_spend(events: pl.DataFrame, cutoff: datetime) -> pl.DataFrame:
     return spend.sort("customer_id", "day")  # so that sums are the same to the last bit
 
 
-def customers_at(days: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
-    """What BTYD models read of customers of `daily_spend` at a day, as FEATURES have it, and `spent` until `end`."""
+def summaries_on(days: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
+    """What BTYD models read of the customers of `order_days` on the day `start`, and what they `spent` until `end`."""
     day = pl.col("day")
     is_known = day < start
     frequency, recency, age = BTYD_SUMMARY
@@ -111,30 +103,36 @@ def customers_at(days: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
     return customers.collect()
 
 
-def _sums(
-    days: pl.DataFrame, btyd: Btyd, start: int, end: int, clock: Clock | None
-) -> dict[str, float]:
-    """SUMS over the customers known on the day `start`, of the month to `end`."""
-    known = customers_at(days, start, end)
-    if known.is_empty():  # of this shard
-        return dict.fromkeys(SUMS, 0.0)
-    if clock is not None:
-        known = clock.summaries(known, start)
-    expected = expected_spend(btyd, known, np.array([start, end]), clock)[:, 0]
-    actual = known["spent"].to_numpy()
-    columns = (expected, actual, actual > 0, actual * expected, actual**2, expected**2)
-    return {name: float(values.sum()) for name, values in zip(SUMS, columns, strict=True)}
-
-
-def expected_spend(
+def spend_between(
     btyd: Btyd, known: pl.DataFrame, ends: np.ndarray, clock: Clock | None = None
 ) -> np.ndarray:
     """What is expected of the customers known on the first of the days `ends` between each two, shape (n, k).
 
-    On a clock: if it ran between them as always.
+    On a clock: if it showed a day a day between them.
     """
     length = np.diff(ends).astype(float)
     passes = length if clock is None else clock.passed(ends[:-1], ends[1:])
     orders = np.diff(btyd_curve(btyd, known, np.cumsum(passes)), axis=1, prepend=0.0)
     spend: np.ndarray = orders * (length / passes) * btyd_order_value(btyd, known)[:, None]
     return spend
+
+
+def _month(
+    days: pl.DataFrame, btyd: Btyd, start: int, end: int, clock: Clock | None
+) -> dict[str, float]:
+    """A row of `backcast`."""
+    known = summaries_on(days, start, end)
+    actual = known["spent"].to_numpy()
+    if clock is not None:
+        known = clock.summaries(known, start)
+    expected = spend_between(btyd, known, np.array([start, end]), clock)[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):  # where nothing came
+        residual = actual - actual.sum() / expected.sum() * expected
+        variance = (residual**2).sum() / actual.sum() ** 2
+    return {
+        "years": (start + end) / 2 / YEAR_DAYS,
+        "expected": expected.sum(),
+        "actual": actual.sum(),
+        "buyers": (actual > 0).sum(),
+        "variance": variance,
+    }

@@ -23,9 +23,19 @@ class Clock:
     shown: np.ndarray  # on the first day and those after it
 
     @classmethod
-    def of(cls, pace: Callable[[np.ndarray], np.ndarray], first: int, last: int) -> "Clock":
-        """From how fast customers buy, which is asked of the middles of days, from the day `first` to `last`."""
-        speed = pace(np.arange(first, last) + 0.5)
+    def of(
+        cls,
+        pace: Callable[[np.ndarray], np.ndarray],
+        first: int,
+        last: int,
+        closed: range = range(0),
+    ) -> "Clock":
+        """From how fast customers buy, which is asked of the middles of days, from the day `first` to `last`.
+
+        On the days `closed` it stands.
+        """
+        days = np.arange(first, last)
+        speed = np.where(np.isin(days, closed), 0.0, pace(days + 0.5))
         return cls(first, np.concatenate([[0.0], np.cumsum(speed / speed[:-first].mean())]))
 
     def passed(self, start: np.ndarray | int, end: np.ndarray | int) -> np.ndarray:

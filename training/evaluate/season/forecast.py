@@ -5,7 +5,7 @@ expects too much of those who just bought, after the low one too little. So what
 months sets the clock on which it then reads the same customers, and they are asked again.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,11 @@ from lifecycle.spend.models import SpendModels
 from lifecycle.spend.stack_trees import MISLED
 from training.evaluate.season.backcast import (
     MIN_AGE_DAYS,
-    MONTH_DAYS,
+    TWELFTH_DAYS,
     backcast,
-    expected_spend,
     latest_gap,
+    order_days,
+    spend_between,
 )
 from training.evaluate.season.clock import Clock
 from training.evaluate.season.months import Months
@@ -51,30 +52,31 @@ def find_season(data: Path, btyd: Btyd | None, known: pl.DataFrame, horizon_days
     cutoff: datetime = known["cutoff"][0]
     if btyd is None:
         return Season(why="too few customers have bought again")
-    first_day = cutoff.date() - timedelta(days=int(known["btyd_age"].max()))  # type: ignore[arg-type]
-    begin = f"the purchases begin on {first_day}"
-    if _is_old(first_day, cutoff) and (gap := latest_gap(data, cutoff)):
-        begin = f"nobody bought from {gap.first} to {gap.last}, which no other year repeats"
-        first_day = gap.last + timedelta(days=1)
-    if not _is_old(first_day, cutoff):
-        age = (cutoff.date() - first_day).days
-        return Season(why=f"{begin}, {age} days before {cutoff.date()}; a season needs {MIN_DAYS}")
-    cells = backcast(data, btyd, cutoff, first_day)
+    begin = -int(known["btyd_age"].to_numpy().max())
+    closed = range(0)
+    since = f"the purchases begin on {cutoff.date() + timedelta(days=begin)}"
+    if -begin >= MIN_DAYS and (gap := latest_gap(data, cutoff)):
+        since = f"nobody bought from {gap.first} to {gap.last}, which no other year repeats"
+        begin = (gap.last - cutoff.date()).days + 1
+        closed = range((gap.first - cutoff.date()).days, begin)
+    if -begin < MIN_DAYS:
+        return Season(
+            why=f"{since}, {-begin} days before {cutoff.date()}; a season needs {MIN_DAYS}"
+        )
+    # Who bought before a gap looks lost behind it: nothing is known of the customers but what came since.
+    days = order_days(data, cutoff, begin)
+    cells = backcast(days, btyd)
     told = _told(cells)
     if told.height < NUM_MONTHS:
         return Season(
             why=f"{told.height} of {cells.height} months before {cutoff.date()} have "
             f"{MIN_BUYERS} buyers; a season needs {NUM_MONTHS}"
         )
-    return _forecast(data, btyd, told, known, horizon_days, first_day)
-
-
-def _is_old(first_day: date, cutoff: datetime) -> bool:
-    return (cutoff.date() - first_day).days >= MIN_DAYS
+    return _forecast(days, btyd, told, known, horizon_days, closed)
 
 
 def likeliest(known: pl.DataFrame) -> Btyd:
-    """The BTYD model by which customers did most likely what they did: they differ in when one may leave."""
+    """The BTYD model of the highest likelihood. Raises ValueError where too few have bought again."""
     models = fit_btyd(known).values()
     return max(models, key=lambda model: model.purchases.report.log_likelihood)
 
@@ -86,35 +88,35 @@ def _told(cells: pl.DataFrame) -> pl.DataFrame:
 
 
 def _forecast(
-    data: Path,
+    days: pl.DataFrame,
     btyd: Btyd,
     cells: pl.DataFrame,
     known: pl.DataFrame,
     horizon_days: int,
-    first_day: date,
+    closed: range,
 ) -> Season:
-    """From `cells`, what months brought of what `btyd` expects."""
+    """From `cells`, what months brought of what `btyd` expects; nobody bought on the days `closed`."""
     cutoff: datetime = known["cutoff"][0]
-    num_months = max(1, round(horizon_days / MONTH_DAYS))
+    num_months = max(1, round(horizon_days / TWELFTH_DAYS))
     ends = np.linspace(0, horizon_days, num_months + 1).round().astype(int)
     years = (ends[1:] + ends[:-1]) / 2 / YEAR_DAYS
-    plain = expected = expected_spend(btyd, known, ends)
+    plain = expected = spend_between(btyd, known, ends)
     months = Months(cells)
     oldest = -int(known["btyd_age"].to_numpy().max())
-    # In a single year season, growth and what BG/NBD misses of young customers look alike.
-    for _ in range(ROUNDS if cells.height > NUM_MONTHS else 0):
-        clock = Clock.of(months.pace, oldest, horizon_days)
+    # Before a month comes twice season, growth and what BG/NBD misses of young customers look alike.
+    for _ in range(ROUNDS if cells["years"][0] < -1 else 0):
+        clock = Clock.of(months.pace, oldest, horizon_days, closed)
         on_clock = clock.summaries(known, 0)
         evened = likeliest(on_clock)
-        expected = expected_spend(evened, on_clock, ends, clock)
-        months = Months(_told(backcast(data, evened, cutoff, first_day, clock)))
+        expected = spend_between(evened, on_clock, ends, clock)
+        months = Months(_told(backcast(days, evened, clock)))
     mean, covariance = months.ahead(years)
     brought = expected.sum(axis=0) * np.exp(mean)
     share = brought / brought.sum()
     factor = float(brought.sum() / plain.sum())
     spread = NORMAL_95 * float(np.sqrt(share @ covariance @ share))
     growth, doubt = months.growth()
-    first = cutoff + timedelta(days=round(float(cells["years"][0]) * YEAR_DAYS - MONTH_DAYS / 2))
+    first = cutoff + timedelta(days=round(float(cells["years"][0]) * YEAR_DAYS - TWELFTH_DAYS / 2))
     return Season(
         factor=factor,
         low=factor * float(np.exp(-spread)),
@@ -130,8 +132,8 @@ def _forecast(
 
 
 def _year_ago(cells: pl.DataFrame, years: np.ndarray) -> float | None:
-    """What the days of the horizon brought a year earlier of what is expected of them."""
-    half = MONTH_DAYS / 2 / YEAR_DAYS
+    """What the months around the days of the horizon brought a year earlier of what was expected of each."""
+    half = TWELFTH_DAYS / 2 / YEAR_DAYS
     then = cells.filter(pl.col("years").is_between(years[0] - 1 - half, years[-1] - 1 + half))
     if then.is_empty():
         return None

@@ -1,4 +1,4 @@
-"""What months brought of what BG/NBD expects, taken apart, and what those ahead will bring: a Gaussian process.
+"""What months brought of what a BTYD model expects, taken apart, and what those ahead will bring: a Gaussian process.
 
 The logarithm of actual over expected spend of a month is taken as the sum of a level, a line in
 time, a slow drift, a season that comes again every year, and noise of the month itself and of its
@@ -55,7 +55,7 @@ class Months:
         return mean, covariance
 
     def pace(self, days: np.ndarray) -> np.ndarray:
-        """How fast customers buy on days from the cutoff, as the first month before it."""
+        """Spend over what is expected on days from the cutoff; before the middle of the first month as there."""
         first = self._process.X_train_[0]
         pace: np.ndarray = np.exp(
             self._process.predict(np.maximum(days[:, None] / YEAR_DAYS, first))

@@ -19,6 +19,7 @@ from training.ingest.recipe import IngestConfig
 FIRST_DAY = datetime(2022, 1, 1)
 CUTOFF = datetime(2023, 10, 1, tzinfo=UTC)
 NUM_DAYS = 730
+BEGIN = -638  # day of FIRST_DAY from CUTOFF
 HORIZON = 90
 Intensity = Callable[[np.ndarray], np.ndarray]  # of buying, by day
 

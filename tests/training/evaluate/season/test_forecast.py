@@ -56,12 +56,22 @@ def test_shop_without_a_season_is_left_nearly_as_it_is(even_shop: Shop) -> None:
     assert max(season.months.values()) < 1.3 and min(season.months.values()) > 0.75
 
 
-def test_purchases_after_the_cutoff_change_nothing(seasonal_shop: Shop) -> None:
+def test_purchases_after_the_cutoff_change_nothing(seasonal_shop: Shop, tmp_path: Path) -> None:
     early = CUTOFF - timedelta(days=60)
     known = known_customers(seasonal_shop.events, early)
     btyd = fit_btyd(known, ["bgnbd_gg"])["bgnbd_gg"]
     season = find_season(seasonal_shop.data, btyd, known, HORIZON)
     assert season.is_known and season.cutoff == early.date()
+    unknown = without(seasonal_shop, early, early + timedelta(days=9999), tmp_path)
+    assert find_season(unknown.data, btyd, known, HORIZON) == season
+
+
+@pytest.mark.parametrize("horizon", [1, 7, 400])
+def test_any_horizon_has_a_season(seasonal_shop: Shop, horizon: int) -> None:
+    btyd = fit_btyd(seasonal_shop.known, ["bgnbd_gg"])["bgnbd_gg"]
+    season = find_season(seasonal_shop.data, btyd, seasonal_shop.known, horizon)
+    assert season.low is not None and season.high is not None
+    assert 0 < season.low < season.factor < season.high < 5
 
 
 def test_young_shop_has_no_season(seasonal_shop: Shop) -> None:
@@ -87,10 +97,11 @@ def without(shop: Shop, first: datetime, end: datetime, folder: Path) -> Shop:
     return Shop(data, events, known_customers(events, CUTOFF))
 
 
+@pytest.mark.parametrize("age", [420, 470])  # with the clock as it is, and set
 def test_season_is_learned_anew_behind_months_that_are_missing(
-    even_shop: Shop, tmp_path: Path
+    even_shop: Shop, tmp_path: Path, age: int
 ) -> None:
-    end = CUTOFF - timedelta(days=420)
+    end = CUTOFF - timedelta(days=age)
     season, truth = season_of(without(even_shop, end - timedelta(days=100), end, tmp_path))
     assert season.is_known and season.learned_from is not None
     assert season.learned_from[0] >= end.date() + timedelta(days=45)

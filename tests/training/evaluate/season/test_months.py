@@ -18,7 +18,7 @@ def cells(years: np.ndarray, logarithms: np.ndarray, variance: float = 1e-4) -> 
     return pl.DataFrame(columns).with_columns(variance=pl.lit(variance))
 
 
-def months_before(number: int) -> np.ndarray:
+def middles(number: int) -> np.ndarray:
     return (np.arange(-number, 0) + 0.5) / 12
 
 
@@ -28,7 +28,7 @@ def wave(years: np.ndarray) -> np.ndarray:
 
 
 def test_season_comes_again() -> None:
-    years = months_before(36)
+    years = middles(36)
     months = Months(cells(years, wave(years)))
     mean, covariance = months.ahead(AHEAD)
     assert mean == pytest.approx(wave(AHEAD), abs=0.06)
@@ -39,20 +39,20 @@ def test_season_comes_again() -> None:
 
 
 def test_growth_is_told_with_its_doubt() -> None:
-    years = months_before(36)
+    years = middles(36)
     growth, doubt = Months(cells(years, 0.2 * years)).growth()
     assert abs(growth - 0.2) < 2 * doubt and 0 < doubt < 0.25
 
 
 def test_what_few_customers_say_counts_little() -> None:
-    years = months_before(36)
+    years = middles(36)
     sure, _ = Months(cells(years, wave(years))).ahead(AHEAD)
     unsure, _ = Months(cells(years, wave(years), variance=1.0)).ahead(AHEAD)
     assert np.all(np.abs(unsure) < 0.5 * np.abs(sure))
 
 
 def test_pace_is_that_of_the_first_month_before_it() -> None:
-    years = months_before(24)
+    years = middles(24)
     months = Months(cells(years, wave(years)))
     first = years[0] * 365
     assert months.pace(np.array([first - 200, first - 20])) == pytest.approx(
